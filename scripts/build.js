@@ -1,0 +1,33 @@
+/** Compiles src/ to dist/ file by file. Types are checked by `npm run check:types`, so that a start need not wait for it. */
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { transformFile } from '@swc/core'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+/** @param {string} folder @param {string} ending */
+async function filesIn(folder, ending) {
+  const entries = await readdir(path.join(root, folder), { recursive: true }).catch(() => [])
+  return entries.filter((entry) => entry.endsWith(ending))
+}
+
+/** @param {string} file */
+async function compile(file) {
+  const target = path.join(root, 'dist', file.replace(/\.ts$/, '.js'))
+  const { code, map } = await transformFile(path.join(root, 'src', file), {
+    jsc: { parser: { syntax: 'typescript' }, target: 'es2023' },
+    module: { type: 'es6' },
+    sourceMaps: true,
+    sourceFileName: path.relative(path.dirname(target), path.join(root, 'src', file)),
+  })
+  await mkdir(path.dirname(target), { recursive: true })
+  await writeFile(target, `${code}\n//# sourceMappingURL=${path.basename(target)}.map\n`)
+  await writeFile(`${target}.map`, map ?? '')
+}
+
+const sources = await filesIn('src', '.ts')
+await Promise.all(sources.map(compile))
+const expected = new Set(sources.map((file) => file.replace(/\.ts$/, '.js')))
+const left = (await filesIn('dist', '.js')).filter((file) => !expected.has(file))
+await Promise.all(left.flatMap((file) => [file, `${file}.map`].map((one) => rm(path.join(root, 'dist', one), { force: true }))))

@@ -1,0 +1,49 @@
+import type { PrincipalState, User } from '../coherence/directory.js'
+import { GatewayError } from '../errors.js'
+import { tokenInvalid, type VerifiedClaims } from './verify-token.js'
+
+/** Who is calling: the user, and the login that the token came from. */
+export interface Principal {
+  user: User
+  tokenId: string
+  sessionId: string | null
+  authority: string
+  purpose: string
+}
+
+declare global {
+  // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
+  namespace Express {
+    interface Request {
+      /** Who is calling; absent where the endpoint asks nobody. */
+      principal?: Principal
+    }
+  }
+}
+
+/** A platform level enters mandates without a membership. */
+export const hasPlatformLevel = (user: User) => user.isSysAdmin || user.isPlatformAdmin
+
+const authorities = new Set(['local', 'google', 'msft'])
+
+function matchesRow(claims: VerifiedClaims, userId: string, row: NonNullable<PrincipalState['token']>, nowMs: number): boolean {
+  const authority = typeof claims.authority === 'string' ? claims.authority.toLowerCase() : undefined
+  return row.status === 'active'
+    && row.expiresAtMs > nowMs
+    && row.userId === userId
+    && authority !== undefined && authorities.has(authority) && authority === row.authority
+    && (row.purpose === 'auth_session' || (row.purpose === 'api_token' && authority === 'local'))
+    && claims.sessionId === (row.sessionId ?? undefined)
+    && !row.sessionEnded
+}
+
+/** Rows 5 to 8 of the authentication table, in their order: what the directory says of verified claims. */
+export function decidePrincipal(claims: VerifiedClaims, state: PrincipalState, nowMs: number): Principal {
+  const { user, token } = state
+  if (!user) throw tokenInvalid()
+  if (!user.enabled) throw new GatewayError('user_disabled', 'User is disabled')
+  if (user.id !== claims.userId) throw new GatewayError('user_mismatch', 'User context has changed. Please log in again.')
+  if (!token || !matchesRow(claims, user.id, token, nowMs)) throw tokenInvalid()
+  const { enabled: _enabled, ...shown } = user
+  return { user: shown, tokenId: claims.jti, sessionId: token.sessionId, authority: token.authority, purpose: token.purpose }
+}

@@ -1,0 +1,117 @@
+import { compactVerify } from 'jose'
+import { GatewayError } from '../errors.js'
+import type { TokenKey, TokenKeys } from './token-keys.js'
+
+/** The claims of a token whose signature, form and times hold (RFC 7519). Whether it still counts, its row says. */
+export interface VerifiedClaims {
+  username: string
+  userId: string
+  jti: string
+  /** As it was claimed, whatever it was: compared with the token's row. */
+  authority: unknown
+  /** The claim `sid`, else `sessionId`; undefined when the token carries neither. */
+  sessionId: unknown
+  /** NumericDate, seconds. */
+  expiresAt: number
+}
+
+/** What the token says, before anybody asked whether that is enough. */
+type Claims = Record<string, unknown>
+
+const maxTokenBytes = 8192
+const maxLifetimeSeconds = 400 * 24 * 60 * 60
+const clockSkewSeconds = 5
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Row 2 of the authentication table: one answer for all that is wrong with a token. */
+export const tokenInvalid = (cause?: unknown) => new GatewayError('token_invalid', 'Invalid authentication credentials', { cause })
+
+/** A segment in canonical base64url, decoded: libraries forgive white space, padding and stray bits. */
+function segmentBytes(segment: string): Buffer {
+  const bytes = Buffer.from(segment, 'base64url')
+  if (bytes.toString('base64url') !== segment) throw tokenInvalid()
+  return bytes
+}
+
+function jsonObject(bytes: Buffer): Claims {
+  const value: unknown = JSON.parse(utf8.decode(bytes))
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw tokenInvalid()
+  return value as Claims
+}
+
+function checkHeader(header: Claims, algorithm: string): void {
+  if (header.alg !== algorithm || 'crit' in header || 'b64' in header || 'zip' in header) throw tokenInvalid()
+  if ('typ' in header && !(typeof header.typ === 'string' && /^(?:at\+)?jwt$/i.test(header.typ))) throw tokenInvalid()
+}
+
+const isTime = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value)
+
+function checkTimes(claims: Claims, nowSeconds: number): number {
+  const { exp, nbf, iat } = claims
+  if (!isTime(exp) || (nbf !== undefined && !isTime(nbf)) || (iat !== undefined && !isTime(iat))) throw tokenInvalid()
+  if (exp > (iat ?? nowSeconds) + maxLifetimeSeconds) throw tokenInvalid()
+  if ((nbf ?? 0) > nowSeconds + clockSkewSeconds || (iat ?? 0) > nowSeconds + clockSkewSeconds) throw tokenInvalid()
+  return exp
+}
+
+/** `kid` is a hint: its key is tried first, and if it is absent or unknown, each. */
+async function checkSignature(token: string, kid: unknown, keys: TokenKeys): Promise<void> {
+  const hinted = keys.verifying.filter((candidate) => candidate.kid === kid)
+  const candidates: TokenKey[] = hinted.length > 0 ? hinted : keys.verifying
+  for (const { key } of candidates) {
+    try {
+      await compactVerify(token, key, { algorithms: [keys.algorithm] })
+      return
+    } catch {
+      // Another key may have signed it.
+    }
+  }
+  throw tokenInvalid()
+}
+
+async function checkForm(token: string, keys: TokenKeys, nowSeconds: number): Promise<Claims> {
+  if (token.length > maxTokenBytes) throw tokenInvalid()
+  const segments = token.split('.')
+  if (segments.length !== 3) throw tokenInvalid()
+  const [header, claims] = segments.map(segmentBytes).slice(0, 2).map(jsonObject) as [Claims, Claims]
+  checkHeader(header, keys.algorithm)
+  await checkSignature(token, header.kid, keys)
+  checkTimes(claims, nowSeconds)
+  if ('iss' in claims && claims.iss !== 'mandate-gateway') throw tokenInvalid()
+  return claims
+}
+
+/** Rows 2 to 4: checks a token as far as it can be without its row. Throws `token_invalid` or `token_expired`. */
+export async function verifyToken(token: string, keys: TokenKeys): Promise<VerifiedClaims> {
+  const claims = await verifySignedToken(token, keys)
+  if (claims.expiresAt <= Date.now() / 1000) throw new GatewayError('token_expired', 'Token has expired')
+  return identityOf(claims)
+}
+
+/** As `verifyToken`, but an expired token is as good as any: for signing out. */
+export async function verifyTokenOfAnyAge(token: string, keys: TokenKeys): Promise<VerifiedClaims> {
+  return identityOf(await verifySignedToken(token, keys))
+}
+
+async function verifySignedToken(token: string, keys: TokenKeys): Promise<Claims & { expiresAt: number }> {
+  try {
+    const claims = await checkForm(token, keys, Date.now() / 1000)
+    return { ...claims, expiresAt: claims.exp as number }
+  } catch (error) {
+    throw error instanceof GatewayError ? error : tokenInvalid(error)
+  }
+}
+
+function identityOf(claims: Claims & { expiresAt: number }): VerifiedClaims {
+  const { sub, userId, jti } = claims
+  if (typeof sub !== 'string' || typeof userId !== 'string' || typeof jti !== 'string' || !uuid.test(jti) || sub.includes('\0')) throw tokenInvalid()
+  return {
+    username: sub,
+    userId,
+    jti: jti.toLowerCase(),
+    authority: claims.authenticationAuthority,
+    sessionId: 'sid' in claims ? claims.sid : claims.sessionId,
+    expiresAt: claims.expiresAt,
+  }
+}

@@ -1,0 +1,73 @@
+import type { AuditLog } from '../audit/audit-log.js'
+import type { Level, User } from '../coherence/directory.js'
+import { GatewayError, type ErrorCode } from '../errors.js'
+import type { Middleware } from '../http/chain.js'
+import type { Subject } from '../http/policy.js'
+import { permissionIn, type Action } from './permissions.js'
+
+declare global {
+  // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
+  namespace Express {
+    interface Request {
+      /** The level that the rules gave for what was asked. */
+      accessLevel?: Level
+    }
+  }
+}
+
+interface LevelGuard {
+  holds: (user: User) => boolean
+  action: 'sysadmin_action' | 'platform_admin_action'
+  description: string
+  code: ErrorCode
+  refusal: string
+}
+
+function requireLevel(guard: LevelGuard, audit: AuditLog): Middleware {
+  return (req, _res, next) => {
+    const user = req.principal?.user
+    if (!user) throw new GatewayError('authentication_required', 'Not authenticated')
+    const granted = guard.holds(user)
+    const details = { description: guard.description, method: req.method, route: req.routePattern ?? null }
+    if (granted) audit.record({ userId: user.id, mandateId: 'system', action: guard.action, details, requestId: req.id })
+    else audit.recordRefusal({ userId: user.id, mandateId: 'system', action: `${guard.action}_refused`, details, requestId: req.id })
+    next(granted ? undefined : new GatewayError(guard.code, guard.refusal))
+  }
+}
+
+/** Lets SysAdmins pass; each use is audited, refused ones too. Needs no mandate. */
+export function requireSysAdmin(audit: AuditLog): Middleware {
+  return requireLevel({
+    holds: (user) => user.isSysAdmin,
+    action: 'sysadmin_action',
+    description: 'System-level operation',
+    code: 'sysadmin_required',
+    refusal: 'SysAdmin privileges required',
+  }, audit)
+}
+
+/** Lets PlatformAdmins pass; each use is audited, refused ones too. Needs no mandate, and gives no mandate's data. */
+export function requirePlatformAdmin(audit: AuditLog): Middleware {
+  return requireLevel({
+    holds: (user) => user.isPlatformAdmin,
+    action: 'platform_admin_action',
+    description: 'Cross-mandate governance operation',
+    code: 'platform_admin_required',
+    refusal: 'Platform admin privileges required',
+  }, audit)
+}
+
+const actionOfMethod: Record<string, Action> = {
+  GET: 'read', HEAD: 'read', OPTIONS: 'read', POST: 'create', PUT: 'update', PATCH: 'update', DELETE: 'delete',
+}
+
+/** Lets callers pass whose rules give the subject's action (else what the method does) any level. The level is left on the request. */
+export function requirePermission({ context, item, action }: Subject): Middleware {
+  return async (req, _res, next) => {
+    const wanted = action ?? actionOfMethod[req.method]
+    const level = wanted && req.context ? (await permissionIn(req.context, context, item))[wanted] : 'n'
+    if (level === 'n') throw new GatewayError('permission_denied', `Permission denied: ${wanted ?? req.method} on ${context} ${item}`)
+    req.accessLevel = level
+    next()
+  }
+}

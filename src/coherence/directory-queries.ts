@@ -1,0 +1,116 @@
+import type { Database } from '../database/connect.js'
+import type { Grant, Level, Placement, PrincipalState, ScopedRule } from './directory.js'
+
+interface PrincipalRow {
+  user_id: string | null
+  username: string
+  email: string | null
+  full_name: string | null
+  enabled: boolean
+  is_sys_admin: boolean
+  is_platform_admin: boolean
+  token_id: string | null
+  token_user_id: string
+  authority: string
+  purpose: string
+  status: string
+  session_id: string | null
+  session_ended: boolean
+  expires_at: Date | number
+}
+
+/** The user with that name and the token with that id, in one statement and so of one moment. */
+export async function findPrincipal(database: Database, username: string, tokenId: string): Promise<PrincipalState> {
+  const [row] = await database.rows<PrincipalRow>(`
+    select u.id as user_id, u.username, u.email, u.full_name, u.enabled, u.is_sys_admin, u.is_platform_admin,
+           t.id as token_id, t.user_id as token_user_id, t.authority, t.purpose, t.status, t.session_id, t.expires_at,
+           s.ended_at is not null as session_ended
+      from (select 1) as one
+      left join users u on u.username = ?
+      left join tokens t on t.id = ?
+      left join sessions s on s.id = t.session_id`, [username, tokenId])
+  if (!row) throw new Error('a statement without a from-row answered no row')
+  return {
+    user: row.user_id === null ? undefined : {
+      id: row.user_id,
+      username: row.username,
+      email: row.email,
+      fullName: row.full_name,
+      enabled: row.enabled,
+      isSysAdmin: row.is_sys_admin,
+      isPlatformAdmin: row.is_platform_admin,
+    },
+    token: row.token_id === null ? undefined : {
+      userId: row.token_user_id,
+      authority: row.authority,
+      purpose: row.purpose,
+      status: row.status,
+      sessionId: row.session_id,
+      sessionEnded: row.session_ended,
+      expiresAtMs: Number(row.expires_at), // a Date, or Infinity for 'infinity'
+    },
+  }
+}
+
+interface PlacementRow {
+  mandate_id: string | null
+  mandate_enabled: boolean
+  membership_enabled: boolean | null
+  membership_role_ids: string[]
+  instance_id: string | null
+  instance_mandate_id: string
+  instance_enabled: boolean
+  access_enabled: boolean | null
+  access_role_ids: string[]
+}
+
+/** The mandate (else the instance's own), the instance, and the user's rows in both, in one statement. */
+export async function findPlacement(database: Database, userId: string, mandateId: string | undefined, instanceId: string | undefined): Promise<Placement> {
+  const [row] = await database.rows<PlacementRow>(`
+    select m.id as mandate_id, m.enabled as mandate_enabled,
+           um.enabled as membership_enabled,
+           array(select r.role_id::text from user_mandate_roles r where r.user_mandate_id = um.id order by 1) as membership_role_ids,
+           i.id as instance_id, i.mandate_id as instance_mandate_id, i.enabled as instance_enabled,
+           fa.enabled as access_enabled,
+           array(select r.role_id::text from feature_access_roles r where r.feature_access_id = fa.id order by 1) as access_role_ids
+      from (select 1) as one
+      left join feature_instances i on i.id = ?::uuid
+      left join mandates m on m.id = coalesce(?::uuid, i.mandate_id)
+      left join user_mandates um on um.mandate_id = m.id and um.user_id = ?
+      left join feature_access fa on fa.feature_instance_id = i.id and fa.user_id = ?`,
+  [instanceId ?? null, mandateId ?? null, userId, userId])
+  if (!row) throw new Error('a statement without a from-row answered no row')
+  const grant = (enabled: boolean | null, roleIds: string[]): Grant | undefined => enabled === null ? undefined : { enabled, roleIds }
+  return {
+    mandate: row.mandate_id === null ? undefined : { id: row.mandate_id, enabled: row.mandate_enabled },
+    membership: grant(row.membership_enabled, row.membership_role_ids),
+    instance: row.instance_id === null ? undefined : { id: row.instance_id, mandateId: row.instance_mandate_id, enabled: row.instance_enabled },
+    access: grant(row.access_enabled, row.access_role_ids),
+  }
+}
+
+interface RuleRow {
+  role_id: string
+  mandate_id: string | null
+  feature_instance_id: string | null
+  context: ScopedRule['context']
+  item: string | null
+  view: boolean
+  read: Level
+  create: Level
+  update: Level
+  delete: Level
+}
+
+/** The rules of these roles, each with its role's scope. */
+export async function listRules(database: Database, roleIds: string[]): Promise<ScopedRule[]> {
+  const rows = await database.rows<RuleRow>(`
+    select a.role_id, r.mandate_id, r.feature_instance_id, a.context, a.item, a.view, a."read", a."create", a."update", a."delete"
+      from access_rules a
+      join roles r on r.id = a.role_id
+     where a.role_id = any (?::uuid[])
+     order by a.role_id, a.context, a.item nulls first`, [roleIds])
+  return rows.map(({ role_id, mandate_id, feature_instance_id, ...rule }) => ({
+    roleId: role_id, roleMandateId: mandate_id, roleInstanceId: feature_instance_id, ...rule,
+  }))
+}

@@ -1,0 +1,139 @@
+import { z } from 'zod'
+
+/** The configuration cannot be used; `faults` lists everything wrong with it, by variable. */
+export class ConfigError extends Error {
+  constructor(readonly faults: string[]) {
+    super(`The configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n${faults.map((fault) => `  ${fault}`).join('\n')}`)
+    this.name = 'ConfigError'
+  }
+}
+
+/** A limit of `requests` in a window of `windowMs`; undefined is no limit. */
+export type RateLimit = { requests: number; windowMs: number } | undefined
+
+const flag = z.enum(['true', 'false', '1', '0'], 'must be true or false').transform((value) => value === 'true' || value === '1')
+const whole = (least: number, most: number) =>
+  z.string().regex(/^\d{1,12}$/, `must be a whole number from ${least} to ${most}`).transform(Number)
+    .refine((value) => value >= least && value <= most, `must be a whole number from ${least} to ${most}`)
+const url = (protocols: string[]) => z.string().refine(
+  (value) => URL.canParse(value) && protocols.includes(new URL(value).protocol),
+  `must be a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`)
+const origin = url(['http:', 'https:']).transform((value) => value.replace(/\/$/, ''))
+  .refine((value) => new URL(value).origin === value.toLowerCase(), 'must be an origin such as https://app.example.com, without a path')
+const postgresUrl = url(['postgres:', 'postgresql:'])
+const rateLimit = z.string().regex(/^(off|\d{1,9}\/\d{1,6}s)$/, 'must be REQUESTS/SECONDSs, such as 1200/60s, or off')
+  .transform((value): RateLimit => {
+    if (value === 'off') return undefined
+    const [requests, seconds] = value.slice(0, -1).split('/').map(Number) as [number, number]
+    return { requests, windowMs: seconds * 1000 }
+  })
+  .refine((value) => !value || (value.requests > 0 && value.windowMs > 0 && value.windowMs <= 86_400_000), 'must allow at least one request, in a window of 1 to 86400 seconds; or off')
+const secret = z.string().refine((value) => Buffer.byteLength(value) >= 32, 'must be at least 32 bytes long; make one with: openssl rand -base64 48')
+const algorithms = ['HS256', 'HS384', 'HS512', 'ES256', 'RS256', 'EdDSA'] as const
+const algorithm = z.enum(algorithms, `must be one of ${algorithms.join(', ')}`)
+
+const variables = z.object({
+  NODE_ENV: z.enum(['development', 'production', 'test'], 'must be development, production or test').default('development'),
+  HOST: z.string().default('127.0.0.1'),
+  PORT: whole(0, 65535).default(8080),
+  PUBLIC_URL: origin.optional(),
+  DATABASE_URL: postgresUrl.optional(),
+  DATABASE_MIGRATION_URL: postgresUrl.optional(),
+  DATABASE_DIRECT_URL: postgresUrl.optional(),
+  DATA_DIR: z.string().default('.data'),
+  REDIS_URL: url(['redis:', 'rediss:']).optional(),
+  APP_JWT_KEY_SECRET: secret.optional(),
+  APP_JWT_KEY_SECRET_PREVIOUS: secret.optional(),
+  APP_JWT_PRIVATE_KEY: z.string().optional(),
+  APP_JWT_PRIVATE_KEY_PREVIOUS: z.string().optional(),
+  AUTH_ALGORITHM: algorithm.default('HS256'),
+  APP_TOKEN_EXPIRY: whole(1, 60 * 24 * 365).default(15),
+  APP_REFRESH_TOKEN_EXPIRY: whole(1, 400).default(7),
+  SECRET_KEY: secret.optional(),
+  SECRET_KEY_PREVIOUS: secret.optional(),
+  GATEWAY_ROUTES: z.string().default('routes.yaml'),
+  CORS_ORIGINS: z.string().default('').transform((value) => value.split(',').map((entry) => entry.trim()).filter(Boolean)).pipe(z.array(origin)),
+  COOKIE_SAMESITE: z.enum(['lax', 'strict', 'none'], 'must be lax, strict or none').default('lax'),
+  COOKIE_SECURE: flag.optional(),
+  TRUST_PROXY: whole(0, 20).default(0),
+  COHERENCE_LEASE_MS: whole(0, 60_000).default(5000),
+  COHERENCE_CACHE_ENTRIES: whole(1, 100_000_000).default(100_000),
+  RATE_LIMIT_ADDRESS: rateLimit.default({ requests: 1200, windowMs: 60_000 }),
+  RATE_LIMIT_USER: rateLimit.default({ requests: 3000, windowMs: 60_000 }),
+  RATE_LIMIT_LOGIN: rateLimit.default({ requests: 10, windowMs: 60_000 }),
+  GATEWAY_WORKERS: whole(1, 256).default(1),
+  METRICS_PORT: whole(0, 65535).optional(),
+  SEED_DEMO: flag.optional(),
+  GOOGLE_CLIENT_ID: z.string().optional(),
+  GOOGLE_CLIENT_SECRET: z.string().optional(),
+  GOOGLE_ISSUER: url(['https:', 'http:']).optional(),
+  MSFT_CLIENT_ID: z.string().optional(),
+  MSFT_CLIENT_SECRET: z.string().optional(),
+  MSFT_ISSUER: url(['https:', 'http:']).optional(),
+  MSFT_TENANT: z.string().optional(),
+  LOG_LEVEL: z.enum(['error', 'warn', 'info', 'debug'], 'must be error, warn, info or debug').default('info'),
+  LOG_FORMAT: z.enum(['pretty', 'json'], 'must be pretty or json').optional(),
+})
+
+type Variables = z.infer<typeof variables>
+
+/** A guess at what no generator makes: a key of so few different bytes was typed, not drawn. */
+const looksWeak = (value: string) => new Set(Buffer.from(value)).size < 8
+
+function* faultsBetween(values: Variables): Generator<string> {
+  const production = values.NODE_ENV === 'production'
+  const symmetric = values.AUTH_ALGORITHM.startsWith('HS')
+  if (!symmetric && !values.APP_JWT_PRIVATE_KEY) yield `APP_JWT_PRIVATE_KEY: must be set with AUTH_ALGORITHM=${values.AUTH_ALGORITHM}: a private key as PEM or JWK`
+  if (production) {
+    for (const name of [...(symmetric ? ['APP_JWT_KEY_SECRET'] as const : []), 'SECRET_KEY'] as const) {
+      const value = values[name]
+      if (!value) yield `${name}: must be set in production; make one with: openssl rand -base64 48`
+      else if (looksWeak(value)) yield `${name}: is too weak for production; make one with: openssl rand -base64 48`
+    }
+    if (values.SEED_DEMO) yield 'SEED_DEMO: demo data has published passwords and cannot be used with NODE_ENV=production'
+  }
+  if (values.DATABASE_MIGRATION_URL && !values.DATABASE_URL) yield 'DATABASE_MIGRATION_URL: needs DATABASE_URL, the database that requests use'
+  if (values.DATABASE_DIRECT_URL && !values.DATABASE_URL) yield 'DATABASE_DIRECT_URL: needs DATABASE_URL, the database that requests use'
+  if (values.COOKIE_SAMESITE === 'none' && values.COOKIE_SECURE === false) yield 'COOKIE_SECURE: must not be false with COOKIE_SAMESITE=none: browsers refuse such cookies'
+  for (const authority of ['GOOGLE', 'MSFT'] as const) {
+    if (Boolean(values[`${authority}_CLIENT_ID`]) !== Boolean(values[`${authority}_CLIENT_SECRET`])) {
+      yield `${authority}_CLIENT_${values[`${authority}_CLIENT_ID`] ? 'SECRET' : 'ID'}: must be set too: both or neither`
+    }
+  }
+}
+
+function settle(values: Variables) {
+  const production = values.NODE_ENV === 'production'
+  const embedded = !values.DATABASE_URL
+  return {
+    ...values,
+    production,
+    CORS_ORIGINS: values.CORS_ORIGINS.map((entry) => entry.toLowerCase()),
+    COOKIE_SECURE: values.COOKIE_SECURE ?? (production || values.COOKIE_SAMESITE === 'none'),
+    SEED_DEMO: values.SEED_DEMO ?? (embedded && !production),
+  }
+}
+
+/** The validated configuration, by the names of its variables, with what follows from several of them settled. */
+export type Config = Readonly<ReturnType<typeof settle>>
+
+/**
+ * Reads the configuration from `environment` (an empty variable counts as unset).
+ * Throws a ConfigError that lists every fault together, never a value.
+ */
+export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config {
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''))
+  const parsed = variables.safeParse({ ...given, AUTH_ALGORITHM: given.AUTH_ALGORITHM ?? given.Auth_ALGORITHM })
+  if (!parsed.success) {
+    const single = parsed.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`)
+    // The rules between variables still apply to what could be read, so that one start shows all that is to mend.
+    const broken = new Set(parsed.error.issues.map((issue) => String(issue.path[0])))
+    const readable = variables.safeParse(Object.fromEntries(Object.entries(given).filter(([name]) => !broken.has(name))))
+    const between = readable.success ? [...faultsBetween(readable.data)].filter((fault) => !broken.has(fault.slice(0, fault.indexOf(':')))) : []
+    throw new ConfigError([...new Set([...single, ...between])])
+  }
+  const between = [...faultsBetween(parsed.data)]
+  if (between.length > 0) throw new ConfigError(between)
+  return Object.freeze(settle(parsed.data))
+}
+

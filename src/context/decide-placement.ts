@@ -1,0 +1,54 @@
+import { hasPlatformLevel } from '../authentication/principal.js'
+import type { Placement, User } from '../coherence/directory.js'
+import { GatewayError } from '../errors.js'
+
+/** The place a request asks for, as its headers name it (lower-case UUIDs). */
+export interface RequestedPlace {
+  mandateId: string | undefined
+  instanceId: string | undefined
+}
+
+/** Where a caller was let in. */
+export interface Entry {
+  mandateId: string | null
+  featureInstanceId: string | null
+  roleIds: string[]
+  /** True when a platform level opened the mandate and no membership did: to be audited. */
+  byPlatformLevel: boolean
+}
+
+const noInstanceAccess = () => new GatewayError('no_instance_access', 'No access to feature instance')
+
+function enterMandate({ membership, mandate }: Placement, platform: boolean, stranger: () => GatewayError): void {
+  if (membership && !membership.enabled) throw new GatewayError('membership_disabled', 'Mandate membership is disabled')
+  if (!membership && !platform) throw stranger()
+  if (!mandate) throw new GatewayError('mandate_not_found', 'No such mandate')
+  if (!mandate.enabled && !platform) throw new GatewayError('mandate_disabled', 'Mandate is disabled')
+}
+
+function enterInstance({ mandate, instance, access }: Placement, platform: boolean): void {
+  if (!instance && platform) throw new GatewayError('instance_not_found', 'No such feature instance')
+  if (!instance || instance.mandateId !== mandate?.id) throw noInstanceAccess()
+  if (access && !access.enabled) throw new GatewayError('feature_access_disabled', 'Feature access is disabled')
+  if ((!access || !instance.enabled) && !platform) throw noInstanceAccess()
+}
+
+/**
+ * The context table, row by row: may this user enter this place, and with which roles.
+ * An instance without a mandate is entered through its own mandate, but `mandateId` stays null.
+ */
+export function decidePlacement(user: User, requested: RequestedPlace, placement: Placement): Entry {
+  const platform = hasPlatformLevel(user)
+  if (requested.mandateId !== undefined) {
+    enterMandate(placement, platform, () => new GatewayError('not_a_member', 'Not member of mandate'))
+  } else if (placement.instance) {
+    enterMandate(placement, platform, noInstanceAccess)
+  }
+  if (requested.instanceId !== undefined) enterInstance(placement, platform)
+  return {
+    mandateId: requested.mandateId ?? null,
+    featureInstanceId: requested.instanceId ?? null,
+    roleIds: [...new Set([...placement.membership?.roleIds ?? [], ...placement.access?.roleIds ?? []])],
+    byPlatformLevel: placement.mandate !== undefined && placement.membership === undefined,
+  }
+}

@@ -1,0 +1,29 @@
+import type { ScopedRule, User } from '../coherence/directory.js'
+
+/** A rule that counts in a context: 1 of a global role, 2 of a mandate's, 3 of an instance's. */
+export interface PrioritisedRule {
+  priority: 1 | 2 | 3
+  rule: ScopedRule
+}
+
+/** Who, and where: what a handler or an upstream may rely on about one request. */
+export interface RequestContext {
+  user: User
+  mandateId: string | null
+  featureInstanceId: string | null
+  roleIds: string[]
+  isSysAdmin: boolean
+  isPlatformAdmin: boolean
+  /** The rules that count here, loaded on first use; every use in one request sees the same. */
+  rules: () => Promise<PrioritisedRule[]>
+}
+
+declare global {
+  // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
+  namespace Express {
+    interface Request {
+      /** In which mandate and instance; absent where the endpoint asks for none. */
+      context?: RequestContext
+    }
+  }
+}

@@ -1,0 +1,97 @@
+import knex, { type Knex } from 'knex'
+import { GatewayError } from '../errors.js'
+
+/** A statement's values; a knex `?` stands for each in order. */
+export type Values = readonly (string | number | boolean | Date | null | string[])[]
+
+/**
+ * What runs SQL: the pool, or one transaction of it. Rejects with a GatewayError: `conflict` for a row that exists or
+ * is referred to, `validation_failed` for a value that cannot be stored, else `directory_unavailable`. The database's
+ * own words stay in its `cause`.
+ */
+export interface Sql {
+  /** Runs a statement and answers its rows. */
+  rows: <Row>(statement: string, values?: Values) => Promise<Row[]>
+  /** Runs a statement and answers how many rows it touched. */
+  run: (statement: string, values?: Values) => Promise<number>
+}
+
+/** The pool of connections that requests use. */
+export interface Database extends Sql {
+  transaction: <Result>(work: (tx: Sql) => Promise<Result>) => Promise<Result>
+  close: () => Promise<void>
+}
+
+interface ConnectOptions {
+  url: string
+  /** True when the login is the owner's: each connection then becomes `gateway_app` before its first statement. */
+  setRole: boolean
+  poolSize?: number
+}
+
+/** Longer than any statement of a request takes; shorter than a caller's patience. */
+const timeoutMs = 5000
+const connectTimeoutMs = 2000
+
+/** Connects lazily: the first statement opens the first connection. */
+export function connectDatabase({ url, setRole, poolSize = 10 }: ConnectOptions): Database {
+  const pool = knex({
+    client: 'pg',
+    connection: {
+      connectionString: url,
+      application_name: 'mandate-gateway',
+      connectionTimeoutMillis: connectTimeoutMs,
+      statement_timeout: timeoutMs,
+      query_timeout: timeoutMs,
+      idle_in_transaction_session_timeout: 2 * timeoutMs,
+      keepAlive: true,
+    },
+    acquireConnectionTimeout: connectTimeoutMs + 500,
+    pool: {
+      min: 0,
+      max: poolSize,
+      ...(setRole ? { afterCreate: becomeGatewayApp } : {}),
+    },
+  })
+  return {
+    ...sqlOf(pool),
+    transaction: (work) => answering(pool.transaction((trx) => work(sqlOf(trx)))),
+    close: () => pool.destroy(),
+  }
+}
+
+interface RawConnection {
+  query: (statement: string, done: (error: Error | null) => void) => void
+}
+
+function becomeGatewayApp(connection: RawConnection, done: (error: Error | null, connection: RawConnection) => void): void {
+  connection.query('set role gateway_app', (error) => done(error, connection))
+}
+
+function sqlOf(runner: Knex): Sql {
+  return {
+    rows: async <Row>(statement: string, values: Values = []) => (await answering(runner.raw<{ rows: Row[] }>(statement, values))).rows,
+    run: async (statement, values = []) => (await answering(runner.raw<{ rowCount: number | null }>(statement, values))).rowCount ?? 0,
+  }
+}
+
+/** What the database answers, or what a caller should hear of its failure. */
+async function answering<Result>(work: PromiseLike<Result>): Promise<Result> {
+  try {
+    return await work
+  } catch (error) {
+    throw asDirectoryError(error)
+  }
+}
+
+const sqlState = (error: unknown) =>
+  typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+
+/** Every failure but a refusal of the values themselves is one to come again later with: 503, never 401 and never 500. */
+function asDirectoryError(error: unknown): GatewayError {
+  if (error instanceof GatewayError) return error
+  const state = sqlState(error)
+  if (state === '23505' || state === '23503') return new GatewayError('conflict', 'This contradicts what is already stored', { cause: error })
+  if (state?.startsWith('22')) return new GatewayError('validation_failed', 'A value cannot be stored as it is', { cause: error })
+  return new GatewayError('directory_unavailable', 'The directory is temporarily unavailable. Try again shortly.', { cause: error })
+}

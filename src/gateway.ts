@@ -1,0 +1,108 @@
+import type { RequestListener } from 'node:http'
+import express from 'express'
+import type { AuditLog } from './audit/audit-log.js'
+import { authenticate } from './authentication/authenticate.js'
+import type { TokenKeys } from './authentication/token-keys.js'
+import { verifyToken } from './authentication/verify-token.js'
+import { requirePermission, requirePlatformAdmin, requireSysAdmin } from './authorization/guards.js'
+import type { Directory } from './coherence/directory.js'
+import type { Config } from './config.js'
+import { resolveContext } from './context/resolve-context.js'
+import type { Database } from './database/connect.js'
+import { GatewayError } from './errors.js'
+import { chain, type Middleware } from './http/chain.js'
+import { allowOrigins } from './http/cors.js'
+import { refuseCrossSite, type CrossSitePolicy } from './http/cross-site.js'
+import { mountEndpoints } from './http/endpoint.js'
+import { identifyRequest } from './http/identify-request.js'
+import { limitByAddress, limitByUser } from './http/limit-rate.js'
+import { normalisePath } from './http/normalise-path.js'
+import type { Policy } from './http/policy.js'
+import { answerProblem } from './http/problem.js'
+import { refuseAmbiguousHeaders } from './http/refuse-ambiguous-headers.js'
+import type { Gateway } from './http/server.js'
+import type { Passwords } from './login/password.js'
+import { logAccess } from './observability/log-access.js'
+import type { Logger } from './observability/logger.js'
+import { ownEndpoints } from './own-endpoints.js'
+import { forwardByTable, type LiveRoutes } from './proxy/forward-by-table.js'
+
+/** What a gateway is made of. */
+export interface Dependencies {
+  config: Config
+  /** What links and the gateway's own `Origin` are made of; known once the server listens. */
+  publicUrl: () => string
+  database: Database
+  directory: Directory
+  keys: TokenKeys
+  passwords: Passwords
+  audit: AuditLog
+  logger: Logger
+  routes: LiveRoutes
+  isDraining: () => boolean
+}
+
+/** A request's life, top to bottom. Order is behaviour: test/gateway.test.ts pins it. */
+export function buildGateway(deps: Dependencies): Gateway {
+  const { config, logger } = deps
+  const app = express().disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing')
+  const admit = admission(deps)
+
+  mountEndpoints(app, ownEndpoints(deps), admit)
+  app.use((_req, _res, next) => next(new GatewayError('not_found', 'There is nothing at this path')))
+  app.use(answerProblem(logger))
+
+  const arrive = chain(
+    identifyRequest({ trustProxy: config.TRUST_PROXY, isDraining: deps.isDraining }), // every line logged below carries its id
+    logAccess(logger, (req) => ({ user: req.principal?.user.id, mandate: req.context?.mandateId ?? undefined })),
+    settlePath,
+    allowOrigins(config.CORS_ORIGINS),
+    forwardByTable(deps.routes, admit, config.TRUST_PROXY), // what the route table claims leaves here
+  )
+  const answer = answerProblem(logger)
+  const listener: RequestListener = (raw, rawResponse) => {
+    // `createGatewayServer` makes requests and responses of this app's own kind
+    const [req, res] = [raw, rawResponse] as unknown as [express.Request, express.Response]
+    arrive(req, res, (error?: unknown) => {
+      if (error === undefined) app(req, res)
+      else answer(error, req, res, () => undefined)
+    })
+  }
+  return { app, listener }
+}
+
+/** What a request passes between being matched and being served, as the endpoint's or route's policy asks. */
+function admission(deps: Dependencies): (policy: Policy, crossSite: CrossSitePolicy) => Middleware {
+  const { config, directory, keys, audit } = deps
+  const perAddress = limitByAddress(config.RATE_LIMIT_ADDRESS)
+  const perUser = limitByUser(config.RATE_LIMIT_USER, (req) => req.principal?.user.id)
+  const unambiguous = refuseAmbiguousHeaders()
+  const sameSite = refuseCrossSite({ ownOrigin: () => new URL(deps.publicUrl()).origin, allowedOrigins: config.CORS_ORIGINS })
+  const identify = authenticate({ directory, verifyToken: (token) => verifyToken(token, keys) })
+  const place = resolveContext({
+    directory,
+    onPlatformEntry: (user, mandateId, requestId) => {
+      audit.recordOnce({ userId: user.id, mandateId, action: 'platform_entry', details: { username: user.username }, requestId })
+    },
+  })
+  const guards = { sysAdmin: requireSysAdmin(audit), platformAdmin: requirePlatformAdmin(audit) }
+
+  return (policy, crossSite) => chain(
+    perAddress,
+    unambiguous,
+    sameSite(crossSite),
+    ...(policy.auth === 'public' ? [] : [identify(policy.auth), perUser]), // from here on there is a principal
+    ...(policy.mandate === 'none' && policy.instance === 'none' ? [] : [place(policy)]), // from here on there is a context
+    ...(policy.guard ? [guards[policy.guard]] : []),
+    ...(policy.permission ? [requirePermission(policy.permission)] : []),
+  )
+}
+
+/** Normalises the path once, for all that match it or send it on. */
+const settlePath: Middleware = (req, _res, next) => {
+  const query = req.url.indexOf('?')
+  req.search = query === -1 ? '' : req.url.slice(query)
+  req.pathname = normalisePath(query === -1 ? req.url : req.url.slice(0, query))
+  req.url = req.pathname + req.search
+  next()
+}

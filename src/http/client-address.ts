@@ -1,0 +1,23 @@
+import type { IncomingMessage } from 'node:http'
+
+/**
+ * The addresses a request came through, client first, the peer of our socket last, as far as they can be believed:
+ * with `trustProxy` proxies in front, only that many entries of `X-Forwarded-For` were written by them.
+ */
+export function trustedAddresses(req: IncomingMessage, trustProxy: number): string[] {
+  const peer = peerAddress(req)
+  if (trustProxy === 0) return [peer]
+  const forwarded = req.headers['x-forwarded-for']
+  const claimed = (Array.isArray(forwarded) ? forwarded.join(',') : forwarded ?? '').split(',').map((entry) => entry.trim()).filter(Boolean)
+  return [...claimed.slice(-trustProxy), peer]
+}
+
+/** The client's address as the outermost trusted proxy saw it. */
+export function clientAddress(req: IncomingMessage, trustProxy: number): string {
+  return trustProxy === 0 ? peerAddress(req) : trustedAddresses(req, trustProxy)[0] ?? peerAddress(req)
+}
+
+function peerAddress(req: IncomingMessage): string {
+  const address = req.socket.remoteAddress ?? ''
+  return address.startsWith('::ffff:') ? address.slice(7) : address
+}

@@ -1,0 +1,37 @@
+import type { IncomingMessage } from 'node:http'
+import { GatewayError } from '../errors.js'
+import type { Middleware } from './chain.js'
+import { carriesGatewayCookie, cookieValue } from './cookies.js'
+
+/**
+ * When a request is checked for having been made by another site's page: `ambient` when a browser may have added
+ * our cookies to an unsafe method by itself, `always` for endpoints that give out cookies.
+ */
+export type CrossSitePolicy = 'ambient' | 'always'
+
+const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
+
+const isAmbient = (req: IncomingMessage) =>
+  !safeMethods.has(req.method ?? '')
+  && carriesGatewayCookie(req)
+  && (cookieValue(req, 'auth_token') !== undefined || req.headers.authorization === undefined)
+
+function comesFromElsewhere(req: IncomingMessage, ownOrigin: string, allowedOrigins: ReadonlySet<string>): boolean {
+  const origin = req.headers.origin?.toLowerCase()
+  if (origin !== undefined && allowedOrigins.has(origin)) return false
+  const site = req.headers['sec-fetch-site']
+  if (site !== undefined) return site !== 'same-origin' && site !== 'none'
+  return origin !== undefined && origin !== ownOrigin
+}
+
+/** Refuses what another site's page made the browser send (Fetch Metadata, else `Origin`). */
+export function refuseCrossSite({ ownOrigin, allowedOrigins }: { ownOrigin: () => string; allowedOrigins: string[] }): (policy: CrossSitePolicy) => Middleware {
+  const allowed = new Set(allowedOrigins)
+  return (policy) => (req, _res, next) => {
+    if ((policy === 'always' || isAmbient(req)) && comesFromElsewhere(req, ownOrigin(), allowed)) {
+      next(new GatewayError('cross_site_request', 'The request was made by a page of another site'))
+      return
+    }
+    next()
+  }
+}

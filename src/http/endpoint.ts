@@ -1,0 +1,125 @@
+import type { Express, Request, Response } from 'express'
+import { z } from 'zod'
+import { GatewayError, type Fault } from '../errors.js'
+import { readBody, type BodyType } from './body.js'
+import { chain, type Middleware } from './chain.js'
+import type { CrossSitePolicy } from './cross-site.js'
+import type { Policy } from './policy.js'
+
+/** A request whose inputs have been parsed by the endpoint's schemas. */
+export interface Call<Body, Query> {
+  req: Request
+  res: Response
+  body: Body
+  query: Query
+  params: Record<string, string>
+}
+
+/** What a handler answers: a status, and a body that is sent as JSON where there is one. */
+export interface Answer {
+  status: number
+  body?: unknown
+}
+
+/** One endpoint of the gateway itself. `access` is what a caller must be; there is no default, so it cannot be forgotten. */
+export interface EndpointSpec<Body extends z.ZodType, Query extends z.ZodType> {
+  method: 'get' | 'post' | 'put' | 'patch' | 'delete'
+  /** Express's pattern, such as `/system/tokens/:id`. */
+  path: string
+  summary: string
+  access: Policy
+  /** `always` where the endpoint gives out cookies. */
+  crossSite?: CrossSitePolicy
+  body?: Body
+  bodyTypes?: BodyType[]
+  query?: Query
+  /** RFC 6749 §5.2 errors in place of problem+json. */
+  errors?: 'oauth'
+  /** The schema of each good answer's body, by status; null where there is no body. */
+  answers: Record<number, z.ZodType | null>
+  handle: (call: Call<z.infer<Body>, z.infer<Query>>) => Answer | Promise<Answer>
+}
+
+/** An endpoint, ready to be mounted and described. */
+export interface Endpoint extends Omit<EndpointSpec<z.ZodType, z.ZodType>, 'handle'> {
+  serve: Middleware
+}
+
+declare global {
+  // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
+  namespace Express {
+    interface Request {
+      /** Set where errors are answered as RFC 6749 §5.2 has them. */
+      errorForm?: 'oauth'
+    }
+  }
+}
+
+const faultsOf = (error: z.ZodError): Fault[] => error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message }))
+
+function parseInput<Schema extends z.ZodType>(schema: Schema | undefined, value: unknown, what: string): z.infer<Schema> {
+  const parsed = (schema ?? z.unknown()).safeParse(value)
+  if (!parsed.success) throw new GatewayError('validation_failed', `The ${what} is not valid`, { errors: faultsOf(parsed.error) })
+  return parsed.data as z.infer<Schema>
+}
+
+/** The query as an object; a parameter that came twice is an array, which no schema of one value takes. */
+function queryOf(search: string): Record<string, string | string[]> {
+  const parameters = new URLSearchParams(search)
+  return Object.fromEntries([...new Set(parameters.keys())].map((name) => {
+    const values = parameters.getAll(name)
+    return [name, values.length === 1 ? values[0] ?? '' : values]
+  }))
+}
+
+/** Sends JSON that belongs to its caller alone. */
+export function sendJson(res: Response, { status, body }: Answer): void {
+  res.statusCode = status
+  if (!res.hasHeader('Cache-Control')) res.setHeader('Cache-Control', 'no-store')
+  if (body === undefined) {
+    res.end()
+    return
+  }
+  const text = Buffer.from(JSON.stringify(body))
+  res.setHeader('Content-Type', 'application/json; charset=utf-8')
+  res.setHeader('Content-Length', text.length)
+  res.end(text)
+}
+
+/** Declares an endpoint: what it asks, takes and answers, in one place, which the documentation is made of too. */
+export function endpoint<Body extends z.ZodType = z.ZodUndefined, Query extends z.ZodType = z.ZodUnknown>(spec: EndpointSpec<Body, Query>): Endpoint {
+  const { handle, ...description } = spec
+  const answer: Middleware = async (req, res) => {
+    const body = spec.body ? parseInput(spec.body, req.body, 'body') : undefined as z.infer<Body>
+    const query = parseInput(spec.query, queryOf(req.search), 'query')
+    sendJson(res, await handle({ req, res, body, query, params: req.params as Record<string, string> }))
+  }
+  return { ...description, serve: spec.body ? chain(readBody(spec.bodyTypes ?? ['application/json']), answer) : answer }
+}
+
+/** Mounts endpoints behind what `admit` makes of each one's policy. Other methods of a path are 405, OPTIONS answers them. */
+export function mountEndpoints(app: Express, endpoints: Endpoint[], admit: (policy: Policy, crossSite: CrossSitePolicy) => Middleware): void {
+  for (const { method, path, access, crossSite, errors, serve } of endpoints) {
+    const note: Middleware = (req, _res, next) => {
+      req.routePattern = path
+      if (errors) req.errorForm = errors
+      next()
+    }
+    app[method](path, chain(note, admit(access, crossSite ?? 'ambient'), serve))
+  }
+  for (const path of new Set(endpoints.map((one) => one.path))) {
+    const methods = endpoints.filter((one) => one.path === path).map((one) => one.method.toUpperCase())
+    app.all(path, answerOtherMethods(path, methods.includes('GET') ? [...methods, 'HEAD'] : methods))
+  }
+}
+
+function answerOtherMethods(path: string, methods: string[]): Middleware {
+  const allow = [...methods, 'OPTIONS'].join(', ')
+  return (req, res) => {
+    req.routePattern = path
+    if (req.method !== 'OPTIONS') throw new GatewayError('method_not_allowed', `The methods of this path are ${allow}`, { headers: { Allow: allow } })
+    res.setHeader('Allow', allow)
+    res.statusCode = 204
+    res.end()
+  }
+}

@@ -1,0 +1,34 @@
+import { randomUUID } from 'node:crypto'
+import { GatewayError } from '../errors.js'
+import type { Middleware } from './chain.js'
+import { clientAddress } from './client-address.js'
+
+const wellFormed = /^[A-Za-z0-9._-]{1,128}$/
+/** Header lines of one request. */
+const maxHeaderLines = 200
+
+/**
+ * Gives the request its id (a well-formed `X-Request-Id` is kept) and its client's address, and the response the headers
+ * that every answer carries. Everything logged later carries this id.
+ */
+export function identifyRequest({ trustProxy, isDraining }: { trustProxy: number; isDraining: () => boolean }): Middleware {
+  return (req, res, next) => {
+    const given = req.headers['x-request-id']
+    req.startedAt = performance.now()
+    req.id = typeof given === 'string' && wellFormed.test(given) ? given : randomUUID()
+    req.clientAddress = clientAddress(req, trustProxy)
+    res.setHeader('X-Request-Id', req.id)
+    res.setHeader('X-Content-Type-Options', 'nosniff')
+    if (isDraining()) res.setHeader('Connection', 'close')
+    if (req.rawHeaders.length > 2 * maxHeaderLines) {
+      next(new GatewayError('headers_too_large', `The request has more than ${maxHeaderLines} header lines`))
+      return
+    }
+    const coding = req.headers['transfer-encoding']
+    if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
+      next(new GatewayError('request_malformed', 'The only Transfer-Encoding that is taken is chunked'))
+      return
+    }
+    next()
+  }
+}

@@ -1,0 +1,43 @@
+import { GatewayError } from '../errors.js'
+
+const ambiguous = (detail: string) => new GatewayError('path_ambiguous', detail)
+
+/** Printable ASCII without `\`: what a request target may hold as it is. Anything else must come percent-encoded. */
+const plain = /^[\x21-\x5b\x5d-\x7e]*$/
+const encodedSeparator = /%(?:2f|5c|00)/i
+const encodedTwice = /%(?:25)+(?:2f|5c|2e|00)/i
+const badEscape = /%(?![0-9a-f]{2})/i
+const dotSegment = /(?:^|\/)\.{1,2}(?:[/;]|$)/
+const needsWork = /%|\/\/|\/\.|[^\x21-\x5b\x5d-\x7e]/
+const unreserved = /[A-Za-z0-9\-._~]/
+
+function isUtf8(path: string): boolean {
+  try {
+    decodeURIComponent(path)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/**
+ * Normalises a request target's path once (RFC 3986 §6.2.2): escapes of unreserved characters are decoded,
+ * the others are written in upper case. Throws `path_ambiguous` for what two programs could read differently:
+ * encoded or back slashes, dot segments, empty segments, NUL, bad escapes, and double encoding of those.
+ */
+export function normalisePath(path: string): string {
+  if (path.charCodeAt(0) !== 0x2f) throw ambiguous('The request target must be a path that begins with a slash')
+  if (!needsWork.test(path)) return path
+  if (!plain.test(path)) throw ambiguous('The path holds a character that must be percent-encoded, or a backslash')
+  if (badEscape.test(path)) throw ambiguous('The path holds a % that is not followed by two hexadecimal digits')
+  if (encodedTwice.test(path)) throw ambiguous('The path holds a separator or dot that is encoded twice')
+  if (encodedSeparator.test(path)) throw ambiguous('The path holds an encoded slash, backslash or NUL')
+  const decoded = path.replace(/%[0-9a-f]{2}/gi, (escape) => {
+    const character = String.fromCharCode(Number.parseInt(escape.slice(1), 16))
+    return unreserved.test(character) ? character : escape.toUpperCase()
+  })
+  if (!isUtf8(decoded)) throw ambiguous('The path holds escapes that are not UTF-8')
+  if (decoded.includes('//')) throw ambiguous('The path holds an empty segment')
+  if (dotSegment.test(decoded)) throw ambiguous('The path holds a dot segment')
+  return decoded
+}

@@ -1,0 +1,35 @@
+import { z } from 'zod'
+import { GatewayError } from '../errors.js'
+
+const most = 200
+
+/** The query of a list: `limit` is cut to 200; `cursor` is what the page before answered as `nextCursor`. */
+export const pageQuery = z.object({
+  limit: z.string().regex(/^\d{1,9}$/, 'must be a whole number of 1 or more').transform((value) => Math.min(Number(value), most))
+    .refine((value) => value >= 1, 'must be a whole number of 1 or more').default(50),
+  cursor: z.string().max(2000).optional(),
+})
+
+/** The schema of a page of `item`s. */
+export const pageOf = (item: z.ZodType) => z.strictObject({ items: z.array(item), nextCursor: z.string().nullable() })
+
+/** The place in a list after which the next page begins, as the opaque text that callers hold. */
+export const encodeCursor = (position: string) => Buffer.from(JSON.stringify(position)).toString('base64url')
+
+/** The position that `encodeCursor` hid. Throws `validation_failed` for a text that it did not make. */
+export function decodeCursor(cursor: string | undefined): string | undefined {
+  if (cursor === undefined) return undefined
+  try {
+    return z.string().regex(/^[^\0]*$/).parse(JSON.parse(Buffer.from(cursor, 'base64url').toString()))
+  } catch (cause) {
+    const message = 'must be the nextCursor of another page of this list'
+    throw new GatewayError('validation_failed', 'The query is not valid', { cause, errors: [{ path: 'cursor', message }] })
+  }
+}
+
+/** A page of `limit` out of rows that were asked for with one more than that. */
+export function pageFrom<Row>(rows: Row[], limit: number, positionOf: (row: Row) => string): { items: Row[]; nextCursor: string | null } {
+  const items = rows.slice(0, limit)
+  const last = items.at(-1)
+  return { items, nextCursor: rows.length > limit && last !== undefined ? encodeCursor(positionOf(last)) : null }
+}

@@ -1,0 +1,95 @@
+import { STATUS_CODES } from 'node:http'
+import type { ErrorRequestHandler, Request, Response } from 'express'
+import { GatewayError, type ErrorCode } from '../errors.js'
+import type { Logger } from '../observability/logger.js'
+
+/** The HTTP status of each code. */
+export const statusOf: Record<ErrorCode, number> = {
+  header_ambiguous: 400, path_ambiguous: 400, request_malformed: 400, headers_too_large: 431,
+  mandate_id_invalid: 400, instance_id_invalid: 400, mandate_required: 400, instance_required: 400,
+  validation_failed: 400, body_invalid: 400, body_too_large: 413, unsupported_media_type: 415,
+  authentication_required: 401, token_invalid: 401, token_expired: 401, user_mismatch: 401,
+  credentials_invalid: 401, refresh_invalid: 401, portal_access_required: 401,
+  user_disabled: 403, membership_disabled: 403, not_a_member: 403, mandate_disabled: 403,
+  no_instance_access: 403, feature_access_disabled: 403,
+  sysadmin_required: 403, platform_admin_required: 403, permission_denied: 403, cross_site_request: 403,
+  not_found: 404, mandate_not_found: 404, instance_not_found: 404,
+  method_not_allowed: 405, conflict: 409, changed_meanwhile: 412, rate_limited: 429,
+  internal_error: 500, upstream_failed: 502, upstream_unavailable: 503, upstream_timeout: 504,
+  authentication_unavailable: 503, directory_unavailable: 503, overloaded: 503,
+}
+
+/** Seconds after which a caller may try again what was refused for a lack of means. */
+const retryAfterSeconds = 2
+
+const tokenErrors: ReadonlySet<ErrorCode> = new Set(['token_invalid', 'token_expired', 'user_mismatch'])
+
+/** RFC 6750 §3: a caller that sent no token is told the scheme alone; one whose token failed is told so. */
+function challenge(error: GatewayError): string {
+  return tokenErrors.has(error.code)
+    ? `Bearer realm="mandate-gateway", error="invalid_token", error_description="${error.detail}"`
+    : 'Bearer realm="mandate-gateway"'
+}
+
+/** The response headers that go with a refusal, beside those it brings itself. */
+export function setRefusalHeaders(res: Response, error: GatewayError): void {
+  const status = statusOf[error.code]
+  for (const [name, value] of Object.entries(error.headers ?? {})) res.setHeader(name, value)
+  if (status === 401 && error.code !== 'portal_access_required') res.setHeader('WWW-Authenticate', challenge(error))
+  if (status === 503 && !res.hasHeader('Retry-After')) res.setHeader('Retry-After', retryAfterSeconds)
+  res.setHeader('Cache-Control', 'no-store')
+}
+
+/** An RFC 9457 problem document. */
+export function problemDocument(error: GatewayError, requestId: string | undefined): Record<string, unknown> {
+  const status = statusOf[error.code]
+  return {
+    type: 'about:blank',
+    title: STATUS_CODES[status],
+    status,
+    detail: error.detail,
+    code: error.code,
+    ...(requestId === undefined ? {} : { requestId }),
+    ...(error.errors ? { errors: error.errors } : {}),
+  }
+}
+
+/** Whatever was thrown, as a GatewayError: what is not one already is an `internal_error` that says nothing. */
+export function asGatewayError(error: unknown): GatewayError {
+  return error instanceof GatewayError ? error : new GatewayError('internal_error', 'Internal error', { cause: error })
+}
+
+/** An RFC 6749 §5.2 error, for the endpoints that owe one to their callers. */
+function oauthDocument(error: GatewayError): Record<string, unknown> {
+  const status = statusOf[error.code]
+  const code = status === 401 ? 'invalid_client' : status === 429 || status === 503 ? 'temporarily_unavailable' : status >= 500 ? 'server_error' : 'invalid_request'
+  const faults = error.errors?.map((fault) => `${fault.path}: ${fault.message}`).join('; ')
+  return { error: code, error_description: faults ? `${error.detail}: ${faults}` : error.detail }
+}
+
+function noteRefusal(req: Request, error: GatewayError, logger: Logger): void {
+  req.refusal = error.code
+  if (statusOf[error.code] >= 500 && error.cause !== undefined) {
+    logger.error('request failed', { requestId: req.id, code: error.code, error: error.cause })
+  }
+}
+
+/** The one place where an error becomes an answer: problem+json (RFC 9457), with nothing inside that was not meant for the caller. */
+export function answerProblem(logger: Logger): ErrorRequestHandler {
+  return (thrown: unknown, req, res, _next) => {
+    const error = asGatewayError(thrown)
+    noteRefusal(req, error, logger)
+    if (res.headersSent) {
+      // Half an answer is out: cutting the connection is the only way left to say that it is not whole.
+      res.destroy()
+      return
+    }
+    setRefusalHeaders(res, error)
+    res.statusCode = statusOf[error.code]
+    const oauth = req.errorForm === 'oauth'
+    const body = Buffer.from(JSON.stringify(oauth ? oauthDocument(error) : problemDocument(error, req.id)))
+    res.setHeader('Content-Type', oauth ? 'application/json; charset=utf-8' : 'application/problem+json; charset=utf-8')
+    res.setHeader('Content-Length', body.length)
+    res.end(req.method === 'HEAD' ? undefined : body)
+  }
+}

@@ -1,0 +1,32 @@
+import { GatewayError } from '../errors.js'
+import type { Middleware } from './chain.js'
+import { cookieValues } from './cookies.js'
+
+/** Headers that decide who and where: Node keeps the first or joins them, another program might keep the last. */
+const single = new Set(['authorization', 'host', 'x-mandate-id', 'x-instance-id'])
+
+/** Refuses a request that names its caller or its place twice (row 0 of the authentication table). */
+export function refuseAmbiguousHeaders(): Middleware {
+  return (req, _res, next) => {
+    const lines = req.rawHeaders
+    let seen = ''
+    for (let index = 0; index < lines.length; index += 2) {
+      const raw = lines[index] ?? ''
+      // Only four names matter: their lengths tell most others apart without lower-casing them.
+      if (raw.length !== 4 && raw.length !== 12 && raw.length !== 13) continue
+      const name = raw.toLowerCase()
+      if (!single.has(name)) continue
+      if (seen.includes(`${name};`)) {
+        next(new GatewayError('header_ambiguous', `The header ${name} was sent more than once`))
+        return
+      }
+      seen += `${name};`
+    }
+    const tokens = cookieValues(req.headers.cookie, 'auth_token')
+    if (tokens.length > 1 && tokens.some((token) => token !== tokens[0])) {
+      next(new GatewayError('header_ambiguous', 'Two different auth_token cookies were sent'))
+      return
+    }
+    next()
+  }
+}

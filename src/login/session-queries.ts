@@ -1,0 +1,77 @@
+import type { Sql } from '../database/connect.js'
+import type { User } from '../coherence/directory.js'
+
+/** A user as a login needs one. */
+export interface LoginUser extends User {
+  enabled: boolean
+  passwordHash: string | null
+}
+
+interface UserRow {
+  id: string
+  username: string
+  email: string | null
+  full_name: string | null
+  password_hash: string | null
+  enabled: boolean
+  is_sys_admin: boolean
+  is_platform_admin: boolean
+}
+
+/** The user of that name, exactly as written. */
+export async function findLoginUser(sql: Sql, username: string): Promise<LoginUser | undefined> {
+  const [row] = await sql.rows<UserRow>(`
+    select id, username, email, full_name, password_hash, enabled, is_sys_admin, is_platform_admin
+      from users where username = ?`, [username])
+  return row && {
+    id: row.id,
+    username: row.username,
+    email: row.email,
+    fullName: row.full_name,
+    passwordHash: row.password_hash,
+    enabled: row.enabled,
+    isSysAdmin: row.is_sys_admin,
+    isPlatformAdmin: row.is_platform_admin,
+  }
+}
+
+interface NewSession {
+  id: string
+  userId: string
+  authority: string
+  address: string
+  userAgent: string | null
+}
+
+/** Begins a session: one login on one device. */
+export async function insertSession(tx: Sql, session: NewSession): Promise<void> {
+  await tx.run('insert into sessions (id, user_id, authority, address, user_agent) values (?, ?, ?, ?, ?)',
+    [session.id, session.userId, session.authority, session.address, session.userAgent])
+}
+
+interface NewToken {
+  id: string
+  userId: string
+  authority: string
+  sessionId: string
+  issuedAt: Date
+  expiresAt: Date
+}
+
+/** Writes the row that makes an access token count. */
+export async function insertAccessToken(tx: Sql, token: NewToken): Promise<void> {
+  await tx.run(`
+    insert into tokens (id, user_id, authority, purpose, session_id, status, issued_at, expires_at)
+    values (?, ?, ?, 'auth_session', ?, 'active', ?, ?)`,
+  [token.id, token.userId, token.authority, token.sessionId, token.issuedAt, token.expiresAt])
+}
+
+/** Ends the login of a token: its session and all tokens of that, or the token alone where it has no session. */
+export async function endLogin(tx: Sql, tokenId: string): Promise<void> {
+  await tx.run(`
+    update sessions set ended_at = now()
+     where ended_at is null and id = (select session_id from tokens where id = ?)`, [tokenId])
+  await tx.run(`
+    update tokens set status = 'revoked', revoked_at = now()
+     where status = 'active' and (id = ? or session_id = (select session_id from tokens where id = ?))`, [tokenId, tokenId])
+}

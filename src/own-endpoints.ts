@@ -1,0 +1,25 @@
+import { verifyTokenOfAnyAge } from './authentication/verify-token.js'
+import { userEndpoints } from './directory/users.js'
+import type { Dependencies } from './gateway.js'
+import type { Endpoint } from './http/endpoint.js'
+import { checkPassword } from './login/check-password.js'
+import { issueTokens } from './login/issue-token.js'
+import { loginEndpoints } from './login/login.js'
+import { myselfEndpoints } from './login/myself.js'
+import { tokenEndpoints } from './login/token-endpoint.js'
+import { nodeEndpoints } from './system/nodes.js'
+import { operationsEndpoints } from './system/operations.js'
+
+/** Everything that the gateway answers itself; `openapi.yaml` is made of the same list. */
+export function ownEndpoints({ config, database, keys, passwords, isDraining }: Dependencies): Endpoint[] {
+  const credentials = checkPassword({ sql: database, passwords, limit: config.RATE_LIMIT_LOGIN })
+  const issue = issueTokens({ database, keys, expiryMinutes: config.APP_TOKEN_EXPIRY })
+  return [
+    ...operationsEndpoints({ sql: database, isDraining }),
+    ...loginEndpoints({ config, database, checkPassword: credentials, issueTokens: issue, verifyTokenOfAnyAge: (token) => verifyTokenOfAnyAge(token, keys) }),
+    ...tokenEndpoints({ checkPassword: credentials, issueTokens: issue }),
+    ...myselfEndpoints({ sql: database }),
+    ...userEndpoints({ sql: database }),
+    ...nodeEndpoints({ sql: database }),
+  ]
+}

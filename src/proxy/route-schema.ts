@@ -1,0 +1,89 @@
+import { z } from 'zod'
+
+/** Path prefixes of the gateway itself, which no route may claim; below `/portal` an `auth: portal` route may live. */
+const ownPrefixes = ['/auth', '/mandate', '/admin', '/system', '/portal', '/projects', '/healthz', '/readyz', '/metrics', '/.well-known', '/openapi.yaml', '/docs', '/console']
+
+const isWithin = (path: string, prefix: string) => path === prefix || path.startsWith(`${prefix}/`)
+
+/** Whether a path is the gateway's own, so that no route, not even `/`, takes it. */
+export function isOwnPath(pathname: string): boolean {
+  return ownPrefixes.some((own) => isWithin(pathname, own))
+}
+
+const milliseconds = z.int().min(1).max(3_600_000)
+const bytes = z.int().min(0).max(Number.MAX_SAFE_INTEGER)
+
+const target = z.string().refine((value) => {
+  if (value === 'demo') return true
+  if (!URL.canParse(value)) return false
+  const { protocol, pathname, search, hash, username } = new URL(value)
+  return (protocol === 'http:' || protocol === 'https:') && pathname === '/' && !search && !hash && !username
+}, 'must be an address such as http://127.0.0.1:9000, without path, query or credentials (or demo, the demo upstream)')
+
+const upstream = z.strictObject({
+  targets: z.array(target).min(1, 'must name at least one target'),
+  timeouts: z.strictObject({
+    connectMs: milliseconds.default(2000),
+    headersMs: milliseconds.default(30_000),
+    bodyMs: milliseconds.default(60_000),
+  }).prefault({}),
+  health: z.strictObject({ path: z.string().startsWith('/') }).optional(),
+})
+
+const subject = z.strictObject({
+  context: z.enum(['DATA', 'UI', 'RESOURCE'], 'must be DATA, UI or RESOURCE'),
+  item: z.string().min(1).max(500).regex(/^[\w-]+(\.[\w-]+)*$/, 'must be a dotted path such as crm.contacts'),
+})
+
+const place = z.enum(['required', 'optional', 'none'], 'must be required, optional or none')
+
+const route = z.strictObject({
+  upstream: z.string(),
+  strip: z.boolean().default(false),
+  auth: z.enum(['required', 'optional', 'public', 'portal'], 'must be required, optional, public or portal').default('required'),
+  mandate: place.default('none'),
+  instance: place.default('none'),
+  guard: z.enum(['sysAdmin', 'platformAdmin'], 'must be sysAdmin or platformAdmin').optional(),
+  permission: subject.optional(),
+  rateLimit: z.string().regex(/^[1-9]\d{0,8}\/[1-9]\d{0,4}s$/, 'must be REQUESTS/SECONDSs, such as 100/60s')
+    .transform((value) => value.slice(0, -1).split('/').map(Number) as [number, number])
+    .transform(([requests, seconds]) => ({ requests, windowMs: seconds * 1000 })).optional(),
+  timeoutMs: milliseconds.optional(),
+  bodyLimit: bytes.optional(),
+})
+
+type RouteInput = z.infer<typeof route>
+
+const prefix = z.string().regex(/^\/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]+(?:\/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*)?$/, 'must be a path prefix such as /api/crm, without a slash at its end, escapes or empty segments')
+  .refine((value) => !/(?:^|\/)\.{1,2}(?:\/|$)/.test(value), 'must not hold a dot segment')
+
+/** What contradicts itself in one route, as [field, message]. */
+function* contradictions(path: string, { auth, mandate, instance, guard, permission }: RouteInput): Generator<[string, string]> {
+  const claimed = ownPrefixes.find((own) => isWithin(path, own))
+  if (claimed !== undefined && !(claimed === '/portal' && path !== '/portal' && auth === 'portal')) yield ['', `claims ${claimed}, which belongs to the gateway`]
+  if (auth === 'required') return
+  if (mandate === 'required' || (mandate !== 'none' && auth !== 'optional')) yield ['mandate', `cannot be ${mandate} with auth: ${auth}: only a caller who is known has a mandate`]
+  if (instance === 'required' || (instance !== 'none' && auth !== 'optional')) yield ['instance', `cannot be ${instance} with auth: ${auth}: only a caller who is known has an instance`]
+  if (guard) yield ['guard', `cannot be set with auth: ${auth}: it needs a caller`]
+  if (permission) yield ['permission', `cannot be set with auth: ${auth}: it needs a caller`]
+}
+
+/** The route table as its file holds it. */
+export const routeTableSchema = z.strictObject({
+  upstreams: z.record(z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'must be a name of lower-case letters, digits and hyphens'), upstream),
+  routes: z.record(prefix, route),
+}).superRefine((table, ctx) => {
+  for (const [path, one] of Object.entries(table.routes)) {
+    if (!(one.upstream in table.upstreams)) {
+      ctx.addIssue({ code: 'custom', path: ['routes', path, 'upstream'], message: `names the upstream ${one.upstream}, which is not under upstreams` })
+    }
+    if (one.permission && one.mandate === 'none') {
+      ctx.addIssue({ code: 'custom', path: ['routes', path, 'permission'], message: 'needs mandate: required or optional: without a mandate there are no rules' })
+    }
+    for (const [field, message] of contradictions(path, one)) {
+      ctx.addIssue({ code: 'custom', path: ['routes', path, ...(field ? [field] : [])], message })
+    }
+  }
+})
+
+export type RouteFile = z.infer<typeof routeTableSchema>

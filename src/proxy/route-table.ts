@@ -1,0 +1,76 @@
+import { readFile } from 'node:fs/promises'
+import { LineCounter, isNode, parseDocument, type Document } from 'yaml'
+import { isOwnPath, routeTableSchema, type RouteFile } from './route-schema.js'
+
+/** A route file cannot be used; `faults` lists everything wrong with it, by file and line. */
+export class RouteTableError extends Error {
+  constructor(readonly faults: string[]) {
+    super(`The route table cannot be used:\n${faults.map((fault) => `  ${fault}`).join('\n')}`)
+    this.name = 'RouteTableError'
+  }
+}
+
+/** One route, with its prefix. */
+export type Route = RouteFile['routes'][string] & { prefix: string }
+
+/** The routes and upstreams of one version of the route file. */
+export interface RouteTable {
+  upstreams: RouteFile['upstreams']
+  routes: Route[]
+  /** The route whose prefix is the longest, on whole segments, of a normalised path. */
+  match: (pathname: string) => Route | undefined
+}
+
+/** The line that a fault is on: of the place itself, else of the nearest thing around it that is there. */
+function lineOf(document: Document, lines: LineCounter, path: PropertyKey[]): number {
+  for (let depth = path.length; depth > 0; depth -= 1) {
+    const around = depth === 1 ? document.contents : document.getIn(path.slice(0, depth - 1), true)
+    const items = typeof around === 'object' && around !== null && 'items' in around && Array.isArray(around.items) ? around.items as unknown[] : []
+    const pair = items.find((item) => typeof item === 'object' && item !== null && 'key' in item && String(item.key) === String(path[depth - 1]))
+    const key = pair !== undefined && typeof pair === 'object' && pair !== null && 'key' in pair ? pair.key : items[Number(path[depth - 1])]
+    if (isNode(key) && key.range) return lines.linePos(key.range[0]).line
+  }
+  return 1
+}
+
+/** Parses a route table. Throws a RouteTableError that lists every fault with `file` and line. */
+export function parseRouteTable(text: string, file: string): RouteTable {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false })
+  if (document.errors.length > 0) {
+    throw new RouteTableError(document.errors.map((error) => `${file}:${lines.linePos(error.pos[0]).line}: ${error.message}`))
+  }
+  const parsed = routeTableSchema.safeParse(document.toJS({ maxAliasCount: 0 }))
+  if (!parsed.success) {
+    throw new RouteTableError(parsed.error.issues.map((issue) => {
+      const place = issue.path.length > 0 ? `${issue.path.map(String).join(' › ')}: ` : ''
+      return `${file}:${lineOf(document, lines, issue.path)}: ${place}${issue.message}`
+    }))
+  }
+  return tableOf(parsed.data)
+}
+
+function tableOf(file: RouteFile): RouteTable {
+  const routes = Object.entries(file.routes).map(([prefix, route]) => ({ ...route, prefix }))
+  const byLength = [...routes].sort((a, b) => b.prefix.length - a.prefix.length)
+  return {
+    upstreams: file.upstreams,
+    routes,
+    match: (pathname) => {
+      const route = byLength.find(({ prefix }) => prefix === '/' || pathname === prefix || pathname.startsWith(`${prefix}/`))
+      return route && (route.auth === 'portal' || !isOwnPath(pathname)) ? route : undefined
+    },
+  }
+}
+
+/** Reads the route table from `file`. Throws a RouteTableError. */
+export async function loadRouteTable(file: string): Promise<RouteTable> {
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error && error.code === 'ENOENT' ? 'there is no such file; GATEWAY_ROUTES names it' : String(error)
+    throw new RouteTableError([`${file}: ${reason}`])
+  }
+  return parseRouteTable(text, file)
+}

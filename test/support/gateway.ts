@@ -1,0 +1,90 @@
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Writable } from 'node:stream'
+import { createLogger as createWinston, format, transports } from 'winston'
+import { startAuditLog } from '../../src/audit/audit-log.js'
+import { loadTokenKeys } from '../../src/authentication/token-keys.js'
+import { readThroughDirectory } from '../../src/coherence/directory.js'
+import { loadConfig, type Config } from '../../src/config.js'
+import { connectDatabase } from '../../src/database/connect.js'
+import { buildGateway } from '../../src/gateway.js'
+import { createGatewayServer } from '../../src/http/server.js'
+import { createPasswords } from '../../src/login/password.js'
+import { startDemoUpstream } from '../../src/proxy/demo-upstream.js'
+import { liveRoutes } from '../../src/proxy/forward-by-table.js'
+import { parseRouteTable } from '../../src/proxy/route-table.js'
+import { createTestDatabase, type TestDatabase } from './database.js'
+
+/** The secret that test gateways sign with. */
+export const testSecret = 'test-secret-0123456789-abcdefghijklmnop'
+
+/** The route table of the demo, without its file. */
+export const demoRoutes = `
+upstreams:
+  crm: { targets: [demo] }
+routes:
+  /api/crm: { upstream: crm, mandate: required, instance: optional, permission: { context: RESOURCE, item: crm } }
+`
+
+/** A whole gateway in this process: real HTTP, real Postgres, real signatures. */
+export interface TestGateway {
+  url: string
+  server: Server
+  database: TestDatabase
+  config: Config
+  /** The lines that the gateway has logged, as JSON text. */
+  logLines: string[]
+  stop: () => Promise<void>
+}
+
+interface Options {
+  /** Variables beside those that a test gateway needs. */
+  environment?: Record<string, string>
+  routes?: string
+  /** Start the demo upstream, for routes whose target is `demo`. */
+  demoUpstream?: boolean
+  database?: TestDatabase
+}
+
+/** Starts a gateway on a free port, on a database of its own unless one is given. Rate limits are off unless set. */
+export async function startTestGateway({ environment = {}, routes = demoRoutes, demoUpstream = false, database }: Options = {}): Promise<TestGateway> {
+  const own = database ?? await createTestDatabase()
+  const config = loadConfig({
+    DATABASE_URL: own.url, DATABASE_MIGRATION_URL: own.ownerUrl, APP_JWT_KEY_SECRET: testSecret, SECRET_KEY: `${testSecret}-portal`,
+    RATE_LIMIT_ADDRESS: 'off', RATE_LIMIT_USER: 'off', RATE_LIMIT_LOGIN: 'off', ...environment,
+  })
+  const logLines: string[] = []
+  const sink = new Writable({
+    write: (chunk: Buffer, _encoding, done) => {
+      logLines.push(chunk.toString())
+      done()
+    },
+  })
+  const logger = createWinston({ level: 'debug', format: format.json(), transports: [new transports.Stream({ stream: sink })] })
+  const pool = connectDatabase({ url: own.url, setRole: false })
+  const audit = startAuditLog({ sql: pool, logger })
+  const demo = demoUpstream ? await startDemoUpstream() : undefined
+  const live = liveRoutes(parseRouteTable(routes, 'routes.yaml'), demo?.url)
+  let url = ''
+  const gateway = buildGateway({
+    config, publicUrl: () => url, database: pool, directory: readThroughDirectory(pool), keys: await loadTokenKeys(config),
+    passwords: createPasswords(), audit, logger, routes: live, isDraining: () => false,
+  })
+  const server = createGatewayServer(gateway)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return {
+    url, server, database: own, config, logLines,
+    stop: async () => {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+      await audit.close()
+      await live.close()
+      await demo?.stop()
+      await pool.close()
+      if (!database) await own.drop()
+    },
+  }
+}
