@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Server } from './embedded-launch.js'
-import { reachServer, shutDown, type Link } from './embedded-server.js'
+import type { Server } from './launch.js'
+import { reachServer, shutDown, type Link } from './server.js'
 
 const lockKey = 0x6d61_6e64     // "mand"
 const lockMs = 2000

@@ -3,10 +3,10 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, realpath, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { asOtherUser, defaultStrategies, type ExistingCluster, type RunStrategy } from '../../src/database/embedded-strategies.js'
+import { asOtherUser, defaultStrategies, type ExistingCluster, type RunStrategy } from '../../../src/database/embedded/strategies.js'
 import {
   cleanUp, copyForAnyUser, endOf, keepForLater, killServer, makeDirectory, makeHomeOf, postmasterPid, query, spawnGateway, spawnProgram, start,
-} from './embedded-helpers.js'
+} from './helpers.js'
 
 const isRoot = process.getuid?.() === 0
 const asRoot = isRoot ? it : it.skip

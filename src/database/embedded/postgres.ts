@@ -1,13 +1,13 @@
 import { access, constants, mkdir } from 'node:fs/promises'
 import path from 'node:path'
-import { findBinaries } from './embedded-binaries.js'
-import { createCluster, findCluster, readPasswords, removeLeftovers, type Passwords } from './embedded-cluster.js'
-import { keepRunning } from './embedded-keeper.js'
-import type { Server } from './embedded-launch.js'
-import { ensureDatabase } from './embedded-roles.js'
-import { shutDown } from './embedded-server.js'
-import { openSession } from './embedded-session.js'
-import { chooseRunner, defaultStrategies, type RunStrategy } from './embedded-strategies.js'
+import { findBinaries } from './binaries.js'
+import { createCluster, findCluster, readPasswords, removeLeftovers, type Passwords } from './cluster.js'
+import { keepRunning } from './keeper.js'
+import type { Server } from './launch.js'
+import { ensureDatabase } from './roles.js'
+import { shutDown } from './server.js'
+import { openSession } from './session.js'
+import { chooseRunner, defaultStrategies, type RunStrategy } from './strategies.js'
 
 export interface EmbeddedPostgres {
   /** superuser `postgres`, for migrations */

@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto'
 import { chmod, mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { copyBinaries, type Binaries } from './embedded-binaries.js'
-import { messageOf } from './embedded-errors.js'
+import { copyBinaries, type Binaries } from './binaries.js'
+import { messageOf } from './errors.js'
 
 /** A way to run Postgres, which refuses to be root. */
 export interface RunStrategy {

@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process'
 import { open } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import path from 'node:path'
-import { messageOf } from './embedded-errors.js'
-import { commandOf, type Runner } from './embedded-strategies.js'
+import { messageOf } from './errors.js'
+import { commandOf, type Runner } from './strategies.js'
 
 /** All that it takes to start one cluster's server, again and again. */
 export interface Server {

@@ -7,10 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import { z } from 'zod'
-import { findBinaries } from '../../src/database/embedded-binaries.js'
-import { startEmbeddedPostgres, type EmbeddedOptions, type EmbeddedPostgres } from '../../src/database/embedded-postgres.js'
+import { findBinaries } from '../../../src/database/embedded/binaries.js'
+import { startEmbeddedPostgres, type EmbeddedOptions, type EmbeddedPostgres } from '../../../src/database/embedded/postgres.js'
 
-const root = path.resolve(import.meta.dirname, '../..')
+const root = path.resolve(import.meta.dirname, '../../..')
 const cleanups: (() => Promise<unknown>)[] = []
 
 /** Undoes everything a test began, latest first, whether it passed or not. */
@@ -103,7 +103,7 @@ export async function spawnGateway(
   dataDir: string, { from = root, node = process.execPath, ...options }: SpawnOptions & { from?: string; node?: string } = {},
 ): Promise<{ child: ChildProcess; outcome: Outcome }> {
   const script = `
-    import { startEmbeddedPostgres } from ${JSON.stringify(path.join(from, 'dist/database/embedded-postgres.js'))}
+    import { startEmbeddedPostgres } from ${JSON.stringify(path.join(from, 'dist/database/embedded/postgres.js'))}
     try {
       const postgres = await startEmbeddedPostgres({ dataDir: ${JSON.stringify(dataDir)}, durable: false, log() {} })
       process.once('SIGTERM', () => postgres.stop().then(() => process.exit(0)))

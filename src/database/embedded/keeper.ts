@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { messageOf } from './embedded-errors.js'
-import type { Server } from './embedded-launch.js'
-import { shutDown, type Link } from './embedded-server.js'
-import { DirectoryInUse, openSession } from './embedded-session.js'
+import { messageOf } from './errors.js'
+import type { Server } from './launch.js'
+import { shutDown, type Link } from './server.js'
+import { DirectoryInUse, openSession } from './session.js'
 
 const retryMs = 50
 const maxRetryMs = 2000

@@ -1,0 +1,86 @@
+/** Writes openapi.yaml from the endpoints' own schemas; with --check only says whether it is up to date. Run it after `npm run build`. */
+import { readFile, writeFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { stringify } from 'yaml'
+import { z } from 'zod'
+import { createDocument } from 'zod-openapi'
+import { statusOf } from '../dist/http/problem.js'
+import { ownEndpoints } from '../dist/own-endpoints.js'
+
+const file = fileURLToPath(new URL('../openapi.yaml', import.meta.url))
+const { version, description } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8'))
+
+const problem = z.strictObject({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  code: z.enum(Object.keys(statusOf)),
+  requestId: z.string().optional(),
+  errors: z.array(z.strictObject({ path: z.string(), message: z.string() })).optional(),
+}).meta({ id: 'Problem', description: 'RFC 9457 problem document; `code` is stable, `requestId` names the request' })
+
+const oauthError = z.strictObject({ error: z.string(), error_description: z.string() }).meta({ id: 'OAuthError', description: 'RFC 6749 section 5.2' })
+
+const placeHeaders = z.object({
+  'X-Mandate-Id': z.uuid().optional().meta({ description: 'the mandate that this request works in' }),
+  'X-Instance-Id': z.uuid().optional().meta({ description: 'the feature instance that this request works in' }),
+})
+
+/** @param {import('../dist/http/endpoint.js').Endpoint} endpoint */
+function operation({ summary, access, body, bodyTypes = ['application/json'], query, errors, answers, path }) {
+  const inPlace = access.mandate !== 'none' || access.instance !== 'none'
+  const params = [...path.matchAll(/:(\w+)/g)].map(([, name]) => name)
+  const good = Object.entries(answers).map(([status, schema]) => [status, {
+    description: schema ? 'OK' : 'Done; there is nothing to answer',
+    ...(schema ? { content: { 'application/json': { schema } } } : {}),
+  }])
+  const bad = errors === 'oauth'
+    ? { description: 'Refused', content: { 'application/json': { schema: oauthError } } }
+    : { description: 'Refused or failed', content: { 'application/problem+json': { schema: problem } } }
+  return {
+    summary,
+    tags: [path.split('/')[1] || 'operations'],
+    ...(access.auth === 'public' ? { security: [] } : {}),
+    ...(access.guard ? { description: access.guard === 'sysAdmin' ? 'For SysAdmins; audited.' : 'For PlatformAdmins; audited.' } : {}),
+    requestParams: {
+      ...(query ? { query } : {}),
+      ...(inPlace ? { header: placeHeaders } : {}),
+      ...(params.length > 0 ? { path: z.object(Object.fromEntries(params.map((name) => [name, z.string()]))) } : {}),
+    },
+    ...(body ? { requestBody: { required: true, content: Object.fromEntries(bodyTypes.map((type) => [type, { schema: body }])) } } : {}),
+    responses: { ...Object.fromEntries(good), default: bad },
+  }
+}
+
+// The factories only keep what they are given until a request comes, and none does.
+const dependencies = { config: {}, database: {}, keys: {}, passwords: {}, isDraining: () => false }
+const paths = {}
+for (const endpoint of ownEndpoints(dependencies)) {
+  const path = endpoint.path.replace(/:(\w+)/g, '{$1}')
+  paths[path] = { ...paths[path], [endpoint.method]: operation(endpoint) }
+}
+
+const document = createDocument({
+  openapi: '3.1.0',
+  info: { title: 'Mandate Gateway', version, description, license: { name: 'MIT', identifier: 'MIT' } },
+  servers: [{ url: '/' }],
+  security: [{ cookie: [] }, { bearer: [] }],
+  paths,
+  components: {
+    securitySchemes: {
+      cookie: { type: 'apiKey', in: 'cookie', name: 'auth_token' },
+      bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+    },
+  },
+})
+const text = `# Made by \`npm run openapi\` from the schemas in src/. Change them, not this file.\n${stringify(document, { lineWidth: 140, aliasDuplicateObjects: false })}`
+
+if (process.argv.includes('--check')) {
+  if (await readFile(file, 'utf8').catch(() => '') !== text) {
+    process.stderr.write('openapi.yaml is not what the schemas say. Run: npm run openapi\n')
+    process.exitCode = 1
+  }
+} else {
+  await writeFile(file, text)
+}
