@@ -8,8 +8,13 @@ export class ConfigError extends Error {
   }
 }
 
+interface Limit {
+  requests: number
+  windowMs: number
+}
+
 /** A limit of `requests` in a window of `windowMs`; undefined is no limit. */
-export type RateLimit = { requests: number; windowMs: number } | undefined
+export type RateLimit = Limit | undefined
 
 const flag = z.enum(['true', 'false', '1', '0'], 'must be true or false').transform((value) => value === 'true' || value === '1')
 const whole = (least: number, most: number) =>
@@ -22,12 +27,12 @@ const origin = url(['http:', 'https:']).transform((value) => value.replace(/\/$/
   .refine((value) => new URL(value).origin === value.toLowerCase(), 'must be an origin such as https://app.example.com, without a path')
 const postgresUrl = url(['postgres:', 'postgresql:'])
 const rateLimit = z.string().regex(/^(off|\d{1,9}\/\d{1,6}s)$/, 'must be REQUESTS/SECONDSs, such as 1200/60s, or off')
-  .transform((value): RateLimit => {
-    if (value === 'off') return undefined
+  .transform((value): Limit | 'off' => {
+    if (value === 'off') return value
     const [requests, seconds] = value.slice(0, -1).split('/').map(Number) as [number, number]
     return { requests, windowMs: seconds * 1000 }
   })
-  .refine((value) => !value || (value.requests > 0 && value.windowMs > 0 && value.windowMs <= 86_400_000), 'must allow at least one request, in a window of 1 to 86400 seconds; or off')
+  .refine((value) => value === 'off' || (value.requests > 0 && value.windowMs > 0 && value.windowMs <= 86_400_000), 'must allow at least one request, in a window of 1 to 86400 seconds; or off')
 const secret = z.string().refine((value) => Buffer.byteLength(value) >= 32, 'must be at least 32 bytes long; make one with: openssl rand -base64 48')
 const algorithms = ['HS256', 'HS384', 'HS512', 'ES256', 'RS256', 'EdDSA'] as const
 const algorithm = z.enum(algorithms, `must be one of ${algorithms.join(', ')}`)
@@ -102,12 +107,17 @@ function* faultsBetween(values: Variables): Generator<string> {
   }
 }
 
+const limitOf = (value: Limit | 'off'): RateLimit => value === 'off' ? undefined : value
+
 function settle(values: Variables) {
   const production = values.NODE_ENV === 'production'
   const embedded = !values.DATABASE_URL
   return {
     ...values,
     production,
+    RATE_LIMIT_ADDRESS: limitOf(values.RATE_LIMIT_ADDRESS),
+    RATE_LIMIT_USER: limitOf(values.RATE_LIMIT_USER),
+    RATE_LIMIT_LOGIN: limitOf(values.RATE_LIMIT_LOGIN),
     CORS_ORIGINS: values.CORS_ORIGINS.map((entry) => entry.toLowerCase()),
     COOKIE_SECURE: values.COOKIE_SECURE ?? (production || values.COOKIE_SAMESITE === 'none'),
     SEED_DEMO: values.SEED_DEMO ?? (embedded && !production),

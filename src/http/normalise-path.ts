@@ -30,12 +30,12 @@ export function normalisePath(path: string): string {
   if (!needsWork.test(path)) return path
   if (!plain.test(path)) throw ambiguous('The path holds a character that must be percent-encoded, or a backslash')
   if (badEscape.test(path)) throw ambiguous('The path holds a % that is not followed by two hexadecimal digits')
-  if (encodedTwice.test(path)) throw ambiguous('The path holds a separator or dot that is encoded twice')
   if (encodedSeparator.test(path)) throw ambiguous('The path holds an encoded slash, backslash or NUL')
   const decoded = path.replace(/%[0-9a-f]{2}/gi, (escape) => {
     const character = String.fromCharCode(Number.parseInt(escape.slice(1), 16))
     return unreserved.test(character) ? character : escape.toUpperCase()
   })
+  if (encodedTwice.test(decoded)) throw ambiguous('The path holds a separator or dot that is encoded twice')
   if (!isUtf8(decoded)) throw ambiguous('The path holds escapes that are not UTF-8')
   if (decoded.includes('//')) throw ambiguous('The path holds an empty segment')
   if (dotSegment.test(decoded)) throw ambiguous('The path holds a dot segment')

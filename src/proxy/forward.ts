@@ -22,6 +22,8 @@ function upstreamError(error: unknown): GatewayError {
 function relay(req: Request, res: Response, isPrivate: boolean, next: (error: unknown) => void): Dispatcher.DispatchHandler {
   let controller: Dispatcher.DispatchController | undefined
   let done = false
+  /** Writes the answer's head; until something of the answer is there to go with it, a failure still can become a problem of its own. */
+  let begin: (() => void) | undefined
   res.once('close', () => {
     // The client is gone before the end: the upstream need not go on.
     if (!done) controller?.abort(new Error('the client went away'))
@@ -34,16 +36,23 @@ function relay(req: Request, res: Response, isPrivate: boolean, next: (error: un
     },
     onResponseStart: (_controller, status, headers) => {
       if (status < 200) return
-      res.statusCode = status
-      copyResponseHeaders(res, headers, isPrivate)
+      begin = () => {
+        begin = undefined
+        res.statusCode = status
+        copyResponseHeaders(res, headers, isPrivate)
+      }
       // A stream may begin long before its first byte; what has a length goes out with it, in one write.
-      if (headers['content-length'] === undefined) res.flushHeaders()
+      if (headers['content-length'] !== undefined) return
+      begin()
+      res.flushHeaders()
     },
     onResponseData: (started, chunk) => {
+      begin?.()
       if (!res.write(chunk)) started.pause()
     },
     onResponseEnd: () => {
       done = true
+      begin?.()
       res.end()
     },
     onResponseError: (_controller, error) => {

@@ -5,7 +5,11 @@ const hopByHop = new Set(['connection', 'keep-alive', 'proxy-authenticate', 'pro
 /** Headers of the gateway's own, which an upstream does not overwrite. */
 const own = new Set(['x-request-id', 'x-content-type-options', 'ratelimit', 'ratelimit-policy'])
 
-const setsGatewayCookie = (value: string) => gatewayCookies.some((name) => value.slice(0, value.indexOf('=')).trim() === name)
+/** A cookie without a name, `=auth_token=x`, comes back as `auth_token=x`: what stands before the second `=` is looked at too. */
+const setsGatewayCookie = (value: string) => {
+  const [name = '', rest = ''] = value.split(';', 1)[0]?.split('=').map((part) => part.trim()) ?? []
+  return gatewayCookies.some((own) => own === (name === '' ? rest : name))
+}
 
 type UpstreamHeaders = Record<string, string | string[] | undefined>
 
