@@ -202,21 +202,12 @@ create table portal_access_tokens (
   last_used_at timestamptz
 );
 create index portal_access_tokens_client on portal_access_tokens (client_id);
-
--- gateway nodes that run on this database
-create table nodes (
-  id uuid primary key,
-  address text not null,
-  process_id int not null,
-  started_at timestamptz not null default now(),
-  seen_at timestamptz not null default now()
-);
 `
 
 /** Tables with an `updated_at` of their own. */
 const touched = ['users', 'mandates', 'feature_instances', 'roles', 'access_rules', 'user_mandates', 'feature_access', 'portal_clients', 'projects']
 
-const writable = [...touched, 'features', 'user_mandate_roles', 'feature_access_roles', 'sessions', 'tokens', 'portal_access_tokens', 'nodes']
+const writable = [...touched, 'features', 'user_mandate_roles', 'feature_access_roles', 'sessions', 'tokens', 'portal_access_tokens']
 
 /** @param {import('knex').Knex} knex */
 export async function up(knex) {
@@ -231,7 +222,7 @@ export async function up(knex) {
 
 /** @param {import('knex').Knex} knex */
 export async function down(knex) {
-  const tables = ['nodes', 'portal_access_tokens', 'projects', 'portal_clients', 'audit_events', 'tokens', 'sessions',
+  const tables = ['portal_access_tokens', 'projects', 'portal_clients', 'audit_events', 'tokens', 'sessions',
     'feature_access_roles', 'feature_access', 'user_mandate_roles', 'user_mandates', 'access_rules', 'roles',
     'feature_instances', 'features', 'mandates', 'users']
   for (const table of tables) await knex.raw('drop table ??', [table])

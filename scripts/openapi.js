@@ -16,7 +16,7 @@ const problem = z.strictObject({
   status: z.int(),
   detail: z.string(),
   code: z.enum(Object.keys(statusOf)),
-  requestId: z.string().optional(),
+  requestId: z.string(),
   errors: z.array(z.strictObject({ path: z.string(), message: z.string() })).optional(),
 }).meta({ id: 'Problem', description: 'RFC 9457 problem document; `code` is stable, `requestId` names the request' })
 
@@ -54,7 +54,7 @@ function operation({ summary, access, body, bodyTypes = ['application/json'], qu
 }
 
 // The factories only keep what they are given until a request comes, and none does.
-const dependencies = { config: {}, database: {}, keys: {}, passwords: {}, isDraining: () => false }
+const dependencies = { config: {}, database: {}, keys: {}, passwords: {}, isDraining: () => false, nodeId: () => undefined }
 const paths = {}
 for (const endpoint of ownEndpoints(dependencies)) {
   const path = endpoint.path.replace(/:(\w+)/g, '{$1}')

@@ -1,6 +1,6 @@
 /** Every way this gateway refuses or fails, by the code that callers see. Closed: a new one must be given a status in `http/problem.ts`. */
 export type ErrorCode =
-  | 'header_ambiguous' | 'path_ambiguous' | 'request_malformed' | 'headers_too_large'
+  | 'expectation_failed' | 'header_ambiguous' | 'path_ambiguous' | 'request_malformed' | 'headers_too_large'
   | 'mandate_id_invalid' | 'instance_id_invalid' | 'mandate_required' | 'instance_required'
   | 'validation_failed' | 'body_invalid' | 'body_too_large' | 'unsupported_media_type'
   | 'authentication_required' | 'token_invalid' | 'token_expired' | 'user_mismatch'

@@ -16,10 +16,11 @@ import { refuseCrossSite, type CrossSitePolicy } from './http/cross-site.js'
 import { mountEndpoints } from './http/endpoint.js'
 import { identifyRequest } from './http/identify-request.js'
 import { limitByAddress, limitByUser } from './http/limit-rate.js'
-import { normalisePath } from './http/normalise-path.js'
+import { checkQuery, normalisePath } from './http/normalise-path.js'
 import type { Policy } from './http/policy.js'
 import { answerProblem } from './http/problem.js'
 import { refuseAmbiguousHeaders } from './http/refuse-ambiguous-headers.js'
+import { refuseMalformed } from './http/refuse-malformed.js'
 import type { Gateway } from './http/server.js'
 import type { Passwords } from './login/password.js'
 import { logAccess } from './observability/log-access.js'
@@ -40,6 +41,8 @@ export interface Dependencies {
   logger: Logger
   routes: LiveRoutes
   isDraining: () => boolean
+  /** The id of this node's row, once it is registered. */
+  nodeId: () => string | undefined
 }
 
 /** A request's life, top to bottom. Order is behaviour: test/gateway.test.ts pins it. */
@@ -55,6 +58,7 @@ export function buildGateway(deps: Dependencies): Gateway {
   const arrive = chain(
     identifyRequest({ trustProxy: config.TRUST_PROXY, isDraining: deps.isDraining }), // every line logged below carries its id
     logAccess(logger, (req) => ({ user: req.principal?.user.id, mandate: req.context?.mandateId ?? undefined })),
+    refuseMalformed,
     settlePath,
     allowOrigins(config.CORS_ORIGINS),
     forwardByTable(deps.routes, admit, config.TRUST_PROXY), // what the route table claims leaves here
@@ -103,6 +107,7 @@ const settlePath: Middleware = (req, _res, next) => {
   const query = req.url.indexOf('?')
   req.search = query === -1 ? '' : req.url.slice(query)
   req.pathname = normalisePath(query === -1 ? req.url : req.url.slice(0, query))
+  checkQuery(req.search)
   req.url = req.pathname + req.search
   next()
 }

@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import { startAuditLog } from './audit/audit-log.js'
 import { loadTokenKeys } from './authentication/token-keys.js'
-import { readThroughDirectory } from './coherence/directory.js'
+import { createDirectory } from './coherence/directory.js'
+import { startNode, systemClock } from './coherence/node.js'
 import { ConfigError, loadConfig, type Config } from './config.js'
 import { connectDatabase } from './database/connect.js'
 import { startEmbeddedPostgres } from './database/embedded/postgres.js'
@@ -17,7 +18,6 @@ import { createLogger, type Logger } from './observability/logger.js'
 import { startDemoUpstream } from './proxy/demo-upstream.js'
 import { liveRoutes, type LiveRoutes } from './proxy/forward-by-table.js'
 import { RouteTableError, loadRouteTable } from './proxy/route-table.js'
-import { announceNode } from './system/announce-node.js'
 
 /** EX_CONFIG of sysexits: starting again will not help until somebody mends the configuration. */
 const exitConfig = 78
@@ -73,6 +73,11 @@ async function start(config: Config, logger: Logger, stops: Stop[]): Promise<voi
   })
   const database = connectDatabase({ url, setRole })
   stops.push(() => database.close())
+  const node = await startNode({
+    database, logger, clock: systemClock, directUrl: config.DATABASE_DIRECT_URL ?? url, setRole,
+    leaseMs: config.COHERENCE_LEASE_MS, maxEntries: config.COHERENCE_CACHE_ENTRIES, address: `${hostOf(config)}:${config.PORT}`,
+  })
+  stops.push(() => node.stop())
   const audit = startAuditLog({ sql: database, logger })
   stops.push(() => audit.close())
 
@@ -86,14 +91,13 @@ async function start(config: Config, logger: Logger, stops: Stop[]): Promise<voi
   const publicUrl = () => config.PUBLIC_URL ?? `http://${address}`
   let isDraining = () => false
   const gateway = buildGateway({
-    config, publicUrl, database, directory: readThroughDirectory(database), keys, passwords, audit, logger, routes, isDraining: () => isDraining(),
+    config, publicUrl, database, directory: createDirectory({ sql: database, memory: node.memory }), nodeId: node.lease.nodeId, keys, passwords, audit, logger, routes, isDraining: () => isDraining(),
   })
   const server = createGatewayServer(gateway)
   const drain = drainable(server)
   isDraining = drain.isDraining
   address = `${hostOf(config)}:${await listen(server, config)}`
   stops.push(() => drain.drain())
-  stops.push(await announceNode({ sql: database, logger, address }))
 
   logger.info('listening', { url: publicUrl(), address })
   if (config.SEED_DEMO) process.stdout.write(demoGreeting(publicUrl()))

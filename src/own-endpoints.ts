@@ -11,7 +11,7 @@ import { nodeEndpoints } from './system/nodes.js'
 import { operationsEndpoints } from './system/operations.js'
 
 /** Everything that the gateway answers itself; `openapi.yaml` is made of the same list. */
-export function ownEndpoints({ config, database, keys, passwords, isDraining }: Dependencies): Endpoint[] {
+export function ownEndpoints({ config, database, keys, passwords, isDraining, nodeId }: Dependencies): Endpoint[] {
   const credentials = checkPassword({ sql: database, passwords, limit: config.RATE_LIMIT_LOGIN })
   const issue = issueTokens({ database, keys, expiryMinutes: config.APP_TOKEN_EXPIRY })
   return [
@@ -20,6 +20,6 @@ export function ownEndpoints({ config, database, keys, passwords, isDraining }: 
     ...tokenEndpoints({ checkPassword: credentials, issueTokens: issue }),
     ...myselfEndpoints({ sql: database }),
     ...userEndpoints({ sql: database }),
-    ...nodeEndpoints({ sql: database }),
+    ...nodeEndpoints({ sql: database, currentId: nodeId }),
   ]
 }

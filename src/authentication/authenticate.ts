@@ -1,14 +1,14 @@
 import type { IncomingMessage } from 'node:http'
-import type { Directory } from '../coherence/directory.js'
+import type { Directory, Login } from '../coherence/directory.js'
 import { GatewayError } from '../errors.js'
 import type { Middleware } from '../http/chain.js'
 import { cookieValue } from '../http/cookies.js'
 import type { Policy } from '../http/policy.js'
 import { decidePrincipal, type Principal } from './principal.js'
-import type { VerifiedClaims } from './verify-token.js'
+import { tokenExpired, type VerifiedClaims } from './verify-token.js'
 
 interface Dependencies {
-  directory: Pick<Directory, 'principal'>
+  directory: Pick<Directory, 'login'>
   verifyToken: (token: string) => Promise<VerifiedClaims>
 }
 
@@ -22,24 +22,41 @@ export function extractToken(req: IncomingMessage): string | undefined {
   return cookieValue(req, 'auth_token') ?? bearerToken(req.headers.authorization)
 }
 
-async function loadPrincipal(token: string, { directory, verifyToken }: Dependencies): Promise<Principal> {
-  const claims = await verifyToken(token)
-  let state
-  try {
-    state = await directory.principal(claims.username, claims.jti)
-  } catch (cause) {
-    throw new GatewayError('authentication_unavailable', 'Authentication service temporarily unavailable. Please contact administrator.', { cause })
-  }
-  return decidePrincipal(claims, state, Date.now())
+/** Whatever failed but the token itself is the directory's failing: 503, never 401. */
+function refusalOf(error: unknown): GatewayError {
+  if (error instanceof GatewayError && error.code !== 'directory_unavailable') return error
+  return new GatewayError('authentication_unavailable', 'Authentication service temporarily unavailable. Please contact administrator.', { cause: error })
 }
 
-/** Finds out who is calling, into `req.principal`: the authentication table, row by row. */
-export function authenticate(dependencies: Dependencies): (policy: Policy['auth']) => Middleware {
-  return (policy) => async (req, _res, next) => {
+/** Rows 3 to 8 once more for a login that may have been remembered: time has passed since its token was verified. */
+function principalOf({ claims, state }: Login<VerifiedClaims>): Principal {
+  const nowMs = Date.now()
+  if (claims.expiresAt * 1000 <= nowMs) throw tokenExpired()
+  return decidePrincipal(claims, state, nowMs)
+}
+
+/** Finds out who is calling, into `req.principal`: the authentication table, row by row. Waits for nothing that is remembered. */
+export function authenticate({ directory, verifyToken }: Dependencies): (policy: Policy['auth']) => Middleware {
+  return (policy) => (req, _res, next) => {
     if (policy === 'portal') throw new GatewayError('portal_access_required', 'Access to the portal is required: open the link that you were given')
     const token = extractToken(req)
-    if (token !== undefined) req.principal = await loadPrincipal(token, dependencies)
-    else if (policy === 'required') throw new GatewayError('authentication_required', 'Not authenticated')
-    next()
+    if (token === undefined) {
+      if (policy === 'required') throw new GatewayError('authentication_required', 'Not authenticated')
+      next()
+      return undefined
+    }
+    const login = directory.login(token, verifyToken)
+    if (!(login instanceof Promise)) {
+      req.principal = principalOf(login)
+      next()
+      return undefined
+    }
+    return login.then(
+      (loaded) => {
+        req.principal = principalOf(loaded)
+        next()
+      },
+      (error: unknown) => next(refusalOf(error)),
+    )
   }
 }

@@ -27,6 +27,9 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 /** Row 2 of the authentication table: one answer for all that is wrong with a token. */
 export const tokenInvalid = (cause?: unknown) => new GatewayError('token_invalid', 'Invalid authentication credentials', { cause })
 
+/** Row 3. */
+export const tokenExpired = () => new GatewayError('token_expired', 'Token has expired')
+
 /** A segment in canonical base64url, decoded: libraries forgive white space, padding and stray bits. */
 function segmentBytes(segment: string): Buffer {
   const bytes = Buffer.from(segment, 'base64url')
@@ -85,7 +88,7 @@ async function checkForm(token: string, keys: TokenKeys, nowSeconds: number): Pr
 /** Rows 2 to 4: checks a token as far as it can be without its row. Throws `token_invalid` or `token_expired`. */
 export async function verifyToken(token: string, keys: TokenKeys): Promise<VerifiedClaims> {
   const claims = await verifySignedToken(token, keys)
-  if (claims.expiresAt <= Date.now() / 1000) throw new GatewayError('token_expired', 'Token has expired')
+  if (claims.expiresAt <= Date.now() / 1000) throw tokenExpired()
   return identityOf(claims)
 }
 

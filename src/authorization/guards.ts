@@ -1,9 +1,10 @@
+import type { NextFunction, Request } from 'express'
 import type { AuditLog } from '../audit/audit-log.js'
 import type { Level, User } from '../coherence/directory.js'
 import { GatewayError, type ErrorCode } from '../errors.js'
 import type { Middleware } from '../http/chain.js'
 import type { Subject } from '../http/policy.js'
-import { permissionIn, type Action } from './permissions.js'
+import { permissionIn, type Action, type Permission } from './permissions.js'
 
 declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
@@ -63,11 +64,17 @@ const actionOfMethod: Record<string, Action> = {
 
 /** Lets callers pass whose rules give the subject's action (else what the method does) any level. The level is left on the request. */
 export function requirePermission({ context, item, action }: Subject): Middleware {
-  return async (req, _res, next) => {
-    const wanted = action ?? actionOfMethod[req.method]
-    const level = wanted && req.context ? (await permissionIn(req.context, context, item))[wanted] : 'n'
+  const decide = (req: Request, next: NextFunction, wanted: Action | undefined, permission: Permission | undefined) => {
+    const level = wanted && permission ? permission[wanted] : 'n'
     if (level === 'n') throw new GatewayError('permission_denied', `Permission denied: ${wanted ?? req.method} on ${context} ${item}`)
     req.accessLevel = level
     next()
+  }
+  return (req, _res, next) => {
+    const wanted = action ?? actionOfMethod[req.method]
+    const permission = req.context && permissionIn(req.context, context, item)
+    if (permission instanceof Promise) return permission.then((loaded) => decide(req, next, wanted, loaded))
+    decide(req, next, wanted, permission)
+    return undefined
   }
 }

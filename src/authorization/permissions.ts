@@ -46,8 +46,14 @@ export function permissionFrom(rules: PrioritisedRule[], context: RuleContext, i
   return permission
 }
 
-/** What a context's user may do with (context, item). A SysAdmin may do everything; a PlatformAdmin only what rules say. */
-export async function permissionIn(requestContext: RequestContext, context: RuleContext, item: string | null): Promise<Permission> {
+/**
+ * What a context's user may do with (context, item): at once where the rules are remembered. A SysAdmin may do
+ * everything; a PlatformAdmin only what rules say.
+ */
+export function permissionIn(requestContext: RequestContext, context: RuleContext, item: string | null): Permission | Promise<Permission> {
   if (requestContext.isSysAdmin) return everything()
-  return permissionFrom(await requestContext.rules(), context, item)
+  const rules = requestContext.rules()
+  return rules instanceof Promise
+    ? rules.then((loaded) => permissionFrom(loaded, context, item))
+    : permissionFrom(rules, context, item)
 }

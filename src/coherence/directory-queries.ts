@@ -1,4 +1,4 @@
-import type { Database } from '../database/connect.js'
+import type { Sql } from '../database/connect.js'
 import type { Grant, Level, Placement, PrincipalState, ScopedRule } from './directory.js'
 
 interface PrincipalRow {
@@ -20,8 +20,8 @@ interface PrincipalRow {
 }
 
 /** The user with that name and the token with that id, in one statement and so of one moment. */
-export async function findPrincipal(database: Database, username: string, tokenId: string): Promise<PrincipalState> {
-  const [row] = await database.rows<PrincipalRow>(`
+export async function findPrincipal(sql: Sql, username: string, tokenId: string): Promise<PrincipalState> {
+  const [row] = await sql.rows<PrincipalRow>(`
     select u.id as user_id, u.username, u.email, u.full_name, u.enabled, u.is_sys_admin, u.is_platform_admin,
            t.id as token_id, t.user_id as token_user_id, t.authority, t.purpose, t.status, t.session_id, t.expires_at,
            s.ended_at is not null as session_ended
@@ -55,23 +55,25 @@ export async function findPrincipal(database: Database, username: string, tokenI
 interface PlacementRow {
   mandate_id: string | null
   mandate_enabled: boolean
-  membership_enabled: boolean | null
+  membership_id: string | null
+  membership_enabled: boolean
   membership_role_ids: string[]
   instance_id: string | null
   instance_mandate_id: string
   instance_enabled: boolean
-  access_enabled: boolean | null
+  access_id: string | null
+  access_enabled: boolean
   access_role_ids: string[]
 }
 
 /** The mandate (else the instance's own), the instance, and the user's rows in both, in one statement. */
-export async function findPlacement(database: Database, userId: string, mandateId: string | undefined, instanceId: string | undefined): Promise<Placement> {
-  const [row] = await database.rows<PlacementRow>(`
+export async function findPlacement(sql: Sql, userId: string, mandateId: string | undefined, instanceId: string | undefined): Promise<Placement> {
+  const [row] = await sql.rows<PlacementRow>(`
     select m.id as mandate_id, m.enabled as mandate_enabled,
-           um.enabled as membership_enabled,
+           um.id as membership_id, um.enabled as membership_enabled,
            array(select r.role_id::text from user_mandate_roles r where r.user_mandate_id = um.id order by 1) as membership_role_ids,
            i.id as instance_id, i.mandate_id as instance_mandate_id, i.enabled as instance_enabled,
-           fa.enabled as access_enabled,
+           fa.id as access_id, fa.enabled as access_enabled,
            array(select r.role_id::text from feature_access_roles r where r.feature_access_id = fa.id order by 1) as access_role_ids
       from (select 1) as one
       left join feature_instances i on i.id = ?::uuid
@@ -80,12 +82,12 @@ export async function findPlacement(database: Database, userId: string, mandateI
       left join feature_access fa on fa.feature_instance_id = i.id and fa.user_id = ?`,
   [instanceId ?? null, mandateId ?? null, userId, userId])
   if (!row) throw new Error('a statement without a from-row answered no row')
-  const grant = (enabled: boolean | null, roleIds: string[]): Grant | undefined => enabled === null ? undefined : { enabled, roleIds }
+  const grant = (id: string | null, enabled: boolean, roleIds: string[]): Grant | undefined => id === null ? undefined : { id, enabled, roleIds }
   return {
     mandate: row.mandate_id === null ? undefined : { id: row.mandate_id, enabled: row.mandate_enabled },
-    membership: grant(row.membership_enabled, row.membership_role_ids),
+    membership: grant(row.membership_id, row.membership_enabled, row.membership_role_ids),
     instance: row.instance_id === null ? undefined : { id: row.instance_id, mandateId: row.instance_mandate_id, enabled: row.instance_enabled },
-    access: grant(row.access_enabled, row.access_role_ids),
+    access: grant(row.access_id, row.access_enabled, row.access_role_ids),
   }
 }
 
@@ -103,8 +105,8 @@ interface RuleRow {
 }
 
 /** The rules of these roles, each with its role's scope. */
-export async function listRules(database: Database, roleIds: string[]): Promise<ScopedRule[]> {
-  const rows = await database.rows<RuleRow>(`
+export async function listRules(sql: Sql, roleIds: string[]): Promise<ScopedRule[]> {
+  const rows = await sql.rows<RuleRow>(`
     select a.role_id, r.mandate_id, r.feature_instance_id, a.context, a.item, a.view, a."read", a."create", a."update", a."delete"
       from access_rules a
       join roles r on r.id = a.role_id

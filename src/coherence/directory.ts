@@ -1,5 +1,6 @@
-import type { Database } from '../database/connect.js'
+import type { Sql } from '../database/connect.js'
 import { findPlacement, findPrincipal, listRules } from './directory-queries.js'
+import type { Loaded, Memory } from './memory.js'
 
 /** A user as the gateway's answers show one. */
 export interface User {
@@ -31,6 +32,7 @@ export interface PrincipalState {
 
 /** A user's row in a mandate or on an instance. */
 export interface Grant {
+  id: string
   enabled: boolean
   roleIds: string[]
 }
@@ -60,18 +62,68 @@ export interface ScopedRule {
   delete: Level
 }
 
-/** What a request's decision needs to know. Rejects with `directory_unavailable` when it cannot be asked. */
-export interface Directory {
-  principal: (username: string, tokenId: string) => Promise<PrincipalState>
-  placement: (userId: string, mandateId: string | undefined, instanceId: string | undefined) => Promise<Placement>
-  rules: (roleIds: string[]) => Promise<ScopedRule[]>
+/** What names a token's user and row: claims that have been verified. */
+interface LoginClaims {
+  username: string
+  jti: string
 }
 
-/** The directory as Postgres has it now: one statement for each question. */
-export function readThroughDirectory(database: Database): Directory {
+/** A login as it stands: what its token claims, and what the directory says to that. */
+export interface Login<Claims> {
+  claims: Claims
+  state: PrincipalState
+}
+
+/**
+ * What a request's decision needs to know: at once where it is remembered. Rejects with `directory_unavailable` when the
+ * directory cannot be asked, and with whatever `verify` rejects with.
+ */
+export interface Directory {
+  /** The login of a token; `verify` is asked when the token is not remembered. */
+  login: <Claims extends LoginClaims>(token: string, verify: (token: string) => Promise<Claims>) => Login<Claims> | Promise<Login<Claims>>
+  placement: (userId: string, mandateId: string | undefined, instanceId: string | undefined) => Placement | Promise<Placement>
+  /** The rules of these roles; the same array until one of them changes. */
+  rules: (roleIds: string[]) => ScopedRule[] | Promise<ScopedRule[]>
+}
+
+async function loadLogin<Claims extends LoginClaims>(sql: Sql, token: string, verify: (token: string) => Promise<Claims>): Promise<Loaded<Login<Claims>>> {
+  const claims = await verify(token)
+  const state = await findPrincipal(sql, claims.username, claims.jti)
   return {
-    principal: (username, tokenId) => findPrincipal(database, username, tokenId),
-    placement: (userId, mandateId, instanceId) => findPlacement(database, userId, mandateId, instanceId),
-    rules: async (roleIds) => roleIds.length === 0 ? [] : await listRules(database, roleIds),
+    value: { claims, state },
+    keys: [
+      `token:${claims.jti}`, `username:${claims.username}`,
+      ...(state.user ? [`user:${state.user.id}`] : []), ...(state.token?.sessionId ? [`session:${state.token.sessionId}`] : []),
+    ],
+    // A token's row may yet come: its insert is not announced.
+    keep: state.token !== undefined,
+  }
+}
+
+async function loadPlacement(sql: Sql, userId: string, mandateId: string | undefined, instanceId: string | undefined): Promise<Loaded<Placement>> {
+  const placement = await findPlacement(sql, userId, mandateId, instanceId)
+  const { mandate, membership, instance, access } = placement
+  return {
+    value: placement,
+    keys: [
+      ...(mandate ? [`mandate:${mandate.id}`, `membership:${userId}:${mandate.id}`] : []),
+      ...(membership ? [`member:${membership.id}`] : []),
+      ...(instance ? [`instance:${instance.id}`, `access:${userId}:${instance.id}`] : []),
+      ...(access ? [`accessor:${access.id}`] : []),
+    ],
+    // Of ids that do not exist there is no end.
+    keep: mandate !== undefined && (instanceId === undefined || instance !== undefined),
+  }
+}
+
+/** The directory as this node knows it: from memory while it holds a lease, else as the database has it now. */
+export function createDirectory({ sql, memory }: { sql: Sql; memory: Memory }): Directory {
+  return {
+    login: (token, verify) => memory.read(`login ${token}`, () => loadLogin(sql, token, verify)),
+    placement: (userId, mandateId, instanceId) =>
+      memory.read(`place ${userId} ${mandateId ?? ''} ${instanceId ?? ''}`, () => loadPlacement(sql, userId, mandateId, instanceId)),
+    rules: (roleIds) => roleIds.length === 0 ? [] : memory.read(`rules ${roleIds.join()}`, async () => ({
+      value: await listRules(sql, roleIds), keys: roleIds.map((id) => `role:${id}`), keep: true,
+    })),
   }
 }

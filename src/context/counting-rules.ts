@@ -8,12 +8,20 @@ function priorityOf(rule: ScopedRule, mandateId: string, instanceId: string | nu
   return rule.roleInstanceId === instanceId ? 3 : undefined
 }
 
+/** What has been worked out of an array of rules lives as long as the array does, and coherence drops that. */
+const workedOut = new WeakMap<ScopedRule[], Map<string, PrioritisedRule[]>>()
+
 /** The rules that count in a place, by their roles' own scope; those of a role of another mandate or instance do not. */
 export function countingRules(rules: ScopedRule[], mandateId: string, instanceId: string | null): PrioritisedRule[] {
-  const counting: PrioritisedRule[] = []
-  for (const rule of rules) {
+  const places = workedOut.get(rules) ?? new Map<string, PrioritisedRule[]>()
+  workedOut.set(rules, places)
+  const place = `${mandateId} ${instanceId ?? ''}`
+  const known = places.get(place)
+  if (known) return known
+  const counting = rules.flatMap((rule) => {
     const priority = priorityOf(rule, mandateId, instanceId)
-    if (priority !== undefined) counting.push({ priority, rule })
-  }
-  return counting.sort((a, b) => a.priority - b.priority)
+    return priority === undefined ? [] : [{ priority, rule }]
+  }).sort((a, b) => a.priority - b.priority)
+  places.set(place, counting)
+  return counting
 }

@@ -14,8 +14,8 @@ export interface RequestContext {
   roleIds: string[]
   isSysAdmin: boolean
   isPlatformAdmin: boolean
-  /** The rules that count here, loaded on first use; every use in one request sees the same. */
-  rules: () => Promise<PrioritisedRule[]>
+  /** The rules that count here, loaded on first use, at once where they are remembered; every use in one request sees the same. */
+  rules: () => PrioritisedRule[] | Promise<PrioritisedRule[]>
 }
 
 declare global {

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import type { Directory, User } from '../coherence/directory.js'
+import type { Request } from 'express'
+import type { Directory, Placement, User } from '../coherence/directory.js'
 import { GatewayError } from '../errors.js'
 import type { Middleware } from '../http/chain.js'
 import type { Policy } from '../http/policy.js'
@@ -34,8 +35,15 @@ function requestedPlace(req: IncomingMessage, policy: PlacePolicy): RequestedPla
 }
 
 function contextOf(user: User, entry: Entry, directory: Dependencies['directory']): RequestContext {
-  let loading: ReturnType<RequestContext['rules']> | undefined
-  const load = async () => entry.mandateId === null ? [] : countingRules(await directory.rules(entry.roleIds), entry.mandateId, entry.featureInstanceId)
+  let rules: ReturnType<RequestContext['rules']> | undefined
+  const load = () => {
+    const { mandateId, featureInstanceId } = entry
+    if (mandateId === null) return []
+    const found = directory.rules(entry.roleIds)
+    return found instanceof Promise
+      ? found.then((loaded) => countingRules(loaded, mandateId, featureInstanceId))
+      : countingRules(found, mandateId, featureInstanceId)
+  }
   return {
     user,
     mandateId: entry.mandateId,
@@ -43,7 +51,7 @@ function contextOf(user: User, entry: Entry, directory: Dependencies['directory'
     roleIds: entry.roleIds,
     isSysAdmin: user.isSysAdmin,
     isPlatformAdmin: user.isPlatformAdmin,
-    rules: () => loading ??= load(),
+    rules: () => rules ??= load(),
   }
 }
 
@@ -51,20 +59,32 @@ const nowhere: Entry = { mandateId: null, featureInstanceId: null, roleIds: [], 
 
 /** Finds out where a request works, into `req.context`: the context table. An anonymous caller is nowhere. */
 export function resolveContext({ directory, onPlatformEntry }: Dependencies): (policy: PlacePolicy) => Middleware {
-  return (policy) => async (req, _res, next) => {
-    const principal = req.principal
-    if (principal) {
-      const requested = requestedPlace(req, policy)
-      const { mandateId, instanceId } = requested
-      if (mandateId === undefined && instanceId === undefined) {
-        req.context = contextOf(principal.user, nowhere, directory)
-      } else {
-        const placement = await directory.placement(principal.user.id, mandateId, instanceId)
-        const entry = decidePlacement(principal.user, requested, placement)
-        if (entry.byPlatformLevel && placement.mandate) onPlatformEntry(principal.user, placement.mandate.id, req.id)
-        req.context = contextOf(principal.user, entry, directory)
-      }
+  const enter = (req: Request, user: User, requested: RequestedPlace, placement: Placement) => {
+    const entry = decidePlacement(user, requested, placement)
+    if (entry.byPlatformLevel && placement.mandate) onPlatformEntry(user, placement.mandate.id, req.id)
+    req.context = contextOf(user, entry, directory)
+  }
+  return (policy) => (req, _res, next) => {
+    const user = req.principal?.user
+    if (!user) {
+      next()
+      return undefined
     }
-    next()
+    const requested = requestedPlace(req, policy)
+    if (requested.mandateId === undefined && requested.instanceId === undefined) {
+      req.context = contextOf(user, nowhere, directory)
+      next()
+      return undefined
+    }
+    const placement = directory.placement(user.id, requested.mandateId, requested.instanceId)
+    if (!(placement instanceof Promise)) {
+      enter(req, user, requested, placement)
+      next()
+      return undefined
+    }
+    return placement.then((loaded) => {
+      enter(req, user, requested, loaded)
+      next()
+    })
   }
 }

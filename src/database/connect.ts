@@ -33,6 +33,8 @@ interface ConnectOptions {
 const timeoutMs = 5000
 const connectTimeoutMs = 2000
 
+const silent = () => undefined
+
 /** Connects lazily: the first statement opens the first connection. */
 export function connectDatabase({ url, setRole, poolSize = 10 }: ConnectOptions): Database {
   const pool = knex({
@@ -46,6 +48,8 @@ export function connectDatabase({ url, setRole, poolSize = 10 }: ConnectOptions)
       idle_in_transaction_session_timeout: 2 * timeoutMs,
       keepAlive: true,
     },
+    // What fails is told by the error; knex would print it to the console besides.
+    log: { warn: silent, error: silent, deprecate: silent, debug: silent },
     acquireConnectionTimeout: connectTimeoutMs + 500,
     pool: {
       min: 0,

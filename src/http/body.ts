@@ -37,6 +37,12 @@ export type BodyType = 'application/json' | 'application/x-www-form-urlencoded'
 
 const hasBody = (headers: NodeJS.Dict<string | string[]>) => headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
 
+/** Says a charset at most once, and that it is UTF-8: two could be read in two ways, also where one is hidden in quotes. */
+function isUtf8(contentType: string): boolean {
+  const mentions = contentType.match(/charset/g)?.length ?? 0
+  return mentions === 0 || (mentions === 1 && /;\s*charset="?utf-?8"?\s*(?:;|$)/.test(contentType))
+}
+
 /** Refuses, before a byte is read, a body whose type, charset or coding the endpoint does not take. */
 function refuseOtherTypes(accepted: BodyType[]): Middleware {
   const expected = `Send the body as ${accepted.join(' or ')} in UTF-8`
@@ -45,10 +51,10 @@ function refuseOtherTypes(accepted: BodyType[]): Middleware {
       next(accepted.length === 0 ? undefined : new GatewayError('body_invalid', `The request has no body. ${expected}.`))
       return
     }
-    const [type, ...parameters] = (req.headers['content-type'] ?? '').split(';').map((part) => part.trim().toLowerCase())
-    const charset = parameters.find((parameter) => parameter.startsWith('charset='))?.slice(8).replace(/^"(.*)"$/, '$1')
+    const contentType = (req.headers['content-type'] ?? '').toLowerCase()
+    const type = contentType.split(';', 1)[0]?.trim()
     const coding = req.headers['content-encoding']
-    if (!accepted.some((candidate) => candidate === type) || (charset !== undefined && charset !== 'utf-8' && charset !== 'utf8') || (coding !== undefined && coding !== 'identity')) {
+    if (!accepted.some((candidate) => candidate === type) || !isUtf8(contentType) || (coding !== undefined && coding !== 'identity')) {
       next(new GatewayError('unsupported_media_type', `${expected}.`))
       return
     }

@@ -11,10 +11,13 @@ export type CrossSitePolicy = 'ambient' | 'always'
 
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 
+/** Browsers add credentials of other schemes, such as Basic, by themselves; a bearer token only a program adds. */
+const hasBearer = (req: IncomingMessage) => /^bearer +\S/i.test(req.headers.authorization ?? '')
+
 const isAmbient = (req: IncomingMessage) =>
   !safeMethods.has(req.method ?? '')
   && carriesGatewayCookie(req)
-  && (cookieValue(req, 'auth_token') !== undefined || req.headers.authorization === undefined)
+  && (cookieValue(req, 'auth_token') !== undefined || !hasBearer(req))
 
 function comesFromElsewhere(req: IncomingMessage, ownOrigin: string, allowedOrigins: ReadonlySet<string>): boolean {
   const origin = req.headers.origin?.toLowerCase()

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { GatewayError } from '../errors.js'
 import type { Middleware } from './chain.js'
 import { clientAddress } from './client-address.js'
 
@@ -27,8 +26,6 @@ declare global {
 }
 
 const wellFormed = /^[A-Za-z0-9._-]{1,128}$/
-/** Header lines of one request. */
-const maxHeaderLines = 200
 
 /**
  * Gives the request its id (a well-formed `X-Request-Id` is kept) and its client's address, and the response the headers
@@ -43,15 +40,6 @@ export function identifyRequest({ trustProxy, isDraining }: { trustProxy: number
     res.setHeader('X-Request-Id', req.id)
     res.setHeader('X-Content-Type-Options', 'nosniff')
     if (isDraining()) res.setHeader('Connection', 'close')
-    if (req.rawHeaders.length > 2 * maxHeaderLines) {
-      next(new GatewayError('headers_too_large', `The request has more than ${maxHeaderLines} header lines`))
-      return
-    }
-    const coding = req.headers['transfer-encoding']
-    if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
-      next(new GatewayError('request_malformed', 'The only Transfer-Encoding that is taken is chunked'))
-      return
-    }
     next()
   }
 }

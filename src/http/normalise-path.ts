@@ -2,13 +2,13 @@ import { GatewayError } from '../errors.js'
 
 const ambiguous = (detail: string) => new GatewayError('path_ambiguous', detail)
 
-/** Printable ASCII without `\`: what a request target may hold as it is. Anything else must come percent-encoded. */
-const plain = /^[\x21-\x5b\x5d-\x7e]*$/
+/** Printable ASCII without `\` and `#`: what a request target may hold as it is. Anything else must come percent-encoded. */
+const plain = /^[\x21\x22\x24-\x5b\x5d-\x7e]*$/
 const encodedSeparator = /%(?:2f|5c|00)/i
 const encodedTwice = /%(?:25)+(?:2f|5c|2e|00)/i
 const badEscape = /%(?![0-9a-f]{2})/i
 const dotSegment = /(?:^|\/)\.{1,2}(?:[/;]|$)/
-const needsWork = /%|\/\/|\/\.|[^\x21-\x5b\x5d-\x7e]/
+const needsWork = /%|\/\/|\/\.|[^\x21\x22\x24-\x5b\x5d-\x7e]/
 const unreserved = /[A-Za-z0-9\-._~]/
 
 function isUtf8(path: string): boolean {
@@ -28,7 +28,7 @@ function isUtf8(path: string): boolean {
 export function normalisePath(path: string): string {
   if (path.charCodeAt(0) !== 0x2f) throw ambiguous('The request target must be a path that begins with a slash')
   if (!needsWork.test(path)) return path
-  if (!plain.test(path)) throw ambiguous('The path holds a character that must be percent-encoded, or a backslash')
+  if (!plain.test(path)) throw ambiguous('The path holds a character that must be percent-encoded, a backslash or a fragment')
   if (badEscape.test(path)) throw ambiguous('The path holds a % that is not followed by two hexadecimal digits')
   if (encodedSeparator.test(path)) throw ambiguous('The path holds an encoded slash, backslash or NUL')
   const decoded = path.replace(/%[0-9a-f]{2}/gi, (escape) => {
@@ -40,4 +40,9 @@ export function normalisePath(path: string): string {
   if (decoded.includes('//')) throw ambiguous('The path holds an empty segment')
   if (dotSegment.test(decoded)) throw ambiguous('The path holds a dot segment')
   return decoded
+}
+
+/** Refuses a query that is not printable ASCII, or that holds the beginning of a fragment (RFC 9112 §3.2): one program would cut there, another not. */
+export function checkQuery(search: string): void {
+  if (!/^[\x21\x22\x24-\x7e]*$/.test(search)) throw ambiguous('The query holds a character that must be percent-encoded')
 }

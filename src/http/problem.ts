@@ -5,7 +5,7 @@ import type { Logger } from '../observability/logger.js'
 
 /** The HTTP status of each code. */
 export const statusOf: Record<ErrorCode, number> = {
-  header_ambiguous: 400, path_ambiguous: 400, request_malformed: 400, headers_too_large: 431,
+  expectation_failed: 417, header_ambiguous: 400, path_ambiguous: 400, request_malformed: 400, headers_too_large: 431,
   mandate_id_invalid: 400, instance_id_invalid: 400, mandate_required: 400, instance_required: 400,
   validation_failed: 400, body_invalid: 400, body_too_large: 413, unsupported_media_type: 415,
   authentication_required: 401, token_invalid: 401, token_expired: 401, user_mismatch: 401,
@@ -41,7 +41,7 @@ export function setRefusalHeaders(res: Response, error: GatewayError): void {
 }
 
 /** An RFC 9457 problem document. */
-export function problemDocument(error: GatewayError, requestId: string | undefined): Record<string, unknown> {
+export function problemDocument(error: GatewayError, requestId: string): Record<string, unknown> {
   const status = statusOf[error.code]
   return {
     type: 'about:blank',
@@ -49,7 +49,7 @@ export function problemDocument(error: GatewayError, requestId: string | undefin
     status,
     detail: error.detail,
     code: error.code,
-    ...(requestId === undefined ? {} : { requestId }),
+    requestId,
     ...(error.errors ? { errors: error.errors } : {}),
   }
 }

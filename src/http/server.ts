@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { IncomingMessage, ServerResponse, STATUS_CODES, createServer, type RequestListener, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Express } from 'express'
@@ -31,7 +32,9 @@ function nativeClasses(app: Express): { IncomingMessage: typeof IncomingMessage;
 
 /** What Node's parser refused never became a request: it is answered here, in the same form as everything else. */
 function answerMalformed(error: Error & { code?: string }, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
+  const running: unknown = Reflect.get(socket, '_httpMessage') // as Node's own handler asks: half an answer must not be followed by another
+  const isAnswering = running instanceof ServerResponse && running.headersSent
+  if (!socket.writable || error.code === 'ECONNRESET' || isAnswering) {
     socket.destroy()
     return
   }
@@ -39,12 +42,14 @@ function answerMalformed(error: Error & { code?: string }, socket: Socket): void
     ? new GatewayError('headers_too_large', `The request's headers are larger than ${maxHeaderBytes} bytes`)
     : new GatewayError('request_malformed', error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'The request took too long to arrive' : 'The request is not valid HTTP')
   const status = statusOf[problem.code]
-  const body = JSON.stringify(problemDocument(problem, undefined))
+  const id = randomUUID()
+  const body = JSON.stringify(problemDocument(problem, id))
   socket.end([
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
     'Content-Type: application/problem+json; charset=utf-8',
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Cache-Control: no-store',
+    `X-Request-Id: ${id}`,
     'X-Content-Type-Options: nosniff',
     'Connection: close', '', body,
   ].join('\r\n'))
@@ -63,12 +68,14 @@ export function createGatewayServer({ app, listener }: Gateway): Server {
     maxHeaderSize: maxHeaderBytes,
     headersTimeout: headersTimeoutMs,
     keepAliveTimeout: keepAliveTimeoutMs,
+    requireHostHeader: false, // `identifyRequest` refuses it in our own words
     requestTimeout: 0, // bodies may be long; a route's own time limit holds
     noDelay: true,
   }, listener)
   server.maxHeadersCount = 0 // Node would drop the lines past its count without a word; `identifyRequest` refuses them
   // Without a listener Node sends 100 at once; with one the body is asked for when the decision has been made.
   server.on('checkContinue', listener)
+  server.on('checkExpectation', listener)
   server.on('clientError', answerMalformed)
   return server
 }

@@ -3,6 +3,9 @@ import { z } from 'zod'
 /** Path prefixes of the gateway itself, which no route may claim; below `/portal` an `auth: portal` route may live. */
 const ownPrefixes = ['/auth', '/mandate', '/admin', '/system', '/portal', '/projects', '/healthz', '/readyz', '/metrics', '/.well-known', '/openapi.yaml', '/docs', '/console']
 
+/** What the portal itself has below its prefix. */
+const ownPortalPrefixes = ['/portal/enter', '/portal/logout', '/portal/api']
+
 const isWithin = (path: string, prefix: string) => path === prefix || path.startsWith(`${prefix}/`)
 
 /** Whether a path is the gateway's own, so that no route, not even `/`, takes it. */
@@ -54,13 +57,19 @@ const route = z.strictObject({
 
 type RouteInput = z.infer<typeof route>
 
-const prefix = z.string().regex(/^\/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]+(?:\/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*)?$/, 'must be a path prefix such as /api/crm, without a slash at its end, escapes or empty segments')
+/** Unreserved characters only: any other might be written in two ways, one of which would pass the prefix by. */
+const prefix = z.string().regex(/^\/(?:[\w.~-]+(?:\/[\w.~-]+)*)?$/, 'must be a path prefix such as /api/crm: letters, digits and -._~, without a slash at its end')
   .refine((value) => !/(?:^|\/)\.{1,2}(?:\/|$)/.test(value), 'must not hold a dot segment')
+
+/** Whether a path below `/portal` is free for an `auth: portal` route. */
+export function mayBePortals(path: string): boolean {
+  return path.startsWith('/portal/') && !ownPortalPrefixes.some((own) => isWithin(path, own))
+}
 
 /** What contradicts itself in one route, as [field, message]. */
 function* contradictions(path: string, { auth, mandate, instance, guard, permission }: RouteInput): Generator<[string, string]> {
   const claimed = ownPrefixes.find((own) => isWithin(path, own))
-  if (claimed !== undefined && !(claimed === '/portal' && path !== '/portal' && auth === 'portal')) yield ['', `claims ${claimed}, which belongs to the gateway`]
+  if (claimed !== undefined && !(auth === 'portal' && mayBePortals(path))) yield ['', `claims ${claimed}, which belongs to the gateway`]
   if (auth === 'required') return
   if (mandate === 'required' || (mandate !== 'none' && auth !== 'optional')) yield ['mandate', `cannot be ${mandate} with auth: ${auth}: only a caller who is known has a mandate`]
   if (instance === 'required' || (instance !== 'none' && auth !== 'optional')) yield ['instance', `cannot be ${instance} with auth: ${auth}: only a caller who is known has an instance`]
@@ -74,7 +83,7 @@ export const routeTableSchema = z.strictObject({
   routes: z.record(prefix, route),
 }).superRefine((table, ctx) => {
   for (const [path, one] of Object.entries(table.routes)) {
-    if (!(one.upstream in table.upstreams)) {
+    if (!Object.hasOwn(table.upstreams, one.upstream)) {
       ctx.addIssue({ code: 'custom', path: ['routes', path, 'upstream'], message: `names the upstream ${one.upstream}, which is not under upstreams` })
     }
     if (one.permission && one.mandate === 'none') {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { LineCounter, isNode, parseDocument, type Document } from 'yaml'
-import { isOwnPath, routeTableSchema, type RouteFile } from './route-schema.js'
+import { GatewayError } from '../errors.js'
+import { isOwnPath, mayBePortals, routeTableSchema, type RouteFile } from './route-schema.js'
 
 /** A route file cannot be used; `faults` lists everything wrong with it, by file and line. */
 export class RouteTableError extends Error {
@@ -17,7 +18,7 @@ export type Route = RouteFile['routes'][string] & { prefix: string }
 export interface RouteTable {
   upstreams: RouteFile['upstreams']
   routes: Route[]
-  /** The route whose prefix is the longest, on whole segments, of a normalised path. */
+  /** The route whose prefix is the longest, on whole segments, of a normalised path. Throws `path_ambiguous`. */
   match: (pathname: string) => Route | undefined
 }
 
@@ -33,6 +34,15 @@ function lineOf(document: Document, lines: LineCounter, path: PropertyKey[]): nu
   return 1
 }
 
+/** Aliases are resolved, but not so many that a small file becomes a huge table. */
+function plainValue(document: Document, file: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 })
+  } catch (error) {
+    throw new RouteTableError([`${file}:1: ${error instanceof Error ? error.message : String(error)}`])
+  }
+}
+
 /** Parses a route table. Throws a RouteTableError that lists every fault with `file` and line. */
 export function parseRouteTable(text: string, file: string): RouteTable {
   const lines = new LineCounter()
@@ -40,7 +50,7 @@ export function parseRouteTable(text: string, file: string): RouteTable {
   if (document.errors.length > 0) {
     throw new RouteTableError(document.errors.map((error) => `${file}:${lines.linePos(error.pos[0]).line}: ${error.message}`))
   }
-  const parsed = routeTableSchema.safeParse(document.toJS({ maxAliasCount: 0 }))
+  const parsed = routeTableSchema.safeParse(plainValue(document, file))
   if (!parsed.success) {
     throw new RouteTableError(parsed.error.issues.map((issue) => {
       const place = issue.path.length > 0 ? `${issue.path.map(String).join(' › ')}: ` : ''
@@ -53,12 +63,16 @@ export function parseRouteTable(text: string, file: string): RouteTable {
 function tableOf(file: RouteFile): RouteTable {
   const routes = Object.entries(file.routes).map(([prefix, route]) => ({ ...route, prefix }))
   const byLength = [...routes].sort((a, b) => b.prefix.length - a.prefix.length)
+  const longest = (pathname: string) => byLength.find(({ prefix }) => prefix === '/' || pathname === prefix || pathname.startsWith(`${prefix}/`))
   return {
     upstreams: file.upstreams,
     routes,
     match: (pathname) => {
-      const route = byLength.find(({ prefix }) => prefix === '/' || pathname === prefix || pathname.startsWith(`${prefix}/`))
-      return route && (route.auth === 'portal' || !isOwnPath(pathname)) ? route : undefined
+      const route = longest(pathname)
+      if (pathname.includes(';') && longest(pathname.replace(/;[^/]*/g, '')) !== route) {
+        throw new GatewayError('path_ambiguous', 'The path holds a parameter after ; that some programs would leave out')
+      }
+      return route && (!isOwnPath(pathname) || (mayBePortals(route.prefix) && mayBePortals(pathname))) ? route : undefined
     },
   }
 }

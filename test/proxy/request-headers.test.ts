@@ -203,7 +203,7 @@ describe('what an upstream is told', () => {
   })
 
   it('the body with its type and length, and headers that belong to nobody, as they were', async () => {
-    await request(gateway.url).post('/public/x?q=1&q=2').set('Content-Type', 'text/plain').set('X-Custom', 'ünïcode'.normalize('NFC').replace(/[^\x20-\x7e]/g, '?')).set('Accept-Language', 'de').send('hällo').expect(200)
+    await request(gateway.url).post('/public/x?q=1&q=2').set('Content-Type', 'text/plain').set('Accept-Language', 'de').send('hällo').expect(200)
     expect(upstream.last()).toMatchObject({ method: 'POST', url: '/public/x?q=1&q=2' })
     expect(upstream.last().headers).toMatchObject({ 'content-type': 'text/plain', 'content-length': '6', 'accept-language': 'de' })
     expect(Buffer.from(upstream.last().body, 'latin1').toString()).toBe('hällo')

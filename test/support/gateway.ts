@@ -5,7 +5,8 @@ import { Writable } from 'node:stream'
 import { createLogger as createWinston, format, transports } from 'winston'
 import { startAuditLog } from '../../src/audit/audit-log.js'
 import { loadTokenKeys } from '../../src/authentication/token-keys.js'
-import { readThroughDirectory } from '../../src/coherence/directory.js'
+import { createDirectory } from '../../src/coherence/directory.js'
+import { startNode, systemClock } from '../../src/coherence/node.js'
 import { loadConfig, type Config } from '../../src/config.js'
 import { connectDatabase } from '../../src/database/connect.js'
 import { buildGateway } from '../../src/gateway.js'
@@ -47,12 +48,12 @@ interface Options {
   database?: TestDatabase
 }
 
-/** Starts a gateway on a free port, on a database of its own unless one is given. Rate limits are off unless set. */
+/** Starts a gateway on a free port, on a database of its own unless one is given. Rate limits are off, and so is its memory, unless set. */
 export async function startTestGateway({ environment = {}, routes = demoRoutes, demoUpstream = false, database }: Options = {}): Promise<TestGateway> {
   const own = database ?? await createTestDatabase()
   const config = loadConfig({
     DATABASE_URL: own.url, DATABASE_MIGRATION_URL: own.ownerUrl, APP_JWT_KEY_SECRET: testSecret, SECRET_KEY: `${testSecret}-portal`,
-    RATE_LIMIT_ADDRESS: 'off', RATE_LIMIT_USER: 'off', RATE_LIMIT_LOGIN: 'off', ...environment,
+    RATE_LIMIT_ADDRESS: 'off', RATE_LIMIT_USER: 'off', RATE_LIMIT_LOGIN: 'off', COHERENCE_LEASE_MS: '0', ...environment,
   })
   const logLines: string[] = []
   const sink = new Writable({
@@ -63,12 +64,16 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
   })
   const logger = createWinston({ level: 'debug', format: format.json(), transports: [new transports.Stream({ stream: sink })] })
   const pool = connectDatabase({ url: own.url, setRole: false })
+  const node = await startNode({
+    database: pool, logger, clock: systemClock, directUrl: own.url, setRole: false,
+    leaseMs: config.COHERENCE_LEASE_MS, maxEntries: config.COHERENCE_CACHE_ENTRIES, address: 'test',
+  })
   const audit = startAuditLog({ sql: pool, logger })
   const demo = demoUpstream ? await startDemoUpstream() : undefined
   const live = liveRoutes(parseRouteTable(routes, 'routes.yaml'), demo?.url)
   let url = ''
   const gateway = buildGateway({
-    config, publicUrl: () => url, database: pool, directory: readThroughDirectory(pool), keys: await loadTokenKeys(config),
+    config, publicUrl: () => url, database: pool, directory: createDirectory({ sql: pool, memory: node.memory }), nodeId: node.lease.nodeId, keys: await loadTokenKeys(config),
     passwords: createPasswords(), audit, logger, routes: live, isDraining: () => false,
   })
   const server = createGatewayServer(gateway)
@@ -83,6 +88,7 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
       await audit.close()
       await live.close()
       await demo?.stop()
+      await node.stop()
       await pool.close()
       if (!database) await own.drop()
     },

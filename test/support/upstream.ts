@@ -36,7 +36,7 @@ async function textOf(req: IncomingMessage): Promise<string> {
 export async function startUpstream(): Promise<Upstream> {
   const received: Received[] = []
   let handler: RequestListener | undefined
-  const server = createServer((req, res) => {
+  const server = createServer({ maxHeaderSize: 64 * 1024 }, (req, res) => {
     if (handler) {
       handler(req, res)
       return

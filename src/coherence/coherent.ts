@@ -1,0 +1,117 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import type { Database, Sql } from '../database/connect.js'
+import { GatewayError } from '../errors.js'
+import { clockDrift, type Clock } from './lease.js'
+import { fenceNode, hintNodes, insertChange, listNodeRows, type NodeRow } from './node-queries.js'
+import { isVisible, parseSnapshot } from './snapshot.js'
+
+/** What a caller is told about a change that takes authority away. */
+export interface Coherence {
+  /** The transaction's id. */
+  epoch: string
+  /** Nodes that have forgotten the old state. */
+  acked: number
+  /** Nodes that did not say so within their lease and may not answer from memory any more. */
+  fenced: number
+  waitedMs: number
+}
+
+declare const coherentBrand: unique symbol
+/** A transaction whose changes all nodes will have heard of before anybody is told that they are made. Only `coherent` makes one. */
+export type CoherentTx = Sql & { readonly [coherentBrand]: true }
+
+/** Runs `work` in a transaction and answers when no node acts on the state before it any more. */
+export type Coherent = <Result>(work: (tx: CoherentTx) => Promise<Result>) => Promise<{ result: Result; coherence: Coherence }>
+
+interface Dependencies {
+  database: Database
+  clock: Clock
+  /** Makes this process's own node renew at once. */
+  renewNow: () => void
+  /** Until when leases of a former database may live, on the monotonic clock; see `docs/coherence.md`. */
+  foreignLeasesEndAt: () => number
+}
+
+/** A writer that waits for the nodes. */
+interface Waiter {
+  xid: bigint
+  epoch: string
+  /** When the commit's reply had come. */
+  since: number
+  /** Nodes that were there when first looked at; all that count. */
+  waitedFor: Set<string> | undefined
+  fenced: number
+  resolve: (coherence: Coherence) => void
+  reject: (error: unknown) => void
+}
+
+/** The database may be away this long, after the commit, before the caller is told to repeat. */
+const patienceMs = 5000
+const shortestPollMs = 1
+const longestPollMs = 20
+
+const unknown = (cause: unknown) => new GatewayError('directory_unavailable',
+  'It is not known whether every node has heard of this change. Repeat the request: that is safe.', { cause })
+
+/** Makes the one way to write what decisions depend on. */
+export function createCoherent({ database, clock, renewNow, foreignLeasesEndAt }: Dependencies): Coherent {
+  const waiters = new Set<Waiter>()
+  let polling = false
+
+  /** One look at the nodes serves all writers of this process. */
+  const settle = async (waiter: Waiter, nodes: NodeRow[]) => {
+    const present = new Map(nodes.map((node) => [node.id, node]))
+    waiter.waitedFor ??= new Set(present.keys())
+    let lagging = 0
+    for (const id of waiter.waitedFor) {
+      const node = present.get(id)
+      // Gone: fenced or ended. A lease of 0: asks the database each time.
+      if (!node || node.leaseMs === 0 || isVisible(waiter.xid, parseSnapshot(node.acked))) continue
+      const overdue = clock.monotonic() - waiter.since > node.leaseMs * (1 + clockDrift)
+      if (overdue && await fenceNode(database, id, waiter.epoch)) waiter.fenced += 1
+      else lagging += 1
+    }
+    if (lagging > 0 || clock.monotonic() < foreignLeasesEndAt()) return
+    waiters.delete(waiter)
+    const waitedMs = Math.round((clock.monotonic() - waiter.since) * 10) / 10
+    waiter.resolve({ epoch: waiter.epoch, acked: waiter.waitedFor.size - waiter.fenced, fenced: waiter.fenced, waitedMs })
+  }
+
+  const poll = async () => {
+    let unanswered: number | undefined
+    for (let pauseMs = shortestPollMs; waiters.size > 0; pauseMs = Math.min(pauseMs * 1.5, longestPollMs)) {
+      // Whoever joins while this is under way looks for itself in the next round: the list must be read after its commit.
+      const present = [...waiters]
+      try {
+        const nodes = await listNodeRows(database)
+        for (const waiter of present) await settle(waiter, nodes)
+        unanswered = undefined
+      } catch (error) {
+        unanswered ??= clock.monotonic()
+        if (clock.monotonic() - unanswered > patienceMs) {
+          for (const waiter of waiters) waiter.reject(unknown(error))
+          waiters.clear()
+        }
+      }
+      if (waiters.size > 0) await wait(pauseMs)
+    }
+  }
+
+  const forgotten = (epoch: string) => new Promise<Coherence>((resolve, reject) => {
+    waiters.add({ xid: BigInt(epoch), epoch, since: clock.monotonic(), waitedFor: undefined, fenced: 0, resolve, reject })
+    renewNow()
+    hintNodes(database).catch(() => undefined) // without the hint it only takes longer
+    if (polling) return
+    polling = true
+    poll().finally(() => { polling = false }).catch(reject)
+  })
+
+  return async (work) => {
+    const { result, epoch } = await database.transaction(async (tx) => {
+      // The brand is made here and nowhere else.
+      const done = await work(tx as CoherentTx)
+      return { result: done, epoch: await insertChange(tx) }
+    })
+    return { result, coherence: await forgotten(epoch) }
+  }
+}

@@ -1,0 +1,92 @@
+import pg from 'pg'
+import type { LeaseStatements, Renewal } from './lease.js'
+import { leave, markBoot, register, renew } from './lease-queries.js'
+
+/** The channel on which a writer tells nodes to renew now. A hint: nothing depends on its arrival. */
+export const hintChannel = 'coherence'
+
+/** A connection of the lease's own: an exhausted pool must not lose leases. */
+export interface LeaseConnection extends LeaseStatements {
+  /** Takes the row away and closes. */
+  close: (nodeId: string | undefined) => Promise<void>
+}
+
+interface Options {
+  url: string
+  /** True when the login is the owner's: the connection then becomes `gateway_app`. */
+  setRole: boolean
+  /** No answer in this time: the statement is given up with its connection. It may still execute. */
+  deadlineMs: number
+  node: { address: string; processId: number }
+  onHint: () => void
+}
+
+/** Connects when it is first needed, and anew after each failure. */
+export function leaseConnection({ url, setRole, deadlineMs, node, onHint }: Options): LeaseConnection {
+  let current: pg.Client | undefined
+
+  const open = async (): Promise<pg.Client> => {
+    if (current) return current
+    const client = new pg.Client({
+      connectionString: url,
+      application_name: 'mandate-gateway lease',
+      connectionTimeoutMillis: 2 * deadlineMs,
+      keepAlive: true,
+    })
+    const forget = () => { if (current === client) current = undefined }
+    client.on('error', forget) // an idle connection broke; the next statement opens another
+    client.on('end', forget)
+    client.on('notification', onHint)
+    await client.connect()
+    try {
+      // Acknowledgements are durable before they are believed, whatever the server's default is.
+      await client.query(`set synchronous_commit = on; ${setRole ? 'set role gateway_app;' : ''} listen ${hintChannel}`)
+      await client.query(markBoot)
+    } catch (error) {
+      void client.end().catch(() => undefined)
+      throw error
+    }
+    current = client
+    return client
+  }
+
+  /** Runs a statement within the deadline; past it the connection is gone for good, so that no late answer is taken for another's. */
+  const ask = async <Row extends pg.QueryResultRow>(text: string, values: unknown[]): Promise<Row> => {
+    const client = await open()
+    let late: NodeJS.Timeout | undefined
+    const deadline = new Promise<never>((_resolve, reject) => {
+      late = setTimeout(() => reject(new Error(`no answer within ${deadlineMs} ms`)), deadlineMs)
+    })
+    try {
+      const { rows: [row] } = await Promise.race([client.query<Row>({ name: text.slice(0, 40), text, values }), deadline])
+      if (!row) throw new Error('a statement of the lease answered no row')
+      return row
+    } catch (error) {
+      if (current === client) current = undefined
+      discard(client)
+      throw error
+    } finally {
+      clearTimeout(late)
+    }
+  }
+
+  return {
+    register: (id, leaseMs) => ask<{ seen: string; identity: string }>(register, [id, leaseMs, node.address, node.processId]),
+    renew: (id, applied, seq) => ask<Renewal & pg.QueryResultRow>(renew, [id, applied, seq]),
+    close: async (nodeId) => {
+      const client = current
+      current = undefined
+      if (!client) return
+      if (nodeId !== undefined) await client.query(leave, [nodeId]).catch(() => undefined) // else a writer fences the row
+      await client.end().catch(() => undefined)
+    },
+  }
+}
+
+/** Ends a connection whose peer may never answer: politely waiting for it would hold the socket open. */
+function discard(client: pg.Client): void {
+  const stream: unknown = Reflect.get(Reflect.get(client, 'connection') as object, 'stream')
+  client.on('error', () => undefined)
+  if (typeof stream === 'object' && stream !== null && 'destroy' in stream && typeof stream.destroy === 'function') stream.destroy()
+  else void client.end().catch(() => undefined)
+}

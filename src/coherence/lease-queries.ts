@@ -1,0 +1,42 @@
+/** The statements of the lease, as plain SQL: a function around them would take a snapshot per statement. `$n` as pg has them. */
+
+/** Marks this boot of the server, once. */
+export const markBoot = 'insert into coherence.boot default values on conflict do nothing'
+
+/** $1 id, $2 lease in ms, $3 address, $4 process id. Its snapshot is the row's first acknowledgement. */
+export const register = `
+insert into coherence.nodes (id, lease_ms, address, process_id) values ($1, $2, $3, $4)
+returning acked::text as seen, coherence.identity() as identity`
+
+/**
+ * $1 id, $2 the snapshot that has been applied, $3 the number of this renewal. One statement, one snapshot: acknowledges $2,
+ * and says what has changed since. Exactly the transactions that $2 did not see are those at or above its xmax and those it lists as running.
+ */
+export const renew = `
+with me as (
+  update coherence.nodes set acked = $2::pg_snapshot, seq = $3, renewed_at = now() where id = $1 and seq < $3 returning 1
+), new as (
+  select key from coherence.changes where xid >= pg_snapshot_xmax($2::pg_snapshot)
+  union all
+  select key from coherence.changes where xid = any (array(select pg_snapshot_xip($2::pg_snapshot)))
+)
+select exists (select from me) as alive,
+       pg_current_snapshot()::text as seen,
+       coalesce((select pruned > pg_snapshot_xmin($2::pg_snapshot) from coherence.horizon), true) as flush,
+       array(select distinct key from new) as keys,
+       coherence.identity() as identity`
+
+/** Forgets changes that every node has applied, and says up to where, in one statement. */
+export const prune = `
+with oldest as (
+  select coalesce(min(pg_snapshot_xmin(acked)), pg_snapshot_xmin(pg_current_snapshot())) as xid from coherence.nodes
+), risen as (
+  update coherence.horizon set pruned = oldest.xid from oldest where pruned < oldest.xid returning 1
+)
+delete from coherence.changes using oldest where changes.xid < oldest.xid`
+
+/** $1 id. */
+export const leave = `delete from coherence.nodes where id = $1`
+
+/** A row for each node, with what it has acknowledged. */
+export const listNodes = `select id, lease_ms as "leaseMs", acked::text as acked from coherence.nodes`

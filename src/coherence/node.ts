@@ -1,0 +1,106 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { Database } from '../database/connect.js'
+import type { Logger } from '../observability/logger.js'
+import { createLease, type Clock, type Lease } from './lease.js'
+import { leaseConnection } from './lease-connection.js'
+import { createMemory, type Memory } from './memory.js'
+import { sweepNodes } from './sweep-nodes.js'
+
+/** This process as one of the nodes that share the database: its lease, kept as long as it runs, and its memory. */
+export interface Node {
+  lease: Lease
+  memory: Memory
+  /** Renews now instead of in a while. */
+  renewNow: () => void
+  stop: () => Promise<void>
+}
+
+interface Options {
+  database: Database
+  logger: Logger
+  clock: Clock
+  /** Past a transaction-mode pooler, if there is one. */
+  directUrl: string
+  setRole: boolean
+  /** 0: never answers from memory. */
+  leaseMs: number
+  maxEntries: number
+  address: string
+}
+
+/** The process's clocks. */
+export const systemClock: Clock = { monotonic: () => performance.now(), wall: () => Date.now() }
+
+const longestIntervalMs = 500
+const sweepEveryMs = 5000
+const retryAfterMs = 100
+
+/** Starts to keep a lease. Answers when the first one is held, or could not be had: a node without one asks the database each time. */
+export async function startNode({ database, logger, clock, directUrl, setRole, leaseMs, maxEntries, address }: Options): Promise<Node> {
+  const intervalMs = Math.min(leaseMs > 0 ? leaseMs / 4 : longestIntervalMs, longestIntervalMs)
+  const stopping = new AbortController()
+  let wake = () => { hinted = true }
+  let hinted = false
+  const renewNow = () => wake()
+
+  const connection = leaseConnection({ url: directUrl, setRole, deadlineMs: intervalMs * 0.9, node: { address, processId: process.pid }, onHint: renewNow })
+  const lease: Lease = createLease({
+    statements: connection, clock, leaseMs, newId: randomUUID,
+    drop: (keys) => memory.drop(keys),
+    flush: () => memory.flush(),
+  })
+  const memory: Memory = createMemory({ holdsLease: lease.holds, maxEntries })
+
+  /** Until the interval has passed or somebody says that something changed. */
+  const pause = async (ms: number) => {
+    if (!hinted) {
+      const woken = new AbortController()
+      wake = () => { woken.abort() }
+      await wait(ms, undefined, { signal: AbortSignal.any([woken.signal, stopping.signal]) }).catch(() => undefined)
+    }
+    wake = () => { hinted = true }
+    hinted = false
+  }
+
+  let failing = false
+  const renewOnce = async () => {
+    try {
+      const again = await lease.step()
+      if (failing) logger.info('the lease is renewed again')
+      failing = false
+      return again ? 0 : intervalMs
+    } catch (error) {
+      if (!failing) logger.warn('the lease could not be renewed; when it ends, each request asks the database', { error })
+      failing = true
+      return Math.min(retryAfterMs, intervalMs)
+    }
+  }
+
+  const keep = async () => {
+    while (!stopping.signal.aborted) {
+      const pauseMs = await renewOnce()
+      if (pauseMs > 0) await pause(pauseMs)
+    }
+  }
+
+  // Registration, then the renewal that grants the first lease.
+  await renewOnce()
+  await renewOnce()
+  const keeping = keep()
+  const sweep = sweepNodes({ database, clock })
+  const sweeping = setInterval(() => {
+    sweep().catch((error: unknown) => logger.debug('changes could not be pruned', { error }))
+  }, sweepEveryMs)
+  sweeping.unref()
+
+  return {
+    lease, memory, renewNow,
+    stop: async () => {
+      clearInterval(sweeping)
+      stopping.abort()
+      await keeping
+      await connection.close(lease.nodeId())
+    },
+  }
+}

@@ -1,0 +1,32 @@
+import type { Database } from '../database/connect.js'
+import { clockDrift, type Clock } from './lease.js'
+import { deleteSilentNode, listNodeSeqs, pruneChanges } from './node-queries.js'
+
+/** Shorter silences are nobody's business but a writer's. */
+const leastSilenceMs = 10_000
+
+interface Dependencies {
+  database: Database
+  clock: Clock
+}
+
+/**
+ * Answers what is to be done every few seconds: takes off the list the nodes that are dead, and forgets changes that all others have applied.
+ * A node is dead when its row has stayed the same for longer than its lease, by this process's monotonic clock: every lease that it
+ * could hold was granted by a renewal that had been executed, and so sent, when the row was first seen like that.
+ */
+export function sweepNodes({ database, clock }: Dependencies): () => Promise<void> {
+  const seen = new Map<string, { seq: string; since: number }>()
+  return async () => {
+    const nodes = await listNodeSeqs(database)
+    const now = clock.monotonic()
+    const listed = new Set(nodes.map(({ id }) => id))
+    for (const id of seen.keys()) if (!listed.has(id)) seen.delete(id)
+    for (const { id, seq, leaseMs } of nodes) {
+      const before = seen.get(id)
+      if (before?.seq !== seq) seen.set(id, { seq, since: now })
+      else if (now - before.since > Math.max(leaseMs * (1 + clockDrift), leastSilenceMs)) await deleteSilentNode(database, id, seq)
+    }
+    await pruneChanges(database)
+  }
+}
