@@ -5,6 +5,7 @@ import { authenticate } from './authentication/authenticate.js'
 import type { TokenKeys } from './authentication/token-keys.js'
 import { verifyToken } from './authentication/verify-token.js'
 import { requirePermission, requirePlatformAdmin, requireSysAdmin } from './authorization/guards.js'
+import type { Coherent } from './coherence/coherent.js'
 import type { Directory } from './coherence/directory.js'
 import type { Config } from './config.js'
 import { resolveContext } from './context/resolve-context.js'
@@ -35,6 +36,7 @@ export interface Dependencies {
   publicUrl: () => string
   database: Database
   directory: Directory
+  coherent: Coherent
   keys: TokenKeys
   passwords: Passwords
   audit: AuditLog

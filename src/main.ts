@@ -91,7 +91,7 @@ async function start(config: Config, logger: Logger, stops: Stop[]): Promise<voi
   const publicUrl = () => config.PUBLIC_URL ?? `http://${address}`
   let isDraining = () => false
   const gateway = buildGateway({
-    config, publicUrl, database, directory: createDirectory({ sql: database, memory: node.memory }), nodeId: node.lease.nodeId, keys, passwords, audit, logger, routes, isDraining: () => isDraining(),
+    config, publicUrl, database, directory: createDirectory({ sql: database, memory: node.memory }), coherent: node.coherent, nodeId: node.lease.nodeId, keys, passwords, audit, logger, routes, isDraining: () => isDraining(),
   })
   const server = createGatewayServer(gateway)
   const drain = drainable(server)

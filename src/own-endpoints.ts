@@ -9,17 +9,19 @@ import { myselfEndpoints } from './login/myself.js'
 import { tokenEndpoints } from './login/token-endpoint.js'
 import { nodeEndpoints } from './system/nodes.js'
 import { operationsEndpoints } from './system/operations.js'
+import { tokenRowEndpoints } from './system/tokens.js'
 
 /** Everything that the gateway answers itself; `openapi.yaml` is made of the same list. */
-export function ownEndpoints({ config, database, keys, passwords, isDraining, nodeId }: Dependencies): Endpoint[] {
+export function ownEndpoints({ config, database, keys, passwords, isDraining, nodeId, coherent }: Dependencies): Endpoint[] {
   const credentials = checkPassword({ sql: database, passwords, limit: config.RATE_LIMIT_LOGIN })
   const issue = issueTokens({ database, keys, expiryMinutes: config.APP_TOKEN_EXPIRY })
   return [
     ...operationsEndpoints({ sql: database, isDraining }),
-    ...loginEndpoints({ config, database, checkPassword: credentials, issueTokens: issue, verifyTokenOfAnyAge: (token) => verifyTokenOfAnyAge(token, keys) }),
+    ...loginEndpoints({ config, coherent, checkPassword: credentials, issueTokens: issue, verifyTokenOfAnyAge: (token) => verifyTokenOfAnyAge(token, keys) }),
     ...tokenEndpoints({ checkPassword: credentials, issueTokens: issue }),
     ...myselfEndpoints({ sql: database }),
-    ...userEndpoints({ sql: database }),
+    ...userEndpoints({ sql: database, coherent }),
+    ...tokenRowEndpoints({ coherent }),
     ...nodeEndpoints({ sql: database, currentId: nodeId }),
   ]
 }

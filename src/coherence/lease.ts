@@ -30,6 +30,8 @@ interface Dependencies {
   statements: LeaseStatements
   clock: Clock
   leaseMs: number
+  /** The longest lease that is known of any node. */
+  longestLeaseMs: () => number
   /** A new id for each registration: a row is never taken over. */
   newId: () => string
   drop: (keys: readonly string[]) => void
@@ -46,14 +48,20 @@ export interface Lease {
   nodeId: () => string | undefined
   /** Milliseconds that are left, 0 when the lease has ended. */
   remainingMs: () => number
-  /** True once the database turned out to be another one than before: a failover, or a restore. */
-  identityChanged: () => boolean
+  /**
+   * Until when nodes may hold leases that this database does not know of, on the monotonic clock: after a failover their
+   * rows may have been lost. Long past where there was none.
+   */
+  foreignLeasesEndAt: () => number
 }
 
 /** Clocks that should tick alike may differ by this share. */
 export const clockDrift = 0.01
 /** How far the wall clock may outrun the monotonic one before a suspended machine is suspected. */
 const suspectMs = 100
+
+/** System and timeline, without the boot: a crash loses no row of a node, a failover may. */
+const historyOf = (identity: string) => identity.slice(0, identity.lastIndexOf('/'))
 
 /** A moment that a lease can be counted from. */
 interface Moment {
@@ -64,10 +72,10 @@ interface Moment {
 const never: Moment = { monotonic: Number.NEGATIVE_INFINITY, wall: Number.NEGATIVE_INFINITY }
 
 /** Makes a node's lease. It is not held until a renewal has succeeded: a registration grants none. */
-export function createLease({ statements, clock, leaseMs, newId, drop, flush }: Dependencies): Lease {
+export function createLease({ statements, clock, leaseMs, longestLeaseMs, newId, drop, flush }: Dependencies): Lease {
   let nodeId: string | undefined
   let identity: string | undefined
-  let changedIdentity = false
+  let foreignLeasesEndAt = Number.NEGATIVE_INFINITY
   let seq = 0
   /** The snapshot whose changes have all been dropped here, and when the statement that brought it was sent. */
   let applied = { snapshot: '', sentAt: never }
@@ -93,7 +101,9 @@ export function createLease({ statements, clock, leaseMs, newId, drop, flush }: 
     const sentAt = now()
     const reply = await statements.register(id, leaseMs)
     flush()
-    if (identity !== undefined && identity !== reply.identity) changedIdentity = true
+    if (identity !== undefined && historyOf(identity) !== historyOf(reply.identity)) {
+      foreignLeasesEndAt = clock.monotonic() + longestLeaseMs() * (1 + clockDrift)
+    }
     identity = reply.identity
     nodeId = id
     seq = 0
@@ -123,6 +133,6 @@ export function createLease({ statements, clock, leaseMs, newId, drop, flush }: 
     step: () => nodeId === undefined ? register() : renew(nodeId),
     nodeId: () => nodeId,
     remainingMs,
-    identityChanged: () => changedIdentity,
+    foreignLeasesEndAt: () => foreignLeasesEndAt,
   }
 }

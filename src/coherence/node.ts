@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Database } from '../database/connect.js'
 import type { Logger } from '../observability/logger.js'
+import { createCoherent, type Coherent } from './coherent.js'
 import { createLease, type Clock, type Lease } from './lease.js'
 import { leaseConnection } from './lease-connection.js'
 import { createMemory, type Memory } from './memory.js'
@@ -11,8 +12,8 @@ import { sweepNodes } from './sweep-nodes.js'
 export interface Node {
   lease: Lease
   memory: Memory
-  /** Renews now instead of in a while. */
-  renewNow: () => void
+  /** The one way to write what decisions depend on. */
+  coherent: Coherent
   stop: () => Promise<void>
 }
 
@@ -44,9 +45,10 @@ export async function startNode({ database, logger, clock, directUrl, setRole, l
   let hinted = false
   const renewNow = () => wake()
 
+  let longestLeaseMs = leaseMs
   const connection = leaseConnection({ url: directUrl, setRole, deadlineMs: intervalMs * 0.9, node: { address, processId: process.pid }, onHint: renewNow })
   const lease: Lease = createLease({
-    statements: connection, clock, leaseMs, newId: randomUUID,
+    statements: connection, clock, leaseMs, longestLeaseMs: () => longestLeaseMs, newId: randomUUID,
     drop: (keys) => memory.drop(keys),
     flush: () => memory.flush(),
   })
@@ -88,14 +90,15 @@ export async function startNode({ database, logger, clock, directUrl, setRole, l
   await renewOnce()
   await renewOnce()
   const keeping = keep()
-  const sweep = sweepNodes({ database, clock })
+  const sweep = sweepNodes({ database, clock, onLease: (ms) => { longestLeaseMs = Math.max(longestLeaseMs, ms) } })
   const sweeping = setInterval(() => {
     sweep().catch((error: unknown) => logger.debug('changes could not be pruned', { error }))
   }, sweepEveryMs)
   sweeping.unref()
 
   return {
-    lease, memory, renewNow,
+    lease, memory,
+    coherent: createCoherent({ database, clock, renewNow, foreignLeasesEndAt: lease.foreignLeasesEndAt }),
     stop: async () => {
       clearInterval(sweeping)
       stopping.abort()

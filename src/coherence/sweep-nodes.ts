@@ -8,6 +8,8 @@ const leastSilenceMs = 10_000
 interface Dependencies {
   database: Database
   clock: Clock
+  /** Told how long the lease of each node is. */
+  onLease: (leaseMs: number) => void
 }
 
 /**
@@ -15,7 +17,7 @@ interface Dependencies {
  * A node is dead when its row has stayed the same for longer than its lease, by this process's monotonic clock: every lease that it
  * could hold was granted by a renewal that had been executed, and so sent, when the row was first seen like that.
  */
-export function sweepNodes({ database, clock }: Dependencies): () => Promise<void> {
+export function sweepNodes({ database, clock, onLease }: Dependencies): () => Promise<void> {
   const seen = new Map<string, { seq: string; since: number }>()
   return async () => {
     const nodes = await listNodeSeqs(database)
@@ -23,6 +25,7 @@ export function sweepNodes({ database, clock }: Dependencies): () => Promise<voi
     const listed = new Set(nodes.map(({ id }) => id))
     for (const id of seen.keys()) if (!listed.has(id)) seen.delete(id)
     for (const { id, seq, leaseMs } of nodes) {
+      onLease(leaseMs)
       const before = seen.get(id)
       if (before?.seq !== seq) seen.set(id, { seq, since: now })
       else if (now - before.since > Math.max(leaseMs * (1 + clockDrift), leastSilenceMs)) await deleteSilentNode(database, id, seq)

@@ -72,6 +72,15 @@ function queryOf(search: string): Record<string, string | string[]> {
   }))
 }
 
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+
+/** The `id` of a path such as `/system/tokens/:id`, lower-case. Throws `not_found` for what is no UUID: nothing has such an id. */
+export function idOf({ params }: Pick<Call<unknown, unknown>, 'params'>): string {
+  const id = params.id ?? ''
+  if (!uuid.test(id)) throw new GatewayError('not_found', 'There is nothing with this id')
+  return id.toLowerCase()
+}
+
 /** Sends JSON that belongs to its caller alone. */
 export function sendJson(res: Response, { status, body }: Answer): void {
   res.statusCode = status

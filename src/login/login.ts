@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { extractToken } from '../authentication/authenticate.js'
 import type { VerifiedClaims } from '../authentication/verify-token.js'
+import type { Coherent } from '../coherence/coherent.js'
 import type { User } from '../coherence/directory.js'
 import type { Config } from '../config.js'
-import type { Database } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
 import { accessCookie, refreshCookie } from '../http/cookies.js'
 import { endpoint, type Endpoint } from '../http/endpoint.js'
@@ -15,7 +15,7 @@ import { endLogin } from './session-queries.js'
 
 interface Dependencies {
   config: Pick<Config, 'COOKIE_SAMESITE' | 'COOKIE_SECURE' | 'APP_REFRESH_TOKEN_EXPIRY'>
-  database: Database
+  coherent: Coherent
   checkPassword: CheckPassword
   issueTokens: (login: Login) => Promise<IssuedToken>
   verifyTokenOfAnyAge: (token: string) => Promise<VerifiedClaims>
@@ -30,7 +30,7 @@ function shown({ id, username, email, fullName, isSysAdmin, isPlatformAdmin }: U
 }
 
 /** Signing in with a password and a cookie, and signing out. */
-export function loginEndpoints({ config, database, checkPassword, issueTokens, verifyTokenOfAnyAge }: Dependencies): Endpoint[] {
+export function loginEndpoints({ config, coherent, checkPassword, issueTokens, verifyTokenOfAnyAge }: Dependencies): Endpoint[] {
   const login = endpoint({
     method: 'post',
     path: '/auth/login',
@@ -60,7 +60,7 @@ export function loginEndpoints({ config, database, checkPassword, issueTokens, v
     handle: async ({ req, res }) => {
       const token = extractToken(req)
       const claims = token === undefined ? undefined : await verifyTokenOfAnyAge(token).catch(() => undefined)
-      if (claims) await database.transaction((tx) => endLogin(tx, claims.jti))
+      if (claims) await coherent((tx) => endLogin(tx, claims.jti))
       res.clearCookie('auth_token', accessCookie(config))
       res.clearCookie('refresh_token', refreshCookie(config))
       return { status: 204 }

@@ -1,5 +1,6 @@
-import type { Sql } from '../database/connect.js'
+import type { CoherentTx } from '../coherence/coherent.js'
 import type { User } from '../coherence/directory.js'
+import type { Sql } from '../database/connect.js'
 
 /** A user as a login needs one. */
 export interface LoginUser extends User {
@@ -67,7 +68,7 @@ export async function insertAccessToken(tx: Sql, token: NewToken): Promise<void>
 }
 
 /** Ends the login of a token: its session and all tokens of that, or the token alone where it has no session. */
-export async function endLogin(tx: Sql, tokenId: string): Promise<void> {
+export async function endLogin(tx: CoherentTx, tokenId: string): Promise<void> {
   await tx.run(`
     update sessions set ended_at = now()
      where ended_at is null and id = (select session_id from tokens where id = ?)`, [tokenId])

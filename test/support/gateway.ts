@@ -73,7 +73,7 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
   const live = liveRoutes(parseRouteTable(routes, 'routes.yaml'), demo?.url)
   let url = ''
   const gateway = buildGateway({
-    config, publicUrl: () => url, database: pool, directory: createDirectory({ sql: pool, memory: node.memory }), nodeId: node.lease.nodeId, keys: await loadTokenKeys(config),
+    config, publicUrl: () => url, database: pool, directory: createDirectory({ sql: pool, memory: node.memory }), coherent: node.coherent, nodeId: node.lease.nodeId, keys: await loadTokenKeys(config),
     passwords: createPasswords(), audit, logger, routes: live, isDraining: () => false,
   })
   const server = createGatewayServer(gateway)
