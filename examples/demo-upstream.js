@@ -55,7 +55,12 @@ function serveEvents(req, res) {
   res.once('close', () => clearInterval(timer))
 }
 
-const server = createServer(async (req, res) => {
+const server = createServer((req, res) => {
+  serve(req, res).catch(() => { res.destroy() }) // a client that goes away in the middle is no reason to end
+})
+
+/** @param {import('node:http').IncomingMessage} req @param {import('node:http').ServerResponse} res */
+async function serve(req, res) {
   const { pathname } = new URL(req.url ?? '/', 'http://upstream')
   const mandate = String(req.headers['x-mandate-id'] ?? '')
   if (pathname === '/healthz') return answer(res, 200, { status: 'ok' })
@@ -64,7 +69,7 @@ const server = createServer(async (req, res) => {
   if (pathname === '/api/crm/events') return serveEvents(req, res)
   if (pathname === '/api/crm/ws') return answer(res, 426, { error: 'this is a WebSocket' })
   return answer(res, 404, { error: 'the demo upstream has /api/crm/contacts, /api/crm/echo, /api/crm/events and /api/crm/ws' })
-})
+}
 
 const sockets = new WebSocketServer({ server, path: '/api/crm/ws' })
 sockets.on('connection', (socket) => {

@@ -68,7 +68,9 @@ const accesses = [
  * @param {import('knex').Knex} knex
  */
 export async function isSeeded(knex) {
-  return await knex('users').where('id', id('1')).first('id') !== undefined
+  const known = users.map((user) => user.id)
+  return await knex('users').whereIn('id', known).first('id') !== undefined
+    || await knex('mandates').whereIn('id', [acme, globex, initech]).first('id') !== undefined
 }
 
 /**

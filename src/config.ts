@@ -1,3 +1,4 @@
+import { deflateRawSync } from 'node:zlib'
 import { z } from 'zod'
 
 /** The configuration cannot be used; `faults` lists everything wrong with it, by variable. */
@@ -24,7 +25,7 @@ const url = (protocols: string[]) => z.string().refine(
   (value) => URL.canParse(value) && protocols.includes(new URL(value).protocol),
   `must be a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`)
 const origin = url(['http:', 'https:']).transform((value) => value.replace(/\/$/, ''))
-  .refine((value) => new URL(value).origin === value.toLowerCase(), 'must be an origin such as https://app.example.com, without a path')
+  .refine((value) => new URL(value).origin === value.toLowerCase() && !value.includes('*'), 'must be an origin such as https://app.example.com, without a path')
 const postgresUrl = url(['postgres:', 'postgresql:'])
 const rateLimit = z.string().regex(/^(off|\d{1,9}\/\d{1,6}s)$/, 'must be REQUESTS/SECONDSs, such as 1200/60s, or off')
   .transform((value): Limit | 'off' => {
@@ -82,8 +83,8 @@ const variables = z.object({
 
 type Variables = z.infer<typeof variables>
 
-/** A guess at what no generator makes: a key of so few different bytes was typed, not drawn. */
-const looksWeak = (value: string) => new Set(Buffer.from(value)).size < 8
+/** A guess at what no generator makes: what can be said in so few bytes was typed, not drawn. */
+const looksWeak = (value: string) => deflateRawSync(value, { level: 9 }).length < 24
 
 function* faultsBetween(values: Variables): Generator<string> {
   const production = values.NODE_ENV === 'production'
@@ -94,6 +95,10 @@ function* faultsBetween(values: Variables): Generator<string> {
       const value = values[name]
       if (!value) yield `${name}: must be set in production; make one with: openssl rand -base64 48`
       else if (looksWeak(value)) yield `${name}: is too weak for production; make one with: openssl rand -base64 48`
+    }
+    for (const name of ['APP_JWT_KEY_SECRET_PREVIOUS', 'SECRET_KEY_PREVIOUS'] as const) {
+      const value = values[name]
+      if (value !== undefined && looksWeak(value)) yield `${name}: is too weak for production; leave it out`
     }
     if (values.SEED_DEMO) yield 'SEED_DEMO: demo data has published passwords and cannot be used with NODE_ENV=production'
   }

@@ -22,9 +22,10 @@ import type { Policy } from './http/policy.js'
 import { answerProblem } from './http/problem.js'
 import { refuseAmbiguousHeaders } from './http/refuse-ambiguous-headers.js'
 import { refuseMalformed } from './http/refuse-malformed.js'
+import { watchBody } from './http/unfinished-body.js'
 import type { Gateway } from './http/server.js'
 import type { Passwords } from './login/password.js'
-import { logAccess } from './observability/log-access.js'
+import { logAccess, type LogRequest } from './observability/log-access.js'
 import type { Logger } from './observability/logger.js'
 import { ownEndpoints } from './own-endpoints.js'
 import { forwardByTable, type LiveRoutes } from './proxy/forward-by-table.js'
@@ -41,6 +42,7 @@ export interface Dependencies {
   passwords: Passwords
   audit: AuditLog
   logger: Logger
+  logRequest: LogRequest
   routes: LiveRoutes
   isDraining: () => boolean
   /** The id of this node's row, once it is registered. */
@@ -59,8 +61,9 @@ export function buildGateway(deps: Dependencies): Gateway {
 
   const arrive = chain(
     identifyRequest({ trustProxy: config.TRUST_PROXY, isDraining: deps.isDraining }), // every line logged below carries its id
-    logAccess(logger, (req) => ({ user: req.principal?.user.id, mandate: req.context?.mandateId ?? undefined })),
+    logAccess(deps.logRequest, { userOf: (req) => req.principal?.user.id, mandateOf: (req) => req.context?.mandateId ?? undefined }),
     refuseMalformed,
+    watchBody,
     settlePath,
     allowOrigins(config.CORS_ORIGINS),
     forwardByTable(deps.routes, admit, config.TRUST_PROXY), // what the route table claims leaves here

@@ -14,7 +14,8 @@ import { buildGateway } from './gateway.js'
 import { drainable } from './http/drain.js'
 import { createGatewayServer } from './http/server.js'
 import { createPasswords } from './login/password.js'
-import { createLogger, type Logger } from './observability/logger.js'
+import { bufferedOutput, type Output } from './observability/buffered-output.js'
+import { createLog, type Log, type Logger } from './observability/logger.js'
 import { startDemoUpstream } from './proxy/demo-upstream.js'
 import { liveRoutes, type LiveRoutes } from './proxy/forward-by-table.js'
 import { RouteTableError, loadRouteTable } from './proxy/route-table.js'
@@ -62,7 +63,7 @@ function reloadOnHangup(file: string, routes: LiveRoutes, logger: Logger): void 
   })
 }
 
-async function start(config: Config, logger: Logger, stops: Stop[]): Promise<void> {
+async function start(config: Config, { logger, logRequest }: Log, output: Output, stops: Stop[]): Promise<void> {
   const keys = await loadTokenKeys(config)
   const table = await loadRouteTable(config.GATEWAY_ROUTES)
   const { ownerUrl, url, setRole } = await openDatabase(config, logger, stops)
@@ -91,7 +92,7 @@ async function start(config: Config, logger: Logger, stops: Stop[]): Promise<voi
   const publicUrl = () => config.PUBLIC_URL ?? `http://${address}`
   let isDraining = () => false
   const gateway = buildGateway({
-    config, publicUrl, database, directory: createDirectory({ sql: database, memory: node.memory }), coherent: node.coherent, nodeId: node.lease.nodeId, keys, passwords, audit, logger, routes, isDraining: () => isDraining(),
+    config, publicUrl, database, directory: createDirectory({ sql: database, memory: node.memory }), coherent: node.coherent, nodeId: node.lease.nodeId, keys, passwords, audit, logger, logRequest, routes, isDraining: () => isDraining(),
   })
   const server = createGatewayServer(gateway)
   const drain = drainable(server)
@@ -100,7 +101,7 @@ async function start(config: Config, logger: Logger, stops: Stop[]): Promise<voi
   stops.push(() => drain.drain())
 
   logger.info('listening', { url: publicUrl(), address })
-  if (config.SEED_DEMO) process.stdout.write(demoGreeting(publicUrl()))
+  if (config.SEED_DEMO) output.write(demoGreeting(publicUrl()))
 }
 
 async function stopAll(stops: Stop[], logger: Logger): Promise<void> {
@@ -111,18 +112,21 @@ async function stopAll(stops: Stop[], logger: Logger): Promise<void> {
 
 /** Why the process cannot start, in words for whoever started it. */
 function explain(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  // knex puts the statement, with its values, before the database's own words
+  return error instanceof Error ? error.message.split(' - ').at(-1) ?? '' : String(error)
 }
 
 async function main(): Promise<number> {
   const stopRequested = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
   const stops: Stop[] = []
+  const output = bufferedOutput(1)
   let logger: Logger | undefined
   try {
     const { config, generated } = await withDevelopmentSecrets(loadConfig())
-    logger = createLogger(config)
+    const log = createLog(config, output)
+    logger = log.logger
     if (generated.length > 0) logger.warn('secrets were generated into DATA_DIR: good for development only', { generated })
-    await start(config, logger, stops)
+    await start(config, log, output, stops)
     await stopRequested
     logger.info('draining')
     process.once('SIGINT', () => process.exit(130)) // a second Ctrl-C does not wait

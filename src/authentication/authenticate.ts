@@ -17,8 +17,13 @@ function bearerToken(header: string | undefined): string | undefined {
   return /^bearer +(.+)$/i.exec(header ?? '')?.[1]
 }
 
+/** Every token that a request presents, whether or not it would decide: for signing out. */
+export function presentedTokens(req: IncomingMessage): string[] {
+  return [cookieValue(req, 'auth_token'), bearerToken(req.headers.authorization)].filter((token) => token !== undefined)
+}
+
 /** The cookie's token, and only without one the header's: a page cannot choose what its cookie says. */
-export function extractToken(req: IncomingMessage): string | undefined {
+function extractToken(req: IncomingMessage): string | undefined {
   return cookieValue(req, 'auth_token') ?? bearerToken(req.headers.authorization)
 }
 

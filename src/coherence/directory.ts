@@ -119,7 +119,8 @@ async function loadPlacement(sql: Sql, userId: string, mandateId: string | undef
 /** The directory as this node knows it: from memory while it holds a lease, else as the database has it now. */
 export function createDirectory({ sql, memory }: { sql: Sql; memory: Memory }): Directory {
   return {
-    login: (token, verify) => memory.read(`login ${token}`, () => loadLogin(sql, token, verify)),
+    // Tokens hold no blank, the other names do: they cannot be taken for one another.
+    login: (token, verify) => memory.read(token, () => loadLogin(sql, token, verify)),
     placement: (userId, mandateId, instanceId) =>
       memory.read(`place ${userId} ${mandateId ?? ''} ${instanceId ?? ''}`, () => loadPlacement(sql, userId, mandateId, instanceId)),
     rules: (roleIds) => roleIds.length === 0 ? [] : memory.read(`rules ${roleIds.join()}`, async () => ({

@@ -19,16 +19,17 @@ interface Dependencies {
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
-function placeHeader(req: IncomingMessage, header: 'x-mandate-id' | 'x-instance-id', policy: string, invalid: 'mandate_id_invalid' | 'instance_id_invalid'): string | undefined {
-  const value = policy === 'none' ? undefined : req.headers[header]
+function placeHeader(req: IncomingMessage, header: 'x-mandate-id' | 'x-instance-id', invalid: 'mandate_id_invalid' | 'instance_id_invalid'): string | undefined {
+  const value = req.headers[header]
   if (value === undefined || value === '') return undefined
   if (typeof value !== 'string' || !uuid.test(value)) throw new GatewayError(invalid, `The header ${header} must be one UUID`)
   return value.toLowerCase()
 }
 
+/** Whoever asks for a mandate or an instance gets both headers looked at, so that they cannot contradict each other unseen. */
 function requestedPlace(req: IncomingMessage, policy: PlacePolicy): RequestedPlace {
-  const mandateId = placeHeader(req, 'x-mandate-id', policy.mandate, 'mandate_id_invalid')
-  const instanceId = placeHeader(req, 'x-instance-id', policy.instance, 'instance_id_invalid')
+  const mandateId = placeHeader(req, 'x-mandate-id', 'mandate_id_invalid')
+  const instanceId = placeHeader(req, 'x-instance-id', 'instance_id_invalid')
   if (policy.mandate === 'required' && mandateId === undefined) throw new GatewayError('mandate_required', 'Name the mandate in the header X-Mandate-Id')
   if (policy.instance === 'required' && instanceId === undefined) throw new GatewayError('instance_required', 'Name the feature instance in the header X-Instance-Id')
   return { mandateId, instanceId }
@@ -65,12 +66,12 @@ export function resolveContext({ directory, onPlatformEntry }: Dependencies): (p
     req.context = contextOf(user, entry, directory)
   }
   return (policy) => (req, _res, next) => {
+    const requested = requestedPlace(req, policy)
     const user = req.principal?.user
     if (!user) {
       next()
       return undefined
     }
-    const requested = requestedPlace(req, policy)
     if (requested.mandateId === undefined && requested.instanceId === undefined) {
       req.context = contextOf(user, nowhere, directory)
       next()

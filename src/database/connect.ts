@@ -57,11 +57,26 @@ export function connectDatabase({ url, setRole, poolSize = 10 }: ConnectOptions)
       ...(setRole ? { afterCreate: becomeGatewayApp } : {}),
     },
   })
+  forgetUnanswering(pool)
   return {
     ...sqlOf(pool),
     transaction: (work) => answering(pool.transaction((trx) => work(sqlOf(trx)))),
     close: () => pool.destroy(),
   }
+}
+
+/**
+ * A connection on which a statement got no answer may never give one again (its peer is gone without a word): it must not be
+ * handed out once more. knex knows of connections that broke, and not of those that are silent.
+ */
+function forgetUnanswering(pool: Knex): void {
+  const silentConnections = new Set<unknown>()
+  const client = pool.client as { validateConnection: (connection: { __knexUid?: string }) => boolean }
+  const isValid = client.validateConnection.bind(client)
+  client.validateConnection = (connection) => !silentConnections.delete(connection.__knexUid) && isValid(connection)
+  pool.on('query-error', (error: Error, { __knexUid }: { __knexUid?: string }) => {
+    if (error.message.endsWith('Query read timeout')) silentConnections.add(__knexUid)
+  })
 }
 
 interface RawConnection {
@@ -96,6 +111,8 @@ function asDirectoryError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error
   const state = sqlState(error)
   if (state === '23505' || state === '23503') return new GatewayError('conflict', 'This contradicts what is already stored', { cause: error })
-  if (state?.startsWith('22')) return new GatewayError('validation_failed', 'A value cannot be stored as it is', { cause: error })
+  if (state?.startsWith('22')) {
+    return new GatewayError('validation_failed', 'A value cannot be stored as it is', { cause: error, errors: [{ path: '', message: 'holds something that cannot be stored' }] })
+  }
   return new GatewayError('directory_unavailable', 'The directory is temporarily unavailable. Try again shortly.', { cause: error })
 }

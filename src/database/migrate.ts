@@ -10,6 +10,9 @@ const packageRoot = fileURLToPath(new URL('../..', import.meta.url))
 
 const migrations = { directory: path.join(packageRoot, 'migrations'), loadExtensions: ['.js'], tableName: 'gateway_migrations' }
 
+/** What fails is told by the error; knex would print it, with its SQL, to the console besides. */
+const silent = { warn: () => undefined, error: () => undefined, deprecate: () => undefined, debug: () => undefined }
+
 interface DemoSeed {
   isSeeded: (knex: Knex) => Promise<boolean>
   seed: (knex: Knex, secrets: { passwordHash: string; sha256: (text: string) => string }) => Promise<void>
@@ -46,7 +49,7 @@ async function migrationsOf(owner: Knex, direction: 'latest' | 'rollback'): Prom
  * a killed process cannot leave behind). Any number of nodes may start at once.
  */
 export async function withMigrator<Result>(url: string, work: (migrator: Migrator) => Promise<Result>): Promise<Result> {
-  const owner = knex({ client: 'pg', connection: { connectionString: url, application_name: 'mandate-gateway migrations' }, pool: { min: 0, max: 2 } })
+  const owner = knex({ client: 'pg', connection: { connectionString: url, application_name: 'mandate-gateway migrations' }, pool: { min: 0, max: 2 }, log: silent })
   try {
     return await owner.transaction(async (lock) => {
       await lock.raw('select pg_advisory_xact_lock(?)', [migrationLock])
@@ -56,6 +59,10 @@ export async function withMigrator<Result>(url: string, work: (migrator: Migrato
         seedDemo: (hashPassword) => seedDemo(owner, hashPassword),
       })
     })
+  } catch (error) {
+    // knex puts the whole statement before the database's own words
+    if (error instanceof Error) error.message = error.message.split(' - ').at(-1) ?? ''
+    throw error
   } finally {
     await owner.destroy()
   }

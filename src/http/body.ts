@@ -1,9 +1,13 @@
-import express from 'express'
+import type { Request } from 'express'
 import { GatewayError } from '../errors.js'
 import { chain, type Middleware } from './chain.js'
+import { hasBody } from './unfinished-body.js'
 
 const maxBytes = 1024 * 1024
 const maxLevels = 64
+const maxFields = 100
+
+const bodyTooLarge = () => new GatewayError('body_too_large', `The body is larger than ${maxBytes} bytes`)
 
 /** Nesting is measured before parsing: a parser returns what overflows the stack of whoever walks it. */
 function refuseDeepNesting(text: Buffer): void {
@@ -24,9 +28,9 @@ function refuseDeepNesting(text: Buffer): void {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-function refuseBrokenText(text: Buffer): void {
+function decode(text: Buffer): string {
   try {
-    utf8.decode(text)
+    return utf8.decode(text)
   } catch (error) {
     throw new GatewayError('body_invalid', 'The body is not valid UTF-8', { cause: error })
   }
@@ -34,8 +38,6 @@ function refuseBrokenText(text: Buffer): void {
 
 /** The body types that endpoints take. */
 export type BodyType = 'application/json' | 'application/x-www-form-urlencoded'
-
-const hasBody = (headers: NodeJS.Dict<string | string[]>) => headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
 
 /** Says a charset at most once, and that it is UTF-8: two could be read in two ways, also where one is hidden in quotes. */
 function isUtf8(contentType: string): boolean {
@@ -47,7 +49,7 @@ function isUtf8(contentType: string): boolean {
 function refuseOtherTypes(accepted: BodyType[]): Middleware {
   const expected = `Send the body as ${accepted.join(' or ')} in UTF-8`
   return (req, res, next) => {
-    if (!hasBody(req.headers)) {
+    if (!hasBody(req)) {
       next(accepted.length === 0 ? undefined : new GatewayError('body_invalid', `The request has no body. ${expected}.`))
       return
     }
@@ -59,34 +61,64 @@ function refuseOtherTypes(accepted: BodyType[]): Middleware {
       return
     }
     if (Number(req.headers['content-length'] ?? 0) > maxBytes) {
-      next(new GatewayError('body_too_large', `The body is larger than ${maxBytes} bytes`))
+      next(bodyTooLarge())
       return
     }
-    if (req.headers.expect !== undefined) res.writeContinue()
+    if (req.headers.expect !== undefined && req.httpVersion !== '1.0') res.writeContinue()
     next()
   }
 }
 
-/** body-parser throws errors of its own kind: they become ours, without the parser's text. */
-function bodyError(error: unknown): GatewayError {
-  if (error instanceof GatewayError) return error
-  const status = typeof error === 'object' && error !== null && 'status' in error ? error.status : undefined
-  if (status === 413) return new GatewayError('body_too_large', `The body is larger than ${maxBytes} bytes`)
-  if (status === 415) return new GatewayError('unsupported_media_type', 'The body has a charset or coding that is not supported')
-  return new GatewayError('body_invalid', 'The body could not be read as what its Content-Type says')
+/** Gathers the body. Refuses it as soon as it is too large, not only when all of it has come. */
+function gather(req: Request): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let length = 0
+    const take = (chunk: Buffer) => {
+      length += chunk.length
+      chunks.push(chunk)
+      if (length <= maxBytes) return
+      req.off('data', take)
+      req.pause()
+      reject(bodyTooLarge())
+    }
+    req.on('data', take)
+    req.once('end', () => resolve(Buffer.concat(chunks)))
+    req.once('error', (cause) => reject(new GatewayError('body_invalid', 'The body ended before it was whole', { cause })))
+  })
+}
+
+function parseJson(text: Buffer): unknown {
+  refuseDeepNesting(text)
+  const decoded = decode(text)
+  try {
+    return JSON.parse(decoded)
+  } catch (error) {
+    // V8's words quote the body: they stay out of the answer, and out of the log.
+    throw new GatewayError('body_invalid', 'The body is not valid JSON', { cause: error instanceof Error ? error.name : undefined })
+  }
+}
+
+/** A form as an object; a field that came twice is an array, which no schema of one value takes. */
+function parseForm(text: Buffer): Record<string, string | string[]> {
+  const parameters = new URLSearchParams(decode(text))
+  if (parameters.size > maxFields) throw new GatewayError('body_invalid', `The form has more than ${maxFields} fields`)
+  return entriesOf(parameters)
+}
+
+/** Parameters by name; one that came more than once is an array of its values. */
+export function entriesOf(parameters: URLSearchParams): Record<string, string | string[]> {
+  return Object.fromEntries([...new Set(parameters.keys())].map((name) => {
+    const values = parameters.getAll(name)
+    return [name, values.length === 1 ? values[0] ?? '' : values]
+  }))
 }
 
 /** Reads the body into `req.body`: UTF-8, up to 1 MiB, JSON up to 64 levels. Only the `accepted` types (415). */
 export function readBody(accepted: BodyType[]): Middleware {
-  const verify = (_req: unknown, _res: unknown, text: Buffer) => {
-    refuseBrokenText(text)
-    refuseDeepNesting(text)
-  }
-  const json = express.json({ limit: maxBytes, inflate: false, strict: false, type: 'application/json', verify })
-  const form = express.urlencoded({ limit: maxBytes, inflate: false, extended: false, parameterLimit: 100, type: 'application/x-www-form-urlencoded' })
-  const parse: Middleware = (req, res, next) => {
-    const parser = (req.headers['content-type'] ?? '').trim().toLowerCase().startsWith('application/json') ? json : form
-    parser(req, res, (error?: unknown) => next(error === undefined ? undefined : bodyError(error)))
-  }
-  return chain(refuseOtherTypes(accepted), parse)
+  return chain(refuseOtherTypes(accepted), async (req, _res, next) => {
+    const text = await gather(req)
+    req.body = (req.headers['content-type'] ?? '').trim().toLowerCase().startsWith('application/json') ? parseJson(text) : parseForm(text)
+    next()
+  })
 }

@@ -23,8 +23,13 @@ function runFrom(steps: Middleware[], index: number, req: Request, res: Response
   }
   try {
     const pending: unknown = step(req, res, proceed)
-    if (pending instanceof Promise) pending.catch(next)
+    if (pending instanceof Promise) pending.catch((error: unknown) => next(asError(error)))
   } catch (error) {
-    next(error)
+    next(asError(error))
   }
+}
+
+/** `next(undefined)` would mean that all is well: whatever was thrown must not be taken for that. */
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error('something that is no error was thrown', { cause: thrown })
 }

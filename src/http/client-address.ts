@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { isIP } from 'node:net'
 
 /**
  * The addresses a request came through, client first, the peer of our socket last, as far as they can be believed:
@@ -8,13 +9,19 @@ export function trustedAddresses(req: IncomingMessage, trustProxy: number): stri
   const peer = peerAddress(req)
   if (trustProxy === 0) return [peer]
   const forwarded = req.headers['x-forwarded-for']
-  const claimed = (Array.isArray(forwarded) ? forwarded.join(',') : forwarded ?? '').split(',').map((entry) => entry.trim()).filter(Boolean)
+  const claimed = (Array.isArray(forwarded) ? forwarded.join(',') : forwarded ?? '').split(',').map(withoutPort).filter((entry) => isIP(entry) !== 0)
   return [...claimed.slice(-trustProxy), peer]
 }
 
 /** The client's address as the outermost trusted proxy saw it. */
 export function clientAddress(req: IncomingMessage, trustProxy: number): string {
   return trustProxy === 0 ? peerAddress(req) : trustedAddresses(req, trustProxy)[0] ?? peerAddress(req)
+}
+
+/** Some proxies write `203.0.113.7:4711` or `[2001:db8::1]:4711`: with its port each connection would be a client of its own. */
+function withoutPort(entry: string): string {
+  const trimmed = entry.trim()
+  return /^\[(.+)\](?::\d+)?$/.exec(trimmed)?.[1] ?? /^([\d.]+):\d+$/.exec(trimmed)?.[1] ?? trimmed
 }
 
 function peerAddress(req: IncomingMessage): string {

@@ -1,5 +1,6 @@
 import corsMiddleware from 'cors'
 import type { Middleware } from './chain.js'
+import { endWithout } from './head.js'
 
 /** Lets the pages of `origins` call with credentials and read the headers that callers need; everybody else gets no CORS header. */
 export function allowOrigins(origins: string[]): Middleware {
@@ -16,7 +17,7 @@ export function allowOrigins(origins: string[]): Middleware {
   return (req, res, next) => {
     const origin = req.headers.origin?.toLowerCase()
     if (origin === undefined || !allowed.has(origin)) {
-      res.append('Vary', 'Origin')
+      res.pendingHeaders.push('Vary', 'Origin')
       next()
       return
     }
@@ -26,8 +27,7 @@ export function allowOrigins(origins: string[]): Middleware {
         next()
         return
       }
-      res.statusCode = 204
-      res.end()
+      endWithout(res, 204)
     })
   }
 }

@@ -1,9 +1,10 @@
 import type { Express, Request, Response } from 'express'
 import { z } from 'zod'
 import { GatewayError, type Fault } from '../errors.js'
-import { readBody, type BodyType } from './body.js'
+import { entriesOf, readBody, type BodyType } from './body.js'
 import { chain, type Middleware } from './chain.js'
 import type { CrossSitePolicy } from './cross-site.js'
+import { endWithout, writeHead } from './head.js'
 import type { Policy } from './policy.js'
 
 /** A request whose inputs have been parsed by the endpoint's schemas. */
@@ -63,15 +64,6 @@ function parseInput<Schema extends z.ZodType>(schema: Schema | undefined, value:
   return parsed.data as z.infer<Schema>
 }
 
-/** The query as an object; a parameter that came twice is an array, which no schema of one value takes. */
-function queryOf(search: string): Record<string, string | string[]> {
-  const parameters = new URLSearchParams(search)
-  return Object.fromEntries([...new Set(parameters.keys())].map((name) => {
-    const values = parameters.getAll(name)
-    return [name, values.length === 1 ? values[0] ?? '' : values]
-  }))
-}
-
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 /** The `id` of a path such as `/system/tokens/:id`, lower-case. Throws `not_found` for what is no UUID: nothing has such an id. */
@@ -83,15 +75,12 @@ export function idOf({ params }: Pick<Call<unknown, unknown>, 'params'>): string
 
 /** Sends JSON that belongs to its caller alone. */
 export function sendJson(res: Response, { status, body }: Answer): void {
-  res.statusCode = status
-  if (!res.hasHeader('Cache-Control')) res.setHeader('Cache-Control', 'no-store')
   if (body === undefined) {
-    res.end()
+    endWithout(res, status, ['Cache-Control', 'no-store'])
     return
   }
   const text = Buffer.from(JSON.stringify(body))
-  res.setHeader('Content-Type', 'application/json; charset=utf-8')
-  res.setHeader('Content-Length', text.length)
+  writeHead(res, status, ['Cache-Control', 'no-store', 'Content-Type', 'application/json; charset=utf-8', 'Content-Length', String(text.length)])
   res.end(text)
 }
 
@@ -100,7 +89,7 @@ export function endpoint<Body extends z.ZodType = z.ZodUndefined, Query extends 
   const { handle, ...description } = spec
   const answer: Middleware = async (req, res) => {
     const body = spec.body ? parseInput(spec.body, req.body, 'body') : undefined as z.infer<Body>
-    const query = parseInput(spec.query, queryOf(req.search), 'query')
+    const query = parseInput(spec.query, entriesOf(new URLSearchParams(req.search)), 'query')
     sendJson(res, await handle({ req, res, body, query, params: req.params as Record<string, string> }))
   }
   return { ...description, serve: spec.body ? chain(readBody(spec.bodyTypes ?? ['application/json']), answer) : answer }
@@ -109,9 +98,12 @@ export function endpoint<Body extends z.ZodType = z.ZodUndefined, Query extends 
 /** Mounts endpoints behind what `admit` makes of each one's policy. Other methods of a path are 405, OPTIONS answers them. */
 export function mountEndpoints(app: Express, endpoints: Endpoint[], admit: (policy: Policy, crossSite: CrossSitePolicy) => Middleware): void {
   for (const { method, path, access, crossSite, errors, serve } of endpoints) {
-    const note: Middleware = (req, _res, next) => {
+    const note: Middleware = (req, res, next) => {
       req.routePattern = path
-      if (errors) req.errorForm = errors
+      if (errors) {
+        req.errorForm = errors
+        res.pendingHeaders.push('Pragma', 'no-cache') // RFC 6749 §5.1
+      }
       next()
     }
     app[method](path, chain(note, admit(access, crossSite ?? 'ambient'), serve))
@@ -127,8 +119,6 @@ function answerOtherMethods(path: string, methods: string[]): Middleware {
   return (req, res) => {
     req.routePattern = path
     if (req.method !== 'OPTIONS') throw new GatewayError('method_not_allowed', `The methods of this path are ${allow}`, { headers: { Allow: allow } })
-    res.setHeader('Allow', allow)
-    res.statusCode = 204
-    res.end()
+    endWithout(res, 204, ['Allow', allow])
   }
 }

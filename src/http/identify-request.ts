@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { Request, Response } from 'express'
 import type { Middleware } from './chain.js'
 import { clientAddress } from './client-address.js'
 
@@ -27,6 +28,14 @@ declare global {
 
 const wellFormed = /^[A-Za-z0-9._-]{1,128}$/
 
+/** A response that waits behind others on its connection is not told by Node when that breaks, and would live on for ever. */
+function tellOfDisconnect(req: Request, res: Response): void {
+  const { socket } = req
+  const tell = () => setImmediate(() => { if (!res.closed) res.emit('close') })
+  socket.once('close', tell)
+  res.once('close', () => socket.off('close', tell))
+}
+
 /**
  * Gives the request its id (a well-formed `X-Request-Id` is kept) and its client's address, and the response the headers
  * that every answer carries. Everything logged later carries this id.
@@ -34,12 +43,12 @@ const wellFormed = /^[A-Za-z0-9._-]{1,128}$/
 export function identifyRequest({ trustProxy, isDraining }: { trustProxy: number; isDraining: () => boolean }): Middleware {
   return (req, res, next) => {
     const given = req.headers['x-request-id']
+    if (res.socket === null) tellOfDisconnect(req, res)
     req.startedAt = performance.now()
     req.id = typeof given === 'string' && wellFormed.test(given) ? given : randomUUID()
     req.clientAddress = clientAddress(req, trustProxy)
-    res.setHeader('X-Request-Id', req.id)
-    res.setHeader('X-Content-Type-Options', 'nosniff')
-    if (isDraining()) res.setHeader('Connection', 'close')
+    res.pendingHeaders = ['X-Request-Id', req.id, 'X-Content-Type-Options', 'nosniff']
+    if (isDraining()) res.pendingHeaders.push('Connection', 'close')
     next()
   }
 }

@@ -1,34 +1,64 @@
 import { createHash } from 'node:crypto'
 import type { Request } from 'express'
-import { ipKeyGenerator, rateLimit } from 'express-rate-limit'
+import { ipKeyGenerator } from 'express-rate-limit'
 import type { RateLimit } from '../config.js'
 import { GatewayError } from '../errors.js'
 import type { Middleware } from './chain.js'
 
 /** An IPv6 customer has a whole network, so one address of it is not one client. */
-const addressKey = (req: Request) => ipKeyGenerator(req.clientAddress, 64)
+export const networkOf = (address: string) => address.includes(':') ? ipKeyGenerator(address, 64) : address
 
+/** One client's requests in its running window. */
+interface Window {
+  count: number
+  /** On the monotonic clock. */
+  endsAt: number
+}
+
+/**
+ * Counts requests in fixed windows. Synchronous, because it runs before every request. Windows live in two
+ * generations of `windowMs`: what was not touched in one is forgotten with the next, without looking at each.
+ */
+function countWindows(windowMs: number) {
+  let current = new Map<string, Window>()
+  let previous = new Map<string, Window>()
+  let turnsAt = performance.now() + windowMs
+  return (key: string, now: number): Window => {
+    if (now >= turnsAt) {
+      previous = now < turnsAt + windowMs ? current : new Map<string, Window>()
+      current = new Map<string, Window>()
+      turnsAt = now + windowMs
+    }
+    let window = current.get(key) ?? previous.get(key)
+    if (!window || now >= window.endsAt) window = { count: 0, endsAt: now + windowMs }
+    window.count += 1
+    current.set(key, window)
+    return window
+  }
+}
+
+/** Limits requests by `keyOf`, and says so in the `RateLimit` headers (draft-ietf-httpapi-ratelimit-headers-08). */
 function limiter(name: string, limit: RateLimit, keyOf: (req: Request) => string): Middleware {
   if (!limit) return (_req, _res, next) => next()
   const { windowMs, requests } = limit
-  return rateLimit({
-    windowMs,
-    limit: requests,
-    identifier: name,
-    standardHeaders: 'draft-8',
-    legacyHeaders: false,
-    keyGenerator: keyOf,
-    validate: false, // the address comes from `clientAddress`, not from Express's `trust proxy`
-    handler: (_req, _res, next) => {
-      next(new GatewayError('rate_limited', `Too many requests: ${requests} are allowed in ${windowMs / 1000} s. Try again later.`))
-    },
-  })
+  const count = countWindows(windowMs)
+  const policy = `"${name}";q=${requests};w=${windowMs / 1000}`
+  return (req, res, next) => {
+    const now = performance.now()
+    const window = count(keyOf(req), now)
+    const seconds = Math.ceil((window.endsAt - now) / 1000)
+    res.pendingHeaders.push('RateLimit-Policy', policy, 'RateLimit', `"${name}";r=${Math.max(0, requests - window.count)};t=${seconds}`)
+    if (window.count <= requests) next()
+    else next(new GatewayError('rate_limited', `Too many requests: ${requests} are allowed in ${windowMs / 1000} s. Try again later.`, { headers: { 'Retry-After': String(seconds) } }))
+  }
 }
 
 /** Limits requests by the client's address. */
 export function limitByAddress(limit: RateLimit): Middleware {
-  return limiter('address', limit, addressKey)
+  return limiter('address', limit, (req) => networkOf(req.clientAddress))
 }
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 /** Names the caller of a request, where it is known. */
 type CallerOf = (req: Request) => string | undefined
@@ -37,13 +67,13 @@ type CallerOf = (req: Request) => string | undefined
 export function limitByUser(limit: RateLimit, callerOf: CallerOf): Middleware {
   return limiter('user', limit, (req) => {
     const mandate = req.headers['x-mandate-id']
-    const named = typeof mandate === 'string' && mandate.length === 36 ? mandate.toLowerCase() : ''
-    return `${callerOf(req) ?? addressKey(req)} ${named}`
+    const named = typeof mandate === 'string' && uuid.test(mandate) ? mandate.toLowerCase() : ''
+    return `${callerOf(req) ?? networkOf(req.clientAddress)} ${named}`
   })
 }
 
 /** A limit of a single route, counted by caller where there is one, else by address. */
-export function limitRoute(name: string, limit: RateLimit, callerOf: CallerOf): Middleware {
-  const identifier = createHash('sha256').update(name).digest('hex').slice(0, 12)
-  return limiter(`route-${identifier}`, limit, (req) => callerOf(req) ?? addressKey(req))
+export function limitRoute(prefix: string, limit: RateLimit, callerOf: CallerOf): Middleware {
+  const name = `route-${createHash('sha256').update(prefix).digest('hex').slice(0, 12)}`
+  return limiter(name, limit, (req) => callerOf(req) ?? networkOf(req.clientAddress))
 }

@@ -5,7 +5,7 @@ const most = 200
 
 /** The query of a list: `limit` is cut to 200; `cursor` is what the page before answered as `nextCursor`. */
 export const pageQuery = z.object({
-  limit: z.string().regex(/^\d{1,9}$/, 'must be a whole number of 1 or more').transform((value) => Math.min(Number(value), most))
+  limit: z.string().regex(/^\d{1,15}$/, 'must be a whole number of 1 or more').transform((value) => Math.min(Number(value), most))
     .refine((value) => value >= 1, 'must be a whole number of 1 or more').default(50),
   cursor: z.string().max(2000).optional(),
 })

@@ -1,7 +1,8 @@
 import { STATUS_CODES } from 'node:http'
-import type { ErrorRequestHandler, Request, Response } from 'express'
+import type { ErrorRequestHandler, Request } from 'express'
 import { GatewayError, type ErrorCode } from '../errors.js'
 import type { Logger } from '../observability/logger.js'
+import { writeHead } from './head.js'
 
 /** The HTTP status of each code. */
 export const statusOf: Record<ErrorCode, number> = {
@@ -31,13 +32,14 @@ function challenge(error: GatewayError): string {
     : 'Bearer realm="mandate-gateway"'
 }
 
-/** The response headers that go with a refusal, beside those it brings itself. */
-export function setRefusalHeaders(res: Response, error: GatewayError): void {
+/** The response headers that go with a refusal, with those it brings itself: names and values, in turn. */
+function refusalHeaders(error: GatewayError): string[] {
   const status = statusOf[error.code]
-  for (const [name, value] of Object.entries(error.headers ?? {})) res.setHeader(name, value)
-  if (status === 401 && error.code !== 'portal_access_required') res.setHeader('WWW-Authenticate', challenge(error))
-  if (status === 503 && !res.hasHeader('Retry-After')) res.setHeader('Retry-After', retryAfterSeconds)
-  res.setHeader('Cache-Control', 'no-store')
+  const headers = Object.entries(error.headers ?? {}).flat()
+  if (status === 401 && error.code !== 'portal_access_required') headers.push('WWW-Authenticate', challenge(error))
+  if (status === 503 && error.headers?.['Retry-After'] === undefined) headers.push('Retry-After', String(retryAfterSeconds))
+  headers.push('Cache-Control', 'no-store')
+  return headers
 }
 
 /** An RFC 9457 problem document. */
@@ -84,12 +86,10 @@ export function answerProblem(logger: Logger): ErrorRequestHandler {
       res.destroy()
       return
     }
-    setRefusalHeaders(res, error)
-    res.statusCode = statusOf[error.code]
     const oauth = req.errorForm === 'oauth'
     const body = Buffer.from(JSON.stringify(oauth ? oauthDocument(error) : problemDocument(error, req.id)))
-    res.setHeader('Content-Type', oauth ? 'application/json; charset=utf-8' : 'application/problem+json; charset=utf-8')
-    res.setHeader('Content-Length', body.length)
+    const type = oauth ? 'application/json; charset=utf-8' : 'application/problem+json; charset=utf-8'
+    writeHead(res, statusOf[error.code], [...refusalHeaders(error), 'Content-Type', type, 'Content-Length', String(body.length)])
     res.end(req.method === 'HEAD' ? undefined : body)
   }
 }

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
-import { MemoryStore, ipKeyGenerator } from 'express-rate-limit'
+import { MemoryStore } from 'express-rate-limit'
 import type { RateLimit } from '../config.js'
 import type { Sql } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
+import { networkOf } from '../http/limit-rate.js'
 import type { Passwords } from './password.js'
 import { findLoginUser, type LoginUser } from './session-queries.js'
 
@@ -28,7 +29,7 @@ function failuresOf(limit: NonNullable<RateLimit>) {
   const store = new MemoryStore()
   store.init({ windowMs: limit.windowMs } as Parameters<MemoryStore['init']>[0])
   const keyOf = ({ address, username }: Credentials) =>
-    createHash('sha256').update(`${ipKeyGenerator(address, 64)} ${username}`).digest('base64url')
+    createHash('sha256').update(`${networkOf(address)} ${username}`).digest('base64url')
   return {
     /** Counted before the password is checked, so that many attempts at once do not pass together. */
     countAttempt: async (credentials: Credentials) => {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { extractToken } from '../authentication/authenticate.js'
+import { presentedTokens } from '../authentication/authenticate.js'
 import type { VerifiedClaims } from '../authentication/verify-token.js'
 import type { Coherent } from '../coherence/coherent.js'
 import type { User } from '../coherence/directory.js'
@@ -11,7 +11,7 @@ import { anyone } from '../http/policy.js'
 import type { CheckPassword } from './check-password.js'
 import type { IssuedToken, Login } from './issue-token.js'
 import { userSchema, usernameInput } from './schemas.js'
-import { endLogin } from './session-queries.js'
+import { endLogins } from './session-queries.js'
 
 interface Dependencies {
   config: Pick<Config, 'COOKIE_SAMESITE' | 'COOKIE_SECURE' | 'APP_REFRESH_TOKEN_EXPIRY'>
@@ -58,9 +58,9 @@ export function loginEndpoints({ config, coherent, checkPassword, issueTokens, v
     access: anyone,
     answers: { 204: null },
     handle: async ({ req, res }) => {
-      const token = extractToken(req)
-      const claims = token === undefined ? undefined : await verifyTokenOfAnyAge(token).catch(() => undefined)
-      if (claims) await coherent((tx) => endLogin(tx, claims.jti))
+      const claims = await Promise.all(presentedTokens(req).map((token) => verifyTokenOfAnyAge(token).catch(() => undefined)))
+      const tokenIds = claims.flatMap((one) => one ? [one.jti] : [])
+      if (tokenIds.length > 0) await coherent((tx) => endLogins(tx, tokenIds))
       res.clearCookie('auth_token', accessCookie(config))
       res.clearCookie('refresh_token', refreshCookie(config))
       return { status: 204 }

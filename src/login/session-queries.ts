@@ -67,12 +67,12 @@ export async function insertAccessToken(tx: Sql, token: NewToken): Promise<void>
   [token.id, token.userId, token.authority, token.sessionId, token.issuedAt, token.expiresAt])
 }
 
-/** Ends the login of a token: its session and all tokens of that, or the token alone where it has no session. */
-export async function endLogin(tx: CoherentTx, tokenId: string): Promise<void> {
+/** Ends the logins of these tokens: their sessions with all tokens of those, and the tokens themselves. */
+export async function endLogins(tx: CoherentTx, tokenIds: string[]): Promise<void> {
   await tx.run(`
     update sessions set ended_at = now()
-     where ended_at is null and id = (select session_id from tokens where id = ?)`, [tokenId])
+     where ended_at is null and id in (select session_id from tokens where id = any (?::uuid[]))`, [tokenIds])
   await tx.run(`
     update tokens set status = 'revoked', revoked_at = now()
-     where status = 'active' and (id = ? or session_id = (select session_id from tokens where id = ?))`, [tokenId, tokenId])
+     where status = 'active' and (id = any (?::uuid[]) or session_id in (select session_id from tokens where id = any (?::uuid[])))`, [tokenIds, tokenIds])
 }

@@ -10,8 +10,9 @@ interface Dependencies {
   issueTokens: (login: Login) => Promise<IssuedToken>
 }
 
-/** Parameters that a server does not know are ignored (RFC 6749 §3.2). */
+/** RFC 6749 §3.2: parameters that a server does not know are ignored, and none may come twice. */
 const tokenRequest = z.looseObject({ grant_type: z.string().min(1), username: usernameInput.optional(), password: z.string().optional() })
+  .refine((body) => !Object.values(body).some(Array.isArray), 'a parameter must not be sent more than once')
 const tokenAnswer = z.strictObject({ access_token: z.string(), token_type: z.literal('Bearer'), expires_in: z.number().int() })
 
 const refuse = (error: string, description: string): Answer => ({ status: 400, body: { error, error_description: description } })
@@ -27,8 +28,7 @@ export function tokenEndpoints({ checkPassword, issueTokens }: Dependencies): En
     body: tokenRequest,
     bodyTypes: ['application/x-www-form-urlencoded', 'application/json'],
     answers: { 200: tokenAnswer },
-    handle: async ({ req, res, body }) => {
-      res.setHeader('Pragma', 'no-cache')
+    handle: async ({ req, body }) => {
       if (body.grant_type !== 'password') return refuse('unsupported_grant_type', 'The grant type must be password')
       if (!body.username || !body.password) return refuse('invalid_request', 'username and password must be given')
       const user = await checkPassword({ username: body.username, password: body.password, address: req.clientAddress })

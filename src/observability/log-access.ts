@@ -1,29 +1,55 @@
 import type { Request, Response } from 'express'
 import type { Middleware } from '../http/chain.js'
-import type { Logger } from './logger.js'
 
-/** Who and where a request turned out to be, for its access line. */
-export type DescribeCaller = (req: Request) => { user?: string | undefined; mandate?: string | undefined }
-
-function line(req: Request, res: Response, describeCaller: DescribeCaller) {
-  const granted = res.statusCode < 400
-  return {
-    requestId: req.id,
-    method: req.method,
-    route: req.routePattern ?? null,
-    status: res.statusCode,
-    ms: Math.round((performance.now() - req.startedAt) * 100) / 100,
-    ...describeCaller(req),
-    granted,
-    ...(granted ? {} : { reason: req.refusal ?? null }),
-    ...(res.writableFinished ? {} : { aborted: true }),
-  }
+/** What one request came to. */
+export interface AccessLine {
+  requestId: string
+  method: string
+  /** The pattern of the endpoint or route, never the URL: queries hold secrets. */
+  route: string | null
+  status: number
+  /** From the head of the request to the end of the answer. */
+  ms: number
+  user: string | undefined
+  mandate: string | undefined
+  granted: boolean
+  /** The code of the refusal. */
+  reason: string | undefined
+  /** True when the client went away before the answer's end. */
+  aborted: boolean
 }
 
-/** One line a request, when its answer is out or its client gone. It names the route's pattern, never the URL: queries hold secrets. */
-export function logAccess(logger: Logger, describeCaller: DescribeCaller): Middleware {
-  return (req, res, next) => {
-    res.once('close', () => logger.info('request', line(req, res, describeCaller)))
+/** Takes the line of a request. */
+export type LogRequest = (line: AccessLine) => void
+
+/** Who and where a request turned out to be, for its line. */
+interface DescribeCaller {
+  userOf: (req: Request) => string | undefined
+  mandateOf: (req: Request) => string | undefined
+}
+
+/** One line a request, when its answer is out or its client gone. */
+export function logAccess(logRequest: LogRequest, { userOf, mandateOf }: DescribeCaller): Middleware {
+  function onClose(this: Response) {
+    const { req } = this
+    // nginx's number for a client that went away before it was answered
+    const status = this.headersSent ? this.statusCode : 499
+    const granted = req.refusal === undefined && (status < 400 || status === 499)
+    logRequest({
+      requestId: req.id,
+      method: req.method,
+      route: req.routePattern ?? null,
+      status,
+      ms: Math.round((performance.now() - req.startedAt) * 100) / 100,
+      user: userOf(req),
+      mandate: mandateOf(req),
+      granted,
+      reason: granted ? undefined : req.refusal,
+      aborted: !this.writableFinished,
+    })
+  }
+  return (_req, res, next) => {
+    res.on('close', onClose)
     next()
   }
 }

@@ -1,5 +1,8 @@
+import { Writable } from 'node:stream'
 import { createLogger as createWinston, format, transports, type Logger as Winston } from 'winston'
 import type { Config } from '../config.js'
+import type { Output } from './buffered-output.js'
+import type { AccessLine, LogRequest } from './log-access.js'
 
 export type Logger = Pick<Winston, 'error' | 'warn' | 'info' | 'debug'>
 
@@ -28,12 +31,45 @@ const pretty = format.printf(({ level, message, timestamp, ...rest }) => {
   return [String(timestamp), level, String(message), ...fields].join(' ')
 })
 
-/** The process's log, on standard output: JSON lines, or readable ones on a terminal. */
-export function createLogger(config: Pick<Config, 'LOG_LEVEL' | 'LOG_FORMAT'>): Logger {
-  const readable = (config.LOG_FORMAT ?? (process.stdout.isTTY ? 'pretty' : 'json')) === 'pretty'
-  return createWinston({
+/** The process's log: its lines, and the lines of requests, which are many and are made with as little as possible. */
+export interface Log {
+  logger: Logger
+  logRequest: LogRequest
+}
+
+const isReadable = (config: Pick<Config, 'LOG_FORMAT'>) => (config.LOG_FORMAT ?? (process.stdout.isTTY ? 'pretty' : 'json')) === 'pretty'
+
+/** Writes the log to `output`: JSON lines, or readable ones on a terminal. */
+export function createLog(config: Pick<Config, 'LOG_LEVEL' | 'LOG_FORMAT'>, output: Output): Log {
+  const readable = isReadable(config)
+  const stream = new Writable({
+    decodeStrings: false,
+    write: (line: string, _encoding, done) => {
+      output.write(line)
+      done()
+    },
+  })
+  const logger = createWinston({
     level: config.LOG_LEVEL,
     format: format.combine(withErrors(), format.timestamp(), readable ? pretty : format.json()),
-    transports: [new transports.Stream({ stream: process.stdout })],
+    transports: [new transports.Stream({ stream })],
   })
+  return {
+    logger,
+    logRequest: (line) => {
+      if (logger.isLevelEnabled('info')) output.write(readable ? prettyLine(line) : jsonLine(line))
+    },
+  }
+}
+
+/** Everything in it is a number, a word of ours, an id or a method: nothing needs escaping but the route's pattern. */
+function jsonLine({ requestId, method, route, status, ms, user, mandate, granted, reason, aborted }: AccessLine): string {
+  return `{"timestamp":"${new Date().toISOString()}","level":"info","message":"request","requestId":"${requestId}","method":"${method}","route":${route === null ? 'null' : JSON.stringify(route)}`
+    + `,"status":${status},"ms":${ms}${user === undefined ? '' : `,"user":"${user}"`}${mandate === undefined ? '' : `,"mandate":"${mandate}"`}`
+    + `,"granted":${granted ? 'true' : 'false'}${reason === undefined ? '' : `,"reason":"${reason}"`}${aborted ? ',"aborted":true' : ''}}\n`
+}
+
+function prettyLine({ requestId, method, route, status, ms, user, mandate, reason, aborted }: AccessLine): string {
+  return `${new Date().toISOString()} info ${method} ${route ?? '-'} ${status} ${ms} ms${reason === undefined ? '' : ` ${reason}`}`
+    + `${user === undefined ? '' : ` user=${user}`}${mandate === undefined ? '' : ` mandate=${mandate}`}${aborted ? ' aborted' : ''} id=${requestId}\n`
 }

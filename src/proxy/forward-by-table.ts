@@ -14,18 +14,28 @@ export interface LiveRoutes {
   close: () => Promise<void>
 }
 
+/** How long the connections of a former table stay: longer than requests usually take. */
+const retireAfterMs = 10 * 60_000
+
 /** Puts a route table in force. */
 export function liveRoutes(first: RouteTable, demoUrl: string | undefined): LiveRoutes {
   const open = (table: RouteTable) => ({ table, upstreams: openUpstreams(table.upstreams, demoUrl) })
   let live = open(first)
+  const retired = new Set<Upstreams>()
   return {
     current: () => live,
     replace: (table) => {
-      const old = live
+      const old = live.upstreams
       live = open(table)
-      void old.upstreams.close()
+      retired.add(old)
+      setTimeout(() => {
+        retired.delete(old)
+        void old.close()
+      }, retireAfterMs).unref()
     },
-    close: () => live.upstreams.close(),
+    close: async () => {
+      await Promise.all([live.upstreams, ...retired].map((upstreams) => upstreams.close()))
+    },
   }
 }
 

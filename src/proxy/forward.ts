@@ -2,11 +2,13 @@ import type { Request, Response } from 'express'
 import { errors, type Dispatcher } from 'undici'
 import { GatewayError } from '../errors.js'
 import type { Middleware } from '../http/chain.js'
+import { writeHead } from '../http/head.js'
+import { hasBody } from '../http/unfinished-body.js'
 import { limitedBody } from './limited-body.js'
 import { upstreamHeaders } from './request-headers.js'
-import { copyResponseHeaders } from './response-headers.js'
+import { responseHeaders } from './response-headers.js'
 import type { Route } from './route-table.js'
-import type { Upstreams } from './upstreams.js'
+import type { Target, Upstreams } from './upstreams.js'
 
 const timeouts = [errors.HeadersTimeoutError, errors.BodyTimeoutError, errors.ConnectTimeoutError]
 
@@ -19,12 +21,12 @@ function upstreamError(error: unknown): GatewayError {
 }
 
 /** Writes an upstream's answer to the client as it comes, no faster than the client reads. */
-function relay(req: Request, res: Response, isPrivate: boolean, next: (error: unknown) => void): Dispatcher.DispatchHandler {
+function relay(req: Request, res: Response, isPrivate: boolean, target: Target, next: (error: unknown) => void): Dispatcher.DispatchHandler {
   let controller: Dispatcher.DispatchController | undefined
   let done = false
   /** Writes the answer's head; until something of the answer is there to go with it, a failure still can become a problem of its own. */
   let begin: (() => void) | undefined
-  res.once('close', () => {
+  res.on('close', () => {
     // The client is gone before the end: the upstream need not go on.
     if (!done) controller?.abort(new Error('the client went away'))
   })
@@ -38,8 +40,7 @@ function relay(req: Request, res: Response, isPrivate: boolean, next: (error: un
       if (status < 200) return
       begin = () => {
         begin = undefined
-        res.statusCode = status
-        copyResponseHeaders(res, headers, isPrivate)
+        writeHead(res, status, responseHeaders(headers, res, isPrivate))
       }
       // A stream may begin long before its first byte; what has a length goes out with it, in one write.
       if (headers['content-length'] !== undefined) return
@@ -52,18 +53,18 @@ function relay(req: Request, res: Response, isPrivate: boolean, next: (error: un
     },
     onResponseEnd: () => {
       done = true
+      target.end()
       begin?.()
       res.end()
     },
     onResponseError: (_controller, error) => {
       done = true
+      target.end()
       if (!res.destroyed) next(upstreamError(error))
       else req.refusal ??= 'client_closed'
     },
   }
 }
-
-const hasBody = (req: Request) => req.headers['transfer-encoding'] !== undefined || (req.headers['content-length'] ?? '0') !== '0'
 
 function pathOf(req: Request, route: Route): string {
   const rest = route.strip && route.prefix !== '/' ? req.pathname.slice(route.prefix.length) || '/' : req.pathname
@@ -74,14 +75,16 @@ function pathOf(req: Request, route: Route): string {
 export function forwardTo(route: Route, upstreams: Upstreams, trustProxy: number): Middleware {
   const isPrivate = route.auth !== 'public'
   return (req, res, next) => {
+    const target = upstreams.next(route.upstream)
     const body = hasBody(req) ? limitedBody(req, route.bodyLimit) : null
-    if (body && req.headers.expect !== undefined) res.writeContinue()
-    upstreams.next(route.upstream).dispatch({
+    if (body && req.headers.expect !== undefined && req.httpVersion !== '1.0') res.writeContinue()
+    target.begin()
+    target.pool.dispatch({
       method: req.method,
       path: pathOf(req, route),
       headers: upstreamHeaders(req, { trustProxy, keepAuthorization: route.auth === 'public' }),
       body,
       ...(route.timeoutMs === undefined ? {} : { headersTimeout: route.timeoutMs, bodyTimeout: route.timeoutMs }),
-    }, relay(req, res, isPrivate, next))
+    }, relay(req, res, isPrivate, target, next))
   }
 }

@@ -8,16 +8,19 @@ import { callerHeaders, callerHeadersOf } from './caller-headers.js'
 const hopByHop = ['connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade']
 
 /** Headers that the gateway writes itself, whatever the client says. */
-const rebuilt = ['x-request-id', 'traceparent', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'forwarded', 'host', 'expect']
+const rebuilt = ['x-request-id', 'traceparent', 'forwarded', 'host', 'expect', 'x-real-ip', 'x-client-ip', 'true-client-ip']
+
+/** Headers by which some programs let a client say another method or path than the one that was decided on. */
+const overrides = ['x-http-method-override', 'x-http-method', 'x-method-override', 'x-original-url', 'x-rewrite-url', 'x-original-uri']
 
 type Fate = 'drop' | 'keep' | 'cookie' | 'authorization'
 
-const dropped = new Set<string>([...callerHeaders, ...hopByHop, ...rebuilt])
+const dropped = new Set<string>([...callerHeaders, ...hopByHop, ...rebuilt, ...overrides])
 
 /** Some upstreams read `X_User_Id` as `X-User-Id`: a name is judged as the most forgiving of them would read it. */
 function fateOf(name: string): Fate {
   const folded = name.toLowerCase().replace(/[^a-z0-9]/g, '-')
-  if (dropped.has(folded)) return 'drop'
+  if (dropped.has(folded) || folded.startsWith('x-forwarded-')) return 'drop'
   if (folded === 'cookie') return 'cookie'
   return folded === 'authorization' ? 'authorization' : 'keep'
 }
@@ -30,7 +33,7 @@ function rememberedFate(name: string): Fate {
   const known = fates.get(name)
   if (known) return known
   const fate = fateOf(name)
-  if (fates.size < maxRemembered) fates.set(name, fate)
+  if (fates.size < maxRemembered && name.length <= 64) fates.set(name, fate)
   return fate
 }
 

@@ -1,44 +1,39 @@
 import type { Response } from 'express'
 import { gatewayCookies } from '../http/cookies.js'
 
-const hopByHop = new Set(['connection', 'keep-alive', 'proxy-authenticate', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade'])
+const hopByHop = ['connection', 'keep-alive', 'proxy-authenticate', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade']
 /** Headers of the gateway's own, which an upstream does not overwrite. */
-const own = new Set(['x-request-id', 'x-content-type-options', 'ratelimit', 'ratelimit-policy'])
+const own = ['x-request-id', 'x-content-type-options', 'ratelimit', 'ratelimit-policy']
+const dropped = new Set([...hopByHop, ...own])
 
 /** A cookie without a name, `=auth_token=x`, comes back as `auth_token=x`: what stands before the second `=` is looked at too. */
 const setsGatewayCookie = (value: string) => {
   const [name = '', rest = ''] = value.split(';', 1)[0]?.split('=').map((part) => part.trim()) ?? []
-  return gatewayCookies.some((own) => own === (name === '' ? rest : name))
+  return gatewayCookies.some((one) => one === (name === '' ? rest : name))
 }
 
 type UpstreamHeaders = Record<string, string | string[] | undefined>
 
-function copyHeader(res: Response, name: string, value: string | string[]): void {
-  if (name === 'set-cookie') {
-    const cookies = (Array.isArray(value) ? value : [value]).filter((cookie) => !setsGatewayCookie(cookie))
-    if (cookies.length > 0) res.setHeader(name, [...asList(res.getHeader(name)), ...cookies])
-  } else if (name === 'vary') {
-    res.append('Vary', Array.isArray(value) ? value.join(', ') : value)
-  } else if (!(name.startsWith('access-control-') && res.hasHeader(name))) {
-    res.setHeader(name, value)
-  }
+/** Names that `Connection` declares to be for one hop only. */
+function connectionNames(connection: string | string[] | undefined): Set<string> | undefined {
+  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return undefined
+  return new Set(String(connection).toLowerCase().split(',').map((name) => name.trim()))
 }
 
-const asList = (value: number | string | string[] | undefined) => value === undefined ? [] : Array.isArray(value) ? value : [String(value)]
-
 /**
- * Copies an upstream's response headers, less those for one hop, our own, and cookies by our names. An answer that
- * depends on its caller is no shared cache's: without a word of the upstream it is not stored, and with one it varies
- * by all that the gateway decided on.
+ * An upstream's response headers, less those for one hop, our own, and cookies by our names: names and values, in turn. An
+ * answer that depends on its caller is stored nowhere, and which pages may read it is the gateway's to say, whatever the upstream thinks.
  */
-export function copyResponseHeaders(res: Response, headers: UpstreamHeaders, isPrivate: boolean): void {
-  const connection = headers.connection
-  const named = connection === undefined ? undefined : new Set((Array.isArray(connection) ? connection.join(',') : connection).toLowerCase().split(',').map((name) => name.trim()))
+export function responseHeaders(headers: UpstreamHeaders, res: Response, isPrivate: boolean): string[] {
+  const named = connectionNames(headers.connection)
+  const lines: string[] = []
   for (const name in headers) {
     const value = headers[name]
-    if (value !== undefined && !hopByHop.has(name) && !own.has(name) && named?.has(name) !== true) copyHeader(res, name, value)
+    if (value === undefined || dropped.has(name) || named?.has(name) === true) continue
+    if (isPrivate ? name === 'cache-control' || name.startsWith('access-control-') : name.startsWith('access-control-') && res.hasHeader(name)) continue
+    if (typeof value === 'string' && name !== 'set-cookie') lines.push(name, value)
+    else for (const one of [value].flat()) if (name !== 'set-cookie' || !setsGatewayCookie(one)) lines.push(name, one)
   }
-  if (!isPrivate) return
-  if (headers['cache-control'] === undefined) res.setHeader('Cache-Control', 'no-store')
-  else res.append('Vary', 'Cookie, Authorization, X-Mandate-Id, X-Instance-Id')
+  if (isPrivate) lines.push('Cache-Control', 'no-store')
+  return lines
 }

@@ -6,8 +6,9 @@ import { instances, mandates, tokenFor, users, type DemoUser, type RowShape } fr
 import { startTestGateway, testSecret, type TestGateway } from '../support/gateway.js'
 import { partsOf, segmentOf, signByHand, signSegments, type TokenParts } from '../support/hand-signed.js'
 import { expectProblem } from '../support/problems.js'
-import { rawRequest } from '../support/raw-request.js'
+import { codeOf, sendLines } from '../support/raw-http.js'
 import { withoutTable } from '../support/tables.js'
+import { until } from '../support/until.js'
 
 /** Not ASCII, and not trimmed: a secret is the bytes that it is. */
 const previousSecret = ' früherer Schlüssel, länger als 32 Byte\n'
@@ -79,39 +80,35 @@ function tokenOfLength(length: number): string {
 
 describe('row 0: a request that says twice who calls or where', () => {
   const host = () => new URL(gateway.url).host
+  const bearer = () => `Authorization: Bearer ${alice.token}`
 
-  it.each([
-    ['Authorization', 'the same', () => ['Host', host(), 'Authorization', `Bearer ${alice.token}`, 'Authorization', `Bearer ${alice.token}`]],
-    ['Authorization', 'in other cases of its name', () => ['Host', host(), 'Authorization', `Bearer ${alice.token}`, 'AUTHORIZATION', 'Basic YTpi']],
-    ['Host', 'the same', () => ['Host', host(), 'Authorization', `Bearer ${alice.token}`, 'Host', host()]],
-    ['Host', 'another', () => ['Host', host(), 'host', 'elsewhere.example', 'Authorization', `Bearer ${alice.token}`]],
-    ['X-Mandate-Id', 'the same', () => ['Host', host(), 'Authorization', `Bearer ${alice.token}`, 'X-Mandate-Id', mandates.acme, 'X-Mandate-Id', mandates.acme]],
-    ['X-Mandate-Id', 'another', () => ['Host', host(), 'Authorization', `Bearer ${alice.token}`, 'X-Mandate-Id', mandates.acme, 'x-mandate-id', mandates.globex]],
-    ['X-Instance-Id', 'an empty one', () => ['Host', host(), 'Authorization', `Bearer ${alice.token}`, 'X-Instance-Id', instances.acmeCrm, 'X-Instance-Id', '']],
+  it.each<[string, string, () => string[]]>([
+    ['Authorization', 'the same', () => [bearer(), bearer()]],
+    ['Authorization', 'in another case of its name', () => [bearer(), 'AUTHORIZATION: Basic YTpi']],
+    ['Host', 'the same', () => [bearer(), `Host: ${host()}`]],
+    ['Host', 'another', () => ['host: elsewhere.example', bearer()]],
+    ['X-Mandate-Id', 'the same', () => [bearer(), `X-Mandate-Id: ${mandates.acme}`, `X-Mandate-Id: ${mandates.acme}`]],
+    ['X-Mandate-Id', 'another', () => [bearer(), `X-Mandate-Id: ${mandates.acme}`, `x-mandate-id: ${mandates.globex}`]],
+    ['X-Instance-Id', 'an empty one', () => [bearer(), `X-Instance-Id: ${instances.acmeCrm}`, 'X-Instance-Id: ']],
   ])('%s sent twice, %s, is header_ambiguous', async (_name, _how, lines) => {
-    const answer = await rawRequest(`${gateway.url}/auth/context`, lines())
-    expect(answer.status).toBe(400)
-    expect(JSON.parse(answer.body)).toMatchObject({ status: 400, code: 'header_ambiguous' })
-    expect(answer.headers['set-cookie']).toBeUndefined()
+    const answer = await sendLines(gateway.url, 'GET /auth/context', lines())
+    expect([answer.status, codeOf(answer)]).toEqual([400, 'header_ambiguous'])
+    expect(answer.headers).not.toHaveProperty('set-cookie')
   })
 
-  it.each([
-    ['/auth/me', 'GET'], ['/auth/logout', 'POST'], ['/api/crm/contacts', 'GET'],
-  ])('it is refused at %s too, before anybody asks for a token', async (path, method) => {
-    const answer = await rawRequest(gateway.url + path, ['Host', host(), 'X-Mandate-Id', mandates.acme, 'X-Mandate-Id', mandates.globex], method)
-    expect(answer.status).toBe(400)
-    expect(JSON.parse(answer.body).code).toBe('header_ambiguous')
+  it.each(['GET /auth/me', 'POST /auth/logout', 'GET /api/crm/contacts'])('it is refused at %s too, before anybody asks for a token', async (line) => {
+    const answer = await sendLines(gateway.url, line, [`X-Mandate-Id: ${mandates.acme}`, `X-Mandate-Id: ${mandates.globex}`])
+    expect([answer.status, codeOf(answer)]).toEqual([400, 'header_ambiguous'])
   })
 
-  it.each([
-    ['in one line', (a: string, b: string) => ['Cookie', `auth_token=${a}; auth_token=${b}`]],
-    ['in two lines', (a: string, b: string) => ['Cookie', `auth_token=${a}`, 'Cookie', `theme=dark;auth_token=${b}`]],
+  it.each<[string, (a: string, b: string) => string[]]>([
+    ['in one line', (a, b) => [`Cookie: auth_token=${a}; auth_token=${b}`]],
+    ['in two lines', (a, b) => [`Cookie: auth_token=${a}`, `Cookie: theme=dark;auth_token=${b}`]],
   ])('two auth_token cookies that differ, %s, are header_ambiguous', async (_name, lines) => {
     const other = await loginOf('alice')
     for (const [a, b] of [[alice.token, other], [alice.token, ''], ['', alice.token]] as const) {
-      const answer = await rawRequest(`${gateway.url}/auth/me`, ['Host', host(), ...lines(a, b)])
-      expect(answer.status).toBe(400)
-      expect(JSON.parse(answer.body).code).toBe('header_ambiguous')
+      const answer = await sendLines(gateway.url, 'GET /auth/me', lines(a, b))
+      expect([answer.status, codeOf(answer)]).toEqual([400, 'header_ambiguous'])
     }
   })
 
@@ -598,5 +595,67 @@ describe('a database that cannot answer', () => {
     } finally {
       await cut.stop()
     }
+  })
+})
+
+describe('a login that is remembered', () => {
+  let remembering: TestGateway
+  beforeAll(async () => {
+    remembering = await startTestGateway({ database: gateway.database, environment: { COHERENCE_LEASE_MS: '5000' } })
+    // until it really is: what is remembered needs no table
+    await until(async () => {
+      await context(alice.token).expect(200)
+      const answer = await withoutTable(gateway.database, 'tokens', () => context(alice.token))
+      return answer.status === 200 ? answer : undefined
+    })
+  })
+  afterAll(async () => { await remembering.stop() })
+
+  const context = (token: string) => request(remembering.server).get('/auth/context').set('Authorization', `Bearer ${token}`)
+  /** The first answer that is no 200; until then the login is used again and again. */
+  const refusalOf = (token: string) => until(async () => {
+    const answer = await context(token)
+    return answer.status === 200 ? undefined : answer
+  })
+
+  it('expires when its token does', async () => {
+    const { token } = await tokenFor(gateway.database, 'alice', { claims: { exp: now() + 2 } })
+    await context(token).expect(200)
+    expectProblem(await refusalOf(token), 401, 'token_expired', 'Token has expired')
+    expect(Date.now() / 1000).toBeGreaterThanOrEqual(Number(partsOf(token).claims.exp))
+  })
+  it('expires when its row does, though its token does not', async () => {
+    const expiresAt = new Date(Date.now() + 1500)
+    const { token } = await tokenFor(gateway.database, 'alice', { row: { expiresAt } })
+    await context(token).expect(200)
+    expectInvalid(await refusalOf(token))
+    expect(Date.now()).toBeGreaterThanOrEqual(expiresAt.getTime())
+  })
+  it.each<[string, string, string, number, string]>([
+    ['a disabled user', 'users', 'enabled = false where id =', 403, 'user_disabled'],
+    ['a revoked token', 'tokens', `status = 'revoked' where user_id =`, 401, 'token_invalid'],
+    ['an ended session', 'sessions', 'ended_at = now() where user_id =', 401, 'token_invalid'],
+    ['a user of another name', 'users', `username = gen_random_uuid()::text where id =`, 401, 'token_invalid'],
+  ])('is forgotten when plain SQL changes it: %s', async (_name, table, change, status, code) => {
+    const newcomer = await directoryOf(gateway.database).user()
+    await context(newcomer.token).expect(200)
+    await gateway.database.sql(`update ${table} set ${change} $1`, [newcomer.id])
+    expectProblem(await refusalOf(newcomer.token), status, code)
+  })
+  it('needs no database, whereas one that is not remembered does', async () => {
+    const { token } = await tokenFor(gateway.database, 'alice')
+    await context(alice.token).expect(200)
+    await withoutTable(gateway.database, 'users', async () => {
+      await context(alice.token).expect(200)
+      expectProblem(await context(token), 503, 'authentication_unavailable')
+    })
+    await context(token).expect(200)
+  })
+  it('does not vouch for the same claims under another signature', async () => {
+    const { token } = await tokenFor(gateway.database, 'alice')
+    await context(token).expect(200)
+    const { header, claims } = partsOf(token)
+    expectInvalid(await context(signByHand(header, claims, { secret: otherSecret })))
+    expectInvalid(await context(`${token}=`))
   })
 })

@@ -192,6 +192,40 @@ describe('a role counts by its own scope', () => {
   })
 })
 
+describe('rules that are remembered', () => {
+  let remembering: TestGateway
+  beforeAll(async () => { remembering = await startTestGateway({ database: gateway.database, environment: { COHERENCE_LEASE_MS: '5000' } }) })
+  afterAll(async () => { await remembering.stop() })
+
+  const rulesIn = async (caller: string, { mandate, instance = '' }: { mandate: string; instance?: string }): Promise<{ priority: number; roleId: string }[]> =>
+    (await request(remembering.server).get('/auth/context').set({ Authorization: `Bearer ${caller}`, 'X-Mandate-Id': mandate, 'X-Instance-Id': instance }).expect(200)).body.rules
+
+  it('count in each place by its own scope, though the roles are the same', async () => {
+    const [caller, mandate, elsewhere] = [await directory.user(), await directory.mandate(), await directory.mandate()]
+    const instance = await directory.instance(mandate)
+    const rules = [{ item: 'crm', ...everything }]
+    const assigned = [
+      await directory.role({ rules }), await directory.role({ mandateId: mandate, rules }), await directory.role({ mandateId: mandate, instanceId: instance, rules }),
+    ]
+    for (const place of [mandate, elsewhere]) await directory.join(caller.id, place, { roles: assigned })
+    await directory.grant(caller.id, instance)
+    const priorities = async (place: { mandate: string; instance?: string }) => (await rulesIn(caller.token, place)).map(({ priority }) => priority)
+    for (let round = 0; round < 3; round += 1) {
+      expect(await priorities({ mandate })).toEqual([1, 2])
+      expect(await priorities({ mandate, instance })).toEqual([1, 2, 3])
+      expect(await priorities({ mandate: elsewhere })).toEqual([1])
+    }
+  })
+  it('of one user are not another’s', async () => {
+    const [one, other] = [await memberWith([{ item: 'crm', ...everything }]), await directory.user()]
+    await directory.join(other.id, one.place.mandate)
+    for (let round = 0; round < 2; round += 1) {
+      expect(await rulesIn(one.caller.token, one.place)).toHaveLength(1)
+      expect(await rulesIn(other.token, one.place)).toEqual([])
+    }
+  })
+})
+
 describe('the rules that /auth/context lists', () => {
   const byPlace = (rules: Record<string, unknown>[]) => [...rules].sort((a, b) => JSON.stringify(a).localeCompare(JSON.stringify(b)))
   const editing = { view: true, read: 'a', create: 'a', update: 'g', delete: 'm' }
@@ -270,7 +304,7 @@ describe('one request', () => {
     const req = { principal: { user }, headers: { 'x-mandate-id': mandate } } as unknown as Request
     const step = resolveContext({ directory: createDirectory({ sql: database, memory: createMemory({ holdsLease: () => false, maxEntries: 1 }) }), onPlatformEntry: () => undefined })({ mandate: 'required', instance: 'none' })
     await new Promise<void>((resolve, reject) => {
-      const done: unknown = step(req, {} as ExpressResponse, (error?: unknown) => error === undefined ? resolve() : reject(error as Error))
+      const done: unknown = step(req, {} as ExpressResponse, (error?: unknown) => error instanceof Error ? reject(error) : resolve())
       if (done instanceof Promise) done.catch(reject)
     })
     if (!req.context) throw new Error('no context came')

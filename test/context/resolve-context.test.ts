@@ -61,7 +61,7 @@ function expectPlace(answer: Response, place: { mandateId: string | null; featur
 describe('row 1: headers that name no place', () => {
   const [mandate, instance] = [mandates.acme, instances.acmeCrm]
   const odd = (id: string): [string, string][] => [
-    ['a word', 'acme'], ['null', 'null'], ['a star', '*'], ['braces', `{${id}}`], ['urn:', `urn:uuid:${id}`], ['quotes', `"${id}"`],
+    ['a word', 'acme'], ['null', 'null'], ['a star', '*'], ['braces', `{${id}}`], ['an opening brace', `{${id}`], ['a closing brace', `${id}}`], ['urn:', `urn:uuid:${id}`], ['quotes', `"${id}"`],
     ['a list', `${id},${id}`], ['a list of one', `${id},`], ['two with a blank', `${id} ${id}`], ['a blank inside', id.replace('-', ' -')],
     ['a no-break space before it', `\u00a0${id}`], ['no hyphens', id.replaceAll('-', '')], ['one digit less', id.slice(1)], ['one digit more', `${id}0`],
     ['a letter that is no digit', id.replace('8000', 'g000')], ['a semicolon', `${id};`], ['a path', `../${id}`], ['a digit of another script', id.replace('1', '\u00b9')],

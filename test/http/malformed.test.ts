@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
-import { codeOf, openSocket, sendLines, sendRaw, type RawAnswer } from '../support/raw-http.js'
+import { openSocket, sendLines, sendRaw, type RawAnswer } from '../support/raw-http.js'
 import { startUpstream, type Upstream } from '../support/upstream.js'
 
 describe('what is not well-formed HTTP', () => {

@@ -79,7 +79,7 @@ describe('a path', () => {
       expect(once).toMatch(/^\/[\x21-\x7e]*$/)
       expect(once).not.toMatch(/%(?![0-9A-F]{2})/)
       for (const decoded of decodings(once)) {
-        expect([...decoded].some((character) => character === '\\' || character === '\0')).toBe(false)
+        expect(decoded.includes('\\') || decoded.includes('\0')).toBe(false)
         expect(decoded.split('/').length).toBe(once.split('/').length) // no slash was hidden
         expect(decoded).not.toMatch(/(?:^|\/)\.{1,2}(?:[/;]|$)/)
       }
@@ -89,7 +89,7 @@ describe('a path', () => {
   it('means the same whether letters and digits are escaped or not', () => {
     const plain = fc.stringMatching(/^[A-Za-z0-9_~-]{1,8}$/)
     fc.assert(fc.property(fc.array(fc.tuple(plain, fc.boolean()), { minLength: 1, maxLength: 5 }), (segments) => {
-      const escape = (text: string) => [...text].map((character) => `%${character.charCodeAt(0).toString(16)}`).join('')
+      const escape = (text: string) => text.replace(/./g, (character) => `%${character.charCodeAt(0).toString(16)}`)
       const written = segments.map(([segment, escaped]) => `/${escaped ? escape(segment) : segment}`).join('')
       expect(normalised(written)).toBe(segments.map(([segment]) => `/${segment}`).join(''))
     }))

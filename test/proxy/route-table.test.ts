@@ -167,7 +167,7 @@ routes:
     ['tabs', 'upstreams:\n\town: {}\n'],
     ['two documents', 'upstreams: {}\nroutes: {}\n---\nupstreams: {}\nroutes: {}\n'],
     ['an alias of nothing', 'upstreams: {}\nroutes:\n  /x: *nowhere\n'],
-    ['a bomb of aliases', `upstreams: {}\nroutes: {}\na: &a [x, x]\n${[...'bcdefghij'].map((name, index) => `${name}: &${name} [*${'abcdefghij'[index]!}, *${'abcdefghij'[index]!}]`).join('\n')}\n`],
+    ['a bomb of aliases', `upstreams: {}\nroutes: {}\na: &a [x, x]\n${Array.from('bcdefghij', (name, index) => `${name}: &${name} [*${'abcdefghij'[index]!}, *${'abcdefghij'[index]!}]`).join('\n')}\n`],
     ['binary', '\0\x01\x02'],
   ])('refuses a file of %s as a fault of the file', (_, text) => {
     const faults = faultsOf(text)

@@ -74,7 +74,7 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
   let url = ''
   const gateway = buildGateway({
     config, publicUrl: () => url, database: pool, directory: createDirectory({ sql: pool, memory: node.memory }), coherent: node.coherent, nodeId: node.lease.nodeId, keys: await loadTokenKeys(config),
-    passwords: createPasswords(), audit, logger, routes: live, isDraining: () => false,
+    passwords: createPasswords(), audit, logger, logRequest: (line) => logLines.push(JSON.stringify({ level: 'info', message: 'request', ...line })), routes: live, isDraining: () => false,
   })
   const server = createGatewayServer(gateway)
   server.listen(0, '127.0.0.1')

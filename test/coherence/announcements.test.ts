@@ -1,0 +1,201 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import pg from 'pg'
+import { createTestDatabase, type TestDatabase } from '../support/database.js'
+import { instances, mandates, roles, users } from '../support/demo.js'
+
+const id = (digits: string) => `00000000-0000-4000-8000-${digits.padStart(12, '0')}`
+const [session, token, second, other] = [id('a01'), id('a02'), id('a03'), id('aff')]
+/** Of the demo data: Bob's membership in Acme with the role viewer, his access to Acme's CRM with the role crm-reader, a rule of viewer's. */
+const [membership, access, rule] = [id('704'), id('803'), id('601')]
+
+const membershipKeys = [`membership:${users.bob}:${mandates.acme}`, `member:${membership}`]
+const accessKeys = [`access:${users.bob}:${instances.acmeCrm}`, `accessor:${access}`]
+const userKeys = (user: string, username: string) => [`user:${user}`, `username:${username}`]
+
+describe('what is announced', () => {
+  let database: TestDatabase
+  let owner: pg.Client
+
+  beforeAll(async () => {
+    database = await createTestDatabase()
+    await database.sql(`insert into sessions (id, user_id, authority) values ('${session}', '${users.bob}', 'local')`)
+    await database.sql(`insert into tokens (id, user_id, authority, session_id, expires_at) values
+      ('${token}', '${users.bob}', 'local', '${session}', 'infinity'), ('${second}', '${users.bob}', 'local', '${session}', 'infinity')`)
+    owner = new pg.Client(database.ownerUrl)
+    await owner.connect()
+  })
+  afterAll(async () => {
+    await owner.end()
+    await database.drop()
+  })
+  beforeEach(() => owner.query('begin'))
+  afterEach(() => owner.query('rollback'))
+
+  /** The keys that the open transaction has announced, as others will read them after its commit. */
+  const announced = async () => (await owner.query<{ key: string }>('select key from coherence.changes where xid = pg_current_xact_id_if_assigned() order by key')).rows.map(({ key }) => key)
+  const setting = async () => (await owner.query<{ value: string }>(`select current_setting('synchronous_commit') as value`)).rows[0]!.value
+  const sorted = (keys: readonly string[]) => [...keys].sort()
+
+  it.each<[string, string, readonly string[]]>([
+    ['a token revoked', `update tokens set status = 'revoked', revoked_at = now() where id = '${token}'`, [`token:${token}`]],
+    ['a token that expires sooner', `update tokens set expires_at = now() where id = '${token}'`, [`token:${token}`]],
+    ['a token given to another user', `update tokens set user_id = '${users.alice}' where id = '${token}'`, [`token:${token}`]],
+    ['a token without its session', `update tokens set session_id = null where id = '${token}'`, [`token:${token}`]],
+    ['a token under another id', `update tokens set id = '${other}' where id = '${token}'`, [`token:${token}`, `token:${other}`]],
+    ['tokens deleted', `delete from tokens where user_id = '${users.bob}'`, [`token:${token}`, `token:${second}`]],
+    ['a session ended', `update sessions set ended_at = now() where id = '${session}'`, [`session:${session}`]],
+    ['a session deleted, and with it its tokens', `delete from sessions where id = '${session}'`, [`session:${session}`, `token:${token}`, `token:${second}`]],
+    ['a user disabled', `update users set enabled = false where username = 'bob'`, userKeys(users.bob, 'bob')],
+    ['a user without a right', `update users set is_platform_admin = false where username = 'petra'`, userKeys(users.petra, 'petra')],
+    ['a user renamed', `update users set username = 'robert' where username = 'bob'`, [...userKeys(users.bob, 'bob'), 'username:robert']],
+    ['a new user', `insert into users (id, username) values ('${other}', 'new')`, userKeys(other, 'new')],
+    ['a user deleted, and with it all that depended on it', `delete from users where username = 'bob'`,
+      [...userKeys(users.bob, 'bob'), ...membershipKeys, ...accessKeys, `member:${membership}`, `accessor:${access}`, `session:${session}`, `token:${token}`, `token:${second}`]],
+    ['a mandate disabled', `update mandates set enabled = false where slug = 'acme'`, [`mandate:${mandates.acme}`]],
+    ['a new mandate', `insert into mandates (id, slug, label) values ('${other}', 'new', 'New')`, [`mandate:${other}`]],
+    ['a membership disabled', `update user_mandates set enabled = false where id = '${membership}'`, membershipKeys],
+    ['a membership moved to another mandate', `update user_mandates set mandate_id = '${mandates.globex}' where id = '${membership}'`, [...membershipKeys, `membership:${users.bob}:${mandates.globex}`]],
+    ['a new membership', `insert into user_mandates (id, user_id, mandate_id) values ('${other}', '${users.bob}', '${mandates.globex}')`, [`membership:${users.bob}:${mandates.globex}`, `member:${other}`]],
+    ['a membership deleted, and with it its roles', `delete from user_mandates where id = '${membership}'`, [...membershipKeys, `member:${membership}`]],
+    ['a role in a mandate taken away', `delete from user_mandate_roles where user_mandate_id = '${membership}'`, [`member:${membership}`]],
+    ['a role in a mandate given', `insert into user_mandate_roles values ('${membership}', '${roles.acmeAdmin}')`, [`member:${membership}`]],
+    ['a role in a mandate exchanged', `update user_mandate_roles set role_id = '${roles.acmeAdmin}' where user_mandate_id = '${membership}'`, [`member:${membership}`]],
+    ['an instance disabled', `update feature_instances set enabled = false where id = '${instances.acmeCrm}'`, [`instance:${instances.acmeCrm}`]],
+    ['an instance moved to another mandate', `update feature_instances set mandate_id = '${mandates.globex}' where id = '${instances.acmeCrm}'`, [`instance:${instances.acmeCrm}`]],
+    ['a new instance', `insert into feature_instances (id, mandate_id, feature_code, label) values ('${other}', '${mandates.acme}', 'crm', 'New')`, [`instance:${other}`]],
+    ['an access disabled', `update feature_access set enabled = false where id = '${access}'`, accessKeys],
+    ['a new access', `insert into feature_access (id, user_id, feature_instance_id) values ('${other}', '${users.bob}', '${instances.globexCrm}')`, [`access:${users.bob}:${instances.globexCrm}`, `accessor:${other}`]],
+    ['an access deleted, and with it its roles', `delete from feature_access where id = '${access}'`, [...accessKeys, `accessor:${access}`]],
+    ['a role on an instance taken away', `delete from feature_access_roles where feature_access_id = '${access}'`, [`accessor:${access}`]],
+    ['a role on an instance given', `insert into feature_access_roles values ('${access}', '${roles.crmEditor}')`, [`accessor:${access}`]],
+    ['a role on an instance exchanged', `update feature_access_roles set role_id = '${roles.crmEditor}' where feature_access_id = '${access}'`, [`accessor:${access}`]],
+    ['a role with another scope', `update roles set mandate_id = '${mandates.globex}' where id = '${roles.acmeAdmin}'`, [`role:${roles.acmeAdmin}`]],
+    ['a new role', `insert into roles (id, label) values ('${other}', 'new')`, [`role:${other}`]],
+    ['a rule narrowed', `update access_rules set "read" = 'n' where id = '${rule}'`, [`role:${roles.viewer}`]],
+    ['a rule given to another role', `update access_rules set role_id = '${roles.crmReader}', item = 'elsewhere' where id = '${rule}'`, [`role:${roles.viewer}`, `role:${roles.crmReader}`]],
+    ['a new rule', `insert into access_rules (role_id, context, item) values ('${roles.viewer}', 'DATA', 'new')`, [`role:${roles.viewer}`]],
+    ['rules deleted, the role once', `delete from access_rules where role_id = '${roles.viewer}'`, [`role:${roles.viewer}`]],
+    ['an upsert that inserts', `insert into mandates (id, slug, label) values ('${other}', 'new', 'New') on conflict (slug) do update set enabled = false`, [`mandate:${other}`]],
+    ['an upsert that updates', `insert into mandates (slug, label) values ('acme', 'Acme') on conflict (slug) do update set enabled = false`, [`mandate:${mandates.acme}`]],
+    ['an upsert that does both', `insert into mandates (id, slug, label) values ('${other}', 'new', 'New'), (gen_random_uuid(), 'acme', 'Acme') on conflict (slug) do update set enabled = false`, [`mandate:${mandates.acme}`, `mandate:${other}`]],
+    ['a statement within another', `with gone as (delete from user_mandate_roles where user_mandate_id = '${membership}') update mandates set enabled = false where slug = 'acme'`, [`mandate:${mandates.acme}`, `member:${membership}`]],
+    ['two rows that exchange a value', `update user_mandates set enabled = not enabled where id in ('${membership}', '${id('705')}')`, [...membershipKeys, `membership:${users.carol}:${mandates.acme}`, `member:${id('705')}`]],
+  ])('%s', async (_what, statement, keys) => {
+    await owner.query('set local synchronous_commit = off')
+    await owner.query(statement)
+    expect(await announced()).toEqual(sorted(keys))
+    expect(await setting()).toBe('on')
+  })
+
+  it('a role deleted, and with it its rules and all that it was given to', async () => {
+    await owner.query(`delete from roles where id = '${roles.crmReader}'`)
+    expect(await announced()).toEqual(sorted([`role:${roles.crmReader}`, `role:${roles.crmReader}`, `accessor:${access}`]))
+  })
+
+  it('a mandate deleted, and with it its memberships, instances and roles', async () => {
+    await owner.query(`delete from mandates where slug = 'acme'`)
+    expect(new Set(await announced())).toEqual(new Set([
+      `mandate:${mandates.acme}`, `instance:${instances.acmeCrm}`, `instance:${instances.acmeArchive}`, `role:${roles.acmeAdmin}`, `role:${roles.crmReader}`, `role:${roles.crmEditor}`,
+      ...[[users.alice, '701'], [users.bob, '704'], [users.carol, '705'], [users.dave, '707'], [users.frank, '708'], [users.reports, '710']].flatMap(([user, row]) => [`membership:${user}:${mandates.acme}`, `member:${id(row!)}`]),
+      `access:${users.alice}:${instances.acmeCrm}`, `accessor:${id('801')}`, `access:${users.alice}:${instances.acmeArchive}`, `accessor:${id('802')}`, ...accessKeys,
+    ]))
+  })
+
+  it.each<[string, string]>([
+    ['a token issued', `insert into tokens (user_id, authority, session_id, expires_at) values ('${users.bob}', 'local', '${session}', 'infinity')`],
+    ['a session begun', `insert into sessions (user_id, authority) values ('${users.bob}', 'local')`],
+    ['a session seen', `update sessions set last_seen_at = now() + '1 hour', address = '192.0.2.1', user_agent = 'another'`],
+    ['a token named', `update tokens set label = 'another', issued_at = now() + '1 hour'`],
+    ['a password changed', `update users set password_hash = 'another'`],
+    ['labels changed', `update mandates set label = 'another', slug = slug || '-renamed'`],
+    ['an instance named', `update feature_instances set label = 'another'`],
+    ['a role named', `update roles set label = 'another'`],
+    ['rows touched', `update access_rules set updated_at = now() + '1 hour'`],
+    ['an update that changes nothing', `update users set enabled = enabled, username = username`],
+    ['an update of no row', `update users set enabled = false where false`],
+    ['a deletion of no row', `delete from user_mandates where false`],
+    ['an upsert that does nothing', `insert into mandates (slug, label) values ('acme', 'Acme') on conflict do nothing`],
+    ['an upsert that changes nothing', `insert into mandates (slug, label) values ('acme', 'Acme') on conflict (slug) do update set label = 'another'`],
+  ])('%s: nothing', async (_what, statement) => {
+    await owner.query('set local synchronous_commit = off')
+    await owner.query(statement)
+    expect(await announced()).toEqual([])
+    expect(await setting()).toBe('off')
+  })
+
+  it.each(['tokens', 'sessions', 'users', 'mandates', 'user_mandates', 'user_mandate_roles', 'feature_instances', 'feature_access', 'feature_access_roles', 'roles', 'access_rules'])(
+    '%s truncated: everything, also by triggers that a replica would skip', async (table) => {
+      await owner.query(`set local session_replication_role = replica`)
+      await owner.query(`truncate ${table} cascade`)
+      expect(new Set(await announced())).toEqual(new Set(['*']))
+      const { rows } = await owner.query(`select tgname, tgenabled from pg_trigger where tgrelid = $1::regclass and tgname like 'coherence_%' order by 1`, [table])
+      const events = ['delete', ...(['tokens', 'sessions'].includes(table) ? [] : ['insert']), 'truncate', 'update']
+      expect(rows).toEqual(events.map((event) => ({ tgname: `coherence_${event}`, tgenabled: 'A' })))
+    })
+
+  it('a change that logical replication brings', async () => {
+    await owner.query(`set local session_replication_role = replica`)
+    await owner.query(`update users set enabled = false where username = 'bob'`)
+    await owner.query(`delete from user_mandate_roles where user_mandate_id = '${membership}'`)
+    await owner.query(`insert into mandates (id, slug, label) values ('${other}', 'new', 'New')`)
+    expect(await announced()).toEqual(sorted([...userKeys(users.bob, 'bob'), `member:${membership}`, `mandate:${other}`]))
+  })
+
+  it('each of 300 keys of one statement, and everything past that', async () => {
+    await owner.query(`insert into roles (label) select 'many' from generate_series(1, 300)`)
+    expect((await announced()).filter((key) => key.startsWith('role:'))).toHaveLength(300)
+    await owner.query('delete from coherence.changes')
+    await owner.query(`insert into roles (label) select 'too many' from generate_series(1, 301)`)
+    expect(await announced()).toEqual(['*'])
+    await owner.query('delete from coherence.changes')
+    await owner.query(`delete from roles where label = 'too many'`)
+    expect(await announced()).toEqual(['*'])
+  })
+
+  it('a user has two keys: 151 of them updated are everything', async () => {
+    await owner.query(`insert into users (username) select 'user-' || n from generate_series(1, 151) as n`)
+    expect(await announced()).toEqual(['*'])
+    await owner.query('delete from coherence.changes')
+    await owner.query(`update users set enabled = false where username like 'user-%' and username <> 'user-1'`)
+    expect(await announced()).toHaveLength(300)
+    await owner.query('delete from coherence.changes')
+    await owner.query(`update users set enabled = not enabled where username like 'user-%'`)
+    expect(await announced()).toEqual(['*'])
+  })
+
+  it('rows that are copied in', async () => {
+    await owner.query(`copy users (username) from program 'echo copied'`)
+    expect(await announced()).toEqual([expect.stringMatching(/^user:/), 'username:copied'])
+    await owner.query('delete from coherence.changes')
+    await owner.query(`copy users (username) from program 'seq -f copied-%g 400'`)
+    expect(await announced()).toEqual(['*'])
+  })
+
+  it('nothing of a savepoint that was rolled back, and the rest under the transaction’s own id', async () => {
+    await owner.query('set local synchronous_commit = off')
+    await owner.query('savepoint one')
+    await owner.query(`update users set enabled = false where username = 'bob'`)
+    await owner.query('rollback to savepoint one')
+    expect(await announced()).toEqual([])
+    await owner.query('savepoint two')
+    await owner.query(`update users set enabled = false where username = 'alice'`)
+    await owner.query('release savepoint two')
+    await owner.query(`update mandates set enabled = false where slug = 'acme'`)
+    expect(await announced()).toEqual(sorted([...userKeys(users.alice, 'alice'), `mandate:${mandates.acme}`]))
+    expect(await setting()).toBe('on')
+  })
+
+  it('also what the gateway’s own login writes, which may not write elsewhere than it must', async () => {
+    await owner.query('set local role gateway_app')
+    await owner.query(`update users set enabled = false where username = 'bob'`)
+    expect(await announced()).toEqual(sorted(userKeys(users.bob, 'bob')))
+    await expect(owner.query(`update coherence.changes set key = ''`)).rejects.toThrow('permission denied')
+  })
+
+  it('whatever tables of the same name a session has made for itself', async () => {
+    await owner.query('create temporary table changes (key text); create temporary table old_rows (id int); create temporary table users (id int)')
+    await owner.query(`set local search_path = pg_temp, public`)
+    await owner.query(`update public.users set enabled = false where username = 'bob'`)
+    expect(await announced()).toEqual(sorted(userKeys(users.bob, 'bob')))
+  })
+})

@@ -1,0 +1,84 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import request from 'supertest'
+import { startTestGateway, type TestGateway } from '../support/gateway.js'
+
+const password = 'demo-password-1'
+
+describe('POST /auth/token', () => {
+  let gateway: TestGateway
+  beforeAll(async () => { gateway = await startTestGateway() })
+  afterAll(async () => { await gateway.stop() })
+
+  const ask = (fields: Record<string, string>) => request(gateway.url).post('/auth/token').type('form').send(fields)
+  const good = { grant_type: 'password', username: 'alice', password }
+
+  it.each(['form', 'json'])('gives an access token for a password, asked by %s (RFC 6749 §5.1)', async (type) => {
+    const { status, body, headers } = await request(gateway.url).post('/auth/token').type(type).send(good)
+    expect(status).toBe(200)
+    expect(body).toMatchObject({ access_token: expect.any(String), token_type: 'Bearer', expires_in: expect.any(Number) })
+    expect(body.expires_in).toBeGreaterThan(890)
+    expect(body.expires_in).toBeLessThanOrEqual(900)
+    expect(headers).toMatchObject({ 'cache-control': 'no-store', pragma: 'no-cache' })
+    expect(headers['content-type']).toMatch(/^application\/json/)
+    expect(headers).not.toHaveProperty('set-cookie')
+    const me = await request(gateway.url).get('/auth/me').set('Authorization', `Bearer ${String(body.access_token)}`).expect(200)
+    expect(me.body.user.username).toBe('alice')
+  })
+
+  it.each([
+    ['no grant type', { username: 'alice', password }, 'invalid_request'],
+    ['an empty grant type', { ...good, grant_type: '' }, 'invalid_request'],
+    ['an unknown grant type', { ...good, grant_type: 'implicit' }, 'unsupported_grant_type'],
+    ['no username', { grant_type: 'password', password }, 'invalid_request'],
+    ['no password', { grant_type: 'password', username: 'alice' }, 'invalid_request'],
+    ['an empty password', { ...good, password: '' }, 'invalid_request'],
+    ['a wrong password', { ...good, password: 'wrong' }, 'invalid_grant'],
+    ['an unknown user', { ...good, username: 'nobody' }, 'invalid_grant'],
+    ['a disabled user', { ...good, username: 'dave' }, 'invalid_grant'],
+    ['a password over 1 KiB', { ...good, password: 'x'.repeat(1025) }, 'invalid_grant'],
+  ])('answers %s as RFC 6749 §5.2 has it', async (_, fields, error) => {
+    const { status, body, headers } = await ask(fields)
+    expect([status, body.error]).toEqual([400, error])
+    expect(Object.keys(body as object).sort()).toEqual(['error', 'error_description'])
+    expect(body.error_description).toMatch(/^[\x20\x21\x23-\x5b\x5d-\x7e]+$/) // the characters that the RFC allows
+    expect(headers['content-type']).toMatch(/^application\/json/)
+    expect(headers).toMatchObject({ 'cache-control': 'no-store', pragma: 'no-cache' })
+    expect(headers).not.toHaveProperty('set-cookie')
+    expect(headers).toHaveProperty('x-request-id')
+  })
+
+  it('ignores parameters that it does not know', async () => {
+    await ask({ ...good, scope: 'everything', audience: 'x' }).expect(200)
+  })
+
+  it('answers a parameter that came twice invalid_request', async () => {
+    for (const body of ['grant_type=password&username=alice&username=alice&password=x', `grant_type=password&grant_type=password&username=alice&password=${password}`, `grant_type=password&username=alice&password=${password}&scope=a&scope=b`]) {
+      const answer = await request(gateway.url).post('/auth/token').type('form').send(body)
+      expect([body, answer.status, answer.body.error]).toEqual([body, 400, 'invalid_request'])
+    }
+  })
+
+  it('answers what cannot be read in the same form', async () => {
+    for (const [type, body, status] of [['text/plain', 'x', 415], ['application/json', '{', 400], ['application/json', '[]', 400], ['application/json', '{"grant_type":5}', 400], ['application/json', '', 400]] as const) {
+      const answer = await request(gateway.url).post('/auth/token').set('Content-Type', type).send(body)
+      expect([type, body, answer.status, answer.body]).toEqual([type, body, status, { error: 'invalid_request', error_description: expect.any(String) }])
+      expect(answer.headers['cache-control']).toBe('no-store')
+    }
+  })
+
+  it('does not read the query for credentials', async () => {
+    const { status } = await request(gateway.url).post('/auth/token?grant_type=password&username=alice&password=demo-password-1').type('form').send({ x: '1' })
+    expect(status).toBe(400)
+  })
+
+  it('answers 503 while the directory is away, in a form that OAuth clients read', async () => {
+    await gateway.database.sql('alter table users rename to users_away')
+    try {
+      const { status, body, headers } = await ask(good)
+      expect([status, body]).toEqual([503, { error: 'temporarily_unavailable', error_description: expect.any(String) }])
+      expect(Number(headers['retry-after'])).toBeGreaterThan(0)
+    } finally {
+      await gateway.database.sql('alter table users_away rename to users')
+    }
+  })
+})
