@@ -83,7 +83,7 @@ const gateway = await startGateway(bare.url)
 const candidates = [
   { name: 'bare node:http', ...bare },
   { name: 'stock Express 5', ...express },
-  { name: 'bare node:http + undici', ...proxy },
+  { name: 'bare node:http + undici', ...proxy, headers: gateway.headers },
   { name: 'gateway, answered itself', ...gateway, url: `${gateway.url}/auth/permissions?context=RESOURCE&item=crm.contacts` },
   { name: 'gateway, forwarded', ...gateway, url: `${gateway.url}/api/crm/contacts` },
 ]

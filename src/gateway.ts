@@ -13,12 +13,12 @@ import type { Database } from './database/connect.js'
 import { GatewayError } from './errors.js'
 import { chain, type Middleware } from './http/chain.js'
 import { allowOrigins } from './http/cors.js'
-import { refuseCrossSite, type CrossSitePolicy } from './http/cross-site.js'
-import { mountEndpoints } from './http/endpoint.js'
+import { refuseCrossSite } from './http/cross-site.js'
+import { mountEndpoints, serveDirectly } from './http/endpoint.js'
 import { identifyRequest } from './http/identify-request.js'
 import { limitByAddress, limitByUser } from './http/limit-rate.js'
 import { checkQuery, normalisePath } from './http/normalise-path.js'
-import type { Policy } from './http/policy.js'
+import type { Admit } from './http/policy.js'
 import { answerProblem } from './http/problem.js'
 import { refuseAmbiguousHeaders } from './http/refuse-ambiguous-headers.js'
 import { refuseMalformed } from './http/refuse-malformed.js'
@@ -55,7 +55,8 @@ export function buildGateway(deps: Dependencies): Gateway {
   const app = express().disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing')
   const admit = admission(deps)
 
-  mountEndpoints(app, ownEndpoints(deps), admit)
+  const endpoints = ownEndpoints(deps)
+  mountEndpoints(app, endpoints, admit)
   app.use((_req, _res, next) => next(new GatewayError('not_found', 'There is nothing at this path')))
   app.use(answerProblem(logger))
 
@@ -67,6 +68,7 @@ export function buildGateway(deps: Dependencies): Gateway {
     settlePath,
     allowOrigins(config.CORS_ORIGINS),
     forwardByTable(deps.routes, admit, config.TRUST_PROXY), // what the route table claims leaves here
+    serveDirectly(endpoints, admit), // and the gateway's own here, but for paths with parameters and other methods
   )
   const answer = answerProblem(logger)
   const listener: RequestListener = (raw, rawResponse) => {
@@ -81,7 +83,7 @@ export function buildGateway(deps: Dependencies): Gateway {
 }
 
 /** What a request passes between being matched and being served, as the endpoint's or route's policy asks. */
-function admission(deps: Dependencies): (policy: Policy, crossSite: CrossSitePolicy) => Middleware {
+function admission(deps: Dependencies): Admit {
   const { config, directory, keys, audit } = deps
   const perAddress = limitByAddress(config.RATE_LIMIT_ADDRESS)
   const perUser = limitByUser(config.RATE_LIMIT_USER, (req) => req.principal?.user.id)
@@ -96,7 +98,7 @@ function admission(deps: Dependencies): (policy: Policy, crossSite: CrossSitePol
   })
   const guards = { sysAdmin: requireSysAdmin(audit), platformAdmin: requirePlatformAdmin(audit) }
 
-  return (policy, crossSite) => chain(
+  return (policy, crossSite) => [
     perAddress,
     unambiguous,
     sameSite(crossSite),
@@ -104,7 +106,7 @@ function admission(deps: Dependencies): (policy: Policy, crossSite: CrossSitePol
     ...(policy.mandate === 'none' && policy.instance === 'none' ? [] : [place(policy)]), // from here on there is a context
     ...(policy.guard ? [guards[policy.guard]] : []),
     ...(policy.permission ? [requirePermission(policy.permission)] : []),
-  )
+  ]
 }
 
 /** Normalises the path once, for all that match it or send it on. */

@@ -33,11 +33,19 @@ function refusalOf(error: unknown): GatewayError {
   return new GatewayError('authentication_unavailable', 'Authentication service temporarily unavailable. Please contact administrator.', { cause: error })
 }
 
-/** Rows 3 to 8 once more for a login that may have been remembered: time has passed since its token was verified. */
-function principalOf({ claims, state }: Login<VerifiedClaims>): Principal {
+/** Who a remembered login turned out to be. Lives as long as the login is remembered; only time can change it. */
+const decided = new WeakMap<Login<VerifiedClaims>, { principal: Principal; untilMs: number }>()
+
+/** Rows 3 to 8 for a login that may have been remembered: time has passed since its token was verified. */
+function principalOf(login: Login<VerifiedClaims>): Principal {
   const nowMs = Date.now()
+  const known = decided.get(login)
+  if (known && nowMs < known.untilMs) return known.principal
+  const { claims, state } = login
   if (claims.expiresAt * 1000 <= nowMs) throw tokenExpired()
-  return decidePrincipal(claims, state, nowMs)
+  const principal = decidePrincipal(claims, state, nowMs)
+  decided.set(login, { principal, untilMs: Math.min(claims.expiresAt * 1000, state.token?.expiresAtMs ?? 0) })
+  return principal
 }
 
 /** Finds out who is calling, into `req.principal`: the authentication table, row by row. Waits for nothing that is remembered. */

@@ -54,6 +54,23 @@ export function permissionIn(requestContext: RequestContext, context: RuleContex
   if (requestContext.isSysAdmin) return everything()
   const rules = requestContext.rules()
   return rules instanceof Promise
-    ? rules.then((loaded) => permissionFrom(loaded, context, item))
-    : permissionFrom(rules, context, item)
+    ? rules.then((loaded) => rememberedPermission(loaded, context, item))
+    : rememberedPermission(rules, context, item)
+}
+
+/** What rules came to, for as long as they are remembered. */
+const remembered = new WeakMap<PrioritisedRule[], Map<string, Permission>>()
+/** Callers may ask about any item; routes ask about few. */
+const maxRemembered = 100
+
+function rememberedPermission(rules: PrioritisedRule[], context: RuleContext, item: string | null): Permission {
+  let permissions = remembered.get(rules)
+  if (!permissions) remembered.set(rules, permissions = new Map<string, Permission>())
+  const subject = `${context} ${item ?? ''}`
+  let permission = permissions.get(subject)
+  if (!permission) {
+    permission = permissionFrom(rules, context, item)
+    if (permissions.size < maxRemembered) permissions.set(subject, permission)
+  }
+  return permission
 }

@@ -1,4 +1,4 @@
-import { setTimeout as wait } from 'node:timers/promises'
+import { setTimeout } from 'node:timers/promises'
 import type { Database, Sql } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
 import { clockDrift, type Clock } from './lease.js'
@@ -30,6 +30,8 @@ interface Dependencies {
   renewNow: () => void
   /** Until when leases of a former database may live, on the monotonic clock; see `docs/coherence.md`. */
   foreignLeasesEndAt: () => number
+  /** Lets some milliseconds pass. */
+  wait?: (ms: number) => Promise<unknown>
 }
 
 /** A writer that waits for the nodes. */
@@ -54,7 +56,7 @@ const unknown = (cause: unknown) => new GatewayError('directory_unavailable',
   'It is not known whether every node has heard of this change. Repeat the request: that is safe.', { cause })
 
 /** Makes the one way to write what decisions depend on. */
-export function createCoherent({ database, clock, renewNow, foreignLeasesEndAt }: Dependencies): Coherent {
+export function createCoherent({ database, clock, renewNow, foreignLeasesEndAt, wait = setTimeout }: Dependencies): Coherent {
   const waiters = new Set<Waiter>()
   let polling = false
 

@@ -85,8 +85,6 @@ export function leaseConnection({ url, setRole, deadlineMs, node, onHint }: Opti
 
 /** Ends a connection whose peer may never answer: politely waiting for it would hold the socket open. */
 function discard(client: pg.Client): void {
-  const stream: unknown = Reflect.get(Reflect.get(client, 'connection') as object, 'stream')
   client.on('error', () => undefined)
-  if (typeof stream === 'object' && stream !== null && 'destroy' in stream && typeof stream.destroy === 'function') stream.destroy()
-  else void client.end().catch(() => undefined)
+  client.connection.stream.destroy()
 }

@@ -35,25 +35,46 @@ function requestedPlace(req: IncomingMessage, policy: PlacePolicy): RequestedPla
   return { mandateId, instanceId }
 }
 
-function contextOf(user: User, entry: Entry, directory: Dependencies['directory']): RequestContext {
-  let rules: ReturnType<RequestContext['rules']> | undefined
-  const load = () => {
-    const { mandateId, featureInstanceId } = entry
+/** The context of one request. Its rules are asked for once, so that all of the request sees the same. */
+class PlacedContext implements RequestContext {
+  readonly mandateId: string | null
+  readonly featureInstanceId: string | null
+  readonly roleIds: string[]
+  readonly isSysAdmin: boolean
+  readonly isPlatformAdmin: boolean
+  #rules: ReturnType<RequestContext['rules']> | undefined = undefined
+
+  constructor(readonly user: User, entry: Entry, private readonly directory: Pick<Directory, 'rules'>) {
+    this.mandateId = entry.mandateId
+    this.featureInstanceId = entry.featureInstanceId
+    this.roleIds = entry.roleIds
+    this.isSysAdmin = user.isSysAdmin
+    this.isPlatformAdmin = user.isPlatformAdmin
+  }
+
+  rules(): ReturnType<RequestContext['rules']> {
+    return this.#rules ??= this.load()
+  }
+
+  private load(): ReturnType<RequestContext['rules']> {
+    const { mandateId, featureInstanceId } = this
     if (mandateId === null) return []
-    const found = directory.rules(entry.roleIds)
+    const found = this.directory.rules(this.roleIds)
     return found instanceof Promise
       ? found.then((loaded) => countingRules(loaded, mandateId, featureInstanceId))
       : countingRules(found, mandateId, featureInstanceId)
   }
-  return {
-    user,
-    mandateId: entry.mandateId,
-    featureInstanceId: entry.featureInstanceId,
-    roleIds: entry.roleIds,
-    isSysAdmin: user.isSysAdmin,
-    isPlatformAdmin: user.isPlatformAdmin,
-    rules: () => rules ??= load(),
-  }
+}
+
+/** What was decided of a remembered placement, for the user it was decided of. Lives as long as both are remembered. */
+const entered = new WeakMap<Placement, { user: User; entry: Entry }>()
+
+function entryOf(user: User, requested: RequestedPlace, placement: Placement): Entry {
+  const known = entered.get(placement)
+  if (known?.user === user) return known.entry
+  const entry = decidePlacement(user, requested, placement)
+  entered.set(placement, { user, entry })
+  return entry
 }
 
 const nowhere: Entry = { mandateId: null, featureInstanceId: null, roleIds: [], byPlatformLevel: false }
@@ -61,9 +82,9 @@ const nowhere: Entry = { mandateId: null, featureInstanceId: null, roleIds: [], 
 /** Finds out where a request works, into `req.context`: the context table. An anonymous caller is nowhere. */
 export function resolveContext({ directory, onPlatformEntry }: Dependencies): (policy: PlacePolicy) => Middleware {
   const enter = (req: Request, user: User, requested: RequestedPlace, placement: Placement) => {
-    const entry = decidePlacement(user, requested, placement)
+    const entry = entryOf(user, requested, placement)
     if (entry.byPlatformLevel && placement.mandate) onPlatformEntry(user, placement.mandate.id, req.id)
-    req.context = contextOf(user, entry, directory)
+    req.context = new PlacedContext(user, entry, directory)
   }
   return (policy) => (req, _res, next) => {
     const requested = requestedPlace(req, policy)
@@ -73,7 +94,7 @@ export function resolveContext({ directory, onPlatformEntry }: Dependencies): (p
       return undefined
     }
     if (requested.mandateId === undefined && requested.instanceId === undefined) {
-      req.context = contextOf(user, nowhere, directory)
+      req.context = new PlacedContext(user, nowhere, directory)
       next()
       return undefined
     }

@@ -1,3 +1,6 @@
+import type { Middleware } from './chain.js'
+import type { CrossSitePolicy } from './cross-site.js'
+
 /** What an endpoint or a route asks of a request before it is served: plain data, which the rooms enforce. */
 export interface Policy {
   /** `optional`: no token is anonymous, a bad one still is refused. */
@@ -7,6 +10,9 @@ export interface Policy {
   guard?: 'sysAdmin' | 'platformAdmin'
   permission?: Subject
 }
+
+/** Makes the steps between match and handler that a policy asks for. */
+export type Admit = (policy: Policy, crossSite: CrossSitePolicy) => Middleware[]
 
 /** What a permission is asked for. */
 export interface Subject {

@@ -5,6 +5,8 @@ import { cookieValues } from './cookies.js'
 /** Headers that decide who and where: Node keeps the first or joins them, another program might keep the last. */
 const single = new Set(['authorization', 'host', 'x-mandate-id', 'x-instance-id'])
 
+const mayHoldTwo = (cookies: string | undefined) => cookies !== undefined && cookies.indexOf('auth_token') !== cookies.lastIndexOf('auth_token')
+
 /** Refuses a request that names its caller or its place twice (row 0 of the authentication table). */
 export function refuseAmbiguousHeaders(): Middleware {
   return (req, _res, next) => {
@@ -22,8 +24,8 @@ export function refuseAmbiguousHeaders(): Middleware {
       }
       seen += `${name};`
     }
-    const tokens = cookieValues(req.headers.cookie, 'auth_token')
-    if (tokens.length > 1 && tokens.some((token) => token !== tokens[0])) {
+    const tokens = mayHoldTwo(req.headers.cookie) ? cookieValues(req.headers.cookie, 'auth_token') : []
+    if ( tokens.some((token) => token !== tokens[0])) {
       next(new GatewayError('header_ambiguous', 'Two different auth_token cookies were sent'))
       return
     }

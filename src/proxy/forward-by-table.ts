@@ -1,7 +1,6 @@
 import { chain, type Middleware } from '../http/chain.js'
-import type { CrossSitePolicy } from '../http/cross-site.js'
 import { limitRoute } from '../http/limit-rate.js'
-import type { Policy } from '../http/policy.js'
+import type { Admit, Policy } from '../http/policy.js'
 import { forwardTo } from './forward.js'
 import type { Route, RouteTable } from './route-table.js'
 import { openUpstreams, type Upstreams } from './upstreams.js'
@@ -40,13 +39,13 @@ export function liveRoutes(first: RouteTable, demoUrl: string | undefined): Live
 }
 
 /** Forwards what a route claims, behind what `admit` makes of its policy; passes on what none does. */
-export function forwardByTable(routes: LiveRoutes, admit: (policy: Policy, crossSite: CrossSitePolicy) => Middleware, trustProxy: number): Middleware {
+export function forwardByTable(routes: LiveRoutes, admit: Admit, trustProxy: number): Middleware {
   const lanes = new WeakMap<Route, Middleware>()
   const laneOf = (route: Route, upstreams: Upstreams) => {
     const known = lanes.get(route)
     if (known) return known
     const lane = chain(
-      admit(policyOf(route), 'ambient'),
+      ...admit(policyOf(route), 'ambient'),
       limitRoute(route.prefix, route.rateLimit, (req) => req.principal?.user.id),
       forwardTo(route, upstreams, trustProxy),
     )

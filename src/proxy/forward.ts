@@ -20,6 +20,8 @@ function upstreamError(error: unknown): GatewayError {
     : new GatewayError('upstream_failed', 'The service behind the gateway failed to answer', { cause: error })
 }
 
+const smallBytes = 4096
+
 /** Writes an upstream's answer to the client as it comes, no faster than the client reads. */
 function relay(req: Request, res: Response, isPrivate: boolean, target: Target, next: (error: unknown) => void): Dispatcher.DispatchHandler {
   let controller: Dispatcher.DispatchController | undefined
@@ -48,8 +50,10 @@ function relay(req: Request, res: Response, isPrivate: boolean, target: Target, 
       res.flushHeaders()
     },
     onResponseData: (started, chunk) => {
+      // A small first part goes out in one write with the head, if it is a string as the head is.
+      const whole = begin !== undefined && chunk.length <= smallBytes
       begin?.()
-      if (!res.write(chunk)) started.pause()
+      if (!(whole ? res.write(chunk.toString('latin1'), 'latin1') : res.write(chunk))) started.pause()
     },
     onResponseEnd: () => {
       done = true

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Request } from 'express'
 import { trustedAddresses } from '../http/client-address.js'
 import { gatewayCookies } from '../http/cookies.js'
-import { callerHeaders, callerHeadersOf } from './caller-headers.js'
+import { callerHeaders, pushCallerHeaders } from './caller-headers.js'
 
 /** RFC 9110 §7.6.1, and its predecessors' names. */
 const hopByHop = ['connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade']
@@ -55,12 +55,18 @@ function connectionNames(req: Request): Set<string> | undefined {
 
 const wellFormedTrace = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
 
+/** Ids of our own spans: of this process, counted. */
+const processPart = randomUUID().slice(0, 8).replace(/^0/, '1')
+let spans = 0
+
 /** The caller's W3C trace context, else a new one, so that an upstream can always correlate. */
 function traceparentOf(req: Request): string {
   const given = req.headers.traceparent
   if (typeof given === 'string' && wellFormedTrace.test(given)) return given
-  const [trace, parent] = [randomUUID().replaceAll('-', ''), randomUUID().replaceAll('-', '')]
-  return `00-${trace}-${parent.slice(0, 16)}-00`
+  spans = (spans + 1) % 0xffff_ffff
+  const uuid = randomUUID()
+  const trace = uuid.slice(0, 8) + uuid.slice(9, 13) + uuid.slice(14, 18) + uuid.slice(19, 23) + uuid.slice(24)
+  return `00-${trace}-${processPart}${spans.toString(16).padStart(8, '0')}-00`
 }
 
 /** The last of a forwarding header's values: the one that the nearest proxy wrote. */
@@ -68,15 +74,12 @@ function lastOf(header: string | string[] | undefined): string | undefined {
   return (Array.isArray(header) ? header.join(',') : header)?.split(',').at(-1)?.trim() || undefined
 }
 
-function forwardingHeaders(req: Request, trustProxy: number): string[] {
+function pushForwardingHeaders(headers: string[], req: Request, trustProxy: number): void {
   const trusted = trustProxy > 0
   const proto = trusted ? lastOf(req.headers['x-forwarded-proto']) : undefined
   const host = (trusted ? lastOf(req.headers['x-forwarded-host']) : undefined) ?? req.headers.host
-  return [
-    'X-Forwarded-For', trustedAddresses(req, trustProxy).join(', '),
-    'X-Forwarded-Proto', proto === 'https' ? 'https' : 'http',
-    ...(host === undefined ? [] : ['X-Forwarded-Host', host]),
-  ]
+  headers.push('X-Forwarded-For', trusted ? trustedAddresses(req, trustProxy).join(', ') : req.clientAddress, 'X-Forwarded-Proto', proto === 'https' ? 'https' : 'http')
+  if (host !== undefined) headers.push('X-Forwarded-Host', host)
 }
 
 /** What one request's headers become on their way to an upstream: names and values, in turn. */
@@ -93,6 +96,8 @@ export function upstreamHeaders(req: Request, { trustProxy, keepAuthorization }:
     const kept = fate === 'cookie' ? withoutGatewayCookies(value) : value
     if (kept !== undefined) headers.push(name, kept)
   }
-  headers.push('X-Request-Id', req.id, 'traceparent', traceparentOf(req), ...forwardingHeaders(req, trustProxy), ...callerHeadersOf(req))
+  headers.push('X-Request-Id', req.id, 'traceparent', traceparentOf(req))
+  pushForwardingHeaders(headers, req, trustProxy)
+  pushCallerHeaders(headers, req)
   return headers
 }

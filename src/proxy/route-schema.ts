@@ -8,6 +8,11 @@ const ownPortalPrefixes = ['/portal/enter', '/portal/logout', '/portal/api']
 
 const isWithin = (path: string, prefix: string) => path === prefix || path.startsWith(`${prefix}/`)
 
+/** Whether a prefix is above something of the gateway's own. */
+export function coversOwnPaths(prefix: string): boolean {
+  return prefix === '/' || ownPrefixes.some((own) => own.startsWith(`${prefix}/`)) || isOwnPath(prefix)
+}
+
 /** Whether a path is the gateway's own, so that no route, not even `/`, takes it. */
 export function isOwnPath(pathname: string): boolean {
   return ownPrefixes.some((own) => isWithin(pathname, own))

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { LineCounter, isNode, parseDocument, type Document } from 'yaml'
 import { GatewayError } from '../errors.js'
-import { isOwnPath, mayBePortals, routeTableSchema, type RouteFile } from './route-schema.js'
+import { coversOwnPaths, isOwnPath, mayBePortals, routeTableSchema, type RouteFile } from './route-schema.js'
 
 /** A route file cannot be used; `faults` lists everything wrong with it, by file and line. */
 export class RouteTableError extends Error {
@@ -12,7 +12,11 @@ export class RouteTableError extends Error {
 }
 
 /** One route, with its prefix. */
-export type Route = RouteFile['routes'][string] & { prefix: string }
+export type Route = RouteFile['routes'][string] & {
+  prefix: string
+  /** True where some paths below the prefix are the gateway's own all the same. */
+  coversOwn: boolean
+}
 
 /** The routes and upstreams of one version of the route file. */
 export interface RouteTable {
@@ -61,7 +65,7 @@ export function parseRouteTable(text: string, file: string): RouteTable {
 }
 
 function tableOf(file: RouteFile): RouteTable {
-  const routes = Object.entries(file.routes).map(([prefix, route]) => ({ ...route, prefix }))
+  const routes = Object.entries(file.routes).map(([prefix, route]) => ({ ...route, prefix, coversOwn: coversOwnPaths(prefix) }))
   const byLength = [...routes].sort((a, b) => b.prefix.length - a.prefix.length)
   const longest = (pathname: string) => byLength.find(({ prefix }) => prefix === '/' || pathname === prefix || pathname.startsWith(`${prefix}/`))
   return {
@@ -72,7 +76,8 @@ function tableOf(file: RouteFile): RouteTable {
       if (pathname.includes(';') && longest(pathname.replace(/;[^/]*/g, '')) !== route) {
         throw new GatewayError('path_ambiguous', 'The path holds a parameter after ; that some programs would leave out')
       }
-      return route && (!isOwnPath(pathname) || (mayBePortals(route.prefix) && mayBePortals(pathname))) ? route : undefined
+      if (route?.coversOwn !== true || !isOwnPath(pathname)) return route
+      return mayBePortals(route.prefix) && mayBePortals(pathname) ? route : undefined
     },
   }
 }

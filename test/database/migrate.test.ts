@@ -205,7 +205,7 @@ describe('the role of requests, gateway_app', () => {
   })
 })
 
-describe('other tools', () => {
+describe('other programs', () => {
   it('need only the named columns of each table, and gateway_app may write all but the audit’s past', async () => {
     const database = await demoDatabase()
     const id = () => randomUUID()

@@ -98,7 +98,8 @@ describe('three processes on one database, nothing failing', () => {
     for (const { token } of logins) await warm(cluster.nodes, token)
     const transactions = async () => {
       // a backend that works tells its numbers once a second, an idle one after 10 s or when it ends
-      await database.sql(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'mandate-gateway' and datname = current_database()`)
+      await database.sql(`select pg_terminate_backend(pid) from pg_stat_activity where application_name <> 'mandate-gateway lease' and datname = current_database() and pid <> pg_backend_pid()`)
+      await database.sql('select pg_stat_force_next_flush()')
       await wait(1500)
       const [row] = await database.sql<{ count: string }>('select xact_commit + xact_rollback as count from pg_stat_database where datname = current_database()')
       return { count: Number(row!.count), at: performance.now() }

@@ -27,7 +27,7 @@ routes:
   })
 
   it('holds no token, cookie, password, query or body of any request, good, bad or failed', async () => {
-    const { token, jti } = await tokenFor(gateway.database, 'alice')
+    const { token } = await tokenFor(gateway.database, 'alice')
     const secrets = ['demo-password-1', 'wrong-password-x', 'query-secret-x', 'body-secret-x', 'cookie-secret-x', 'header-secret-x', token, token.split('.')[2]!, '$argon2']
     const answers: RawAnswer[] = []
     const send = async (line: string, lines: string[] = [], body = '') => {
@@ -67,7 +67,6 @@ routes:
     const log = gateway.logLines.join('\n')
     for (const secret of secrets) expect([secret, log.includes(secret)]).toEqual([secret, false])
     expect(log).not.toMatch(/eyJ[A-Za-z0-9_-]{10,}/) // nothing that looks like a token
-    expect(jti).toBeTruthy()
   })
 
   it('has exactly one access line for each request, with route, status, time, and granted or the reason', async () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import request from 'supertest'
-import { signToken, tokenFor, users } from '../support/demo.js'
+import { signToken, tokenFor } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 
 describe('POST /auth/logout', () => {
@@ -93,10 +93,9 @@ describe('POST /auth/logout', () => {
     expect(await meWith(token)).toBe(401)
   })
 
-  it('beside both a cookie and a bearer token ends the one that requests are served by: the cookie’s', async () => {
+  it('beside both a cookie and a bearer token ends at least the one that requests are served by, the cookie’s', async () => {
     const [cookie, bearer] = [await tokenFor(gateway.database, 'alice'), await tokenFor(gateway.database, 'bob')]
     await logOut().set('Cookie', `auth_token=${cookie.token}`).set('Authorization', `Bearer ${bearer.token}`).expect(204)
     expect(await rowsOf(cookie.jti)).toEqual(ended)
-    expect(users.bob).toBeTruthy()
   })
 })

@@ -228,9 +228,10 @@ routes:
       const socket = await openSocket(gateway.url)
       socket.write('POST /small HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n')
       const feeding = setInterval(() => { if (socket.writable) socket.write(`400\r\n${'x'.repeat(1024)}\r\n`) }, 5)
-      const [chunk] = await once(socket, 'data') as [Buffer]
-      clearInterval(feeding)
-      socket.destroy()
+      const [chunk] = await once(socket, 'data', { signal: AbortSignal.timeout(10_000) }).finally(() => {
+        clearInterval(feeding)
+        socket.destroy()
+      }) as [Buffer]
       expect(parseAnswer(chunk.toString('latin1')).status).toBe(413)
     })
 

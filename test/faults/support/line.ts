@@ -12,6 +12,8 @@ export interface Line {
   heal: () => void
   /** Relays new connections again; those of before never hear anything any more, as when a firewall has forgotten them. */
   healNewOnly: () => void
+  /** Breaks all connections; new ones hear nothing any more once they have logged in. */
+  stallAfterLogin: () => void
   /** Breaks all connections and refuses new ones. */
   refuse: () => void
   /** Breaks all connections; new ones are relayed. */
@@ -34,6 +36,7 @@ export async function startLine(target: string): Promise<Line> {
   let opened: Promise<void> = Promise.resolve()
   let open: (() => void) | undefined
   let refusing = false
+  let stalling = false
   let delayMs: { of: () => number; direction: 'both' | 'answers' } = { of: () => 0, direction: 'both' }
 
   const holdBack = () => {
@@ -55,7 +58,11 @@ export async function startLine(target: string): Promise<Line> {
         if (!one.dead) act()
       })
     }
-    from.on('data', (chunk) => pass(() => to.write(chunk), delayMs.direction === 'both' || from === one.server ? delayMs.of() : 0))
+    const readyForQuery = (chunk: Buffer) => from === one.server && chunk.includes('Z\0\0\0\x05')
+    from.on('data', (chunk: Buffer) => pass(() => {
+      to.write(chunk)
+      one.dead ||= stalling && readyForQuery(chunk)
+    }, delayMs.direction === 'both' || from === one.server ? delayMs.of() : 0))
     from.on('error', () => undefined)
     from.on('close', () => pass(() => {
       to.destroy()
@@ -94,11 +101,16 @@ export async function startLine(target: string): Promise<Line> {
     blackHole: holdBack,
     heal: () => {
       refusing = false
+      stalling = false
       release()
     },
     healNewOnly: () => {
       for (const one of relayed) one.dead = true
       release()
+    },
+    stallAfterLogin: () => {
+      stalling = true
+      breakAll()
     },
     refuse: () => {
       refusing = true

@@ -1,0 +1,79 @@
+import fc from 'fast-check'
+import type { Deed, Schedule } from './world.js'
+
+type Arbitraries = { [Part in keyof Schedule]: fc.Arbitrary<Schedule[Part]> }
+
+const keys = fc.array(fc.nat(5), { minLength: 1, maxLength: 2 })
+const holdMs = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 60 }), fc.integer({ min: 0, max: 300 }))
+const write = fc.record({ what: fc.constant('write'), keys, holdMs })
+const repeat = fc.record({ what: fc.constant('repeat'), keys, holdMs })
+const writeWithoutWaiting = fc.record({ what: fc.constant('write without waiting'), keys, holdMs })
+const halt = fc.record({ what: fc.constantFrom('stall', 'cut off'), ms: fc.integer({ min: 50, max: 900 }) })
+const crash = fc.record({ what: fc.constant('crash') })
+const suspension = fc.record({ what: fc.constant('suspend'), ms: fc.integer({ min: 150, max: 1500 }) })
+const jump = fc.record({ what: fc.constant('jump'), ms: fc.integer({ min: -3_600_000, max: 3_600_000 }) })
+
+const soon = fc.integer({ min: 0, max: 80 })
+
+function deeds(weighted: readonly (readonly [weight: number, deed: fc.Arbitrary<object>])[], { afterMs = soon, maxLength = 25 } = {}): fc.Arbitrary<Deed[]> {
+  const deed = fc.oneof(...weighted.map(([weight, arbitrary]) => ({ weight, arbitrary })))
+  return fc.array(fc.tuple(fc.record({ afterMs, process: fc.nat(3) }), deed).map(([where, what]) => ({ ...where, ...what }) as Deed), { minLength: 1, maxLength, size: 'max' })
+}
+
+const common = [[8, write], [1, repeat], [1, writeWithoutWaiting], [2, halt], [1, crash]] as const
+
+const anything: Arbitraries = {
+  seed: fc.integer(),
+  processes: fc.array(fc.record({ leaseMs: fc.constantFrom(0, 120, 240, 240, 400, 400, 800), rate: fc.constantFrom(0.9901, 1, 1, 1.0099) }), { minLength: 1, maxLength: 4 }),
+  keys: fc.integer({ min: 1, max: 4 }),
+  maxEntries: fc.integer({ min: 1, max: 4 }),
+  weather: fc.record({ slow: fc.constantFrom(0, 0.05, 0.2, 0.4), longestMs: fc.constantFrom(20, 150, 500, 1000), lost: fc.constantFrom(0, 0, 0.02, 0.1) }),
+  requestEveryMs: fc.constantFrom(4, 15, 40),
+  sweepEveryMs: fc.constantFrom(50, 400),
+  // A machine's suspension and a wall clock that is set back cannot be told apart when both happen at once.
+  deeds: fc.oneof(deeds([...common, [1, suspension]]), deeds([...common, [1, jump]])),
+}
+
+const leases = (...leaseMs: number[]) => fc.constant(leaseMs.map((ms) => ({ leaseMs: ms, rate: 1 })))
+const search = (special: Partial<Arbitraries>): fc.Arbitrary<Schedule> => fc.record({ ...anything, ...special })
+const good = { slow: 0, longestMs: 20, lost: 0 }
+
+/** Schedules of any kind, and of kinds in which one fault is likely to show. Searched by those who look for a mutant; the gateway's code is to survive all. */
+export const schedules = {
+  any: search({}),
+  /** Loads that outlast a lease, on nodes that lose theirs. */
+  slowLoads: search({
+    processes: leases(120, 120), keys: fc.constant(1),
+    weather: fc.constant({ ...good, only: { load: { slow: 0.5, longestMs: 550 }, renew: { slow: 0.2, longestMs: 200, lost: 0.15 } } }),
+    deeds: deeds([[6, write], [2, halt]]),
+  }),
+  /** Renewals that arrive, but late, and then none. */
+  slowRenewals: search({
+    processes: leases(400, 800), requestEveryMs: fc.constant(40),
+    weather: fc.constant({ ...good, only: { renew: { slow: 0.7, longestMs: 150, lost: 0.25 } } }),
+    deeds: deeds([[6, write], [3, fc.record({ what: fc.constant('cut off'), ms: fc.integer({ min: 400, max: 1200 }) })]]),
+  }),
+  /** The same things revoked again and again, on nodes that are lost in between. */
+  repetitions: search({
+    processes: leases(240, 400), requestEveryMs: fc.constant(40),
+    weather: fc.constant({ ...good, only: { renew: { slow: 0.2, longestMs: 300, lost: 0.2 } } }),
+    deeds: deeds([[6, repeat], [1, write], [3, halt]]),
+  }),
+  /** Registrations whose rows appear late, while changes are made and pruned, and writers who look late. */
+  lateRows: search({
+    processes: leases(400, 800), requestEveryMs: fc.constant(40), sweepEveryMs: fc.constant(12),
+    weather: fc.constant({ ...good, only: { register: { slow: 1, longestMs: 170 }, list: { slow: 0.6, longestMs: 150 }, renew: { slow: 0.2, longestMs: 300, lost: 0.35 } } }),
+    deeds: deeds([[6, fc.record({ what: fc.constant('write'), keys, holdMs: fc.integer({ min: 40, max: 300 }) })], [3, crash]]),
+  }),
+  /** Silences after which a node is taken off the list by any other. */
+  silences: search({
+    processes: leases(400, 800, 400), requestEveryMs: fc.constant(200), sweepEveryMs: fc.constant(400),
+    deeds: deeds([[1, write], [4, fc.record({ what: fc.constantFrom('stall', 'cut off'), ms: fc.integer({ min: 9000, max: 13_000 }) })], [2, crash]],
+      { afterMs: fc.oneof(soon, fc.integer({ min: 3000, max: 11_000 })), maxLength: 6 }),
+  }),
+  /** Machines that are suspended, and clocks that run apart as far as they may. */
+  clocks: search({
+    processes: fc.constant([{ leaseMs: 800, rate: 0.9901 }, { leaseMs: 800, rate: 1.0099 }]), keys: fc.constant(1), requestEveryMs: fc.constant(4),
+    deeds: deeds([[4, write], [3, suspension], [2, halt]]),
+  }),
+} satisfies Record<string, fc.Arbitrary<Schedule>>

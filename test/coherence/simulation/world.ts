@@ -1,0 +1,247 @@
+import { changeKeys, lookAtKeys } from './database.js'
+import { Network, type Weather } from './network.js'
+import { SimulatedPostgres, type BrokenSql } from './postgres.js'
+import { SimulatedProcess } from './process.js'
+import { production, type Production } from './production.js'
+import { randomOf, Timeline } from './timeline.js'
+
+/** What is done to the processes, each after some milliseconds. */
+export type Deed = { afterMs: number; process: number } & (
+  | { what: 'write' | 'repeat' | 'write without waiting'; keys: number[]; holdMs: number }
+  | { what: 'stall' | 'suspend' | 'cut off'; ms: number }
+  | { what: 'jump'; ms: number }
+  | { what: 'crash' | 'sweep' })
+
+/** All that a run depends on. */
+export interface Schedule {
+  seed: number
+  processes: { leaseMs: number; rate: number }[]
+  keys: number
+  maxEntries: number
+  weather: Weather
+  /** Milliseconds between two requests to one process, on average. */
+  requestEveryMs: number
+  sweepEveryMs: number
+  deeds: Deed[]
+}
+
+/** What has happened in a run: evidence that it exercises what it should. */
+export interface Counts {
+  events: number
+  requests: number
+  hits: number
+  joins: number
+  loads: number
+  unanswered: number
+  writes: number
+  unknownWrites: number
+  leasesLost: number
+  lateCommits: number
+  acknowledged: number
+  fenced: number
+  swept: number
+  pruned: number
+  behind: number
+  givenUpRenewals: number
+  rechecks: number
+}
+
+export class Violation extends Error {}
+
+interface Write {
+  name: string
+  /** Versions of keys that every request which starts after the write returned must know. */
+  versions: Map<string, number>
+}
+
+const timeoutMs = 600
+const keyOf = (n: number) => `key ${n}`
+
+/** Lets a schedule happen in virtual time. Rejects with a `Violation` where the protocol's promise is broken. */
+export async function simulate(schedule: Schedule, code: Production = production, broken: BrokenSql = {}): Promise<Counts> {
+  const { leaseMs: longestLeaseMs } = schedule.processes.reduce((a, b) => a.leaseMs > b.leaseMs ? a : b)
+  const timeline = new Timeline()
+  const random = randomOf(schedule.seed)
+  const postgres = new SimulatedPostgres(broken)
+  const network = new Network(timeline, postgres, random, schedule.weather)
+  const counts: Counts = {
+    events: 0, requests: 0, hits: 0, joins: 0, loads: 0, unanswered: 0, writes: 0, unknownWrites: 0, leasesLost: 0,
+    lateCommits: 0, acknowledged: 0, fenced: 0, swept: 0, pruned: 0, behind: 0, givenUpRenewals: 0, rechecks: 0,
+  }
+  const history: string[] = []
+  const note = (text: string) => { history.push(`${timeline.now.toFixed(1).padStart(8)} ${text}`) }
+  let violation: Violation | undefined
+  const violated = (what: string) => {
+    violation ??= new Violation(`${what} at ${timeline.now.toFixed(3)} ms\n${history.slice(-80).join('\n')}`)
+  }
+
+  /** Versions that writes which have returned have made, or found. */
+  const returned = new Map<string, number>()
+  const writes = new Map<string, Write>()
+  const waiting = new Set<Write>()
+  let ids = 0
+  let isOver = false
+
+  const start = ({ leaseMs, rate }: Schedule['processes'][number]): SimulatedProcess => new SimulatedProcess({
+    code, timeline, network, postgres, leaseMs, rate, maxEntries: schedule.maxEntries, timeoutMs,
+    newId: () => `node ${ids += 1}`,
+    onVersion: (name, key, version) => { writes.get(name)?.versions.set(key, version) },
+    onHint: () => {
+      for (const process of processes) process.deliver(timeline.now + network.delay('other'), () => { process.renewNow(); return undefined })
+    },
+  })
+  const processes: SimulatedProcess[] = []
+  for (const one of schedule.processes) processes.push(start(one))
+
+  /** The value of name `n` depends on two keys; it is their versions. */
+  const keysOf = (n: number) => [...new Set([keyOf(n), keyOf((n + 1) % schedule.keys)])]
+
+  const request = (process: SimulatedProcess, n: number, sentAt: number) => {
+    const keys = keysOf(n)
+    timeline.at(sentAt, () => {
+      const known = keys.map((key) => returned.get(key) ?? 0)
+      process.deliver(timeline.now, () => answer(process, n, keys, known))
+      return false
+    })
+  }
+
+  const answer = (process: SimulatedProcess, n: number, keys: string[], known: number[]): undefined => {
+    counts.requests += 1
+    let isOwn = false
+    const check = (found: readonly number[], how: 'hits' | 'joins' | 'loads') => {
+      counts[how] += 1
+      const behind = keys.filter((_key, index) => found[index]! < known[index]!)
+      if (behind.length > 0) violated(`an old value was answered (${how}) by process ${processes.indexOf(process)}: ${behind.join()}`)
+    }
+    const load = async () => {
+      isOwn = true
+      const value = await network.ask(process, 'load', () => keys.map((key) => postgres.versions.get(key) ?? 0), timeoutMs)
+      return { value, keys, keep: random() > 0.03 }
+    }
+    const found = process.memory.read(`name ${n}`, load)
+    if ('then' in found) {
+      found.then((value) => { check(value, isOwn ? 'loads' : 'joins') }, () => { counts.unanswered += 1 })
+    } else check(found, 'hits')
+  }
+
+  /** Requests for what a write has changed, to everybody: at once, and in the time after. */
+  const probe = ({ versions }: Write) => {
+    for (const process of processes) {
+      for (let n = 0; n < schedule.keys; n += 1) {
+        if (!keysOf(n).some((key) => versions.has(key))) continue
+        request(process, n, timeline.now)
+        request(process, n, timeline.now + random() * longestLeaseMs)
+      }
+    }
+  }
+
+  const write = async (process: SimulatedProcess, deed: Deed & { holdMs: number; keys: number[] }) => {
+    const one: Write = { name: `write ${writes.size + 1}`, versions: new Map() }
+    writes.set(one.name, one)
+    counts.writes += 1
+    const values = [one.name, ...new Set(deed.keys.map((n) => keyOf(n % schedule.keys)))]
+    waiting.add(one)
+    try {
+      await process.coherent(async (tx) => {
+        await tx.run(deed.what === 'repeat' ? lookAtKeys : changeKeys, [values].flat() as never)
+        await process.wait(deed.holdMs)
+      })
+      note(`${one.name} returned`)
+      for (const [key, version] of one.versions) returned.set(key, Math.max(returned.get(key) ?? 0, version))
+      if (!isOver) probe(one)
+    } catch (error) {
+      note(`${one.name} failed: ${String(error)}`)
+      if (!(error instanceof Error) || /simulated Postgres/.test(error.message)) throw error
+      counts.unknownWrites += 1
+    }
+    waiting.delete(one)
+  }
+
+  const writeWithoutWaiting = (keys: number[], holdMs: number) => {
+    const tx = { xid: undefined, changes: keys.map((n) => keyOf(n % schedule.keys)), onCommit: [] as (() => void)[] }
+    postgres.assignXid(tx)
+    tx.onCommit.push(() => { for (const key of tx.changes) postgres.versions.set(key, (postgres.versions.get(key) ?? 0) + 1) })
+    timeline.at(timeline.now + holdMs, () => { postgres.commit(tx); return false })
+  }
+
+  const crash = (index: number) => {
+    processes[index]!.die()
+    for (const one of waiting) if (one.name.startsWith('never')) waiting.delete(one)
+    processes[index] = start(schedule.processes[index]!)
+  }
+
+  const act = (deed: Deed) => {
+    const index = deed.process % processes.length
+    const process = processes[index]!
+    note(JSON.stringify(deed))
+    switch (deed.what) {
+      case 'write': case 'repeat':
+        process.deliver(timeline.now, () => {
+          owners.set(process, [...owners.get(process) ?? [], `write ${writes.size + 1}`])
+          write(process, deed).catch((error: unknown) => { violated(String(error)) })
+          return undefined
+        })
+        break
+      case 'write without waiting': writeWithoutWaiting(deed.keys, deed.holdMs); break
+      case 'stall': process.stall(deed.ms); break
+      case 'suspend': process.suspend(deed.ms); break
+      case 'cut off': process.cutOff(deed.ms); break
+      case 'jump': process.jumpOnTheWall(deed.ms); break
+      case 'sweep': process.deliver(timeline.now, () => { process.sweep().catch(() => undefined); return undefined }); break
+      case 'crash':
+        for (const name of owners.get(process) ?? []) waiting.delete(writes.get(name)!)
+        crash(index)
+    }
+  }
+  const owners = new Map<SimulatedProcess, string[]>()
+
+  let lastDeedAt = 0
+  for (const deed of schedule.deeds) {
+    lastDeedAt += deed.afterMs
+    timeline.at(lastDeedAt, () => { act(deed); return undefined })
+  }
+  const goOn = (index: number): false => {
+    if (isOver) return false
+    request(processes[index]!, Math.floor(random() * schedule.keys), timeline.now)
+    timeline.at(timeline.now + random() * 2 * schedule.requestEveryMs, () => goOn(index))
+    return false
+  }
+  const sweepOn = (index: number): false | undefined => {
+    if (isOver) return false
+    act({ what: 'sweep', process: index, afterMs: 0 })
+    timeline.at(timeline.now + (0.5 + random()) * schedule.sweepEveryMs, () => sweepOn(index))
+    return undefined
+  }
+  for (const index of processes.keys()) {
+    timeline.at(random() * schedule.requestEveryMs, () => goOn(index))
+    timeline.at(random() * schedule.sweepEveryMs, () => sweepOn(index))
+  }
+
+  const held = new Map<SimulatedProcess, string>()
+  const look = () => {
+    for (const [index, process] of processes.entries()) {
+      if (process.memory.counts().entries > schedule.maxEntries) violated(`process ${index} remembers more than it may`)
+      const id = process.lease.nodeId()
+      if (!process.isSuspended && process.lease.holds()) {
+        if (id === undefined || !postgres.nodes.has(id)) violated(`process ${index} holds a lease without a row`)
+        held.set(process, id ?? '')
+      } else if (held.delete(process)) counts.leasesLost += 1
+    }
+  }
+
+  const { longestMs } = schedule.weather
+  const calmAt = lastDeedAt + 20
+  const deadline = calmAt + 4 * longestMs + 3 * timeoutMs + 1.1 * longestLeaseMs + 1000 + Math.max(0, ...schedule.deeds.map((deed) => 'holdMs' in deed ? deed.holdMs : 'ms' in deed ? deed.ms : 0))
+  timeline.at(calmAt, () => { network.isCalm = true; return false })
+  const isSettled = () => timeline.now > calmAt + longestMs && waiting.size === 0 && processes.every(({ lease, leaseMs }) => leaseMs === 0 || lease.holds())
+
+  while (!violation && !isSettled()) {
+    await timeline.step()
+    look()
+    if (timeline.now > deadline) violated(waiting.size > 0 ? `${[...waiting].map(({ name }) => name).join()} never returned` : 'a node did not get its lease again')
+  }
+  isOver = true
+  for (const process of processes) process.die()
+  if (violation) throw violation
+  return { ...counts, ...postgres.counts, events: timeline.happened }
+}
