@@ -5,8 +5,8 @@ import { authenticate } from './authentication/authenticate.js'
 import type { TokenKeys } from './authentication/token-keys.js'
 import { verifyToken } from './authentication/verify-token.js'
 import { requirePermission, requirePlatformAdmin, requireSysAdmin } from './authorization/guards.js'
-import type { Coherent } from './coherence/coherent.js'
 import type { Directory } from './coherence/directory.js'
+import type { Node } from './coherence/node.js'
 import type { Config } from './config.js'
 import { resolveContext } from './context/resolve-context.js'
 import type { Database } from './database/connect.js'
@@ -37,7 +37,8 @@ export interface Dependencies {
   publicUrl: () => string
   database: Database
   directory: Directory
-  coherent: Coherent
+  /** This process as a node: its lease, its memory, and the way to write what decisions depend on. */
+  node: Pick<Node, 'lease' | 'coherent'>
   keys: TokenKeys
   passwords: Passwords
   audit: AuditLog
@@ -45,8 +46,6 @@ export interface Dependencies {
   logRequest: LogRequest
   routes: LiveRoutes
   isDraining: () => boolean
-  /** The id of this node's row, once it is registered. */
-  nodeId: () => string | undefined
 }
 
 /** A request's life, top to bottom. Order is behaviour: test/gateway.test.ts pins it. */

@@ -12,16 +12,16 @@ import { operationsEndpoints } from './system/operations.js'
 import { tokenRowEndpoints } from './system/tokens.js'
 
 /** Everything that the gateway answers itself; `openapi.yaml` is made of the same list. */
-export function ownEndpoints({ config, database, keys, passwords, isDraining, nodeId, coherent }: Dependencies): Endpoint[] {
+export function ownEndpoints({ config, database, keys, passwords, isDraining, node }: Dependencies): Endpoint[] {
   const credentials = checkPassword({ sql: database, passwords, limit: config.RATE_LIMIT_LOGIN })
   const issue = issueTokens({ database, keys, expiryMinutes: config.APP_TOKEN_EXPIRY })
   return [
-    ...operationsEndpoints({ sql: database, isDraining }),
-    ...loginEndpoints({ config, coherent, checkPassword: credentials, issueTokens: issue, verifyTokenOfAnyAge: (token) => verifyTokenOfAnyAge(token, keys) }),
+    ...operationsEndpoints({ sql: database, lease: node.lease, leaseMs: config.COHERENCE_LEASE_MS, isDraining }),
+    ...loginEndpoints({ config, coherent: node.coherent, checkPassword: credentials, issueTokens: issue, verifyTokenOfAnyAge: (token) => verifyTokenOfAnyAge(token, keys) }),
     ...tokenEndpoints({ checkPassword: credentials, issueTokens: issue }),
     ...myselfEndpoints({ sql: database }),
-    ...userEndpoints({ sql: database, coherent }),
-    ...tokenRowEndpoints({ coherent }),
-    ...nodeEndpoints({ sql: database, currentId: nodeId }),
+    ...userEndpoints({ sql: database, coherent: node.coherent }),
+    ...tokenRowEndpoints({ coherent: node.coherent }),
+    ...nodeEndpoints({ sql: database, currentId: node.lease.nodeId }),
   ]
 }

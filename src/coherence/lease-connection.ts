@@ -17,7 +17,7 @@ interface Options {
   setRole: boolean
   /** No answer in this time: the statement is given up with its connection. It may still execute. */
   deadlineMs: number
-  node: { address: string; processId: number }
+  node: () => { address: string; processId: number }
   onHint: () => void
 }
 
@@ -71,7 +71,7 @@ export function leaseConnection({ url, setRole, deadlineMs, node, onHint }: Opti
   }
 
   return {
-    register: (id, leaseMs) => ask<{ seen: string; identity: string }>(register, [id, leaseMs, node.address, node.processId]),
+    register: (id, leaseMs) => ask<{ seen: string; identity: string }>(register, [id, leaseMs, node().address, node().processId]),
     renew: (id, applied, seq) => ask<Renewal & pg.QueryResultRow>(renew, [id, applied, seq]),
     close: async (nodeId) => {
       const client = current

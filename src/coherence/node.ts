@@ -27,7 +27,8 @@ interface Options {
   /** 0: never answers from memory. */
   leaseMs: number
   maxEntries: number
-  address: string
+  /** Where this node listens, as far as it is known yet. */
+  address: () => string
 }
 
 /** The process's clocks. */
@@ -46,7 +47,7 @@ export async function startNode({ database, logger, clock, directUrl, setRole, l
   const renewNow = () => wake()
 
   let longestLeaseMs = leaseMs
-  const connection = leaseConnection({ url: directUrl, setRole, deadlineMs: intervalMs * 0.9, node: { address, processId: process.pid }, onHint: renewNow })
+  const connection = leaseConnection({ url: directUrl, setRole, deadlineMs: intervalMs * 0.9, node: () => ({ address: address(), processId: process.pid }), onHint: renewNow })
   const lease: Lease = createLease({
     statements: connection, clock, leaseMs, longestLeaseMs: () => longestLeaseMs, newId: randomUUID,
     drop: (keys) => memory.drop(keys),

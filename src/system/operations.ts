@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Lease } from '../coherence/lease.js'
 import type { Sql } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
 import { endpoint, type Endpoint } from '../http/endpoint.js'
@@ -7,8 +8,16 @@ import { anyone } from '../http/policy.js'
 const alive = z.strictObject({ status: z.literal('ok') })
 const ready = z.strictObject({ status: z.literal('ready') })
 
+interface Dependencies {
+  sql: Sql
+  lease: Pick<Lease, 'holds'>
+  /** 0: there is no lease, each request asks the database. */
+  leaseMs: number
+  isDraining: () => boolean
+}
+
 /** What whoever runs the gateway asks it: does it live, and may it be sent requests. */
-export function operationsEndpoints({ sql, isDraining }: { sql: Sql; isDraining: () => boolean }): Endpoint[] {
+export function operationsEndpoints({ sql, lease, leaseMs, isDraining }: Dependencies): Endpoint[] {
   return [
     endpoint({
       method: 'get',
@@ -21,12 +30,13 @@ export function operationsEndpoints({ sql, isDraining }: { sql: Sql; isDraining:
     endpoint({
       method: 'get',
       path: '/readyz',
-      summary: 'Whether requests may be sent here: the database answers and the process is not about to end',
+      summary: 'Whether requests may be sent here: the node holds a lease (or the database answers) and is not about to end',
       access: anyone,
       answers: { 200: ready },
       handle: async () => {
         if (isDraining()) throw new GatewayError('overloaded', 'This node is about to end')
-        await sql.rows('select id from tokens limit 0')
+        if (leaseMs === 0) await sql.rows('select id from tokens limit 0')
+        else if (!lease.holds()) throw new GatewayError('directory_unavailable', 'This node has not heard from the database for longer than its lease')
         return { status: 200, body: { status: 'ready' } }
       },
     }),

@@ -66,14 +66,14 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
   const pool = connectDatabase({ url: own.url, setRole: false })
   const node = await startNode({
     database: pool, logger, clock: systemClock, directUrl: own.url, setRole: false,
-    leaseMs: config.COHERENCE_LEASE_MS, maxEntries: config.COHERENCE_CACHE_ENTRIES, address: 'test',
+    leaseMs: config.COHERENCE_LEASE_MS, maxEntries: config.COHERENCE_CACHE_ENTRIES, address: () => 'test',
   })
   const audit = startAuditLog({ sql: pool, logger })
   const demo = demoUpstream ? await startDemoUpstream() : undefined
   const live = liveRoutes(parseRouteTable(routes, 'routes.yaml'), demo?.url)
   let url = ''
   const gateway = buildGateway({
-    config, publicUrl: () => url, database: pool, directory: createDirectory({ sql: pool, memory: node.memory }), coherent: node.coherent, nodeId: node.lease.nodeId, keys: await loadTokenKeys(config),
+    config, publicUrl: () => url, database: pool, directory: createDirectory({ sql: pool, memory: node.memory }), node, keys: await loadTokenKeys(config),
     passwords: createPasswords(), audit, logger, logRequest: (line) => logLines.push(JSON.stringify({ level: 'info', message: 'request', ...line })), routes: live, isDraining: () => false,
   })
   const server = createGatewayServer(gateway)

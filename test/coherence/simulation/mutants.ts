@@ -97,8 +97,8 @@ returning`]] } },
   { name: 'repeat without a change row', kind: 'repetitions', patches: [['node-queries', `insert into coherence.changes (key) values ('') returning xid::text as xid`, 'select pg_current_xact_id()::text as xid']] },
   // Not of the protocol's own list.
   { name: 'memory asked without a lease', patches: [['memory', 'if (!holdsLease()) return send(name, load)\n', '']] },
-  { name: 'a suspended machine not noticed', kind: 'clocks', patches: [['lease', 'if (passedOnTheWall - passed > suspectMs) return 0', '']] },
-  { name: 'clocks trusted to tick alike', kind: 'clocks', patches: [['lease', 'export const clockDrift = 0.01', 'export const clockDrift = 0']] },
+  { name: 'a suspended machine not noticed', kind: 'suspensions', patches: [['lease', 'if (passedOnTheWall - passed > suspectMs) return 0', '']] },
+  { name: 'clocks trusted to tick alike', kind: 'driftingClocks', patches: [['lease', 'export const clockDrift = 0.01', 'export const clockDrift = 0']] },
   { name: 'a silent node taken off before its lease has ended', kind: 'silences', patches: [
     ['sweep-nodes', 'const leastSilenceMs = 10_000', 'const leastSilenceMs = 0'], ['sweep-nodes', 'leaseMs * (1 + clockDrift)', 'leaseMs / 2'],
   ] },

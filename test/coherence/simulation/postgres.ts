@@ -36,7 +36,12 @@ export interface Statement<Result> {
   read: () => () => Result
 }
 
-const identity = 'system/00000001/boot'
+interface Replica {
+  nextXid: number
+  nodes: [string, NodeState][]
+  changes: Change[]
+  pruned: number
+}
 
 function read(text: string) {
   const [xmin, xmax, running] = text.split(':')
@@ -53,6 +58,8 @@ export class SimulatedPostgres {
   changes: Change[] = []
   pruned = 0
   readonly counts = { lateCommits: 0, acknowledged: 0, fenced: 0, swept: 0, pruned: 0, behind: 0, givenUpRenewals: 0, rechecks: 0 }
+  private timeline = 1
+  private replica: Replica = { nextXid: 10, nodes: [], changes: [], pruned: 0 }
   private nextXid = 10
   private latestCompleted = 9
   private readonly running = new Set<number>()
@@ -91,6 +98,24 @@ export class SimulatedPostgres {
     this.latestCompleted = Math.max(this.latestCompleted, xid)
   }
 
+  /** The standby has all that was committed up to now. */
+  replicate(): void {
+    this.replica = { nextXid: this.nextXid, nodes: [...this.nodes], changes: [...this.changes], pruned: this.pruned }
+  }
+
+  /** The standby takes over. What it had not got is lost, ids included; values of the new history are above those of the old. */
+  failOver(): void {
+    this.timeline += 1
+    this.nextXid = this.replica.nextXid
+    this.latestCompleted = this.nextXid - 1
+    this.running.clear()
+    this.nodes.clear()
+    for (const [id, node] of this.replica.nodes) this.nodes.set(id, node)
+    this.changes = [...this.replica.changes]
+    this.pruned = this.replica.pruned
+    for (const [key, version] of this.versions) this.versions.set(key, version + 1000)
+  }
+
   register(id: string, leaseMs: number): Statement<{ seen: string; identity: string }> {
     return {
       read: () => {
@@ -98,7 +123,7 @@ export class SimulatedPostgres {
         return () => {
           if (this.broken.takesOverRows) this.nodes.clear()
           this.nodes.set(id, { leaseMs, seq: 0, acked: seen })
-          return { seen, identity }
+          return { seen, identity: this.identity }
         }
       },
     }
@@ -123,7 +148,7 @@ export class SimulatedPostgres {
         this.counts.acknowledged += 1
         if (flush) this.counts.behind += 1
       }
-      return { alive, seen, keys, flush, identity }
+      return { alive, seen, keys, flush, identity: this.identity }
     }
     return {
       read: () => {
@@ -164,6 +189,10 @@ export class SimulatedPostgres {
 
   listSeqs() {
     return [...this.nodes].map(([id, { leaseMs, seq }]) => ({ id, leaseMs, seq: `${seq}` }))
+  }
+
+  private get identity(): string {
+    return `system/${this.timeline}/boot`
   }
 
   private deletion(id: string, qualifies: () => boolean, count: () => void): Statement<number> {

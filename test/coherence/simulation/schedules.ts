@@ -59,11 +59,15 @@ export const schedules = {
     weather: fc.constant({ ...good, only: { renew: { slow: 0.2, longestMs: 300, lost: 0.2 } } }),
     deeds: deeds([[6, repeat], [1, write], [3, halt]]),
   }),
-  /** Registrations whose rows appear late, while changes are made and pruned, and writers who look late. */
+  /** A registration whose row appears late, while a change that its snapshot did not see is made and pruned; then it is cut off. */
   lateRows: search({
-    processes: leases(400, 800), requestEveryMs: fc.constant(40), sweepEveryMs: fc.constant(12),
-    weather: fc.constant({ ...good, only: { register: { slow: 1, longestMs: 170 }, list: { slow: 0.6, longestMs: 150 }, renew: { slow: 0.2, longestMs: 300, lost: 0.35 } } }),
-    deeds: deeds([[6, fc.record({ what: fc.constant('write'), keys, holdMs: fc.integer({ min: 40, max: 300 }) })], [3, crash]]),
+    processes: leases(800, 800), requestEveryMs: fc.constant(40), sweepEveryMs: fc.constant(4),
+    weather: fc.constant({ ...good, only: { register: { slow: 0.7, longestMs: 120 }, list: { slow: 0.7, longestMs: 200 }, other: { slow: 0, longestMs: 0, lost: 0.6 } } }),
+    deeds: fc.record({ begin: fc.nat(20), holdMs: fc.integer({ min: 10, max: 100 }), cutAfterMs: fc.integer({ min: 20, max: 250 }), next: fc.nat(40) }).map(({ begin, holdMs, cutAfterMs, next }): Deed[] => [
+      { what: 'write', process: 0, afterMs: begin, keys: [0], holdMs },
+      { what: 'cut off', process: 1, afterMs: cutAfterMs, ms: 1500 },
+      { what: 'write', process: 0, afterMs: next, keys: [1], holdMs: 0 },
+    ]),
   }),
   /** Silences after which a node is taken off the list by any other. */
   silences: search({
@@ -71,9 +75,18 @@ export const schedules = {
     deeds: deeds([[1, write], [4, fc.record({ what: fc.constantFrom('stall', 'cut off'), ms: fc.integer({ min: 9000, max: 13_000 }) })], [2, crash]],
       { afterMs: fc.oneof(soon, fc.integer({ min: 3000, max: 11_000 })), maxLength: 6 }),
   }),
-  /** Machines that are suspended, and clocks that run apart as far as they may. */
-  clocks: search({
-    processes: fc.constant([{ leaseMs: 800, rate: 0.9901 }, { leaseMs: 800, rate: 1.0099 }]), keys: fc.constant(1), requestEveryMs: fc.constant(4),
+  /** Machines that are suspended. */
+  suspensions: search({
+    processes: leases(800, 800), keys: fc.constant(1), requestEveryMs: fc.constant(4),
     deeds: deeds([[4, write], [3, suspension], [2, halt]]),
+  }),
+  /** Clocks that run apart as far as they may, under leases so long that it tells; a node is cut off just before a change. */
+  driftingClocks: search({
+    processes: fc.constant([{ leaseMs: 3000, rate: 0.9901 }, { leaseMs: 3000, rate: 1.0099 }]),
+    requestEveryMs: fc.constant(40), weather: fc.constant(good),
+    deeds: fc.array(fc.integer({ min: 3600, max: 4600 }), { minLength: 3, maxLength: 6 }).map((pauses) => pauses.flatMap((afterMs): Deed[] => [
+      { what: 'cut off', process: 0, afterMs, ms: 3300 },
+      { what: 'write', process: 1, afterMs: 0, keys: [0], holdMs: 0 },
+    ])),
   }),
 } satisfies Record<string, fc.Arbitrary<Schedule>>

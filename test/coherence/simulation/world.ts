@@ -10,7 +10,7 @@ export type Deed = { afterMs: number; process: number } & (
   | { what: 'write' | 'repeat' | 'write without waiting'; keys: number[]; holdMs: number }
   | { what: 'stall' | 'suspend' | 'cut off'; ms: number }
   | { what: 'jump'; ms: number }
-  | { what: 'crash' | 'sweep' })
+  | { what: 'crash' | 'sweep' | 'replicate' | 'fail over' })
 
 /** All that a run depends on. */
 export interface Schedule {
@@ -87,7 +87,7 @@ export async function simulate(schedule: Schedule, code: Production = production
     newId: () => `node ${ids += 1}`,
     onVersion: (name, key, version) => { writes.get(name)?.versions.set(key, version) },
     onHint: () => {
-      for (const process of processes) process.deliver(timeline.now + network.delay('other'), () => { process.renewNow(); return undefined })
+      for (const process of processes) process.deliver(timeline.now + process.outOfReachMs() + network.delay('other'), () => { process.renewNow(); return undefined })
     },
   })
   const processes: SimulatedProcess[] = []
@@ -188,6 +188,12 @@ export async function simulate(schedule: Schedule, code: Production = production
       case 'cut off': process.cutOff(deed.ms); break
       case 'jump': process.jumpOnTheWall(deed.ms); break
       case 'sweep': process.deliver(timeline.now, () => { process.sweep().catch(() => undefined); return undefined }); break
+      case 'replicate': postgres.replicate(); break
+      case 'fail over':
+        postgres.failOver()
+        returned.clear() // what was lost is not promised any more; what is written from now on is
+        for (const one of waiting) one.versions.clear()
+        break
       case 'crash':
         for (const name of owners.get(process) ?? []) waiting.delete(writes.get(name)!)
         crash(index)

@@ -1,0 +1,39 @@
+import { startEmbeddedPostgres } from './database/embedded/postgres.js'
+import { withMigrator } from './database/migrate.js'
+import type { Config } from './config.js'
+import { createPasswords } from './login/password.js'
+import type { Logger } from './observability/logger.js'
+import { startDemoUpstream } from './proxy/demo-upstream.js'
+
+/** What has been started, to be stopped in the opposite order. */
+export type Stop = () => Promise<void>
+
+/** What has to be there once before any number of processes may serve. */
+export interface Prepared {
+  /** The login that requests use. */
+  databaseUrl: string
+  /** True when it is the owner's: each connection becomes `gateway_app`. */
+  setRole: boolean
+  demoUrl: string | undefined
+}
+
+async function openDatabase(config: Config, logger: Logger, stops: Stop[]) {
+  if (config.DATABASE_URL) {
+    return { ownerUrl: config.DATABASE_MIGRATION_URL ?? config.DATABASE_URL, databaseUrl: config.DATABASE_URL, setRole: !config.DATABASE_MIGRATION_URL }
+  }
+  const postgres = await startEmbeddedPostgres({ dataDir: config.DATA_DIR, log: (message) => logger.info(message) })
+  stops.push(() => postgres.stop())
+  return { ownerUrl: postgres.ownerUrl, databaseUrl: postgres.url, setRole: false }
+}
+
+/** Brings up what serving needs: the database, migrated, and the demo if it is asked for. What it starts goes onto `stops`. */
+export async function prepare(config: Config, logger: Logger, stops: Stop[]): Promise<Prepared> {
+  const { ownerUrl, databaseUrl, setRole } = await openDatabase(config, logger, stops)
+  await withMigrator(ownerUrl, async (migrator) => {
+    for (const name of await migrator.up()) logger.info('migrated', { name })
+    if (config.SEED_DEMO) await migrator.seedDemo(createPasswords().hash)
+  })
+  const demo = config.SEED_DEMO ? await startDemoUpstream() : undefined
+  if (demo) stops.push(() => demo.stop())
+  return { databaseUrl, setRole, demoUrl: demo?.url }
+}
