@@ -1,107 +1,51 @@
 /**
- * `npm run bench [seconds a turn] [turns]`: throughput and server CPU per request, all candidates in turn, several times,
- * so that a noisy machine is as unfair to one as to another. Ratios are of the CPU time: they swing less than throughput.
+ * `npm run bench [requests|revocations|scale|memory …] [--short]`: measures, prints tables, and with `--write` puts them and a
+ * plot into docs/performance.md and docs/performance.svg.
  */
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { cpus, tmpdir } from 'node:os'
-import path from 'node:path'
+import { writeFile } from 'node:fs/promises'
+import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import autocannon from 'autocannon'
+import { parseArgs } from 'node:util'
+import { plot } from './plot.js'
+import { measureRequests } from './requests.js'
+import { measureRevocations } from './revocations.js'
+import { measureMemory, measureScale } from './scale.js'
 
-const seconds = Number(process.argv[2] ?? 3)
-const turns = Number(process.argv[3] ?? 3)
-const connections = 32
-const acme = '00000000-0000-4000-8000-000000000101'
-const ticksPerSecond = 100 // of /proc/PID/stat, on every Linux
+const { positionals, values } = parseArgs({ allowPositionals: true, options: { short: { type: 'boolean' }, write: { type: 'boolean' } } })
+const wanted = new Set(positionals.length > 0 ? positionals : ['requests', 'revocations', 'scale', 'memory'])
+const short = values.short === true
 
-const here = (file) => fileURLToPath(new URL(file, import.meta.url))
+/** A table in Markdown. */
+const table = (head, rows) => [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
 
-/** Starts a server that tells its URL by message. */
-async function startServer(file, args = []) {
-  const child = fork(here(file), args, { stdio: 'inherit' })
-  const [{ url }] = await once(child, 'message')
-  return { pid: child.pid, url, stop: () => child.disconnect() }
+const sections = [`Measured on ${cpus().length} cores of ${cpus()[0].model.trim()}, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}; the load comes from the same machine.`]
+const say = (text) => {
+  sections.push(text)
+  process.stdout.write(`\n${text}\n`)
 }
+process.stdout.write(`${sections[0]}\n`)
 
-/** Starts the whole gateway with everything on, its rate limits out of reach, and logs in as alice. */
-async function startGateway(upstream) {
-  const dataDir = await mkdtemp(path.join(tmpdir(), 'mandate-gateway-bench-'))
-  const routes = path.join(dataDir, 'routes.yaml')
-  await writeFile(routes, `upstreams:\n  crm: { targets: ['${upstream}'] }\nroutes:\n  /api/crm: { upstream: crm, mandate: required, instance: optional, permission: { context: RESOURCE, item: crm } }\n`)
-  const child = fork(here('../dist/main.js'), {
-    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
-    env: { PATH: process.env.PATH, PORT: '0', DATA_DIR: dataDir, GATEWAY_ROUTES: routes, RATE_LIMIT_ADDRESS: '100000000/60s', RATE_LIMIT_USER: '100000000/60s', LOG_FORMAT: 'json' },
-  })
-  let output = ''
-  const url = await new Promise((resolve) => {
-    child.stdout.on('data', (chunk) => {
-      if (output !== undefined) output += chunk
-      const found = /is ready: (\S+)/.exec(output ?? '')
-      if (found) {
-        output = undefined // the access lines that follow are read and dropped
-        resolve(found[1])
-      }
-    })
-  })
-  const login = await fetch(`${url}/auth/login`, {
-    method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ username: 'alice', password: 'demo-password-1' }),
-  })
-  const cookie = login.headers.getSetCookie()[0].split(';')[0]
-  return {
-    pid: child.pid, url, headers: { cookie, 'x-mandate-id': acme },
-    stop: async () => {
-      child.kill('SIGTERM')
-      await once(child, 'exit')
-      await rm(dataDir, { recursive: true, force: true })
-    },
-  }
+if (wanted.has('requests')) {
+  const { rows, statements, turns, seconds } = await measureRequests(short ? { seconds: 2, turns: 2 } : { seconds: 4, turns: 5 })
+  say(`## What a request costs\n\nServer CPU per request, median of ${turns} interleaved turns of ${seconds} s with 32 connections; everything on: rate limits, access line, context, permission. Ratios above 1 are cheaper than what they are compared with.\n\n${
+    table(['what', 'µs CPU', 'requests/s', 'p99 ms', 'of bare node:http', 'of stock Express', 'of bare undici proxy'], rows)}`)
+  say(`Transactions of the database in ${seconds + 1.5} s: ${statements.idle} while nothing came, ${statements.loaded} while ${statements.requests} requests did. The lease is renewed all the same; the requests cost none.`)
+  if (values.write) await writeFile(fileURLToPath(new URL('../docs/performance.svg', import.meta.url)), plot(rows.map(([name, micros]) => ({ name, value: Number(micros) })), 'µs of server CPU per request'))
 }
-
-/** CPU seconds that a process has used. */
-async function cpuSeconds(pid) {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
+if (wanted.has('revocations')) {
+  const rows = await measureRevocations(short ? { counts: [1, 3], rounds: 50 } : { counts: [1, 3, 8], rounds: 300 })
+  say(`## How long a revocation takes\n\n\`DELETE /system/tokens/{id}\` until its answer; each token had been used on every node before, and was tried on every node after.\n\n${
+    table(['nodes', 'p50 ms', 'p99 ms', 'revocations', 'accepted afterwards'], rows)}`)
 }
-
-async function turn({ pid, url, headers = {} }) {
-  const before = await cpuSeconds(pid)
-  const result = await autocannon({ url, connections, duration: seconds, headers })
-  const requests = result['2xx']
-  if (result.non2xx > 0 || result.errors > 0) throw new Error(`${url}: ${result.non2xx} answers were not 2xx, ${result.errors} errors`)
-  return { perSecond: requests / result.duration, micros: (await cpuSeconds(pid) - before) / requests * 1e6, p99: result.latency.p99 }
+if (wanted.has('scale')) {
+  const rows = await measureScale(short ? { sizes: [1000, 20_000], seconds: 2, turns: 2, active: 500 } : { sizes: [1000, 100_000, 1_000_000], seconds: 3, turns: 5, active: 500 })
+  say(`## How many users\n\nThe same 500 active users, answered by the gateway itself.\n\n${table(['users', 'µs CPU', 'of the smallest'], rows)}`)
 }
-
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]
-
-const bare = await startServer('servers/bare.js')
-const express = await startServer('servers/express.js')
-const proxy = await startServer('servers/undici-proxy.js', [bare.url])
-const gateway = await startGateway(bare.url)
-const candidates = [
-  { name: 'bare node:http', ...bare },
-  { name: 'stock Express 5', ...express },
-  { name: 'bare node:http + undici', ...proxy, headers: gateway.headers },
-  { name: 'gateway, answered itself', ...gateway, url: `${gateway.url}/auth/permissions?context=RESOURCE&item=crm.contacts` },
-  { name: 'gateway, forwarded', ...gateway, url: `${gateway.url}/api/crm/contacts` },
-]
-
-try {
-  for (const candidate of candidates) await turn(candidate) // warm-up
-  const measured = new Map(candidates.map(({ name }) => [name, []]))
-  for (let round = 0; round < turns; round += 1) {
-    for (const candidate of candidates) measured.get(candidate.name).push(await turn(candidate))
-  }
-  const of = (name, field) => median(measured.get(name).map((one) => one[field]))
-  const ratio = (base, name) => (of(base, 'micros') / of(name, 'micros')).toFixed(2)
-  process.stdout.write(`\n${cpus().length} × ${cpus()[0].model.trim()}, Node ${process.version}, ${connections} connections, ${turns} turns of ${seconds} s\n\n`)
-  process.stdout.write('| what | µs CPU per request | requests/s | p99 ms | of bare node:http | of stock Express | of bare undici proxy |\n| --- | --- | --- | --- | --- | --- | --- |\n')
-  for (const { name } of candidates) {
-    process.stdout.write(`| ${name} | ${of(name, 'micros').toFixed(0)} | ${of(name, 'perSecond').toFixed(0)} | ${of(name, 'p99')} | ${ratio('bare node:http', name)} | ${ratio('stock Express 5', name)} | ${ratio('bare node:http + undici', name)} |\n`)
-  }
-} finally {
-  for (const server of [bare, express, proxy]) server.stop()
-  await gateway.stop()
+if (wanted.has('memory')) {
+  const principals = short ? 3000 : 20_000
+  say(`## Memory\n\nA remembered login with its place in a mandate: ${await measureMemory({ principals })} bytes of resident memory, over ${principals} of them.`)
+}
+if (values.write) {
+  await writeFile(fileURLToPath(new URL('../docs/performance.md', import.meta.url)),
+    `# Performance\n\nMade by \`npm run bench -- --write\`. Machines are noisy: compare figures of one run, and ratios rather than figures.\n\n![What a request costs](performance.svg)\n\n${sections.join('\n\n')}\n`)
 }

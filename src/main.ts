@@ -13,6 +13,9 @@ import { receiveTask, startWorkers, tellListening } from './workers.js'
 /** EX_CONFIG of sysexits: starting again will not help until somebody mends the configuration. */
 const exitConfig = 78
 
+/** Past this something hangs that should not; what was accepted has been answered or cut long before. */
+const longestStopMs = 60_000
+
 /** The process that was started: alone, or the one that keeps the workers. */
 async function startPrimary(loaded: Config, log: Log, output: Output, stops: Stop[]): Promise<void> {
   await loadRouteTable(loaded.GATEWAY_ROUTES) // a fault in it is worth knowing before anything has been started
@@ -53,7 +56,9 @@ async function main(): Promise<number> {
     await stopRequested
     logger.info('draining')
     process.once('SIGINT', () => process.exit(130)) // a second Ctrl-C does not wait
+    const patience = setTimeout(() => process.exit(1), longestStopMs)
     await stopAll(stops, logger)
+    clearTimeout(patience)
     logger.info('stopped')
     return 0
   } catch (error) {
