@@ -1,44 +1,66 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { loadMutant, mutants } from './simulation/mutants.js'
-import { schedules } from './simulation/schedules.js'
-import { simulate, Violation, type Counts } from './simulation/world.js'
+import { failovers, schedules } from './simulation/schedules.js'
+import { simulate, Violation, type Counts, type Schedule } from './simulation/world.js'
 
-/** Schedules of each kind; `SIMULATION_RUNS` makes a night's run of it, `SIMULATION_SEED` another one. */
+/** How many schedules of each kind; `SIMULATION_RUNS` makes a night's search of it, with another `SIMULATION_SEED`. */
 const numRuns = Number(process.env.SIMULATION_RUNS ?? 60)
 const seed = Number(process.env.SIMULATION_SEED ?? 20_261_123)
-const longMs = 24 * 3600 * 1000
+/** A mutant that so many do not find is not found. */
 const mostForMutant = 500
+const longMs = 24 * 3600 * 1000
 
-describe('in virtual time', () => {
+/**
+ * In each schedule: a request that starts after a write has returned is never answered without it, no lease is live
+ * whose row a writer would not see, memory keeps its bound, writers return and nodes get their leases again.
+ */
+describe('the promise holds in virtual time', () => {
   const total: Partial<Counts> = {}
+  const survive = (arbitrary: fc.Arbitrary<Schedule>) => fc.assert(fc.asyncProperty(arbitrary, async (schedule) => {
+    for (const [name, count] of Object.entries(await simulate(schedule)) as [keyof Counts, number][]) total[name] = (total[name] ?? 0) + count
+  }), { numRuns, seed, endOnFailure: true })
 
-  it.each(Object.entries(schedules))('no schedule (%s) lets a request that starts after a write returned be answered without it, a lease live without a row, memory grow, or a writer wait for ever', async (_kind, arbitrary) => {
-    await fc.assert(fc.asyncProperty(arbitrary, async (schedule) => {
-      const counts = await simulate(schedule)
-      for (const [name, count] of Object.entries(counts)) total[name as keyof Counts] = (total[name as keyof Counts] ?? 0) + count
-    }), { numRuns, seed, endOnFailure: true })
-    console.log(_kind, JSON.stringify(total))
+  it.each(Object.entries(schedules))('in schedules of the kind %s', async (_kind, arbitrary) => {
+    await survive(arbitrary)
   }, longMs)
 
-  it('those schedules did what they are for', () => {
-    const least = { hits: 1000, joins: 200, loads: 1000, unanswered: 10, writes: 1000, unknownWrites: 10, leasesLost: 100, lateCommits: 100, fenced: 50, swept: 5, pruned: 100, behind: 2, givenUpRenewals: 20, rechecks: 10 }
-    expect(Object.fromEntries(Object.entries(least).filter(([name, count]) => total[name as keyof Counts]! < count))).toEqual({})
+  it('and all that may happen has happened in them', () => {
+    const least: Partial<Counts> = {
+      hits: 20_000, joins: 500, loads: 20_000, unanswered: 1000, writes: 1000, unknownWrites: 100, leasesLost: 300, lateCommits: 500, acknowledged: 5000,
+      fenced: 200, swept: 20, pruned: 1000, behind: 2, givenUpRenewals: 200, rechecks: 100,
+    }
+    expect(total).toEqual(Object.fromEntries(Object.keys(total).map((name) => [name, expect.any(Number)])))
+    expect(Object.entries(least).filter(([name, count]) => !(total[name as keyof Counts]! >= count))).toEqual([])
   })
+
+  // A writer's process learns of a standby that took over only from its own next renewal. Until then it believes
+  // acknowledgements that speak of the lost history, and does not know of nodes whose rows were lost.
+  it.failing('also after a standby took over that lacks transactions', async () => {
+    await fc.assert(fc.asyncProperty(failovers, async (schedule) => { await simulate(schedule) }), { numRuns: mostForMutant, seed, endOnFailure: true })
+  }, longMs)
 })
 
 describe('the simulation catches', () => {
   it.each(mutants)('$name', async (mutant) => {
     for (const [statement, clause] of mutant.sql?.kept ?? []) expect(statement).toContain(clause)
     const code = await loadMutant(mutant)
-    for (const [index, schedule] of fc.sample(schedules[mutant.kind ?? 'any'], { numRuns: mostForMutant, seed }).entries()) {
-      const violation = await simulate(schedule, code, mutant.sql?.broken).catch((error: unknown) => error)
-      if (!(violation instanceof Error)) continue
-      if (!(violation instanceof Violation)) throw violation
-      console.log(mutant.name, index + 1, violation.message.split('\n')[0])
+    for (const schedule of fc.sample(schedules[mutant.kind ?? 'any'], { numRuns: mostForMutant, seed })) {
+      const violation = await simulate(schedule, code, mutant.sql?.broken).then(() => undefined, (error: unknown) => error)
+      if (violation === undefined) continue
+      expect(violation).toBeInstanceOf(Violation)
       await simulate(schedule) // the gateway's own code survives the same
       return
     }
-    throw new Error(`not caught by ${mostForMutant} schedules`)
+    throw new Error(`${mostForMutant} schedules do not tell this mutant from the gateway's own code`)
   }, longMs)
+
+  it('nothing in code that was compiled like a mutant but not changed', async () => {
+    const code = await loadMutant({ name: 'none', patches: [['lease', 'let seq = 0\n', 'let seq = 0\n']] })
+    for (const schedule of fc.sample(schedules.any, { numRuns: 20, seed })) await simulate(schedule, code)
+  })
+
+  it('a mutant whose text is not in the source any more', async () => {
+    await expect(loadMutant({ name: 'outdated', patches: [['lease', 'this text is not there', '']] })).rejects.toThrow('the mutant cannot be made')
+  })
 })

@@ -69,7 +69,7 @@ describe('a node that is stopped, and continued', () => {
   it('whether it is stopped for less than its lease or for more, no request that starts after the answer is let in', async () => {
     const lengths = long
       ? Array.from({ length: 120 }, (_, index) => 50 + index * 20 + Math.random() * 20)
-      : [0.3, 0.7, 0.9, 0.97, 1, 1.03, 1.3, 2].map((share) => share * leaseMs)
+      : [0.5, 0.93, 1, 1.05, 1.6].map((share) => share * leaseMs)
     const seen: Record<string, unknown>[] = []
     let accepted = 0
     for (const [index, stopMs] of lengths.entries()) {
@@ -118,7 +118,7 @@ describe('a node that is stopped, and continued', () => {
   }, 60_000)
 
   it('a node whose event loop stands still for two leases answers nothing from memory when it goes on', async () => {
-    for (let turn = 0; turn < (long ? 10 : 2); turn += 1) {
+    for (let turn = 0; turn < (long ? 10 : 1); turn += 1) {
       await settled()
       const [writer, , blocked] = nodes as [FaultNode, FaultNode, FaultNode]
       const { token, jti } = await warmToken(database, nodes)
@@ -178,7 +178,7 @@ describe('leases of 0, 1 and 5 seconds side by side', () => {
 
   it('with all of them well, a revocation by any is known to all', async () => {
     const waited: number[] = []
-    for (let round = 0; round < (long ? 500 : 45); round += 1) {
+    for (let round = 0; round < (long ? 500 : 21); round += 1) {
       const { token, jti } = await warmToken(database, cluster.nodes)
       const taken = await revoke(cluster.nodes[round % 3]!, root, jti)
       const answers: Answer[] = await Promise.all(cluster.nodes.map((node) => node.ask(probePath, { token })))

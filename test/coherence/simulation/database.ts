@@ -79,13 +79,16 @@ export function connectSimulated({ host, network, postgres, timeline, timeoutMs,
   }
 
   const transaction = async <Result>(work: (tx: Sql) => Promise<Result>): Promise<Result> => {
-    const tx: Transaction = { xid: undefined, changes: [], onCommit: [] }
+    const tx = postgres.begin()
     open.add(tx)
     const end = () => {
       if (open.delete(tx)) postgres.end(tx)
     }
     const ask = (statement: string, values: Values = []) =>
-      network.ask(host, 'write', () => open.has(tx) ? inTransaction(tx, statement, values.map(String)) : [], timeoutMs)
+      network.ask(host, 'write', () => {
+        if (!postgres.isUnderWay(tx)) throw new Error('the connection is broken')
+        return open.has(tx) ? inTransaction(tx, statement, values.map(String)) : []
+      }, timeoutMs)
     const sql: Sql = {
       rows: async <Row>(statement: string, values?: Values) => await ask(statement, values) as Row[],
       run: async (statement, values) => (await ask(statement, values)).length,
@@ -99,7 +102,10 @@ export function connectSimulated({ host, network, postgres, timeline, timeoutMs,
     }
     // A commit that does not arrive is a connection that breaks.
     timeline.at(timeline.now + 2 * timeoutMs, () => { end(); return undefined })
-    await network.execute(host, 'commit', { read: () => () => { if (open.delete(tx)) postgres.commit(tx) } }, timeoutMs)
+    await network.execute(host, 'commit', { read: () => {
+      if (!postgres.isUnderWay(tx)) throw new Error('the connection is broken')
+      return () => { if (open.delete(tx)) postgres.commit(tx) }
+    } }, timeoutMs)
     return result
   }
 

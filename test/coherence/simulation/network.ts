@@ -1,4 +1,4 @@
-import type { SimulatedPostgres, Statement, Transaction } from './postgres.js'
+import type { SimulatedPostgres, Statement } from './postgres.js'
 import type { Happening, Timeline } from './timeline.js'
 
 /** How messages fare. */
@@ -37,9 +37,10 @@ export class Network {
   execute<Result>(host: Host, kind: MessageKind, { read }: Statement<Result>, deadlineMs: number): Promise<Result> {
     return this.exchange(host, kind, deadlineMs, (answer) => {
       const finish = read()
-      const tx: Transaction = { xid: undefined, changes: [], onCommit: [] }
+      const tx = this.postgres.begin()
       this.postgres.assignXid(tx)
       this.timeline.at(this.timeline.now + this.delay(kind), () => {
+        if (!this.postgres.isUnderWay(tx)) return false
         const result = finish()
         this.postgres.end(tx)
         answer(result)
@@ -68,13 +69,19 @@ export class Network {
         return undefined
       }
       const { now } = this.timeline
+      const { timeline: connectedTo } = this.postgres
       host.deliver(now + deadlineMs, () => settle(() => reject(new Error('no answer'))))
       if (this.isLost(kind)) return
       this.timeline.at(now + host.outOfReachMs() + this.delay(kind), () => {
-        arrive((result) => {
-          if (this.isLost(kind)) return
-          host.deliver(this.timeline.now + host.outOfReachMs() + this.delay(kind), () => settle(() => resolve(result)))
-        })
+        if (connectedTo !== this.postgres.timeline) return false
+        const reply = (act: () => void) => {
+          if (!this.isLost(kind)) host.deliver(this.timeline.now + host.outOfReachMs() + this.delay(kind), () => settle(act))
+        }
+        try {
+          arrive((result) => reply(() => resolve(result)))
+        } catch (error) {
+          reply(() => reject(error instanceof Error ? error : new Error(String(error))))
+        }
         return undefined
       })
     })

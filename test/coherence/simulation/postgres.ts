@@ -26,6 +26,7 @@ interface Change {
 /** A transaction: it has an id from its first write on. */
 export interface Transaction {
   xid: number | undefined
+  timeline: number
   changes: string[]
   /** Called in the moment of the commit. */
   onCommit: (() => void)[]
@@ -52,13 +53,14 @@ const sees = (text: string, xid: number) => xid < read(text).xmax && !read(text)
 
 /** As much of Postgres as the protocol uses: ids, snapshots as Postgres takes them, and the tables of the schema `coherence`. Not a line of it is the gateway's. */
 export class SimulatedPostgres {
+  /** Rises when a standby takes over: what was under way then is lost. */
+  timeline = 1
   readonly nodes = new Map<string, NodeState>()
   /** How many committed transactions have changed each key. */
   readonly versions = new Map<string, number>()
   changes: Change[] = []
   pruned = 0
   readonly counts = { lateCommits: 0, acknowledged: 0, fenced: 0, swept: 0, pruned: 0, behind: 0, givenUpRenewals: 0, rechecks: 0 }
-  private timeline = 1
   private replica: Replica = { nextXid: 10, nodes: [], changes: [], pruned: 0 }
   private nextXid = 10
   private latestCompleted = 9
@@ -82,7 +84,16 @@ export class SimulatedPostgres {
     return tx.xid
   }
 
+  begin(): Transaction {
+    return { xid: undefined, timeline: this.timeline, changes: [], onCommit: [] }
+  }
+
+  isUnderWay({ timeline }: Transaction): boolean {
+    return timeline === this.timeline
+  }
+
   commit(tx: Transaction): void {
+    if (!this.isUnderWay(tx)) return
     const { xid } = tx
     if (xid !== undefined) {
       for (const key of tx.changes) this.changes.push({ xid, key })
@@ -92,8 +103,9 @@ export class SimulatedPostgres {
     this.end(tx)
   }
 
-  end({ xid }: Transaction): void {
-    if (xid === undefined) return
+  end(tx: Transaction): void {
+    const { xid } = tx
+    if (xid === undefined || !this.isUnderWay(tx)) return
     this.running.delete(xid)
     this.latestCompleted = Math.max(this.latestCompleted, xid)
   }

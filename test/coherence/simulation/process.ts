@@ -46,12 +46,13 @@ export class SimulatedProcess implements Host {
     const { code, timeline, network, postgres, leaseMs, maxEntries, timeoutMs, newId, onVersion, onHint } = parts
     const clock = { monotonic: () => this.monotonic(), wall: () => timeline.now * parts.rate + this.wallOffset }
     this.connections = connectSimulated({ host: this, network, postgres, timeline, timeoutMs, onVersion, onHint })
+    let longestLeaseMs = leaseMs
     this.lease = code.createLease({
       statements: {
         register: (id, ms) => network.execute(this, 'register', postgres.register(id, ms), this.intervalMs * 0.9),
         renew: (id, applied, seq) => network.execute(this, 'renew', postgres.renew(id, applied, seq), this.intervalMs * 0.9),
       },
-      clock, leaseMs, longestLeaseMs: () => leaseMs, newId,
+      clock, leaseMs, longestLeaseMs: () => longestLeaseMs, newId,
       drop: (keys) => this.memory.drop(keys),
       flush: () => this.memory.flush(),
     })
@@ -61,7 +62,7 @@ export class SimulatedProcess implements Host {
       database, clock, renewNow: () => { this.renewNow() }, foreignLeasesEndAt: this.lease.foreignLeasesEndAt,
       wait: (ms) => this.wait(ms),
     })
-    this.sweep = code.sweepNodes({ database, clock, onLease: () => undefined })
+    this.sweep = code.sweepNodes({ database, clock, onLease: (ms) => { longestLeaseMs = Math.max(longestLeaseMs, ms) } })
     void this.keepLease()
   }
 
