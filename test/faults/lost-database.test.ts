@@ -208,6 +208,29 @@ describe('a node that loses its database', () => {
     expect([steady.accepted, erratic.accepted, lateAnswers.accepted]).toEqual([0, 0, 0])
   }, long ? 900_000 : 90_000)
 
+  it('a renewal whose answer is late grants a lease from when it was sent', async () => {
+    let accepted = 0
+    const seen: number[] = []
+    for (let round = 0; round < (long ? 40 : 2); round += 1) {
+      const { token, jti } = await warmToken(database, cluster.nodes)
+      await settled()
+      lost.lease.delay(() => 190, 'answers') // just within the renewal's deadline
+      await wait(600 + Math.random() * 400)
+      lost.lease.blackHole('requests') // the next renewals are not heard of, the answer of the last one comes yet
+      const asking = hammer([lost], token, 8)
+      const taken = await revoke(writer, root, jti)
+      await wait(250)
+      const answers = await asking.stop()
+      lost.lease.delay(() => 0)
+      lost.lease.heal()
+      expect(taken.status).toBe(200)
+      accepted += acceptedAfter(answers, taken.answeredAt).length
+      seen.push(Number(taken.body.coherence.waitedMs))
+    }
+    report('late answers to renewals', { rounds: seen.length, accepted, waitedMs: long ? percentile(seen, 0.5) : seen })
+    expect(accepted).toBe(0)
+  }, long ? 600_000 : 60_000)
+
   it('slow fills: what was read before a revocation is neither kept nor shared after it', async () => {
     await settled()
     lost.pool.delay(() => 120, 'answers')

@@ -110,7 +110,7 @@ describe('three processes on one database, nothing failing', () => {
       const after = await transactions()
       return { count: after.count - before.count, perSecond: (after.count - before.count) / (after.at - before.at) * 1000 }
     }
-    const idle = await rateOf(() => wait(3000))
+    const idle = await rateOf(() => wait(2000))
     let sent = 0
     let accepted = 0
     const loaded = await rateOf(() => Promise.all(cluster.nodes.flatMap((node) => Array.from({ length: 8 }, async () => {

@@ -39,7 +39,9 @@ export class SimulatedProcess implements Host {
   private suspendedUntil = 0
   private sleptMs = 0
   private wallOffset = 0
-  private wake: () => void = () => undefined
+  private isHinted = false
+  /** Ends the pause between two renewals, if there is one. */
+  private wake: (() => void) | undefined
   private readonly connections: Connections
 
   constructor(private readonly parts: Parts) {
@@ -93,7 +95,8 @@ export class SimulatedProcess implements Host {
   }
 
   renewNow(): void {
-    this.wake()
+    this.isHinted = true
+    this.wake?.()
   }
 
   /** Its event loop is blocked, or it is stopped: clocks run on. */
@@ -135,17 +138,15 @@ export class SimulatedProcess implements Host {
   }
 
   private async keepLease(): Promise<void> {
-    let isHinted = false
-    this.wake = () => { isHinted = true }
-    while (this.isAlive) {
+    for (;;) { // one that has died gets no answer any more
       const again = await this.lease.step().catch(() => undefined)
       if (again) continue
-      if (!isHinted) {
+      if (!this.isHinted) {
         const hint = new Promise<void>((resolve) => { this.wake = resolve })
         await Promise.race([hint, this.wait(again === false ? this.intervalMs : Math.min(retryAfterMs, this.intervalMs))])
       }
-      isHinted = false
-      this.wake = () => { isHinted = true }
+      this.isHinted = false
+      this.wake = undefined
     }
   }
 }

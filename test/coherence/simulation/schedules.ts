@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import type { Deed, Schedule } from './world.js'
+import type { Deed, Schedule } from './schedule.js'
 
 type Arbitraries = { [Part in keyof Schedule]: fc.Arbitrary<Schedule[Part]> }
 
@@ -95,8 +95,8 @@ export const schedules = {
 export const failovers = search({
   processes: fc.constantFrom([{ leaseMs: 800, rate: 1 }, { leaseMs: 800, rate: 1 }], [{ leaseMs: 0, rate: 1 }, { leaseMs: 800, rate: 1 }]),
   keys: fc.constant(1), requestEveryMs: fc.constant(4), sweepEveryMs: fc.constant(100),
-  weather: fc.constant({ ...good, only: { renew: { slow: 0.7, longestMs: 170 } } }),
-  deeds: fc.record({ lostMs: fc.integer({ min: 0, max: 100 }), writeAfterMs: fc.nat(30), restarts: fc.nat(1), lost: fc.nat(10) }).map(({ lostMs, writeAfterMs, restarts, lost }) => [
+  weather: fc.constant({ ...good, only: { renew: { slow: 0.4, longestMs: 150 } } }),
+  deeds: fc.record({ lostMs: fc.integer({ min: 0, max: 300 }), writeAfterMs: fc.nat(30), restarts: fc.nat(1), lost: fc.nat(10) }).map(({ lostMs, writeAfterMs, restarts, lost }) => [
     { what: 'replicate', process: 0, afterMs: 500 },
     ...Array<Deed>(restarts).fill({ what: 'crash', process: 1, afterMs: 0 }),
     ...Array<Deed>(lost).fill({ what: 'write without waiting', process: 0, afterMs: 0, keys: [0], holdMs: 0 }),

@@ -1,51 +1,12 @@
 import { changeKeys, lookAtKeys } from './database.js'
-import { Network, type Weather } from './network.js'
+import { Network } from './network.js'
 import { SimulatedPostgres, type BrokenSql } from './postgres.js'
 import { SimulatedProcess } from './process.js'
 import { production, type Production } from './production.js'
+import type { Counts, Deed, Schedule } from './schedule.js'
 import { randomOf, Timeline } from './timeline.js'
 
-/** What is done to the processes, each after some milliseconds. */
-export type Deed = { afterMs: number; process: number } & (
-  | { what: 'write' | 'repeat' | 'write without waiting'; keys: number[]; holdMs: number }
-  | { what: 'stall' | 'suspend' | 'cut off'; ms: number }
-  | { what: 'jump'; ms: number }
-  | { what: 'crash' | 'sweep' | 'replicate' | 'fail over' })
-
-/** All that a run depends on. */
-export interface Schedule {
-  seed: number
-  processes: { leaseMs: number; rate: number }[]
-  keys: number
-  maxEntries: number
-  weather: Weather
-  /** Milliseconds between two requests to one process, on average. */
-  requestEveryMs: number
-  sweepEveryMs: number
-  deeds: Deed[]
-}
-
-/** What has happened in a run: evidence that it exercises what it should. */
-export interface Counts {
-  events: number
-  requests: number
-  hits: number
-  joins: number
-  loads: number
-  unanswered: number
-  writes: number
-  unknownWrites: number
-  leasesLost: number
-  lateCommits: number
-  acknowledged: number
-  fenced: number
-  swept: number
-  pruned: number
-  behind: number
-  givenUpRenewals: number
-  rechecks: number
-}
-
+/** The promise is broken. */
 export class Violation extends Error {}
 
 interface Write {
@@ -79,6 +40,8 @@ export async function simulate(schedule: Schedule, code: Production = production
   const returned = new Map<string, number>()
   const writes = new Map<string, Write>()
   const waiting = new Set<Write>()
+  /** Names of the writes that each process has begun. */
+  const begun = new Map<SimulatedProcess, string[]>()
   let ids = 0
   let isOver = false
 
@@ -138,12 +101,13 @@ export async function simulate(schedule: Schedule, code: Production = production
   const write = async (process: SimulatedProcess, deed: Deed & { holdMs: number; keys: number[] }) => {
     const one: Write = { name: `write ${writes.size + 1}`, versions: new Map() }
     writes.set(one.name, one)
+    begun.set(process, [...begun.get(process) ?? [], one.name])
     counts.writes += 1
     const values = [one.name, ...new Set(deed.keys.map((n) => keyOf(n % schedule.keys)))]
     waiting.add(one)
     try {
       await process.coherent(async (tx) => {
-        await tx.run(deed.what === 'repeat' ? lookAtKeys : changeKeys, [values].flat() as never)
+        await tx.run(deed.what === 'repeat' ? lookAtKeys : changeKeys, values)
         await process.wait(deed.holdMs)
       })
       note(`${one.name} returned`)
@@ -151,7 +115,7 @@ export async function simulate(schedule: Schedule, code: Production = production
       if (!isOver) probe(one)
     } catch (error) {
       note(`${one.name} failed: ${String(error)}`)
-      if (!(error instanceof Error) || /simulated Postgres/.test(error.message)) throw error
+      if (!(error instanceof Error) || error.message.includes('simulated Postgres')) throw error
       counts.unknownWrites += 1
     }
     waiting.delete(one)
@@ -165,9 +129,11 @@ export async function simulate(schedule: Schedule, code: Production = production
     timeline.at(timeline.now + holdMs, () => { postgres.commit(tx); return false })
   }
 
+  /** Its requests end with it; another process starts in its place. */
   const crash = (index: number) => {
-    processes[index]!.die()
-    for (const one of waiting) if (one.name.startsWith('never')) waiting.delete(one)
+    const process = processes[index]!
+    process.die()
+    for (const name of begun.get(process) ?? []) waiting.delete(writes.get(name)!)
     processes[index] = start(schedule.processes[index]!)
   }
 
@@ -178,7 +144,6 @@ export async function simulate(schedule: Schedule, code: Production = production
     switch (deed.what) {
       case 'write': case 'repeat':
         process.deliver(timeline.now, () => {
-          owners.set(process, [...owners.get(process) ?? [], `write ${writes.size + 1}`])
           write(process, deed).catch((error: unknown) => { violated(String(error)) })
           return undefined
         })
@@ -195,12 +160,9 @@ export async function simulate(schedule: Schedule, code: Production = production
         returned.clear() // what was lost is not promised any more; what is written from now on is
         for (const one of waiting) one.versions.clear()
         break
-      case 'crash':
-        for (const name of owners.get(process) ?? []) waiting.delete(writes.get(name)!)
-        crash(index)
+      case 'crash': crash(index)
     }
   }
-  const owners = new Map<SimulatedProcess, string[]>()
 
   let lastDeedAt = 0
   for (const deed of schedule.deeds) {

@@ -6,8 +6,8 @@ import { setTimeout as wait } from 'node:timers/promises'
 export interface Line {
   /** The database's URL through this line. */
   url: string
-  /** Relays nothing any more, in either direction, and tells nobody: connections stay open, new ones too. */
-  blackHole: () => void
+  /** Relays nothing any more, in either direction or from the node only, and tells nobody: connections stay open, new ones too. */
+  blackHole: (direction?: 'both' | 'requests') => void
   /** Relays again: what was held back follows. */
   heal: () => void
   /** Relays new connections again; those of before never hear anything any more, as when a firewall has forgotten them. */
@@ -39,7 +39,9 @@ export async function startLine(target: string): Promise<Line> {
   let stalling = false
   let delayMs: { of: () => number; direction: 'both' | 'answers' } = { of: () => 0, direction: 'both' }
 
-  const holdBack = () => {
+  let held: 'both' | 'requests' = 'both'
+  const holdBack = (direction: 'both' | 'requests' = 'both') => {
+    held = direction
     if (open) return
     opened = new Promise((resolve) => { open = resolve })
   }
@@ -54,7 +56,7 @@ export async function startLine(target: string): Promise<Line> {
       queue = queue.then(async () => {
         const early = due - performance.now()
         if (early > 0) await wait(early)
-        while (open) await opened
+        while (open && (held === 'both' || from === one.client)) await opened
         if (!one.dead) act()
       })
     }

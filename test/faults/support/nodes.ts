@@ -8,6 +8,7 @@ import { startLine, type Line } from './line.js'
 
 /** A gateway node in a process of its own, and the lines to its database. */
 export interface FaultNode extends Client {
+  url: string
   process: GatewayProcess
   leaseMs: number
   /** Between its request pool and Postgres; only where the nodes were asked for with lines. */
@@ -50,7 +51,7 @@ export async function startNodes(database: TestDatabase, { leases = [1000, 1000,
     })
     const [, url = ''] = await gateway.says(/is ready: (\S+)/)
     const node: FaultNode = {
-      ...clientOf(url), process: gateway, leaseMs, pool, lease,
+      ...clientOf(url), url, process: gateway, leaseMs, pool, lease,
       freeze: () => { gateway.child.kill('SIGSTOP') },
       thaw: () => { gateway.child.kill('SIGCONT') },
       kill: async () => {
