@@ -28,8 +28,8 @@ interface Dependencies {
   clock: Clock
   /** Makes this process's own node renew at once. */
   renewNow: () => void
-  /** Until when leases of a former database may live, on the monotonic clock; see `docs/coherence.md`. */
-  foreignLeasesEndAt: () => number
+  /** Until when nodes may hold leases that the database of that identity does not know of, on the monotonic clock. */
+  foreignLeasesEndAt: (identity: string) => number
   /** Lets some milliseconds pass. */
   wait?: (ms: number) => Promise<unknown>
 }
@@ -40,6 +40,8 @@ interface Waiter {
   epoch: string
   /** When the commit's reply had come. */
   since: number
+  /** Not answered before, as leases of a lost history may live. */
+  notBefore: number
   /** Nodes that were there when first looked at; all that count. */
   waitedFor: Set<string> | undefined
   fenced: number
@@ -73,7 +75,7 @@ export function createCoherent({ database, clock, renewNow, foreignLeasesEndAt, 
       if (overdue && await fenceNode(database, id, waiter.epoch)) waiter.fenced += 1
       else lagging += 1
     }
-    if (lagging > 0 || clock.monotonic() < foreignLeasesEndAt()) return
+    if (lagging > 0 || clock.monotonic() < waiter.notBefore) return
     waiters.delete(waiter)
     const waitedMs = Math.round((clock.monotonic() - waiter.since) * 10) / 10
     waiter.resolve({ epoch: waiter.epoch, acked: waiter.waitedFor.size - waiter.fenced, fenced: waiter.fenced, waitedMs })
@@ -97,23 +99,25 @@ export function createCoherent({ database, clock, renewNow, foreignLeasesEndAt, 
       }
       if (waiters.size > 0) await wait(pauseMs)
     }
+    polling = false // in the same run as the last look at `waiters`
   }
 
-  const forgotten = (epoch: string) => new Promise<Coherence>((resolve, reject) => {
-    waiters.add({ xid: BigInt(epoch), epoch, since: clock.monotonic(), waitedFor: undefined, fenced: 0, resolve, reject })
+  const forgotten = (epoch: string, identity: string) => new Promise<Coherence>((resolve, reject) => {
+    const since = clock.monotonic()
+    waiters.add({ xid: BigInt(epoch), epoch, since, notBefore: foreignLeasesEndAt(identity), waitedFor: undefined, fenced: 0, resolve, reject })
     renewNow()
     hintNodes(database).catch(() => undefined) // without the hint it only takes longer
     if (polling) return
     polling = true
-    poll().finally(() => { polling = false }).catch(reject)
+    poll().catch(reject)
   })
 
   return async (work) => {
-    const { result, epoch } = await database.transaction(async (tx) => {
+    const { result, xid, identity } = await database.transaction(async (tx) => {
       // The brand is made here and nowhere else.
       const done = await work(tx as CoherentTx)
-      return { result: done, epoch: await insertChange(tx) }
+      return { result: done, ...await insertChange(tx) }
     })
-    return { result, coherence: await forgotten(epoch) }
+    return { result, coherence: await forgotten(xid, identity) }
   }
 }

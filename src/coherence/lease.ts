@@ -49,10 +49,10 @@ export interface Lease {
   /** Milliseconds that are left, 0 when the lease has ended. */
   remainingMs: () => number
   /**
-   * Until when nodes may hold leases that this database does not know of, on the monotonic clock: after a failover their
-   * rows may have been lost. Long past where there was none.
+   * Until when nodes may hold leases that the database of that identity does not know of, on the monotonic clock: after a failover
+   * their rows may have been lost, or acknowledge what was. Asked after a commit; long past where there was no failover.
    */
-  foreignLeasesEndAt: () => number
+  foreignLeasesEndAt: (identity: string) => number
 }
 
 /** Clocks that should tick alike may differ by this share. */
@@ -90,6 +90,9 @@ export function createLease({ statements, clock, leaseMs, longestLeaseMs, newId,
     return Math.max(0, leaseMs * (1 - clockDrift) - passed)
   }
 
+  /** No lease that has been granted by now lives longer. */
+  const endOfAllLeases = () => clock.monotonic() + longestLeaseMs() * (1 + clockDrift)
+
   const forgetEverything = () => {
     nodeId = undefined
     grantedFrom = never
@@ -102,7 +105,7 @@ export function createLease({ statements, clock, leaseMs, longestLeaseMs, newId,
     const reply = await statements.register(id, leaseMs)
     flush()
     if (identity !== undefined && historyOf(identity) !== historyOf(reply.identity)) {
-      foreignLeasesEndAt = clock.monotonic() + longestLeaseMs() * (1 + clockDrift)
+      foreignLeasesEndAt = endOfAllLeases()
     }
     identity = reply.identity
     nodeId = id
@@ -133,6 +136,6 @@ export function createLease({ statements, clock, leaseMs, longestLeaseMs, newId,
     step: () => nodeId === undefined ? register() : renew(nodeId),
     nodeId: () => nodeId,
     remainingMs,
-    foreignLeasesEndAt: () => foreignLeasesEndAt,
+    foreignLeasesEndAt: (found) => identity !== undefined && historyOf(found) === historyOf(identity) ? foreignLeasesEndAt : endOfAllLeases(),
   }
 }

@@ -34,11 +34,11 @@ export async function pruneChanges(sql: Sql): Promise<void> {
   await sql.run(prune)
 }
 
-/** Adds a change row of the writer's own and answers the transaction's id: also one that changed nothing is waited for. */
-export async function insertChange(tx: Sql): Promise<string> {
-  const [row] = await tx.rows<{ xid: string }>(`insert into coherence.changes (key) values ('') returning xid::text as xid`)
+/** Adds a change row of the writer's own, as also a transaction that changed nothing is waited for. Answers its id, and which database it is in. */
+export async function insertChange(tx: Sql): Promise<{ xid: string; identity: string }> {
+  const [row] = await tx.rows<{ xid: string; identity: string }>(`insert into coherence.changes (key) values ('') returning xid::text as xid, coherence.identity() as identity`)
   if (!row) throw new Error('an insert answered no row')
-  return row.xid
+  return row
 }
 
 /** Tells all nodes to renew now. */

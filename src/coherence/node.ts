@@ -92,9 +92,9 @@ export async function startNode({ database, logger, clock, directUrl, setRole, l
   await renewOnce()
   const keeping = keep()
   const sweep = sweepNodes({ database, clock, onLease: (ms) => { longestLeaseMs = Math.max(longestLeaseMs, ms) } })
-  const sweeping = setInterval(() => {
-    sweep().catch((error: unknown) => logger.debug('changes could not be pruned', { error }))
-  }, sweepEveryMs)
+  const sweepOnce = () => sweep().catch((error: unknown) => logger.debug('changes could not be pruned', { error }))
+  await sweepOnce() // how long the leases of the others are, is to be known from the start
+  const sweeping = setInterval(() => void sweepOnce(), sweepEveryMs)
   sweeping.unref()
 
   return {

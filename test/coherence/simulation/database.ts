@@ -27,8 +27,8 @@ interface Parts {
 }
 
 const own = {
-  insertChange: `insert into coherence.changes (key) values ('') returning xid::text as xid`,
-  takeXid: 'select pg_current_xact_id()::text as xid', // a mutant's
+  insertChange: `insert into coherence.changes (key) values ('') returning xid::text as xid, coherence.identity() as identity`,
+  takeXid: 'select pg_current_xact_id()::text as xid, coherence.identity() as identity', // a mutant's
   listSeqs: 'select id, seq::text as seq, lease_ms as "leaseMs" from coherence.nodes',
   deleteSilent: 'delete from coherence.nodes where id = ? and seq = ?',
   fence: 'delete from coherence.nodes where id = ? and not pg_visible_in_snapshot(?::xid8, acked)',
@@ -59,7 +59,7 @@ export function connectSimulated({ host, network, postgres, timeline, timeoutMs,
     throw unheardOf(statement)
   }
 
-  const inTransaction = (tx: Transaction, statement: string, [write = '', ...keys]: readonly string[]): { xid: string }[] => {
+  const inTransaction = (tx: Transaction, statement: string, [write = '', ...keys]: readonly string[]): { xid: string; identity: string }[] => {
     if (statement === lookAtKeys) for (const key of keys) onVersion(write, key, postgres.versions.get(key) ?? 0)
     else if (statement === changeKeys) {
       postgres.assignXid(tx)
@@ -73,7 +73,7 @@ export function connectSimulated({ host, network, postgres, timeline, timeoutMs,
       })
     } else if (statement === own.insertChange || statement === own.takeXid) {
       if (statement === own.insertChange) tx.changes.push('')
-      return [{ xid: `${postgres.assignXid(tx)}` }]
+      return [{ xid: `${postgres.assignXid(tx)}`, identity: postgres.identity }]
     } else throw unheardOf(statement)
     return []
   }

@@ -55,16 +55,16 @@ export const mutants: readonly Mutant[] = [
     ['memory', `if (keys.includes('*')) flush()`, `if (keys.includes('*')) flush()\n      if (keys.includes('all but loads')) entries.clear()`],
   ] },
   { name: 'node list read before the commit', patches: [
-    ['coherent', 'const forgotten = (epoch: string) =>', 'const forgotten = (epoch: string, early: Set<string>) =>'],
+    ['coherent', 'const forgotten = (epoch: string, identity: string) =>', 'const forgotten = (epoch: string, identity: string, early: Set<string>) =>'],
     ['coherent', 'waitedFor: undefined, fenced: 0', 'waitedFor: early, fenced: 0'],
-    ['coherent', 'const { result, epoch } = await', 'const early = new Set((await listNodeRows(database)).map(({ id }) => id))\n    const { result, epoch } = await'],
-    ['coherent', 'await forgotten(epoch)', 'await forgotten(epoch, early)'],
+    ['coherent', 'const { result, xid, identity } = await', 'const early = new Set((await listNodeRows(database)).map(({ id }) => id))\n    const { result, xid, identity } = await'],
+    ['coherent', 'await forgotten(xid, identity)', 'await forgotten(xid, identity, early)'],
   ] },
   { name: 'w0 taken before the commit', patches: [
-    ['coherent', 'const forgotten = (epoch: string) =>', 'const forgotten = (epoch: string, since: number) =>'],
-    ['coherent', 'since: clock.monotonic(), waitedFor', 'since, waitedFor'],
-    ['coherent', 'const { result, epoch } = await', 'const since = clock.monotonic()\n    const { result, epoch } = await'],
-    ['coherent', 'await forgotten(epoch)', 'await forgotten(epoch, since)'],
+    ['coherent', 'const forgotten = (epoch: string, identity: string) =>', 'const forgotten = (epoch: string, identity: string, since: number) =>'],
+    ['coherent', 'const since = clock.monotonic()', ''],
+    ['coherent', 'const { result, xid, identity } = await', 'const before = clock.monotonic()\n    const { result, xid, identity } = await'],
+    ['coherent', 'await forgotten(xid, identity)', 'await forgotten(xid, identity, before)'],
   ] },
   { name: 'changes read before the snapshot', sql: { broken: { changesBeforeSnapshot: true }, kept: [
     [renew, 'pg_current_snapshot()::text as seen'], [renew, `with me as (

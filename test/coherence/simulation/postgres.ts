@@ -203,7 +203,7 @@ export class SimulatedPostgres {
     return [...this.nodes].map(([id, { leaseMs, seq }]) => ({ id, leaseMs, seq: `${seq}` }))
   }
 
-  private get identity(): string {
+  get identity(): string {
     return `system/${this.timeline}/boot`
   }
 

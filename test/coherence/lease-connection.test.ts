@@ -1,0 +1,55 @@
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals'
+import { leaseConnection } from '../../src/coherence/lease-connection.js'
+import { createTestDatabase, type TestDatabase } from '../support/database.js'
+
+const deadlineMs = 200
+/** `ReadyForQuery`, idle: the login is done. */
+const ready = Buffer.from([0x5a, 0, 0, 0, 5, 0x49])
+
+let database: TestDatabase
+let proxy: Server
+const sockets = new Set<Socket>()
+
+beforeAll(async () => { database = await createTestDatabase() })
+afterEach(() => {
+  for (const socket of sockets) socket.destroy()
+  proxy.close()
+})
+afterAll(() => database.drop())
+
+/** The database behind a network that passes on the login, and from then on what `passes` says. */
+async function behindProxy(passes: () => boolean): Promise<string> {
+  const target = new URL(database.url)
+  proxy = createServer((client) => {
+    const server = connect(Number(target.port), target.hostname)
+    let isLoggedIn = false
+    for (const socket of [client, server]) sockets.add(socket.on('error', () => undefined))
+    client.on('data', (data) => { if (!isLoggedIn || passes()) server.write(data) })
+    client.on('close', () => server.destroy())
+    server.on('data', (data) => {
+      client.write(data)
+      isLoggedIn ||= data.includes(ready)
+    })
+  }).listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  return Object.assign(new URL(database.url), { hostname: '127.0.0.1', port: `${(proxy.address() as AddressInfo).port}` }).href
+}
+
+const register = async (url: string) => {
+  const connection = leaseConnection({ url, setRole: false, deadlineMs, node: () => ({ address: 'here', processId: 1 }), onHint: () => undefined })
+  const late = new Promise((resolve) => { setTimeout(() => resolve('neither answered nor given up'), 10 * deadlineMs).unref() })
+  const outcome = connection.register('00000000-0000-4000-8000-000000000001', 5000).then(() => 'answered', () => 'given up')
+  const first = await Promise.race([outcome, late])
+  await connection.close(undefined)
+  return first
+}
+
+it('a node registers through a network that works', async () => {
+  expect(await register(await behindProxy(() => true))).toBe('answered')
+})
+
+it('a network that stops right after the login holds a renewal up for no longer than its deadlines', async () => {
+  expect(await register(await behindProxy(() => false))).toBe('given up')
+})
