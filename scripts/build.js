@@ -1,5 +1,5 @@
 /** Compiles src/ to dist/ file by file. Types are checked by `npm run check:types`, so that a start need not wait for it. */
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { transformFile } from '@swc/core'
@@ -12,6 +12,11 @@ async function filesIn(folder, ending) {
   return entries.filter((entry) => entry.endsWith(ending))
 }
 
+/** A program that runs, or starts just now, must not find a file half written that has not changed at all. @param {string} file @param {string} text */
+async function writeChanged(file, text) {
+  if (await readFile(file, 'utf8').catch(() => undefined) !== text) await writeFile(file, text)
+}
+
 /** @param {string} file */
 async function compile(file) {
   const target = path.join(root, 'dist', file.replace(/\.ts$/, '.js'))
@@ -22,8 +27,8 @@ async function compile(file) {
     sourceFileName: path.relative(path.dirname(target), path.join(root, 'src', file)),
   })
   await mkdir(path.dirname(target), { recursive: true })
-  await writeFile(target, `${code}\n//# sourceMappingURL=${path.basename(target)}.map\n`)
-  await writeFile(`${target}.map`, map ?? '')
+  await writeChanged(target, `${code}\n//# sourceMappingURL=${path.basename(target)}.map\n`)
+  await writeChanged(`${target}.map`, map ?? '')
 }
 
 const sources = await filesIn('src', '.ts')

@@ -225,6 +225,15 @@ describe('a running gateway', () => {
     upstream.answerWith(undefined)
   }, 40_000)
 
+  it('started by npm, ends with 0 at a SIGTERM that npm gets, and not before it has drained', async () => {
+    const database = await makeDatabase()
+    const started = startGatewayProcess({ DATABASE_URL: database.url, DATABASE_MIGRATION_URL: database.ownerUrl, DATA_DIR: await makeDataDir() }, ['npm', 'start'])
+    await started.url()
+    started.child.kill('SIGTERM')
+    expect(await started.ended).toBe(0)
+    expect(started.output()).toContain('"message":"stopped"')
+  })
+
   it('writes neither token nor password into its log', async () => {
     const { gateway, url, database } = await begin({ COHERENCE_LEASE_MS: '0' })
     const token = await logIn(url, 'bob')
