@@ -6,6 +6,9 @@ declare global {
     interface Response {
       /** Names and values, in turn, that go out with whatever is answered. */
       pendingHeaders: string[]
+      /** The `RateLimit-Policy` and `RateLimit` lists (structured fields), as far as limits have been looked at. */
+      rateLimitPolicy?: string
+      rateLimit?: string
     }
   }
 }
@@ -15,7 +18,9 @@ declare global {
  * One list for Node costs a fraction of what setting each header does; where a library has set some, they are kept.
  */
 export function writeHead(res: Response, status: number, headers: string[]): void {
-  const lines = res.pendingHeaders.concat(headers)
+  const { pendingHeaders: pending, rateLimitPolicy, rateLimit } = res
+  if (rateLimitPolicy !== undefined && rateLimit !== undefined) pending.push('RateLimit-Policy', rateLimitPolicy, 'RateLimit', rateLimit)
+  const lines = pending.concat(headers)
   if (res.getHeaderNames().length === 0) {
     res.writeHead(status, lines)
     return

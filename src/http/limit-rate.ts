@@ -47,7 +47,9 @@ function limiter(name: string, limit: RateLimit, keyOf: (req: Request) => string
     const now = performance.now()
     const window = count(keyOf(req), now)
     const seconds = Math.ceil((window.endsAt - now) / 1000)
-    res.pendingHeaders.push('RateLimit-Policy', policy, 'RateLimit', `"${name}";r=${Math.max(0, requests - window.count)};t=${seconds}`)
+    const left = `"${name}";r=${Math.max(0, requests - window.count)};t=${seconds}`
+    res.rateLimitPolicy = res.rateLimitPolicy === undefined ? policy : `${res.rateLimitPolicy}, ${policy}`
+    res.rateLimit = res.rateLimit === undefined ? left : `${res.rateLimit}, ${left}`
     if (window.count <= requests) next()
     else next(new GatewayError('rate_limited', `Too many requests: ${requests} are allowed in ${windowMs / 1000} s. Try again later.`, { headers: { 'Retry-After': String(seconds) } }))
   }
