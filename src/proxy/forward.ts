@@ -20,53 +20,78 @@ function upstreamError(error: unknown): GatewayError {
     : new GatewayError('upstream_failed', 'The service behind the gateway failed to answer', { cause: error })
 }
 
-const smallBytes = 4096
+/** An answer of up to this many bytes that comes in one piece goes out in one piece. */
+const smallBytes = 8192
 
 /** Writes an upstream's answer to the client as it comes, no faster than the client reads. */
-function relay(req: Request, res: Response, isPrivate: boolean, target: Target, next: (error: unknown) => void): Dispatcher.DispatchHandler {
-  let controller: Dispatcher.DispatchController | undefined
-  let done = false
-  /** Writes the answer's head; until something of the answer is there to go with it, a failure still can become a problem of its own. */
-  let begin: (() => void) | undefined
-  res.on('close', () => {
-    // The client is gone before the end: the upstream need not go on.
-    if (!done) controller?.abort(new Error('the client went away'))
-  })
-  res.on('drain', () => controller?.resume())
-  return {
-    onRequestStart: (started) => {
-      controller = started
-      if (res.destroyed) started.abort(new Error('the client went away'))
-    },
-    onResponseStart: (_controller, status, headers) => {
-      if (status < 200) return
-      begin = () => {
-        begin = undefined
-        writeHead(res, status, responseHeaders(headers, res, isPrivate))
-      }
-      // A stream may begin long before its first byte; what has a length goes out with it, in one write.
-      if (headers['content-length'] !== undefined) return
-      begin()
-      res.flushHeaders()
-    },
-    onResponseData: (started, chunk) => {
-      // A small first part goes out in one write with the head, if it is a string as the head is.
-      const whole = begin !== undefined && chunk.length <= smallBytes
-      begin?.()
-      if (!(whole ? res.write(chunk.toString('latin1'), 'latin1') : res.write(chunk))) started.pause()
-    },
-    onResponseEnd: () => {
-      done = true
-      target.end()
-      begin?.()
-      res.end()
-    },
-    onResponseError: (_controller, error) => {
-      done = true
-      target.end()
-      if (!res.destroyed) next(upstreamError(error))
-      else req.refusal ??= 'client_closed'
-    },
+class Relay implements Dispatcher.DispatchHandler {
+  private controller: Dispatcher.DispatchController | undefined = undefined
+  private isDone = false
+  /** The answer's head, until something of the answer is there to go with it: so long a failure still can become a problem of its own. */
+  private head: { status: number; headers: Record<string, string | string[] | undefined>; length: number } | undefined = undefined
+
+  constructor(
+    private readonly req: Request,
+    private readonly res: Response,
+    private readonly isPrivate: boolean,
+    private readonly target: Target,
+    private readonly next: (error: unknown) => void,
+  ) {
+    res.on('close', () => {
+      // The client is gone before the end: the upstream need not go on.
+      if (!this.isDone) this.controller?.abort(new Error('the client went away'))
+    })
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.controller = controller
+    if (this.res.destroyed) controller.abort(new Error('the client went away'))
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Record<string, string | string[] | undefined>): void {
+    if (status < 200) return
+    const length = headers['content-length']
+    this.head = { status, headers, length: Number(length) }
+    // A stream may begin long before its first byte; what has a length goes out with it.
+    if (length !== undefined) return
+    this.begin()
+    this.res.flushHeaders()
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    const isWhole = this.head?.length === chunk.length && chunk.length <= smallBytes
+    this.begin()
+    if (isWhole) {
+      // As a string it is one write with the head, as a buffer it would be a second.
+      this.res.end(chunk.toString('latin1'), 'latin1')
+    } else if (!this.res.write(chunk)) {
+      controller.pause()
+      this.res.once('drain', () => controller.resume())
+    }
+  }
+
+  onResponseEnd(): void {
+    this.finish()
+    this.begin()
+    if (!this.res.writableEnded) this.res.end()
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.finish()
+    if (!this.res.destroyed) this.next(upstreamError(error))
+    else this.req.refusal ??= 'client_closed'
+  }
+
+  private begin(): void {
+    if (!this.head) return
+    const { status, headers } = this.head
+    this.head = undefined
+    writeHead(this.res, status, responseHeaders(headers, this.res, this.isPrivate))
+  }
+
+  private finish(): void {
+    this.isDone = true
+    this.target.end()
   }
 }
 
@@ -89,6 +114,6 @@ export function forwardTo(route: Route, upstreams: Upstreams, trustProxy: number
       headers: upstreamHeaders(req, { trustProxy, keepAuthorization: route.auth === 'public' }),
       body,
       ...(route.timeoutMs === undefined ? {} : { headersTimeout: route.timeoutMs, bodyTimeout: route.timeoutMs }),
-    }, relay(req, res, isPrivate, target, next))
+    }, new Relay(req, res, isPrivate, target, next))
   }
 }
