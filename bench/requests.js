@@ -8,7 +8,8 @@ export async function measureRequests({ seconds, turns }) {
   const database = await startDatabase()
   const bare = await startServer('bare.js')
   const express = await startServer('express.js')
-  const proxy = await startServer('undici-proxy.js', [bare.url])
+  const stream = await startServer('undici-proxy.js', [bare.url, 'stream'])
+  const dispatch = await startServer('undici-proxy.js', [bare.url, 'dispatch'])
   const gateway = await startGateway(database, bare.url)
   const [{ token }] = await loginAll(database, [{ id: alice, username: 'alice' }])
   const headers = { cookie: `auth_token=${token}`, 'x-mandate-id': acme }
@@ -16,7 +17,8 @@ export async function measureRequests({ seconds, turns }) {
   const candidates = [
     { name: 'bare node:http', ...bare, headers },
     { name: 'stock Express 5', ...express, headers },
-    { name: 'bare node:http + undici', ...proxy, headers },
+    { name: 'node:http + undici (stream)', ...stream, headers },
+    { name: 'node:http + undici (dispatch)', ...dispatch, headers },
     { name: 'gateway, answered itself', ...gateway, headers, url: `${gateway.url}/auth/permissions?context=RESOURCE&item=crm.contacts` },
     { name: 'gateway, forwarded', ...gateway, headers, url: `${gateway.url}/api/crm/contacts` },
   ]
@@ -30,12 +32,12 @@ export async function measureRequests({ seconds, turns }) {
     const ratio = (base, name) => (of(base, 'micros') / of(name, 'micros')).toFixed(2)
     const rows = candidates.map(({ name }) => [
       name, of(name, 'micros').toFixed(0), of(name, 'perSecond').toFixed(0), of(name, 'p99'),
-      ratio('bare node:http', name), ratio('stock Express 5', name), ratio('bare node:http + undici', name),
+      ratio('bare node:http', name), ratio('stock Express 5', name), ratio('node:http + undici (stream)', name), ratio('node:http + undici (dispatch)', name),
     ])
     const statements = await statementsOf(database, candidates.at(-1), seconds)
     return { rows, statements, turns, seconds }
   } finally {
-    for (const server of [bare, express, proxy]) server.stop()
+    for (const server of [bare, express, stream, dispatch]) server.stop()
     await gateway.stop()
     await database.stop()
   }

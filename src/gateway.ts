@@ -23,7 +23,6 @@ import { answerProblem } from './http/problem.js'
 import { refuseAmbiguousHeaders } from './http/refuse-ambiguous-headers.js'
 import { refuseMalformed } from './http/refuse-malformed.js'
 import { watchBody } from './http/unfinished-body.js'
-import type { Gateway } from './http/server.js'
 import type { Passwords } from './login/password.js'
 import { logAccess, type LogRequest } from './observability/log-access.js'
 import type { Logger } from './observability/logger.js'
@@ -49,7 +48,7 @@ export interface Dependencies {
 }
 
 /** A request's life, top to bottom. Order is behaviour: test/gateway.test.ts pins it. */
-export function buildGateway(deps: Dependencies): Gateway {
+export function buildGateway(deps: Dependencies): RequestListener {
   const { config, logger } = deps
   const app = express().disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing')
   const admit = admission(deps)
@@ -70,15 +69,14 @@ export function buildGateway(deps: Dependencies): Gateway {
     serveDirectly(endpoints, admit), // and the gateway's own here, but for paths with parameters and other methods
   )
   const answer = answerProblem(logger)
-  const listener: RequestListener = (raw, rawResponse) => {
-    // `createGatewayServer` makes requests and responses of this app's own kind
+  return (raw, rawResponse) => {
+    // What the chain uses of Express's types is what Node's own objects have: only what the router serves needs more, and gets it there.
     const [req, res] = [raw, rawResponse] as unknown as [express.Request, express.Response]
     arrive(req, res, (error?: unknown) => {
       if (error === undefined) app(req, res)
       else answer(error, req, res, () => undefined)
     })
   }
-  return { app, listener }
 }
 
 /** What a request passes between being matched and being served, as the endpoint's or route's policy asks. */

@@ -1,20 +1,23 @@
-/** The least that forwards: node:http and undici, no decision, the headers as they come but for those of the hop. The upstream is the first argument. */
+/**
+ * What forwards and decides nothing: node:http and undici, by the call that undici's documentation gives for proxies (`stream`), or by
+ * the barest that it has (`dispatch`). Arguments: the upstream, and which.
+ */
 import { createServer } from 'node:http'
 import { Pool } from 'undici'
 import { announce } from './announce.js'
+import { endToEnd } from './end-to-end.js'
 
-const pool = new Pool(process.argv[2], { connections: 256 })
+const [upstream, way] = process.argv.slice(2)
+const pool = new Pool(upstream, { connections: 256 })
 
-function endToEnd(lines) {
-  const kept = []
-  for (let index = 0; index < lines.length; index += 2) {
-    const name = lines[index].toLowerCase()
-    if (name !== 'host' && name !== 'connection' && name !== 'keep-alive') kept.push(lines[index], lines[index + 1])
-  }
-  return kept
+function byStream(req, res) {
+  pool.stream({ method: req.method, path: req.url, headers: endToEnd(req.rawHeaders), opaque: res }, ({ statusCode, headers, opaque }) => {
+    opaque.writeHead(statusCode, headers)
+    return opaque
+  }).catch(() => res.destroy())
 }
 
-announce(createServer((req, res) => {
+function byDispatch(req, res) {
   pool.dispatch({ method: req.method, path: req.url, headers: endToEnd(req.rawHeaders), body: null }, {
     onRequestStart() {},
     onResponseStart(_controller, status, headers) { res.writeHead(status, headers) },
@@ -22,4 +25,6 @@ announce(createServer((req, res) => {
     onResponseEnd() { res.end() },
     onResponseError() { res.destroy() },
   })
-}))
+}
+
+announce(createServer(way === 'stream' ? byStream : byDispatch))

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { CookieOptions } from 'express'
+import type { Response } from 'express'
 import type { Config } from '../config.js'
 
 /** The names of the cookies that this gateway sets. They never reach an upstream. */
@@ -39,18 +39,28 @@ export function carriesGatewayCookie(req: IncomingMessage): boolean {
 
 type CookieConfig = Pick<Config, 'COOKIE_SAMESITE' | 'COOKIE_SECURE'>
 
-/** Attributes of the access-token cookie. Without `maxAgeSeconds`: those that clear it. */
-export function accessCookie(config: CookieConfig, maxAgeSeconds?: number): CookieOptions {
-  return {
-    httpOnly: true,
-    path: '/',
-    sameSite: config.COOKIE_SAMESITE,
-    secure: config.COOKIE_SECURE,
-    ...(maxAgeSeconds === undefined ? {} : { maxAge: maxAgeSeconds * 1000 }),
-  }
+/** The attributes of a cookie (RFC 6265 §4.1). */
+interface CookieAttributes {
+  path: string
+  sameSite: 'lax' | 'strict' | 'none'
+  secure: boolean
+  /** 0 clears the cookie. */
+  maxAgeSeconds: number
 }
 
-/** Attributes of the refresh-token cookie, which only `/auth` ever sees. Without `maxAgeSeconds`: those that clear it. */
-export function refreshCookie(config: CookieConfig, maxAgeSeconds?: number): CookieOptions {
+/** Attributes of the access-token cookie. */
+export function accessCookie(config: CookieConfig, maxAgeSeconds: number): CookieAttributes {
+  return { path: '/', sameSite: config.COOKIE_SAMESITE, secure: config.COOKIE_SECURE, maxAgeSeconds }
+}
+
+/** Attributes of the refresh-token cookie, which only `/auth` ever sees. */
+export function refreshCookie(config: CookieConfig, maxAgeSeconds: number): CookieAttributes {
   return { ...accessCookie(config, maxAgeSeconds), path: '/auth', sameSite: 'strict' }
+}
+
+/** Sets one of our cookies, which no script may read. `value` is base64url with dots, so it needs no encoding. */
+export function setCookie(res: Response, name: GatewayCookie, value: string, { path, sameSite, secure, maxAgeSeconds }: CookieAttributes): void {
+  const expires = new Date(maxAgeSeconds === 0 ? 0 : Date.now() + maxAgeSeconds * 1000).toUTCString()
+  const site = `${sameSite.charAt(0).toUpperCase()}${sameSite.slice(1)}`
+  res.pendingHeaders.push('Set-Cookie', `${name}=${value}; Max-Age=${maxAgeSeconds}; Path=${path}; Expires=${expires}; HttpOnly; SameSite=${site}${secure ? '; Secure' : ''}`)
 }

@@ -31,7 +31,12 @@ const wellFormed = /^[A-Za-z0-9._-]{1,128}$/
 /** A response that waits behind others on its connection is not told by Node when that breaks, and would live on for ever. */
 function tellOfDisconnect(req: Request, res: Response): void {
   const { socket } = req
-  const tell = () => setImmediate(() => { if (!res.closed) res.emit('close') })
+  const tell = () => setImmediate(() => {
+    if (res.closed) return
+    res.destroyed = true // so that what is still being decided is not begun any more
+    res.emit('close')
+  })
+  socket.setMaxListeners(0) // as many as the client has pipelined
   socket.once('close', tell)
   res.once('close', () => socket.off('close', tell))
 }

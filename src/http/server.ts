@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { IncomingMessage, ServerResponse, STATUS_CODES, createServer, type RequestListener, type Server } from 'node:http'
+import { ServerResponse, STATUS_CODES, createServer, type RequestListener, type Server } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Express } from 'express'
 import { GatewayError } from '../errors.js'
 import { problemDocument, statusOf } from './problem.js'
 
@@ -10,25 +9,6 @@ const maxHeaderBytes = 32 * 1024
 const headersTimeoutMs = 15_000
 /** Idle keep-alive connections; longer than the 60 s of common proxies in front, so that they close first. */
 const keepAliveTimeoutMs = 65_000
-
-/**
- * Express sets the prototype of every request and response, which costs some 100 µs each on Node 20.
- * Objects that are born with the right prototypes make that a no-op.
- */
-function nativeClasses(app: Express): { IncomingMessage: typeof IncomingMessage; ServerResponse: typeof ServerResponse } {
-  function GatewayRequest(this: IncomingMessage, socket: Socket) {
-    IncomingMessage.call(this, socket)
-  }
-  function GatewayResponse(this: ServerResponse, req: IncomingMessage, options: unknown) {
-    Reflect.apply(ServerResponse, this, [req, options])
-  }
-  GatewayRequest.prototype = app.request
-  GatewayResponse.prototype = app.response
-  return {
-    IncomingMessage: GatewayRequest as unknown as typeof IncomingMessage,
-    ServerResponse: GatewayResponse as unknown as typeof ServerResponse,
-  }
-}
 
 /** What Node's parser refused never became a request: it is answered here, in the same form as everything else. */
 function answerMalformed(error: Error & { code?: string }, socket: Socket): void {
@@ -55,16 +35,9 @@ function answerMalformed(error: Error & { code?: string }, socket: Socket): void
   ].join('\r\n'))
 }
 
-/** A gateway: what answers requests, and the Express application whose prototypes they must have. */
-export interface Gateway {
-  app: Express
-  listener: RequestListener
-}
-
-/** An HTTP server whose requests and responses already are of the gateway's own kind, with limits on what a client may send and how slowly. */
-export function createGatewayServer({ app, listener }: Gateway): Server {
+/** An HTTP server with limits on what a client may send and how slowly. */
+export function createGatewayServer(listener: RequestListener): Server {
   const server = createServer({
-    ...nativeClasses(app),
     maxHeaderSize: maxHeaderBytes,
     headersTimeout: headersTimeoutMs,
     keepAliveTimeout: keepAliveTimeoutMs,

@@ -15,20 +15,23 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 function discardRest(req: IncomingMessage): void {
   let bytes = 0
   const limit = setTimeout(() => req.socket.destroy(), maxDiscardMs)
+  limit.unref()
   req.unpipe()
   req.on('data', (chunk: Buffer) => {
     bytes += chunk.length
     if (bytes > maxDiscardedBytes) req.socket.destroy()
   })
-  req.on('close', () => clearTimeout(limit))
+  const stop = () => clearTimeout(limit)
+  req.on('end', stop)
+  req.on('close', stop)
   req.resume()
 }
 
 /** Watches over requests with a body: one that stops coming is given up, and one that was answered before its end is read on, a while. */
 export const watchBody: Middleware = (req, res, next) => {
   if (hasBody(req)) {
-    req.socket.setTimeout(idleMs, () => { if (!req.complete) req.socket.destroy() })
-    req.on('end', () => req.socket.setTimeout(0))
+    req.socket.setTimeout(idleMs) // Node cuts a connection that times out
+    req.on('end', () => { if (!res.writableEnded) req.socket.setTimeout(0) }) // else the keep-alive timeout runs
     res.on('finish', () => { if (!req.complete) discardRest(req) })
   }
   next()

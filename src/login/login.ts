@@ -5,7 +5,7 @@ import type { Coherent } from '../coherence/coherent.js'
 import type { User } from '../coherence/directory.js'
 import type { Config } from '../config.js'
 import { GatewayError } from '../errors.js'
-import { accessCookie, refreshCookie } from '../http/cookies.js'
+import { accessCookie, refreshCookie, setCookie } from '../http/cookies.js'
 import { endpoint, type Endpoint } from '../http/endpoint.js'
 import { anyone } from '../http/policy.js'
 import type { CheckPassword } from './check-password.js'
@@ -46,7 +46,7 @@ export function loginEndpoints({ config, coherent, checkPassword, issueTokens, v
         user, authority: 'local', address: req.clientAddress, userAgent: req.headers['user-agent'] ?? null,
       })
       // As long as the session, so that an expired token can say so instead of being missing.
-      res.cookie('auth_token', token, accessCookie(config, config.APP_REFRESH_TOKEN_EXPIRY * secondsOfDay))
+      setCookie(res, 'auth_token', token, accessCookie(config, config.APP_REFRESH_TOKEN_EXPIRY * secondsOfDay))
       return { status: 200, body: { user: shown(user), expiresAt: expiresAt.toISOString() } }
     },
   })
@@ -61,8 +61,8 @@ export function loginEndpoints({ config, coherent, checkPassword, issueTokens, v
       const claims = await Promise.all(presentedTokens(req).map((token) => verifyTokenOfAnyAge(token).catch(() => undefined)))
       const tokenIds = claims.flatMap((one) => one ? [one.jti] : [])
       if (tokenIds.length > 0) await coherent((tx) => endLogins(tx, tokenIds))
-      res.clearCookie('auth_token', accessCookie(config))
-      res.clearCookie('refresh_token', refreshCookie(config))
+      setCookie(res, 'auth_token', '', accessCookie(config, 0))
+      setCookie(res, 'refresh_token', '', refreshCookie(config, 0))
       return { status: 204 }
     },
   })

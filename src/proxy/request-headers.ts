@@ -55,18 +55,18 @@ function connectionNames(req: Request): Set<string> | undefined {
 
 const wellFormedTrace = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
 
-/** Ids of our own spans: of this process, counted. */
-const processPart = randomUUID().slice(0, 8).replace(/^0/, '1')
-let spans = 0
+/** Ids of traces that begin here: of this process, counted. */
+const processPart = randomUUID().replaceAll('-', '')
+const [tracePart, parentPart] = [`1${processPart.slice(1, 24)}`, `1${processPart.slice(25)}`]
+let traces = 0
 
 /** The caller's W3C trace context, else a new one, so that an upstream can always correlate. */
 function traceparentOf(req: Request): string {
   const given = req.headers.traceparent
   if (typeof given === 'string' && wellFormedTrace.test(given)) return given
-  spans = (spans + 1) % 0xffff_ffff
-  const uuid = randomUUID()
-  const trace = uuid.slice(0, 8) + uuid.slice(9, 13) + uuid.slice(14, 18) + uuid.slice(19, 23) + uuid.slice(24)
-  return `00-${trace}-${processPart}${spans.toString(16).padStart(8, '0')}-00`
+  traces = (traces + 1) % 0xffff_ffff
+  const count = traces.toString(16).padStart(8, '0')
+  return `00-${tracePart}${count}-${parentPart}${count}-00`
 }
 
 /** The last of a forwarding header's values: the one that the nearest proxy wrote. */

@@ -9,7 +9,10 @@ const run = (step: Middleware) => new Promise<unknown>((resolve) => {
 
 const pass: Middleware = (_req, _res, next) => next()
 const throws = (reason: unknown): Middleware => () => { throw reason }
-const rejects = (reason: unknown): Middleware => () => Promise.reject(reason as Error)
+const rejects = (reason: unknown): Middleware => async () => {
+  await Promise.resolve()
+  throw reason
+}
 
 const reasons: [string, unknown][] = [
   ['undefined', undefined], ['null', null], ['0', 0], ['an empty string', ''], ['false', false], ['NaN', Number.NaN], ['a string', 'route'], ['an object', {}],
