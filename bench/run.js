@@ -47,5 +47,5 @@ if (wanted.has('memory')) {
 }
 if (values.write) {
   await writeFile(fileURLToPath(new URL('../docs/performance.md', import.meta.url)),
-    `# Performance\n\nMade by \`npm run bench -- --write\`. Machines are noisy: compare figures of one run, and ratios rather than figures.\n\n![What a request costs](performance.svg)\n\n${sections.join('\n\n')}\n`)
+    `# Performance\n\nMade by \`npm run bench -- --write\`. Machines are noisy: compare figures of one run, and ratios rather than figures.\n\n![What a request costs](performance.svg)\n\nWhere the time goes: [profile.md](profile.md).\n\n${sections.join('\n\n')}\n`)
 }

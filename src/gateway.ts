@@ -18,7 +18,7 @@ import { mountEndpoints, serveDirectly } from './http/endpoint.js'
 import { identifyRequest } from './http/identify-request.js'
 import { limitByAddress, limitByUser } from './http/limit-rate.js'
 import { checkQuery, normalisePath } from './http/normalise-path.js'
-import type { Admit } from './http/policy.js'
+import type { Admit, Policy } from './http/policy.js'
 import { answerProblem } from './http/problem.js'
 import { refuseAmbiguousHeaders } from './http/refuse-ambiguous-headers.js'
 import { refuseMalformed } from './http/refuse-malformed.js'
@@ -95,12 +95,13 @@ function admission(deps: Dependencies): Admit {
   })
   const guards = { sysAdmin: requireSysAdmin(audit), platformAdmin: requirePlatformAdmin(audit) }
 
+  const isPlaced = (policy: Policy) => policy.mandate !== 'none' || policy.instance !== 'none'
   return (policy, crossSite) => [
     perAddress,
     unambiguous,
     sameSite(crossSite),
-    ...(policy.auth === 'public' ? [] : [identify(policy.auth), perUser]), // from here on there is a principal
-    ...(policy.mandate === 'none' && policy.instance === 'none' ? [] : [place(policy)]), // from here on there is a context
+    ...(policy.auth === 'public' ? [] : [identify(policy.auth), perUser(isPlaced(policy))]), // from here on there is a principal
+    ...(isPlaced(policy) ? [place(policy)] : []), // from here on there is a context
     ...(policy.guard ? [guards[policy.guard]] : []),
     ...(policy.permission ? [requirePermission(policy.permission)] : []),
   ]

@@ -38,10 +38,9 @@ function countWindows(windowMs: number) {
 }
 
 /** Limits requests by `keyOf`, and says so in the `RateLimit` headers (draft-ietf-httpapi-ratelimit-headers-08). */
-function limiter(name: string, limit: RateLimit, keyOf: (req: Request) => string): Middleware {
+function limiter(name: string, limit: RateLimit, keyOf: (req: Request) => string, count = countWindows(limit?.windowMs ?? 0)): Middleware {
   if (!limit) return (_req, _res, next) => next()
   const { windowMs, requests } = limit
-  const count = countWindows(windowMs)
   const policy = `"${name}";q=${requests};w=${windowMs / 1000}`
   return (req, res, next) => {
     const now = performance.now()
@@ -65,13 +64,37 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 /** Names the caller of a request, where it is known. */
 type CallerOf = (req: Request) => string | undefined
 
-/** Limits requests by caller and the mandate that the request names. */
-export function limitByUser(limit: RateLimit, callerOf: CallerOf): Middleware {
-  return limiter('user', limit, (req) => {
-    const mandate = req.headers['x-mandate-id']
-    const named = typeof mandate === 'string' && uuid.test(mandate) ? mandate.toLowerCase() : ''
-    return `${callerOf(req) ?? networkOf(req.clientAddress)} ${named}`
-  })
+/** Mandates that one caller may be counted in apart; more than these share a counter. */
+const mandatesOfOne = 50
+
+/** Answers under which mandate a caller is counted: naming ever new ones must not be a way around the limit. */
+function foldMandates(windowMs: number): (caller: string, mandate: string) => string {
+  let named = new Map<string, Set<string>>()
+  let clearsAt = 0
+  return (caller, mandate) => {
+    const now = performance.now()
+    if (now >= clearsAt) {
+      named = new Map<string, Set<string>>()
+      clearsAt = now + windowMs
+    }
+    const known = named.get(caller) ?? new Set<string>()
+    if (known.has(mandate)) return mandate
+    if (known.size >= mandatesOfOne) return 'others'
+    named.set(caller, known.add(mandate))
+    return mandate
+  }
+}
+
+/** Limits requests by caller and, where a mandate counts, by the one that the request names. */
+export function limitByUser(limit: RateLimit, callerOf: CallerOf): (countsMandate: boolean) => Middleware {
+  const windowMs = limit?.windowMs ?? 0
+  const count = countWindows(windowMs)
+  const fold = foldMandates(windowMs)
+  return (countsMandate) => limiter('user', limit, (req) => {
+    const caller = callerOf(req) ?? networkOf(req.clientAddress)
+    const mandate = countsMandate ? req.headers['x-mandate-id'] : undefined
+    return typeof mandate === 'string' && uuid.test(mandate) ? `${caller} ${fold(caller, mandate.toLowerCase())}` : caller
+  }, count)
 }
 
 /** A limit of a single route, counted by caller where there is one, else by address. */

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { mandates, tokenFor } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
@@ -102,8 +103,20 @@ routes:
     expectRefusal(await as(alice.token)(), 60)
     expect(await statuses(1, as(again.token))).toEqual([429]) // another login is the same user
     expect(await statuses(3, as(bob.token))).toEqual([200, 200, 429])
-    expect(await statuses(3, as(alice.token, `X-Mandate-Id: ${mandates.acme}`))).toEqual([200, 200, 429])
-    expect(await statuses(1, as(alice.token, `X-Mandate-Id: ${mandates.acme.toUpperCase()}`))).toEqual([429])
+    const inMandate = (id: string) => () => sendLines(url, 'GET /auth/context', [`Authorization: Bearer ${alice.token}`, `X-Mandate-Id: ${id}`])
+    expect(await statuses(3, inMandate(mandates.acme))).toEqual([200, 200, 429])
+    expect(await statuses(1, inMandate(mandates.acme.toUpperCase()))).toEqual([429])
+    expect(await statuses(1, inMandate(mandates.globex))).toEqual([200])
+  })
+
+  it('by user and mandate: naming ever new mandates is no way around it, nor is naming one where none counts', async () => {
+    const url = await begin({ RATE_LIMIT_USER: '1/60s' })
+    const { token } = await tokenFor(database, 'alice')
+    const anywhere = (path: string) => () => sendLines(url, `GET ${path}`, [`Authorization: Bearer ${token}`, `X-Mandate-Id: ${randomUUID()}`])
+    expect(await statuses(2, anywhere('/required'))).toEqual([200, 429])
+    const seen = await statuses(60, anywhere('/auth/context'))
+    expect(seen.filter((status) => status === 403).length).toBeLessThanOrEqual(51)
+    expect(seen.slice(-5)).toEqual([429, 429, 429, 429, 429])
   })
 
   it('by user: comes after the token, so a bad one is 401 however many there were', async () => {
