@@ -47,7 +47,7 @@ export interface Dependencies {
   isDraining: () => boolean
 }
 
-/** A request's life, top to bottom. Order is behaviour: test/gateway.test.ts pins it. */
+/** A request's life, top to bottom. Order is behaviour: test/http/order.test.ts pins it. */
 export function buildGateway(deps: Dependencies): RequestListener {
   const { config, logger } = deps
   const app = express().disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing')
