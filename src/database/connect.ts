@@ -54,10 +54,12 @@ export function connectDatabase({ url, setRole, poolSize = 10 }: ConnectOptions)
     pool: {
       min: 0,
       max: poolSize,
-      ...(setRole ? { afterCreate: becomeGatewayApp } : {}),
+      afterCreate: (connection: RawConnection, done: (error: unknown, connection: RawConnection) => void) => {
+        prepareConnection(connection, setRole).then(() => done(null, connection), (error: unknown) => done(error, connection))
+      },
     },
   })
-  forgetUnanswering(pool)
+  forgetUnusable(pool)
   return {
     ...sqlOf(pool),
     transaction: (work) => answering(pool.transaction((trx) => work(sqlOf(trx)))),
@@ -65,26 +67,32 @@ export function connectDatabase({ url, setRole, poolSize = 10 }: ConnectOptions)
   }
 }
 
+/** read_only_sql_transaction: a session that began while the database was read-only stays so when the database is not any more. */
+const readOnly = '25006'
+
 /**
- * A connection on which a statement got no answer may never give one again (its peer is gone without a word): it must not be
- * handed out once more. knex knows of connections that broke, and not of those that are silent.
+ * A connection on which a statement got no answer may never give one again (its peer is gone without a word), and one that may not write will
+ * not: they must not be handed out once more. knex knows of connections that broke, and not of those.
  */
-function forgetUnanswering(pool: Knex): void {
-  const silentConnections = new Set<unknown>()
+function forgetUnusable(pool: Knex): void {
+  const unusable = new Set<unknown>()
   const client = pool.client as { validateConnection: (connection: { __knexUid?: string }) => boolean }
   const isValid = client.validateConnection.bind(client)
-  client.validateConnection = (connection) => !silentConnections.delete(connection.__knexUid) && isValid(connection)
+  client.validateConnection = (connection) => !unusable.delete(connection.__knexUid) && isValid(connection)
   pool.on('query-error', (error: Error, { __knexUid }: { __knexUid?: string }) => {
-    if (error.message.endsWith('Query read timeout')) silentConnections.add(__knexUid)
+    if (error.message.endsWith('Query read timeout') || sqlState(error) === readOnly) unusable.add(__knexUid)
   })
 }
 
 interface RawConnection {
-  query: (statement: string, done: (error: Error | null) => void) => void
+  query: (statement: string) => Promise<{ rows: { standby: boolean }[] }>
 }
 
-function becomeGatewayApp(connection: RawConnection, done: (error: Error | null, connection: RawConnection) => void): void {
-  connection.query('set role gateway_app', (error) => done(error, connection))
+/** A standby is behind: it may not know yet of what has been revoked. It cannot become one while a connection lives, so that one look is enough. */
+async function prepareConnection(connection: RawConnection, setRole: boolean): Promise<void> {
+  const { rows: [row] } = await connection.query('select pg_catalog.pg_is_in_recovery() as standby')
+  if (row?.standby !== false) throw new Error('the database is a standby: decisions are made of what the primary says')
+  if (setRole) await connection.query('set role gateway_app')
 }
 
 function sqlOf(runner: Knex): Sql {
