@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Request } from 'express'
 import type { Directory, Login } from '../coherence/directory.js'
 import { GatewayError } from '../errors.js'
 import type { Middleware } from '../http/chain.js'
@@ -10,6 +11,7 @@ import { tokenExpired, type VerifiedClaims } from './verify-token.js'
 interface Dependencies {
   directory: Pick<Directory, 'login'>
   verifyToken: (token: string) => Promise<VerifiedClaims>
+  atMs: (req: Request) => number
 }
 
 /** RFC 6750 §2.1: the token of an `Authorization: Bearer` header, its scheme in any case. */
@@ -34,22 +36,23 @@ function refusalOf(error: unknown): GatewayError {
 }
 
 /** Who a remembered login turned out to be. Lives as long as the login is remembered; only time can change it. */
-const decided = new WeakMap<Login<VerifiedClaims>, { principal: Principal; untilMs: number }>()
+const decided = new WeakMap<Login<VerifiedClaims>, Principal>()
 
 /** Rows 3 to 8 for a login that may have been remembered: time has passed since its token was verified. */
-function principalOf(login: Login<VerifiedClaims>): Principal {
-  const nowMs = Date.now()
+function principalOf(login: Login<VerifiedClaims>, nowMs: number): Principal {
   const known = decided.get(login)
-  if (known && nowMs < known.untilMs) return known.principal
-  const { claims, state } = login
-  if (claims.expiresAt * 1000 <= nowMs) throw tokenExpired()
-  const principal = decidePrincipal(claims, state, nowMs)
-  decided.set(login, { principal, untilMs: Math.min(claims.expiresAt * 1000, state.token?.expiresAtMs ?? 0) })
+  if (known && nowMs < known.expiresAtMs) return known
+  if (login.claims.expiresAt * 1000 <= nowMs) throw tokenExpired()
+  const principal = decidePrincipal(login, nowMs)
+  decided.set(login, principal)
   return principal
 }
 
-/** Finds out who is calling, into `req.principal`: the authentication table, row by row. Waits for nothing that is remembered. */
-export function authenticate({ directory, verifyToken }: Dependencies): (policy: Policy['auth']) => Middleware {
+/**
+ * Finds out who is calling, into `req.principal`: the authentication table, row by row. Waits for nothing that is remembered.
+ * `atMs` is the moment (milliseconds since 1970) at which the token must not have expired.
+ */
+export function authenticate({ directory, verifyToken, atMs }: Dependencies): (policy: Policy['auth']) => Middleware {
   return (policy) => (req, _res, next) => {
     if (policy === 'portal') throw new GatewayError('portal_access_required', 'Access to the portal is required: open the link that you were given')
     const token = extractToken(req)
@@ -60,13 +63,13 @@ export function authenticate({ directory, verifyToken }: Dependencies): (policy:
     }
     const login = directory.login(token, verifyToken)
     if (!(login instanceof Promise)) {
-      req.principal = principalOf(login)
+      req.principal = principalOf(login, atMs(req))
       next()
       return undefined
     }
     return login.then(
       (loaded) => {
-        req.principal = principalOf(loaded)
+        req.principal = principalOf(loaded, atMs(req))
         next()
       },
       (error: unknown) => next(refusalOf(error)),

@@ -1,4 +1,4 @@
-import type { PrincipalState, User } from '../coherence/directory.js'
+import type { Login, PrincipalState, User } from '../coherence/directory.js'
 import { GatewayError } from '../errors.js'
 import { tokenInvalid, type VerifiedClaims } from './verify-token.js'
 
@@ -9,6 +9,10 @@ export interface Principal {
   sessionId: string | null
   authority: string
   purpose: string
+  /** The keys whose change makes this untrue. */
+  dependsOn: readonly string[]
+  /** Milliseconds since 1970: the token's own end, or its row's. */
+  expiresAtMs: number
 }
 
 declare global {
@@ -38,12 +42,15 @@ function matchesRow(claims: VerifiedClaims, userId: string, row: NonNullable<Pri
 }
 
 /** Rows 5 to 8 of the authentication table, in their order: what the directory says of verified claims. */
-export function decidePrincipal(claims: VerifiedClaims, state: PrincipalState, nowMs: number): Principal {
+export function decidePrincipal({ claims, state, dependsOn }: Login<VerifiedClaims>, nowMs: number): Principal {
   const { user, token } = state
   if (!user) throw tokenInvalid()
   if (!user.enabled) throw new GatewayError('user_disabled', 'User is disabled')
   if (user.id !== claims.userId) throw new GatewayError('user_mismatch', 'User context has changed. Please log in again.')
   if (!token || !matchesRow(claims, user.id, token, nowMs)) throw tokenInvalid()
   const { enabled: _enabled, ...shown } = user
-  return { user: shown, tokenId: claims.jti, sessionId: token.sessionId, authority: token.authority, purpose: token.purpose }
+  return {
+    user: shown, tokenId: claims.jti, sessionId: token.sessionId, authority: token.authority, purpose: token.purpose, dependsOn,
+    expiresAtMs: Math.min(claims.expiresAt * 1000, token.expiresAtMs),
+  }
 }

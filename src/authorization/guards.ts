@@ -24,7 +24,10 @@ interface LevelGuard {
   refusal: string
 }
 
-function requireLevel(guard: LevelGuard, audit: AuditLog): Middleware {
+/** Where the uses of a guard are remembered. */
+type GuardAudit = Pick<AuditLog, 'record' | 'recordRefusal'>
+
+function requireLevel(guard: LevelGuard, audit: GuardAudit): Middleware {
   return (req, _res, next) => {
     const user = req.principal?.user
     if (!user) throw new GatewayError('authentication_required', 'Not authenticated')
@@ -37,7 +40,7 @@ function requireLevel(guard: LevelGuard, audit: AuditLog): Middleware {
 }
 
 /** Lets SysAdmins pass; each use is audited, refused ones too. Needs no mandate. */
-export function requireSysAdmin(audit: AuditLog): Middleware {
+export function requireSysAdmin(audit: GuardAudit): Middleware {
   return requireLevel({
     holds: (user) => user.isSysAdmin,
     action: 'sysadmin_action',
@@ -48,7 +51,7 @@ export function requireSysAdmin(audit: AuditLog): Middleware {
 }
 
 /** Lets PlatformAdmins pass; each use is audited, refused ones too. Needs no mandate, and gives no mandate's data. */
-export function requirePlatformAdmin(audit: AuditLog): Middleware {
+export function requirePlatformAdmin(audit: GuardAudit): Middleware {
   return requireLevel({
     holds: (user) => user.isPlatformAdmin,
     action: 'platform_admin_action',

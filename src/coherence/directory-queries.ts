@@ -67,7 +67,7 @@ interface PlacementRow {
 }
 
 /** The mandate (else the instance's own), the instance, and the user's rows in both, in one statement. */
-export async function findPlacement(sql: Sql, userId: string, mandateId: string | undefined, instanceId: string | undefined): Promise<Placement> {
+export async function findPlacement(sql: Sql, userId: string, mandateId: string | undefined, instanceId: string | undefined): Promise<Omit<Placement, 'dependsOn'>> {
   const [row] = await sql.rows<PlacementRow>(`
     select m.id as mandate_id, m.enabled as mandate_enabled,
            um.id as membership_id, um.enabled as membership_enabled,

@@ -44,6 +44,8 @@ export interface Placement {
   membership: Grant | undefined
   instance: { id: string; mandateId: string; enabled: boolean } | undefined
   access: Grant | undefined
+  /** The keys whose change makes this untrue. */
+  dependsOn: readonly string[]
 }
 
 export type Level = 'n' | 'm' | 'g' | 'a'
@@ -72,6 +74,8 @@ interface LoginClaims {
 export interface Login<Claims> {
   claims: Claims
   state: PrincipalState
+  /** The keys whose change makes this untrue. */
+  dependsOn: readonly string[]
 }
 
 /**
@@ -89,12 +93,13 @@ export interface Directory {
 async function loadLogin<Claims extends LoginClaims>(sql: Sql, token: string, verify: (token: string) => Promise<Claims>): Promise<Loaded<Login<Claims>>> {
   const claims = await verify(token)
   const state = await findPrincipal(sql, claims.username, claims.jti)
+  const dependsOn = [
+    `token:${claims.jti}`, `username:${claims.username}`,
+    ...(state.user ? [`user:${state.user.id}`] : []), ...(state.token?.sessionId ? [`session:${state.token.sessionId}`] : []),
+  ]
   return {
-    value: { claims, state },
-    keys: [
-      `token:${claims.jti}`, `username:${claims.username}`,
-      ...(state.user ? [`user:${state.user.id}`] : []), ...(state.token?.sessionId ? [`session:${state.token.sessionId}`] : []),
-    ],
+    value: { claims, state, dependsOn },
+    keys: dependsOn,
     // A token's row may yet come: its insert is not announced.
     keep: state.token !== undefined,
   }
@@ -103,18 +108,22 @@ async function loadLogin<Claims extends LoginClaims>(sql: Sql, token: string, ve
 async function loadPlacement(sql: Sql, userId: string, mandateId: string | undefined, instanceId: string | undefined): Promise<Loaded<Placement>> {
   const placement = await findPlacement(sql, userId, mandateId, instanceId)
   const { mandate, membership, instance, access } = placement
+  const dependsOn = [
+    ...(mandate ? [`mandate:${mandate.id}`, `membership:${userId}:${mandate.id}`] : []),
+    ...(membership ? [`member:${membership.id}`] : []),
+    ...(instance ? [`instance:${instance.id}`, `access:${userId}:${instance.id}`] : []),
+    ...(access ? [`accessor:${access.id}`] : []),
+  ]
   return {
-    value: placement,
-    keys: [
-      ...(mandate ? [`mandate:${mandate.id}`, `membership:${userId}:${mandate.id}`] : []),
-      ...(membership ? [`member:${membership.id}`] : []),
-      ...(instance ? [`instance:${instance.id}`, `access:${userId}:${instance.id}`] : []),
-      ...(access ? [`accessor:${access.id}`] : []),
-    ],
+    value: { ...placement, dependsOn },
+    keys: dependsOn,
     // Of ids that do not exist there is no end.
     keep: mandate !== undefined && (instanceId === undefined || instance !== undefined),
   }
 }
+
+/** The key under which changes of a role and its rules are announced. */
+export const roleKey = (roleId: string) => `role:${roleId}`
 
 /** The directory as this node knows it: from memory while it holds a lease, else as the database has it now. */
 export function createDirectory({ sql, memory }: { sql: Sql; memory: Memory }): Directory {
@@ -124,7 +133,7 @@ export function createDirectory({ sql, memory }: { sql: Sql; memory: Memory }): 
     placement: (userId, mandateId, instanceId) =>
       memory.read(`place ${userId} ${mandateId ?? ''} ${instanceId ?? ''}`, () => loadPlacement(sql, userId, mandateId, instanceId)),
     rules: (roleIds) => roleIds.length === 0 ? [] : memory.read(`rules ${roleIds.join()}`, async () => ({
-      value: await listRules(sql, roleIds), keys: roleIds.map((id) => `role:${id}`), keep: true,
+      value: await listRules(sql, roleIds), keys: roleIds.map(roleKey), keep: true,
     })),
   }
 }

@@ -34,7 +34,8 @@ interface Dependencies {
   longestLeaseMs: () => number
   /** A new id for each registration: a row is never taken over. */
   newId: () => string
-  drop: (keys: readonly string[]) => void
+  /** Forgets what depends on the keys, at once; what it answers is waited for before that is acknowledged. */
+  drop: (keys: readonly string[]) => Promise<void> | undefined
   flush: () => void
 }
 
@@ -123,7 +124,7 @@ export function createLease({ statements, clock, leaseMs, longestLeaseMs, newId,
       return true
     }
     if (isBehind) flush()
-    else drop(keys)
+    else await drop(keys)
     // The row acknowledges what was applied before. With nothing new that covers this snapshot too; else only the one before.
     const changed = isBehind || keys.length > 0
     grantedFrom = changed ? applied.sentAt : sentAt

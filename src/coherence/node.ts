@@ -6,12 +6,14 @@ import { createCoherent, type Coherent } from './coherent.js'
 import { createLease, type Clock, type Lease } from './lease.js'
 import { leaseConnection } from './lease-connection.js'
 import { createMemory, type Memory } from './memory.js'
+import { createStreams, type Streams } from './streams.js'
 import { sweepNodes } from './sweep-nodes.js'
 
 /** This process as one of the nodes that share the database: its lease, kept as long as it runs, and its memory. */
 export interface Node {
   lease: Lease
   memory: Memory
+  streams: Streams
   /** The one way to write what decisions depend on. */
   coherent: Coherent
   stop: () => Promise<void>
@@ -50,10 +52,17 @@ export async function startNode({ database, logger, clock, directUrl, setRole, l
   const connection = leaseConnection({ url: directUrl, setRole, deadlineMs: intervalMs * 0.9, node: () => ({ address: address(), processId: process.pid }), onHint: renewNow })
   const lease: Lease = createLease({
     statements: connection, clock, leaseMs, longestLeaseMs: () => longestLeaseMs, newId: randomUUID,
-    drop: (keys) => memory.drop(keys),
-    flush: () => memory.flush(),
+    drop: (keys) => {
+      memory.drop(keys)
+      return streams.drop(keys)
+    },
+    flush: () => {
+      memory.flush()
+      streams.flush()
+    },
   })
   const memory: Memory = createMemory({ holdsLease: lease.holds, maxEntries })
+  const streams = createStreams({ holdsLease: lease.holds })
 
   /** Until the interval has passed or somebody says that something changed. */
   const pause = async (ms: number) => {
@@ -98,10 +107,11 @@ export async function startNode({ database, logger, clock, directUrl, setRole, l
   sweeping.unref()
 
   return {
-    lease, memory,
+    lease, memory, streams,
     coherent: createCoherent({ database, clock, renewNow, foreignLeasesEndAt: lease.foreignLeasesEndAt }),
     stop: async () => {
       clearInterval(sweeping)
+      streams.stop()
       stopping.abort()
       await keeping
       await connection.close(lease.nodeId())

@@ -32,7 +32,7 @@ export const mutants: readonly Mutant[] = [
     applied = { snapshot: seen, sentAt: now() }`]] },
   { name: 'ack before the drop', patches: [
     ['lease', 'let seq = 0\n', 'let seq = 0\n  let owed: readonly string[] = []\n'],
-    ['lease', 'else drop(keys)\n', 'else { drop(owed); owed = keys }\n'],
+    ['lease', 'else await drop(keys)\n', 'else { void drop(owed); owed = keys }\n'],
   ] },
   { name: 'stale fill kept', patches: [['memory', 'if (loaded.keep && !isDetached(flight, loaded.keys))', 'if (loaded.keep)']] },
   { name: 'joiner after the drop', patches: [
@@ -86,7 +86,7 @@ export const mutants: readonly Mutant[] = [
     ['lease', 'const reply = await statements.register(id, leaseMs)\n    flush()', 'const reply = await statements.register(id, leaseMs)'],
   ] },
   { name: 'no flush below the horizon', kind: 'lateRows', patches: [
-    ['lease', 'if (isBehind) flush()\n    else drop(keys)', 'drop(keys)'],
+    ['lease', 'if (isBehind) flush()\n    else await drop(keys)', 'await drop(keys)'],
     ['lease', 'const changed = isBehind || keys.length > 0', 'const changed = keys.length > 0'],
   ] },
   { name: 'registration takes over a live row', sql: { broken: { takesOverRows: true }, kept: [

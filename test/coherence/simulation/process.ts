@@ -55,7 +55,10 @@ export class SimulatedProcess implements Host {
         renew: (id, applied, seq) => network.execute(this, 'renew', postgres.renew(id, applied, seq), this.intervalMs * 0.9),
       },
       clock, leaseMs, longestLeaseMs: () => longestLeaseMs, newId,
-      drop: (keys) => this.memory.drop(keys),
+      drop: (keys) => {
+        this.memory.drop(keys)
+        return undefined
+      },
       flush: () => this.memory.flush(),
     })
     this.memory = code.createMemory({ holdsLease: this.lease.holds, maxEntries })

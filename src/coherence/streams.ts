@@ -1,0 +1,183 @@
+import pLimit from 'p-limit'
+import { GatewayError } from '../errors.js'
+
+/** Something that was let in and goes on for a while: a body, an answer that streams, a WebSocket. */
+export interface OpenStream {
+  /** The keys whose change makes the decision untrue. */
+  dependsOn: readonly string[]
+  /** Decides again, by what holds now. Answers what that depends on; rejects with the refusal. */
+  decide: () => Promise<readonly string[]>
+  /** Ends at once, because of the refusal. */
+  cut: (refusal: unknown) => void
+  /** The process is about to end: whatever has no end of its own ends now. */
+  drain: () => void
+}
+
+/** The way of an open stream through this node: shut while what it was let in by may have changed. */
+export interface Passage {
+  /** Whether a chunk may pass at this very moment; to be asked for each. */
+  isOpen: () => boolean
+  /** Resolves when the next chunk may pass; rejects when the stream has been cut. */
+  wait: () => Promise<void>
+  /** The stream has ended by itself. */
+  close: () => void
+}
+
+/** The streams that are open on this node, by what their admission depended on. */
+export interface Streams {
+  /** A number that changes with everything that this node hears of. */
+  era: () => number
+  /** Whether what was decided in that era can be relied on without asking again. */
+  isCurrent: (era: number) => boolean
+  /** Registers a stream that was let in by what held in `era`. */
+  open: (stream: OpenStream, era: number) => Passage
+  /** Shuts the streams that depend on these keys (`*`: all) until each has been decided again. Resolves when no refused one is open. */
+  drop: (keys: readonly string[]) => Promise<void> | undefined
+  /** As `drop` of everything, but nobody waits for it. */
+  flush: () => void
+  /** Asks all streams, and those that come, to end as they can. */
+  drain: () => void
+  count: () => number
+  stop: () => void
+}
+
+/** A writer waits for those decisions, but not for ever: what has not been decided by then is cut. */
+const settleMs = 200
+/** After an outage everything is decided again at once, and that may take longer. */
+const flushMs = 5000
+/** How often streams that are silent are decided again while this node holds no lease. */
+const leaselessMs = 500
+const decisionsAtATime = 8
+
+const undecided = () => new GatewayError('directory_unavailable', 'It could not be decided in time whether this may go on')
+
+class TrackedStream implements Passage {
+  private deciding: Promise<void> | undefined = undefined
+  private isStale = false
+  ended = false
+
+  constructor(readonly stream: OpenStream, private readonly registry: { holdsLease: () => boolean; index: (one: TrackedStream, keys: readonly string[]) => void; forget: (one: TrackedStream) => void }) {}
+
+  isOpen(): boolean {
+    return this.deciding === undefined && !this.ended && this.registry.holdsLease()
+  }
+
+  get isDeciding(): boolean {
+    return this.deciding !== undefined
+  }
+
+  /** A decision that is under way may have been made of what was: whoever comes later has it made once more. */
+  wait(): Promise<void> {
+    if (this.ended) return Promise.reject(undecided())
+    this.isStale = true
+    this.deciding ??= this.decide()
+    return this.deciding
+  }
+
+  close(): void {
+    this.ended = true
+    this.registry.forget(this)
+  }
+
+  cut(refusal: unknown): void {
+    if (this.ended) return
+    this.close()
+    this.stream.cut(refusal)
+  }
+
+  private isDue(): boolean {
+    return this.isStale && !this.ended
+  }
+
+  private async decide(): Promise<void> {
+    try {
+      do {
+        this.isStale = false
+        const keys = await this.stream.decide()
+        if (!this.ended) this.registry.index(this, keys)
+      } while (this.isDue())
+    } catch (refusal) {
+      this.cut(refusal)
+      throw refusal
+    } finally {
+      this.deciding = undefined
+    }
+    if (this.ended) throw undecided()
+  }
+}
+
+/** Makes the registry of a node's open streams. They are decided again while the node `holdsLease` not, and whenever something changes. */
+export function createStreams({ holdsLease }: { holdsLease: () => boolean }): Streams {
+  const byKey = new Map<string, Set<TrackedStream>>()
+  const all = new Map<TrackedStream, readonly string[]>()
+  const limit = pLimit(decisionsAtATime)
+  let era = 0
+  let draining = false
+  let round: Promise<void> | undefined
+
+  const unindex = (one: TrackedStream) => {
+    for (const key of all.get(one) ?? []) {
+      const streams = byKey.get(key)
+      if (streams?.delete(one) && streams.size === 0) byKey.delete(key)
+    }
+  }
+  const index = (one: TrackedStream, keys: readonly string[]) => {
+    unindex(one)
+    all.set(one, keys)
+    for (const key of keys) {
+      const streams = byKey.get(key)
+      if (streams) streams.add(one)
+      else byKey.set(key, new Set([one]))
+    }
+  }
+  const forget = (one: TrackedStream) => {
+    unindex(one)
+    all.delete(one)
+  }
+
+  /** Shuts them in this same run; answers when those that may not go on are cut. */
+  const settle = async (streams: Iterable<TrackedStream>, withinMs: number) => {
+    const shut = [...streams]
+    const decisions = shut.map((one) => one.wait().catch(() => undefined))
+    let late: NodeJS.Timeout | undefined
+    const deadline = new Promise<void>((resolve) => { late = setTimeout(resolve, withinMs) })
+    const isLate = await Promise.race([Promise.all(decisions).then(() => false), deadline.then(() => true)])
+    clearTimeout(late)
+    if (isLate) for (const one of shut) if (one.isDeciding) one.cut(undecided())
+  }
+
+  const lookAround = setInterval(() => {
+    if (all.size === 0 || holdsLease() || round) return
+    round = Promise.all([...all.keys()].map((one) => limit(() => one.ended ? undefined : one.wait().catch(() => undefined)))).then(() => { round = undefined })
+  }, leaselessMs)
+  lookAround.unref()
+
+  return {
+    era: () => era,
+    isCurrent: (decidedIn) => decidedIn === era && holdsLease(),
+    open: (stream, decidedIn) => {
+      const one = new TrackedStream(stream, { holdsLease, index, forget })
+      index(one, stream.dependsOn)
+      if (decidedIn !== era) one.wait().catch(() => undefined) // whoever passes a chunk on hears of it, or has been cut
+      if (draining) stream.drain()
+      return one
+    },
+    drop: (keys) => {
+      if (keys.length === 0) return undefined
+      era += 1
+      if (all.size === 0) return undefined
+      const concerned = new Set(keys.includes('*') ? all.keys() : keys.flatMap((key) => [...byKey.get(key) ?? []]))
+      return concerned.size === 0 ? undefined : settle(concerned, settleMs)
+    },
+    flush: () => {
+      era += 1
+      if (all.size > 0) void settle(all.keys(), flushMs)
+    },
+    drain: () => {
+      draining = true
+      for (const { stream } of [...all.keys()]) stream.drain()
+    },
+    count: () => all.size,
+    stop: () => clearInterval(lookAround),
+  }
+}
