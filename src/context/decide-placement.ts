@@ -15,6 +15,8 @@ export interface Entry {
   roleIds: string[]
   /** True when a platform level opened the mandate and no membership did: to be audited. */
   byPlatformLevel: boolean
+  /** The keys whose change makes this untrue. */
+  dependsOn: readonly string[]
 }
 
 const noInstanceAccess = () => new GatewayError('no_instance_access', 'No access to feature instance')
@@ -50,5 +52,6 @@ export function decidePlacement(user: User, requested: RequestedPlace, placement
     featureInstanceId: requested.instanceId ?? null,
     roleIds: [...new Set([...placement.membership?.roleIds ?? [], ...placement.access?.roleIds ?? []])],
     byPlatformLevel: placement.mandate !== undefined && placement.membership === undefined,
+    dependsOn: placement.dependsOn,
   }
 }

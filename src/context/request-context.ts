@@ -1,4 +1,5 @@
 import type { ScopedRule, User } from '../coherence/directory.js'
+import type { Entry } from './decide-placement.js'
 
 /** A rule that counts in a context: 1 of a global role, 2 of a mandate's, 3 of an instance's. */
 export interface PrioritisedRule {
@@ -14,6 +15,8 @@ export interface RequestContext {
   roleIds: string[]
   isSysAdmin: boolean
   isPlatformAdmin: boolean
+  /** What was decided of the place: the same object as long as that is remembered. */
+  entry: Entry
   /** The rules that count here, loaded on first use, at once where they are remembered; every use in one request sees the same. */
   rules: () => PrioritisedRule[] | Promise<PrioritisedRule[]>
 }

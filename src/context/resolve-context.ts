@@ -1,38 +1,15 @@
-import type { IncomingMessage } from 'node:http'
 import type { Request } from 'express'
 import type { Directory, Placement, User } from '../coherence/directory.js'
-import { GatewayError } from '../errors.js'
 import type { Middleware } from '../http/chain.js'
-import type { Policy } from '../http/policy.js'
 import { countingRules } from './counting-rules.js'
 import { decidePlacement, type Entry, type RequestedPlace } from './decide-placement.js'
 import type { RequestContext } from './request-context.js'
-
-/** What an endpoint asks of the place it works in. */
-type PlacePolicy = Pick<Policy, 'mandate' | 'instance'>
+import { requestedPlace, type PlacePolicy } from './requested-place.js'
 
 interface Dependencies {
   directory: Pick<Directory, 'placement' | 'rules'>
   /** Told of a mandate that was entered by platform level alone. */
   onPlatformEntry: (user: User, mandateId: string, requestId: string) => void
-}
-
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-
-function placeHeader(req: IncomingMessage, header: 'x-mandate-id' | 'x-instance-id', invalid: 'mandate_id_invalid' | 'instance_id_invalid'): string | undefined {
-  const value = req.headers[header]
-  if (value === undefined || value === '') return undefined
-  if (typeof value !== 'string' || !uuid.test(value)) throw new GatewayError(invalid, `The header ${header} must be one UUID`)
-  return value.toLowerCase()
-}
-
-/** Whoever asks for a mandate or an instance gets both headers looked at, so that they cannot contradict each other unseen. */
-function requestedPlace(req: IncomingMessage, policy: PlacePolicy): RequestedPlace {
-  const mandateId = placeHeader(req, 'x-mandate-id', 'mandate_id_invalid')
-  const instanceId = placeHeader(req, 'x-instance-id', 'instance_id_invalid')
-  if (policy.mandate === 'required' && mandateId === undefined) throw new GatewayError('mandate_required', 'Name the mandate in the header X-Mandate-Id')
-  if (policy.instance === 'required' && instanceId === undefined) throw new GatewayError('instance_required', 'Name the feature instance in the header X-Instance-Id')
-  return { mandateId, instanceId }
 }
 
 /** The context of one request. Its rules are asked for once, so that all of the request sees the same. */
@@ -44,7 +21,7 @@ class PlacedContext implements RequestContext {
   readonly isPlatformAdmin: boolean
   #rules: ReturnType<RequestContext['rules']> | undefined = undefined
 
-  constructor(readonly user: User, entry: Entry, private readonly directory: Pick<Directory, 'rules'>) {
+  constructor(readonly user: User, readonly entry: Entry, private readonly directory: Pick<Directory, 'rules'>) {
     this.mandateId = entry.mandateId
     this.featureInstanceId = entry.featureInstanceId
     this.roleIds = entry.roleIds
@@ -77,7 +54,7 @@ function entryOf(user: User, requested: RequestedPlace, placement: Placement): E
   return entry
 }
 
-const nowhere: Entry = { mandateId: null, featureInstanceId: null, roleIds: [], byPlatformLevel: false }
+const nowhere: Entry = { mandateId: null, featureInstanceId: null, roleIds: [], byPlatformLevel: false, dependsOn: [] }
 
 /** Finds out where a request works, into `req.context`: the context table. An anonymous caller is nowhere. */
 export function resolveContext({ directory, onPlatformEntry }: Dependencies): (policy: PlacePolicy) => Middleware {

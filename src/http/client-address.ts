@@ -9,8 +9,9 @@ export function trustedAddresses(req: IncomingMessage, trustProxy: number): stri
   const peer = peerAddress(req)
   if (trustProxy === 0) return [peer]
   const forwarded = req.headers['x-forwarded-for']
-  const claimed = (Array.isArray(forwarded) ? forwarded.join(',') : forwarded ?? '').split(',').map(withoutPort).filter((entry) => isIP(entry) !== 0)
-  return [...claimed.slice(-trustProxy), peer]
+  // Counted first: an entry that is no address was written by one of them all the same.
+  const written = (Array.isArray(forwarded) ? forwarded.join(',') : forwarded ?? '').split(',').slice(-trustProxy)
+  return [...written.map(withoutPort).filter((entry) => isIP(entry) !== 0), peer]
 }
 
 /** The client's address as the outermost trusted proxy saw it. */

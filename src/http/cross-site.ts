@@ -14,8 +14,11 @@ const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 /** Browsers add credentials of other schemes, such as Basic, by themselves; a bearer token only a program adds. */
 const hasBearer = (req: IncomingMessage) => /^bearer +\S/i.test(req.headers.authorization ?? '')
 
+/** A page of any site may open a WebSocket, and the browser adds cookies: it is no safe request, though its method says so. */
+const opensWebSocket = (req: IncomingMessage) => req.headers.upgrade?.toLowerCase() === 'websocket'
+
 const isAmbient = (req: IncomingMessage) =>
-  !safeMethods.has(req.method ?? '')
+  (!safeMethods.has(req.method ?? '') || opensWebSocket(req))
   && carriesGatewayCookie(req)
   && (cookieValue(req, 'auth_token') !== undefined || !hasBearer(req))
 

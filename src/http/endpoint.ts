@@ -20,6 +20,8 @@ export interface Call<Body, Query> {
 export interface Answer {
   status: number
   body?: unknown
+  /** How long anybody may keep the answer. Without it nobody may: it belongs to its caller alone. */
+  cacheSeconds?: number
 }
 
 /** One endpoint of the gateway itself. `access` is what a caller must be; there is no default, so it cannot be forgotten. */
@@ -34,8 +36,8 @@ export interface EndpointSpec<Body extends z.ZodType, Query extends z.ZodType> {
   body?: Body
   bodyTypes?: BodyType[]
   query?: Query
-  /** RFC 6749 §5.2 errors in place of problem+json. */
-  errors?: 'oauth'
+  /** RFC 6749 §5.2 errors in place of problem+json; or only the statuses that other proxies understand. */
+  errors?: 'oauth' | 'verify'
   /** The schema of each good answer's body, by status; null where there is no body. */
   answers: Record<number, z.ZodType | null>
   handle: (call: Call<z.infer<Body>, z.infer<Query>>) => Answer | Promise<Answer>
@@ -43,6 +45,8 @@ export interface EndpointSpec<Body extends z.ZodType, Query extends z.ZodType> {
 
 /** An endpoint, ready to be mounted and described. */
 export interface Endpoint extends Omit<EndpointSpec<z.ZodType, z.ZodType>, 'handle'> {
+  /** Waits for the body, where there is one. */
+  receive?: Middleware
   serve: Middleware
 }
 
@@ -50,8 +54,8 @@ declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
   namespace Express {
     interface Request {
-      /** Set where errors are answered as RFC 6749 §5.2 has them. */
-      errorForm?: 'oauth'
+      /** Set where errors are answered as RFC 6749 §5.2 has them, or as other proxies understand them: 401, 403 and 503 only. */
+      errorForm?: 'oauth' | 'verify'
     }
   }
 }
@@ -73,14 +77,15 @@ export function idOf({ params }: Pick<Call<unknown, unknown>, 'params'>): string
   return id.toLowerCase()
 }
 
-/** Sends JSON that belongs to its caller alone. */
-export function sendJson(res: Response, { status, body }: Answer): void {
+/** Sends JSON that belongs to its caller alone, unless the answer says that it may be kept. */
+export function sendJson(res: Response, { status, body, cacheSeconds }: Answer): void {
+  const caching = cacheSeconds === undefined ? 'no-store' : `public, max-age=${cacheSeconds}`
   if (body === undefined) {
-    endWithout(res, status, ['Cache-Control', 'no-store'])
+    endWithout(res, status, ['Cache-Control', caching])
     return
   }
   const text = JSON.stringify(body)
-  writeHead(res, status, ['Cache-Control', 'no-store', 'Content-Type', 'application/json; charset=utf-8', 'Content-Length', String(Buffer.byteLength(text))])
+  writeHead(res, status, ['Cache-Control', caching, 'Content-Type', 'application/json; charset=utf-8', 'Content-Length', String(Buffer.byteLength(text))])
   res.end(text) // a string goes out with the head in one write, a buffer in two parts
 }
 
@@ -92,20 +97,21 @@ export function endpoint<Body extends z.ZodType = z.ZodUndefined, Query extends 
     const query = parseInput(spec.query, entriesOf(new URLSearchParams(req.search)), 'query')
     sendJson(res, await handle({ req, res, body, query, params: req.params as Record<string, string> }))
   }
-  return { ...description, serve: spec.body ? chain(readBody(spec.bodyTypes ?? ['application/json']), answer) : answer }
+  return { ...description, ...(spec.body ? { receive: readBody(spec.bodyTypes ?? ['application/json']) } : {}), serve: answer }
 }
 
 /** The whole life of a request to an endpoint, once it has matched. */
-function laneOf({ path, access, crossSite, errors, serve }: Endpoint, admit: Admit): Middleware {
+function laneOf({ path, access, crossSite, errors, receive, serve }: Endpoint, admit: Admit): Middleware {
+  const { steps, again } = admit(access, crossSite ?? 'ambient')
   const note: Middleware = (req, res, next) => {
     req.routePattern = path
-    if (errors) {
-      req.errorForm = errors
+    if (errors) req.errorForm = errors
+    if (errors === 'oauth') {
       res.pendingHeaders.push('Pragma', 'no-cache') // RFC 6749 §5.1
     }
     next()
   }
-  return chain(note, ...admit(access, crossSite ?? 'ambient'), serve)
+  return chain(note, ...steps, ...(receive ? [receive, ...(again ? [again] : [])] : []), serve)
 }
 
 /**

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import type { Request, Response } from 'express'
 import type { Middleware } from './chain.js'
 import { clientAddress } from './client-address.js'
 
@@ -28,19 +27,6 @@ declare global {
 
 const wellFormed = /^[A-Za-z0-9._-]{1,128}$/
 
-/** A response that waits behind others on its connection is not told by Node when that breaks, and would live on for ever. */
-function tellOfDisconnect(req: Request, res: Response): void {
-  const { socket } = req
-  const tell = () => setImmediate(() => {
-    if (res.closed) return
-    res.destroyed = true // so that what is still being decided is not begun any more
-    res.emit('close')
-  })
-  socket.setMaxListeners(0) // as many as the client has pipelined
-  socket.once('close', tell)
-  res.once('close', () => socket.off('close', tell))
-}
-
 /**
  * Gives the request its id (a well-formed `X-Request-Id` is kept) and its client's address, and the response the headers
  * that every answer carries. Everything logged later carries this id.
@@ -48,11 +34,12 @@ function tellOfDisconnect(req: Request, res: Response): void {
 export function identifyRequest({ trustProxy, isDraining }: { trustProxy: number; isDraining: () => boolean }): Middleware {
   return (req, res, next) => {
     const given = req.headers['x-request-id']
-    if (res.socket === null) tellOfDisconnect(req, res)
     req.startedAt = performance.now()
     req.id = typeof given === 'string' && wellFormed.test(given) ? given : randomUUID()
     req.clientAddress = clientAddress(req, trustProxy)
     res.pendingHeaders = ['X-Request-Id', req.id, 'X-Content-Type-Options', 'nosniff']
+    // What was sent behind a refused upgrade has not been read as HTTP, and is not going to be.
+    if (req.headers.upgrade !== undefined) res.shouldKeepAlive = false
     if (isDraining()) res.pendingHeaders.push('Connection', 'close')
     next()
   }

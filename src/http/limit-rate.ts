@@ -97,8 +97,18 @@ export function limitByUser(limit: RateLimit, callerOf: CallerOf): (countsMandat
   }, count)
 }
 
-/** A limit of a single route, counted by caller where there is one, else by address. */
-export function limitRoute(prefix: string, limit: RateLimit, callerOf: CallerOf): Middleware {
+/** By whom a route's limits count: the caller, the mandate that was entered, the client's address. Each falls back to the next that is known. */
+export type CountedBy = 'user' | 'mandate' | 'address'
+
+/** The keys by which a route counts. */
+export function countingKeys({ callerOf, mandateOf }: { callerOf: CallerOf; mandateOf: CallerOf }): Record<CountedBy, (req: Request) => string> {
+  const address = (req: Request) => networkOf(req.clientAddress)
+  const user = (req: Request) => callerOf(req) ?? address(req)
+  return { user, address, mandate: (req) => mandateOf(req) ?? user(req) }
+}
+
+/** A limit of a single route, counted by `keyOf`. */
+export function limitRoute(prefix: string, limit: RateLimit, keyOf: (req: Request) => string): Middleware {
   const name = `route-${createHash('sha256').update(prefix).digest('hex').slice(0, 12)}`
-  return limiter(name, limit, (req) => callerOf(req) ?? networkOf(req.clientAddress))
+  return limiter(name, limit, keyOf)
 }

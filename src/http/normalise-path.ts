@@ -7,7 +7,7 @@ const plain = /^[\x21\x22\x24-\x5b\x5d-\x7e]*$/
 const encodedSeparator = /%(?:2f|5c|00)/i
 const encodedTwice = /%(?:25)+(?:2f|5c|2e|00)/i
 const badEscape = /%(?![0-9a-f]{2})/i
-const dotSegment = /(?:^|\/)\.{1,2}(?:[/;]|$)/
+const dotSegment = /(?:^|\/)\.{1,2}(?:[/;]|%3B|$)/
 const needsWork = /%|\/\/|\/\.|[^\x21\x22\x24-\x5b\x5d-\x7e]/
 const unreserved = /[A-Za-z0-9\-._~]/
 

@@ -9,10 +9,37 @@ export interface Policy {
   instance: 'required' | 'optional' | 'none'
   guard?: 'sysAdmin' | 'platformAdmin'
   permission?: Subject
+  /** Where a request may name its mandate and instance; by default in the headers alone. */
+  mandateFrom?: readonly MandateSource[]
+  /** The path prefix of a route, which `path` counts from. */
+  prefix?: string
 }
 
-/** Makes the steps between match and handler that a policy asks for. */
-export type Admit = (policy: Policy, crossSite: CrossSitePolicy) => Middleware[]
+/** Where callers that cannot set headers (navigations, downloads, EventSource, WebSocket, images) name their mandate. */
+export const mandateSources = ['header', 'query', 'path', 'host', 'subprotocol'] as const
+export type MandateSource = (typeof mandateSources)[number]
+
+/** What stands between a match and its handler. */
+export interface Admission {
+  steps: Middleware[]
+  /** Decides the same again, without counting or noting it: for a request that has waited. Absent where nobody is asked. */
+  again?: Middleware
+}
+
+/** Makes the admission that a policy asks for. */
+export type Admit = (policy: Policy, crossSite: CrossSitePolicy) => Admission
+
+declare global {
+  // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
+  namespace Express {
+    interface Request {
+      /** The era of this node's knowledge that the decision was made in. */
+      decidedIn: number
+      /** When it was made, milliseconds since 1970. */
+      decidedAtMs: number
+    }
+  }
+}
 
 /** What a permission is asked for. */
 export interface Subject {

@@ -43,8 +43,7 @@ function refusalHeaders(error: GatewayError): string[] {
 }
 
 /** An RFC 9457 problem document. */
-export function problemDocument(error: GatewayError, requestId: string): Record<string, unknown> {
-  const status = statusOf[error.code]
+export function problemDocument(error: GatewayError, requestId: string, status = statusOf[error.code]): Record<string, unknown> {
   return {
     type: 'about:blank',
     title: STATUS_CODES[status],
@@ -69,6 +68,13 @@ function oauthDocument(error: GatewayError): Record<string, unknown> {
   return { error: code, error_description: faults ? `${error.detail}: ${faults}` : error.detail }
 }
 
+/** The status of an answer. Other proxies understand three of them. */
+function answeredStatus(error: GatewayError, form: Request['errorForm']): number {
+  const status = statusOf[error.code]
+  if (form !== 'verify' || status === 401) return status
+  return status >= 500 ? 503 : 403
+}
+
 function noteRefusal(req: Request, error: GatewayError, logger: Logger): void {
   req.refusal = error.code
   if (statusOf[error.code] >= 500 && error.cause !== undefined) {
@@ -83,13 +89,15 @@ export function answerProblem(logger: Logger): ErrorRequestHandler {
     noteRefusal(req, error, logger)
     if (res.headersSent) {
       // Half an answer is out: cutting the connection is the only way left to say that it is not whole.
-      res.destroy()
+      if (req.httpVersion === '1.0') req.socket.resetAndDestroy() // whose answers may end with their connection
+      else res.destroy()
       return
     }
     const oauth = req.errorForm === 'oauth'
-    const body = Buffer.from(JSON.stringify(oauth ? oauthDocument(error) : problemDocument(error, req.id)))
+    const status = answeredStatus(error, req.errorForm)
+    const body = Buffer.from(JSON.stringify(oauth ? oauthDocument(error) : problemDocument(error, req.id, status)))
     const type = oauth ? 'application/json; charset=utf-8' : 'application/problem+json; charset=utf-8'
-    writeHead(res, statusOf[error.code], [...refusalHeaders(error), 'Content-Type', type, 'Content-Length', String(body.length)])
+    writeHead(res, status, [...refusalHeaders(error), 'Content-Type', type, 'Content-Length', String(body.length)])
     res.end(req.method === 'HEAD' ? undefined : body)
   }
 }

@@ -9,7 +9,7 @@ const mayHoldTwo = (cookies: string | undefined) => cookies !== undefined && coo
 
 /** Refuses a request that names its caller or its place twice (row 0 of the authentication table). */
 export function refuseAmbiguousHeaders(): Middleware {
-  return (req, _res, next) => {
+  return (req, res, next) => {
     const lines = req.rawHeaders
     let seen = ''
     for (let index = 0; index < lines.length; index += 2) {
@@ -19,13 +19,14 @@ export function refuseAmbiguousHeaders(): Middleware {
       const name = raw.toLowerCase()
       if (!single.has(name)) continue
       if (seen.includes(`${name};`)) {
+        res.shouldKeepAlive = false
         next(new GatewayError('header_ambiguous', `The header ${name} was sent more than once`))
         return
       }
       seen += `${name};`
     }
     const tokens = mayHoldTwo(req.headers.cookie) ? cookieValues(req.headers.cookie, 'auth_token') : []
-    if ( tokens.some((token) => token !== tokens[0])) {
+    if (tokens.some((token) => token !== tokens[0])) {
       next(new GatewayError('header_ambiguous', 'Two different auth_token cookies were sent'))
       return
     }

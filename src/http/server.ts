@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { ServerResponse, STATUS_CODES, createServer, type RequestListener, type Server } from 'node:http'
+import { STATUS_CODES, createServer, type RequestListener, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { GatewayError } from '../errors.js'
+import { inTurn, runningResponse } from './in-turn.js'
 import { problemDocument, statusOf } from './problem.js'
+import { GatewayRequest, listenToUpgrades } from './upgrade.js'
 
 /** Bytes of a request's head; a token alone may take 8 KiB. */
 const maxHeaderBytes = 32 * 1024
@@ -12,9 +14,14 @@ const keepAliveTimeoutMs = 65_000
 
 /** What Node's parser refused never became a request: it is answered here, in the same form as everything else. */
 function answerMalformed(error: Error & { code?: string }, socket: Socket): void {
-  const running: unknown = Reflect.get(socket, '_httpMessage') // as Node's own handler asks: half an answer must not be followed by another
-  const isAnswering = running instanceof ServerResponse && running.headersSent
-  if (!socket.writable || error.code === 'ECONNRESET' || isAnswering) {
+  const running = runningResponse(socket)
+  if (running?.req.complete === true && socket.writable && error.code !== 'ECONNRESET') {
+    // What is malformed came behind a request that was not: that gets its own answer, and this none.
+    running.shouldKeepAlive = false
+    running.once('close', () => socket.destroySoon())
+    return
+  }
+  if (!socket.writable || error.code === 'ECONNRESET' || running?.headersSent === true) {
     socket.destroy()
     return
   }
@@ -36,8 +43,10 @@ function answerMalformed(error: Error & { code?: string }, socket: Socket): void
 }
 
 /** An HTTP server with limits on what a client may send and how slowly. */
-export function createGatewayServer(listener: RequestListener): Server {
+export function createGatewayServer(gateway: RequestListener): Server {
+  const listener = inTurn(gateway)
   const server = createServer({
+    IncomingMessage: GatewayRequest,
     maxHeaderSize: maxHeaderBytes,
     headersTimeout: headersTimeoutMs,
     keepAliveTimeout: keepAliveTimeoutMs,
@@ -49,6 +58,8 @@ export function createGatewayServer(listener: RequestListener): Server {
   // Without a listener Node sends 100 at once; with one the body is asked for when the decision has been made.
   server.on('checkContinue', listener)
   server.on('checkExpectation', listener)
+  listenToUpgrades(server, gateway)
+  server.on('connect', (_req, socket: Socket) => answerMalformed(new Error('CONNECT is not served'), socket))
   server.on('clientError', answerMalformed)
   return server
 }

@@ -1,0 +1,85 @@
+import type { IncomingMessage } from 'node:http'
+import type { Request } from 'express'
+import { GatewayError } from '../errors.js'
+import type { MandateSource, Policy } from '../http/policy.js'
+import type { RequestedPlace } from './decide-placement.js'
+
+/** What an endpoint or route asks of the place it works in, and where a request may name it. */
+export type PlacePolicy = Pick<Policy, 'mandate' | 'instance' | 'mandateFrom' | 'prefix'>
+
+type Kind = 'mandate' | 'instance'
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+
+function invalid(kind: Kind, where: string): GatewayError {
+  return new GatewayError(kind === 'mandate' ? 'mandate_id_invalid' : 'instance_id_invalid', `${where} must be one UUID`)
+}
+
+function placeHeader(req: IncomingMessage, kind: Kind): string | undefined {
+  const header = kind === 'mandate' ? 'x-mandate-id' : 'x-instance-id'
+  const value = req.headers[header]
+  if (value === undefined || value === '') return undefined
+  if (typeof value !== 'string' || !uuid.test(value)) throw invalid(kind, `The header ${header}`)
+  return value.toLowerCase()
+}
+
+function checked(values: string[], kind: Kind, where: string): string[] {
+  return values.filter((value) => value !== '').map((value) => {
+    if (!uuid.test(value)) throw invalid(kind, where)
+    return value.toLowerCase()
+  })
+}
+
+/** What comes first in a path or host is an id only if it looks like one: it may be something else. */
+const ifUuid = (text: string | undefined) => text !== undefined && uuid.test(text) ? [text.toLowerCase()] : []
+
+/** Subprotocols that name a place are for the gateway, not for the service. */
+const placeProtocol = /^(mandate|instance)\.(.*)$/
+
+/** The WebSocket subprotocols that a request offers (RFC 6455 §4.1). */
+export function offeredProtocols(req: IncomingMessage): string[] {
+  return (req.headers['sec-websocket-protocol'] ?? '').split(',').map((one) => one.trim()).filter(Boolean)
+}
+
+/** Whether a subprotocol is `mandate.<id>` or `instance.<id>`. */
+export const namesPlace = (protocol: string) => placeProtocol.test(protocol)
+
+const named: Record<MandateSource, (req: Request, kind: Kind, policy: PlacePolicy) => string[]> = {
+  header: (req, kind) => [placeHeader(req, kind)].filter((value) => value !== undefined),
+  query: (req, kind) => checked(new URLSearchParams(req.search).getAll(`${kind}Id`), kind, `The parameter ${kind}Id`),
+  path: (req, kind, { prefix = '/' }) => kind === 'instance' ? [] : ifUuid(req.pathname.slice(prefix === '/' ? 1 : prefix.length + 1).split('/', 1)[0]),
+  host: (req, kind) => kind === 'instance' ? [] : ifUuid(req.headers.host?.split('.', 1)[0]),
+  subprotocol: (req, kind) => checked(offeredProtocols(req).flatMap((one) => {
+    const [, what, id = ''] = placeProtocol.exec(one) ?? []
+    return what === kind ? [id] : []
+  }), kind, `The subprotocol ${kind}.<id>`),
+}
+
+/** The id that all sources agree on. Two that disagree are refused: who could say which was meant? */
+function agreed(req: Request, kind: Kind, policy: PlacePolicy, sources: readonly MandateSource[]): string | undefined {
+  const [first, ...others] = sources.flatMap((source) => named[source](req, kind, policy))
+  if (others.some((other) => other !== first)) throw new GatewayError('header_ambiguous', `The request names two different ${kind}s`)
+  return first
+}
+
+/** Whoever asks for a mandate or an instance gets both looked at, so that they cannot contradict each other unseen. */
+export function requestedPlace(req: Request, policy: PlacePolicy): RequestedPlace {
+  const { mandateFrom } = policy
+  const mandateId = mandateFrom ? agreed(req, 'mandate', policy, mandateFrom) : placeHeader(req, 'mandate')
+  const instanceId = mandateFrom ? agreed(req, 'instance', policy, mandateFrom) : placeHeader(req, 'instance')
+  if (policy.mandate === 'required' && mandateId === undefined) throw new GatewayError('mandate_required', `Name the mandate in ${placesFor('mandate', mandateFrom)}`)
+  if (policy.instance === 'required' && instanceId === undefined) throw new GatewayError('instance_required', `Name the feature instance in ${placesFor('instance', mandateFrom)}`)
+  return { mandateId, instanceId }
+}
+
+const wordsFor: Record<MandateSource, (kind: Kind) => string | undefined> = {
+  header: (kind) => `the header ${kind === 'mandate' ? 'X-Mandate-Id' : 'X-Instance-Id'}`,
+  query: (kind) => `the parameter ${kind}Id`,
+  path: (kind) => kind === 'mandate' ? "the path's first segment after the prefix" : undefined,
+  host: (kind) => kind === 'mandate' ? "the host's first label" : undefined,
+  subprotocol: (kind) => `the subprotocol ${kind}.<id>`,
+}
+
+function placesFor(kind: Kind, sources: readonly MandateSource[] = ['header']): string {
+  return sources.map((source) => wordsFor[source](kind)).filter((words) => words !== undefined).join(' or ')
+}

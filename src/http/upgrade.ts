@@ -1,0 +1,55 @@
+import { IncomingMessage, ServerResponse, type RequestListener, type Server } from 'node:http'
+import type { Socket } from 'node:net'
+import { runningResponse } from './in-turn.js'
+import { hasBody } from './unfinished-body.js'
+
+/**
+ * A request of our server. Node hands over every connection that asks for any upgrade and then neither reads a body nor another
+ * request from it; so only what can become a WebSocket counts as one. Whoever asks for something else (h2c) is served in HTTP/1.1, as RFC 9110 §7.8 allows.
+ */
+export class GatewayRequest extends IncomingMessage {
+  private asksForUpgrade = false
+
+  /** Node sets it twice: when it has read the head, and when it has looked for a listener. */
+  get upgrade(): boolean {
+    return this.asksForUpgrade && (this.method === 'CONNECT' || mayBecomeWebSocket(this))
+  }
+
+  set upgrade(asked: boolean | null) {
+    this.asksForUpgrade = asked === true
+  }
+}
+
+function mayBecomeWebSocket(req: IncomingMessage): boolean {
+  return req.method === 'GET' && req.httpVersion === '1.1' && req.headers.upgrade?.toLowerCase() === 'websocket' && !hasBody(req)
+}
+
+declare global {
+  // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
+  namespace Express {
+    interface Request {
+      /** What the client sent after the head of its upgrade; only a request that may become a WebSocket has it. */
+      upgradeHead?: Buffer
+    }
+  }
+}
+
+/** Sends upgrades through the same listener as every other request: until somebody takes the socket, they can be answered like one. */
+export function listenToUpgrades(server: Server, listener: RequestListener): void {
+  server.on('upgrade', (req: IncomingMessage & { upgradeHead?: Buffer }, socket: Socket, head: Buffer) => {
+    socket.on('error', () => undefined) // 'close' follows
+    if (runningResponse(socket)) {
+      socket.destroy() // two answers at once would mix
+      return
+    }
+    socket.setTimeout(0)
+    const res = new ServerResponse(req)
+    res.shouldKeepAlive = false
+    res.assignSocket(socket)
+    res.on('finish', () => {
+      if (res.socket !== null) socket.destroySoon()
+    })
+    req.upgradeHead = head
+    listener(req, res)
+  })
+}
