@@ -18,6 +18,7 @@ const mayImport = {
   database: ['config'],
   http: ['config'],
   observability: ['config'],
+  upstream: [], // other programs import it: it stands alone
 }
 const everybodys = ['http', 'observability']
 const folders = [...new Set([...Object.keys(mayImport), ...beyond])]
@@ -83,6 +84,7 @@ export default tseslint.config(
     ...(folder === 'database' ? [] : [restricted(`src/${folder}/**/*-queries.ts`, directionOf(folder), ['jose'])]),
   ]),
   restricted('src/proxy/identity*.ts', directionOf('proxy'), ['knex', 'pg']),
+  restricted('src/upstream/**/*.ts', [{ regex: '^\\.\\./', message: 'upstream/ is imported by other programs: it must not import the gateway' }], ['knex', 'pg']),
   {
     files: ['test/**/*.ts'],
     rules: {

@@ -3,7 +3,7 @@ import express from 'express'
 import type { AuditLog } from './audit/audit-log.js'
 import { authenticate } from './authentication/authenticate.js'
 import type { TokenKeys } from './authentication/token-keys.js'
-import { verifyToken } from './authentication/verify-token.js'
+import { verifyToken, verifyTokenOfAnyAge } from './authentication/verify-token.js'
 import { requirePermission, requirePlatformAdmin, requireSysAdmin } from './authorization/guards.js'
 import type { Directory } from './coherence/directory.js'
 import type { Node } from './coherence/node.js'
@@ -27,7 +27,11 @@ import type { Passwords } from './login/password.js'
 import { logAccess, type LogRequest } from './observability/log-access.js'
 import type { Logger } from './observability/logger.js'
 import { ownEndpoints } from './own-endpoints.js'
-import { forwardByTable, type LiveRoutes } from './proxy/forward-by-table.js'
+import { forwardByTable } from './proxy/forward-by-table.js'
+import type { IdentityKeys } from './proxy/identity-keys.js'
+import { createIdentities } from './proxy/identity.js'
+import type { LiveRoutes } from './proxy/live-routes.js'
+import { verifyForProxies } from './proxy/verify.js'
 
 /** What a gateway is made of. */
 export interface Dependencies {
@@ -37,8 +41,9 @@ export interface Dependencies {
   database: Database
   directory: Directory
   /** This process as a node: its lease, its memory, and the way to write what decisions depend on. */
-  node: Pick<Node, 'lease' | 'coherent'>
+  node: Pick<Node, 'lease' | 'coherent' | 'streams'>
   keys: TokenKeys
+  identityKeys: Pick<IdentityKeys, 'signing' | 'jwks'>
   passwords: Passwords
   audit: AuditLog
   logger: Logger
@@ -53,6 +58,7 @@ export function buildGateway(deps: Dependencies): RequestListener {
   const app = express().disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing')
   const admit = admission(deps)
 
+  const forwarding = { routes: deps.routes, admit, streams: deps.node.streams, identityFor: createIdentities({ keys: deps.identityKeys }), trustProxy: config.TRUST_PROXY }
   const endpoints = ownEndpoints(deps)
   mountEndpoints(app, endpoints, admit)
   app.use((_req, _res, next) => next(new GatewayError('not_found', 'There is nothing at this path')))
@@ -65,7 +71,8 @@ export function buildGateway(deps: Dependencies): RequestListener {
     watchBody,
     settlePath,
     allowOrigins(config.CORS_ORIGINS),
-    forwardByTable(deps.routes, admit, config.TRUST_PROXY), // what the route table claims leaves here
+    forwardByTable(forwarding), // what the route table claims leaves here
+    verifyForProxies(forwarding), // what other proxies ask about
     serveDirectly(endpoints, admit), // and the gateway's own here, but for paths with parameters and other methods
   )
   const answer = answerProblem(logger)
@@ -81,12 +88,12 @@ export function buildGateway(deps: Dependencies): RequestListener {
 
 /** What a request passes between being matched and being served, as the endpoint's or route's policy asks. */
 function admission(deps: Dependencies): Admit {
-  const { config, directory, keys, audit } = deps
+  const { config, directory, keys, audit, node: { streams } } = deps
   const perAddress = limitByAddress(config.RATE_LIMIT_ADDRESS)
   const perUser = limitByUser(config.RATE_LIMIT_USER, (req) => req.principal?.user.id)
   const unambiguous = refuseAmbiguousHeaders()
   const sameSite = refuseCrossSite({ ownOrigin: () => new URL(deps.publicUrl()).origin, allowedOrigins: config.CORS_ORIGINS })
-  const identify = authenticate({ directory, verifyToken: (token) => verifyToken(token, keys) })
+  const identify = authenticate({ directory, verifyToken: (token) => verifyToken(token, keys), atMs: (req) => req.decidedAtMs })
   const place = resolveContext({
     directory,
     onPlatformEntry: (user, mandateId, requestId) => {
@@ -94,17 +101,53 @@ function admission(deps: Dependencies): Admit {
     },
   })
   const guards = { sysAdmin: requireSysAdmin(audit), platformAdmin: requirePlatformAdmin(audit) }
+  const noteMoment: Middleware = (req, _res, next) => {
+    req.decidedIn = streams.era()
+    req.decidedAtMs = Date.now()
+    next()
+  }
 
+  const again = decideAgain(deps)
   const isPlaced = (policy: Policy) => policy.mandate !== 'none' || policy.instance !== 'none'
-  return (policy, crossSite) => [
-    perAddress,
-    unambiguous,
-    sameSite(crossSite),
-    ...(policy.auth === 'public' ? [] : [identify(policy.auth), perUser(isPlaced(policy))]), // from here on there is a principal
-    ...(isPlaced(policy) ? [place(policy)] : []), // from here on there is a context
-    ...(policy.guard ? [guards[policy.guard]] : []),
-    ...(policy.permission ? [requirePermission(policy.permission)] : []),
-  ]
+  return (policy, crossSite) => ({
+    steps: [
+      perAddress,
+      unambiguous,
+      sameSite(crossSite),
+      ...(policy.auth === 'public' ? [] : [noteMoment, identify(policy.auth), perUser(isPlaced(policy))]), // from here on there is a principal
+      ...(isPlaced(policy) ? [place(policy)] : []), // from here on there is a context
+      ...(policy.guard ? [guards[policy.guard]] : []),
+      ...(policy.permission ? [requirePermission(policy.permission)] : []),
+    ],
+    ...(policy.auth === 'public' ? {} : { again: again(policy) }),
+  })
+}
+
+/**
+ * The same decision once more, by what holds now, for a request that has waited or still goes on. Its use has been counted and audited; a token
+ * that was good when the request came has not to last until its end.
+ */
+function decideAgain({ directory, keys, node: { streams } }: Dependencies): (policy: Policy) => Middleware {
+  const silent = { record: () => undefined, recordRefusal: () => undefined }
+  const identify = authenticate({ directory, verifyToken: (token) => verifyTokenOfAnyAge(token, keys), atMs: (req) => req.decidedAtMs })
+  const place = resolveContext({ directory, onPlatformEntry: () => undefined })
+  const guards = { sysAdmin: requireSysAdmin(silent), platformAdmin: requirePlatformAdmin(silent) }
+  return (policy) => {
+    const decide = chain(
+      identify(policy.auth),
+      ...(policy.mandate !== 'none' || policy.instance !== 'none' ? [place(policy)] : []),
+      ...(policy.guard ? [guards[policy.guard]] : []),
+      ...(policy.permission ? [requirePermission(policy.permission)] : []),
+    )
+    return (req, res, next) => {
+      if (streams.isCurrent(req.decidedIn)) {
+        next()
+        return
+      }
+      req.decidedIn = streams.era()
+      return decide(req, res, next)
+    }
+  }
 }
 
 /** Normalises the path once, for all that match it or send it on. */

@@ -4,7 +4,7 @@ import { startAuditLog } from './audit/audit-log.js'
 import { loadTokenKeys } from './authentication/token-keys.js'
 import { createDirectory } from './coherence/directory.js'
 import { startNode, systemClock } from './coherence/node.js'
-import type { Config } from './config.js'
+import { ConfigError, type Config } from './config.js'
 import { connectDatabase } from './database/connect.js'
 import { buildGateway } from './gateway.js'
 import { drainable } from './http/drain.js'
@@ -12,7 +12,8 @@ import { createGatewayServer } from './http/server.js'
 import { createPasswords } from './login/password.js'
 import type { Log, Logger } from './observability/logger.js'
 import type { Prepared, Stop } from './prepare.js'
-import { liveRoutes, type LiveRoutes } from './proxy/forward-by-table.js'
+import { openIdentityKeys } from './proxy/identity-keys.js'
+import { liveRoutes, type LiveRoutes } from './proxy/live-routes.js'
 import { RouteTableError, loadRouteTable } from './proxy/route-table.js'
 
 /** The host as a URL writes it. */
@@ -57,14 +58,17 @@ export async function serve(config: Config, { logger, logRequest }: Log, { datab
   stops.push(() => node.stop())
   const audit = startAuditLog({ sql: database, logger })
   stops.push(() => audit.close())
-  const routes = liveRoutes(table, demoUrl)
+  if (config.SECRET_KEY === undefined) throw new ConfigError(['SECRET_KEY: must be set'])
+  const identityKeys = await openIdentityKeys({ database, logger, secret: config.SECRET_KEY, previousSecret: config.SECRET_KEY_PREVIOUS })
+  stops.push(() => identityKeys.close())
+  const routes = liveRoutes(table, { demoUrl, logger })
   stops.push(() => routes.close())
   reloadOnHangup(config.GATEWAY_ROUTES, routes, logger)
 
   const publicUrl = () => config.PUBLIC_URL ?? `http://${address}`
   let isDraining = () => false
   const server = createGatewayServer(buildGateway({
-    config, publicUrl, database, node, keys, audit, logger, logRequest, routes,
+    config, publicUrl, database, node, keys, audit, logger, logRequest, routes, identityKeys,
     directory: createDirectory({ sql: database, memory: node.memory }),
     passwords: createPasswords(),
     isDraining: () => isDraining(),
@@ -72,7 +76,10 @@ export async function serve(config: Config, { logger, logRequest }: Log, { datab
   const drain = drainable(server)
   isDraining = drain.isDraining
   address = `${hostOf(config)}:${await listen(server, config)}`
-  stops.push(() => drain.drain())
+  stops.push(() => {
+    node.streams.drain()
+    return drain.drain()
+  })
   logger.info('listening', { url: publicUrl(), address })
   return publicUrl()
 }

@@ -45,7 +45,7 @@ export function logAccess(logRequest: LogRequest, { userOf, mandateOf }: Describ
       mandate: mandateOf(req),
       granted,
       reason: granted ? undefined : req.refusal,
-      aborted: !this.writableFinished,
+      aborted: !this.writableFinished && status !== 101, // a WebSocket ends as it ends
     })
   }
   return (_req, res, next) => {

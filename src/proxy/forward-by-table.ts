@@ -1,69 +1,65 @@
+import type { Streams } from '../coherence/streams.js'
+import { GatewayError } from '../errors.js'
 import { chain, type Middleware } from '../http/chain.js'
-import { limitRoute } from '../http/limit-rate.js'
+import { limitConcurrency } from '../http/limit-concurrency.js'
+import { countingKeys, limitRoute } from '../http/limit-rate.js'
 import type { Admit, Policy } from '../http/policy.js'
 import { forwardTo } from './forward.js'
+import type { IdentityFor } from './identity.js'
+import type { LiveRoutes } from './live-routes.js'
 import type { Route, RouteTable } from './route-table.js'
-import { openUpstreams, type Upstreams } from './upstreams.js'
+import type { Upstreams } from './upstreams.js'
 
-/** The route table that is in force, and the connections to its upstreams. A new one takes its place as a whole. */
-export interface LiveRoutes {
-  current: () => { table: RouteTable; upstreams: Upstreams }
-  /** Requests under way end on the old table. */
-  replace: (table: RouteTable) => void
-  close: () => Promise<void>
+interface Dependencies {
+  routes: LiveRoutes
+  admit: Admit
+  streams: Streams
+  identityFor: IdentityFor
+  trustProxy: number
 }
 
-/** How long the connections of a former table stay: longer than requests usually take. */
-const retireAfterMs = 10 * 60_000
+const keys = countingKeys({ callerOf: (req) => req.principal?.user.id, mandateOf: (req) => req.context?.mandateId ?? undefined })
 
-/** Puts a route table in force. */
-export function liveRoutes(first: RouteTable, demoUrl: string | undefined): LiveRoutes {
-  const open = (table: RouteTable) => ({ table, upstreams: openUpstreams(table.upstreams, demoUrl) })
-  let live = open(first)
-  const retired = new Set<Upstreams>()
-  return {
-    current: () => live,
-    replace: (table) => {
-      const old = live.upstreams
-      live = open(table)
-      retired.add(old)
-      setTimeout(() => {
-        retired.delete(old)
-        void old.close()
-      }, retireAfterMs).unref()
-    },
-    close: async () => {
-      await Promise.all([live.upstreams, ...retired].map((upstreams) => upstreams.close()))
-    },
-  }
+/** A route counts once, whoever asks about it. */
+const counters = new WeakMap<Route, Middleware[]>()
+
+/** The limits of a route's own, in the order in which they are asked. */
+export function routeLimits(route: Route): Middleware[] {
+  const { prefix, rateLimit, concurrency } = route
+  const limits = counters.get(route) ?? [
+    ...(rateLimit ? [limitRoute(prefix, rateLimit.limit, keys[rateLimit.by])] : []),
+    ...(concurrency ? [limitConcurrency(concurrency.limit, concurrency.by === 'route' ? undefined : keys[concurrency.by])] : []),
+  ]
+  counters.set(route, limits)
+  return limits
+}
+
+/** What a route asks of a request before it is sent on. */
+export function policyOf({ auth, mandate, instance, guard, permission, mandateFrom, prefix }: Route): Policy {
+  return { auth, mandate, instance, prefix, ...(guard ? { guard } : {}), ...(permission ? { permission } : {}), ...(mandateFrom ? { mandateFrom } : {}) }
 }
 
 /** Forwards what a route claims, behind what `admit` makes of its policy; passes on what none does. */
-export function forwardByTable(routes: LiveRoutes, admit: Admit, trustProxy: number): Middleware {
+export function forwardByTable({ routes, admit, streams, identityFor, trustProxy }: Dependencies): Middleware {
   const lanes = new WeakMap<Route, Middleware>()
-  const laneOf = (route: Route, upstreams: Upstreams) => {
+  const laneOf = (route: Route, { table, upstreams }: { table: RouteTable; upstreams: Upstreams }) => {
     const known = lanes.get(route)
     if (known) return known
-    const lane = chain(
-      ...admit(policyOf(route), 'ambient'),
-      limitRoute(route.prefix, route.rateLimit, (req) => req.principal?.user.id),
-      forwardTo(route, upstreams, trustProxy),
-    )
+    const { steps, again } = admit(policyOf(route), 'ambient')
+    const lane = chain(...steps, ...routeLimits(route), forwardTo({ route, upstreams, streams, again, idleMs: table.upstreams[route.upstream]?.timeouts.idleMs ?? 0 }, identityFor, trustProxy))
     lanes.set(route, lane)
     return lane
   }
   return (req, res, next) => {
-    const { table, upstreams } = routes.current()
-    const route = table.match(req.pathname)
+    const live = routes.current()
+    const route = live.table.match(req.pathname)
     if (!route) {
       next()
       return
     }
     req.routePattern = route.prefix
-    laneOf(route, upstreams)(req, res, next)
+    // Its answer would hold all that was sent, the caller's identity included.
+    if (req.method === 'TRACE') throw new GatewayError('method_not_allowed', 'TRACE is not served', { headers: { Allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS' } })
+    laneOf(route, live)(req, res, next)
   }
-}
-
-function policyOf({ auth, mandate, instance, guard, permission }: Route): Policy {
-  return { auth, mandate, instance, ...(guard ? { guard } : {}), ...(permission ? { permission } : {}) }
 }

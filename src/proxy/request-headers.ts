@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { Request } from 'express'
 import { trustedAddresses } from '../http/client-address.js'
+import { namesPlace } from '../context/requested-place.js'
 import { gatewayCookies } from '../http/cookies.js'
 import { callerHeaders, pushCallerHeaders } from './caller-headers.js'
+import { takesTrailers } from './response-headers.js'
 
 /** RFC 9110 §7.6.1, and its predecessors' names. */
-const hopByHop = ['connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade']
+const hopByHop = ['connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings']
 
 /** Headers that the gateway writes itself, whatever the client says. */
 const rebuilt = ['x-request-id', 'traceparent', 'forwarded', 'host', 'expect', 'x-real-ip', 'x-client-ip', 'true-client-ip']
@@ -13,15 +15,16 @@ const rebuilt = ['x-request-id', 'traceparent', 'forwarded', 'host', 'expect', '
 /** Headers by which some programs let a client say another method or path than the one that was decided on. */
 const overrides = ['x-http-method-override', 'x-http-method', 'x-method-override', 'x-original-url', 'x-rewrite-url', 'x-original-uri']
 
-type Fate = 'drop' | 'keep' | 'cookie' | 'authorization'
+type Fate = 'drop' | 'keep' | 'cookie' | 'authorization' | 'protocols'
 
 const dropped = new Set<string>([...callerHeaders, ...hopByHop, ...rebuilt, ...overrides])
 
 /** Some upstreams read `X_User_Id` as `X-User-Id`: a name is judged as the most forgiving of them would read it. */
 function fateOf(name: string): Fate {
   const folded = name.toLowerCase().replace(/[^a-z0-9]/g, '-')
-  if (dropped.has(folded) || folded.startsWith('x-forwarded-')) return 'drop'
+  if (dropped.has(folded) || folded.startsWith('x-forwarded-') || (folded === 'content-length' && name.toLowerCase() !== folded)) return 'drop'
   if (folded === 'cookie') return 'cookie'
+  if (folded === 'sec-websocket-protocol') return 'protocols'
   return folded === 'authorization' ? 'authorization' : 'keep'
 }
 
@@ -44,6 +47,11 @@ function withoutGatewayCookies(header: string): string | undefined {
     return !gatewayCookies.some((own) => own === name)
   })
   return others.length > 0 ? others.join(';').trim() : undefined
+}
+
+/** Subprotocols that name a place have been read by the gateway. */
+function withoutPlaces(protocols: string): string | undefined {
+  return protocols.split(',').map((one) => one.trim()).filter((one) => one !== '' && !namesPlace(one)).join(', ') || undefined
 }
 
 /** Names that `Connection` declares to be for this hop only, lower-case. */
@@ -74,30 +82,56 @@ function lastOf(header: string | string[] | undefined): string | undefined {
   return (Array.isArray(header) ? header.join(',') : header)?.split(',').at(-1)?.trim() || undefined
 }
 
+/** A host that needs no thought about quoting; another is not worth telling. */
+const plainHost = /^[\w.\-:[\]]+$/
+
+/** RFC 7239 §4: who came through whom, and by what name the client called. */
+function forwardedHeader(addresses: string[], proto: string, host: string | undefined): string {
+  const [client = '', ...proxies] = addresses.map((address) => address.includes(':') ? `for="[${address}]"` : `for=${address}`)
+  const asked = host !== undefined && plainHost.test(host) ? `;host="${host}"` : ''
+  return [`${client}${asked};proto=${proto}`, ...proxies].join(', ')
+}
+
 function pushForwardingHeaders(headers: string[], req: Request, trustProxy: number): void {
   const trusted = trustProxy > 0
-  const proto = trusted ? lastOf(req.headers['x-forwarded-proto']) : undefined
+  const proto = trusted && lastOf(req.headers['x-forwarded-proto']) === 'https' ? 'https' : 'http'
   const host = (trusted ? lastOf(req.headers['x-forwarded-host']) : undefined) ?? req.headers.host
-  headers.push('X-Forwarded-For', trusted ? trustedAddresses(req, trustProxy).join(', ') : req.clientAddress, 'X-Forwarded-Proto', proto === 'https' ? 'https' : 'http')
+  const addresses = trusted ? trustedAddresses(req, trustProxy) : [req.clientAddress]
+  headers.push('X-Forwarded-For', addresses.join(', '), 'X-Forwarded-Proto', proto, 'Forwarded', forwardedHeader(addresses, proto, host), 'Via', `${req.httpVersion} mandate-gateway`)
   if (host !== undefined) headers.push('X-Forwarded-Host', host)
 }
 
-/** What one request's headers become on their way to an upstream: names and values, in turn. */
-export function upstreamHeaders(req: Request, { trustProxy, keepAuthorization }: { trustProxy: number; keepAuthorization: boolean }): string[] {
+interface HeaderSettings {
+  trustProxy: number
+  keepAuthorization: boolean
+  /** True where a WebSocket's subprotocols may have named the place. */
+  hidesPlaceProtocols: boolean
+}
+
+function sentValue(name: string, value: string, { keepAuthorization, hidesPlaceProtocols }: HeaderSettings): string | undefined {
+  const fate = rememberedFate(name)
+  if (fate === 'keep') return value
+  if (fate === 'cookie') return withoutGatewayCookies(value)
+  if (fate === 'authorization') return keepAuthorization ? value : undefined
+  if (fate === 'protocols') return hidesPlaceProtocols ? withoutPlaces(value) : value
+  return undefined
+}
+
+/** What one request's headers become on their way to an upstream, with the caller's signed identity: names and values, in turn. */
+export function upstreamHeaders(req: Request, identity: string | undefined, settings: HeaderSettings): string[] {
   const named = connectionNames(req)
   const headers: string[] = []
   const lines = req.rawHeaders
   for (let index = 0; index + 1 < lines.length; index += 2) {
     const name = lines[index] ?? ''
-    const value = lines[index + 1] ?? ''
-    const fate = rememberedFate(name)
-    if (fate === 'drop' || named?.has(name.toLowerCase()) === true) continue
-    if (fate === 'authorization' && !keepAuthorization) continue
-    const kept = fate === 'cookie' ? withoutGatewayCookies(value) : value
-    if (kept !== undefined) headers.push(name, kept)
+    if (named?.has(name.toLowerCase()) === true) continue
+    const value = sentValue(name, lines[index + 1] ?? '', settings)
+    if (value !== undefined) headers.push(name, value)
   }
   headers.push('X-Request-Id', req.id, 'traceparent', traceparentOf(req))
-  pushForwardingHeaders(headers, req, trustProxy)
+  if (takesTrailers(req)) headers.push('TE', 'trailers')
+  pushForwardingHeaders(headers, req, settings.trustProxy)
   pushCallerHeaders(headers, req)
+  if (identity !== undefined) headers.push('X-Gateway-Identity', identity)
   return headers
 }

@@ -1,7 +1,7 @@
-import type { Response } from 'express'
+import type { Request, Response } from 'express'
 import { gatewayCookies } from '../http/cookies.js'
 
-const hopByHop = ['connection', 'keep-alive', 'proxy-authenticate', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade']
+const hopByHop = ['connection', 'keep-alive', 'proxy-authenticate', 'proxy-connection', 'te', 'transfer-encoding', 'upgrade']
 /** Headers of the gateway's own, which an upstream does not overwrite. */
 const own = ['x-request-id', 'x-content-type-options', 'ratelimit', 'ratelimit-policy']
 const dropped = new Set([...hopByHop, ...own])
@@ -12,7 +12,8 @@ const setsGatewayCookie = (value: string) => {
   return gatewayCookies.some((one) => one === (name === '' ? rest : name))
 }
 
-type UpstreamHeaders = Record<string, string | string[] | undefined>
+/** Headers by lower-case name, as undici has them. */
+export type UpstreamHeaders = Record<string, string | string[] | undefined>
 
 /** Names that `Connection` declares to be for one hop only. */
 function connectionNames(connection: string | string[] | undefined): Set<string> | undefined {
@@ -24,16 +25,31 @@ function connectionNames(connection: string | string[] | undefined): Set<string>
  * An upstream's response headers, less those for one hop, our own, and cookies by our names: names and values, in turn. An
  * answer that depends on its caller is stored nowhere, and which pages may read it is the gateway's to say, whatever the upstream thinks.
  */
-export function responseHeaders(headers: UpstreamHeaders, res: Response, isPrivate: boolean): string[] {
+export function responseHeaders(headers: UpstreamHeaders, req: Request, res: Response, isPrivate: boolean): string[] {
   const named = connectionNames(headers.connection)
   const lines: string[] = []
   for (const name in headers) {
     const value = headers[name]
-    if (value === undefined || dropped.has(name) || named?.has(name) === true) continue
+    if (value === undefined || dropped.has(name) || named?.has(name) === true || (name === 'trailer' && !takesTrailers(req))) continue
     if (isPrivate ? name === 'cache-control' || name.startsWith('access-control-') : name.startsWith('access-control-') && res.hasHeader(name)) continue
     if (typeof value === 'string' && name !== 'set-cookie') lines.push(name, value)
     else for (const one of [value].flat()) if (name !== 'set-cookie' || !setsGatewayCookie(one)) lines.push(name, one)
   }
   if (isPrivate) lines.push('Cache-Control', 'no-store')
   return lines
+}
+
+/** Whether a client said that it reads trailers (RFC 9110 §10.1.4). */
+export const takesTrailers = ({ headers: { te } }: Request) => typeof te === 'string' && /(?:^|,)\s*trailers\s*(?:;|,|$)/i.test(te)
+
+/** Framing, caching and cookies are not to be changed when the answer is almost over (RFC 9110 §6.5.1). */
+const neverTrailers = new Set(['content-length', 'content-encoding', 'content-type', 'content-range', 'cache-control', 'set-cookie', 'trailer', 'host', 'authorization', 'www-authenticate', 'location', 'vary', 'retry-after'])
+
+/** An upstream's trailers, less those that may not be any. */
+export function responseTrailers(trailers: UpstreamHeaders, req: Request): [string, string][] {
+  if (!takesTrailers(req)) return []
+  return Object.entries(trailers).flatMap(([name, value]) => {
+    if (value === undefined || dropped.has(name) || neverTrailers.has(name) || name.startsWith('access-control-')) return []
+    return [value].flat().map((one): [string, string] => [name, one])
+  })
 }

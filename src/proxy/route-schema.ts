@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { mandateSources } from '../http/policy.js'
 
 /** Path prefixes of the gateway itself, which no route may claim; below `/portal` an `auth: portal` route may live. */
 const ownPrefixes = ['/auth', '/mandate', '/admin', '/system', '/portal', '/projects', '/healthz', '/readyz', '/metrics', '/.well-known', '/openapi.yaml', '/docs', '/console']
@@ -28,14 +29,30 @@ const target = z.string().refine((value) => {
   return (protocol === 'http:' || protocol === 'https:') && pathname === '/' && !search && !hash && !username
 }, 'must be an address such as http://127.0.0.1:9000, without path, query or credentials (or demo, the demo upstream)')
 
+const checksInARow = z.int().min(1).max(100)
+
+/** A path alone stands for checks that are as they usually are. */
+const health = z.preprocess((value) => typeof value === 'string' ? { path: value } : value, z.strictObject({
+  path: z.string().regex(/^\/[!-"$-~]*$/, 'must be a path such as /healthz'),
+  intervalMs: milliseconds.default(5000),
+  timeoutMs: milliseconds.default(2000),
+  unhealthyAfter: checksInARow.default(2),
+  healthyAfter: checksInARow.default(1),
+}))
+
 const upstream = z.strictObject({
   targets: z.array(target).min(1, 'must name at least one target'),
   timeouts: z.strictObject({
     connectMs: milliseconds.default(2000),
     headersMs: milliseconds.default(30_000),
+    /** Silence within an answer's body. */
     bodyMs: milliseconds.default(60_000),
+    /** Silence of a WebSocket. */
+    idleMs: milliseconds.default(300_000),
+    /** How long a connection is kept that nobody uses. */
+    keepAliveMs: milliseconds.default(4000),
   }).prefault({}),
-  health: z.strictObject({ path: z.string().startsWith('/') }).optional(),
+  health: health.optional(),
 })
 
 const subject = z.strictObject({
@@ -45,6 +62,26 @@ const subject = z.strictObject({
 
 const place = z.enum(['required', 'optional', 'none'], 'must be required, optional or none')
 
+const counted = ['user', 'mandate', 'address'] as const
+
+const requestsInWindow = z.string().regex(/^[1-9]\d{0,8}\/[1-9]\d{0,4}s$/, 'must be REQUESTS/SECONDSs, such as 100/60s')
+  .transform((value) => value.slice(0, -1).split('/').map(Number) as [number, number])
+  .transform(([requests, seconds]) => ({ requests, windowMs: seconds * 1000 }))
+
+/** `100/60s` is by user; `{limit, by}` says by whom. */
+const rateLimit = z.union([
+  requestsInWindow.transform((limit) => ({ limit, by: 'user' as const })),
+  z.strictObject({ limit: requestsInWindow, by: z.enum(counted, 'must be user, mandate or address').default('user') }),
+], 'must be REQUESTS/SECONDSs, such as 100/60s, or { limit: 100/60s, by: user | mandate | address }')
+
+const atATime = z.int('must be a whole number of 1 or more').min(1, 'must be a whole number of 1 or more')
+
+/** `20` is of all together; `{limit, by}` says of whom each. */
+const concurrency = z.union([
+  atATime.transform((limit) => ({ limit, by: 'route' as const })),
+  z.strictObject({ limit: atATime, by: z.enum([...counted, 'route'], 'must be user, mandate, address or route').default('route') }),
+], 'must be a number of requests, or { limit: 20, by: user | mandate | address | route }')
+
 const route = z.strictObject({
   upstream: z.string(),
   strip: z.boolean().default(false),
@@ -53,9 +90,9 @@ const route = z.strictObject({
   instance: place.default('none'),
   guard: z.enum(['sysAdmin', 'platformAdmin'], 'must be sysAdmin or platformAdmin').optional(),
   permission: subject.optional(),
-  rateLimit: z.string().regex(/^[1-9]\d{0,8}\/[1-9]\d{0,4}s$/, 'must be REQUESTS/SECONDSs, such as 100/60s')
-    .transform((value) => value.slice(0, -1).split('/').map(Number) as [number, number])
-    .transform(([requests, seconds]) => ({ requests, windowMs: seconds * 1000 })).optional(),
+  mandateFrom: z.array(z.enum(mandateSources, `must be some of ${mandateSources.join(', ')}`)).min(1, 'must name at least one source').optional(),
+  rateLimit: rateLimit.optional(),
+  concurrency: concurrency.optional(),
   timeoutMs: milliseconds.optional(),
   bodyLimit: bytes.optional(),
 })
@@ -72,9 +109,10 @@ export function mayBePortals(path: string): boolean {
 }
 
 /** What contradicts itself in one route, as [field, message]. */
-function* contradictions(path: string, { auth, mandate, instance, guard, permission }: RouteInput): Generator<[string, string]> {
+function* contradictions(path: string, { auth, mandate, instance, guard, permission, mandateFrom }: RouteInput): Generator<[string, string]> {
   const claimed = ownPrefixes.find((own) => isWithin(path, own))
   if (claimed !== undefined && !(auth === 'portal' && mayBePortals(path))) yield ['', `claims ${claimed}, which belongs to the gateway`]
+  if (mandateFrom && mandate === 'none' && instance === 'none') yield ['mandateFrom', 'needs mandate or instance: required or optional, else nobody asks']
   if (auth === 'required') return
   if (mandate === 'required' || (mandate !== 'none' && auth !== 'optional')) yield ['mandate', `cannot be ${mandate} with auth: ${auth}: only a caller who is known has a mandate`]
   if (instance === 'required' || (instance !== 'none' && auth !== 'optional')) yield ['instance', `cannot be ${instance} with auth: ${auth}: only a caller who is known has an instance`]

@@ -64,6 +64,10 @@ export function parseRouteTable(text: string, file: string): RouteTable {
   return tableOf(parsed.data)
 }
 
+/** What some programs take for a parameter of a segment, and leave out. Encoded twice it is refused before. */
+const parameter = /;|%3B/
+const parameters = /(?:;|%3B)[^/]*/g
+
 function tableOf(file: RouteFile): RouteTable {
   const routes = Object.entries(file.routes).map(([prefix, route]) => ({ ...route, prefix, coversOwn: coversOwnPaths(prefix) }))
   const byLength = [...routes].sort((a, b) => b.prefix.length - a.prefix.length)
@@ -73,7 +77,7 @@ function tableOf(file: RouteFile): RouteTable {
     routes,
     match: (pathname) => {
       const route = longest(pathname)
-      if (pathname.includes(';') && longest(pathname.replace(/;[^/]*/g, '')) !== route) {
+      if (parameter.test(pathname) && longest(pathname.replace(parameters, '')) !== route) {
         throw new GatewayError('path_ambiguous', 'The path holds a parameter after ; that some programs would leave out')
       }
       if (route?.coversOwn !== true || !isOwnPath(pathname)) return route

@@ -1,65 +1,103 @@
-import { Pool } from 'undici'
 import { GatewayError } from '../errors.js'
+import type { Logger } from '../observability/logger.js'
+import { createRetryBudget, type RetryBudget } from './retry-budget.js'
 import type { RouteFile } from './route-schema.js'
+import { openTarget, type OwnTarget, type Target, type TargetStatus } from './target.js'
 
-/** Requests at a time to one target. One more is refused at once: to wait in a line that may never move helps nobody. */
-const requestsPerTarget = 512
+export type { Target } from './target.js'
 
-/** One place that an upstream runs at. `begin` and `end` frame each request that is sent there. */
-export interface Target {
-  pool: Pool
-  begin: () => void
-  end: () => void
+/** What operators see of an upstream. */
+export interface UpstreamStatus {
+  name: string
+  targets: TargetStatus[]
 }
 
 /** The targets of the upstreams of one route table, each with its pool of connections. */
 export interface Upstreams {
-  /** The next target of an upstream, in turn. Throws `upstream_unavailable` when it has none, `overloaded` when all are busy. */
-  next: (name: string) => Target
+  /**
+   * The next usable target of an upstream, in turn; never one of `except`, which were tried already for this request.
+   * Throws `upstream_unavailable` when there is none, `overloaded` when all of them are busy.
+   */
+  next: (name: string, except?: ReadonlySet<Target>) => Target
+  /** Whether one more retry is within the upstream's budget; takes it from the budget if so. */
+  mayRetry: (name: string) => boolean
+  status: () => UpstreamStatus[]
+  /** Gives out no more targets, lets what is under way end, then closes the connections. */
+  retire: () => Promise<void>
   /** Cuts what is under way and closes the connections. */
   close: () => Promise<void>
 }
 
-type Timeouts = RouteFile['upstreams'][string]['timeouts']
-
-function openTarget(address: string, timeouts: Timeouts): Target & { isBusy: () => boolean } {
-  let running = 0
-  return {
-    pool: new Pool(address, {
-      connections: requestsPerTarget,
-      connect: { timeout: timeouts.connectMs },
-      headersTimeout: timeouts.headersMs,
-      bodyTimeout: timeouts.bodyMs,
-      keepAliveTimeout: 4000,
-    }),
-    begin: () => { running += 1 },
-    end: () => { running -= 1 },
-    isBusy: () => running >= requestsPerTarget,
-  }
+interface Options {
+  /** Where the demo upstream listens, if it runs. */
+  demoUrl: string | undefined
+  logger: Logger
+  /** Milliseconds on a monotonic clock. */
+  now?: () => number
 }
 
-/** Opens the pools; `demoUrl` is where the demo upstream listens, if it runs. */
-export function openUpstreams(upstreams: RouteFile['upstreams'], demoUrl: string | undefined): Upstreams {
-  const byName = new Map(Object.entries(upstreams).map(([name, { targets: addresses, timeouts }]) => {
-    const reachable = addresses.flatMap((address) => address === 'demo' ? (demoUrl === undefined ? [] : [demoUrl]) : [address])
-    return [name, { targets: reachable.map((address) => openTarget(address, timeouts)), turn: 0 }]
+interface Upstream {
+  targets: OwnTarget[]
+  /** Which of the targets is asked first, next time. */
+  turn: number
+  budget: RetryBudget
+}
+
+function unavailable(targets: OwnTarget[]): GatewayError {
+  const seconds = Math.max(1, Math.ceil(Math.min(...targets.map((target) => target.usableInMs())) / 1000))
+  const headers = targets.length === 0 ? {} : { 'Retry-After': String(seconds) }
+  return new GatewayError('upstream_unavailable', 'There is no target to send this request to', { headers })
+}
+
+const overloaded = () => new GatewayError('overloaded', 'The service behind the gateway has as many requests as it may. Try again shortly.')
+
+/** Runs before each forwarded request: makes nothing unless it fails. */
+function nextOf(upstream: Upstream, except: ReadonlySet<Target> | undefined): Target {
+  const { targets, turn } = upstream
+  let isBusy = false
+  for (let asked = 0; asked < targets.length; asked += 1) {
+    const own = targets[(turn + asked) % targets.length]
+    if (!own || (except !== undefined && own.isIn(except))) continue
+    const target = own.offer()
+    if (!target) continue
+    if (own.isBusy()) {
+      isBusy = true
+      continue
+    }
+    upstream.turn = (turn + asked + 1) % targets.length
+    if (except === undefined || except.size === 0) upstream.budget.earn()
+    return target
+  }
+  throw isBusy ? overloaded() : unavailable(targets)
+}
+
+/** Opens the pools of the upstreams, and begins the health checks. */
+export function openUpstreams(upstreams: RouteFile['upstreams'], { demoUrl, logger, now = () => performance.now() }: Options): Upstreams {
+  const urlOf = (target: string) => target === 'demo' ? demoUrl : target
+  const byName = new Map<string, Upstream>(Object.entries(upstreams).map(([name, settings]) => {
+    const urls = settings.targets.map(urlOf).filter((url) => url !== undefined)
+    return [name, { targets: urls.map((url) => openTarget({ upstream: name, url, settings, logger, now })), turn: 0, budget: createRetryBudget() }]
   }))
+  const opened = [...byName.values()].flatMap(({ targets }) => targets)
+  const stop = () => {
+    byName.clear()
+    for (const { stopChecks } of opened) stopChecks()
+  }
   return {
-    next: (name) => {
-      const { targets, turn } = byName.get(name) ?? { targets: [], turn: 0 }
-      for (let tried = 0; tried < targets.length; tried += 1) {
-        const target = targets[(turn + tried) % targets.length]
-        if (!target || target.isBusy()) continue
-        const upstream = byName.get(name)
-        if (upstream) upstream.turn = (turn + tried + 1) % targets.length
-        return target
-      }
-      throw targets.length === 0
-        ? new GatewayError('upstream_unavailable', 'There is no target to send this request to')
-        : new GatewayError('overloaded', 'The service behind the gateway has as many requests as it may. Try again shortly.')
+    next: (name, except) => {
+      const upstream = byName.get(name)
+      if (!upstream) throw unavailable([])
+      return nextOf(upstream, except)
+    },
+    mayRetry: (name) => byName.get(name)?.budget.spend() ?? false,
+    status: () => [...byName].map(([name, { targets }]) => ({ name, targets: targets.map(({ status }) => status()) })),
+    retire: async () => {
+      stop()
+      await Promise.all(opened.filter(({ pool }) => !pool.destroyed).map(({ pool }) => pool.close()))
     },
     close: async () => {
-      await Promise.all([...byName.values()].flatMap(({ targets }) => targets.map(({ pool }) => pool.destroy())))
+      stop()
+      await Promise.all(opened.map(({ pool }) => pool.destroy()))
     },
   }
 }

@@ -7,7 +7,10 @@ import express from 'express'
 import { GatewayError } from '../../src/errors.js'
 import type { Middleware } from '../../src/http/chain.js'
 import { identifyRequest } from '../../src/http/identify-request.js'
-import { forwardByTable, liveRoutes, type LiveRoutes } from '../../src/proxy/forward-by-table.js'
+import { createLogger } from 'winston'
+import { createStreams } from '../../src/coherence/streams.js'
+import { forwardByTable } from '../../src/proxy/forward-by-table.js'
+import { liveRoutes, type LiveRoutes } from '../../src/proxy/live-routes.js'
 import { parseRouteTable } from '../../src/proxy/route-table.js'
 import { startUpstream, type Upstream } from '../support/upstream.js'
 
@@ -16,11 +19,12 @@ describe('a route table that takes the place of another', () => {
   let routes: LiveRoutes
   let server: Server
   let url: string
+  const streams = createStreams({ holdsLease: () => true })
   const tables = () => parseRouteTable(`{ upstreams: { own: { targets: ['${upstream.url}'] } }, routes: { /public: { upstream: own, auth: public } } }`, 'routes.yaml')
 
   beforeAll(async () => {
     upstream = await startUpstream()
-    routes = liveRoutes(tables(), undefined)
+    routes = liveRoutes(tables(), { demoUrl: undefined, logger: createLogger({ silent: true }) })
     const app = express()
     /** As authentication may: answers some turns of the event loop after the route was matched. */
     const slowly: Middleware = async (_req, _res, next) => {
@@ -33,7 +37,7 @@ describe('a route table that takes the place of another', () => {
       req.search = ''
       next()
     })
-    app.use(forwardByTable(routes, () => [slowly], 0))
+    app.use(forwardByTable({ routes, admit: () => ({ steps: [slowly] }), streams, identityFor: () => '', trustProxy: 0 }))
     app.use(((error: unknown, _req, res, _next) => {
       res.status(500).end(error instanceof GatewayError ? error.code : String(error))
     }) as express.ErrorRequestHandler)

@@ -13,7 +13,8 @@ import { buildGateway } from '../../src/gateway.js'
 import { createGatewayServer } from '../../src/http/server.js'
 import { createPasswords } from '../../src/login/password.js'
 import { startDemoUpstream } from '../../src/proxy/demo-upstream.js'
-import { liveRoutes } from '../../src/proxy/forward-by-table.js'
+import { liveRoutes } from '../../src/proxy/live-routes.js'
+import { openIdentityKeys } from '../../src/proxy/identity-keys.js'
 import { parseRouteTable } from '../../src/proxy/route-table.js'
 import { createTestDatabase, type TestDatabase } from './database.js'
 
@@ -69,12 +70,13 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
     leaseMs: config.COHERENCE_LEASE_MS, maxEntries: config.COHERENCE_CACHE_ENTRIES, address: () => 'test',
   })
   const audit = startAuditLog({ sql: pool, logger })
+  const identityKeys = await openIdentityKeys({ database: pool, logger, secret: `${testSecret}-portal` })
   const demo = demoUpstream ? await startDemoUpstream() : undefined
-  const live = liveRoutes(parseRouteTable(routes, 'routes.yaml'), demo?.url)
+  const live = liveRoutes(parseRouteTable(routes, 'routes.yaml'), { demoUrl: demo?.url, logger })
   let url = ''
   const gateway = buildGateway({
     config, publicUrl: () => url, database: pool, directory: createDirectory({ sql: pool, memory: node.memory }), node, keys: await loadTokenKeys(config),
-    passwords: createPasswords(), audit, logger, logRequest: (line) => logLines.push(JSON.stringify({ level: 'info', message: 'request', ...line })), routes: live, isDraining: () => false,
+    passwords: createPasswords(), audit, logger, logRequest: (line) => logLines.push(JSON.stringify({ level: 'info', message: 'request', ...line })), routes: live, identityKeys, isDraining: () => false,
   })
   const server = createGatewayServer(gateway)
   server.listen(0, '127.0.0.1')
@@ -83,8 +85,10 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
   return {
     url, server, database: own, config, logLines,
     stop: async () => {
+      node.streams.drain()
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
+      await identityKeys.close()
       await audit.close()
       await live.close()
       await demo?.stop()

@@ -1,0 +1,64 @@
+import type { NextFunction, Request, Response } from 'express'
+import type { OpenStream, Passage, Streams } from '../coherence/streams.js'
+import { roleKey } from '../coherence/directory.js'
+import type { Middleware } from '../http/chain.js'
+import type { Route } from './route-table.js'
+import type { Upstreams } from './upstreams.js'
+
+/** One request on its way through a route. */
+export interface Exchange {
+  req: Request
+  res: Response
+  next: NextFunction
+  lane: Lane
+}
+
+/** What all requests of a route share. */
+export interface Lane {
+  route: Route
+  upstreams: Upstreams
+  /** Silence after which a WebSocket ends. */
+  idleMs: number
+  streams: Streams
+  /** Decides again; absent on routes that ask nobody. */
+  again: Middleware | undefined
+}
+
+/** The keys of all that the decision on a request depended on. */
+function dependenciesOf({ principal, context }: Request): string[] {
+  return [...principal?.dependsOn ?? [], ...context?.entry.dependsOn ?? [], ...context?.roleIds.map(roleKey) ?? []]
+}
+
+/** Runs a route's decision again. Rejects with the refusal. */
+export function decideAgain({ req, res, lane: { again } }: Exchange): Promise<void> {
+  if (!again) return Promise.resolve()
+  return new Promise((resolve, reject) => {
+    void again(req, res, (error?: unknown) => {
+      if (error === undefined) resolve()
+      else reject(error instanceof Error ? error : new Error('refused', { cause: error }))
+    })
+  })
+}
+
+/** Registers what goes on for a while, so that it ends with what let it in. Nothing where nobody was asked. */
+export function openPassage(exchange: Exchange, ends: Pick<OpenStream, 'cut' | 'drain'>): Passage | undefined {
+  const { req, lane: { streams, again } } = exchange
+  if (!again) return undefined
+  const decide = async () => {
+    await decideAgain(exchange)
+    return dependenciesOf(req)
+  }
+  return streams.open({ dependsOn: dependenciesOf(req), decide, cut: (refusal) => ends.cut(refusal), drain: () => ends.drain() }, req.decidedIn)
+}
+
+/** Node's timers hold no longer delay. */
+const longestTimerMs = 2 ** 31 - 1
+
+/** Calls back when the caller's token ends: what has no end of its own does not outlive it. Answers how to stop waiting. */
+export function atTokenEnd({ principal }: Request, end: () => void): () => void {
+  const leftMs = (principal?.expiresAtMs ?? Infinity) - Date.now()
+  if (leftMs > longestTimerMs) return () => undefined
+  const timer = setTimeout(end, leftMs)
+  timer.unref()
+  return () => clearTimeout(timer)
+}

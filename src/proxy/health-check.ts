@@ -1,0 +1,75 @@
+import { Client } from 'undici'
+import type { RouteFile } from './route-schema.js'
+
+/** Asks a target again and again how it is. */
+export interface HealthCheck {
+  isHealthy: () => boolean
+  /** Ends the checks, also one that is under way. */
+  stop: () => void
+}
+
+interface Options {
+  /** The target's origin. */
+  url: string
+  health: NonNullable<RouteFile['upstreams'][string]['health']>
+  /** Called once for each change. */
+  onChange: (isHealthy: boolean) => void
+}
+
+/** The part of an interval within which the first check comes, so that many nodes do not all ask in one moment. */
+const firstWithin = 0.2
+
+/** Sends one GET on a connection of its own. Answers whether 2xx or 3xx came back in time. */
+async function answersWell(client: Client, path: string, timeoutMs: number): Promise<boolean> {
+  const timer = setTimeout(() => void client.destroy(), timeoutMs).unref()
+  try {
+    return await new Promise<boolean>((resolve) => {
+      client.dispatch({ method: 'GET', path, headers: { 'user-agent': 'mandate-gateway' } }, {
+        onRequestStart: () => undefined,
+        onResponseStart: (_controller, status) => {
+          if (status >= 200) resolve(status < 400)
+        },
+        onResponseData: () => undefined,
+        onResponseEnd: () => undefined,
+        onResponseError: () => resolve(false),
+      })
+    })
+  } finally {
+    clearTimeout(timer)
+    void client.destroy()
+  }
+}
+
+/** Starts to check a target, which counts as healthy at first. Never two checks at a time: `intervalMs` is the pause between them. */
+export function checkHealth({ url, health: { path, intervalMs, timeoutMs, unhealthyAfter, healthyAfter }, onChange }: Options): HealthCheck {
+  let isHealthy = true
+  /** Checks in a row that said the contrary. */
+  let contrary = 0
+  let isStopped = false
+  let client: Client | undefined
+
+  const note = (isWell: boolean) => {
+    contrary = isWell === isHealthy ? 0 : contrary + 1
+    if (contrary < (isHealthy ? unhealthyAfter : healthyAfter)) return
+    contrary = 0
+    isHealthy = isWell
+    onChange(isWell)
+  }
+  const check = async () => {
+    client = new Client(url, { connect: { timeout: timeoutMs }, headersTimeout: timeoutMs, maxHeaderSize: 32 * 1024, allowH2: false })
+    const isWell = await answersWell(client, path, timeoutMs)
+    if (isStopped) return
+    note(isWell)
+    timer = setTimeout(() => void check(), intervalMs).unref()
+  }
+  let timer = setTimeout(() => void check(), Math.random() * firstWithin * intervalMs).unref()
+
+  return {
+    isHealthy: () => isHealthy,
+    stop: () => {
+      isStopped = true
+      clearTimeout(timer)
+      void client?.destroy()
+    },
+  }
+}

@@ -1,0 +1,189 @@
+import { hkdfSync } from 'node:crypto'
+import { CompactEncrypt, calculateJwkThumbprint, compactDecrypt, exportJWK, generateKeyPair, importJWK, type CryptoKey } from 'jose'
+import { z } from 'zod'
+import type { Database, Sql } from '../database/connect.js'
+import { GatewayError } from '../errors.js'
+import type { Logger } from '../observability/logger.js'
+import { deleteOldIdentityKeys, insertIdentityKey, listIdentityKeys, lockIdentityKeys, type StoredIdentityKey } from './identity-key-queries.js'
+
+/** The public part of a key, as upstreams are given it (RFC 7517, RFC 8037). */
+export interface PublicIdentityKey {
+  kty: 'OKP'
+  crv: 'Ed25519'
+  x: string
+  kid: string
+  alg: 'EdDSA'
+  use: 'sig'
+}
+
+/** A key that signs, by its id: the thumbprint of its public part (RFC 7638). */
+export interface SigningIdentityKey {
+  kid: string
+  key: CryptoKey
+}
+
+/** The keys that all nodes share for telling upstreams who is calling. They change by themselves, a day each. */
+export interface IdentityKeys {
+  /** The key that signs now. Throws `directory_unavailable` as long as there is none. */
+  signing: () => SigningIdentityKey
+  /** What signatures are checked with: also the keys that sign soon, and those that did until a while ago. */
+  jwks: () => { keys: PublicIdentityKey[] }
+  /** Looks at the stored keys, makes a new one where it is time, and forgets old ones. Never rejects: without the database the keys at hand stay. */
+  refresh: () => Promise<void>
+  close: () => Promise<void>
+}
+
+interface Options {
+  database: Database
+  logger: Logger
+  /** SECRET_KEY: seals the private keys. */
+  secret: string
+  /** Still opens what it sealed. */
+  previousSecret?: string | undefined
+}
+
+interface OpenedKey extends SigningIdentityKey {
+  publicKey: PublicIdentityKey
+}
+
+const hour = 3600
+/** The newest key is followed by a new one at this age. */
+const rotateAfterSeconds = 24 * hour
+/** A new key is published that long before it signs: longer than upstreams keep what they fetched. */
+const signsAfterSeconds = 600
+/** Long after the last signature of a key. */
+const deletion = { olderThanSeconds: 48 * hour, successorSeconds: hour }
+const refreshEveryMs = 60_000
+const retryAfterMs = 1000
+
+const privateJwk = z.object({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: z.string(), d: z.string() })
+type PrivateJwk = z.infer<typeof privateJwk>
+
+const sealingKeyOf = (secret: string) => new Uint8Array(hkdfSync('sha256', Buffer.from(secret, 'utf8'), '', 'mandate-gateway identity keys', 32))
+
+async function seal(jwk: PrivateJwk, sealingKey: Uint8Array): Promise<string> {
+  return await new CompactEncrypt(Buffer.from(JSON.stringify(jwk))).setProtectedHeader({ alg: 'dir', enc: 'A256GCM' }).encrypt(sealingKey)
+}
+
+/** What was sealed with one of these keys; undefined if it was none of them. Why it does not open is nobody's business. */
+async function unseal(sealed: string, sealingKeys: Uint8Array[]): Promise<PrivateJwk | undefined> {
+  for (const sealingKey of sealingKeys) {
+    try {
+      const { plaintext } = await compactDecrypt(sealed, sealingKey, { keyManagementAlgorithms: ['dir'], contentEncryptionAlgorithms: ['A256GCM'] })
+      return privateJwk.parse(JSON.parse(Buffer.from(plaintext).toString()))
+    } catch {
+      // Another key may have sealed it.
+    }
+  }
+  return undefined
+}
+
+async function publicKeyOf({ kty, crv, x }: PrivateJwk): Promise<PublicIdentityKey> {
+  return { kty, crv, x, kid: await calculateJwkThumbprint({ kty, crv, x }), alg: 'EdDSA', use: 'sig' }
+}
+
+async function makeKey(sealingKey: Uint8Array): Promise<Parameters<typeof insertIdentityKey>[1]> {
+  const { privateKey } = await generateKeyPair('EdDSA', { extractable: true })
+  const jwk = privateJwk.parse(await exportJWK(privateKey))
+  const publicJwk = await publicKeyOf(jwk)
+  return { kid: publicJwk.kid, publicJwk, sealedPrivateKey: await seal(jwk, sealingKey) }
+}
+
+/** The public part is what the sealed one says it is: nobody who can only write to the database can have a key of his own published. */
+async function openKey({ kid, sealedPrivateKey }: StoredIdentityKey, sealingKeys: Uint8Array[]): Promise<OpenedKey | undefined> {
+  const jwk = await unseal(sealedPrivateKey, sealingKeys)
+  if (!jwk) return undefined
+  const publicKey = await publicKeyOf(jwk)
+  return publicKey.kid === kid ? { kid, key: await importJWK(jwk, 'EdDSA'), publicKey } : undefined
+}
+
+/** Opens each stored key once, as long as it is stored; tells once of those that cannot be opened, which neither sign nor are published. */
+function keyReader(sealingKeys: Uint8Array[], logger: Logger): (sql: Sql) => Promise<(OpenedKey & { ageSeconds: number })[]> {
+  let known = new Map<string, OpenedKey | undefined>()
+  return async (sql) => {
+    const before = known
+    const now: typeof known = new Map()
+    const usable: (OpenedKey & { ageSeconds: number })[] = []
+    for (const row of await listIdentityKeys(sql)) {
+      const id = `${row.kid} ${row.sealedPrivateKey}`
+      const opened = before.has(id) ? before.get(id) : await openKey(row, sealingKeys)
+      if (!opened && !before.has(id)) logger.warn('an identity key is left out: neither SECRET_KEY nor SECRET_KEY_PREVIOUS opens it', { kid: row.kid })
+      now.set(id, opened)
+      if (opened) usable.push({ ...opened, ageSeconds: row.ageSeconds })
+    }
+    known = now
+    return usable
+  }
+}
+
+/** Opens the identity keys, making the first one if there is none. Answers also when the database is away: then nothing can be signed until it is back. */
+export async function openIdentityKeys({ database, logger, secret, previousSecret }: Options): Promise<IdentityKeys> {
+  const sealingKey = sealingKeyOf(secret)
+  const readKeys = keyReader([sealingKey, ...(previousSecret === undefined ? [] : [sealingKeyOf(previousSecret)])], logger)
+  /** Newest first. */
+  let usable: Awaited<ReturnType<typeof readKeys>> = []
+  let failing = false
+
+  const isRotationDue = ([newest]: typeof usable) => newest === undefined || newest.ageSeconds >= rotateAfterSeconds
+
+  /** Under the lock it is looked once more: of several nodes one makes the key, and the others find it. */
+  const rotate = () => database.transaction(async (tx) => {
+    await lockIdentityKeys(tx)
+    if (!isRotationDue(await readKeys(tx))) return
+    const made = await makeKey(sealingKey)
+    await insertIdentityKey(tx, made)
+    logger.info('an identity key was made', { kid: made.kid })
+  })
+
+  const look = async () => {
+    const found = await readKeys(database)
+    const isDue = isRotationDue(found)
+    if (isDue) await rotate()
+    const deleted = await deleteOldIdentityKeys(database, deletion)
+    usable = isDue || deleted > 0 ? await readKeys(database) : found
+  }
+
+  const attempt = async () => {
+    try {
+      await look()
+      if (failing) logger.info('the identity keys can be read again')
+      failing = false
+    } catch (error) {
+      if (!failing) logger.warn('the identity keys cannot be read; those at hand stay in use', { keys: usable.length, error })
+      failing = true
+    }
+  }
+
+  let running = Promise.resolve()
+  const refresh = () => {
+    running = running.then(attempt) // one after the other: who asks now gets what is stored now
+    return running
+  }
+
+  let timer: NodeJS.Timeout | undefined
+  let isClosed = false
+  const refreshLater = () => {
+    if (isClosed) return
+    timer = setTimeout(() => void refresh().then(refreshLater), failing ? retryAfterMs : refreshEveryMs)
+    timer.unref()
+  }
+
+  await refresh()
+  refreshLater()
+
+  return {
+    signing: () => {
+      // Where all are too new for upstreams to know them, the oldest is the one that most know.
+      const chosen = usable.find(({ ageSeconds }) => ageSeconds >= signsAfterSeconds) ?? usable.at(-1)
+      if (!chosen) throw new GatewayError('directory_unavailable', 'The gateway cannot vouch for callers yet. Try again shortly.')
+      return chosen
+    },
+    jwks: () => ({ keys: usable.map(({ publicKey }) => publicKey) }),
+    refresh,
+    close: async () => {
+      isClosed = true
+      clearTimeout(timer)
+      await running
+    },
+  }
+}

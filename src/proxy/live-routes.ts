@@ -1,0 +1,35 @@
+import type { Logger } from '../observability/logger.js'
+import type { RouteTable } from './route-table.js'
+import { openUpstreams, type Upstreams } from './upstreams.js'
+
+/** The route table that is in force, and the connections to its upstreams. A new one takes its place as a whole. */
+export interface LiveRoutes {
+  current: () => { table: RouteTable; upstreams: Upstreams }
+  /** Requests under way end on the old table. */
+  replace: (table: RouteTable) => void
+  close: () => Promise<void>
+}
+
+/** How long a former table may still be sent requests that were matched by it and are being decided. */
+const retireAfterMs = 30_000
+
+/** Puts a route table in force. `demoUrl` is where the demo upstream listens, if it runs. */
+export function liveRoutes(first: RouteTable, { demoUrl, logger }: { demoUrl: string | undefined; logger: Logger }): LiveRoutes {
+  const open = (table: RouteTable) => ({ table, upstreams: openUpstreams(table.upstreams, { demoUrl, logger }) })
+  let live = open(first)
+  const retired = new Set<Upstreams>()
+  return {
+    current: () => live,
+    replace: (table) => {
+      const old = live.upstreams
+      live = open(table)
+      retired.add(old)
+      setTimeout(() => {
+        void old.retire().finally(() => retired.delete(old))
+      }, retireAfterMs).unref()
+    },
+    close: async () => {
+      await Promise.all([live.upstreams, ...retired].map((upstreams) => upstreams.close()))
+    },
+  }
+}

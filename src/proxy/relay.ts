@@ -1,0 +1,212 @@
+import type { Duplex } from 'node:stream'
+import { errors, type Dispatcher } from 'undici'
+import { tokenExpired } from '../authentication/verify-token.js'
+import type { Passage } from '../coherence/streams.js'
+import { GatewayError } from '../errors.js'
+import { writeHead } from '../http/head.js'
+import { atTokenEnd, decideAgain, openPassage, type Exchange } from './exchange.js'
+import { responseHeaders, responseTrailers, type UpstreamHeaders } from './response-headers.js'
+import type { Target } from './upstreams.js'
+
+const timeouts = [errors.HeadersTimeoutError, errors.BodyTimeoutError, errors.ConnectTimeoutError]
+
+/** What went wrong beyond the gateway, as the caller hears it: what the upstream said of itself stays inside. */
+function upstreamError(error: unknown): GatewayError {
+  if (error instanceof GatewayError) return error
+  return timeouts.some((kind) => error instanceof kind)
+    ? new GatewayError('upstream_timeout', 'The service behind the gateway did not answer in time', { cause: error })
+    : new GatewayError('upstream_failed', 'The service behind the gateway failed to answer', { cause: error })
+}
+
+/** An answer of up to this many bytes that comes in one piece goes out in one piece. */
+const smallBytes = 8192
+/** A client that reads nothing for this long holds nothing up any longer. */
+const stalledMs = 60_000
+/** RFC 9110 §9.2.2: doing it twice is doing it once. */
+const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
+const maxRetries = 2
+
+/** Sends a request to a target, and writes the answer to the client as it comes, no faster than the client reads. */
+export class Relay implements Dispatcher.DispatchHandler {
+  private controller: Dispatcher.DispatchController | undefined = undefined
+  private isDone = false
+  private isGivenUp = false
+  /** Whether the target has begun to answer. */
+  private isAnswered = false
+  private retries = 0
+  private tried: Set<Target> | undefined = undefined
+  /** The answer's head, until something of the answer is there to go with it: so long a failure still can become a problem of its own. */
+  private head: { status: number; headers: UpstreamHeaders; length: number } | undefined = undefined
+  private stopWaiting: (() => void) | undefined = undefined
+  private stalled: NodeJS.Timeout | undefined = undefined
+  private isEndless = false
+
+  constructor(
+    protected readonly exchange: Exchange,
+    private target: Target,
+    private readonly options: Dispatcher.DispatchOptions,
+    protected passage: Passage | undefined,
+  ) {
+    exchange.res.on('close', () => {
+      clearTimeout(this.stalled)
+      // The client is gone before the end: the upstream need not go on.
+      if (!this.isDone) this.giveUp(new Error('the client went away'))
+    })
+  }
+
+  send(): void {
+    this.isAnswered = false
+    this.target.begin()
+    this.target.pool.dispatch(this.options, this)
+  }
+
+  /** The caller may not go on. */
+  cut(refusal: unknown): void {
+    const { req, res, next } = this.exchange
+    this.giveUp(new Error('the caller may not go on'))
+    if (res.headersSent) {
+      req.refusal = refusal instanceof GatewayError ? refusal.code : 'internal_error'
+      res.destroy()
+    } else if (!res.destroyed) next(refusal)
+  }
+
+  /** The process is about to end: what has an end of its own may come to it. */
+  drain(): void {
+    if (!this.isEndless) return
+    this.giveUp(new Error('the gateway is about to end'))
+    this.exchange.res.end()
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.controller = controller
+    if (this.isGivenUp || this.exchange.res.destroyed) controller.abort(new Error('nobody waits for the answer'))
+  }
+
+  onRequestUpgrade(_controller: Dispatcher.DispatchController, _status: number, _headers: UpstreamHeaders, socket: Duplex): void {
+    socket.destroy() // nobody asked for it
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: UpstreamHeaders): void {
+    if (status < 200) return
+    this.isAnswered = true
+    const length = headers['content-length']
+    this.head = { status, headers, length: Number(length) }
+    // A stream may begin long before its first byte; what has a length goes out with it.
+    if (length !== undefined) return
+    this.watch(String(headers['content-type'] ?? '').startsWith('text/event-stream'))
+    this.begin()
+    this.exchange.res.write('', 'latin1') // the head alone; `flushHeaders` would write it as UTF-8
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.head?.length === chunk.length && chunk.length <= smallBytes) {
+      this.begin()
+      // As a string it is one write with the head, as a buffer it would be a second.
+      this.exchange.res.end(chunk.toString('latin1'), 'latin1')
+      return
+    }
+    this.watch(false)
+    if (this.passage?.isOpen() !== false) {
+      this.write(controller, chunk)
+      return
+    }
+    controller.pause()
+    this.passage.wait().then(() => {
+      if (this.isGivenUp) return
+      if (this.write(controller, chunk)) controller.resume()
+    }, () => undefined) // it has been cut
+  }
+
+  onResponseEnd(_controller: Dispatcher.DispatchController, trailers: UpstreamHeaders): void {
+    const { req, res } = this.exchange
+    this.finish('answered')
+    this.begin()
+    if (res.writableEnded || res.destroyed) return
+    if (req.headers.te !== undefined) res.addTrailers(responseTrailers(trailers, req))
+    res.end()
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.isDone) return
+    const { req, res, next } = this.exchange
+    if (this.head?.status === 304 && error instanceof errors.ResponseContentLengthMismatchError) {
+      // It said how long the answer would have been (RFC 9110 §8.6), and undici waited for that.
+      this.onResponseEnd(_controller, {})
+      return
+    }
+    const isOurs = this.isGivenUp || error instanceof GatewayError || req.errored !== null
+    const other = isOurs || res.destroyed ? undefined : this.targetForRetry(error)
+    // A connection that had been kept may have been closed just then: that says nothing of the target.
+    this.finish(isOurs || other === this.target ? 'cut' : this.isAnswered ? 'answered' : 'failed')
+    if (res.destroyed) req.refusal ??= 'client_closed'
+    if (other) this.retry(other)
+    else if (!this.isGivenUp && !res.destroyed) next(upstreamError(error))
+  }
+
+  /** Where the request may be sent once more: where it changes nothing for the service, and the budget allows it. */
+  private targetForRetry(error: Error): Target | undefined {
+    const { exchange: { req, lane: { route, upstreams } }, options } = this
+    if (this.isAnswered || error instanceof errors.HeadersTimeoutError || options.body !== null || options.upgrade !== undefined || !idempotent.has(req.method)) return undefined
+    if (this.retries >= maxRetries || !upstreams.mayRetry(route.upstream)) return undefined
+    try {
+      return upstreams.next(route.upstream, (this.tried ??= new Set()).add(this.target))
+    } catch {
+      // There is no other. What went wrong first says more than that.
+      return error instanceof errors.SocketError && this.retries === 0 ? this.target : undefined
+    }
+  }
+
+  /** By then the caller may not be allowed to ask any more. */
+  private retry(target: Target): void {
+    this.target = target
+    this.retries += 1
+    this.isDone = false
+    decideAgain(this.exchange).then(() => {
+      if (!this.exchange.res.destroyed) this.send()
+      else this.isDone = true
+    }, this.exchange.next)
+  }
+
+  /** Lets the answer end with what the request was let in by, once it turns out to be more than one piece. */
+  private watch(isEndless: boolean): void {
+    this.passage ??= openPassage(this.exchange, this)
+    this.isEndless ||= isEndless
+    if (isEndless) this.stopWaiting ??= atTokenEnd(this.exchange.req, () => this.cut(tokenExpired()))
+  }
+
+  /** Answers whether the client can take more at once. */
+  private write(controller: Dispatcher.DispatchController, chunk: Buffer): boolean {
+    const { res } = this.exchange
+    this.begin()
+    if (res.write(chunk)) return true
+    controller.pause()
+    this.stalled = setTimeout(() => res.destroy(), stalledMs)
+    res.once('drain', () => {
+      clearTimeout(this.stalled)
+      controller.resume()
+    })
+    return false
+  }
+
+  protected begin(): void {
+    if (!this.head) return
+    const { status, headers } = this.head
+    this.head = undefined
+    const { req, res, lane: { route } } = this.exchange
+    writeHead(res, status, responseHeaders(headers, req, res, route.auth !== 'public'))
+  }
+
+  private giveUp(reason: Error): void {
+    this.isGivenUp = true
+    if (this.controller) this.controller.abort(reason)
+    this.passage?.close()
+    this.stopWaiting?.()
+  }
+
+  protected finish(outcome: 'answered' | 'failed' | 'cut'): void {
+    this.isDone = true
+    this.target.end(outcome)
+    this.stopWaiting?.()
+    if (outcome !== 'failed') this.passage?.close()
+  }
+}

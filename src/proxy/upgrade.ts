@@ -1,0 +1,49 @@
+import type { Duplex } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import { tokenExpired } from '../authentication/verify-token.js'
+import { namesPlace, offeredProtocols } from '../context/requested-place.js'
+import { writeHead } from '../http/head.js'
+import { atTokenEnd, openPassage } from './exchange.js'
+import { Relay } from './relay.js'
+import { WebSocketRelay } from './relay-websocket.js'
+import { responseHeaders, type UpstreamHeaders } from './response-headers.js'
+
+/** Sends an upgrade to a target. Where that refuses, its answer is passed on like any other; else both sides are joined. */
+export class UpgradeRelay extends Relay {
+  private joined: WebSocketRelay | undefined = undefined
+
+  override cut(refusal: unknown): void {
+    if (this.joined) this.joined.cut(refusal)
+    else super.cut(refusal)
+  }
+
+  override drain(): void {
+    if (this.joined) this.joined.drain()
+    else super.drain()
+  }
+
+  override onRequestUpgrade(_controller: Dispatcher.DispatchController, status: number, headers: UpstreamHeaders, upstream: Duplex): void {
+    const { req, res, lane: { route, idleMs } } = this.exchange
+    this.finish('answered')
+    const client = res.socket
+    if (!client || res.destroyed || res.headersSent) {
+      upstream.destroy()
+      return
+    }
+    const lines = responseHeaders(headers, req, res, false)
+    // A browser that offered only names of places would take an answer without any protocol for a refusal.
+    const placeProtocol = route.mandateFrom?.includes('subprotocol') === true && headers['sec-websocket-protocol'] === undefined ? offeredProtocols(req).find(namesPlace) : undefined
+    if (placeProtocol !== undefined) lines.push('Sec-WebSocket-Protocol', placeProtocol)
+    writeHead(res, status, [...lines, 'Connection', 'Upgrade', 'Upgrade', 'websocket'])
+    res.flushHeaders()
+    res.detachSocket(client)
+
+    const stopWaiting = atTokenEnd(req, () => this.cut(tokenExpired()))
+    this.joined = new WebSocketRelay(client, upstream, idleMs, () => {
+      stopWaiting()
+      res.emit('close') // so that its access line is written, with how long it lasted
+    })
+    if (req.upgradeHead && req.upgradeHead.length > 0) client.unshift(req.upgradeHead)
+    this.joined.start(openPassage(this.exchange, this))
+  }
+}

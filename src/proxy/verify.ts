@@ -1,0 +1,111 @@
+import type { Request } from 'express'
+import { GatewayError } from '../errors.js'
+import { chain, type Middleware } from '../http/chain.js'
+import { endpoint, type Endpoint } from '../http/endpoint.js'
+import { endWithout } from '../http/head.js'
+import { checkQuery, normalisePath } from '../http/normalise-path.js'
+import { signedInSomewhere, type Admit } from '../http/policy.js'
+import { pushCallerHeaders } from './caller-headers.js'
+import { policyOf, routeLimits } from './forward-by-table.js'
+import type { IdentityFor } from './identity.js'
+import type { LiveRoutes } from './live-routes.js'
+import type { Route } from './route-table.js'
+
+const verifyPath = '/auth/verify'
+
+interface Dependencies {
+  routes: LiveRoutes
+  admit: Admit
+  identityFor: IdentityFor
+  trustProxy: number
+}
+
+/** What another proxy asks about: the request that it holds. */
+interface Original {
+  method: string
+  uri: string
+}
+
+function one(req: Request, names: string[]): string | undefined {
+  const values = new Set(names.map((name) => req.headers[name]).filter((value) => value !== undefined).map(String))
+  if (values.size > 1) throw new GatewayError('header_ambiguous', `The headers ${names.join(' and ')} say different things`)
+  return [...values][0]
+}
+
+/**
+ * The request that the proxy names: nginx in `X-Original-*`, Traefik in `X-Forwarded-*`, Envoy in the path below `/auth/verify` and the method
+ * itself. Undefined where none is named.
+ */
+function originalOf(req: Request): Original | undefined {
+  const uri = one(req, ['x-original-uri', 'x-forwarded-uri'])
+  const method = one(req, ['x-original-method', 'x-forwarded-method'])
+  if (uri !== undefined) {
+    if (method === undefined || !/^[A-Z]{1,20}$/.test(method)) throw new GatewayError('request_malformed', 'Name the original method in X-Original-Method or X-Forwarded-Method')
+    return { method, uri }
+  }
+  return req.pathname === verifyPath ? undefined : { method: req.method, uri: req.pathname.slice(verifyPath.length) + req.search }
+}
+
+/** From here on the request is the one that is asked about. */
+function becomeOriginal(req: Request, { method, uri }: Original): void {
+  const query = uri.indexOf('?')
+  req.method = method
+  req.search = query === -1 ? '' : uri.slice(query)
+  req.pathname = normalisePath(query === -1 ? uri : uri.slice(0, query))
+  checkQuery(req.search)
+}
+
+const answerCaller = (identityFor: IdentityFor, upstream: string): Middleware => async (req, res) => {
+  const headers = ['Cache-Control', 'no-store']
+  pushCallerHeaders(headers, req)
+  const { principal, context, accessLevel } = req
+  if (principal) headers.push('X-Gateway-Identity', await identityFor({ principal, context, accessLevel, upstream }))
+  endWithout(res, 200, headers)
+}
+
+/**
+ * Decides for another proxy, by the route table, on the request that it holds (nginx `auth_request`, Traefik ForwardAuth, Envoy ext_authz
+ * over HTTP): 200 with the caller's headers, else 401, 403 or 503. Passes on everything else, and `/auth/verify` itself where no other request is named.
+ */
+export function verifyForProxies({ routes, admit, identityFor, trustProxy }: Dependencies): Middleware {
+  const lanes = new WeakMap<Route, Middleware>()
+  const laneOf = (route: Route) => {
+    const lane = lanes.get(route) ?? chain(...admit(policyOf(route), 'ambient').steps, ...routeLimits(route), answerCaller(identityFor, route.upstream))
+    lanes.set(route, lane)
+    return lane
+  }
+  return (req, res, next) => {
+    if (req.pathname !== verifyPath && !req.pathname.startsWith(`${verifyPath}/`)) {
+      next()
+      return
+    }
+    req.routePattern = verifyPath
+    req.errorForm = 'verify'
+    const original = originalOf(req)
+    if (!original) {
+      next()
+      return
+    }
+    if (trustProxy === 0) throw new GatewayError('permission_denied', 'What a proxy says of a request is believed only from trusted ones: set TRUST_PROXY to the number of proxies in front')
+    becomeOriginal(req, original)
+    const route = routes.current().table.match(req.pathname)
+    if (!route) throw new GatewayError('not_found', 'There is nothing at this path')
+    laneOf(route)(req, res, next)
+  }
+}
+
+/** `/auth/verify` for a request that names no other: is the caller who it says, where it says? */
+export function verifyEndpoints(): Endpoint[] {
+  return [endpoint({
+    method: 'get',
+    path: verifyPath,
+    summary: 'Decide for another proxy on the request that it holds, named in X-Original-Method and X-Original-URI (or X-Forwarded-Method and -Uri, or by the path below); answers the identity headers',
+    access: signedInSomewhere,
+    errors: 'verify',
+    answers: { 200: null },
+    handle: ({ req, res }) => {
+      pushCallerHeaders(res.pendingHeaders, req)
+      return { status: 200 }
+    },
+  })]
+}

@@ -1,0 +1,194 @@
+import { STATUS_CODES } from 'node:http'
+import type { Request, RequestHandler, Response } from 'express'
+import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose'
+
+/** Who is calling, and where, as the gateway vouches for it. */
+export interface GatewayIdentity {
+  userId: string
+  /** Unique, and never changed. */
+  username: string
+  /** Who vouched for the login: `local`, `google`, `msft`. */
+  authority: string
+  /** The login on one device; null for tokens without a session, such as those of service accounts. */
+  sessionId: string | null
+  mandateId: string | null
+  instanceId: string | null
+  /** The caller's roles in that mandate and instance. */
+  roleIds: string[]
+  /** What the route's permission lets the caller touch: `m` their own, `g` their group's, `a` all; null where the route asks for no permission. */
+  accessLevel: 'm' | 'g' | 'a' | null
+  isSysAdmin: boolean
+  isPlatformAdmin: boolean
+}
+
+/** Why an identity does not count: it is wrong, or it cannot be checked at the moment. `cause` has the details, for a log. */
+export class IdentityError extends Error {
+  constructor(readonly code: 'identity_invalid' | 'identity_unavailable', message: string, cause?: unknown) {
+    super(message, { cause })
+    this.name = 'IdentityError'
+  }
+}
+
+/** Where the gateway's public keys are, and who is asking. */
+export type VerifierOptions = ({ gatewayUrl: string | URL } | { jwksUrl: string | URL }) & {
+  /** This service's name under `upstreams` in the gateway's route table. */
+  audience: string
+  /** How long fetched keys are used. */
+  cacheMs?: number
+  /** An unknown key has the keys fetched anew, but not sooner than this after the last time. */
+  cooldownMs?: number
+  /** How long the gateway may take to answer with its keys. */
+  timeoutMs?: number
+}
+
+/** Checks the identities that the gateway sends. */
+export interface IdentityVerifier {
+  /** Answers what the token says. Rejects with an IdentityError. */
+  verify: (token: string) => Promise<GatewayIdentity>
+}
+
+/** What the middleware does beside verifying. */
+export type MiddlewareOptions = VerifierOptions & {
+  /** Let requests without an identity pass, for routes with `auth: optional` or `public`: `req.gatewayIdentity` stays undefined. A wrong one is refused all the same. */
+  optional?: boolean
+  /** Told of each refusal, for a log. */
+  onRefusal?: (error: IdentityError, req: Request) => void
+}
+
+declare global {
+  // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
+  namespace Express {
+    interface Request {
+      /** Who is calling, as the gateway vouches for it. */
+      gatewayIdentity?: GatewayIdentity
+    }
+  }
+}
+
+const maxAgeSeconds = 60
+const clockToleranceSeconds = 5
+const retryAfterSeconds = 2
+
+const invalid = (cause?: unknown) => new IdentityError('identity_invalid', 'The request carries no valid identity of the gateway', cause)
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+
+function textOf(value: unknown, form = /./s): string {
+  if (typeof value !== 'string' || !form.test(value)) throw invalid()
+  return value
+}
+
+const idOrNull = (value: unknown) => value === undefined ? null : textOf(value, uuid)
+
+function flagOf(value: unknown): boolean {
+  if (value !== undefined && typeof value !== 'boolean') throw invalid()
+  return value ?? false
+}
+
+function levelOf(value: unknown): GatewayIdentity['accessLevel'] {
+  if (value === undefined) return null
+  if (value !== 'm' && value !== 'g' && value !== 'a') throw invalid()
+  return value
+}
+
+function idsOf(value: unknown): string[] {
+  if (value === undefined) return []
+  if (!Array.isArray(value)) throw invalid()
+  return value.map((id) => textOf(id, uuid))
+}
+
+function identityOf(claims: JWTPayload): GatewayIdentity {
+  return {
+    userId: textOf(claims.userId, uuid),
+    username: textOf(claims.sub),
+    authority: textOf(claims.authenticationAuthority),
+    sessionId: idOrNull(claims.sid),
+    mandateId: idOrNull(claims.mandateId),
+    instanceId: idOrNull(claims.instanceId),
+    roleIds: idsOf(claims.roleIds),
+    accessLevel: levelOf(claims.accessLevel),
+    isSysAdmin: flagOf(claims.isSysAdmin),
+    isPlatformAdmin: flagOf(claims.isPlatformAdmin),
+  }
+}
+
+/** The gateway's keys, fetched when one is needed. Whatever keeps them from being known is no fault of the token. */
+function keysOf(url: URL, { cacheMs = 600_000, cooldownMs = 30_000, timeoutMs = 3000 }: VerifierOptions): JWTVerifyGetKey {
+  const remote = createRemoteJWKSet(url, { cacheMaxAge: cacheMs, cooldownDuration: cooldownMs, timeoutDuration: timeoutMs })
+  return async (header, token) => {
+    if (typeof header.kid !== 'string') throw invalid()
+    try {
+      return await remote(header, token)
+    } catch (error) {
+      if (error instanceof errors.JWKSNoMatchingKey) throw error
+      throw new IdentityError('identity_unavailable', 'The gateway’s keys cannot be fetched. Try again shortly.', error)
+    }
+  }
+}
+
+/** Makes a verifier. Throws a TypeError when it is not told whose identities it should accept. */
+export function createIdentityVerifier(options: VerifierOptions): IdentityVerifier {
+  const { audience } = options
+  // Without an audience every upstream's identities would be good here.
+  if (typeof audience !== 'string' || audience === '') throw new TypeError('audience must be this service’s name in the gateway’s route table')
+  const keys = keysOf('jwksUrl' in options ? new URL(options.jwksUrl) : new URL('/.well-known/jwks.json', options.gatewayUrl), options)
+  return {
+    verify: async (token) => {
+      try {
+        const { payload } = await jwtVerify(token, keys, {
+          algorithms: ['EdDSA'],
+          typ: 'gateway-identity+jwt',
+          issuer: 'mandate-gateway',
+          audience,
+          requiredClaims: ['exp'],
+          maxTokenAge: maxAgeSeconds,
+          clockTolerance: clockToleranceSeconds,
+        })
+        if (payload.aud !== audience) throw invalid() // a list would be good for others too
+        return identityOf(payload)
+      } catch (error) {
+        throw error instanceof IdentityError ? error : invalid(error)
+      }
+    },
+  }
+}
+
+/** RFC 9457, in the form of the gateway's own refusals. */
+function refuse(req: Request, res: Response, { code, message }: IdentityError): void {
+  const status = code === 'identity_invalid' ? 401 : 503
+  const given = req.headers['x-request-id']
+  const requestId = typeof given === 'string' && /^[A-Za-z0-9._-]{1,128}$/.test(given) ? { requestId: given } : {}
+  res.writeHead(status, {
+    'Content-Type': 'application/problem+json; charset=utf-8',
+    'Cache-Control': 'no-store',
+    ...(status === 401 ? { 'WWW-Authenticate': 'GatewayIdentity' } : { 'Retry-After': String(retryAfterSeconds) }),
+  })
+  res.end(JSON.stringify({ type: 'about:blank', title: STATUS_CODES[status], status, detail: message, code, ...requestId }))
+}
+
+/**
+ * Lets requests pass that carry an identity of the gateway for this service, left in `req.gatewayIdentity`; answers all others 401
+ * `identity_invalid`, and 503 `identity_unavailable` while the gateway's keys cannot be fetched. No other header is believed.
+ */
+export function verifyGatewayIdentity(options: MiddlewareOptions): RequestHandler {
+  const { verify } = createIdentityVerifier(options)
+  return (req, res, next) => {
+    const token = req.headers['x-gateway-identity']
+    if (token === undefined && options.optional === true) {
+      next()
+      return undefined
+    }
+    // A header that was sent twice comes as one with a comma, which no token holds.
+    return verify(typeof token === 'string' ? token : '').then(
+      (identity) => {
+        req.gatewayIdentity = identity
+        next()
+      },
+      (error: unknown) => {
+        const refusal = error instanceof IdentityError ? error : invalid(error)
+        options.onRefusal?.(refusal, req)
+        refuse(req, res, refusal)
+      },
+    )
+  }
+}
