@@ -1,5 +1,5 @@
 /** Compiles src/ to dist/ file by file. Types are checked by `npm run check:types`, so that a start need not wait for it. */
-import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { transformFile } from '@swc/core'
@@ -29,6 +29,7 @@ async function compile(file) {
   await mkdir(path.dirname(target), { recursive: true })
   await writeChanged(target, `${code}\n//# sourceMappingURL=${path.basename(target)}.map\n`)
   await writeChanged(`${target}.map`, map ?? '')
+  if (code.startsWith('#!')) await chmod(target, 0o755)
 }
 
 const sources = await filesIn('src', '.ts')

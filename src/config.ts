@@ -58,6 +58,7 @@ const variables = z.object({
   SECRET_KEY: secret.optional(),
   SECRET_KEY_PREVIOUS: secret.optional(),
   GATEWAY_ROUTES: z.string().default('routes.yaml'),
+  GATEWAY_ROUTES_WATCH: flag.default(false),
   CORS_ORIGINS: z.string().default('').transform((value) => value.split(',').map((entry) => entry.trim()).filter(Boolean)).pipe(z.array(origin)),
   COOKIE_SAMESITE: z.enum(['lax', 'strict', 'none'], 'must be lax, strict or none').default('lax'),
   COOKIE_SECURE: flag.optional(),
@@ -152,3 +153,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
   return Object.freeze(settle(parsed.data))
 }
 
+/** The route file that `environment` names, for those who want no more of the configuration and do not care whether the rest is right. */
+export function routeFile(environment: NodeJS.ProcessEnv = process.env): string {
+  return variables.shape.GATEWAY_ROUTES.parse(environment.GATEWAY_ROUTES || undefined)
+}

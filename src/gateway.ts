@@ -1,5 +1,5 @@
 import type { RequestListener } from 'node:http'
-import express from 'express'
+import express, { type Request, type Response } from 'express'
 import type { AuditLog } from './audit/audit-log.js'
 import { authenticate } from './authentication/authenticate.js'
 import type { TokenKeys } from './authentication/token-keys.js'
@@ -14,6 +14,7 @@ import { GatewayError } from './errors.js'
 import { chain, type Middleware } from './http/chain.js'
 import { allowOrigins } from './http/cors.js'
 import { refuseCrossSite } from './http/cross-site.js'
+import { showPending } from './http/head.js'
 import { mountEndpoints, serveDirectly } from './http/endpoint.js'
 import { identifyRequest } from './http/identify-request.js'
 import { limitByAddress, limitByUser } from './http/limit-rate.js'
@@ -31,6 +32,7 @@ import { forwardByTable } from './proxy/forward-by-table.js'
 import type { IdentityKeys } from './proxy/identity-keys.js'
 import { createIdentities } from './proxy/identity.js'
 import type { LiveRoutes } from './proxy/live-routes.js'
+import { isOwnPath } from './proxy/route-schema.js'
 import { verifyForProxies } from './proxy/verify.js'
 
 /** What a gateway is made of. */
@@ -52,8 +54,18 @@ export interface Dependencies {
   isDraining: () => boolean
 }
 
+/** A gateway, by itself or as a part of another program. */
+export interface Gateway {
+  /** Answers every request. */
+  listener: RequestListener
+  /** Answers what is the gateway's own or a route's, and passes on the rest, of which nobody has asked anything yet. */
+  middleware: Middleware
+  /** Lets in what the policy allows; answers the rest. For requests that have passed the middleware. */
+  guard: (policy: Policy) => Middleware
+}
+
 /** A request's life, top to bottom. Order is behaviour: test/http/order.test.ts pins it. */
-export function buildGateway(deps: Dependencies): RequestListener {
+export function buildGateway(deps: Dependencies): Gateway {
   const { config, logger } = deps
   const app = express().disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing')
   const admit = admission(deps)
@@ -76,13 +88,36 @@ export function buildGateway(deps: Dependencies): RequestListener {
     serveDirectly(endpoints, admit), // and the gateway's own here, but for paths with parameters and other methods
   )
   const answer = answerProblem(logger)
-  return (raw, rawResponse) => {
-    // What the chain uses of Express's types is what Node's own objects have: only what the router serves needs more, and gets it there.
-    const [req, res] = [raw, rawResponse] as unknown as [express.Request, express.Response]
-    arrive(req, res, (error?: unknown) => {
-      if (error === undefined) app(req, res)
-      else answer(error, req, res, () => undefined)
-    })
+  const refuse = (error: unknown, req: Request, res: Response) => answer(error, req, res, () => undefined)
+  return {
+    listener: (raw, rawResponse) => {
+      // What the chain uses of Express's types is what Node's own objects have: only what the router serves needs more, and gets it there.
+      const [req, res] = [raw, rawResponse] as unknown as [Request, Response]
+      arrive(req, res, (error?: unknown) => {
+        if (error === undefined) app(req, res)
+        else refuse(error, req, res)
+      })
+    },
+    middleware: (req, res, next) => {
+      arrive(req, res, (error?: unknown) => {
+        if (error !== undefined) refuse(error, req, res)
+        else if (isOwnPath(req.pathname)) app(req, res)
+        else {
+          showPending(res)
+          next()
+        }
+      })
+    },
+    guard: (policy) => {
+      const admitted = chain(...admit(policy, 'ambient').steps)
+      return (req, res, next) => admitted(req, res, (error?: unknown) => {
+        if (error !== undefined) refuse(error, req, res)
+        else {
+          showPending(res)
+          next()
+        }
+      })
+    },
   }
 }
 

@@ -3,15 +3,13 @@ import { once } from 'node:events'
 import { ConfigError, loadConfig, type Config } from './config.js'
 import { demoGreeting } from './demo-greeting.js'
 import { withDevelopmentSecrets } from './development-secrets.js'
+import { exitCodes } from './exit-codes.js'
 import { bufferedOutput, type Output } from './observability/buffered-output.js'
 import { createLog, type Log, type Logger } from './observability/logger.js'
 import { prepare, type Stop } from './prepare.js'
 import { RouteTableError, loadRouteTable } from './proxy/route-table.js'
 import { serve } from './serve.js'
 import { receiveTask, startWorkers, tellListening } from './workers.js'
-
-/** EX_CONFIG of sysexits: starting again will not help until somebody mends the configuration. */
-const exitConfig = 78
 
 /** Past this something hangs that should not; what was accepted has been answered or cut long before. */
 const longestStopMs = 60_000
@@ -65,7 +63,7 @@ async function main(): Promise<number> {
     if (logger) await stopAll(stops, logger)
     output.flush()
     process.stderr.write(`mandate-gateway cannot start. ${explain(error)}\n`)
-    return error instanceof ConfigError || error instanceof RouteTableError ? exitConfig : 1
+    return error instanceof ConfigError || error instanceof RouteTableError ? exitCodes.configuration : 1
   }
 }
 

@@ -34,3 +34,11 @@ export function endWithout(res: Response, status: number, headers: string[] = []
   writeHead(res, status, headers)
   res.end()
 }
+
+/** Puts what the steps before left for the answer's head where other programs' handlers leave it alone: on the response itself. */
+export function showPending(res: Response): void {
+  const { pendingHeaders: pending, rateLimitPolicy, rateLimit } = res
+  for (let index = 0; index + 1 < pending.length; index += 2) res.appendHeader(pending[index] ?? '', pending[index + 1] ?? '')
+  res.pendingHeaders = []
+  if (rateLimitPolicy !== undefined && rateLimit !== undefined) res.setHeader('RateLimit-Policy', rateLimitPolicy).setHeader('RateLimit', rateLimit)
+}

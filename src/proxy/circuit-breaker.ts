@@ -35,7 +35,7 @@ interface Options {
 }
 
 /** Failures in a row that open a circuit. */
-const failuresInARow = 10
+export const failuresInARow = 10
 const firstOpenMs = 1000
 const longestOpenMs = 30_000
 /** The part of each wait that is left to chance, so that many nodes do not come back in one moment. */

@@ -39,6 +39,11 @@ export function policyOf({ auth, mandate, instance, guard, permission, mandateFr
   return { auth, mandate, instance, prefix, ...(guard ? { guard } : {}), ...(permission ? { permission } : {}), ...(mandateFrom ? { mandateFrom } : {}) }
 }
 
+/** The answer to TRACE holds all that was sent, the caller's identity included. Throws `method_not_allowed`. */
+export function refuseTrace(method: string): void {
+  if (method === 'TRACE') throw new GatewayError('method_not_allowed', 'TRACE is not served', { headers: { Allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS' } })
+}
+
 /** Forwards what a route claims, behind what `admit` makes of its policy; passes on what none does. */
 export function forwardByTable({ routes, admit, streams, identityFor, trustProxy }: Dependencies): Middleware {
   const lanes = new WeakMap<Route, Middleware>()
@@ -58,8 +63,7 @@ export function forwardByTable({ routes, admit, streams, identityFor, trustProxy
       return
     }
     req.routePattern = route.prefix
-    // Its answer would hold all that was sent, the caller's identity included.
-    if (req.method === 'TRACE') throw new GatewayError('method_not_allowed', 'TRACE is not served', { headers: { Allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS' } })
+    refuseTrace(req.method)
     laneOf(route, live)(req, res, next)
   }
 }

@@ -56,7 +56,7 @@ export function checkHealth({ url, health: { path, intervalMs, timeoutMs, unheal
     onChange(isWell)
   }
   const check = async () => {
-    client = new Client(url, { connect: { timeout: timeoutMs }, headersTimeout: timeoutMs, maxHeaderSize: 32 * 1024, allowH2: false })
+    client = new Client(url, { connect: { timeout: timeoutMs }, maxHeaderSize: 32 * 1024, allowH2: false })
     const isWell = await answersWell(client, path, timeoutMs)
     if (isStopped) return
     note(isWell)

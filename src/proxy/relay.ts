@@ -18,6 +18,9 @@ function upstreamError(error: unknown): GatewayError {
     : new GatewayError('upstream_failed', 'The service behind the gateway failed to answer', { cause: error })
 }
 
+/** What undici would not send says nothing of the target. */
+const neverSent = [errors.InvalidArgumentError, errors.NotSupportedError, errors.RequestContentLengthMismatchError]
+
 /** An answer of up to this many bytes that comes in one piece goes out in one piece. */
 const smallBytes = 8192
 /** A client that reads nothing for this long holds nothing up any longer. */
@@ -89,6 +92,7 @@ export class Relay implements Dispatcher.DispatchHandler {
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: UpstreamHeaders): void {
     if (status < 200) return
     this.isAnswered = true
+    this.target.answered()
     const length = headers['content-length']
     this.head = { status, headers, length: Number(length) }
     // A stream may begin long before its first byte; what has a length goes out with it.
@@ -134,7 +138,7 @@ export class Relay implements Dispatcher.DispatchHandler {
       this.onResponseEnd(_controller, {})
       return
     }
-    const isOurs = this.isGivenUp || error instanceof GatewayError || req.errored !== null
+    const isOurs = this.isGivenUp || error instanceof GatewayError || req.errored !== null || neverSent.some((kind) => error instanceof kind)
     const other = isOurs || res.destroyed ? undefined : this.targetForRetry(error)
     // A connection that had been kept may have been closed just then: that says nothing of the target.
     this.finish(isOurs || other === this.target ? 'cut' : this.isAnswered ? 'answered' : 'failed')

@@ -82,9 +82,14 @@ const concurrency = z.union([
   z.strictObject({ limit: atATime, by: z.enum([...counted, 'route'], 'must be user, mandate, address or route').default('route') }),
 ], 'must be a number of requests, or { limit: 20, by: user | mandate | address | route }')
 
+/** Unreserved characters only: any other might be written in two ways, one of which would pass the prefix by. */
+const prefix = z.string().regex(/^\/(?:[\w.~-]+(?:\/[\w.~-]+)*)?$/, 'must be a path prefix such as /api/crm: letters, digits and -._~, without a slash at its end')
+  .refine((value) => !/(?:^|\/)\.{1,2}(?:\/|$)/.test(value), 'must not hold a dot segment')
+
 const route = z.strictObject({
   upstream: z.string(),
   strip: z.boolean().default(false),
+  rewrite: prefix.optional(),
   auth: z.enum(['required', 'optional', 'public', 'portal'], 'must be required, optional, public or portal').default('required'),
   mandate: place.default('none'),
   instance: place.default('none'),
@@ -99,19 +104,16 @@ const route = z.strictObject({
 
 type RouteInput = z.infer<typeof route>
 
-/** Unreserved characters only: any other might be written in two ways, one of which would pass the prefix by. */
-const prefix = z.string().regex(/^\/(?:[\w.~-]+(?:\/[\w.~-]+)*)?$/, 'must be a path prefix such as /api/crm: letters, digits and -._~, without a slash at its end')
-  .refine((value) => !/(?:^|\/)\.{1,2}(?:\/|$)/.test(value), 'must not hold a dot segment')
-
 /** Whether a path below `/portal` is free for an `auth: portal` route. */
 export function mayBePortals(path: string): boolean {
   return path.startsWith('/portal/') && !ownPortalPrefixes.some((own) => isWithin(path, own))
 }
 
 /** What contradicts itself in one route, as [field, message]. */
-function* contradictions(path: string, { auth, mandate, instance, guard, permission, mandateFrom }: RouteInput): Generator<[string, string]> {
+function* contradictions(path: string, { strip, rewrite, auth, mandate, instance, guard, permission, mandateFrom }: RouteInput): Generator<[string, string]> {
   const claimed = ownPrefixes.find((own) => isWithin(path, own))
   if (claimed !== undefined && !(auth === 'portal' && mayBePortals(path))) yield ['', `claims ${claimed}, which belongs to the gateway`]
+  if (strip && rewrite !== undefined) yield ['rewrite', 'cannot be set together with strip']
   if (mandateFrom && mandate === 'none' && instance === 'none') yield ['mandateFrom', 'needs mandate or instance: required or optional, else nobody asks']
   if (auth === 'required') return
   if (mandate === 'required' || (mandate !== 'none' && auth !== 'optional')) yield ['mandate', `cannot be ${mandate} with auth: ${auth}: only a caller who is known has a mandate`]

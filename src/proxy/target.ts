@@ -12,6 +12,8 @@ export interface Target {
   readonly pool: Pool
   /** A request is sent there. To be called in the same turn as the `next` that gave the target. */
   begin: () => void
+  /** It has begun to answer, and may go on for long. */
+  answered: () => void
   /** It has ended. */
   end: (outcome: Outcome) => void
 }
@@ -88,6 +90,7 @@ export function openTarget({ upstream, url, settings: { timeouts, health }, logg
       running += 1
       begin?.()
     },
+    answered: () => end('answered'),
     end: (outcome) => {
       running -= 1
       end(outcome)

@@ -1,7 +1,11 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { failuresInARow } from '../../src/proxy/circuit-breaker.js'
 import { GatewayError } from '../../src/errors.js'
+import { createLog } from '../../src/observability/logger.js'
+import { parseRouteTable } from '../../src/proxy/route-table.js'
 import { openUpstreams, type Target, type Upstreams } from '../../src/proxy/upstreams.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { codeOf, openSocket, parseAnswer, sendLines } from '../support/raw-http.js'
@@ -10,19 +14,21 @@ import { startUpstream, type Upstream } from '../support/upstream.js'
 
 /** Requests that one target may have at a time. */
 const atATime = 512
-const timeouts = { connectMs: 2000, headersMs: 30_000, bodyMs: 60_000 }
+const { logger } = createLog({ LOG_LEVEL: 'debug', LOG_FORMAT: 'json' }, { write: () => undefined, flush: () => undefined })
+const openTargets = (targets: string[], { demoUrl, timeouts = '{}' }: { demoUrl?: string; timeouts?: string } = {}) =>
+  openUpstreams(parseRouteTable(`{ upstreams: { own: { targets: ${JSON.stringify(targets)}, timeouts: ${timeouts} } }, routes: {} }`, 'routes.yaml').upstreams, { demoUrl, logger })
 
 describe('the targets of an upstream', () => {
   let opened: Upstreams | undefined
   afterEach(async () => { await opened?.close() })
 
   function open(targets: string[], demoUrl?: string): Upstreams {
-    opened = openUpstreams({ own: { targets, timeouts } }, demoUrl)
+    opened = openTargets(targets, demoUrl === undefined ? {} : { demoUrl })
     return opened
   }
-  const codeOfNext = (upstreams: Upstreams, name = 'own') => {
+  const codeOfNext = (upstreams: Upstreams, name = 'own', except?: ReadonlySet<Target>) => {
     try {
-      upstreams.next(name)
+      upstreams.next(name, except)
       return undefined
     } catch (error) {
       return error instanceof GatewayError ? error.code : error
@@ -37,7 +43,7 @@ describe('the targets of an upstream', () => {
     expect(codeOfNext(upstreams)).toBeUndefined()
     target.begin()
     expect(codeOfNext(upstreams)).toBe('overloaded')
-    target.end()
+    target.end('answered')
     expect(codeOfNext(upstreams)).toBeUndefined()
     target.begin()
     expect(codeOfNext(upstreams)).toBe('overloaded')
@@ -53,7 +59,7 @@ describe('the targets of an upstream', () => {
     fill(one)
     fill(three)
     expect(codeOfNext(upstreams)).toBe('overloaded')
-    two.end()
+    two.end('answered')
     expect(upstreams.next('own')).toBe(two)
   })
 
@@ -61,6 +67,95 @@ describe('the targets of an upstream', () => {
     expect(codeOfNext(open(['demo']))).toBe('upstream_unavailable')
     expect(codeOfNext(open(['http://127.0.0.1:1']), 'other')).toBe('upstream_unavailable')
     expect(codeOfNext(open(['demo'], 'http://127.0.0.1:1'))).toBeUndefined()
+  })
+
+  it('have equal shares, also while one of them is out of use', () => {
+    const upstreams = open(['http://127.0.0.1:1', 'http://127.0.0.1:2', 'http://127.0.0.1:3', 'http://127.0.0.1:4'])
+    const shares = () => {
+      const counts = new Map<string, number>()
+      for (let request = 0; request < 120; request += 1) {
+        const target = upstreams.next('own')
+        target.begin()
+        target.end('answered')
+        counts.set(target.address, (counts.get(target.address) ?? 0) + 1)
+      }
+      return [...counts].sort()
+    }
+    expect(shares()).toEqual([['127.0.0.1:1', 30], ['127.0.0.1:2', 30], ['127.0.0.1:3', 30], ['127.0.0.1:4', 30]])
+    const failing = upstreams.next('own')
+    for (let time = 0; time < failuresInARow; time += 1) failing.begin()
+    for (let time = 0; time < failuresInARow; time += 1) failing.end('failed')
+    expect(shares()).toEqual([['127.0.0.1:2', 40], ['127.0.0.1:3', 40], ['127.0.0.1:4', 40]])
+  })
+
+  it('that were tried for a request are never given to it again', () => {
+    const upstreams = open(['http://127.0.0.1:1', 'http://127.0.0.1:2', 'http://127.0.0.1:3'])
+    const tried = new Set<Target>()
+    for (let time = 0; time < 3; time += 1) {
+      const target = upstreams.next('own', tried)
+      expect(tried.has(target)).toBe(false)
+      tried.add(target)
+    }
+    expect(codeOfNext(upstreams, 'own', tried)).toBe('upstream_unavailable')
+    expect(codeOfNext(upstreams)).toBeUndefined()
+    const [first] = tried
+    for (let time = 0; time < 6; time += 1) expect(upstreams.next('own', new Set([first!]))).not.toBe(first)
+  })
+
+  it('of which the only one left is busy are overloaded, of which none is left are unavailable', () => {
+    const upstreams = open(['http://127.0.0.1:1', 'http://127.0.0.1:2'])
+    const [one, two] = [upstreams.next('own'), upstreams.next('own')]
+    fill(one)
+    expect(codeOfNext(upstreams, 'own', new Set([two]))).toBe('overloaded')
+    expect(codeOfNext(upstreams, 'own', new Set([one, two]))).toBe('upstream_unavailable')
+  })
+
+  it('that failed are the same ones when they are tried again: no request gets one twice', () => {
+    let ms = 0
+    const { upstreams: settings } = parseRouteTable('{ upstreams: { own: { targets: ["http://127.0.0.1:1"] } }, routes: {} }', 'routes.yaml')
+    const upstreams = openUpstreams(settings, { demoUrl: undefined, logger, now: () => ms })
+    opened = upstreams
+    const target = upstreams.next('own')
+    for (let time = 0; time < failuresInARow; time += 1) target.begin()
+    for (let time = 0; time < failuresInARow; time += 1) target.end('failed')
+    ms += 1000
+    expect(codeOfNext(upstreams, 'own', new Set([target]))).toBe('upstream_unavailable')
+    const probe = upstreams.next('own')
+    probe.begin()
+    probe.end('answered')
+    expect(codeOfNext(upstreams, 'own', new Set([probe]))).toBe('upstream_unavailable')
+  })
+
+  it('are told to operators, with what is under way', () => {
+    const upstreams = open(['http://127.0.0.1:1', 'https://example.com', 'http://[::1]:2'])
+    upstreams.next('own').begin()
+    expect(upstreams.status()).toEqual([{
+      name: 'own',
+      targets: [
+        { address: '127.0.0.1:1', state: 'closed', healthy: true, running: 1 },
+        { address: 'example.com:443', state: 'closed', healthy: true, running: 0 },
+        { address: '[::1]:2', state: 'closed', healthy: true, running: 0 },
+      ],
+    }])
+  })
+
+  it('are tried again ten times at most, and then once for each five requests', () => {
+    const upstreams = open(['http://127.0.0.1:1', 'http://127.0.0.1:2'])
+    const allowed = () => {
+      let count = 0
+      while (count < 100 && upstreams.mayRetry('own')) count += 1
+      return count
+    }
+    expect([allowed(), allowed()]).toEqual([10, 0])
+    const tried = new Set([upstreams.next('own')])
+    for (let request = 0; request < 3; request += 1) upstreams.next('own')
+    for (let retry = 0; retry < 20; retry += 1) upstreams.next('own', tried) // earns nothing: it was sent before
+    expect(allowed()).toBe(0)
+    upstreams.next('own', new Set())
+    expect(allowed()).toBe(1)
+    for (let request = 0; request < 1000; request += 1) upstreams.next('own')
+    expect(allowed()).toBe(10)
+    expect(upstreams.mayRetry('other')).toBe(false)
   })
 })
 
@@ -111,7 +206,7 @@ describe('an upstream that answers nobody', () => {
   })
 
   it('does not hold up an end: what is under way is cut', async () => {
-    const upstreams = openUpstreams({ own: { targets: [upstream.url], timeouts } }, undefined)
+    const upstreams = openTargets([upstream.url])
     const begun = new Promise<ServerResponse>((resolve) => upstream.answerWith((_req, res) => resolve(res)))
     const outcome = upstreams.next('own').pool.request({ method: 'GET', path: '/' }).then(() => 'answered', () => 'cut')
     const theirs = await begun
@@ -121,12 +216,79 @@ describe('an upstream that answers nobody', () => {
     if (!theirs.destroyed) await once(theirs, 'close')
   })
 
-  it('is not counted for requests that failed or were given up: the next are served', async () => {
-    upstream.answerWith((_req, res) => res.destroy())
-    for (let round = 0; round < 9; round += 1) {
-      const answers = await Promise.all(Array.from({ length: 64 }, () => sendLines(gateway.url, 'GET /public')))
-      expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([502]))
+  it('is let end when its table is retired: what is under way is answered, then the connections are closed', async () => {
+    const upstreams = openTargets([upstream.url])
+    const begun = new Promise<ServerResponse>((resolve) => upstream.answerWith((_req, res) => {
+      res.write('one ')
+      resolve(res)
+    }))
+    const target = upstreams.next('own')
+    const text = target.pool.request({ method: 'GET', path: '/' }).then(({ body }) => body.text())
+    const theirs = await begun
+    upstream.answerWith(undefined)
+    const retired = upstreams.retire()
+    const again = upstreams.retire()
+    expect(() => upstreams.next('own')).toThrow('upstream_unavailable')
+    expect(target.pool.destroyed).toBe(false)
+    theirs.end('two')
+    expect(await text).toBe('one two')
+    await Promise.all([retired, again])
+    expect(target.pool.destroyed).toBe(true)
+    await upstreams.retire()
+    await upstreams.close()
+  })
+
+  it('is cut when a retired table is closed', async () => {
+    const upstreams = openTargets([upstream.url])
+    const begun = new Promise<void>((resolve) => upstream.answerWith(() => resolve()))
+    const outcome = upstreams.next('own').pool.request({ method: 'GET', path: '/' }).then(() => 'answered', () => 'cut')
+    await begun
+    upstream.answerWith(undefined)
+    const retired = upstreams.retire()
+    await upstreams.close()
+    await retired
+    expect(await outcome).toBe('cut')
+  })
+
+  it('keeps an unused connection no longer than its upstream says, whatever the target asks for', async () => {
+    const upstreams = openTargets([upstream.url], { timeouts: '{ keepAliveMs: 50 }' })
+    const usual = upstream.server.keepAliveTimeout
+    upstream.server.keepAliveTimeout = 0 // it never closes one itself
+    upstream.answerWith((_req, res) => res.writeHead(200, { 'Keep-Alive': 'timeout=600' }).end('ok'))
+    const connected = once(upstream.server, 'connection') as Promise<[Socket]>
+    const { body } = await upstreams.next('own').pool.request({ method: 'GET', path: '/' })
+    await body.text()
+    const [socket] = await connected
+    await until(() => Promise.resolve(socket.destroyed || undefined))
+    upstream.server.keepAliveTimeout = usual
+    upstream.answerWith(undefined)
+    await upstreams.close()
+  })
+
+  it('takes a head of up to 32 KiB', async () => {
+    const upstreams = openTargets([upstream.url])
+    const ask = async (bytes: number) => {
+      upstream.answerWith((_req, res) => res.writeHead(200, { 'X-Long': 'x'.repeat(bytes) }).end())
+      const { statusCode, body } = await upstreams.next('own').pool.request({ method: 'GET', path: '/' })
+      await body.dump()
+      return statusCode
     }
+    expect(await ask(31 * 1024)).toBe(200)
+    await expect(ask(33 * 1024)).rejects.toThrow('Headers Overflow')
+    upstream.answerWith(undefined)
+    await upstreams.close()
+  })
+
+  it('is not counted for requests that failed or were given up: the next are served', async () => {
+    for (let round = 0; round < 140; round += 1) {
+      upstream.answerWith((_req, res) => res.destroy())
+      const failed = await Promise.all(Array.from({ length: 4 }, () => sendLines(gateway.url, 'GET /public'))) // one fewer than would open the circuit
+      expect(failed.map(({ status }) => status)).toEqual([502, 502, 502, 502])
+      upstream.answerWith(undefined)
+      expect((await sendLines(gateway.url, 'GET /public')).status).toBe(200)
+    }
+    upstream.answerWith((_req, res) => res.destroy())
+    await Promise.all(Array.from({ length: 4 }, () => sendLines(gateway.url, 'GET /public')))
     upstream.answerWith(undefined)
     const socket = await openSocket(gateway.url)
     socket.write('GET /public HTTP/1.1\r\nHost: x\r\n\r\n')

@@ -74,11 +74,11 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
   const demo = demoUpstream ? await startDemoUpstream() : undefined
   const live = liveRoutes(parseRouteTable(routes, 'routes.yaml'), { demoUrl: demo?.url, logger })
   let url = ''
-  const gateway = buildGateway({
+  const { listener } = buildGateway({
     config, publicUrl: () => url, database: pool, directory: createDirectory({ sql: pool, memory: node.memory }), node, keys: await loadTokenKeys(config),
     passwords: createPasswords(), audit, logger, logRequest: (line) => logLines.push(JSON.stringify({ level: 'info', message: 'request', ...line })), routes: live, identityKeys, isDraining: () => false,
   })
-  const server = createGatewayServer(gateway)
+  const server = createGatewayServer(listener)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`

@@ -1,0 +1,48 @@
+import { startAuditLog } from './audit/audit-log.js'
+import { loadTokenKeys } from './authentication/token-keys.js'
+import { createDirectory } from './coherence/directory.js'
+import { startNode, systemClock, type Node } from './coherence/node.js'
+import { ConfigError, type Config } from './config.js'
+import { connectDatabase } from './database/connect.js'
+import { buildGateway, type Gateway } from './gateway.js'
+import { createPasswords } from './login/password.js'
+import type { Log } from './observability/logger.js'
+import type { Prepared, Stop } from './prepare.js'
+import { openIdentityKeys } from './proxy/identity-keys.js'
+import { liveRoutes } from './proxy/live-routes.js'
+import { loadRouteTable } from './proxy/route-table.js'
+import { reloadRoutes } from './reload-routes.js'
+
+interface Surroundings {
+  /** `host:port` that it listens on, as far as that is known yet. */
+  address: () => string
+  isDraining: () => boolean
+}
+
+/** Everything that serves requests but the server: a node on the prepared database. What it starts goes onto `stops`. */
+export async function assemble(config: Config, { logger, logRequest }: Log, { databaseUrl, setRole, demoUrl }: Prepared, stops: Stop[], { address, isDraining }: Surroundings): Promise<{ gateway: Gateway; node: Node }> {
+  if (config.SECRET_KEY === undefined) throw new ConfigError(['SECRET_KEY: must be set'])
+  const keys = await loadTokenKeys(config)
+  const table = await loadRouteTable(config.GATEWAY_ROUTES)
+  const database = connectDatabase({ url: databaseUrl, setRole })
+  stops.push(() => database.close())
+  const node = await startNode({
+    database, logger, clock: systemClock, directUrl: config.DATABASE_DIRECT_URL ?? databaseUrl, setRole,
+    leaseMs: config.COHERENCE_LEASE_MS, maxEntries: config.COHERENCE_CACHE_ENTRIES, address,
+  })
+  stops.push(() => node.stop())
+  const audit = startAuditLog({ sql: database, logger })
+  stops.push(() => audit.close())
+  const identityKeys = await openIdentityKeys({ database, logger, secret: config.SECRET_KEY, previousSecret: config.SECRET_KEY_PREVIOUS })
+  stops.push(() => identityKeys.close())
+  const routes = liveRoutes(table, { demoUrl, logger })
+  stops.push(() => routes.close())
+  stops.push(reloadRoutes({ file: config.GATEWAY_ROUTES, routes, logger, watch: config.GATEWAY_ROUTES_WATCH }))
+  const gateway = buildGateway({
+    config, database, node, keys, identityKeys, audit, logger, logRequest, routes, isDraining,
+    publicUrl: () => config.PUBLIC_URL ?? `http://${address()}`,
+    directory: createDirectory({ sql: database, memory: node.memory }),
+    passwords: createPasswords(),
+  })
+  return { gateway, node }
+}

@@ -1,0 +1,94 @@
+import type { MandateSource } from '../http/policy.js'
+import { actionOfMethod } from '../authorization/guards.js'
+import type { Action } from '../authorization/permissions.js'
+import { GatewayError, type ErrorCode } from '../errors.js'
+import { checkQuery, normalisePath } from '../http/normalise-path.js'
+import { statusOf } from '../http/problem.js'
+import { refuseTrace } from './forward-by-table.js'
+import { isOwnPath, type RouteFile } from './route-schema.js'
+import type { Route, RouteTable } from './route-table.js'
+import { sentPath } from './sent-path.js'
+
+/** What was asked about: a method, and a path with or without its query, as a client would send them. */
+interface Asked {
+  method: string
+  target: string
+}
+
+/** The target can be read in two ways. */
+interface Refused extends Asked {
+  outcome: 'refused'
+  status: number
+  code: ErrorCode
+  detail: string
+}
+
+/** No route takes the path: it is the gateway's own, or nobody's. */
+interface Unmatched extends Asked {
+  outcome: 'own' | 'not_found'
+  path: string
+}
+
+/** A route takes the path; what follows is all that its request has to pass and where it goes then. */
+export interface Matched extends Asked, Pick<Route, 'auth' | 'mandate' | 'instance'> {
+  outcome: 'matched'
+  path: string
+  route: string
+  upstream: string
+  targets: string[]
+  /** The path and query that the upstream is asked for; null where the method can never be permitted. */
+  sent: string | null
+  guard: Route['guard'] | null
+  /** The action is null where the method means none: whoever asks is refused. */
+  permission: (NonNullable<Route['permission']> & { action: Action | null }) | null
+  mandateFrom: readonly MandateSource[]
+  rateLimit: Route['rateLimit'] | null
+  concurrency: Route['concurrency'] | null
+  bodyLimit: number | null
+  timeouts: RouteFile['upstreams'][string]['timeouts']
+}
+
+/** How the gateway would decide about a request, as far as its route file says. */
+export type Explanation = Refused | Unmatched | Matched
+
+/** Says what the gateway would do with a request of `method` for `target`, by the same steps in the same order. */
+export function explainRoute(table: RouteTable, method: string, target: string): Explanation {
+  const asked = { method, target }
+  try {
+    const query = target.indexOf('?')
+    const search = query === -1 ? '' : target.slice(query)
+    const path = normalisePath(query === -1 ? target : target.slice(0, query))
+    checkQuery(search)
+    const route = table.match(path)
+    if (!route) return { ...asked, outcome: isOwnPath(path) ? 'own' : 'not_found', path }
+    refuseTrace(method)
+    const policy = policyOf(route, method)
+    const sent = policy.permission?.action === null ? null : sentPath(route, path, search)
+    return { ...asked, outcome: 'matched', path, sent, ...policy, ...destinationOf(route, table) }
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error
+    return { ...asked, outcome: 'refused', status: statusOf[error.code], code: error.code, detail: error.detail }
+  }
+}
+
+function policyOf({ auth, mandate, instance, mandateFrom, guard, permission, rateLimit, concurrency, bodyLimit }: Route, method: string) {
+  return {
+    auth, mandate, instance,
+    guard: guard ?? null,
+    permission: permission ? { ...permission, action: actionOfMethod[method] ?? null } : null,
+    mandateFrom: mandateFrom ?? (['header'] as const),
+    rateLimit: rateLimit ?? null,
+    concurrency: concurrency ?? null,
+    bodyLimit: bodyLimit ?? null,
+  }
+}
+
+function destinationOf({ prefix, upstream, timeoutMs }: Route, { upstreams }: RouteTable) {
+  const destination = upstreams[upstream]
+  if (!destination) throw new Error(`the upstream ${upstream} is not there`) // a table with such a fault is not parsed
+  const { targets, timeouts } = destination
+  return {
+    route: prefix, upstream, targets,
+    timeouts: timeoutMs === undefined ? timeouts : { ...timeouts, headersMs: timeoutMs, bodyMs: timeoutMs },
+  }
+}
