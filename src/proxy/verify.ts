@@ -56,7 +56,7 @@ function becomeOriginal(req: Request, { method, uri }: Original): void {
 }
 
 const answerCaller = (identityFor: IdentityFor, upstream: string): Middleware => async (req, res) => {
-  const headers = ['Cache-Control', 'no-store']
+  const headers = ['Cache-Control', 'no-store', 'Content-Length', '0']
   pushCallerHeaders(headers, req)
   const { principal, context, accessLevel } = req
   if (principal) headers.push('X-Gateway-Identity', await identityFor({ principal, context, accessLevel, upstream }))
