@@ -56,7 +56,7 @@ export function reloadRoutes({ file, routes, logger, watch }: Reloading): Stop {
       logger.error('the route table was not changed: the old one stays in force', { faults: error instanceof RouteTableError ? error.faults : String(error) })
     }
   })
-  process.on('SIGHUP', () => { if (!stopped) reload() }) // stays, because without it the signal would end a process that drains
+  process.on('SIGHUP', () => { if (!stopped) reload() }) // stays to the end: without it the signal would cut a stop short
 
   // The first time without a change: the file may have been written between being read and being watched.
   const timer = watch ? setTimeout(reload, quietMs).unref() : undefined
@@ -64,7 +64,7 @@ export function reloadRoutes({ file, routes, logger, watch }: Reloading): Stop {
   if (watch) watchFile(file, { interval: lookEveryMs, persistent: false }, wait)
   return () => {
     stopped = true
-    clearTimeout(timer); process.removeAllListeners("SIGHUP")
+    clearTimeout(timer)
     unwatchFile(file, wait)
     return Promise.resolve()
   }

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
 import { open, rename, rm, symlink, writeFile, type FileHandle } from 'node:fs/promises'
 import path from 'node:path'
@@ -28,10 +29,10 @@ describe('a route file that changes', () => {
   const isServed = (pathname: string, base = url) => until(async () => await statusOf(pathname, base) === 200 || undefined, 15_000)
 
   /** The log lines of readings: whether each was taken, and what changed by it. */
-  const readings = () => gateway.output().split('\n').filter((line) => line.includes('"message":"the route table was '))
+  const readings = (of = gateway) => of.output().split('\n').filter((line) => line.includes('"message":"the route table was '))
     .map((line) => JSON.parse(line) as { level: string; changed?: boolean; faults?: string[] })
-  const readingsAfter = (count: number, more = 1) => until(() => {
-    const all = readings().slice(count)
+  const readingsAfter = (count: number, more = 1, of = gateway) => until(() => {
+    const all = readings(of).slice(count)
     return Promise.resolve(all.length >= more ? all : undefined)
   }, 15_000)
 
@@ -55,27 +56,34 @@ describe('a route file that changes', () => {
     await upstream.stop()
   })
 
-  /** Points the route file, as a link, to another place. */
-  async function pointTo(target: string): Promise<void> {
-    await symlink(target, `${file}.link`)
-    await rename(`${file}.link`, file)
+  /** Points a link to another place. */
+  async function pointTo(target: string, link = file): Promise<void> {
+    await symlink(target, `${link}.new`)
+    await rename(`${link}.new`, link)
   }
   /** A pipe in place of a file, which the gateway reads for as long as the test wants. */
   function makePipe(): string {
-    const pipe = path.join(folder, 'pipe')
+    const pipe = path.join(folder, `pipe-${randomUUID()}`)
     execFileSync('mkfifo', [pipe])
     return pipe
   }
   /** Opens as soon as the gateway reads: from here on its reading waits for what is written. */
   const openPipe = (pipe: string) => until(() => open(pipe, constants.O_WRONLY | constants.O_NONBLOCK).catch(() => undefined), 15_000)
 
-  /** Each test begins with the file `file` itself, settled. */
+  /** Resolves when everything that the gateway has logged so far has arrived here. */
+  async function logArrived(): Promise<void> {
+    const id = randomUUID()
+    await fetch(`${url}/always`, { headers: { 'X-Request-Id': id } })
+    await gateway.says(new RegExp(id))
+  }
+
+  /** Each test begins with a table of the file itself, no link, in force. */
   beforeEach(async () => {
-    const count = readings().length
-    await writeFile(`${file}.new`, tableOf('/first', `/of-${count}`))
+    const prefix = `/of-${randomUUID()}`
+    await writeFile(`${file}.new`, tableOf('/first', prefix))
     await rename(`${file}.new`, file)
-    await isServed(`/of-${count}`)
-    await readingsAfter(count)
+    await isServed(prefix)
+    await logArrived()
   })
 
   it('is taken when another is renamed to its place', async () => {
@@ -95,11 +103,10 @@ describe('a route file that changes', () => {
     const [first, second, data] = [path.join(folder, 'v1'), path.join(folder, 'v2'), path.join(folder, '..data')]
     await writeFile(first, tableOf('/v1'))
     await writeFile(second, tableOf('/v2'))
-    await symlink(first, data)
+    await pointTo(first, data)
     await pointTo(data)
     await isServed('/v1')
-    await symlink(second, `${data}.new`)
-    await rename(`${data}.new`, data) // the route file itself, a link to `..data`, stays what it is
+    await pointTo(second, data) // the route file itself, a link to `..data`, stays what it is
     await isServed('/v2')
     expect(await statusOf('/v1')).toBe(404)
   })
@@ -147,21 +154,21 @@ describe('a route file that changes', () => {
   })
 
   it('whose older reading takes long does not take the place of what was read after it', async () => {
-    const [pipe, newer] = [makePipe(), path.join(folder, 'newer.yaml')]
+    const [pipe, newer, link] = [makePipe(), path.join(folder, 'newer.yaml'), path.join(folder, 'newest')]
     await writeFile(newer, tableOf('/newer'))
-    const count = readings().length
-    await pointTo(pipe)
-    gateway.child.kill('SIGHUP')
+    await pointTo(file, link)
+    const started = await start({ GATEWAY_ROUTES: link })
+    const base = await started.url()
+    await pointTo(pipe, link)
+    started.child.kill('SIGHUP')
     const writer = await openPipe(pipe)
-    await pointTo(newer)
-    gateway.child.kill('SIGHUP')
+    await pointTo(newer, link)
+    started.child.kill('SIGHUP')
     await setTimeout(300) // without order the newer one would have been read by now
     await writer.writeFile(tableOf('/older'))
     await writer.close()
-    await readingsAfter(count, 2)
-    await isServed('/newer')
-    expect([await statusOf('/older'), await statusOf('/newer')]).toEqual([404, 200])
-    await rm(pipe)
+    await readingsAfter(0, 2, started)
+    expect([await statusOf('/older', base), await statusOf('/newer', base)]).toEqual([404, 200])
   })
 
   it('fails no request, however often and in whatever way it changes', async () => {
@@ -196,21 +203,20 @@ describe('a route file that changes', () => {
   })
 
   it('is taken as well when it changes between being read and being watched', async () => {
-    const [pipe, newer] = [makePipe(), path.join(folder, 'changed-early.yaml')]
-    await writeFile(newer, tableOf('/changed-early'))
-    await pointTo(pipe)
-    const started = await start({ GATEWAY_ROUTES_WATCH: 'true' })
-    const read = async (handle: FileHandle) => {
-      await handle.writeFile(tableOf())
-      await handle.close()
+    const [pipe, newer, link] = [makePipe(), path.join(folder, 'early.yaml'), path.join(folder, 'earliest')]
+    await writeFile(newer, tableOf('/early'))
+    await pointTo(pipe, link)
+    const started = await start({ GATEWAY_ROUTES: link, GATEWAY_ROUTES_WATCH: 'true' })
+    const answer = async (writer: FileHandle) => {
+      await writer.writeFile(tableOf())
+      await writer.close()
     }
-    await read(await openPipe(pipe)) // a start looks for faults first
+    await answer(await openPipe(pipe)) // a start looks for faults before anything else
     await started.says(/secrets were generated/)
     const writer = await openPipe(pipe)
-    await pointTo(newer)
-    await read(writer)
-    await isServed('/changed-early', await started.url())
-    await rm(pipe)
+    await pointTo(newer, link)
+    await answer(writer)
+    await isServed('/early', await started.url())
   })
 
   it('waits for SIGHUP where it is not watched, which is the default', async () => {

@@ -14,11 +14,11 @@ export function runningResponse(socket: Socket): ServerResponse | undefined {
 export function inTurn(listener: RequestListener): RequestListener {
   const last = new WeakMap<Socket, ServerResponse>()
   return (req, res) => {
+    const { socket } = req
     if (res.socket !== null) {
-      listener(req, res)
+      if (socket.writable) listener(req, res)
       return
     }
-    const { socket } = req
     const known = last.get(socket)
     const before = known && !known.closed ? known : runningResponse(socket)
     last.set(socket, res)

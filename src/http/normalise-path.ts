@@ -5,10 +5,12 @@ const ambiguous = (detail: string) => new GatewayError('path_ambiguous', detail)
 /** Printable ASCII without `\` and `#`: what a request target may hold as it is. Anything else must come percent-encoded. */
 const plain = /^[\x21\x22\x24-\x5b\x5d-\x7e]*$/
 const encodedSeparator = /%(?:2f|5c|00)/i
-const encodedTwice = /%(?:25)+(?:2f|5c|2e|00)/i
+const encodedTwice = /%(?:25)+(?:2f|5c|2e|3b|00)/i
 const badEscape = /%(?![0-9a-f]{2})/i
+/** Also one that is empty once its parameters are left out. */
+const emptySegment = /\/(?:\/|;|%3B)/
 const dotSegment = /(?:^|\/)\.{1,2}(?:[/;]|%3B|$)/
-const needsWork = /%|\/\/|\/\.|[^\x21\x22\x24-\x5b\x5d-\x7e]/
+const needsWork = /%|\/\/|\/\.|\/;|[^\x21\x22\x24-\x5b\x5d-\x7e]/
 const unreserved = /[A-Za-z0-9\-._~]/
 
 function isUtf8(path: string): boolean {
@@ -37,7 +39,7 @@ export function normalisePath(path: string): string {
   })
   if (encodedTwice.test(decoded)) throw ambiguous('The path holds a separator or dot that is encoded twice')
   if (!isUtf8(decoded)) throw ambiguous('The path holds escapes that are not UTF-8')
-  if (decoded.includes('//')) throw ambiguous('The path holds an empty segment')
+  if (emptySegment.test(decoded)) throw ambiguous('The path holds an empty segment')
   if (dotSegment.test(decoded)) throw ambiguous('The path holds a dot segment')
   return decoded
 }

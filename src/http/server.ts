@@ -16,9 +16,8 @@ const keepAliveTimeoutMs = 65_000
 function answerMalformed(error: Error & { code?: string }, socket: Socket): void {
   const running = runningResponse(socket)
   if (running?.req.complete === true && socket.writable && error.code !== 'ECONNRESET') {
-    // What is malformed came behind a request that was not: that gets its own answer, and this none.
-    running.shouldKeepAlive = false
-    running.once('close', () => socket.destroySoon())
+    // What is malformed came behind a request that was not: that gets its own answer first.
+    running.once('close', () => { if (!socket.destroyed) answerMalformed(error, socket) })
     return
   }
   if (!socket.writable || error.code === 'ECONNRESET' || running?.headersSent === true) {

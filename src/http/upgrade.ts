@@ -28,15 +28,38 @@ declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
   namespace Express {
     interface Request {
-      /** What the client sent after the head of its upgrade; only a request that may become a WebSocket has it. */
-      upgradeHead?: Buffer
+      /** Hands over the connection, not flowing, with what the client sent meanwhile; only a request that may become a WebSocket has it. */
+      takeUpgrade?: () => Buffer
     }
+  }
+}
+
+/** What a client may send before it is answered. */
+const maxEarlyBytes = 64 * 1024
+
+/** Reads on while the upgrade is decided on, else it would not be noticed that the client goes. Answers how to stop, and with what was read. */
+function readOn(socket: Socket, head: Buffer): () => Buffer {
+  const early = [head]
+  let bytes = head.length
+  const keep = (chunk: Buffer) => {
+    early.push(chunk)
+    bytes += chunk.length
+    if (bytes > maxEarlyBytes) socket.pause()
+  }
+  const leave = () => { socket.destroy() }
+  socket.on('data', keep)
+  socket.on('end', leave)
+  return () => {
+    socket.off('data', keep)
+    socket.off('end', leave)
+    socket.pause()
+    return Buffer.concat(early)
   }
 }
 
 /** Sends upgrades through the same listener as every other request: until somebody takes the socket, they can be answered like one. */
 export function listenToUpgrades(server: Server, listener: RequestListener): void {
-  server.on('upgrade', (req: IncomingMessage & { upgradeHead?: Buffer }, socket: Socket, head: Buffer) => {
+  server.on('upgrade', (req: IncomingMessage & { takeUpgrade?: () => Buffer }, socket: Socket, head: Buffer) => {
     socket.on('error', () => undefined) // 'close' follows
     if (runningResponse(socket)) {
       socket.destroy() // two answers at once would mix
@@ -49,7 +72,7 @@ export function listenToUpgrades(server: Server, listener: RequestListener): voi
     res.on('finish', () => {
       if (res.socket !== null) socket.destroySoon()
     })
-    req.upgradeHead = head
+    req.takeUpgrade = readOn(socket, head)
     listener(req, res)
   })
 }

@@ -40,15 +40,14 @@ export function decideAgain({ req, res, lane: { again } }: Exchange): Promise<vo
   })
 }
 
-/** Registers what goes on for a while, so that it ends with what let it in. Nothing where nobody was asked. */
-export function openPassage(exchange: Exchange, ends: Pick<OpenStream, 'cut' | 'drain'>): Passage | undefined {
+/** Registers what goes on for a while, so that it ends with what let it in; where nobody was asked, with this process at the latest. */
+export function openPassage(exchange: Exchange, ends: Pick<OpenStream, 'cut' | 'drain'>): Passage {
   const { req, lane: { streams, again } } = exchange
-  if (!again) return undefined
   const decide = async () => {
     await decideAgain(exchange)
     return dependenciesOf(req)
   }
-  return streams.open({ dependsOn: dependenciesOf(req), decide, cut: (refusal) => ends.cut(refusal), drain: () => ends.drain() }, req.decidedIn)
+  return streams.open({ dependsOn: dependenciesOf(req), decide, cut: (refusal) => ends.cut(refusal), drain: () => ends.drain() }, again ? req.decidedIn : streams.era())
 }
 
 /** Node's timers hold no longer delay. */

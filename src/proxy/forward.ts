@@ -24,7 +24,7 @@ export function forwardTo(lane: Lane, identityFor: IdentityFor, trustProxy: numb
       body: null,
       ...(route.timeoutMs === undefined ? {} : { headersTimeout: route.timeoutMs, bodyTimeout: route.timeoutMs }),
     }
-    if (req.upgradeHead) {
+    if (req.takeUpgrade) {
       new UpgradeRelay(exchange, target, { ...options, upgrade: 'websocket' }, undefined).send()
       return
     }

@@ -41,10 +41,10 @@ export class WebSocketRelay {
     this.idle = setTimeout(() => this.end(goingAway, 'silent for too long'), idleMs)
   }
 
-  /** Begins to relay, through the passage where there is one. */
-  start(passage: Passage | undefined): void {
+  /** Begins to relay, through the passage. */
+  start(passage: Passage): void {
     this.passage = passage
-    if (this.isEnding) passage?.close()
+    if (this.isEnding) passage.close()
     this.pump(this.client, this.upstream)
     this.pump(this.upstream, this.client)
   }
@@ -73,6 +73,7 @@ export class WebSocketRelay {
         this.pass(chunk, from, to)
       }, () => undefined) // it has been cut
     })
+    from.socket.resume()
     from.socket.on('end', () => {
       if (!this.isEnding) to.socket.end()
     })

@@ -28,6 +28,10 @@ const stalledMs = 60_000
 /** RFC 9110 §9.2.2: doing it twice is doing it once. */
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 const maxRetries = 2
+const bodiless = new Set([204, 304])
+
+/** What a connection ends with that had been kept, and that its other side closed at that moment. */
+const isStale = (error: Error) => error instanceof errors.SocketError ? error.message === 'other side closed' : 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
 
 /** Sends a request to a target, and writes the answer to the client as it comes, no faster than the client reads. */
 export class Relay implements Dispatcher.DispatchHandler {
@@ -89,8 +93,13 @@ export class Relay implements Dispatcher.DispatchHandler {
     socket.destroy() // nobody asked for it
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: UpstreamHeaders): void {
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: UpstreamHeaders): void {
     if (status < 200) return
+    const coding = headers['transfer-encoding']
+    if (coding !== undefined && String(coding).toLowerCase() !== 'chunked') {
+      controller.abort(new GatewayError('upstream_failed', 'The service behind the gateway answered in a transfer coding that nobody undoes'))
+      return
+    }
     this.isAnswered = true
     this.target.answered()
     const length = headers['content-length']
@@ -133,8 +142,8 @@ export class Relay implements Dispatcher.DispatchHandler {
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.isDone) return
     const { req, res, next } = this.exchange
-    if (this.head?.status === 304 && error instanceof errors.ResponseContentLengthMismatchError) {
-      // It said how long the answer would have been (RFC 9110 §8.6), and undici waited for that.
+    if (this.head && bodiless.has(this.head.status) && error instanceof errors.ResponseContentLengthMismatchError) {
+      // It said how long another answer would have been (RFC 9110 §8.6), and undici waited for that.
       this.onResponseEnd(_controller, {})
       return
     }
@@ -156,7 +165,7 @@ export class Relay implements Dispatcher.DispatchHandler {
       return upstreams.next(route.upstream, (this.tried ??= new Set()).add(this.target))
     } catch {
       // There is no other. What went wrong first says more than that.
-      return error instanceof errors.SocketError && this.retries === 0 ? this.target : undefined
+      return isStale(error) && this.retries === 0 ? this.target : undefined
     }
   }
 
@@ -197,7 +206,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     const { status, headers } = this.head
     this.head = undefined
     const { req, res, lane: { route } } = this.exchange
-    writeHead(res, status, responseHeaders(headers, req, res, route.auth !== 'public'))
+    writeHead(res, status, responseHeaders(status === 204 ? { ...headers, 'content-length': undefined } : headers, req, res, route.auth !== 'public'))
   }
 
   private giveUp(reason: Error): void {

@@ -92,7 +92,7 @@ export async function loadRouteTable(file: string): Promise<RouteTable> {
   try {
     text = await readFile(file, 'utf8')
   } catch (error) {
-    const reason = error instanceof Error && 'code' in error && error.code === 'ENOENT' ? 'there is no such file; GATEWAY_ROUTES names it' : String(error)
+    const reason = error instanceof Error && 'code' in error && error.code === 'ENOENT' ? 'there is no such file' : String(error)
     throw new RouteTableError([`${file}: ${reason}`])
   }
   return parseRouteTable(text, file)

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { tokenExpired } from '../authentication/verify-token.js'
 import { namesPlace, offeredProtocols } from '../context/requested-place.js'
+import { GatewayError } from '../errors.js'
 import { writeHead } from '../http/head.js'
 import { atTokenEnd, openPassage } from './exchange.js'
 import { Relay } from './relay.js'
@@ -13,8 +14,10 @@ export class UpgradeRelay extends Relay {
   private joined: WebSocketRelay | undefined = undefined
 
   override cut(refusal: unknown): void {
-    if (this.joined) this.joined.cut(refusal)
-    else super.cut(refusal)
+    if (this.joined) {
+      this.exchange.req.refusal = refusal instanceof GatewayError ? refusal.code : 'internal_error'
+      this.joined.cut(refusal)
+    } else super.cut(refusal)
   }
 
   override drain(): void {
@@ -23,8 +26,13 @@ export class UpgradeRelay extends Relay {
   }
 
   override onRequestUpgrade(_controller: Dispatcher.DispatchController, status: number, headers: UpstreamHeaders, upstream: Duplex): void {
-    const { req, res, lane: { route, idleMs } } = this.exchange
+    const { req, res, next, lane: { route, idleMs } } = this.exchange
     this.finish('answered')
+    if (String(headers.upgrade).toLowerCase() !== 'websocket') {
+      upstream.destroy()
+      next(new GatewayError('upstream_failed', 'The service behind the gateway upgraded to something else than a WebSocket'))
+      return
+    }
     const client = res.socket
     if (!client || res.destroyed || res.headersSent) {
       upstream.destroy()
@@ -37,13 +45,14 @@ export class UpgradeRelay extends Relay {
     writeHead(res, status, [...lines, 'Connection', 'Upgrade', 'Upgrade', 'websocket'])
     res.flushHeaders()
     res.detachSocket(client)
+    const early = req.takeUpgrade?.()
+    if (early && early.length > 0) client.unshift(early)
 
     const stopWaiting = atTokenEnd(req, () => this.cut(tokenExpired()))
     this.joined = new WebSocketRelay(client, upstream, idleMs, () => {
       stopWaiting()
       res.emit('close') // so that its access line is written, with how long it lasted
     })
-    if (req.upgradeHead && req.upgradeHead.length > 0) client.unshift(req.upgradeHead)
     this.joined.start(openPassage(this.exchange, this))
   }
 }
