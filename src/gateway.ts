@@ -187,6 +187,7 @@ function decideAgain({ directory, keys, node: { streams } }: Dependencies): (pol
 
 /** Normalises the path once, for all that match it or send it on. */
 const settlePath: Middleware = (req, _res, next) => {
+  if (req.url.startsWith('/auth/verify')) req.errorForm = 'verify' // whatever is wrong with it
   const query = req.url.indexOf('?')
   req.search = query === -1 ? '' : req.url.slice(query)
   req.pathname = normalisePath(query === -1 ? req.url : req.url.slice(0, query))

@@ -41,10 +41,10 @@ export interface Streams {
   stop: () => void
 }
 
-/** A writer waits for those decisions, but not for ever: what has not been decided by then is cut. */
+/** A writer waits for those decisions, but not for ever. */
 const settleMs = 200
-/** After an outage everything is decided again at once, and that may take longer. */
-const flushMs = 5000
+/** What has not been decided by then is cut. */
+const givenUpAfterMs = 5000
 /** How often streams that are silent are decided again while this node holds no lease. */
 const leaselessMs = 500
 const decisionsAtATime = 8
@@ -54,6 +54,8 @@ const undecided = () => new GatewayError('directory_unavailable', 'It could not 
 class TrackedStream implements Passage {
   private deciding: Promise<void> | undefined = undefined
   private isStale = false
+  /** Keys that changed while it was being decided, and that it may turn out to depend on. */
+  private readonly missed = new Set<string>()
   ended = false
 
   constructor(readonly stream: OpenStream, private readonly registry: { holdsLease: () => boolean; index: (one: TrackedStream, keys: readonly string[]) => void; forget: (one: TrackedStream) => void }) {}
@@ -85,6 +87,10 @@ class TrackedStream implements Passage {
     this.stream.cut(refusal)
   }
 
+  miss(keys: readonly string[]): void {
+    if (this.deciding) for (const key of keys) this.missed.add(key)
+  }
+
   private isDue(): boolean {
     return this.isStale && !this.ended
   }
@@ -93,8 +99,10 @@ class TrackedStream implements Passage {
     try {
       do {
         this.isStale = false
+        this.missed.clear()
         const keys = await this.stream.decide()
         if (!this.ended) this.registry.index(this, keys)
+        if (keys.some((key) => this.missed.has(key))) this.isStale = true
       } while (this.isDue())
     } catch (refusal) {
       this.cut(refusal)
@@ -135,15 +143,15 @@ export function createStreams({ holdsLease }: { holdsLease: () => boolean }): St
     all.delete(one)
   }
 
-  /** Shuts them in this same run; answers when those that may not go on are cut. */
-  const settle = async (streams: Iterable<TrackedStream>, withinMs: number) => {
+  /** Shuts them in this same run; answers when those that may not go on are cut, or some time has passed: what is shut lets nothing through. */
+  const settle = async (streams: Iterable<TrackedStream>) => {
     const shut = [...streams]
-    const decisions = shut.map((one) => one.wait().catch(() => undefined))
+    const decided = Promise.all(shut.map((one) => one.wait().catch(() => undefined)))
+    const giveUp = setTimeout(() => { for (const one of shut) if (one.isDeciding) one.cut(undecided()) }, givenUpAfterMs)
+    void decided.then(() => clearTimeout(giveUp))
     let late: NodeJS.Timeout | undefined
-    const deadline = new Promise<void>((resolve) => { late = setTimeout(resolve, withinMs) })
-    const isLate = await Promise.race([Promise.all(decisions).then(() => false), deadline.then(() => true)])
+    await Promise.race([decided, new Promise((resolve) => { late = setTimeout(resolve, settleMs) })])
     clearTimeout(late)
-    if (isLate) for (const one of shut) if (one.isDeciding) one.cut(undecided())
   }
 
   const lookAround = setInterval(() => {
@@ -166,12 +174,13 @@ export function createStreams({ holdsLease }: { holdsLease: () => boolean }): St
       if (keys.length === 0) return undefined
       era += 1
       if (all.size === 0) return undefined
+      for (const one of all.keys()) one.miss(keys)
       const concerned = new Set(keys.includes('*') ? all.keys() : keys.flatMap((key) => [...byKey.get(key) ?? []]))
-      return concerned.size === 0 ? undefined : settle(concerned, settleMs)
+      return concerned.size === 0 ? undefined : settle(concerned)
     },
     flush: () => {
       era += 1
-      if (all.size > 0) void settle(all.keys(), flushMs)
+      if (all.size > 0) void settle(all.keys())
     },
     drain: () => {
       draining = true

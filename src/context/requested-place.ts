@@ -30,8 +30,16 @@ function checked(values: string[], kind: Kind, where: string): string[] {
   })
 }
 
-/** What comes first in a path or host is an id only if it looks like one: it may be something else. */
-const ifUuid = (text: string | undefined) => text !== undefined && uuid.test(text) ? [text.toLowerCase()] : []
+/** How some programs would read an id: without parameters, braces, a scheme and hyphens. */
+const asReadByOthers = (text: string) => decodeURIComponent(text).replace(/;.*$/s, '').replace(/^urn:uuid:/i, '').replace(/[{}()-]/g, '')
+
+/** What comes first in a path or host is an id only if it is written like one: it may be something else, but nothing that somebody would take for an id. */
+function ifUuid(text: string | undefined, where: string): string[] {
+  if (text === undefined || text === '') return []
+  if (uuid.test(text)) return [text.toLowerCase()]
+  if (/^[0-9a-f]{32}$/i.test(asReadByOthers(text))) throw invalid('mandate', where)
+  return []
+}
 
 /** Subprotocols that name a place are for the gateway, not for the service. */
 const placeProtocol = /^(mandate|instance)\.(.*)$/
@@ -47,8 +55,8 @@ export const namesPlace = (protocol: string) => placeProtocol.test(protocol)
 const named: Record<MandateSource, (req: Request, kind: Kind, policy: PlacePolicy) => string[]> = {
   header: (req, kind) => [placeHeader(req, kind)].filter((value) => value !== undefined),
   query: (req, kind) => checked(new URLSearchParams(req.search).getAll(`${kind}Id`), kind, `The parameter ${kind}Id`),
-  path: (req, kind, { prefix = '/' }) => kind === 'instance' ? [] : ifUuid(req.pathname.slice(prefix === '/' ? 1 : prefix.length + 1).split('/', 1)[0]),
-  host: (req, kind) => kind === 'instance' ? [] : ifUuid(req.headers.host?.split('.', 1)[0]),
+  path: (req, kind, { prefix = '/' }) => kind === 'instance' ? [] : ifUuid(req.pathname.slice(prefix === '/' ? 1 : prefix.length + 1).split('/', 1)[0], 'The mandate in the path'),
+  host: (req, kind) => kind === 'instance' ? [] : ifUuid(req.requestedHost?.split('.', 1)[0], 'The mandate in the host'),
   subprotocol: (req, kind) => checked(offeredProtocols(req).flatMap((one) => {
     const [, what, id = ''] = placeProtocol.exec(one) ?? []
     return what === kind ? [id] : []

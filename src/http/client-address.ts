@@ -29,3 +29,8 @@ function peerAddress(req: IncomingMessage): string {
   const address = req.socket.remoteAddress ?? ''
   return address.startsWith('::ffff:') ? address.slice(7) : address
 }
+
+/** The last of a forwarding header's values: the one that the nearest proxy wrote. */
+export function lastOf(header: string | string[] | undefined): string | undefined {
+  return (Array.isArray(header) ? header.join(',') : header)?.split(',').at(-1)?.trim() || undefined
+}

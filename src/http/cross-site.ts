@@ -15,7 +15,7 @@ const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 const hasBearer = (req: IncomingMessage) => /^bearer +\S/i.test(req.headers.authorization ?? '')
 
 /** A page of any site may open a WebSocket, and the browser adds cookies: it is no safe request, though its method says so. */
-const opensWebSocket = (req: IncomingMessage) => req.headers.upgrade?.toLowerCase() === 'websocket'
+const opensWebSocket = ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === 'websocket' || headers['sec-websocket-key'] !== undefined // another proxy takes `Upgrade` away when it asks
 
 const isAmbient = (req: IncomingMessage) =>
   (!safeMethods.has(req.method ?? '') || opensWebSocket(req))

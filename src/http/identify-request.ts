@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Middleware } from './chain.js'
-import { clientAddress } from './client-address.js'
+import { clientAddress, lastOf } from './client-address.js'
 
 declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
@@ -13,6 +13,8 @@ declare global {
       startedAt: number
       /** The client's address, behind as many proxies as are trusted. */
       clientAddress: string
+      /** The host that the client asked for, as it or the nearest trusted proxy wrote it. */
+      requestedHost: string | undefined
       /** The path, normalised once: what is matched is what is sent. */
       pathname: string
       /** The query with its question mark, as received, or ''. */
@@ -37,6 +39,7 @@ export function identifyRequest({ trustProxy, isDraining }: { trustProxy: number
     req.startedAt = performance.now()
     req.id = typeof given === 'string' && wellFormed.test(given) ? given : randomUUID()
     req.clientAddress = clientAddress(req, trustProxy)
+    req.requestedHost = (trustProxy > 0 ? lastOf(req.headers['x-forwarded-host']) : undefined) ?? req.headers.host
     res.pendingHeaders = ['X-Request-Id', req.id, 'X-Content-Type-Options', 'nosniff']
     // What was sent behind a refused upgrade has not been read as HTTP, and is not going to be.
     if (req.headers.upgrade !== undefined) res.shouldKeepAlive = false

@@ -9,6 +9,7 @@ import type { Middleware } from './chain.js'
 export function limitConcurrency(limit: number, keyOf: ((req: Request) => string) | undefined): Middleware {
   const running = new Map<string, number>()
   return (req, res, next) => {
+    if (res.closed || res.destroyed) return // nobody waits any more, and its end has been told
     const key = keyOf?.(req) ?? ''
     const count = running.get(key) ?? 0
     if (count >= limit) {

@@ -98,6 +98,6 @@ export function answerProblem(logger: Logger): ErrorRequestHandler {
     const body = Buffer.from(JSON.stringify(oauth ? oauthDocument(error) : problemDocument(error, req.id, status)))
     const type = oauth ? 'application/json; charset=utf-8' : 'application/problem+json; charset=utf-8'
     writeHead(res, status, [...refusalHeaders(error), 'Content-Type', type, 'Content-Length', String(body.length)])
-    res.end(req.method === 'HEAD' ? undefined : body)
+    res.end(body) // Node leaves it out where HEAD asked
   }
 }

@@ -58,7 +58,15 @@ export function createGatewayServer(gateway: RequestListener): Server {
   server.on('checkContinue', listener)
   server.on('checkExpectation', listener)
   listenToUpgrades(server, gateway)
-  server.on('connect', (_req, socket: Socket) => answerMalformed(new Error('CONNECT is not served'), socket))
+  server.on('connect', (_req, socket: Socket) => {
+    socket.on('error', () => undefined) // Node has taken its own listeners away
+    if (runningResponse(socket)) {
+      socket.destroy()
+      return
+    }
+    answerMalformed(new Error('CONNECT is not served'), socket)
+    socket.destroySoon()
+  })
   server.on('clientError', answerMalformed)
   return server
 }

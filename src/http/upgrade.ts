@@ -9,10 +9,11 @@ import { hasBody } from './unfinished-body.js'
  */
 export class GatewayRequest extends IncomingMessage {
   private asksForUpgrade = false
+  private isUpgrade: boolean | undefined = undefined
 
-  /** Node sets it twice: when it has read the head, and when it has looked for a listener. */
+  /** Node sets it when it has read the head, and again when it has looked for a listener; and asks once more when handlers have run. */
   get upgrade(): boolean {
-    return this.asksForUpgrade && (this.method === 'CONNECT' || mayBecomeWebSocket(this))
+    return this.asksForUpgrade && (this.isUpgrade ??= this.method === 'CONNECT' || mayBecomeWebSocket(this))
   }
 
   set upgrade(asked: boolean | null) {
@@ -69,6 +70,7 @@ export function listenToUpgrades(server: Server, listener: RequestListener): voi
     const res = new ServerResponse(req)
     res.shouldKeepAlive = false
     res.assignSocket(socket)
+    socket.on('drain', () => { if (res.socket === socket) res.emit('drain') }) // Node has taken its own listener away
     res.on('finish', () => {
       if (res.socket !== null) socket.destroySoon()
     })

@@ -1,6 +1,7 @@
 import type { NextFunction, Request, Response } from 'express'
 import type { OpenStream, Passage, Streams } from '../coherence/streams.js'
 import { roleKey } from '../coherence/directory.js'
+import { GatewayError } from '../errors.js'
 import type { Middleware } from '../http/chain.js'
 import type { Route } from './route-table.js'
 import type { Upstreams } from './upstreams.js'
@@ -29,6 +30,14 @@ function dependenciesOf({ principal, context }: Request): string[] {
   return [...principal?.dependsOn ?? [], ...context?.entry.dependsOn ?? [], ...context?.roleIds.map(roleKey) ?? []]
 }
 
+/** What an upstream is told of the caller's authority. */
+export function toldOf({ principal, context, accessLevel }: Request): string {
+  return JSON.stringify([principal?.user.isSysAdmin, principal?.user.isPlatformAdmin, context?.roleIds, accessLevel])
+}
+
+/** The caller may still come in, but the service goes by what it was told: whoever asks again has it told anew. */
+export const toldOtherwise = () => new GatewayError('permission_denied', 'Your rights have changed meanwhile. Ask again.')
+
 /** Runs a route's decision again. Rejects with the refusal. */
 export function decideAgain({ req, res, lane: { again } }: Exchange): Promise<void> {
   if (!again) return Promise.resolve()
@@ -43,8 +52,10 @@ export function decideAgain({ req, res, lane: { again } }: Exchange): Promise<vo
 /** Registers what goes on for a while, so that it ends with what let it in; where nobody was asked, with this process at the latest. */
 export function openPassage(exchange: Exchange, ends: Pick<OpenStream, 'cut' | 'drain'>): Passage {
   const { req, lane: { streams, again } } = exchange
+  const told = toldOf(req)
   const decide = async () => {
     await decideAgain(exchange)
+    if (toldOf(req) !== told) throw toldOtherwise()
     return dependenciesOf(req)
   }
   return streams.open({ dependsOn: dependenciesOf(req), decide, cut: (refusal) => ends.cut(refusal), drain: () => ends.drain() }, again ? req.decidedIn : streams.era())

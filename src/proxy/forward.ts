@@ -3,7 +3,7 @@ import type { Middleware } from '../http/chain.js'
 import { hasBody } from '../http/unfinished-body.js'
 import { openPassage, type Exchange, type Lane } from './exchange.js'
 import type { IdentityFor } from './identity.js'
-import { limitedBody } from './limited-body.js'
+import { checkLength, limitedBody } from './limited-body.js'
 import { Relay } from './relay.js'
 import { upstreamHeaders } from './request-headers.js'
 import { sentPath } from './sent-path.js'
@@ -16,6 +16,7 @@ export function forwardTo(lane: Lane, identityFor: IdentityFor, trustProxy: numb
 
   const send = (exchange: Exchange, identity: string | undefined) => {
     const { req, res } = exchange
+    if (hasBody(req)) checkLength(req, route.bodyLimit)
     const target = upstreams.next(route.upstream)
     const options: Dispatcher.DispatchOptions = {
       method: req.method,

@@ -4,7 +4,7 @@ import { tokenExpired } from '../authentication/verify-token.js'
 import type { Passage } from '../coherence/streams.js'
 import { GatewayError } from '../errors.js'
 import { writeHead } from '../http/head.js'
-import { atTokenEnd, decideAgain, openPassage, type Exchange } from './exchange.js'
+import { atTokenEnd, decideAgain, openPassage, toldOf, toldOtherwise, type Exchange } from './exchange.js'
 import { responseHeaders, responseTrailers, type UpstreamHeaders } from './response-headers.js'
 import type { Target } from './upstreams.js'
 
@@ -127,13 +127,13 @@ export class Relay implements Dispatcher.DispatchHandler {
     this.passage.wait().then(() => {
       if (this.isGivenUp) return
       if (this.write(controller, chunk)) controller.resume()
-    }, () => undefined) // it has been cut
+    }).catch((refusal: unknown) => { if (!this.isGivenUp) this.cut(refusal) })
   }
 
   onResponseEnd(_controller: Dispatcher.DispatchController, trailers: UpstreamHeaders): void {
     const { req, res } = this.exchange
-    this.finish('answered')
     this.begin()
+    this.finish('answered')
     if (res.writableEnded || res.destroyed) return
     if (req.headers.te !== undefined) res.addTrailers(responseTrailers(trailers, req))
     res.end()
@@ -174,16 +174,18 @@ export class Relay implements Dispatcher.DispatchHandler {
     this.target = target
     this.retries += 1
     this.isDone = false
+    const told = toldOf(this.exchange.req)
     decideAgain(this.exchange).then(() => {
+      if (toldOf(this.exchange.req) !== told) throw toldOtherwise()
       if (!this.exchange.res.destroyed) this.send()
       else this.isDone = true
-    }, this.exchange.next)
+    }).catch(this.exchange.next)
   }
 
   /** Lets the answer end with what the request was let in by, once it turns out to be more than one piece. */
   private watch(isEndless: boolean): void {
-    this.passage ??= openPassage(this.exchange, this)
     this.isEndless ||= isEndless
+    this.passage ??= openPassage(this.exchange, this)
     if (isEndless) this.stopWaiting ??= atTokenEnd(this.exchange.req, () => this.cut(tokenExpired()))
   }
 
@@ -220,6 +222,6 @@ export class Relay implements Dispatcher.DispatchHandler {
     this.isDone = true
     this.target.end(outcome)
     this.stopWaiting?.()
-    if (outcome !== 'failed') this.passage?.close()
+    this.passage?.close()
   }
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Request } from 'express'
-import { trustedAddresses } from '../http/client-address.js'
+import { lastOf, trustedAddresses } from '../http/client-address.js'
 import { namesPlace } from '../context/requested-place.js'
 import { gatewayCookies } from '../http/cookies.js'
 import { callerHeaders, pushCallerHeaders } from './caller-headers.js'
@@ -10,7 +10,7 @@ import { takesTrailers } from './response-headers.js'
 const hopByHop = ['connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings']
 
 /** Headers that the gateway writes itself, whatever the client says. */
-const rebuilt = ['x-request-id', 'traceparent', 'forwarded', 'host', 'expect', 'x-real-ip', 'x-client-ip', 'true-client-ip']
+const rebuilt = ['x-request-id', 'traceparent', 'forwarded', 'host', 'expect', 'x-real-ip', 'x-client-ip', 'true-client-ip', 'x-cluster-client-ip', 'cf-connecting-ip', 'x-original-host', 'x-host', 'remote-user', 'proxy']
 
 /** Headers by which some programs let a client say another method or path than the one that was decided on. */
 const overrides = ['x-http-method-override', 'x-http-method', 'x-method-override', 'x-original-url', 'x-rewrite-url', 'x-original-uri']
@@ -77,11 +77,6 @@ function traceparentOf(req: Request): string {
   return `00-${tracePart}${count}-${parentPart}${count}-00`
 }
 
-/** The last of a forwarding header's values: the one that the nearest proxy wrote. */
-function lastOf(header: string | string[] | undefined): string | undefined {
-  return (Array.isArray(header) ? header.join(',') : header)?.split(',').at(-1)?.trim() || undefined
-}
-
 /** A host that needs no thought about quoting; another is not worth telling. */
 const plainHost = /^[\w.\-:[\]]+$/
 
@@ -95,10 +90,10 @@ function forwardedHeader(addresses: string[], proto: string, host: string | unde
 function pushForwardingHeaders(headers: string[], req: Request, trustProxy: number): void {
   const trusted = trustProxy > 0
   const proto = trusted && lastOf(req.headers['x-forwarded-proto']) === 'https' ? 'https' : 'http'
-  const host = (trusted ? lastOf(req.headers['x-forwarded-host']) : undefined) ?? req.headers.host
+  const host = req.requestedHost
   const addresses = trusted ? trustedAddresses(req, trustProxy) : [req.clientAddress]
   headers.push('X-Forwarded-For', addresses.join(', '), 'X-Forwarded-Proto', proto, 'Forwarded', forwardedHeader(addresses, proto, host), 'Via', `${req.httpVersion} mandate-gateway`)
-  if (host !== undefined) headers.push('X-Forwarded-Host', host)
+  if (host !== undefined && plainHost.test(host)) headers.push('X-Forwarded-Host', host)
 }
 
 interface HeaderSettings {

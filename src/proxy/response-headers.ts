@@ -30,7 +30,7 @@ export function responseHeaders(headers: UpstreamHeaders, req: Request, res: Res
   const lines: string[] = []
   for (const name in headers) {
     const value = headers[name]
-    if (value === undefined || dropped.has(name) || named?.has(name) === true || (name === 'trailer' && !takesTrailers(req))) continue
+    if (value === undefined || dropped.has(name) || named?.has(name) === true || (name === 'trailer' && !mayHaveTrailers(headers, req))) continue
     if (isPrivate ? name === 'cache-control' || name.startsWith('access-control-') : name.startsWith('access-control-') && res.hasHeader(name)) continue
     if (typeof value === 'string' && name !== 'set-cookie') lines.push(name, value)
     else for (const one of [value].flat()) if (name !== 'set-cookie' || !setsGatewayCookie(one)) lines.push(name, one)
@@ -41,6 +41,9 @@ export function responseHeaders(headers: UpstreamHeaders, req: Request, res: Res
 
 /** Whether a client said that it reads trailers (RFC 9110 §10.1.4). */
 export const takesTrailers = ({ headers: { te } }: Request) => typeof te === 'string' && /(?:^|,)\s*trailers\s*(?:;|,|$)/i.test(te)
+
+/** Only an answer in chunks has trailers; of another Node refuses even to say that it had. */
+const mayHaveTrailers = (headers: UpstreamHeaders, req: Request) => takesTrailers(req) && headers['transfer-encoding'] !== undefined && req.method !== 'HEAD' && req.httpVersion === '1.1'
 
 /** Framing, caching and cookies are not to be changed when the answer is almost over (RFC 9110 §6.5.1). */
 const neverTrailers = new Set(['content-length', 'content-encoding', 'content-type', 'content-range', 'cache-control', 'set-cookie', 'trailer', 'host', 'authorization', 'www-authenticate', 'location', 'vary', 'retry-after'])

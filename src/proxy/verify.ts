@@ -1,3 +1,4 @@
+import { METHODS } from 'node:http'
 import type { Request } from 'express'
 import { GatewayError } from '../errors.js'
 import { chain, type Middleware } from '../http/chain.js'
@@ -6,7 +7,7 @@ import { endWithout } from '../http/head.js'
 import { checkQuery, normalisePath } from '../http/normalise-path.js'
 import { signedInSomewhere, type Admit } from '../http/policy.js'
 import { pushCallerHeaders } from './caller-headers.js'
-import { policyOf, routeLimits } from './forward-by-table.js'
+import { policyOf, refuseTrace, routeLimits } from './forward-by-table.js'
 import type { IdentityFor } from './identity.js'
 import type { LiveRoutes } from './live-routes.js'
 import type { Route } from './route-table.js'
@@ -26,28 +27,33 @@ interface Original {
   uri: string
 }
 
-function one(req: Request, names: string[]): string | undefined {
-  const values = new Set(names.map((name) => req.headers[name]).filter((value) => value !== undefined).map(String))
-  if (values.size > 1) throw new GatewayError('header_ambiguous', `The headers ${names.join(' and ')} say different things`)
-  return [...values][0]
-}
+/** The headers of nginx (as it is configured to) and of Traefik. */
+const families = [['x-original-uri', 'x-original-method'], ['x-forwarded-uri', 'x-forwarded-method']] as const
 
 /**
  * The request that the proxy names: nginx in `X-Original-*`, Traefik in `X-Forwarded-*`, Envoy in the path below `/auth/verify` and the method
  * itself. Undefined where none is named.
  */
 function originalOf(req: Request): Original | undefined {
-  const uri = one(req, ['x-original-uri', 'x-forwarded-uri'])
-  const method = one(req, ['x-original-method', 'x-forwarded-method'])
-  if (uri !== undefined) {
-    if (method === undefined || !/^[A-Z]{1,20}$/.test(method)) throw new GatewayError('request_malformed', 'Name the original method in X-Original-Method or X-Forwarded-Method')
-    return { method, uri }
+  const named = families.filter((family) => family.some((name) => req.headers[name] !== undefined))
+  if (req.pathname !== verifyPath) {
+    // Here a header can only come from the client.
+    if (named.length > 0) throw new GatewayError('header_ambiguous', 'The request that is asked about is named by the path and by headers')
+    return { method: req.method, uri: req.pathname.slice(verifyPath.length) + req.search }
   }
-  return req.pathname === verifyPath ? undefined : { method: req.method, uri: req.pathname.slice(verifyPath.length) + req.search }
+  const originals = named.map(([uri, method]) => ({ uri: req.headers[uri], method: req.headers[method] }))
+  const [first, second] = originals
+  if (!first) return undefined
+  if (second && (second.uri !== first.uri || second.method !== first.method)) throw new GatewayError('header_ambiguous', 'X-Original-* and X-Forwarded-* name different requests')
+  const { uri, method } = first
+  if (typeof uri !== 'string' || typeof method !== 'string') throw new GatewayError('request_malformed', 'Name the original request in both X-Original-URI and X-Original-Method, or in both X-Forwarded-Uri and X-Forwarded-Method')
+  return { method, uri }
 }
 
 /** From here on the request is the one that is asked about. */
 function becomeOriginal(req: Request, { method, uri }: Original): void {
+  refuseTrace(method)
+  if (!METHODS.includes(method) || method === 'CONNECT') throw new GatewayError('request_malformed', 'The original method is none that is served')
   const query = uri.indexOf('?')
   req.method = method
   req.search = query === -1 ? '' : uri.slice(query)
