@@ -1,6 +1,9 @@
 import { ServerResponse, type RequestListener } from 'node:http'
 import type { Socket } from 'node:net'
 
+/** Requests that may wait on one connection. Node reads on while they do, and no client that means well sends so many. */
+const mostWaiting = 100
+
 /** The response that is going out on a connection, if there is one. */
 export function runningResponse(socket: Socket): ServerResponse | undefined {
   const running: unknown = Reflect.get(socket, '_httpMessage') // as Node's own handlers ask
@@ -12,17 +15,26 @@ export function runningResponse(socket: Socket): ServerResponse | undefined {
  * that ends the connection is never begun: whoever sent it cannot know where it would have been taken to begin.
  */
 export function inTurn(listener: RequestListener): RequestListener {
-  const last = new WeakMap<Socket, ServerResponse>()
+  const lines = new WeakMap<Socket, { last: ServerResponse; waiting: number }>()
   return (req, res) => {
     const { socket } = req
     if (res.socket !== null) {
       if (socket.writable) listener(req, res)
       return
     }
-    const known = last.get(socket)
-    const before = known && !known.closed ? known : runningResponse(socket)
-    last.set(socket, res)
+    const line = lines.get(socket)
+    const before = line && !line.last.closed ? line.last : runningResponse(socket)
+    const waiting = (line?.waiting ?? 0) + 1
+    if (waiting > mostWaiting) {
+      socket.destroy()
+      return
+    }
+    const own = { last: res, waiting }
+    if (line) Object.assign(line, own)
+    else lines.set(socket, own)
     before?.once('close', () => {
+      const now = lines.get(socket)
+      if (now) now.waiting -= 1
       if (res.socket !== null && !socket.destroyed) listener(req, res)
     })
   }

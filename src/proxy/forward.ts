@@ -42,6 +42,7 @@ export function forwardTo(lane: Lane, identityFor: IdentityFor, trustProxy: numb
   }
 
   return (req, res, next) => {
+    if (res.destroyed || res.closed) return undefined // the client has gone while it was decided
     const exchange = { req, res, next, lane }
     const { principal } = req
     const identity = principal && identityFor({ principal, context: req.context, accessLevel: req.accessLevel, upstream: route.upstream })

@@ -1,0 +1,19 @@
+import { writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { hostOf } from './nginx.js'
+import { deployed, startProxy, type Proxy } from './proxy-process.js'
+
+/** Starts HAProxy with `deploy/haproxy/haproxy.cfg`, as the user of the tests. */
+export function startHaproxy({ nodes }: { nodes: string[] }): Promise<Proxy> {
+  return startProxy('haproxy', async ({ directory, port, tlsPort, certificate }) => {
+    const [first = '', second = first] = nodes.map(hostOf)
+    const text = await deployed('haproxy/haproxy.cfg', {
+      '    user haproxy\n    group haproxy\n    chroot /var/lib/haproxy\n': '',
+      '    bind :80\n': `    bind 127.0.0.1:${port}\n    bind 127.0.0.1:${tlsPort} ssl crt ${certificate} alpn h2,http/1.1\n`,
+      '127.0.0.1:8080': first,
+      '127.0.0.1:8081': second,
+    })
+    await writeFile(path.join(directory, 'haproxy.cfg'), text)
+    return ['-db', '-f', path.join(directory, 'haproxy.cfg')]
+  })
+}
