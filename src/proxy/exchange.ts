@@ -31,12 +31,23 @@ function dependenciesOf({ principal, context }: Request): string[] {
 }
 
 /** What an upstream is told of the caller's authority. */
-export function toldOf({ principal, context, accessLevel }: Request): string {
-  return JSON.stringify([principal?.user.isSysAdmin, principal?.user.isPlatformAdmin, context?.roleIds, accessLevel])
+type Told = Pick<Request, 'principal' | 'context' | 'accessLevel'>
+
+const reach = { n: 0, m: 1, g: 2, a: 3 }
+
+/** What an upstream is told now, to be compared later. */
+export function toldOf({ principal, context, accessLevel }: Request): Told {
+  return { ...(principal && { principal }), ...(context && { context }), ...(accessLevel && { accessLevel }) }
 }
 
-/** The caller may still come in, but the service goes by what it was told: whoever asks again has it told anew. */
-export const toldOtherwise = () => new GatewayError('permission_denied', 'Your rights have changed meanwhile. Ask again.')
+/** The caller may still come in, but the service goes by what it was told. Where that was more than holds now, whoever asks again has it told anew. */
+export function refuseLess(told: Told, now: Request): void {
+  const isLess = (told.principal?.user.isSysAdmin === true && now.principal?.user.isSysAdmin !== true)
+    || (told.principal?.user.isPlatformAdmin === true && now.principal?.user.isPlatformAdmin !== true)
+    || reach[told.accessLevel ?? 'n'] > reach[now.accessLevel ?? 'n']
+    || (told.context?.roleIds.some((role) => now.context?.roleIds.includes(role) !== true) ?? false)
+  if (isLess) throw new GatewayError('permission_denied', 'Your rights have changed meanwhile. Ask again.')
+}
 
 /** Runs a route's decision again. Rejects with the refusal. */
 export function decideAgain({ req, res, lane: { again } }: Exchange): Promise<void> {
@@ -55,7 +66,7 @@ export function openPassage(exchange: Exchange, ends: Pick<OpenStream, 'cut' | '
   const told = toldOf(req)
   const decide = async () => {
     await decideAgain(exchange)
-    if (toldOf(req) !== told) throw toldOtherwise()
+    refuseLess(told, req)
     return dependenciesOf(req)
   }
   return streams.open({ dependsOn: dependenciesOf(req), decide, cut: (refusal) => ends.cut(refusal), drain: () => ends.drain() }, again ? req.decidedIn : streams.era())

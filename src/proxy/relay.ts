@@ -4,7 +4,7 @@ import { tokenExpired } from '../authentication/verify-token.js'
 import type { Passage } from '../coherence/streams.js'
 import { GatewayError } from '../errors.js'
 import { writeHead } from '../http/head.js'
-import { atTokenEnd, decideAgain, openPassage, toldOf, toldOtherwise, type Exchange } from './exchange.js'
+import { atTokenEnd, decideAgain, openPassage, refuseLess, toldOf, type Exchange } from './exchange.js'
 import { responseHeaders, responseTrailers, type UpstreamHeaders } from './response-headers.js'
 import type { Target } from './upstreams.js'
 
@@ -177,7 +177,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     this.isDone = false
     const told = toldOf(this.exchange.req)
     decideAgain(this.exchange).then(() => {
-      if (toldOf(this.exchange.req) !== told) throw toldOtherwise()
+      refuseLess(told, this.exchange.req)
       if (!this.exchange.res.destroyed) this.send()
       else this.isDone = true
     }).catch(this.exchange.next)

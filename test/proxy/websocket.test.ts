@@ -205,7 +205,7 @@ routes:
 
     it('ends the request at the service with a client that goes while it waits for the upgrade', async () => {
       const gone = new Promise<void>((resolve) => upstream.nextUpgrade((_req, socket) => {
-        socket.resume().once('close', () => resolve())
+        socket.resume().once('end', () => resolve())
         client.terminate()
       }))
       const client = new WebSocket(at().replace('http', 'ws'), { headers: asAlice() })
