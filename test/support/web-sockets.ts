@@ -14,7 +14,7 @@ export const opcodes = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9,
 const textOf = (data: RawData) => (Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data as Buffer)).toString()
 
 /** One frame, as a side that keeps to nothing but the bytes writes it. */
-export function frame(payload: string | Buffer, { opcode = opcodes.text, masked = false, isLast = true } = {}): Buffer {
+export function frame(payload: string | Buffer, { opcode = opcodes.text, masked = false, isLast = true }: { opcode?: number; masked?: boolean; isLast?: boolean } = {}): Buffer {
   const data = Buffer.from(payload as Buffer)
   const length = data.length < 126 ? Buffer.from([data.length]) : Buffer.alloc(data.length < 65_536 ? 3 : 9)
   if (length.length === 3) {
