@@ -78,7 +78,7 @@ function traceparentOf(req: Request): string {
 }
 
 /** A host that needs no thought about quoting; another is not worth telling. */
-const plainHost = /^[\w.\-:[\]]+$/
+const plainHost = /^[\w.~\-:[\]]+$/
 
 /** RFC 7239 §4: who came through whom, and by what name the client called. */
 function forwardedHeader(addresses: string[], proto: string, host: string | undefined): string {
