@@ -15,7 +15,7 @@ const keepAliveTimeoutMs = 65_000
 /** What Node's parser refused never became a request: it is answered here, in the same form as everything else. */
 function answerMalformed(error: Error & { code?: string }, socket: Socket): void {
   const running = runningResponse(socket)
-  if (running?.req.complete === true && socket.writable && error.code !== 'ECONNRESET') {
+  if (running?.req.complete === true && !running.headersSent && socket.writable && error.code !== 'ECONNRESET') {
     // What is malformed came behind a request that was not: that gets its own answer first.
     running.once('close', () => { if (!socket.destroyed) answerMalformed(error, socket) })
     return

@@ -9,7 +9,7 @@ import { startUpstream, type Upstream } from '../support/upstream.js'
 const routesTo = (url: string) => `
 upstreams:
   own: { targets: ['${url}'] }
-  slow: { targets: ['${url}', demo], timeouts: { connectMs: 1, headersMs: 2, bodyMs: 3, idleMs: 300_000, keepAliveMs: 4000 } }
+  slow: { targets: ['${url}', demo], timeouts: { connectMs: 1, headersMs: 2, bodyMs: 3, idleMs: 300000, keepAliveMs: 4000 } }
 routes:
   /api: { upstream: own, auth: public }
   /api/crm: { upstream: own, auth: public, strip: true }

@@ -127,6 +127,27 @@ routes:
       expect([...client.messages, ...service.messages, events.heard.text].join()).not.toMatch(/too late/)
     })
 
+    it('an upload gets no further with what its caller lost meanwhile', async () => {
+      const { token, jti } = await tokenFor(database, 'alice')
+      const arrived: Buffer[] = []
+      const gone = new Promise<void>((resolve) => upstream.answerWith((req) => {
+        req.on('data', (chunk: Buffer) => arrived.push(chunk))
+        req.on('error', () => undefined)
+        req.on('close', () => resolve())
+      }))
+      const req = httpRequest(`${gateway.url}/api`, { method: 'POST', agent: false, headers: { Authorization: `Bearer ${token}`, 'X-Mandate-Id': mandates.acme, 'Transfer-Encoding': 'chunked' } })
+      req.on('error', () => undefined)
+      const response = once(req, 'response') as Promise<[IncomingMessage]>
+      req.write('in time')
+      await eventually(() => Buffer.concat(arrived).length === 7 || undefined)
+      await database.sql('update tokens set status = \'revoked\' where id = $1', [jti])
+      req.write('too late')
+      expect((await response)[0].statusCode).toBe(401)
+      await gone
+      expect(Buffer.concat(arrived).toString()).toBe('in time')
+      req.destroy()
+    })
+
     it('end within a second when they are silent', async () => {
       const { token, jti } = await tokenFor(database, 'alice')
       const headers = { Authorization: `Bearer ${token}`, 'X-Mandate-Id': mandates.acme }
