@@ -33,7 +33,7 @@ function operation({ summary, access, body, bodyTypes = ['application/json'], qu
   const params = [...path.matchAll(/:(\w+)/g)].map(([, name]) => name)
   const good = Object.entries(answers).map(([status, schema]) => [status, {
     description: schema ? 'OK' : 'Done; there is nothing to answer',
-    ...(schema ? { content: { 'application/json': { schema } } } : {}),
+    ...(schema ? { content: typeof schema === 'string' ? { [schema]: { schema: z.string() } } : { 'application/json': { schema } } } : {}),
   }])
   const bad = errors === 'oauth'
     ? { description: 'Refused', content: { 'application/json': { schema: oauthError } } }

@@ -8,7 +8,8 @@ export interface AuditEvent {
   /** `system`, or a mandate's id. */
   mandateId: string
   action: string
-  details: Record<string, string | number | boolean | null>
+  /** Anything that JSON can say; nothing secret. */
+  details: object
   requestId: string | null
 }
 

@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
-import type { Database, Sql } from '../database/connect.js'
+import type { Database, Tx } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
 import { clockDrift, type Clock } from './lease.js'
 import { fenceNode, hintNodes, insertChange, listNodeRows, type NodeRow } from './node-queries.js'
@@ -18,10 +18,13 @@ export interface Coherence {
 
 declare const coherentBrand: unique symbol
 /** A transaction whose changes all nodes will have heard of before anybody is told that they are made. Only `coherent` makes one. */
-export type CoherentTx = Sql & { readonly [coherentBrand]: true }
+export type CoherentTx = Tx & { readonly [coherentBrand]: true }
 
 /** Runs `work` in a transaction and answers when no node acts on the state before it any more. */
 export type Coherent = <Result>(work: (tx: CoherentTx) => Promise<Result>) => Promise<{ result: Result; coherence: Coherence }>
+
+/** Runs `work` as `coherent` would, and takes all of it back: what it answers is what would be. Nobody hears of it. */
+export type Rehearse = <Result>(work: (tx: CoherentTx) => Promise<Result>) => Promise<Result>
 
 interface Dependencies {
   database: Database
@@ -119,5 +122,22 @@ export function createCoherent({ database, clock, renewNow, foreignLeasesEndAt, 
       return { result: done, ...await insertChange(tx) }
     })
     return { result, coherence: await forgotten(xid, identity) }
+  }
+}
+
+/** Makes the way to try a change without making it. */
+export function createRehearse(database: Database): Rehearse {
+  return async <Result>(work: (tx: CoherentTx) => Promise<Result>) => {
+    let rehearsed: { result: Result } | undefined
+    try {
+      await database.transaction(async (tx) => {
+        rehearsed = { result: await work(tx as CoherentTx) }
+        throw new Error('a rehearsal is taken back')
+      })
+    } catch (error) {
+      if (!rehearsed) throw error
+    }
+    if (!rehearsed) throw new Error('a rehearsal was kept')
+    return rehearsed.result
   }
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Database } from '../database/connect.js'
 import type { Logger } from '../observability/logger.js'
-import { createCoherent, type Coherent } from './coherent.js'
+import { createCoherent, createRehearse, type Coherent, type Rehearse } from './coherent.js'
 import { createLease, type Clock, type Lease } from './lease.js'
 import { leaseConnection } from './lease-connection.js'
 import { createMemory, type Memory } from './memory.js'
@@ -16,6 +16,8 @@ export interface Node {
   streams: Streams
   /** The one way to write what decisions depend on. */
   coherent: Coherent
+  /** What such a write would do, without doing it. */
+  rehearse: Rehearse
   stop: () => Promise<void>
 }
 
@@ -109,6 +111,7 @@ export async function startNode({ database, logger, clock, directUrl, setRole, l
   return {
     lease, memory, streams,
     coherent: createCoherent({ database, clock, renewNow, foreignLeasesEndAt: lease.foreignLeasesEndAt }),
+    rehearse: createRehearse(database),
     stop: async () => {
       clearInterval(sweeping)
       streams.stop()

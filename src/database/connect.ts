@@ -16,9 +16,14 @@ export interface Sql {
   run: (statement: string, values?: Values) => Promise<number>
 }
 
+declare const transactionBrand: unique symbol
+
+/** One transaction: what runs in it is of one piece. Only `Database.transaction` makes one. */
+export type Tx = Sql & { readonly [transactionBrand]: true }
+
 /** The pool of connections that requests use. */
 export interface Database extends Sql {
-  transaction: <Result>(work: (tx: Sql) => Promise<Result>) => Promise<Result>
+  transaction: <Result>(work: (tx: Tx) => Promise<Result>) => Promise<Result>
   close: () => Promise<void>
 }
 
@@ -62,7 +67,7 @@ export function connectDatabase({ url, setRole, poolSize = 10 }: ConnectOptions)
   forgetUnusable(pool)
   return {
     ...sqlOf(pool),
-    transaction: (work) => answering(pool.transaction((trx) => work(sqlOf(trx)))),
+    transaction: (work) => answering(pool.transaction((trx) => work(sqlOf(trx) as Tx))), // the brand is made here and nowhere else
     close: () => pool.destroy(),
   }
 }

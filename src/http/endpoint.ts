@@ -16,10 +16,20 @@ export interface Call<Body, Query> {
   params: Record<string, string>
 }
 
+/** Text that is not JSON. */
+interface Text {
+  type: 'text/html' | 'text/csv' | 'text/plain' | 'application/yaml'
+  content: string
+}
+
 /** What a handler answers: a status, and a body that is sent as JSON where there is one. */
 export interface Answer {
   status: number
   body?: unknown
+  /** In place of a body: text of another type, such as a page or a table. */
+  text?: Text
+  /** Headers that belong to this answer, such as `Location` and `ETag`. */
+  headers?: Record<string, string>
   /** How long anybody may keep the answer. Without it nobody may: it belongs to its caller alone. */
   cacheSeconds?: number
 }
@@ -38,8 +48,8 @@ export interface EndpointSpec<Body extends z.ZodType, Query extends z.ZodType> {
   query?: Query
   /** RFC 6749 §5.2 errors in place of problem+json; or only the statuses that other proxies understand. */
   errors?: 'oauth' | 'verify'
-  /** The schema of each good answer's body, by status; null where there is no body. */
-  answers: Record<number, z.ZodType | null>
+  /** What each good answer's body is, by status: its schema, or the type of a text that is no JSON; null where there is no body. */
+  answers: Record<number, z.ZodType | Text['type'] | null>
   handle: (call: Call<z.infer<Body>, z.infer<Query>>) => Answer | Promise<Answer>
 }
 
@@ -77,16 +87,18 @@ export function idOf({ params }: Pick<Call<unknown, unknown>, 'params'>): string
   return id.toLowerCase()
 }
 
-/** Sends JSON that belongs to its caller alone, unless the answer says that it may be kept. */
-export function sendJson(res: Response, { status, body, cacheSeconds }: Answer): void {
-  const caching = cacheSeconds === undefined ? 'no-store' : `public, max-age=${cacheSeconds}`
-  if (body === undefined) {
-    endWithout(res, status, ['Cache-Control', caching])
+/** Sends what belongs to its caller alone, unless the answer says that it may be kept. */
+export function sendAnswer(res: Response, { status, body, text, headers = {}, cacheSeconds }: Answer): void {
+  const own = Object.entries(headers).flat()
+  own.push('Cache-Control', cacheSeconds === undefined ? 'no-store' : `public, max-age=${cacheSeconds}`)
+  if (body === undefined && text === undefined) {
+    endWithout(res, status, own)
     return
   }
-  const text = JSON.stringify(body)
-  writeHead(res, status, ['Cache-Control', caching, 'Content-Type', 'application/json; charset=utf-8', 'Content-Length', String(Buffer.byteLength(text))])
-  res.end(text) // a string goes out with the head in one write, a buffer in two parts
+  const content = text?.content ?? JSON.stringify(body)
+  own.push('Content-Type', `${text?.type ?? 'application/json'}; charset=utf-8`, 'Content-Length', String(Buffer.byteLength(content)))
+  writeHead(res, status, own)
+  res.end(content) // a string goes out with the head in one write, a buffer in two parts
 }
 
 /** Declares an endpoint: what it asks, takes and answers, in one place, which the documentation is made of too. */
@@ -95,7 +107,7 @@ export function endpoint<Body extends z.ZodType = z.ZodUndefined, Query extends 
   const answer: Middleware = async (req, res) => {
     const body = spec.body ? parseInput(spec.body, req.body, 'body') : undefined as z.infer<Body>
     const query = parseInput(spec.query, entriesOf(new URLSearchParams(req.search)), 'query')
-    sendJson(res, await handle({ req, res, body, query, params: req.params as Record<string, string> }))
+    sendAnswer(res, await handle({ req, res, body, query, params: req.params as Record<string, string> }))
   }
   return { ...description, ...(spec.body ? { receive: readBody(spec.bodyTypes ?? ['application/json']) } : {}), serve: answer }
 }

@@ -61,3 +61,6 @@ export const signedInSomewhere: Policy = { auth: 'required', mandate: 'optional'
 export const sysAdmins: Policy = { auth: 'required', ...nowhere, guard: 'sysAdmin' }
 /** PlatformAdmins; audited. */
 export const platformAdmins: Policy = { auth: 'required', ...nowhere, guard: 'platformAdmin' }
+/** Those whose rules in the mandate that the request names let them do it with `RESOURCE item`, such as `gateway.members`. */
+export const mandateAdmins = (item: string, action?: Subject['action']): Policy =>
+  ({ auth: 'required', mandate: 'required', instance: 'none', permission: { context: 'RESOURCE', item, ...(action ? { action } : {}) } })

@@ -1,5 +1,5 @@
 import { listNodes, prune } from '../../../src/coherence/lease-queries.js'
-import type { Database, Sql, Values } from '../../../src/database/connect.js'
+import type { Database, Tx, Values } from '../../../src/database/connect.js'
 import type { Host, Network } from './network.js'
 import type { SimulatedPostgres, Statement, Transaction } from './postgres.js'
 import type { Timeline } from './timeline.js'
@@ -78,7 +78,7 @@ export function connectSimulated({ host, network, postgres, timeline, timeoutMs,
     return []
   }
 
-  const transaction = async <Result>(work: (tx: Sql) => Promise<Result>): Promise<Result> => {
+  const transaction = async <Result>(work: (tx: Tx) => Promise<Result>): Promise<Result> => {
     const tx = postgres.begin()
     open.add(tx)
     const end = () => {
@@ -89,13 +89,13 @@ export function connectSimulated({ host, network, postgres, timeline, timeoutMs,
         if (!postgres.isUnderWay(tx)) throw new Error('the connection is broken')
         return open.has(tx) ? inTransaction(tx, statement, values.map(String)) : []
       }, timeoutMs)
-    const sql: Sql = {
+    const sql = {
       rows: async <Row>(statement: string, values?: Values) => await ask(statement, values) as Row[],
-      run: async (statement, values) => (await ask(statement, values)).length,
+      run: async (statement: string, values?: Values) => (await ask(statement, values)).length,
     }
     let result: Result
     try {
-      result = await work(sql)
+      result = await work(sql as Tx)
     } catch (error) {
       end()
       throw error

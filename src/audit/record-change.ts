@@ -1,0 +1,34 @@
+import type { Request } from 'express'
+import type { Tx } from '../database/connect.js'
+import { insertAuditEvents } from './audit-queries.js'
+
+/** Who did something, and from where. */
+export interface Actor {
+  userId: string | null
+  requestId: string
+  address: string
+}
+
+/** What was changed: the values before and after, without secrets; what did not exist is left out. */
+export interface Change {
+  actor: Actor
+  /** `system`, or a mandate's id. */
+  mandateId: string
+  /** Such as `user_created`. */
+  action: string
+  /** What it was done to, such as `user:<id>`. */
+  subject: string
+  before?: object
+  after?: object
+}
+
+/** Whoever sent this request. */
+export function actorOf(req: Request): Actor {
+  return { userId: req.principal?.user.id ?? null, requestId: req.id, address: req.clientAddress }
+}
+
+/** Writes the event of a change in the change's own transaction: both are made, or neither. */
+export async function recordChange(tx: Tx, { actor, mandateId, action, subject, before, after }: Change): Promise<void> {
+  const details = { subject, address: actor.address, ...(before ? { before } : {}), ...(after ? { after } : {}) }
+  await insertAuditEvents(tx, [{ userId: actor.userId, mandateId, action, details, requestId: actor.requestId, occurredAt: new Date() }])
+}
