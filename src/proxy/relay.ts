@@ -62,7 +62,6 @@ export class Relay implements Dispatcher.DispatchHandler {
   }
 
   send(): void {
-    this.isAnswered = false
     this.target.begin()
     this.target.pool.dispatch(this.options, this)
   }
@@ -161,26 +160,35 @@ export class Relay implements Dispatcher.DispatchHandler {
   private targetForRetry(error: Error): Target | undefined {
     const { exchange: { req, lane: { route, upstreams } }, options } = this
     if (this.isAnswered || error instanceof errors.HeadersTimeoutError || options.body !== null || options.upgrade !== undefined || !idempotent.has(req.method)) return undefined
-    if (this.retries >= maxRetries || !upstreams.mayRetry(route.upstream)) return undefined
+    if (this.retries >= maxRetries) return undefined
+    const target = this.otherTarget() ?? (isStale(error) && this.retries === 0 ? this.target : undefined)
+    return target && upstreams.mayRetry(route.upstream) ? target : undefined
+  }
+
+  private otherTarget(): Target | undefined {
+    const { route, upstreams } = this.exchange.lane
     try {
       return upstreams.next(route.upstream, (this.tried ??= new Set()).add(this.target))
     } catch {
-      // There is no other. What went wrong first says more than that.
-      return isStale(error) && this.retries === 0 ? this.target : undefined
+      return undefined // what went wrong first says more than that there is no other
     }
   }
 
   /** By then the caller may not be allowed to ask any more. */
   private retry(target: Target): void {
     this.target = target
+    target.begin()
     this.retries += 1
     this.isDone = false
     const told = toldOf(this.exchange.req)
     decideAgain(this.exchange).then(() => {
       refuseLess(told, this.exchange.req)
-      if (!this.exchange.res.destroyed) this.send()
-      else this.isDone = true
-    }).catch(this.exchange.next)
+      if (this.exchange.res.destroyed) this.finish('cut')
+      else target.pool.dispatch(this.options, this)
+    }).catch((refusal: unknown) => {
+      this.finish('cut')
+      this.exchange.next(refusal)
+    })
   }
 
   /** Lets the answer end with what the request was let in by, once it turns out to be more than one piece. */

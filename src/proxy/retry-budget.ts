@@ -1,3 +1,5 @@
+import { requestsPerTarget } from './open-pool.js'
+
 /** How often requests of one upstream may be sent again: so that retries cannot multiply the load on what already struggles. */
 export interface RetryBudget {
   /** A request was sent for the first time. */
@@ -8,7 +10,8 @@ export interface RetryBudget {
 
 /** So many requests earn one retry. Counted in requests, since whole numbers add up exactly. */
 const requestsPerRetry = 5
-const mostRetries = 10
+/** As many as one target has under way at most: all of them are lost together when it dies. */
+const mostRetries = requestsPerTarget
 
 /** A token bucket of retries, full at first. */
 export function createRetryBudget(): RetryBudget {

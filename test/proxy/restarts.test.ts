@@ -134,16 +134,10 @@ routes:
     return { total: traffic.outcomes.length, counts: traffic.counts() }
   }
 
-  it('one of two, a few requests at a time: no GET fails, and it is used again', async () => {
-    const { total, counts } = await killInTurn(2)
-    expect({ total, counts }).toEqual({ total, counts: { 200: total } })
-    expect(total).toBeGreaterThan(1000)
-  }, 60_000)
-
-  // More requests are under way at the moment of the kill than the budget holds retries.
-  it.failing('one of two, many requests at a time: no GET fails either', async () => {
+  it('one of two, many requests at a time: no GET fails, and it is used again', async () => {
     const { total, counts } = await killInTurn(64)
     expect({ total, counts }).toEqual({ total, counts: { 200: total } })
+    expect(total).toBeGreaterThan(1000)
   }, 60_000)
 
   it('the only one: 502, soon 503 that says when to come again, and good again by itself', async () => {

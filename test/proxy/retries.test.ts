@@ -1,0 +1,98 @@
+import { once } from 'node:events'
+import net, { type AddressInfo, type Socket } from 'node:net'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { createTestDatabase, type TestDatabase } from '../support/database.js'
+import { startTestGateway, type TestGateway } from '../support/gateway.js'
+import { codeOf, sendLines } from '../support/raw-http.js'
+
+/** A target of raw sockets: counts the requests that reach it. */
+async function startTarget(behave: (socket: Socket) => void) {
+  const target = { url: '', hits: 0, stop: async () => { await new Promise((resolve) => server.close(resolve)) } }
+  const server = net.createServer((socket) => {
+    socket.on('error', () => undefined)
+    socket.once('data', () => {
+      target.hits += 1
+      behave(socket)
+    })
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  target.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return target
+}
+
+const answering = (socket: Socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok')
+const resetting = (socket: Socket) => socket.resetAndDestroy()
+const answeringLate = (socket: Socket) => { setTimeout(() => answering(socket), 2000).unref() }
+
+describe('a request that got no answer', () => {
+  let targets: Record<'good' | 'rude' | 'ruder' | 'rudest' | 'late', Awaited<ReturnType<typeof startTarget>>>
+  let goneUrl: string
+  let database: TestDatabase
+  let gateway: TestGateway
+  beforeAll(async () => {
+    database = await createTestDatabase()
+    targets = {
+      good: await startTarget(answering), late: await startTarget(answeringLate),
+      rude: await startTarget(resetting), ruder: await startTarget(resetting), rudest: await startTarget(resetting),
+    }
+    const gone = await startTarget(resetting)
+    await gone.stop()
+    goneUrl = gone.url
+  })
+  // A gateway for each test, so that each begins with closed circuits and at the first target.
+  beforeEach(async () => {
+    for (const target of Object.values(targets)) target.hits = 0
+    const { good, rude, ruder, rudest, late } = targets
+    gateway = await startTestGateway({
+      database,
+      routes: `
+upstreams:
+  half: { targets: ['${rude.url}', '${good.url}'] }
+  gone: { targets: ['${goneUrl}', '${good.url}'] }
+  bad: { targets: ['${rude.url}', '${ruder.url}', '${rudest.url}', '${good.url}'] }
+  slow: { targets: ['${late.url}', '${good.url}'] }
+routes:
+  /half: { upstream: half, auth: public }
+  /gone: { upstream: gone, auth: public }
+  /bad: { upstream: bad, auth: public }
+  /slow: { upstream: slow, auth: public, timeoutMs: 200 }
+`,
+    })
+  })
+  afterEach(() => gateway.stop())
+  afterAll(async () => {
+    await Promise.all(Object.values(targets).map(({ stop }) => stop()))
+    await database.drop()
+  })
+
+  it.each(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])('%s without a body is sent to the other target', async (method) => {
+    expect((await sendLines(gateway.url, `${method} /half`)).status).toBe(200)
+    expect([targets.rude.hits, targets.good.hits]).toEqual([1, 1])
+  })
+
+  it.each([['POST', ''], ['PATCH', ''], ['PUT', 'once']])('%s %s is never sent twice: its sender decides', async (method, body) => {
+    const answers = []
+    for (let count = 0; count < 2; count += 1) answers.push(await sendLines(gateway.url, `${method} /half`, [`Content-Length: ${body.length}`], body))
+    expect(answers.map(({ status }) => status)).toEqual([502, 200])
+    expect([targets.rude.hits, targets.good.hits]).toEqual([1, 1])
+  })
+
+  it('is sent to two others at most', async () => {
+    const { status, body } = await sendLines(gateway.url, 'GET /bad')
+    expect([status, JSON.parse(body)]).toEqual([502, expect.objectContaining({ code: 'upstream_failed' })])
+    expect([targets.rude.hits, targets.ruder.hits, targets.rudest.hits, targets.good.hits]).toEqual([1, 1, 1, 0])
+  })
+
+  it('in time is not sent again: whoever is slow gets no more to do', async () => {
+    const answers = [await sendLines(gateway.url, 'GET /slow'), await sendLines(gateway.url, 'GET /slow')]
+    expect(answers.map(({ status }) => status)).toEqual([504, 200])
+    expect(answers.slice(0, 1).map(codeOf)).toEqual(['upstream_timeout'])
+    expect([targets.late.hits, targets.good.hits]).toEqual([1, 1])
+  })
+
+  it('because there was no connection is sent elsewhere, however many came at once', async () => {
+    const answers = await Promise.all(Array.from({ length: 200 }, () => sendLines(gateway.url, 'GET /gone')))
+    expect(answers.filter(({ status }) => status !== 200)).toEqual([])
+    expect(targets.good.hits).toBe(200)
+  })
+})
