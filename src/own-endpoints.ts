@@ -3,6 +3,7 @@ import { userEndpoints } from './directory/users.js'
 import type { Dependencies } from './gateway.js'
 import type { Endpoint } from './http/endpoint.js'
 import { checkPassword } from './login/check-password.js'
+import { firstAccessEndpoints } from './login/first-access.js'
 import { issueTokens } from './login/issue-token.js'
 import { loginEndpoints } from './login/login.js'
 import { myselfEndpoints } from './login/myself.js'
@@ -22,6 +23,7 @@ export function ownEndpoints({ config, database, keys, identityKeys, passwords, 
     ...jwksEndpoints({ keys: identityKeys }),
     ...loginEndpoints({ config, coherent: node.coherent, checkPassword: credentials, issueTokens: issue, verifyTokenOfAnyAge: (token) => verifyTokenOfAnyAge(token, keys) }),
     ...tokenEndpoints({ checkPassword: credentials, issueTokens: issue }),
+    ...firstAccessEndpoints({ sql: database, coherent: node.coherent, passwords }),
     ...myselfEndpoints({ sql: database }),
     ...verifyEndpoints(),
     ...userEndpoints({ sql: database, coherent: node.coherent }),

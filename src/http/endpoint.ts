@@ -46,8 +46,8 @@ export interface EndpointSpec<Body extends z.ZodType, Query extends z.ZodType> {
   body?: Body
   bodyTypes?: BodyType[]
   query?: Query
-  /** RFC 6749 §5.2 errors in place of problem+json; or only the statuses that other proxies understand. */
-  errors?: 'oauth' | 'verify'
+  /** RFC 6749 §5.2 errors in place of problem+json; or only the statuses that other proxies understand; or pages, where a person looks at them. */
+  errors?: 'oauth' | 'verify' | 'page'
   /** What each good answer's body is, by status: its schema, or the type of a text that is no JSON; null where there is no body. */
   answers: Record<number, z.ZodType | Text['type'] | null>
   handle: (call: Call<z.infer<Body>, z.infer<Query>>) => Answer | Promise<Answer>
@@ -64,8 +64,8 @@ declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
   namespace Express {
     interface Request {
-      /** Set where errors are answered as RFC 6749 §5.2 has them, or as other proxies understand them: 401, 403 and 503 only. */
-      errorForm?: 'oauth' | 'verify'
+      /** Set where errors are answered as RFC 6749 §5.2 has them, as other proxies understand them (401, 403 and 503 only), or as pages. */
+      errorForm?: 'oauth' | 'verify' | 'page'
     }
   }
 }

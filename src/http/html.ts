@@ -75,7 +75,6 @@ const sourceOf = (styles: string) => `'sha256-${createHash('sha256').update(styl
 /** What a page's browser may do: show it, and send its forms back here. No script, no frame, no address of it to anybody else. */
 const headersOf = (styles: string) => ({
   'Content-Security-Policy': `default-src 'none'; style-src ${sourceOf(styles)}; form-action 'self'; frame-ancestors 'none'; base-uri 'none'`,
-  'X-Content-Type-Options': 'nosniff',
   'Referrer-Policy': 'no-referrer',
 })
 

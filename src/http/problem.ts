@@ -3,6 +3,8 @@ import type { ErrorRequestHandler, Request } from 'express'
 import { GatewayError, type ErrorCode } from '../errors.js'
 import type { Logger } from '../observability/logger.js'
 import { writeHead } from './head.js'
+import { wantsHtml } from './html.js'
+import { problemPage } from './problem-page.js'
 
 /** The HTTP status of each code. */
 export const statusOf: Record<ErrorCode, number> = {
@@ -75,6 +77,17 @@ function answeredStatus(error: GatewayError, form: Request['errorForm']): number
   return status >= 500 ? 503 : 403
 }
 
+/** What is said to the caller: names and values of headers in turn, and the body. */
+function refusalBody(req: Request, error: GatewayError, status: number): { headers: string[]; body: Buffer } {
+  if (req.errorForm === 'page' && wantsHtml(req)) {
+    const { headers = {}, text } = problemPage(req, error, status)
+    return { headers: [...Object.entries(headers).flat(), 'Content-Type', 'text/html; charset=utf-8'], body: Buffer.from(text?.content ?? '') }
+  }
+  const oauth = req.errorForm === 'oauth'
+  const body = Buffer.from(JSON.stringify(oauth ? oauthDocument(error) : problemDocument(error, req.id, status)))
+  return { headers: ['Content-Type', oauth ? 'application/json; charset=utf-8' : 'application/problem+json; charset=utf-8'], body }
+}
+
 function noteRefusal(req: Request, error: GatewayError, logger: Logger): void {
   req.refusal = error.code
   if (statusOf[error.code] >= 500 && error.cause !== undefined) {
@@ -93,11 +106,9 @@ export function answerProblem(logger: Logger): ErrorRequestHandler {
       else res.destroy()
       return
     }
-    const oauth = req.errorForm === 'oauth'
     const status = answeredStatus(error, req.errorForm)
-    const body = Buffer.from(JSON.stringify(oauth ? oauthDocument(error) : problemDocument(error, req.id, status)))
-    const type = oauth ? 'application/json; charset=utf-8' : 'application/problem+json; charset=utf-8'
-    writeHead(res, status, [...refusalHeaders(error), 'Content-Type', type, 'Content-Length', String(body.length)])
+    const { headers, body } = refusalBody(req, error, status)
+    writeHead(res, status, [...refusalHeaders(error), ...headers, 'Content-Length', String(body.length)])
     res.end(body) // Node leaves it out where HEAD asked
   }
 }
