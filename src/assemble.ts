@@ -7,20 +7,25 @@ import { connectDatabase } from './database/connect.js'
 import { buildGateway, type Gateway } from './gateway.js'
 import { createPasswords } from './login/password.js'
 import type { Log } from './observability/logger.js'
+import type { Metrics, Scrape } from './observability/metrics.js'
+import { startUsage } from './observability/usage.js'
 import type { Prepared, Stop } from './prepare.js'
 import { openIdentityKeys } from './proxy/identity-keys.js'
 import { liveRoutes } from './proxy/live-routes.js'
 import { loadRouteTable } from './proxy/route-table.js'
 import { reloadRoutes } from './reload-routes.js'
+import { addUsage, forgetUsageWriter } from './system/usage-queries.js'
 
 interface Surroundings {
   /** `host:port` that it listens on, as far as that is known yet. */
   address: () => string
   isDraining: () => boolean
+  metrics: Metrics
+  scrape: Scrape
 }
 
 /** Everything that serves requests but the server: a node on the prepared database. What it starts goes onto `stops`. */
-export async function assemble(config: Config, { logger, logRequest }: Log, { databaseUrl, setRole, demoUrl }: Prepared, stops: Stop[], { address, isDraining }: Surroundings): Promise<{ gateway: Gateway; node: Node }> {
+export async function assemble(config: Config, { logger, logRequest }: Log, { databaseUrl, setRole, demoUrl }: Prepared, stops: Stop[], { address, isDraining, metrics, scrape }: Surroundings): Promise<{ gateway: Gateway; node: Node }> {
   if (config.SECRET_KEY === undefined) throw new ConfigError(['SECRET_KEY: must be set'])
   const keys = await loadTokenKeys(config)
   const table = await loadRouteTable(config.GATEWAY_ROUTES)
@@ -28,18 +33,24 @@ export async function assemble(config: Config, { logger, logRequest }: Log, { da
   stops.push(() => database.close())
   const node = await startNode({
     database, logger, clock: systemClock, directUrl: config.DATABASE_DIRECT_URL ?? databaseUrl, setRole,
-    leaseMs: config.COHERENCE_LEASE_MS, maxEntries: config.COHERENCE_CACHE_ENTRIES, address,
+    leaseMs: config.COHERENCE_LEASE_MS, maxEntries: config.COHERENCE_CACHE_ENTRIES, address, onWait: metrics.noteWait,
   })
   stops.push(() => node.stop())
   const audit = startAuditLog({ sql: database, logger })
   stops.push(() => audit.close())
+  const usage = startUsage({ write: (batch) => addUsage(database, batch), forget: (writerId) => forgetUsageWriter(database, writerId), logger })
+  stops.push(() => usage.close())
   const identityKeys = await openIdentityKeys({ database, logger, secret: config.SECRET_KEY, previousSecret: config.SECRET_KEY_PREVIOUS })
   stops.push(() => identityKeys.close())
   const routes = liveRoutes(table, { demoUrl, logger })
   stops.push(() => routes.close())
   stops.push(reloadRoutes({ file: config.GATEWAY_ROUTES, routes, logger, watch: config.GATEWAY_ROUTES_WATCH }))
+  metrics.watch({
+    audit, usage, lease: node.lease, streams: node.streams, memory: node.memory.counts, pool: database.connections,
+    upstreams: () => routes.current().upstreams.status(),
+  })
   const gateway = buildGateway({
-    config, database, node, keys, identityKeys, audit, logger, logRequest, routes, isDraining,
+    config, database, node, keys, identityKeys, audit, logger, logRequest, routes, isDraining, metrics, usage, scrape,
     publicUrl: () => config.PUBLIC_URL ?? `http://${address()}`,
     directory: createDirectory({ sql: database, memory: node.memory }),
     passwords: createPasswords(),

@@ -7,6 +7,8 @@ import type { Gateway } from './gateway.js'
 import { createGatewayServer } from './http/server.js'
 import { anyone, platformAdmins, signedIn, signedInSomewhere, sysAdmins, type Policy, type Subject } from './http/policy.js'
 import { createLog } from './observability/logger.js'
+import { createMetrics } from './observability/metrics.js'
+import { openMetrics } from './open-metrics.js'
 import { prepare, type Stop } from './prepare.js'
 
 /** How an embedded gateway is set up. */
@@ -48,7 +50,10 @@ export async function gateway({ environment, write = (line) => process.stdout.wr
   }
   try {
     const prepared = await prepare(config, log.logger, stops)
-    const assembled = await assemble(config, log, prepared, stops, { address: () => `${config.HOST}:${config.PORT}`, isDraining: () => false })
+    const metrics = createMetrics()
+    const scrape = () => metrics.registry.metrics()
+    await openMetrics(config, scrape, log.logger, stops)
+    const assembled = await assemble(config, log, prepared, stops, { address: () => `${config.HOST}:${config.PORT}`, isDraining: () => false, metrics, scrape })
     const middleware: RequestHandler = (req, res, next) => {
       req.gateway = assembled.gateway
       assembled.gateway.middleware(req, res, next)

@@ -25,8 +25,11 @@ import { refuseAmbiguousHeaders } from './http/refuse-ambiguous-headers.js'
 import { refuseMalformed } from './http/refuse-malformed.js'
 import { watchBody } from './http/unfinished-body.js'
 import type { Passwords } from './login/password.js'
-import { logAccess, type LogRequest } from './observability/log-access.js'
+import { logAccess, type AccessLine, type LogRequest } from './observability/log-access.js'
 import type { Logger } from './observability/logger.js'
+import type { Metrics, Scrape } from './observability/metrics.js'
+import type { Tier } from './observability/request-counts.js'
+import type { Usage } from './observability/usage.js'
 import { ownEndpoints } from './own-endpoints.js'
 import { forwardByTable } from './proxy/forward-by-table.js'
 import type { IdentityKeys } from './proxy/identity-keys.js'
@@ -50,6 +53,10 @@ export interface Dependencies {
   audit: AuditLog
   logger: Logger
   logRequest: LogRequest
+  metrics: Pick<Metrics, 'requests'>
+  usage: Pick<Usage, 'count'>
+  /** Everything that is counted, as Prometheus reads it. */
+  scrape: Scrape
   routes: LiveRoutes
   isDraining: () => boolean
 }
@@ -78,7 +85,7 @@ export function buildGateway(deps: Dependencies): Gateway {
 
   const arrive = chain(
     identifyRequest({ trustProxy: config.TRUST_PROXY, isDraining: deps.isDraining }), // every line logged below carries its id
-    logAccess(deps.logRequest, { userOf: (req) => req.principal?.user.id, mandateOf: (req) => req.context?.mandateId ?? undefined }),
+    logAccess(takeLine(deps), { userOf: (req) => req.principal?.user.id, mandateOf: (req) => req.context?.mandateId ?? undefined, tierOf }),
     refuseMalformed,
     watchBody,
     settlePath,
@@ -118,6 +125,20 @@ export function buildGateway(deps: Dependencies): Gateway {
         }
       })
     },
+  }
+}
+
+const tierOf = ({ context }: Request): Tier => {
+  if (context === undefined || context.mandateId === null) return 'none'
+  return context.entry.byPlatformLevel ? 'platform' : 'member'
+}
+
+/** What becomes of a request's line: it is logged and counted, for its mandate too. */
+function takeLine({ logRequest, metrics: { requests }, usage }: Dependencies): (line: AccessLine, req: Request) => void {
+  return (line, { namedMandateId }) => {
+    logRequest(line)
+    requests.count(line)
+    if (namedMandateId !== undefined) usage.count(namedMandateId, !line.granted && line.status < 500 && line.reason !== 'client_closed')
   }
 }
 

@@ -6,9 +6,12 @@ import { withDevelopmentSecrets } from './development-secrets.js'
 import { exitCodes } from './exit-codes.js'
 import { bufferedOutput, type Output } from './observability/buffered-output.js'
 import { createLog, type Log, type Logger } from './observability/logger.js'
+import { createMetrics } from './observability/metrics.js'
+import { openMetrics } from './open-metrics.js'
 import { prepare, type Stop } from './prepare.js'
 import { RouteTableError, loadRouteTable } from './proxy/route-table.js'
 import { serve } from './serve.js'
+import { answerPrimary, gatherMetrics, scrapeAll } from './worker-metrics.js'
 import { receiveTask, startWorkers, tellListening } from './workers.js'
 
 /** Past this something hangs that should not; what was accepted has been answered or cut long before. */
@@ -20,13 +23,19 @@ async function startPrimary(loaded: Config, log: Log, output: Output, stops: Sto
   const { config, generated } = await withDevelopmentSecrets(loaded)
   if (generated.length > 0) log.logger.warn('secrets were generated into DATA_DIR: good for development only', { generated })
   const prepared = await prepare(config, log.logger, stops)
-  const url = config.GATEWAY_WORKERS > 1 ? await startWorkers(config, prepared, log.logger, stops) : await serve(config, log, prepared, stops)
+  const hasWorkers = config.GATEWAY_WORKERS > 1
+  const metrics = createMetrics()
+  const scrape = hasWorkers ? gatherMetrics : () => metrics.registry.metrics()
+  await openMetrics(config, scrape, log.logger, stops)
+  const url = hasWorkers ? await startWorkers(config, prepared, log.logger, stops) : await serve(config, log, prepared, stops, { metrics, scrape })
   if (config.SEED_DEMO) output.write(demoGreeting(url))
 }
 
 async function startWorker(loaded: Config, log: Log, stops: Stop[]): Promise<void> {
   const { config, prepared } = await receiveTask(loaded)
-  tellListening(await serve(config, log, prepared, stops))
+  const metrics = createMetrics()
+  answerPrimary(metrics.registry)
+  tellListening(await serve(config, log, prepared, stops, { metrics, scrape: scrapeAll }))
 }
 
 async function stopAll(stops: Stop[], logger: Logger): Promise<void> {

@@ -10,16 +10,18 @@ import { myselfEndpoints } from './login/myself.js'
 import { tokenEndpoints } from './login/token-endpoint.js'
 import { verifyEndpoints } from './proxy/verify.js'
 import { jwksEndpoints } from './system/jwks.js'
+import { metricsEndpoints } from './system/metrics.js'
 import { nodeEndpoints } from './system/nodes.js'
 import { operationsEndpoints } from './system/operations.js'
 import { tokenRowEndpoints } from './system/tokens.js'
 
 /** Everything that the gateway answers itself; `openapi.yaml` is made of the same list. */
-export function ownEndpoints({ config, database, keys, identityKeys, passwords, isDraining, node }: Dependencies): Endpoint[] {
+export function ownEndpoints({ config, database, keys, identityKeys, passwords, isDraining, node, scrape }: Dependencies): Endpoint[] {
   const credentials = checkPassword({ sql: database, passwords, limit: config.RATE_LIMIT_LOGIN })
   const issue = issueTokens({ database, keys, expiryMinutes: config.APP_TOKEN_EXPIRY })
   return [
     ...operationsEndpoints({ sql: database, lease: node.lease, leaseMs: config.COHERENCE_LEASE_MS, isDraining }),
+    ...metricsEndpoints({ scrape, ownPort: config.METRICS_PORT }),
     ...jwksEndpoints({ keys: identityKeys }),
     ...loginEndpoints({ config, coherent: node.coherent, checkPassword: credentials, issueTokens: issue, verifyTokenOfAnyAge: (token) => verifyTokenOfAnyAge(token, keys) }),
     ...tokenEndpoints({ checkPassword: credentials, issueTokens: issue }),

@@ -5,6 +5,7 @@ import type { Config } from './config.js'
 import { drainable } from './http/drain.js'
 import { createGatewayServer } from './http/server.js'
 import type { Log } from './observability/logger.js'
+import type { Metrics, Scrape } from './observability/metrics.js'
 import type { Prepared, Stop } from './prepare.js'
 
 /** The host as a URL writes it. */
@@ -24,10 +25,10 @@ async function listen(server: Server, { HOST, PORT }: Config): Promise<number> {
 }
 
 /** Serves requests in this process. What it starts goes onto `stops`. Answers the gateway's public URL once it listens. */
-export async function serve(config: Config, log: Log, prepared: Prepared, stops: Stop[]): Promise<string> {
+export async function serve(config: Config, log: Log, prepared: Prepared, stops: Stop[], { metrics, scrape }: { metrics: Metrics; scrape: Scrape }): Promise<string> {
   let address = `${hostOf(config)}:${config.PORT}`
   let isDraining = () => false
-  const { gateway, node } = await assemble(config, log, prepared, stops, { address: () => address, isDraining: () => isDraining() })
+  const { gateway, node } = await assemble(config, log, prepared, stops, { address: () => address, isDraining: () => isDraining(), metrics, scrape })
   const server = createGatewayServer(gateway.listener)
   const drain = drainable(server)
   isDraining = drain.isDraining

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { Config } from './config.js'
 import type { Logger } from './observability/logger.js'
 import type { Prepared, Stop } from './prepare.js'
+import { answerWorker } from './worker-metrics.js'
 
 /** What the primary process tells a worker: all that a worker cannot prepare for itself. */
 const task = z.object({
@@ -30,6 +31,7 @@ export async function startWorkers(config: Config, prepared: Prepared, logger: L
     const startedAt = performance.now()
     const worker = cluster.fork()
     worker.on('message', (message: unknown) => { if (message === asksForTask) worker.send({ ...prepared, secrets }) })
+    answerWorker(worker)
     worker.once('exit', (code, signal) => {
       if (stopping) return
       logger.error('a worker ended and is replaced', { pid: worker.process.pid, code, signal })
@@ -65,10 +67,17 @@ async function listening(worker: Worker): Promise<string> {
 
 /** In a worker: what the primary process prepared, with the secrets of all. */
 export async function receiveTask(config: Config): Promise<{ config: Config; prepared: Prepared }> {
-  const told = once(process, 'message') as Promise<[unknown]>
+  const told = new Promise<z.infer<typeof task>>((resolve) => {
+    const onMessage = (message: unknown) => {
+      const parsed = task.safeParse(message)
+      if (!parsed.success) return // of something else, such as metrics
+      process.off('message', onMessage)
+      resolve(parsed.data)
+    }
+    process.on('message', onMessage)
+  })
   process.send?.(asksForTask)
-  const [message] = await told
-  const { secrets, databaseUrl, setRole, demoUrl } = task.parse(message)
+  const { secrets, databaseUrl, setRole, demoUrl } = await told
   return { config: Object.freeze({ ...config, ...secrets }), prepared: { databaseUrl, setRole, demoUrl } }
 }
 

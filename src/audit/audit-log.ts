@@ -25,6 +25,7 @@ export interface AuditLog {
   recordRefusal: (event: AuditEvent) => void
   /** As `record`, but at most once a minute for one user, mandate and action. */
   recordOnce: (event: AuditEvent) => void
+  counts: () => { waiting: number; dropped: number }
   /** Writes what is waiting, then stops. */
   close: () => Promise<void>
 }
@@ -110,6 +111,7 @@ export function startAuditLog({ sql, logger }: { sql: Sql; logger: Logger }): Au
       entries.set(key, performance.now())
       record(event)
     },
+    counts: () => ({ waiting: waiting.length, dropped }),
     close: async () => {
       clearInterval(timer)
       foldRefusals(performance.now(), true)

@@ -49,6 +49,8 @@ export interface Lease {
   nodeId: () => string | undefined
   /** Milliseconds that are left, 0 when the lease has ended. */
   remainingMs: () => number
+  /** Changes that this node has heard of and not acknowledged yet. */
+  unacked: () => number
   /**
    * Until when nodes may hold leases that the database of that identity does not know of, on the monotonic clock: after a failover
    * their rows may have been lost, or acknowledge what was. Asked after a commit; long past where there was no failover.
@@ -81,6 +83,7 @@ export function createLease({ statements, clock, leaseMs, longestLeaseMs, newId,
   /** The snapshot whose changes have all been dropped here, and when the statement that brought it was sent. */
   let applied = { snapshot: '', sentAt: never }
   let grantedFrom = never
+  let unacked = 0
 
   const now = (): Moment => ({ monotonic: clock.monotonic(), wall: clock.wall() })
 
@@ -129,6 +132,7 @@ export function createLease({ statements, clock, leaseMs, longestLeaseMs, newId,
     const changed = isBehind || keys.length > 0
     grantedFrom = changed ? applied.sentAt : sentAt
     applied = { snapshot: seen, sentAt }
+    unacked = keys.length
     return changed
   }
 
@@ -137,6 +141,7 @@ export function createLease({ statements, clock, leaseMs, longestLeaseMs, newId,
     step: () => nodeId === undefined ? register() : renew(nodeId),
     nodeId: () => nodeId,
     remainingMs,
+    unacked: () => unacked,
     foreignLeasesEndAt: (found) => identity !== undefined && historyOf(found) === historyOf(identity) ? foreignLeasesEndAt : endOfAllLeases(),
   }
 }

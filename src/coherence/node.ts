@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Database } from '../database/connect.js'
 import type { Logger } from '../observability/logger.js'
-import { createCoherent, createRehearse, type Coherent, type Rehearse } from './coherent.js'
+import { createCoherent, createRehearse, type Coherence, type Coherent, type Rehearse } from './coherent.js'
 import { createLease, type Clock, type Lease } from './lease.js'
 import { leaseConnection } from './lease-connection.js'
 import { createMemory, type Memory } from './memory.js'
@@ -33,6 +33,8 @@ interface Options {
   maxEntries: number
   /** Where this node listens, as far as it is known yet. */
   address: () => string
+  /** Told of each change that has waited for the nodes. */
+  onWait?: (coherence: Coherence) => void
 }
 
 /** The process's clocks. */
@@ -43,7 +45,7 @@ const sweepEveryMs = 5000
 const retryAfterMs = 100
 
 /** Starts to keep a lease. Answers when the first one is held, or could not be had: a node without one asks the database each time. */
-export async function startNode({ database, logger, clock, directUrl, setRole, leaseMs, maxEntries, address }: Options): Promise<Node> {
+export async function startNode({ database, logger, clock, directUrl, setRole, leaseMs, maxEntries, address, onWait = () => undefined }: Options): Promise<Node> {
   const intervalMs = Math.min(leaseMs > 0 ? leaseMs / 4 : longestIntervalMs, longestIntervalMs)
   const stopping = new AbortController()
   let wake = () => { hinted = true }
@@ -108,9 +110,14 @@ export async function startNode({ database, logger, clock, directUrl, setRole, l
   const sweeping = setInterval(() => void sweepOnce(), sweepEveryMs)
   sweeping.unref()
 
+  const coherent = createCoherent({ database, clock, renewNow, foreignLeasesEndAt: lease.foreignLeasesEndAt })
   return {
     lease, memory, streams,
-    coherent: createCoherent({ database, clock, renewNow, foreignLeasesEndAt: lease.foreignLeasesEndAt }),
+    coherent: async (work) => {
+      const done = await coherent(work)
+      onWait(done.coherence)
+      return done
+    },
     rehearse: createRehearse(database),
     stop: async () => {
       clearInterval(sweeping)

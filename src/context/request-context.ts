@@ -27,6 +27,8 @@ declare global {
     interface Request {
       /** In which mandate and instance; absent where the endpoint asks for none. */
       context?: RequestContext
+      /** The mandate that the request named, or its instance's own, where there is one: also where the caller was not let in. */
+      namedMandateId?: string | undefined
     }
   }
 }

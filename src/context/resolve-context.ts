@@ -59,6 +59,7 @@ const nowhere: Entry = { mandateId: null, featureInstanceId: null, roleIds: [], 
 /** Finds out where a request works, into `req.context`: the context table. An anonymous caller is nowhere. */
 export function resolveContext({ directory, onPlatformEntry }: Dependencies): (policy: PlacePolicy) => Middleware {
   const enter = (req: Request, user: User, requested: RequestedPlace, placement: Placement) => {
+    req.namedMandateId = placement.mandate?.id
     const entry = entryOf(user, requested, placement)
     if (entry.byPlatformLevel && placement.mandate) onPlatformEntry(user, placement.mandate.id, req.id)
     req.context = new PlacedContext(user, entry, directory)

@@ -24,7 +24,15 @@ export type Tx = Sql & { readonly [transactionBrand]: true }
 /** The pool of connections that requests use. */
 export interface Database extends Sql {
   transaction: <Result>(work: (tx: Tx) => Promise<Result>) => Promise<Result>
+  /** Connections that are used, free, and waited for. */
+  connections: () => Connections
   close: () => Promise<void>
+}
+
+export interface Connections {
+  used: number
+  free: number
+  pending: number
 }
 
 interface ConnectOptions {
@@ -68,8 +76,14 @@ export function connectDatabase({ url, setRole, poolSize = 10 }: ConnectOptions)
   return {
     ...sqlOf(pool),
     transaction: (work) => answering(pool.transaction((trx) => work(sqlOf(trx) as Tx))), // the brand is made here and nowhere else
+    connections: () => connectionsOf(pool),
     close: () => pool.destroy(),
   }
+}
+
+function connectionsOf(pool: Knex): Connections {
+  const { pool: counted } = pool.client as { pool: { numUsed: () => number; numFree: () => number; numPendingAcquires: () => number } }
+  return { used: counted.numUsed(), free: counted.numFree(), pending: counted.numPendingAcquires() }
 }
 
 /** read_only_sql_transaction: a session that began while the database was read-only stays so when the database is not any more. */

@@ -34,3 +34,15 @@ function peerAddress(req: IncomingMessage): string {
 export function lastOf(header: string | string[] | undefined): string | undefined {
   return (Array.isArray(header) ? header.join(',') : header)?.split(',').at(-1)?.trim() || undefined
 }
+
+const isLoopback = (address: string) => address === '::1' || /^127(?:\.\d{1,3}){3}$/.test(address)
+
+/**
+ * Whether the client runs on this machine, as far as that can be told: the peer of our socket does, and no proxy says that it sent on what came from
+ * elsewhere, whether or not that proxy is trusted.
+ */
+export function isLocalClient(req: IncomingMessage): boolean {
+  if (!isLoopback(peerAddress(req)) || req.headers.forwarded !== undefined || req.headers.via !== undefined) return false
+  const told = ['x-forwarded-for', 'x-real-ip'].flatMap((name) => String(req.headers[name] ?? '').split(',')).map(withoutPort)
+  return told.every((entry) => entry === '' || isLoopback(entry))
+}

@@ -18,7 +18,7 @@ export interface Call<Body, Query> {
 
 /** Text that is not JSON. */
 interface Text {
-  type: 'text/html' | 'text/csv' | 'text/plain' | 'application/yaml'
+  type: 'text/html' | 'text/csv' | 'text/plain' | 'text/plain; version=0.0.4' | 'application/yaml'
   content: string
 }
 

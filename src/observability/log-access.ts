@@ -1,5 +1,6 @@
 import type { Request, Response } from 'express'
 import type { Middleware } from '../http/chain.js'
+import type { Tier } from './request-counts.js'
 
 /** What one request came to. */
 export interface AccessLine {
@@ -12,6 +13,8 @@ export interface AccessLine {
   ms: number
   user: string | undefined
   mandate: string | undefined
+  tier: Tier
+  /** Whether it was let in; what a service then answered is its own. */
   granted: boolean
   /** The code of the refusal. */
   reason: string | undefined
@@ -26,16 +29,17 @@ export type LogRequest = (line: AccessLine) => void
 interface DescribeCaller {
   userOf: (req: Request) => string | undefined
   mandateOf: (req: Request) => string | undefined
+  tierOf: (req: Request) => Tier
 }
 
-/** One line a request, when its answer is out or its client gone. */
-export function logAccess(logRequest: LogRequest, { userOf, mandateOf }: DescribeCaller): Middleware {
+/** One line a request, for all who `take` them, when its answer is out or its client gone. */
+export function logAccess(take: (line: AccessLine, req: Request) => void, { userOf, mandateOf, tierOf }: DescribeCaller): Middleware {
   function onClose(this: Response) {
     const { req } = this
     // nginx's number for a client that went away before it was answered
     const status = this.headersSent ? this.statusCode : 499
-    const granted = req.refusal === undefined && (status < 400 || status === 499)
-    logRequest({
+    const granted = req.refusal === undefined
+    take({
       requestId: req.id,
       method: req.method,
       route: req.routePattern ?? null,
@@ -43,10 +47,11 @@ export function logAccess(logRequest: LogRequest, { userOf, mandateOf }: Describ
       ms: Math.round((performance.now() - req.startedAt) * 100) / 100,
       user: userOf(req),
       mandate: mandateOf(req),
+      tier: tierOf(req),
       granted,
-      reason: granted ? undefined : req.refusal,
+      reason: req.refusal,
       aborted: !this.writableFinished && status !== 101, // a WebSocket ends as it ends
-    })
+    }, req)
   }
   return (_req, res, next) => {
     res.on('close', onClose)

@@ -11,6 +11,9 @@ import { loadConfig, type Config } from '../../src/config.js'
 import { connectDatabase } from '../../src/database/connect.js'
 import { buildGateway } from '../../src/gateway.js'
 import { createGatewayServer } from '../../src/http/server.js'
+import { createMetrics } from '../../src/observability/metrics.js'
+import { startUsage } from '../../src/observability/usage.js'
+import { addUsage, forgetUsageWriter } from '../../src/system/usage-queries.js'
 import { createPasswords } from '../../src/login/password.js'
 import { startDemoUpstream } from '../../src/proxy/demo-upstream.js'
 import { liveRoutes } from '../../src/proxy/live-routes.js'
@@ -65,18 +68,22 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
   })
   const logger = createWinston({ level: 'debug', format: format.json(), transports: [new transports.Stream({ stream: sink })] })
   const pool = connectDatabase({ url: own.url, setRole: false })
+  const metrics = createMetrics()
   const node = await startNode({
     database: pool, logger, clock: systemClock, directUrl: own.url, setRole: false,
-    leaseMs: config.COHERENCE_LEASE_MS, maxEntries: config.COHERENCE_CACHE_ENTRIES, address: () => 'test',
+    leaseMs: config.COHERENCE_LEASE_MS, maxEntries: config.COHERENCE_CACHE_ENTRIES, address: () => 'test', onWait: metrics.noteWait,
   })
   const audit = startAuditLog({ sql: pool, logger })
   const identityKeys = await openIdentityKeys({ database: pool, logger, secret: `${testSecret}-portal` })
   const demo = demoUpstream ? await startDemoUpstream() : undefined
   const live = liveRoutes(parseRouteTable(routes, 'routes.yaml'), { demoUrl: demo?.url, logger })
+  const usage = startUsage({ write: (batch) => addUsage(pool, batch), forget: (writerId) => forgetUsageWriter(pool, writerId), logger })
+  metrics.watch({ audit, usage, lease: node.lease, streams: node.streams, memory: node.memory.counts, pool: pool.connections, upstreams: () => live.current().upstreams.status() })
   let url = ''
   const { listener } = buildGateway({
     config, publicUrl: () => url, database: pool, directory: createDirectory({ sql: pool, memory: node.memory }), node, keys: await loadTokenKeys(config),
     passwords: createPasswords(), audit, logger, logRequest: (line) => logLines.push(JSON.stringify({ level: 'info', message: 'request', ...line })), routes: live, identityKeys, isDraining: () => false,
+    metrics, usage, scrape: () => metrics.registry.metrics(),
   })
   const server = createGatewayServer(listener)
   server.listen(0, '127.0.0.1')
@@ -90,6 +97,7 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
       await new Promise((resolve) => server.close(resolve))
       await identityKeys.close()
       await audit.close()
+      await usage.close()
       await live.close()
       await demo?.stop()
       await node.stop()

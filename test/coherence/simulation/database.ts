@@ -114,6 +114,7 @@ export function connectSimulated({ host, network, postgres, timeline, timeoutMs,
       rows,
       run: (statement, values = []) => network.execute(host, 'other', writing(statement, values), timeoutMs),
       transaction,
+      connections: () => ({ used: 0, free: 0, pending: 0 }),
       close: () => Promise.resolve(),
     },
     breakAll: () => {

@@ -1,0 +1,32 @@
+/**
+ * What each mandate is used, by day (UTC). `requests` are all that named the mandate and were decided, `denials` those of them that were refused, strangers'
+ * included: what a mandate used is the difference. No foreign key: a bill outlives its mandate.
+ */
+
+/** @param {import('knex').Knex} knex */
+export async function up(knex) {
+  await knex.raw(`
+create table usage_daily (
+  mandate_id uuid not null,
+  day date not null,
+  requests bigint not null default 0,
+  denials bigint not null default 0,
+  primary key (mandate_id, day)
+);
+create index usage_daily_day on usage_daily (day);
+
+-- The last batch of each writer that has been added: none is added twice.
+create table usage_writers (
+  id uuid primary key,
+  last_batch bigint not null,
+  written_at timestamptz not null default now()
+)`)
+  await knex.raw('grant select, insert, update on usage_daily to gateway_app')
+  await knex.raw('grant select, insert, update, delete on usage_writers to gateway_app')
+}
+
+/** @param {import('knex').Knex} knex */
+export async function down(knex) {
+  await knex.raw('drop table usage_writers')
+  await knex.raw('drop table usage_daily')
+}
