@@ -29,12 +29,12 @@ describe('METRICS_PORT', () => {
     const url = await gateway.url()
     const metrics = `http://127.0.0.1:${port}`
     await askOften(url, 3)
-    await until(async () => valueOf((await ask(metrics, '/metrics')).text, 'gateway_requests_total', { route: '/healthz' }) === 3 || undefined)
+    await until(async () => valueOf((await ask(metrics, '/metrics')).text, 'gateway_requests_total', { route: '/healthz' }) === 3 || undefined, 15_000)
     for (const [path, method] of [['/', 'GET'], ['/healthz', 'GET'], ['/metrics', 'POST'], ['/auth/me', 'GET']] as const) expect((await ask(metrics, path, { method })).status).toBe(404)
     expect((await ask(url, '/metrics')).status).toBe(404)
     gateway.child.kill('SIGTERM')
     expect(await gateway.ended).toBe(0)
-  }, 30_000)
+  }, 60_000)
 
   it('adds up what all workers count, on either port', async () => {
     const gateway = await startOne({ GATEWAY_WORKERS: '2', METRICS_PORT: '0' })
@@ -45,10 +45,10 @@ describe('METRICS_PORT', () => {
     const text = await until(async () => {
       const now = (await ask(`http://127.0.0.1:${port}`, '/metrics')).text
       return valueOf(now, 'gateway_requests_total', { route: '/healthz' }) === 10 ? now : undefined
-    })
+    }, 15_000)
     expect(valueOf(text, 'gateway_request_duration_seconds_count', { route: '/healthz' })).toBe(10)
     expect(valueOf(text, 'gateway_lease_remaining_seconds')).toBeLessThanOrEqual(5) // of the worst worker, not of all together
-  }, 30_000)
+  }, 60_000)
 
   it('without it each worker answers for all', async () => {
     const gateway = await startOne({ GATEWAY_WORKERS: '2' })
@@ -56,7 +56,7 @@ describe('METRICS_PORT', () => {
     await gateway.says(/"message":"listening".*"message":"listening"/s)
     await askOften(url, 10)
     for (let round = 0; round < 4; round += 1) {
-      await until(async () => valueOf((await ask(url, '/metrics')).text, 'gateway_requests_total', { route: '/healthz' }) === 10 || undefined)
+      await until(async () => valueOf((await ask(url, '/metrics')).text, 'gateway_requests_total', { route: '/healthz' }) === 10 || undefined, 15_000)
     }
-  }, 30_000)
+  }, 60_000)
 })
