@@ -55,6 +55,7 @@ const variables = z.object({
   AUTH_ALGORITHM: algorithm.default('HS256'),
   APP_TOKEN_EXPIRY: whole(1, 60 * 24 * 365).default(15),
   APP_REFRESH_TOKEN_EXPIRY: whole(1, 400).default(7),
+  SESSION_MAX_AGE: whole(1, 3650).default(90),
   SECRET_KEY: secret.optional(),
   SECRET_KEY_PREVIOUS: secret.optional(),
   GATEWAY_ROUTES: z.string().default('routes.yaml'),

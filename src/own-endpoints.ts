@@ -7,6 +7,8 @@ import { firstAccessEndpoints } from './login/first-access.js'
 import { issueTokens } from './login/issue-token.js'
 import { loginEndpoints } from './login/login.js'
 import { myselfEndpoints } from './login/myself.js'
+import { createSuccession } from './login/refresh-token.js'
+import { refreshTokens } from './login/refresh.js'
 import { tokenEndpoints } from './login/token-endpoint.js'
 import { verifyEndpoints } from './proxy/verify.js'
 import { jwksEndpoints } from './system/jwks.js'
@@ -18,13 +20,14 @@ import { tokenRowEndpoints } from './system/tokens.js'
 /** Everything that the gateway answers itself; `openapi.yaml` is made of the same list. */
 export function ownEndpoints({ config, database, keys, identityKeys, passwords, isDraining, node, scrape }: Dependencies): Endpoint[] {
   const credentials = checkPassword({ sql: database, passwords, limit: config.RATE_LIMIT_LOGIN })
-  const issue = issueTokens({ database, keys, expiryMinutes: config.APP_TOKEN_EXPIRY })
+  const issue = issueTokens({ database, keys, config })
+  const refresh = refreshTokens({ database, coherent: node.coherent, keys, succession: createSuccession(config), config })
   return [
     ...operationsEndpoints({ sql: database, lease: node.lease, leaseMs: config.COHERENCE_LEASE_MS, isDraining }),
     ...metricsEndpoints({ scrape, ownPort: config.METRICS_PORT }),
     ...jwksEndpoints({ keys: identityKeys }),
-    ...loginEndpoints({ config, coherent: node.coherent, checkPassword: credentials, issueTokens: issue, verifyTokenOfAnyAge: (token) => verifyTokenOfAnyAge(token, keys) }),
-    ...tokenEndpoints({ checkPassword: credentials, issueTokens: issue }),
+    ...loginEndpoints({ config, coherent: node.coherent, checkPassword: credentials, issueTokens: issue, refresh, verifyTokenOfAnyAge: (token) => verifyTokenOfAnyAge(token, keys) }),
+    ...tokenEndpoints({ checkPassword: credentials, issueTokens: issue, refresh }),
     ...firstAccessEndpoints({ sql: database, coherent: node.coherent, passwords }),
     ...myselfEndpoints({ sql: database }),
     ...verifyEndpoints(),

@@ -1,8 +1,14 @@
 import { randomUUID } from 'node:crypto'
+import type { Request } from 'express'
 import { SignJWT } from 'jose'
+import { recordChange } from '../audit/record-change.js'
 import type { TokenKeys } from '../authentication/token-keys.js'
+import type { Config } from '../config.js'
 import type { Database } from '../database/connect.js'
-import { insertAccessToken, insertSession } from './session-queries.js'
+import { GatewayError } from '../errors.js'
+import { insertRefreshToken } from './refresh-queries.js'
+import { makeRefreshToken, refreshTokenHash } from './refresh-token.js'
+import { insertAccessToken, insertSession, lockLoginUser } from './session-queries.js'
 
 /** A signed access token, and until when it counts. */
 export interface IssuedToken {
@@ -10,37 +16,85 @@ export interface IssuedToken {
   expiresAt: Date
 }
 
-/** Who logged in, and from where. */
-export interface Login {
-  user: { id: string; username: string }
-  authority: 'local' | 'google' | 'msft'
+/** What a session is given: an access token, and the refresh token that gets the next one. */
+export interface IssuedTokens extends IssuedToken {
+  refreshToken: string
+  refreshExpiresInSeconds: number
+}
+
+/** Where a login comes from. */
+export interface Origin {
   address: string
   userAgent: string | null
+  requestId: string
 }
+
+/** Where this request comes from. */
+export function originOf(req: Request): Origin {
+  return { address: req.clientAddress, userAgent: req.headers['user-agent'] ?? null, requestId: req.id }
+}
+
+/** Who logged in, and from where. */
+export interface Login extends Origin {
+  user: { id: string; username: string }
+  authority: 'local' | 'google' | 'msft'
+  /** The hash that the password was compared with. A login is refused when it has been changed meanwhile. */
+  passwordHash?: string | null
+}
+
+/** What an access token says. */
+interface AccessToken {
+  id: string
+  user: { id: string; username: string }
+  authority: string
+  sessionId: string
+  issuedAt: Date
+  expiresAt: Date
+}
+
+/** Signs an access token (RFC 7519; `typ` as RFC 9068 has it). Times count in whole seconds. */
+export async function signAccessToken(keys: TokenKeys, { id, user, authority, sessionId, issuedAt, expiresAt }: AccessToken): Promise<string> {
+  return await new SignJWT({ userId: user.id, authenticationAuthority: authority, sid: sessionId })
+    .setProtectedHeader({ alg: keys.algorithm, typ: 'at+jwt', kid: keys.signing.kid })
+    .setSubject(user.username).setJti(id).setIssuer('mandate-gateway').setIssuedAt(issuedAt).setExpirationTime(expiresAt)
+    .sign(keys.signing.key)
+}
+
+/** When an access token that is issued now was issued, and ends: after so many minutes, but not after its session. Whole seconds, as tokens have them. */
+export function lifetimeFrom(nowMs: number, expiryMinutes: number, sessionEndsAtMs: number): { issuedAt: Date; expiresAt: Date } {
+  const issuedAt = Math.floor(nowMs / 1000)
+  const expiresAt = Math.min(issuedAt + expiryMinutes * 60, Math.floor(sessionEndsAtMs / 1000))
+  return { issuedAt: new Date(issuedAt * 1000), expiresAt: new Date(expiresAt * 1000) }
+}
+
+/** How long what is issued is good. */
+export type Lifetimes = Pick<Config, 'APP_TOKEN_EXPIRY' | 'APP_REFRESH_TOKEN_EXPIRY' | 'SESSION_MAX_AGE'>
 
 interface Dependencies {
   database: Database
   keys: TokenKeys
-  expiryMinutes: number
+  config: Lifetimes
 }
 
-/** Begins a session and issues its access token (RFC 7519; `typ` as RFC 9068 has it). Session and token are written together or not at all. */
-export function issueTokens({ database, keys, expiryMinutes }: Dependencies): (login: Login) => Promise<IssuedToken> {
-  return async ({ user, authority, address, userAgent }) => {
-    const sessionId = randomUUID()
-    const tokenId = randomUUID()
-    const issuedAt = Math.floor(Date.now() / 1000)
-    const expiresAt = issuedAt + expiryMinutes * 60
-    const token = await new SignJWT({ userId: user.id, authenticationAuthority: authority, sid: sessionId })
-      .setProtectedHeader({ alg: keys.algorithm, typ: 'at+jwt', kid: keys.signing.kid })
-      .setSubject(user.username).setJti(tokenId).setIssuer('mandate-gateway').setIssuedAt(issuedAt).setExpirationTime(expiresAt)
-      .sign(keys.signing.key)
-    await database.transaction(async (tx) => {
-      await insertSession(tx, { id: sessionId, userId: user.id, authority, address, userAgent })
-      await insertAccessToken(tx, {
-        id: tokenId, userId: user.id, authority, sessionId, issuedAt: new Date(issuedAt * 1000), expiresAt: new Date(expiresAt * 1000),
-      })
+const dayMs = 24 * 60 * 60 * 1000
+
+/**
+ * Begins a session and issues its tokens. Session and tokens are written together or not at all. Throws `credentials_invalid` when the user
+ * has been disabled, or their password changed, since it was checked.
+ */
+export function issueTokens({ database, keys, config }: Dependencies): (login: Login) => Promise<IssuedTokens> {
+  return async ({ user, authority, address, userAgent, requestId, passwordHash }) => {
+    const session = { id: randomUUID(), userId: user.id, authority, address, userAgent }
+    const times = lifetimeFrom(Date.now(), config.APP_TOKEN_EXPIRY, Date.now() + config.SESSION_MAX_AGE * dayMs)
+    const access = { id: randomUUID(), user, authority, sessionId: session.id, ...times }
+    const [token, refreshToken] = [await signAccessToken(keys, access), makeRefreshToken()]
+    const refreshExpiresInSeconds = await database.transaction(async (tx) => {
+      if (!await lockLoginUser(tx, user.id, passwordHash)) throw new GatewayError('credentials_invalid', 'Username or password is wrong')
+      await insertSession(tx, session)
+      await insertAccessToken(tx, { ...access, userId: user.id })
+      await recordChange(tx, { actor: { userId: user.id, requestId, address }, mandateId: 'system', action: 'session_started', subject: `session:${session.id}`, after: { authority, userAgent } })
+      return await insertRefreshToken(tx, { hash: refreshTokenHash(refreshToken) ?? '', sessionId: session.id, expiryDays: config.APP_REFRESH_TOKEN_EXPIRY, sessionDays: config.SESSION_MAX_AGE })
     })
-    return { token, expiresAt: new Date(expiresAt * 1000) }
+    return { token, expiresAt: access.expiresAt, refreshToken, refreshExpiresInSeconds }
   }
 }

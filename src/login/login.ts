@@ -1,71 +1,98 @@
+import type { Request } from 'express'
 import { z } from 'zod'
+import { recordChange } from '../audit/record-change.js'
 import { presentedTokens } from '../authentication/authenticate.js'
 import type { VerifiedClaims } from '../authentication/verify-token.js'
 import type { Coherent } from '../coherence/coherent.js'
 import type { User } from '../coherence/directory.js'
 import type { Config } from '../config.js'
 import { GatewayError } from '../errors.js'
-import { accessCookie, refreshCookie, setCookie } from '../http/cookies.js'
 import { endpoint, type Endpoint } from '../http/endpoint.js'
 import { anyone } from '../http/policy.js'
 import type { CheckPassword } from './check-password.js'
-import type { IssuedToken, Login } from './issue-token.js'
+import { endLogins } from './end-queries.js'
+import { originOf, type IssuedTokens, type Login } from './issue-token.js'
+import { clearLoginCookies, presentedRefreshTokens, setLoginCookies } from './login-cookies.js'
+import { refreshTokenHash } from './refresh-token.js'
+import type { Refresh } from './refresh.js'
 import { userSchema, usernameInput } from './schemas.js'
-import { endLogins } from './session-queries.js'
 
 interface Dependencies {
-  config: Pick<Config, 'COOKIE_SAMESITE' | 'COOKIE_SECURE' | 'APP_REFRESH_TOKEN_EXPIRY'>
+  config: Pick<Config, 'COOKIE_SAMESITE' | 'COOKIE_SECURE'>
   coherent: Coherent
   checkPassword: CheckPassword
-  issueTokens: (login: Login) => Promise<IssuedToken>
+  issueTokens: (login: Login) => Promise<IssuedTokens>
+  refresh: Refresh
   verifyTokenOfAnyAge: (token: string) => Promise<VerifiedClaims>
 }
 
 const credentials = z.strictObject({ username: usernameInput, password: z.string().min(1) })
 const loginAnswer = z.strictObject({ user: userSchema, expiresAt: z.iso.datetime() })
-const secondsOfDay = 24 * 60 * 60
 
-function shown({ id, username, email, fullName, isSysAdmin, isPlatformAdmin }: User): User {
-  return { id, username, email, fullName, isSysAdmin, isPlatformAdmin }
+const signedInAs = ({ id, username, email, fullName, isSysAdmin, isPlatformAdmin }: User, expiresAt: Date) =>
+  ({ status: 200, body: { user: { id, username, email, fullName, isSysAdmin, isPlatformAdmin }, expiresAt: expiresAt.toISOString() } })
+
+/** The refresh token that a browser holds. Two that differ were not both set by us: it is not known whose the request is. */
+function refreshTokenOf(req: Request): string | undefined {
+  const [token, other] = presentedRefreshTokens(req)
+  if (other !== undefined) throw new GatewayError('header_ambiguous', 'Two different refresh_token cookies were sent')
+  return token
 }
 
-/** Signing in with a password and a cookie, and signing out. */
-export function loginEndpoints({ config, coherent, checkPassword, issueTokens, verifyTokenOfAnyAge }: Dependencies): Endpoint[] {
+/** Signing in with a password and cookies, staying signed in, and signing out. */
+export function loginEndpoints({ config, coherent, checkPassword, issueTokens, refresh, verifyTokenOfAnyAge }: Dependencies): Endpoint[] {
   const login = endpoint({
     method: 'post',
     path: '/auth/login',
-    summary: 'Sign in with a password; sets the cookie auth_token',
+    summary: 'Sign in with a password; sets the cookies auth_token and refresh_token',
     access: anyone,
     crossSite: 'always',
     body: credentials,
     answers: { 200: loginAnswer },
     handle: async ({ req, res, body }) => {
-      const user = await checkPassword({ ...body, address: req.clientAddress })
+      const user = await checkPassword({ ...body, ...originOf(req) })
       if (!user) throw new GatewayError('credentials_invalid', 'Username or password is wrong')
-      const { token, expiresAt } = await issueTokens({
-        user, authority: 'local', address: req.clientAddress, userAgent: req.headers['user-agent'] ?? null,
-      })
-      // As long as the session, so that an expired token can say so instead of being missing.
-      setCookie(res, 'auth_token', token, accessCookie(config, config.APP_REFRESH_TOKEN_EXPIRY * secondsOfDay))
-      return { status: 200, body: { user: shown(user), expiresAt: expiresAt.toISOString() } }
+      const issued = await issueTokens({ user, authority: 'local', passwordHash: user.passwordHash, ...originOf(req) })
+      setLoginCookies(res, config, issued)
+      return signedInAs(user, issued.expiresAt)
+    },
+  })
+
+  const renew = endpoint({
+    method: 'post',
+    path: '/auth/refresh',
+    summary: 'Exchange the cookie refresh_token for the next one and a new access token; sets both cookies',
+    access: anyone,
+    crossSite: 'always',
+    answers: { 200: loginAnswer },
+    handle: async ({ req, res }) => {
+      const refreshed = await refresh(refreshTokenOf(req), originOf(req))
+      setLoginCookies(res, config, refreshed)
+      return signedInAs(refreshed.user, refreshed.expiresAt)
     },
   })
 
   const logout = endpoint({
     method: 'post',
     path: '/auth/logout',
-    summary: 'End the session of the cookie or bearer token, valid or expired, and clear the cookies',
+    summary: 'End the session of either cookie and of the bearer token, valid or expired, and clear the cookies',
     access: anyone,
     answers: { 204: null },
     handle: async ({ req, res }) => {
       const claims = await Promise.all(presentedTokens(req).map((token) => verifyTokenOfAnyAge(token).catch(() => undefined)))
       const tokenIds = claims.flatMap((one) => one ? [one.jti] : [])
-      if (tokenIds.length > 0) await coherent((tx) => endLogins(tx, tokenIds))
-      setCookie(res, 'auth_token', '', accessCookie(config, 0))
-      setCookie(res, 'refresh_token', '', refreshCookie(config, 0))
+      const refreshHashes = presentedRefreshTokens(req).map(refreshTokenHash).filter((hash) => hash !== undefined)
+      if (tokenIds.length + refreshHashes.length > 0) {
+        await coherent(async (tx) => {
+          for (const { id, userId } of await endLogins(tx, { tokenIds, refreshHashes })) {
+            await recordChange(tx, { actor: { userId, requestId: req.id, address: req.clientAddress }, mandateId: 'system', action: 'session_ended', subject: `session:${id}`, after: { by: 'logout' } })
+          }
+        })
+      }
+      clearLoginCookies(res, config)
       return { status: 204 }
     },
   })
 
-  return [login, logout]
+  return [login, renew, logout]
 }

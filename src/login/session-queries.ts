@@ -1,6 +1,5 @@
-import type { CoherentTx } from '../coherence/coherent.js'
-import type { User } from '../coherence/directory.js'
 import type { Sql } from '../database/connect.js'
+import type { User } from '../coherence/directory.js'
 
 /** A user as a login needs one. */
 export interface LoginUser extends User {
@@ -36,6 +35,15 @@ export async function findLoginUser(sql: Sql, username: string): Promise<LoginUs
   }
 }
 
+/**
+ * Answers whether the user still is enabled and, where a hash is given, has that password: until the transaction ends, nobody changes it. Whoever
+ * takes a login away changes the user's row first and then ends the sessions, so that a login that is being made is either refused here or ended there.
+ */
+export async function lockLoginUser(tx: Sql, userId: string, passwordHash?: string | null): Promise<boolean> {
+  const [user] = await tx.rows<{ enabled: boolean; passwordHash: string | null }>('select enabled, password_hash as "passwordHash" from users where id = ? for share', [userId])
+  return user?.enabled === true && (passwordHash === undefined || user.passwordHash === passwordHash)
+}
+
 interface NewSession {
   id: string
   userId: string
@@ -65,14 +73,4 @@ export async function insertAccessToken(tx: Sql, token: NewToken): Promise<void>
     insert into tokens (id, user_id, authority, purpose, session_id, status, issued_at, expires_at)
     values (?, ?, ?, 'auth_session', ?, 'active', ?, ?)`,
   [token.id, token.userId, token.authority, token.sessionId, token.issuedAt, token.expiresAt])
-}
-
-/** Ends the logins of these tokens: their sessions with all tokens of those, and the tokens themselves. */
-export async function endLogins(tx: CoherentTx, tokenIds: string[]): Promise<void> {
-  await tx.run(`
-    update sessions set ended_at = now()
-     where ended_at is null and id in (select session_id from tokens where id = any (?::uuid[]))`, [tokenIds])
-  await tx.run(`
-    update tokens set status = 'revoked', revoked_at = now()
-     where status = 'active' and (id = any (?::uuid[]) or session_id in (select session_id from tokens where id = any (?::uuid[])))`, [tokenIds, tokenIds])
 }

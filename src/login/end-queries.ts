@@ -1,0 +1,58 @@
+import type { CoherentTx } from '../coherence/coherent.js'
+
+/** A session that has ended just now, and whose it was. */
+export interface EndedSession {
+  id: string
+  userId: string
+}
+
+/** Ends sessions and revokes their access tokens; their refresh tokens are good for nothing from then on. Answers those that had not ended before. */
+export async function endSessions(tx: CoherentTx, ids: string[]): Promise<EndedSession[]> {
+  // One order for all who lock several; and a refresh that is under way holds the lock until its tokens can be seen below.
+  await tx.rows('select from sessions where id = any (?::uuid[]) order by id for update', [ids])
+  const ended = await tx.rows<EndedSession>('update sessions set ended_at = now() where ended_at is null and id = any (?::uuid[]) returning id, user_id as "userId"', [ids])
+  await tx.run(`update tokens set status = 'revoked', revoked_at = now() where status = 'active' and session_id = any (?::uuid[])`, [ids])
+  return ended
+}
+
+/** Ends all sessions of a user but one, and revokes logins that have no session. */
+export async function endSessionsOfUser(tx: CoherentTx, userId: string, { except = null }: { except?: string | null } = {}): Promise<EndedSession[]> {
+  const sessions = await tx.rows<{ id: string }>('select id from sessions where user_id = ? and ended_at is null and id is distinct from ?', [userId, except])
+  const ended = await endSessions(tx, sessions.map(({ id }) => id))
+  await tx.run(`
+    update tokens set status = 'revoked', revoked_at = now()
+     where user_id = ? and status = 'active' and purpose = 'auth_session' and session_id is null`, [userId])
+  return ended
+}
+
+/** What a caller presents to show which login is theirs. */
+interface Presented {
+  /** Ids of access tokens. */
+  tokenIds: string[]
+  /** Hashes of refresh tokens. */
+  refreshHashes: string[]
+}
+
+/** Ends the logins of these tokens: their sessions with all tokens of those, and tokens that have no session. */
+export async function endLogins(tx: CoherentTx, { tokenIds, refreshHashes }: Presented): Promise<EndedSession[]> {
+  const sessions = await tx.rows<{ id: string }>(`
+    select session_id as id from tokens where id = any (?::uuid[]) and session_id is not null
+    union select session_id from refresh_tokens where token_hash = any (?::text[])`, [tokenIds, refreshHashes])
+  const ended = await endSessions(tx, sessions.map(({ id }) => id))
+  await tx.run(`update tokens set status = 'revoked', revoked_at = now() where status = 'active' and id = any (?::uuid[])`, [tokenIds])
+  return ended
+}
+
+/** The session of that id, if it is the user's. Ended ones count: ending one again is no error. */
+export async function findSessionOfUser(tx: CoherentTx, id: string, userId: string): Promise<{ id: string } | undefined> {
+  const [session] = await tx.rows<{ id: string }>('select id from sessions where id = ? and user_id = ?', [id, userId])
+  return session
+}
+
+/** Revokes one access token, or an API token, by its id; other tokens of its session stay. Answers whose it was, if it counted until now. */
+export async function revokeAccessToken(tx: CoherentTx, id: string): Promise<{ userId: string } | undefined> {
+  const [revoked] = await tx.rows<{ userId: string }>(`
+    update tokens set status = 'revoked', revoked_at = now()
+     where id = ? and status = 'active' and purpose in ('auth_session', 'api_token') returning user_id as "userId"`, [id])
+  return revoked
+}

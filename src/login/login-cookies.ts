@@ -1,0 +1,24 @@
+import type { IncomingMessage } from 'node:http'
+import type { Response } from 'express'
+import type { Config } from '../config.js'
+import { accessCookie, cookieValues, refreshCookie, setCookie } from '../http/cookies.js'
+import type { IssuedTokens } from './issue-token.js'
+
+type CookieConfig = Pick<Config, 'COOKIE_SAMESITE' | 'COOKIE_SECURE'>
+
+/** Signs a browser in. Both cookies last as long as the refresh token, so that an expired access token can say so instead of being missing. */
+export function setLoginCookies(res: Response, config: CookieConfig, { token, refreshToken, refreshExpiresInSeconds }: IssuedTokens): void {
+  setCookie(res, 'auth_token', token, accessCookie(config, refreshExpiresInSeconds))
+  setCookie(res, 'refresh_token', refreshToken, refreshCookie(config, refreshExpiresInSeconds))
+}
+
+/** Signs a browser out. */
+export function clearLoginCookies(res: Response, config: CookieConfig): void {
+  setCookie(res, 'auth_token', '', accessCookie(config, 0))
+  setCookie(res, 'refresh_token', '', refreshCookie(config, 0))
+}
+
+/** Every refresh token that a request's cookies hold, each once: usually one. */
+export function presentedRefreshTokens(req: IncomingMessage): string[] {
+  return [...new Set(cookieValues(req.headers.cookie, 'refresh_token').filter((value) => value !== ''))]
+}

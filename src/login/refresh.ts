@@ -1,0 +1,97 @@
+import { randomUUID } from 'node:crypto'
+import { recordChange } from '../audit/record-change.js'
+import type { TokenKeys } from '../authentication/token-keys.js'
+import type { Coherent } from '../coherence/coherent.js'
+import type { User } from '../coherence/directory.js'
+import type { Database, Tx } from '../database/connect.js'
+import { GatewayError } from '../errors.js'
+import { endSessions } from './end-queries.js'
+import { lifetimeFrom, signAccessToken, type IssuedTokens, type Lifetimes, type Origin } from './issue-token.js'
+import { findRefreshState, insertRefreshToken, lockSession, spendRefreshToken, type RefreshState } from './refresh-queries.js'
+import { refreshTokenHash, type Succession } from './refresh-token.js'
+import { insertAccessToken } from './session-queries.js'
+
+/** What a refresh answers: the next tokens of the session, and whose it is. */
+export interface Refreshed extends IssuedTokens {
+  user: User
+}
+
+/**
+ * Exchanges a refresh token for the next one and an access token. Throws `refresh_invalid` for what is none, has expired, ended or been used
+ * before, and `user_disabled`.
+ */
+export type Refresh = (token: string | undefined, origin: Origin) => Promise<Refreshed>
+
+interface Dependencies {
+  database: Database
+  coherent: Coherent
+  keys: TokenKeys
+  succession: Succession
+  config: Lifetimes
+}
+
+/** Tabs of one browser race: for so long the second is given what the first was, unless somebody has used that already. */
+const graceSeconds = 10
+
+const refreshInvalid = () => new GatewayError('refresh_invalid', 'This sign-in has ended. Please log in again.')
+
+/** What is to be done about a token: `rotate` gives the next one for it, `repeat` gives again what was given, `reuse` is a sign of theft. */
+type Verdict = 'rotate' | 'repeat' | 'reuse'
+
+function decide(state: RefreshState | undefined): { verdict: Verdict; state: RefreshState } {
+  if (!state) throw refreshInvalid()
+  if (!state.userEnabled) throw new GatewayError('user_disabled', 'User is disabled')
+  if (state.sessionEnded || state.expired) throw refreshInvalid()
+  if (state.spentSecondsAgo === null) return { verdict: 'rotate', state }
+  const isRace = state.spentSecondsAgo <= graceSeconds && state.successor?.spent === false
+  return { verdict: isRace ? 'repeat' : 'reuse', state }
+}
+
+/** Exchanges refresh tokens (RFC 6749 §6, RFC 9700 §4.14): each is good for one use. */
+export function refreshTokens({ database, coherent, keys, succession, config }: Dependencies): Refresh {
+  const look = async (sql: Pick<Tx, 'rows' | 'run'>, hash: string) => decide(await findRefreshState(sql, hash, config.SESSION_MAX_AGE))
+
+  /** Looked at once more under the lock: of many who use a token at once one rotates it, and a session that has ended gets no further token. */
+  const lookLocked = async (tx: Tx, hash: string, { sessionId, user }: RefreshState) => {
+    await lockSession(tx, { sessionId, userId: user.id })
+    return await look(tx, hash)
+  }
+
+  const rotate = (token: string, hash: string, seen: RefreshState) => database.transaction(async (tx) => {
+    const { verdict, state } = await lookLocked(tx, hash, seen)
+    if (verdict !== 'rotate') return { verdict, state }
+    const { sessionId, authority, user, sessionEndsAt } = state
+    const access = { id: randomUUID(), ...lifetimeFrom(Date.now(), config.APP_TOKEN_EXPIRY, sessionEndsAt.getTime()) }
+    const successor = succession.next(token, access.id)
+    await insertAccessToken(tx, { ...access, userId: user.id, authority, sessionId })
+    const expiresInSeconds = await insertRefreshToken(tx, { hash: successor.hash, sessionId, expiryDays: config.APP_REFRESH_TOKEN_EXPIRY, sessionDays: config.SESSION_MAX_AGE })
+    await spendRefreshToken(tx, { hash, successorHash: successor.hash, accessTokenId: access.id, sessionId })
+    return { verdict: 'repeat' as const, state: { ...state, access, successor: { hash: successor.hash, spent: false, expiresInSeconds } } }
+  })
+
+  const endFamily = (hash: string, seen: RefreshState, { address, requestId }: Origin) => coherent(async (tx) => {
+    const { verdict, state: { sessionId, user, spentSecondsAgo } } = await lookLocked(tx, hash, seen)
+    if (verdict !== 'reuse') return
+    await endSessions(tx, [sessionId])
+    await recordChange(tx, { actor: { userId: user.id, requestId, address }, mandateId: 'system', action: 'refresh_reused', subject: `session:${sessionId}`, after: { spentSecondsAgo: Math.round(spentSecondsAgo ?? 0) } })
+  })
+
+  /** The same for all who used the token at once: the tokens are made of what is stored. */
+  const answer = async (token: string, { user, authority, sessionId, access, successor }: RefreshState): Promise<Refreshed> => {
+    const refreshToken = access && successor ? succession.again(token, access.id, successor.hash) : undefined
+    // The secret has been changed, and this node does not know the other one: whoever was first has the successor.
+    if (!access || !successor || refreshToken === undefined) throw refreshInvalid()
+    const signed = await signAccessToken(keys, { ...access, user, authority, sessionId })
+    return { user, token: signed, expiresAt: access.expiresAt, refreshToken, refreshExpiresInSeconds: successor.expiresInSeconds }
+  }
+
+  return async (token, origin) => {
+    const hash = token === undefined ? undefined : refreshTokenHash(token)
+    if (token === undefined || hash === undefined) throw refreshInvalid()
+    const seen = await look(database, hash)
+    const { verdict, state } = seen.verdict === 'rotate' ? await rotate(token, hash, seen.state) : seen
+    if (verdict === 'repeat') return await answer(token, state)
+    await endFamily(hash, state, origin)
+    throw refreshInvalid()
+  }
+}
