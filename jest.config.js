@@ -10,4 +10,5 @@ export default {
   globalSetup: './test/setup/start-cluster.js',
   globalTeardown: './test/setup/stop-cluster.js',
   testTimeout: 30_000,
+  maxWorkers: '100%', // Jest would leave one core alone, which of two is half
 }

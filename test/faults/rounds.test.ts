@@ -92,7 +92,7 @@ describe('three processes on one database, nothing failing', () => {
   }, 60_000)
 
   it('in the steady state the number of statements does not depend on the number of requests', async () => {
-    const requests = long ? 100_000 : 20_000
+    const requests = long ? 100_000 : 10_000
     const people: DemoUser[] = ['alice', 'bob', 'erin', 'petra']
     const logins = await Promise.all(people.map((user) => tokenFor(database, user)))
     for (const { token } of logins) await warm(cluster.nodes, token)

@@ -2,7 +2,7 @@
 export const long = process.env.FAULTS === 'long'
 
 /** Rounds of revoking and probing. */
-export const rounds = Number(process.env.FAULTS_ROUNDS ?? (long ? 10_000 : 400))
+export const rounds = Number(process.env.FAULTS_ROUNDS ?? (long ? 10_000 : 120))
 
 /** Says what was measured, where somebody asked for it (`FAULTS` or `FAULTS_REPORT` is set). */
 export function report(scenario: string, measured: Record<string, unknown>): void {
