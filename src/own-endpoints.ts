@@ -1,5 +1,5 @@
 import { verifyTokenOfAnyAge } from './authentication/verify-token.js'
-import { userEndpoints } from './directory/users.js'
+import { directoryEndpoints } from './directory/endpoints.js'
 import type { Dependencies } from './gateway.js'
 import type { Endpoint } from './http/endpoint.js'
 import { checkPassword } from './login/check-password.js'
@@ -31,7 +31,7 @@ export function ownEndpoints({ config, database, keys, identityKeys, passwords, 
     ...firstAccessEndpoints({ sql: database, coherent: node.coherent, passwords }),
     ...myselfEndpoints({ sql: database }),
     ...verifyEndpoints(),
-    ...userEndpoints({ sql: database, coherent: node.coherent }),
+    ...directoryEndpoints({ database, coherent: node.coherent, rehearse: node.rehearse }),
     ...tokenRowEndpoints({ coherent: node.coherent }),
     ...nodeEndpoints({ sql: database, currentId: node.lease.nodeId }),
   ]

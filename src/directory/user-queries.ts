@@ -1,36 +1,149 @@
 import type { CoherentTx } from '../coherence/coherent.js'
 import type { User } from '../coherence/directory.js'
+import { allOf, beginsWith, where } from '../database/conditions.js'
 import type { Sql } from '../database/connect.js'
+import type { Changing, Seen } from './realm.js'
 
 /** A user, as those who govern users see one. */
 export interface ListedUser extends User {
   enabled: boolean
+  isServiceAccount: boolean
+  createdAt: Date
 }
 
-const columns = 'id, username, email, full_name as "fullName", enabled, is_sys_admin as "isSysAdmin", is_platform_admin as "isPlatformAdmin"'
-
-/** Users by username, those after `after` only. */
-export async function listUsers(sql: Sql, { after, atMost }: { after: string | undefined; atMost: number }): Promise<ListedUser[]> {
-  return await sql.rows<ListedUser>(`select ${columns} from users where username > ? order by username limit ?`, [after ?? '', atMost])
+/** What a list of users is asked for. */
+export interface UserFilter {
+  enabled: boolean | undefined
+  level: 'sysAdmin' | 'platformAdmin' | 'none' | undefined
+  serviceAccount: boolean | undefined
 }
 
-/** The user with that id, who stays as they are until the transaction ends. */
-export async function getUserForUpdate(tx: CoherentTx, id: string): Promise<ListedUser | undefined> {
-  const [user] = await tx.rows<ListedUser>(`select ${columns} from users where id = ? for update`, [id])
+export type UserSort = 'username' | '-username' | 'createdAt' | '-createdAt'
+
+/** A row with its place in the list that it is a row of. */
+export type Positioned<Row> = Row & { position: string[] }
+
+const columns = `u.id, u.username, u.email, u.full_name as "fullName", u.enabled, u.is_sys_admin as "isSysAdmin", u.is_platform_admin as "isPlatformAdmin",
+  u.is_service_account as "isServiceAccount", u.created_at as "createdAt"`
+
+// Written out, and not `= ?`, so that the partial indexes serve them.
+const levels = { sysAdmin: 'u.is_sys_admin', platformAdmin: 'u.is_platform_admin', none: 'not u.is_sys_admin and not u.is_platform_admin' } as const
+
+function conditionsOf({ enabled, level, serviceAccount }: UserFilter): (readonly [string] | undefined)[] {
+  return [
+    enabled === undefined ? undefined : [enabled ? 'u.enabled' : 'not u.enabled'],
+    level === undefined ? undefined : [levels[level]],
+    serviceAccount === undefined ? undefined : [serviceAccount ? 'u.is_service_account' : 'not u.is_service_account'],
+  ]
+}
+
+interface Page {
+  /** The position that the page begins after. */
+  after: (string | null)[] | undefined
+  atMost: number
+}
+
+/** Each order: its columns, the row before which a list begins, and how a position is written. */
+const orders: Record<UserSort, { after: string; by: string; position: string }> = {
+  username: { after: 'u.username > ?', by: 'u.username', position: 'array[u.username]' },
+  '-username': { after: 'u.username < ?', by: 'u.username desc', position: 'array[u.username]' },
+  createdAt: { after: '(u.created_at, u.id) > (?::timestamptz, ?::uuid)', by: 'u.created_at, u.id', position: 'array[u.created_at::text, u.id::text]' },
+  '-createdAt': { after: '(u.created_at, u.id) < (?::timestamptz, ?::uuid)', by: 'u.created_at desc, u.id desc', position: 'array[u.created_at::text, u.id::text]' },
+}
+
+/** How many values a position in this order has. */
+export const columnsOf = (sort: UserSort) => sort.endsWith('username') ? 1 : 2
+
+/** Users in an order. */
+export async function listUsers(sql: Seen, filter: UserFilter, sort: UserSort, { after, atMost }: Page): Promise<Positioned<ListedUser>[]> {
+  const order = orders[sort]
+  const { sql: condition, values } = allOf([...conditionsOf(filter), after && [order.after, ...after]])
+  return await sql.rows(`select ${columns}, ${order.position} as position from users u where ${condition} order by ${order.by} limit ?`, [...values, atMost])
+}
+
+/** Users of whom a name, an address or a word of a name begins with `search`, by what was found, each once. */
+export async function searchUsers(sql: Seen, search: string, filter: UserFilter, { after, atMost }: Page): Promise<Positioned<ListedUser>[]> {
+  const { sql: condition, values } = allOf([
+    beginsWith('t.term', search),
+    after && ['(t.term, t.user_id) > (?, ?::uuid)', ...after],
+    // found by an earlier term already
+    ['not exists (select from user_terms earlier where earlier.user_id = t.user_id and earlier.term >= lower(?) and earlier.term < t.term)', search],
+    ...conditionsOf(filter),
+  ])
+  return await sql.rows(`
+    select ${columns}, array[t.term, t.user_id::text] as position
+      from user_terms t join users u on u.id = t.user_id
+     where ${condition} order by t.term, t.user_id limit ?`, [...values, atMost])
+}
+
+/** The user with that id. */
+export async function findUser(sql: Seen, id: string): Promise<ListedUser | undefined> {
+  const [user] = await sql.rows<ListedUser>(`select ${columns} from users u where u.id = ?`, [id])
   return user
 }
 
+/** The user with that id, who stays as they are until the transaction ends. */
+export async function findUserForUpdate(tx: Changing, id: string): Promise<ListedUser | undefined> {
+  const [user] = await tx.rows<ListedUser>(`select ${columns} from users u where u.id = ? for update`, [id])
+  return user
+}
+
+/** The id of whoever is meant, anywhere on the platform: by id or by name. */
+export async function findUserId(sql: Sql, { userId, username }: { userId?: string | undefined; username?: string | undefined }): Promise<string | undefined> {
+  const { sql: condition, values } = allOf([where(userId, 'id = ?'), where(username, 'username = ?')])
+  const [user] = await sql.rows<{ id: string }>(`select id from users where ${condition} limit 1`, values)
+  return user?.id
+}
+
 /** All who hold a platform level and are enabled, locked in one order, so that two of them cannot be removed at once. */
-export async function lockEnabledAdmins(tx: CoherentTx): Promise<ListedUser[]> {
-  return await tx.rows<ListedUser>(`select ${columns} from users where enabled and (is_sys_admin or is_platform_admin) order by id for update`)
+export async function lockEnabledAdmins(tx: CoherentTx): Promise<Pick<ListedUser, 'id' | 'isSysAdmin' | 'isPlatformAdmin'>[]> {
+  return await tx.rows('select id, is_sys_admin as "isSysAdmin", is_platform_admin as "isPlatformAdmin" from users where enabled and (is_sys_admin or is_platform_admin) order by id for no key update')
 }
 
-/** Lets a user in, or not. */
-export async function setUserEnabled(tx: CoherentTx, id: string, enabled: boolean): Promise<void> {
-  await tx.run('update users set enabled = ? where id = ?', [enabled, id])
+/** Writes a user. Rejects with `conflict` where the name is taken. */
+export async function insertUser(tx: Changing, user: Pick<ListedUser, 'username' | 'email' | 'fullName' | 'enabled' | 'isPlatformAdmin'>): Promise<ListedUser> {
+  const [row] = await tx.rows<ListedUser>(`
+    insert into users as u (username, email, full_name, enabled, is_platform_admin) values (?, ?, ?, ?, ?) returning ${columns}`,
+  [user.username, user.email, user.fullName, user.enabled, user.isPlatformAdmin])
+  if (!row) throw new Error('an insert answered no row')
+  return row
 }
 
-/** Ends all sessions of a user. */
-export async function endSessionsOfUser(tx: CoherentTx, userId: string): Promise<void> {
-  await tx.run('update sessions set ended_at = now() where user_id = ? and ended_at is null', [userId])
+/** Writes what may change of a user. */
+export async function updateUser(tx: Changing, { id, email, fullName, enabled, isPlatformAdmin }: ListedUser): Promise<void> {
+  await tx.run('update users set email = ?, full_name = ?, enabled = ?, is_platform_admin = ? where id = ?', [email, fullName, enabled, isPlatformAdmin, id])
+}
+
+/** Removes a user with everything of theirs but what the audit holds. */
+export async function deleteUser(tx: Changing, id: string): Promise<void> {
+  await tx.run('delete from users where id = ?', [id])
+}
+
+/** A login of a user. */
+export interface UserSession {
+  id: string
+  authority: string
+  createdAt: Date
+  lastSeenAt: Date
+  address: string | null
+  userAgent: string | null
+}
+
+/** Sessions of a user that have not ended, newest first. */
+export async function listUserSessions(sql: Seen, userId: string, { after, atMost }: Page): Promise<Positioned<UserSession>[]> {
+  const { sql: condition, values } = allOf([after && ['(created_at, id) < (?::timestamptz, ?::uuid)', ...after]])
+  return await sql.rows(`
+    select id, authority, created_at as "createdAt", last_seen_at as "lastSeenAt", address, user_agent as "userAgent", array[created_at::text, id::text] as position
+      from sessions where user_id = ? and ended_at is null and ${condition}
+     order by created_at desc, id desc limit ?`, [userId, ...values, atMost])
+}
+
+/** Ends all sessions of a user, or that one. Answers how many. */
+export async function endSessionsOfUser(tx: CoherentTx, userId: string, sessionId?: string): Promise<number> {
+  return await tx.run(`update sessions set ended_at = now() where user_id = ? and ended_at is null and (?::uuid is null or id = ?::uuid)`, [userId, sessionId ?? null, sessionId ?? null])
+}
+
+/** Revokes the tokens of a user that belong to no session, such as those for programs. */
+export async function revokeLooseTokens(tx: CoherentTx, userId: string): Promise<void> {
+  await tx.run(`update tokens set status = 'revoked', revoked_at = now() where user_id = ? and session_id is null and status = 'active' and purpose <> 'data_connection'`, [userId])
 }

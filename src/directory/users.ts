@@ -1,12 +1,14 @@
+import type { Request } from 'express'
 import { z } from 'zod'
-import type { Coherent, CoherentTx } from '../coherence/coherent.js'
-import type { Sql } from '../database/connect.js'
+import type { CoherentTx } from '../coherence/coherent.js'
 import { GatewayError } from '../errors.js'
-import { coherenceSchema } from '../http/coherence-schema.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint.js'
-import { decodeCursor, pageFrom, pageOf, pageQuery } from '../http/page.js'
-import { platformAdmins } from '../http/policy.js'
-import { endSessionsOfUser, getUserForUpdate, listUsers, lockEnabledAdmins, setUserEnabled, type ListedUser } from './user-queries.js'
+import { checkIfMatch } from '../http/etag.js'
+import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../http/page.js'
+import { answerChanged, answerCreated, answerDeleted, answerItem, changedAnswers, changeQuery, createdAnswers, deletedAnswers } from './changes.js'
+import { flag, found, label, search, username } from './fields.js'
+import { platformRealm, type Changing, type Governing, type Seen } from './realm.js'
+import { columnsOf, deleteUser, endSessionsOfUser, findUser, findUserForUpdate, insertUser, listUsers, lockEnabledAdmins, searchUsers, updateUser, type ListedUser, type Positioned } from './user-queries.js'
 
 const userFields = {
   id: z.uuid(),
@@ -16,61 +18,167 @@ const userFields = {
   enabled: z.boolean(),
   isSysAdmin: z.boolean(),
   isPlatformAdmin: z.boolean(),
+  isServiceAccount: z.boolean(),
+  createdAt: z.iso.datetime(),
 }
 const listedUser = z.strictObject(userFields).meta({ id: 'ListedUser' })
-const userChange = z.strictObject({ enabled: z.boolean() })
+
+const changeable = {
+  email: z.email('must be an email address').max(320).nullable(),
+  fullName: label.nullable(),
+  enabled: z.boolean(),
+  isPlatformAdmin: z.boolean(),
+  isSysAdmin: z.boolean().meta({ description: 'what it is already: it changes at /system/admins only' }),
+}
+const userChange = z.strictObject(changeable).partial()
+const newUser = z.strictObject({ username, ...changeable }).partial().required({ username: true })
+
+const userQuery = z.strictObject({
+  ...pageFields,
+  q: search,
+  enabled: flag,
+  level: z.enum(['sysAdmin', 'platformAdmin', 'none'], 'must be sysAdmin, platformAdmin or none').optional(),
+  serviceAccount: flag,
+  sort: z.enum(['username', '-username', 'createdAt', '-createdAt'], 'must be username or createdAt, with - for the other way round').optional(),
+}).refine(({ q, sort }) => q === undefined || sort === undefined, { path: ['sort'], message: 'cannot be combined with q: what is found comes in the order of what was found' })
+
+/** A link by which somebody can set a password once. */
+export interface FirstAccess {
+  url: string
+  expiresAt: Date
+}
+
+/** Makes such a link; what was made before for the same user is void. */
+export type IssueFirstAccess = (tx: CoherentTx, userId: string) => Promise<FirstAccess>
+
+const firstAccess = z.strictObject({ url: z.string(), expiresAt: z.iso.datetime() })
+
+const isSysAdmin = (req: Request) => req.principal?.user.isSysAdmin === true
+
+/** What a SysAdmin is known and let in by is for SysAdmins to change. Throws `sysadmin_required`. */
+export function refuseForeignSysAdmin(req: Request, user: Pick<ListedUser, 'isSysAdmin'>): void {
+  if (user.isSysAdmin && !isSysAdmin(req)) throw new GatewayError('sysadmin_required', 'Only a SysAdmin may do this to a SysAdmin')
+}
+
+const refuseFlag = () => new GatewayError('sysadmin_required', 'Who is a SysAdmin is decided by SysAdmins, at /system/admins')
+
+type Admins = Awaited<ReturnType<typeof lockEnabledAdmins>>
 
 /** The last one who could undo it must not be shut out. */
-function refuseLastAdmin(user: ListedUser, enabledAdmins: ListedUser[]): void {
-  for (const [flag, title] of [['isSysAdmin', 'SysAdmin'], ['isPlatformAdmin', 'PlatformAdmin']] as const) {
-    if (user[flag] && !enabledAdmins.some((admin) => admin[flag] && admin.id !== user.id)) {
-      throw new GatewayError('conflict', `${user.username} is the last ${title} who is enabled. Make another one first.`)
+function refuseLastAdmin(enabledAdmins: Admins, before: ListedUser, after: Pick<ListedUser, 'enabled' | 'isSysAdmin' | 'isPlatformAdmin'>): void {
+  for (const [field, title] of [['isSysAdmin', 'SysAdmin'], ['isPlatformAdmin', 'PlatformAdmin']] as const) {
+    const remains = after.enabled && after[field]
+    if (before[field] && !remains && !enabledAdmins.some((admin) => admin[field] && admin.id !== before.id)) {
+      throw new GatewayError('conflict', `${before.username} is the last ${title} who is enabled. Make another one first.`)
     }
   }
 }
 
-async function changeUser(tx: CoherentTx, id: string, { enabled }: z.infer<typeof userChange>, bySysAdmin: boolean): Promise<ListedUser> {
-  const enabledAdmins = enabled ? [] : await lockEnabledAdmins(tx)
-  const user = await getUserForUpdate(tx, id)
-  if (!user) throw new GatewayError('not_found', 'There is no user with this id')
-  if (user.isSysAdmin && !bySysAdmin) throw new GatewayError('sysadmin_required', 'Only a SysAdmin may enable or disable a SysAdmin')
-  if (!enabled) {
-    refuseLastAdmin(user, enabledAdmins)
-    await endSessionsOfUser(tx, id)
+const takesAway = ({ enabled, isPlatformAdmin }: z.infer<typeof userChange>) => enabled === false || isPlatformAdmin === false
+
+async function changeUser(tx: Changing, req: Request, before: ListedUser, change: z.infer<typeof userChange>, enabledAdmins: Admins): Promise<ListedUser> {
+  if (change.isSysAdmin !== undefined && change.isSysAdmin !== before.isSysAdmin) throw refuseFlag()
+  if (change.enabled !== undefined || change.email !== undefined) refuseForeignSysAdmin(req, before)
+  const after: ListedUser = {
+    ...before,
+    email: change.email === undefined ? before.email : change.email,
+    fullName: change.fullName === undefined ? before.fullName : change.fullName,
+    enabled: change.enabled ?? before.enabled,
+    isPlatformAdmin: change.isPlatformAdmin ?? before.isPlatformAdmin,
   }
-  await setUserEnabled(tx, id, enabled)
-  return { ...user, enabled }
+  if (takesAway(change)) refuseLastAdmin(enabledAdmins, before, after)
+  if (!after.enabled) await endSessionsOfUser(tx, before.id)
+  await updateUser(tx, after)
+  return after
+}
+
+async function listed(sql: Seen, { q, sort = 'username', limit, cursor, enabled, level, serviceAccount }: z.infer<typeof userQuery>): Promise<Positioned<ListedUser>[]> {
+  const filter = { enabled, level, serviceAccount }
+  const page = { after: decodePosition(cursor, q === undefined ? columnsOf(sort) : 2), atMost: limit + 1 }
+  return q === undefined ? await listUsers(sql, filter, sort, page) : await searchUsers(sql, q, filter, page)
 }
 
 /** Users, as platform admins govern them. */
-export function userEndpoints({ sql, coherent }: { sql: Sql; coherent: Coherent }): Endpoint[] {
+export function userEndpoints(governing: Governing & { issueFirstAccess?: IssueFirstAccess }): Endpoint[] {
+  const { issueFirstAccess } = governing
+  const { access, see, change } = platformRealm(governing)
   return [
     endpoint({
       method: 'get',
       path: '/admin/users',
-      summary: 'List users by username',
-      access: platformAdmins,
-      query: pageQuery,
+      summary: 'List users by name, or search them by the beginning of a name, an address or a word of a name',
+      access,
+      query: userQuery,
       answers: { 200: pageOf(listedUser) },
-      handle: async ({ query: { limit, cursor } }) => {
-        const after = decodeCursor(cursor)
-        const users = await listUsers(sql, { after, atMost: limit + 1 })
-        return { status: 200, body: pageFrom(users, limit, (user) => user.username) }
+      handle: async (call) => {
+        const { items, nextCursor } = pageFrom(await see(call, (sql) => listed(sql, call.query)), call.query.limit, ({ position }) => positionOf(...position))
+        return { status: 200, body: { items: items.map(({ position: _position, ...user }) => user), nextCursor } }
       },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/admin/users',
+      summary: 'Make a user; answers a link by which they set their password, once',
+      access,
+      query: changeQuery,
+      body: newUser,
+      answers: createdAnswers({ ...userFields, firstAccess: firstAccess.optional() }),
+      handle: async (call) => {
+        const { username: name, email = null, fullName = null, enabled = true, isPlatformAdmin = false, isSysAdmin: flagged = false } = call.body
+        if (flagged) throw refuseFlag()
+        let link: FirstAccess | undefined
+        const outcome = await change(call, async ({ tx, record }) => {
+          const user = await insertUser(tx, { username: name, email, fullName, enabled, isPlatformAdmin })
+          await record({ action: 'user_created', subject: `user:${user.id}`, after: user })
+          link = await issueFirstAccess?.(tx, user.id)
+          return user
+        })
+        return answerCreated(outcome, ({ id }) => `/admin/users/${id}`, () => link ? { firstAccess: link } : {})
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/admin/users/:id',
+      summary: 'Show a user',
+      access,
+      answers: { 200: listedUser },
+      handle: async (call) => answerItem(found(await see(call, (sql) => findUser(sql, idOf(call))))),
     }),
     endpoint({
       method: 'patch',
       path: '/admin/users/:id',
-      summary: 'Enable or disable a user; disabling ends their sessions, and when this answers no node lets them in any more',
-      access: platformAdmins,
+      summary: 'Change a user; disabling ends their sessions, and when this answers no node lets them in any more',
+      access,
+      query: changeQuery,
       body: userChange,
-      answers: { 200: z.strictObject({ ...userFields, coherence: coherenceSchema }) },
-      handle: async (call) => {
-        const id = idOf(call)
-        const bySysAdmin = call.req.principal?.user.isSysAdmin === true
-        const { result, coherence } = await coherent((tx) => changeUser(tx, id, call.body, bySysAdmin))
-        return { status: 200, body: { ...result, coherence } }
-      },
+      answers: changedAnswers(userFields),
+      handle: async (call) => answerChanged(await change(call, async ({ tx, about, record }) => {
+        const enabledAdmins = takesAway(call.body) ? await lockEnabledAdmins(tx) : []
+        const before = found(await findUserForUpdate(tx, idOf(call)))
+        checkIfMatch(call.req, before)
+        await about({ userId: before.id })
+        const after = await changeUser(tx, call.req, before, call.body, enabledAdmins)
+        await record({ action: 'user_changed', subject: `user:${before.id}`, before, after })
+        return after
+      })),
+    }),
+    endpoint({
+      method: 'delete',
+      path: '/admin/users/:id',
+      summary: 'Delete a user with their memberships, sessions and tokens; what the audit says of them stays',
+      access,
+      query: changeQuery,
+      answers: deletedAnswers,
+      handle: async (call) => answerDeleted(await change(call, async ({ tx, about, record }) => {
+        const enabledAdmins = await lockEnabledAdmins(tx)
+        const before = found(await findUserForUpdate(tx, idOf(call)))
+        checkIfMatch(call.req, before)
+        refuseForeignSysAdmin(call.req, before)
+        refuseLastAdmin(enabledAdmins, before, { enabled: false, isSysAdmin: false, isPlatformAdmin: false })
+        await about({ userId: before.id })
+        await deleteUser(tx, before.id)
+        await record({ action: 'user_deleted', subject: `user:${before.id}`, before })
+      })),
     }),
   ]
 }

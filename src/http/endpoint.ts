@@ -80,9 +80,9 @@ function parseInput<Schema extends z.ZodType>(schema: Schema | undefined, value:
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
-/** The `id` of a path such as `/system/tokens/:id`, lower-case. Throws `not_found` for what is no UUID: nothing has such an id. */
-export function idOf({ params }: Pick<Call<unknown, unknown>, 'params'>): string {
-  const id = params.id ?? ''
+/** The `id` of a path such as `/system/tokens/:id`, or another parameter that is one, lower-case. Throws `not_found` for what is no UUID: nothing has such an id. */
+export function idOf({ params }: Pick<Call<unknown, unknown>, 'params'>, name = 'id'): string {
+  const id = params[name] ?? ''
   if (!uuid.test(id)) throw new GatewayError('not_found', 'There is nothing with this id')
   return id.toLowerCase()
 }

@@ -3,12 +3,15 @@ import { GatewayError } from '../errors.js'
 
 const most = 200
 
-/** The query of a list: `limit` is cut to 200; `cursor` is what the page before answered as `nextCursor`. */
-export const pageQuery = z.object({
+/** What every list is asked for: `limit` is cut to 200; `cursor` is what the page before answered as `nextCursor`. */
+export const pageFields = {
   limit: z.string().regex(/^\d{1,15}$/, 'must be a whole number of 1 or more').transform((value) => Math.min(Number(value), most))
     .refine((value) => value >= 1, 'must be a whole number of 1 or more').default(50),
   cursor: z.string().max(2000).optional(),
-})
+}
+
+/** The query of a list without filters. */
+export const pageQuery = z.object(pageFields)
 
 /** The schema of a page of `item`s. */
 export const pageOf = (item: z.ZodType) => z.strictObject({ items: z.array(item), nextCursor: z.string().nullable() })
@@ -16,15 +19,37 @@ export const pageOf = (item: z.ZodType) => z.strictObject({ items: z.array(item)
 /** The place in a list after which the next page begins, as the opaque text that callers hold. */
 export const encodeCursor = (position: string) => Buffer.from(JSON.stringify(position)).toString('base64url')
 
+const notOfThisList = (cause: unknown) =>
+  new GatewayError('validation_failed', 'The query is not valid', { cause, errors: [{ path: 'cursor', message: 'must be the nextCursor of another page of this list' }] })
+
 /** The position that `encodeCursor` hid. Throws `validation_failed` for a text that it did not make. */
 export function decodeCursor(cursor: string | undefined): string | undefined {
   if (cursor === undefined) return undefined
   try {
     return z.string().regex(/^[^\0]*$/).parse(JSON.parse(Buffer.from(cursor, 'base64url').toString()))
   } catch (cause) {
-    const message = 'must be the nextCursor of another page of this list'
-    throw new GatewayError('validation_failed', 'The query is not valid', { cause, errors: [{ path: 'cursor', message }] })
+    throw notOfThisList(cause)
   }
+}
+
+/** The place in a list that is sorted by several columns. */
+export const positionOf = (...values: (string | null)[]) => JSON.stringify(values)
+
+const positions = z.array(z.string().nullable())
+
+/** The values that `positionOf` made one of, for as many columns. Throws `validation_failed` for the cursor of another list. */
+export function decodePosition(cursor: string | undefined, columns: number): (string | null)[] | undefined {
+  const position = decodeCursor(cursor)
+  if (position === undefined) return undefined
+  const values = z.preprocess((text) => {
+    try {
+      return JSON.parse(String(text)) as unknown
+    } catch {
+      return undefined // which is no array
+    }
+  }, positions.length(columns)).safeParse(position)
+  if (!values.success) throw notOfThisList(values.error)
+  return values.data
 }
 
 /** A page of `limit` out of rows that were asked for with one more than that. */

@@ -1,0 +1,16 @@
+import type { Endpoint } from '../http/endpoint.js'
+import { mandateEndpoints } from './mandates.js'
+import { memberEndpoints } from './members.js'
+import type { Governing } from './realm.js'
+import { userSessionEndpoints } from './user-sessions.js'
+import { userEndpoints, type IssueFirstAccess } from './users.js'
+
+/** Everything by which users, mandates and what they may do are governed. */
+export function directoryEndpoints(governing: Governing & { issueFirstAccess?: IssueFirstAccess }): Endpoint[] {
+  return [
+    ...userEndpoints(governing),
+    ...userSessionEndpoints(governing),
+    ...mandateEndpoints(governing),
+    ...memberEndpoints(governing),
+  ]
+}

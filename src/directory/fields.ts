@@ -1,0 +1,34 @@
+import { z } from 'zod'
+import { GatewayError } from '../errors.js'
+
+const printable = /^[^\p{Cc}\p{Zl}\p{Zp}]*$/u
+
+/** A name or label as people write it, in one line. */
+export const label = z.string().trim().min(1, 'must not be empty').max(200).regex(printable, 'must be one line of printable characters')
+
+/** A short name for addresses and files; it is unique. */
+export const slug = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?$/, 'must be 1 to 100 lower-case letters, digits and hyphens, with a letter or digit at both ends')
+
+/** Names that somebody logs in by. */
+export const username = z.string().min(1).max(256).regex(/^[^\s\p{C}]+$/u, 'must not hold blanks or control characters')
+  .refine((value) => value === value.toLowerCase(), 'must be in lower case')
+
+export const id = z.uuid('must be a UUID').transform((value) => value.toLowerCase())
+
+/** `q`: what names, and words of names, begin with. */
+export const search = z.string().trim().min(1, 'must not be empty').max(100).regex(printable, 'must be printable characters').optional()
+
+/** A filter by yes or no. */
+export const flag = z.enum(['true', 'false'], 'must be true or false').transform((value) => value === 'true').optional()
+
+/** A thing that is not here, for whatever reason: it may be somebody else's. */
+export const nothingHere = () => new GatewayError('not_found', 'There is nothing with this id')
+
+/** What is there, or `not_found`. */
+export function found<Thing>(thing: Thing | undefined): Thing {
+  if (thing === undefined) throw nothingHere()
+  return thing
+}
+
+/** An input that is well formed and wrong all the same. */
+export const invalid = (path: string, message: string) => new GatewayError('validation_failed', 'The body is not valid', { errors: [{ path, message }] })

@@ -1,0 +1,136 @@
+import type { Request } from 'express'
+import { recordChange, actorOf, type Change } from '../audit/record-change.js'
+import { actionOfMethod } from '../authorization/guards.js'
+import type { Coherence, Coherent, CoherentTx, Rehearse } from '../coherence/coherent.js'
+import type { Database, Sql, Tx } from '../database/connect.js'
+import { inMandate } from '../database/mandate.js'
+import { GatewayError } from '../errors.js'
+import type { Call } from '../http/endpoint.js'
+import { mandateAdmins, platformAdmins, type Policy } from '../http/policy.js'
+import { lockMandate } from './authority-queries.js'
+import { watchAuthority, type Concern, type Effect } from './authority.js'
+import { findGranter, refuseBeyond, refuseLockout, refuseUnpermitted, type Granter } from './granter.js'
+
+declare const seenBrand: unique symbol
+
+/** What runs SQL and sees what an administrator may see: the whole platform, or one mandate's rows alone. Only a realm makes one. */
+export type Seen = Sql & { readonly [seenBrand]: true }
+
+/** A change within that. */
+export type Changing = CoherentTx & Seen
+
+/** A change that is being made for somebody. */
+export interface Edit {
+  tx: Changing
+  /** The mandate that it is made in; undefined: on the platform. */
+  mandateId: string | undefined
+  /** Who makes it, where they may give only what they hold. */
+  granter: Granter | undefined
+  /** To be called before the change, where it changes rights: what it concerns. */
+  about: (concern: Concern) => Promise<void>
+  /** Writes the event; in a realm of one mandate under that mandate. */
+  record: (change: Omit<Change, 'actor' | 'mandateId'> & { mandateId?: string | null }) => Promise<void>
+}
+
+/** What has been changed, and that all nodes have heard of it; or what would be changed. */
+export type Outcome<Result> = { result: Result; coherence: Coherence } | { effect: Effect }
+
+type AnyCall = Pick<Call<unknown, unknown>, 'req' | 'params'>
+type ChangeCall = Pick<Call<unknown, { dryRun: boolean }>, 'req' | 'params' | 'query'>
+
+/** For whom an endpoint works, and within what. */
+export interface Realm {
+  access: Policy
+  /** Reads. */
+  see: <Result>(call: AnyCall, work: (sql: Seen, mandateId: string | undefined) => Promise<Result>) => Promise<Result>
+  /** Changes something, on all nodes; or, where the query says `dryRun`, finds out what that would do, and does nothing. */
+  change: <Result>(call: ChangeCall, work: (edit: Edit) => Promise<Result>) => Promise<Outcome<Result>>
+}
+
+/** What realms are made of. */
+export interface Governing {
+  database: Database
+  coherent: Coherent
+  rehearse: Rehearse
+}
+
+/** Holders that a preview on the platform looks at. */
+const previewed = 1000
+
+interface Inside {
+  mandateId: string | undefined
+  granter?: Granter
+}
+
+type Enter = <Transaction extends Tx, Result>(tx: Transaction, call: AnyCall, work: (inside: Transaction & Seen, at: Inside) => Promise<Result>) => Promise<Result>
+
+function realmOf({ database, coherent, rehearse }: Governing, access: Policy, enter: Enter): Realm {
+  const change = <Result>(call: ChangeCall, work: (edit: Edit) => Promise<Result>) => (outer: CoherentTx) => enter(outer, call, async (tx, { mandateId, granter }) => {
+    const watch = watchAuthority(tx, { mandateId, ...(granter ? {} : { atMost: previewed }) })
+    const isWatched = granter !== undefined || call.query.dryRun
+    const result = await work({
+      tx, mandateId, granter,
+      about: async (concern) => { if (isWatched) await watch.about(concern) },
+      record: (one) => recordChange(tx, { ...one, actor: actorOf(call.req), mandateId: mandateId ?? one.mandateId ?? 'system' }),
+    })
+    const effect = isWatched ? await watch.effect() : undefined
+    if (granter && effect) {
+      refuseBeyond(granter, effect.shifts)
+      refuseLockout(granter, effect.shifts)
+    }
+    return { result, effect }
+  })
+  return {
+    access,
+    see: (call, work) => database.transaction((tx) => enter(tx, call, (inside, { mandateId }) => work(inside, mandateId))),
+    change: async (call, work) => {
+      const run = change(call, work)
+      if (call.query.dryRun) {
+        const { effect } = await rehearse(run)
+        return { effect: effect ?? { shifts: [], unseen: 0, sessions: [], tokens: [] } }
+      }
+      const { result: { result }, coherence } = await coherent(run)
+      return { result, coherence }
+    },
+  }
+}
+
+// The brands are made here and nowhere else.
+const asSeen = <Transaction extends Tx>(tx: Transaction) => tx as Transaction & Seen
+
+/** All of the platform, for platform admins. */
+export function platformRealm(governing: Governing): Realm {
+  return realmOf(governing, platformAdmins, (tx, _call, work) => work(asSeen(tx), { mandateId: undefined }))
+}
+
+/** The one mandate that a path is about, for platform admins. `findMandateId` answers which, where there is one. */
+export function mandateOfPath(governing: Governing, findMandateId: (sql: Sql, call: AnyCall) => Promise<string | undefined>): Realm {
+  return realmOf(governing, platformAdmins, async (tx, call, work) => {
+    const mandateId = await findMandateId(tx, call)
+    if (mandateId === undefined) throw new GatewayError('not_found', 'There is nothing with this id')
+    return await inMandate(tx, mandateId, (inside) => work(asSeen(inside), { mandateId }))
+  })
+}
+
+/** The context of a request that an endpoint has asked one of; its absence would be a fault of the chain. */
+function placeOf(req: Request): { mandateId: string; instanceId: string | null } {
+  if (typeof req.context?.mandateId !== 'string') throw new GatewayError('internal_error', 'Internal error')
+  return { mandateId: req.context.mandateId, instanceId: req.context.featureInstanceId }
+}
+
+/** The mandate that the request names, for those whose rules there give them `RESOURCE item`: they can give only what they hold. */
+export function ownMandate(governing: Governing, item: string): Realm {
+  const isChange = (req: Request) => req.method !== 'GET' && req.method !== 'HEAD'
+  return realmOf(governing, mandateAdmins(item), async (tx, { req }, work) => {
+    const { mandateId, instanceId } = placeOf(req)
+    const user = req.principal?.user
+    return await inMandate(tx, mandateId, async (inside) => {
+      if (!isChange(req)) return await work(asSeen(inside), { mandateId })
+      await lockMandate(inside, mandateId)
+      if (user?.isSysAdmin === true) return await work(asSeen(inside), { mandateId })
+      const granter = await findGranter(inside, user?.id ?? '', mandateId)
+      refuseUnpermitted(granter, instanceId, item, actionOfMethod[req.method] ?? 'delete')
+      return await work(asSeen(inside), { mandateId, granter })
+    })
+  })
+}
