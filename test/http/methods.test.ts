@@ -5,7 +5,7 @@ import { codeOf, sendLines } from '../support/raw-http.js'
 
 const endpoints: [string, string[]][] = [
   ['/healthz', ['GET', 'HEAD']], ['/readyz', ['GET', 'HEAD']], ['/auth/login', ['POST']], ['/auth/logout', ['POST']], ['/auth/token', ['POST']],
-  ['/auth/me', ['GET', 'HEAD']], ['/auth/context', ['GET', 'HEAD']], ['/auth/permissions', ['GET', 'HEAD']], ['/admin/users', ['GET', 'HEAD']], ['/system/nodes', ['GET', 'HEAD']],
+  ['/auth/me', ['GET', 'HEAD']], ['/auth/context', ['GET', 'HEAD']], ['/auth/permissions', ['GET', 'HEAD']], ['/admin/users', ['GET', 'HEAD', 'POST']], ['/system/nodes', ['GET', 'HEAD']],
 ]
 
 describe('without a token', () => {
