@@ -41,6 +41,18 @@ function ifUuid(text: string | undefined, where: string): string[] {
   return []
 }
 
+/** A parameter's name as the most forgiving program would read it: `MandateID`, `mandate_id`, `mandateId[]` and `[mandateId]` are one. */
+const asForgivenByOthers = (name: string) => name.toUpperCase().toLowerCase().replace(/(?<=.)\[.*$/s, '').replace(/[^a-z0-9]/g, '')
+
+/** The ids that the query names. Another spelling is refused, and one behind a semicolon: the service could read a place there that nobody has checked. */
+function parametersOf({ search }: Request, kind: Kind): string[] {
+  const name = `${kind}Id`
+  const values = new URLSearchParams(search).getAll(name)
+  const alike = search.slice(1).split(/[&;]/).flatMap((pair) => [...new URLSearchParams(pair).keys()]).filter((one) => asForgivenByOthers(one) === name.toLowerCase())
+  if (alike.length !== values.length) throw new GatewayError('header_ambiguous', `Name the ${kind} in the parameter ${name}, in no other spelling and behind no semicolon`)
+  return values
+}
+
 /** Subprotocols that name a place are for the gateway, not for the service. */
 const placeProtocol = /^(mandate|instance)\.(.*)$/
 
@@ -54,7 +66,7 @@ export const namesPlace = (protocol: string) => placeProtocol.test(protocol)
 
 const named: Record<MandateSource, (req: Request, kind: Kind, policy: PlacePolicy) => string[]> = {
   header: (req, kind) => [placeHeader(req, kind)].filter((value) => value !== undefined),
-  query: (req, kind) => checked(new URLSearchParams(req.search).getAll(`${kind}Id`), kind, `The parameter ${kind}Id`),
+  query: (req, kind) => checked(parametersOf(req, kind), kind, `The parameter ${kind}Id`),
   path: (req, kind, { prefix = '/' }) => kind === 'instance' ? [] : ifUuid(req.pathname.slice(prefix === '/' ? 1 : prefix.length + 1).split('/', 1)[0], 'The mandate in the path'),
   host: (req, kind) => kind === 'instance' ? [] : ifUuid(req.requestedHost?.split('.', 1)[0], 'The mandate in the host'),
   subprotocol: (req, kind) => checked(offeredProtocols(req).flatMap((one) => {

@@ -29,6 +29,8 @@ const stalledMs = 60_000
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 const maxRetries = 2
 const bodiless = new Set([204, 304])
+/** Answers that have no end of their own: events, and pictures that replace each other. Anything else may be a download, which does not end with its token. */
+const endless = /^(?:text\/event-stream|multipart\/x-mixed-replace)\b/i
 
 /** What a connection ends with that had been kept, and that its other side closed at that moment. */
 const isStale = (error: Error) => error instanceof errors.SocketError ? error.message === 'other side closed' : 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
@@ -105,7 +107,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     this.head = { status, headers, length: Number(length) }
     // A stream may begin long before its first byte; what has a length goes out with it.
     if (length !== undefined) return
-    this.watch(String(headers['content-type'] ?? '').startsWith('text/event-stream'))
+    this.watch(endless.test(String(headers['content-type'])))
     this.begin()
     this.exchange.res.write('', 'latin1') // the head alone; `flushHeaders` would write it as UTF-8
   }

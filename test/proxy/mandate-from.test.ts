@@ -72,7 +72,22 @@ routes:
       expect(await ask(`/query?mandateId=${acme}&instanceId=x`)).toBe('instance_id_invalid')
       expect(await ask('/query?mandateId=')).toBe('mandate_required')
       expect(await ask('/query')).toBe('mandate_required')
-      expect(await ask(`/query?MandateId=${acme}`)).toBe('mandate_required')
+    })
+
+    it.each([
+      'MandateId', 'mandateid', 'MANDATEID', 'mandate_id', 'mandate-id', 'mandate.id', 'mandate%5fid', 'mandate%20id', 'mandate+id', 'mandateId[]', 'mandateId%5b%5d', 'mandateId[0]', '[mandateId]', 'mandateId%00', 'mandate%c4%b1d',
+    ])('refuses %s, which some service could read as mandateId', async (spelling) => {
+      for (const query of [`${spelling}=${globex}`, `mandateId=${acme}&${spelling}=${globex}`, `${spelling}=${globex}&mandateId=${acme}`, `mandateId=${acme}&a=1;${spelling}=${globex}`, `mandateId=${acme}&${spelling}`]) {
+        expect([query, await ask(`/query?${query}`)]).toEqual([query, 'header_ambiguous'])
+      }
+      expect(await ask(`/query?mandateId=${acme}&${spelling.replace(/mandate/i, 'INSTANCE')}=${instances.acmeCrm}`)).toBe('header_ambiguous')
+      expect(await ask(`/header?${spelling}=${globex}`, { headers: [`X-Mandate-Id: ${acme}`] })).toEqual([acme, undefined]) // nothing is read there
+    })
+
+    it('refuses one behind a semicolon, and leaves other parameters alone', async () => {
+      expect(await ask(`/query?mandateId=${acme};mandateId=${globex}`)).toBe('header_ambiguous')
+      expect(await ask(`/query?mandateId=${acme}&a=1;mandateId=${globex}`)).toBe('header_ambiguous')
+      expect(await ask(`/query?mandateId=${acme}&mandateIds=${globex}&mandate=x&id=1&filter[mandateId]=${globex}&mandateId2=x&amandateId=x;b`)).toEqual([acme, undefined])
     })
 
     it('refuses two that disagree, and takes two that agree', async () => {

@@ -5,6 +5,7 @@ import type { AccessLine } from '../../src/observability/log-access.js'
 import { roles, tokenFor } from '../support/demo.js'
 import { openSocket, parseAnswer } from '../support/raw-http.js'
 import { startTwoNodes, type Caller, type TwoNodes } from '../support/two-nodes.js'
+import { until } from '../support/until.js'
 import { eventually, within } from '../support/within.js'
 import { startUpstream, type Upstream } from '../support/upstream.js'
 
@@ -126,7 +127,7 @@ routes:
     const caller = await nodes.caller()
     const { reading } = await begin(caller, sse)
     await nodes.revoke(caller.jti)
-    await within(100, reading.end)
+    await within(1000, reading.end)
   })
 
   it('an answer that has not begun is refused as soon as it is more than one piece, and nothing of it arrives', async () => {
@@ -156,16 +157,18 @@ routes:
     expect((await reading).text()).toBe('12')
   })
 
-  it('events end with their token, a download may come to its end', async () => {
+  it('events, and pictures that replace each other, end with their token; a download may come to its end', async () => {
+    const expiresAt = new Date(Date.now() + 2000)
     const expiring = async () => {
       const caller = await nodes.caller()
-      const { token } = await tokenFor(nodes.database, 'alice', { claims: { sub: caller.username, userId: caller.id }, row: { userId: caller.id, expiresAt: new Date(Date.now() + 700) } })
+      const { token } = await tokenFor(nodes.database, 'alice', { claims: { sub: caller.username, userId: caller.id }, row: { userId: caller.id, expiresAt } })
       return { ...caller, token, headers: { ...caller.headers, Authorization: `Bearer ${token}` } }
     }
-    const [events, download] = [await begin(await expiring(), sse), await begin(await expiring(), { 'Content-Type': 'text/plain' })]
-    expect(await events.reading.end).toBe('cut')
+    const [events, pictures] = [await begin(await expiring(), sse), await begin(await expiring(), { 'Content-Type': 'Multipart/X-Mixed-Replace; boundary=x' })]
+    const download = await begin(await expiring(), { 'Content-Type': 'application/x-ndjson' })
+    expect(await Promise.all([events.reading.end, pictures.reading.end])).toEqual(['cut', 'cut'])
     // The download's token is over too by now. A change makes it decided again: it was in time when it came.
-    await new Promise((resolve) => { setTimeout(resolve, 300) })
+    await until(() => Promise.resolve(Date.now() > expiresAt.getTime() || undefined))
     await nodes.database.sql('update access_rules set "create" = \'a\' where role_id = $1', [roles.viewer])
     await nodes.allHaveHeard()
     download.theirs.end('data: 2\n\n')
