@@ -15,6 +15,7 @@ import { liveRoutes } from './proxy/live-routes.js'
 import { loadRouteTable } from './proxy/route-table.js'
 import { reloadRoutes } from './reload-routes.js'
 import { addUsage, forgetUsageWriter } from './system/usage-queries.js'
+import { insertTokenKeys } from './system/key-queries.js'
 
 interface Surroundings {
   /** `host:port` that it listens on, as far as that is known yet. */
@@ -31,6 +32,9 @@ export async function assemble(config: Config, { logger, logRequest }: Log, { da
   const table = await loadRouteTable(config.GATEWAY_ROUTES)
   const database = connectDatabase({ url: databaseUrl, setRole })
   stops.push(() => database.close())
+  // Only so that operators can see since when: a database that is away does not keep a node from starting.
+  await insertTokenKeys(database, keys.verifying.map(({ kid }) => ({ kid, algorithm: keys.algorithm })))
+    .catch((error: unknown) => logger.debug('the keys could not be noted', { error }))
   const node = await startNode({
     database, logger, clock: systemClock, directUrl: config.DATABASE_DIRECT_URL ?? databaseUrl, setRole,
     leaseMs: config.COHERENCE_LEASE_MS, maxEntries: config.COHERENCE_CACHE_ENTRIES, address, onWait: metrics.noteWait,

@@ -48,7 +48,7 @@ export interface Dependencies {
   /** This process as a node: its lease, its memory, and the way to write what decisions depend on. */
   node: Pick<Node, 'lease' | 'coherent' | 'rehearse' | 'streams'>
   keys: TokenKeys
-  identityKeys: Pick<IdentityKeys, 'signing' | 'jwks'>
+  identityKeys: Pick<IdentityKeys, 'signing' | 'jwks' | 'list' | 'rotate' | 'refresh'>
   passwords: Passwords
   audit: AuditLog
   logger: Logger

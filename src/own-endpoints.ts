@@ -13,6 +13,7 @@ import { tokenEndpoints } from './login/token-endpoint.js'
 import { verifyEndpoints } from './proxy/verify.js'
 import { jwksEndpoints } from './system/jwks.js'
 import { metricsEndpoints } from './system/metrics.js'
+import { keyEndpoints } from './system/keys.js'
 import { nodeEndpoints } from './system/nodes.js'
 import { operationsEndpoints } from './system/operations.js'
 import { tokenRowEndpoints } from './system/tokens.js'
@@ -33,6 +34,7 @@ export function ownEndpoints({ config, database, keys, identityKeys, passwords, 
     ...verifyEndpoints(),
     ...directoryEndpoints({ database, coherent: node.coherent, rehearse: node.rehearse }),
     ...tokenRowEndpoints({ coherent: node.coherent }),
+    ...keyEndpoints({ sql: database, coherent: node.coherent, keys, identityKeys, config }),
     ...nodeEndpoints({ sql: database, currentId: node.lease.nodeId }),
   ]
 }

@@ -41,10 +41,10 @@ function matchesRow(claims: VerifiedClaims, userId: string, row: NonNullable<Pri
     && !row.sessionEnded
 }
 
-/** Rows 5 to 8 of the authentication table, in their order: what the directory says of verified claims. */
+/** Rows 5 to 8 of the authentication table, in their order: what the directory says of verified claims. A key that has been retired verifies nothing (row 2). */
 export function decidePrincipal({ claims, state, dependsOn }: Login<VerifiedClaims>, nowMs: number): Principal {
-  const { user, token } = state
-  if (!user) throw tokenInvalid()
+  const { user, token, keyRetired } = state
+  if (keyRetired || !user) throw tokenInvalid()
   if (!user.enabled) throw new GatewayError('user_disabled', 'User is disabled')
   if (user.id !== claims.userId) throw new GatewayError('user_mismatch', 'User context has changed. Please log in again.')
   if (!token || !matchesRow(claims, user.id, token, nowMs)) throw tokenInvalid()

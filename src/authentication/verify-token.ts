@@ -13,10 +13,18 @@ export interface VerifiedClaims {
   sessionId: unknown
   /** NumericDate, seconds. */
   expiresAt: number
+  /** The id of the key that signed it, whatever its header says. */
+  kid: string
 }
 
 /** What the token says, before anybody asked whether that is enough. */
 type Claims = Record<string, unknown>
+
+interface SignedClaims {
+  claims: Claims
+  expiresAt: number
+  kid: string
+}
 
 const maxTokenBytes = 8192
 const maxLifetimeSeconds = 400 * 24 * 60 * 60
@@ -58,14 +66,14 @@ function checkTimes(claims: Claims, nowSeconds: number): number {
   return exp
 }
 
-/** `kid` is a hint: its key is tried first, and if it is absent or unknown, each. */
-async function checkSignature(token: string, kid: unknown, keys: TokenKeys): Promise<void> {
+/** `kid` is a hint: its key is tried first, and if it is absent or unknown, each. Answers the id of the key that it was. */
+async function checkSignature(token: string, kid: unknown, keys: TokenKeys): Promise<string> {
   const hinted = keys.verifying.filter((candidate) => candidate.kid === kid)
   const candidates: TokenKey[] = hinted.length > 0 ? hinted : keys.verifying
-  for (const { key } of candidates) {
+  for (const { kid: candidate, key } of candidates) {
     try {
       await compactVerify(token, key, { algorithms: [keys.algorithm] })
-      return
+      return candidate
     } catch {
       // Another key may have signed it.
     }
@@ -73,16 +81,16 @@ async function checkSignature(token: string, kid: unknown, keys: TokenKeys): Pro
   throw tokenInvalid()
 }
 
-async function checkForm(token: string, keys: TokenKeys, nowSeconds: number): Promise<Claims> {
+async function checkForm(token: string, keys: TokenKeys, nowSeconds: number): Promise<SignedClaims> {
   if (token.length > maxTokenBytes) throw tokenInvalid()
   const segments = token.split('.')
   if (segments.length !== 3) throw tokenInvalid()
   const [header, claims] = segments.map(segmentBytes).slice(0, 2).map(jsonObject) as [Claims, Claims]
   checkHeader(header, keys.algorithm)
-  await checkSignature(token, header.kid, keys)
-  checkTimes(claims, nowSeconds)
+  const kid = await checkSignature(token, header.kid, keys)
+  const expiresAt = checkTimes(claims, nowSeconds)
   if ('iss' in claims && claims.iss !== 'mandate-gateway') throw tokenInvalid()
-  return claims
+  return { claims, expiresAt, kid }
 }
 
 /** Rows 2 to 4: checks a token as far as it can be without its row. Throws `token_invalid` or `token_expired`. */
@@ -97,16 +105,15 @@ export async function verifyTokenOfAnyAge(token: string, keys: TokenKeys): Promi
   return identityOf(await verifySignedToken(token, keys))
 }
 
-async function verifySignedToken(token: string, keys: TokenKeys): Promise<Claims & { expiresAt: number }> {
+async function verifySignedToken(token: string, keys: TokenKeys): Promise<SignedClaims> {
   try {
-    const claims = await checkForm(token, keys, Date.now() / 1000)
-    return { ...claims, expiresAt: claims.exp as number }
+    return await checkForm(token, keys, Date.now() / 1000)
   } catch (error) {
     throw error instanceof GatewayError ? error : tokenInvalid(error)
   }
 }
 
-function identityOf(claims: Claims & { expiresAt: number }): VerifiedClaims {
+function identityOf({ claims, expiresAt, kid }: SignedClaims): VerifiedClaims {
   const { sub, userId, jti } = claims
   if (typeof sub !== 'string' || typeof userId !== 'string' || typeof jti !== 'string' || !uuid.test(jti) || sub.includes('\0')) throw tokenInvalid()
   return {
@@ -115,6 +122,7 @@ function identityOf(claims: Claims & { expiresAt: number }): VerifiedClaims {
     jti: jti.toLowerCase(),
     authority: claims.authenticationAuthority,
     sessionId: 'sid' in claims ? claims.sid : claims.sessionId,
-    expiresAt: claims.expiresAt,
+    expiresAt,
+    kid,
   }
 }

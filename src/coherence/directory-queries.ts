@@ -17,18 +17,20 @@ interface PrincipalRow {
   session_id: string | null
   session_ended: boolean
   expires_at: Date | number
+  key_retired: boolean
 }
 
-/** The user with that name and the token with that id, in one statement and so of one moment. */
-export async function findPrincipal(sql: Sql, username: string, tokenId: string): Promise<PrincipalState> {
+/** The user with that name, the token with that id and the key with that one, in one statement and so of one moment. */
+export async function findPrincipal(sql: Sql, { username, jti, kid }: { username: string; jti: string; kid: string }): Promise<PrincipalState> {
   const [row] = await sql.rows<PrincipalRow>(`
     select u.id as user_id, u.username, u.email, u.full_name, u.enabled, u.is_sys_admin, u.is_platform_admin,
            t.id as token_id, t.user_id as token_user_id, t.authority, t.purpose, t.status, t.session_id, t.expires_at,
-           s.ended_at is not null as session_ended
+           s.ended_at is not null as session_ended,
+           exists (select from token_keys k where k.kid = ? and k.retired_at is not null) as key_retired
       from (select 1) as one
       left join users u on u.username = ?
       left join tokens t on t.id = ?
-      left join sessions s on s.id = t.session_id`, [username, tokenId])
+      left join sessions s on s.id = t.session_id`, [kid, username, jti])
   if (!row) throw new Error('a statement without a from-row answered no row')
   return {
     user: row.user_id === null ? undefined : {
@@ -49,6 +51,7 @@ export async function findPrincipal(sql: Sql, username: string, tokenId: string)
       sessionEnded: row.session_ended,
       expiresAtMs: Number(row.expires_at), // a Date, or Infinity for 'infinity'
     },
+    keyRetired: row.key_retired,
   }
 }
 

@@ -24,10 +24,12 @@ export interface TokenState {
   expiresAtMs: number
 }
 
-/** All that the directory says about a login: the user by name, the token by id, each where it exists. */
+/** All that the directory says about a login: the user by name, the token by id, each where it exists; and its key. */
 export interface PrincipalState {
   user: (User & { enabled: boolean }) | undefined
   token: TokenState | undefined
+  /** Whether the key that signed the token has been retired. */
+  keyRetired: boolean
 }
 
 /** A user's row in a mandate or on an instance. */
@@ -68,6 +70,8 @@ export interface ScopedRule {
 interface LoginClaims {
   username: string
   jti: string
+  /** The id of the key that signed the token. */
+  kid: string
 }
 
 /** A login as it stands: what its token claims, and what the directory says to that. */
@@ -92,9 +96,9 @@ export interface Directory {
 
 async function loadLogin<Claims extends LoginClaims>(sql: Sql, token: string, verify: (token: string) => Promise<Claims>): Promise<Loaded<Login<Claims>>> {
   const claims = await verify(token)
-  const state = await findPrincipal(sql, claims.username, claims.jti)
+  const state = await findPrincipal(sql, claims)
   const dependsOn = [
-    `token:${claims.jti}`, `username:${claims.username}`,
+    `key:${claims.kid}`, `token:${claims.jti}`, `username:${claims.username}`,
     ...(state.user ? [`user:${state.user.id}`] : []), ...(state.token?.sessionId ? [`session:${state.token.sessionId}`] : []),
   ]
   return {

@@ -7,6 +7,7 @@ export interface StoredIdentityKey {
   sealedPrivateKey: string
   /** By the database's clock, which is one for all nodes. */
   ageSeconds: number
+  createdAt: Date
 }
 
 /** Any fixed number: whoever may make a new key holds the lock of that number until its transaction ends. */
@@ -15,7 +16,7 @@ const identityKeysLock = 7_162_002
 /** All keys, newest first. */
 export async function listIdentityKeys(sql: Sql): Promise<StoredIdentityKey[]> {
   return await sql.rows<StoredIdentityKey>(`
-    select kid, sealed_private_key as "sealedPrivateKey", extract(epoch from now() - created_at)::float8 as "ageSeconds"
+    select kid, sealed_private_key as "sealedPrivateKey", extract(epoch from now() - created_at)::float8 as "ageSeconds", created_at as "createdAt"
       from identity_keys
      order by created_at desc, kid`)
 }
@@ -28,6 +29,11 @@ export async function lockIdentityKeys(tx: Sql): Promise<void> {
 /** Adds a key, as old as its transaction. */
 export async function insertIdentityKey(tx: Sql, key: { kid: string; publicJwk: object; sealedPrivateKey: string }): Promise<void> {
   await tx.run('insert into identity_keys (kid, public_jwk, sealed_private_key) values (?, ?::jsonb, ?)', [key.kid, JSON.stringify(key.publicJwk), key.sealedPrivateKey])
+}
+
+/** Removes a key. Answers whether it was there. */
+export async function deleteIdentityKey(sql: Sql, kid: string): Promise<boolean> {
+  return await sql.run('delete from identity_keys where kid = ?', [kid]) > 0
 }
 
 /** Removes keys of that age, but only where a newer one has signed in their place for long. Answers how many. */

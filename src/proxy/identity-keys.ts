@@ -1,7 +1,7 @@
 import { hkdfSync } from 'node:crypto'
 import { CompactEncrypt, calculateJwkThumbprint, compactDecrypt, exportJWK, generateKeyPair, importJWK, type CryptoKey } from 'jose'
 import { z } from 'zod'
-import type { Database, Sql } from '../database/connect.js'
+import type { Database, Sql, Tx } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
 import type { Logger } from '../observability/logger.js'
 import { deleteOldIdentityKeys, insertIdentityKey, listIdentityKeys, lockIdentityKeys, type StoredIdentityKey } from './identity-key-queries.js'
@@ -28,6 +28,10 @@ export interface IdentityKeys {
   signing: () => SigningIdentityKey
   /** What signatures are checked with: also the keys that sign soon, and those that did until a while ago. */
   jwks: () => { keys: PublicIdentityKey[] }
+  /** Every key that is published, newest first; one of them signs now. */
+  list: () => { kid: string; createdAt: Date; signing: boolean }[]
+  /** Makes a new key now. It is published at once and signs when upstreams know it. `note` runs in the same transaction. */
+  rotate: (note: (tx: Tx, kid: string) => Promise<void>) => Promise<{ kid: string }>
   /** Looks at the stored keys, makes a new one where it is time, and forgets old ones. Never rejects: without the database the keys at hand stay. */
   refresh: () => Promise<void>
   close: () => Promise<void>
@@ -45,6 +49,8 @@ interface Options {
 interface OpenedKey extends SigningIdentityKey {
   publicKey: PublicIdentityKey
 }
+
+type KeyAge = Pick<StoredIdentityKey, 'ageSeconds' | 'createdAt'>
 
 const hour = 3600
 /** The newest key is followed by a new one at this age. */
@@ -98,18 +104,18 @@ async function openKey({ kid, sealedPrivateKey }: StoredIdentityKey, sealingKeys
 }
 
 /** Opens each stored key once, as long as it is stored; tells once of those that cannot be opened, which neither sign nor are published. */
-function keyReader(sealingKeys: Uint8Array[], logger: Logger): (sql: Sql) => Promise<(OpenedKey & { ageSeconds: number })[]> {
+function keyReader(sealingKeys: Uint8Array[], logger: Logger): (sql: Sql) => Promise<(OpenedKey & KeyAge)[]> {
   let known = new Map<string, OpenedKey | undefined>()
   return async (sql) => {
     const before = known
     const now: typeof known = new Map()
-    const usable: (OpenedKey & { ageSeconds: number })[] = []
+    const usable: (OpenedKey & KeyAge)[] = []
     for (const row of await listIdentityKeys(sql)) {
       const id = `${row.kid} ${row.sealedPrivateKey}`
       const opened = before.has(id) ? before.get(id) : await openKey(row, sealingKeys)
       if (!opened && !before.has(id)) logger.warn('an identity key is left out: neither SECRET_KEY nor SECRET_KEY_PREVIOUS opens it', { kid: row.kid })
       now.set(id, opened)
-      if (opened) usable.push({ ...opened, ageSeconds: row.ageSeconds })
+      if (opened) usable.push({ ...opened, ageSeconds: row.ageSeconds, createdAt: row.createdAt })
     }
     known = now
     return usable
@@ -129,11 +135,14 @@ export async function openIdentityKeys({ database, logger, secret, previousSecre
   /** Under the lock it is looked once more: of several nodes one makes the key, and the others find it. */
   const rotate = () => database.transaction(async (tx) => {
     await lockIdentityKeys(tx)
-    if (!isRotationDue(await readKeys(tx))) return
+    if (isRotationDue(await readKeys(tx))) await addKey(tx)
+  })
+  const addKey = async (tx: Tx) => {
     const made = await makeKey(sealingKey)
     await insertIdentityKey(tx, made)
     logger.info('an identity key was made', { kid: made.kid })
-  })
+    return made
+  }
 
   const look = async () => {
     const found = await readKeys(database)
@@ -171,12 +180,25 @@ export async function openIdentityKeys({ database, logger, secret, previousSecre
   await refresh()
   refreshLater()
 
+  // Where all are too new for upstreams to know them, the oldest is the one that most know.
+  const chosen = () => usable.find(({ ageSeconds }) => ageSeconds >= signsAfterSeconds) ?? usable.at(-1)
+
   return {
     signing: () => {
-      // Where all are too new for upstreams to know them, the oldest is the one that most know.
-      const chosen = usable.find(({ ageSeconds }) => ageSeconds >= signsAfterSeconds) ?? usable.at(-1)
-      if (!chosen) throw new GatewayError('directory_unavailable', 'The gateway cannot vouch for callers yet. Try again shortly.')
-      return chosen
+      const signing = chosen()
+      if (!signing) throw new GatewayError('directory_unavailable', 'The gateway cannot vouch for callers yet. Try again shortly.')
+      return signing
+    },
+    list: () => usable.map(({ kid, createdAt }) => ({ kid, createdAt, signing: kid === chosen()?.kid })),
+    rotate: async (note) => {
+      const { kid } = await database.transaction(async (tx) => {
+        await lockIdentityKeys(tx)
+        const made = await addKey(tx)
+        await note(tx, made.kid)
+        return made
+      })
+      await refresh()
+      return { kid }
     },
     jwks: () => ({ keys: usable.map(({ publicKey }) => publicKey) }),
     refresh,

@@ -1,0 +1,113 @@
+import { createHash } from 'node:crypto'
+import { z } from 'zod'
+import { actorOf, recordChange, type Actor } from '../audit/record-change.js'
+import type { TokenKeys } from '../authentication/token-keys.js'
+import type { Coherent } from '../coherence/coherent.js'
+import type { Config } from '../config.js'
+import type { Sql } from '../database/connect.js'
+import { GatewayError } from '../errors.js'
+import { coherenceSchema } from '../http/coherence-schema.js'
+import { endpoint, type Endpoint } from '../http/endpoint.js'
+import { sysAdmins } from '../http/policy.js'
+import { deleteIdentityKey } from '../proxy/identity-key-queries.js'
+import type { IdentityKeys } from '../proxy/identity-keys.js'
+import { listTokenKeys, retireTokenKey } from './key-queries.js'
+
+interface Dependencies {
+  sql: Sql
+  coherent: Coherent
+  keys: TokenKeys
+  identityKeys: Pick<IdentityKeys, 'list' | 'rotate' | 'refresh'>
+  config: Pick<Config, 'SECRET_KEY' | 'SECRET_KEY_PREVIOUS'>
+}
+
+const key = z.strictObject({
+  kid: z.string(),
+  algorithm: z.string(),
+  use: z.enum(['access_token', 'identity', 'seal']).meta({ description: 'tokens of callers; X-Gateway-Identity; the portal cookie and what the database keeps sealed' }),
+  state: z.enum(['signing', 'verifying', 'retired']).meta({ description: 'verifying: signs no more, or not yet' }),
+  since: z.iso.datetime().nullable().meta({ description: 'when a node had it first, or it was made' }),
+}).meta({ id: 'Key' })
+type Key = z.infer<typeof key>
+
+const forced = z.object({ force: z.literal(['0', '1']).optional().meta({ description: '1: also the key that signs, after which nobody can sign in until the nodes have another' }) })
+
+/** Tells secrets apart, and nothing else of them. */
+const sealKid = (secret: string) => createHash('sha256').update('mandate-gateway seal kid ').update(secret).digest('base64url').slice(0, 12)
+
+/** The keys that the gateway signs and seals with: what they are called and what they do, never what they are. */
+export function keyEndpoints({ sql, coherent, keys, identityKeys, config }: Dependencies): Endpoint[] {
+  const accessTokenKeys = async (): Promise<Key[]> => {
+    const known = await listTokenKeys(sql)
+    const configured: Key[] = keys.verifying.map(({ kid }) => {
+      const row = known.find((one) => one.kid === kid)
+      const state = row?.retiredAt ? 'retired' : kid === keys.signing.kid ? 'signing' : 'verifying'
+      return { kid, algorithm: keys.algorithm, use: 'access_token', state, since: row?.firstSeenAt.toISOString() ?? null }
+    })
+    const retired = known.filter(({ kid, retiredAt }) => retiredAt && !configured.some((one) => one.kid === kid))
+    return [...configured, ...retired.map(({ kid, algorithm, firstSeenAt }): Key => ({ kid, algorithm, use: 'access_token', state: 'retired', since: firstSeenAt.toISOString() }))]
+  }
+  const identities = (): Key[] => identityKeys.list().map(({ kid, createdAt, signing }) =>
+    ({ kid, algorithm: 'EdDSA', use: 'identity', state: signing ? 'signing' : 'verifying', since: createdAt.toISOString() }))
+  const seals = (): Key[] => [config.SECRET_KEY, config.SECRET_KEY_PREVIOUS].filter((secret) => secret !== undefined)
+    .map((secret, index) => ({ kid: sealKid(secret), algorithm: 'HS256', use: 'seal', state: index === 0 ? 'signing' : 'verifying', since: null }))
+
+  const retire = async (kid: string, isForced: boolean, actor: Actor) => {
+    const found = (await accessTokenKeys()).find((one) => one.kid === kid) ?? (await listTokenKeys(sql)).find((one) => one.kid === kid)
+    if (!found) return undefined
+    if (kid === keys.signing.kid && !isForced) {
+      throw new GatewayError('conflict', 'This key signs. Restart the nodes with another key first (and this one as the previous one); or repeat this with ?force=1: then nobody can sign in until the nodes have another key')
+    }
+    return await coherent(async (tx) => {
+      await retireTokenKey(tx, { kid, algorithm: found.algorithm })
+      await recordChange(tx, { actor, mandateId: 'system', action: 'key_retired', subject: `key:${kid}` })
+    })
+  }
+  const removeIdentityKey = async (kid: string, actor: Actor) => {
+    const removed = await coherent(async (tx) => {
+      if (!await deleteIdentityKey(tx, kid)) throw new GatewayError('not_found', 'There is no key with this id that could be retired')
+      await recordChange(tx, { actor, mandateId: 'system', action: 'identity_key_removed', subject: `key:${kid}` })
+    })
+    await identityKeys.refresh() // which makes a new one where none is left; the other nodes look within a minute
+    return removed
+  }
+
+  return [
+    endpoint({
+      method: 'get',
+      path: '/system/keys',
+      summary: 'List the keys that sign, verify and seal',
+      access: sysAdmins,
+      answers: { 200: z.strictObject({ items: z.array(key), nextCursor: z.null() }) },
+      handle: async () => ({ status: 200, body: { items: [...await accessTokenKeys(), ...identities(), ...seals()], nextCursor: null } }),
+    }),
+    endpoint({
+      method: 'post',
+      path: '/system/keys/rotate',
+      summary: 'Make a new key for identities that are sent to upstreams; it signs when they have had time to learn of it',
+      access: sysAdmins,
+      answers: { 201: key },
+      handle: async ({ req }) => {
+        const { kid } = await identityKeys.rotate((tx, made) =>
+          recordChange(tx, { actor: actorOf(req), mandateId: 'system', action: 'identity_key_made', subject: `key:${made}` }))
+        const made = identities().find((one) => one.kid === kid)
+        if (!made) throw new GatewayError('directory_unavailable', 'The new key cannot be read yet. Look at the list shortly.')
+        return { status: 201, body: made, headers: { Location: '/system/keys' } }
+      },
+    }),
+    endpoint({
+      method: 'delete',
+      path: '/system/keys/:kid',
+      summary: 'Retire a key. When this answers, no node accepts an access token that it signed; an identity key is published no more',
+      access: sysAdmins,
+      query: forced,
+      answers: { 200: z.strictObject({ coherence: coherenceSchema }) },
+      handle: async ({ req, params, query }) => {
+        const kid = params.kid ?? ''
+        if (seals().some((one) => one.kid === kid)) throw new GatewayError('conflict', 'This key comes from SECRET_KEY: restart the nodes with another one, and without this')
+        const retired = await retire(kid, query.force === '1', actorOf(req)) ?? await removeIdentityKey(kid, actorOf(req))
+        return { status: 200, body: { coherence: retired.coherence } }
+      },
+    }),
+  ]
+}
