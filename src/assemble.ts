@@ -8,6 +8,7 @@ import { buildGateway, type Gateway } from './gateway.js'
 import { createPasswords } from './login/password.js'
 import type { Log } from './observability/logger.js'
 import type { Metrics, Scrape } from './observability/metrics.js'
+import { startTracing } from './observability/tracing.js'
 import { startUsage } from './observability/usage.js'
 import type { Prepared, Stop } from './prepare.js'
 import { openIdentityKeys } from './proxy/identity-keys.js'
@@ -42,6 +43,8 @@ export async function assemble(config: Config, { logger, logRequest }: Log, { da
   stops.push(() => node.stop())
   const audit = startAuditLog({ sql: database, logger })
   stops.push(() => audit.close())
+  const tracing = await startTracing(config, logger)
+  if (tracing) stops.push(() => tracing.stop())
   const usage = startUsage({ write: (batch) => addUsage(database, batch), forget: (writerId) => forgetUsageWriter(database, writerId), logger })
   stops.push(() => usage.close())
   const identityKeys = await openIdentityKeys({ database, logger, secret: config.SECRET_KEY, previousSecret: config.SECRET_KEY_PREVIOUS })
@@ -54,7 +57,7 @@ export async function assemble(config: Config, { logger, logRequest }: Log, { da
     upstreams: () => routes.current().upstreams.status(),
   })
   const gateway = buildGateway({
-    config, database, node, keys, identityKeys, audit, logger, logRequest, routes, isDraining, metrics, usage, scrape,
+    config, database, node, keys, identityKeys, audit, logger, logRequest, routes, isDraining, metrics, tracing, usage, scrape,
     publicUrl: () => config.PUBLIC_URL ?? `http://${address()}`,
     directory: createDirectory({ sql: database, memory: node.memory }),
     passwords: createPasswords(),

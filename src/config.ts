@@ -36,6 +36,8 @@ const rateLimit = z.string().regex(/^(off|\d{1,9}\/\d{1,6}s)$/, 'must be REQUEST
   .refine((value) => value === 'off' || (value.requests > 0 && value.windowMs > 0 && value.windowMs <= 86_400_000), 'must allow at least one request, in a window of 1 to 86400 seconds; or off')
 const secret = z.string().refine((value) => Buffer.byteLength(value) >= 32, 'must be at least 32 bytes long; make one with: openssl rand -base64 48')
 const algorithms = ['HS256', 'HS384', 'HS512', 'ES256', 'RS256', 'EdDSA'] as const
+/** OpenTelemetry's names. */
+const samplers = ['always_on', 'always_off', 'traceidratio', 'parentbased_always_on', 'parentbased_always_off', 'parentbased_traceidratio'] as const
 const algorithm = z.enum(algorithms, `must be one of ${algorithms.join(', ')}`)
 
 const variables = z.object({
@@ -71,6 +73,13 @@ const variables = z.object({
   RATE_LIMIT_LOGIN: rateLimit.default({ requests: 10, windowMs: 60_000 }),
   GATEWAY_WORKERS: whole(1, 256).default(1),
   METRICS_PORT: whole(0, 65535).optional(),
+  OTEL_SDK_DISABLED: z.string().default('false').transform((value) => value.toLowerCase() === 'true'),
+  OTEL_TRACES_EXPORTER: z.enum(['otlp', 'none'], 'must be otlp or none').optional(),
+  OTEL_EXPORTER_OTLP_ENDPOINT: url(['https:', 'http:']).optional(),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: url(['https:', 'http:']).optional(),
+  OTEL_EXPORTER_OTLP_PROTOCOL: z.enum(['http/protobuf', 'http/json'], 'must be http/protobuf or http/json').optional(),
+  OTEL_TRACES_SAMPLER: z.enum(samplers, `must be one of ${samplers.join(', ')}`).optional(),
+  OTEL_TRACES_SAMPLER_ARG: z.string().regex(/^(?:0(?:\.\d+)?|1(?:\.0+)?)$/, 'must be a share from 0 to 1').transform(Number).optional(),
   SEED_DEMO: flag.optional(),
   GOOGLE_CLIENT_ID: z.string().optional(),
   GOOGLE_CLIENT_SECRET: z.string().optional(),

@@ -29,6 +29,7 @@ import { logAccess, type AccessLine, type LogRequest } from './observability/log
 import type { Logger } from './observability/logger.js'
 import type { Metrics, Scrape } from './observability/metrics.js'
 import type { Tier } from './observability/request-counts.js'
+import type { Tracing } from './observability/tracing.js'
 import type { Usage } from './observability/usage.js'
 import { ownEndpoints } from './own-endpoints.js'
 import { forwardByTable } from './proxy/forward-by-table.js'
@@ -54,6 +55,8 @@ export interface Dependencies {
   logger: Logger
   logRequest: LogRequest
   metrics: Pick<Metrics, 'requests'>
+  /** Where spans are exported. */
+  tracing: Pick<Tracing, 'begin'> | undefined
   usage: Pick<Usage, 'count'>
   /** Everything that is counted, as Prometheus reads it. */
   scrape: Scrape
@@ -85,6 +88,7 @@ export function buildGateway(deps: Dependencies): Gateway {
 
   const arrive = chain(
     identifyRequest({ trustProxy: config.TRUST_PROXY, isDraining: deps.isDraining }), // every line logged below carries its id
+    ...beginSpan(deps.tracing),
     logAccess(takeLine(deps), { userOf: (req) => req.principal?.user.id, mandateOf: (req) => req.context?.mandateId ?? undefined, tierOf }),
     refuseMalformed,
     watchBody,
@@ -133,10 +137,20 @@ const tierOf = ({ context }: Request): Tier => {
   return context.entry.byPlatformLevel ? 'platform' : 'member'
 }
 
+/** A request's span, where spans are exported; else not even a step. */
+function beginSpan(tracing: Dependencies['tracing']): Middleware[] {
+  if (!tracing) return []
+  return [(req, _res, next) => {
+    req.span = tracing.begin(req)
+    next()
+  }]
+}
+
 /** What becomes of a request's line: it is logged and counted, for its mandate too. */
 function takeLine({ logRequest, metrics: { requests }, usage }: Dependencies): (line: AccessLine, req: Request) => void {
-  return (line, { namedMandateId }) => {
+  return (line, { namedMandateId, span }) => {
     logRequest(line)
+    span?.end(line)
     requests.count(line)
     if (namedMandateId !== undefined) usage.count(namedMandateId, !line.granted && line.status < 500 && line.reason !== 'client_closed')
   }

@@ -21,7 +21,7 @@ export function forwardTo(lane: Lane, identityFor: IdentityFor, trustProxy: numb
     const options: Dispatcher.DispatchOptions = {
       method: req.method,
       path: sentPath(route, req.pathname, req.search),
-      headers: upstreamHeaders(req, identity, settings),
+      headers: upstreamHeaders(req, identity, settings, req.span?.forward(route.upstream, target.address)),
       body: null,
       ...(route.timeoutMs === undefined ? {} : { headersTimeout: route.timeoutMs, bodyTimeout: route.timeoutMs }),
     }

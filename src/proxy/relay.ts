@@ -232,6 +232,7 @@ export class Relay implements Dispatcher.DispatchHandler {
   protected finish(outcome: 'answered' | 'failed' | 'cut'): void {
     this.isDone = true
     this.target.end(outcome)
+    this.exchange.req.span?.forwarded(outcome)
     this.stopWaiting?.()
     this.passage?.close()
   }

@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto'
 import type { Request } from 'express'
 import { lastOf, trustedAddresses } from '../http/client-address.js'
 import { namesPlace } from '../context/requested-place.js'
 import { gatewayCookies } from '../http/cookies.js'
+import { callersTrace, traceparentFrom } from '../http/trace-context.js'
 import { callerHeaders, pushCallerHeaders } from './caller-headers.js'
 import { takesTrailers } from './response-headers.js'
 
@@ -15,7 +15,7 @@ const rebuilt = ['x-request-id', 'traceparent', 'forwarded', 'host', 'expect', '
 /** Headers by which some programs let a client say another method or path than the one that was decided on. */
 const overrides = ['x-http-method-override', 'x-http-method', 'x-method-override', 'x-original-url', 'x-rewrite-url', 'x-original-uri']
 
-type Fate = 'drop' | 'keep' | 'cookie' | 'authorization' | 'protocols'
+type Fate = 'drop' | 'keep' | 'cookie' | 'authorization' | 'protocols' | 'tracestate'
 
 const dropped = new Set<string>([...callerHeaders, ...hopByHop, ...rebuilt, ...overrides])
 
@@ -23,7 +23,7 @@ const dropped = new Set<string>([...callerHeaders, ...hopByHop, ...rebuilt, ...o
 function fateOf(name: string): Fate {
   const folded = name.toLowerCase().replace(/[^a-z0-9]/g, '-')
   if (dropped.has(folded) || folded.startsWith('x-forwarded-') || (folded === 'content-length' && name.toLowerCase() !== folded)) return 'drop'
-  if (folded === 'cookie') return 'cookie'
+  if (folded === 'cookie' || folded === 'tracestate') return folded
   if (folded === 'sec-websocket-protocol') return 'protocols'
   return folded === 'authorization' ? 'authorization' : 'keep'
 }
@@ -61,22 +61,6 @@ function connectionNames(req: Request): Set<string> | undefined {
   return new Set(connection.toLowerCase().split(',').map((name) => name.trim()))
 }
 
-const wellFormedTrace = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
-
-/** Ids of traces that begin here: of this process, counted. */
-const processPart = randomUUID().replaceAll('-', '')
-const [tracePart, parentPart] = [`1${processPart.slice(1, 24)}`, `1${processPart.slice(25)}`]
-let traces = 0
-
-/** The caller's W3C trace context, else a new one, so that an upstream can always correlate. */
-function traceparentOf(req: Request): string {
-  const given = req.headers.traceparent
-  if (typeof given === 'string' && wellFormedTrace.test(given)) return given
-  traces = (traces + 1) % 0xffff_ffff
-  const count = traces.toString(16).padStart(8, '0')
-  return `00-${tracePart}${count}-${parentPart}${count}-00`
-}
-
 /** A host that needs no thought about quoting; another is not worth telling. */
 const plainHost = /^[\w.~\-:[\]]+$/
 
@@ -103,27 +87,32 @@ interface HeaderSettings {
   hidesPlaceProtocols: boolean
 }
 
-function sentValue(name: string, value: string, { keepAuthorization, hidesPlaceProtocols }: HeaderSettings): string | undefined {
+/** The span that an upstream is to go on with, where spans are exported. */
+type Onward = string | undefined
+
+function sentValue(name: string, value: string, hasTrace: boolean, { keepAuthorization, hidesPlaceProtocols }: HeaderSettings): string | undefined {
   const fate = rememberedFate(name)
   if (fate === 'keep') return value
   if (fate === 'cookie') return withoutGatewayCookies(value)
   if (fate === 'authorization') return keepAuthorization ? value : undefined
+  if (fate === 'tracestate') return hasTrace ? value : undefined // W3C: it goes with the caller's trace, or not at all
   if (fate === 'protocols') return hidesPlaceProtocols ? withoutPlaces(value) : value
   return undefined
 }
 
 /** What one request's headers become on their way to an upstream, with the caller's signed identity: names and values, in turn. */
-export function upstreamHeaders(req: Request, identity: string | undefined, settings: HeaderSettings): string[] {
+export function upstreamHeaders(req: Request, identity: string | undefined, settings: HeaderSettings, onward: Onward): string[] {
+  const caller = callersTrace(req)
   const named = connectionNames(req)
   const headers: string[] = []
   const lines = req.rawHeaders
   for (let index = 0; index + 1 < lines.length; index += 2) {
     const name = lines[index] ?? ''
     if (named?.has(name.toLowerCase()) === true) continue
-    const value = sentValue(name, lines[index + 1] ?? '', settings)
+    const value = sentValue(name, lines[index + 1] ?? '', caller !== undefined, settings)
     if (value !== undefined) headers.push(name, value)
   }
-  headers.push('X-Request-Id', req.id, 'traceparent', traceparentOf(req))
+  headers.push('X-Request-Id', req.id, 'traceparent', onward ?? traceparentFrom(caller))
   if (takesTrailers(req)) headers.push('TE', 'trailers')
   pushForwardingHeaders(headers, req, settings.trustProxy)
   pushCallerHeaders(headers, req)

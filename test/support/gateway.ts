@@ -12,6 +12,7 @@ import { connectDatabase } from '../../src/database/connect.js'
 import { buildGateway } from '../../src/gateway.js'
 import { createGatewayServer } from '../../src/http/server.js'
 import { createMetrics } from '../../src/observability/metrics.js'
+import { startTracing } from '../../src/observability/tracing.js'
 import { startUsage } from '../../src/observability/usage.js'
 import { addUsage, forgetUsageWriter } from '../../src/system/usage-queries.js'
 import { createPasswords } from '../../src/login/password.js'
@@ -77,13 +78,14 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
   const identityKeys = await openIdentityKeys({ database: pool, logger, secret: `${testSecret}-portal` })
   const demo = demoUpstream ? await startDemoUpstream() : undefined
   const live = liveRoutes(parseRouteTable(routes, 'routes.yaml'), { demoUrl: demo?.url, logger })
+  const tracing = await startTracing(config, logger)
   const usage = startUsage({ write: (batch) => addUsage(pool, batch), forget: (writerId) => forgetUsageWriter(pool, writerId), logger })
   metrics.watch({ audit, usage, lease: node.lease, streams: node.streams, memory: node.memory.counts, pool: pool.connections, upstreams: () => live.current().upstreams.status() })
   let url = ''
   const { listener } = buildGateway({
     config, publicUrl: () => url, database: pool, directory: createDirectory({ sql: pool, memory: node.memory }), node, keys: await loadTokenKeys(config),
     passwords: createPasswords(), audit, logger, logRequest: (line) => logLines.push(JSON.stringify({ level: 'info', message: 'request', ...line })), routes: live, identityKeys, isDraining: () => false,
-    metrics, usage, scrape: () => metrics.registry.metrics(),
+    metrics, tracing, usage, scrape: () => metrics.registry.metrics(),
   })
   const server = createGatewayServer(listener)
   server.listen(0, '127.0.0.1')
@@ -98,6 +100,7 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
       await identityKeys.close()
       await audit.close()
       await usage.close()
+      await tracing?.stop()
       await live.close()
       await demo?.stop()
       await node.stop()
