@@ -14,6 +14,7 @@ const mayImport = {
   login: ['authentication', 'context', 'authorization', 'coherence', 'audit', 'database', 'config'],
   directory: ['authentication', 'context', 'authorization', 'coherence', 'audit', 'database', 'config'],
   system: ['authentication', 'context', 'authorization', 'coherence', 'audit', 'database', 'config', 'directory', 'proxy'],
+  console: ['config'],
   coherence: ['database', 'config'],
   database: ['config'],
   http: ['config'],
@@ -52,14 +53,14 @@ const restricted = (file, patterns, libraries) => ({
 })
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', '.data/', 'coverage/'] },
+  { ignores: ['dist/', 'node_modules/', '.data/', 'coverage/', 'console/api/schema.d.ts'] },
   js.configs.recommended,
   {
     files: ['**/*.js'],
     languageOptions: { globals: { process: 'readonly', Buffer: 'readonly', URL: 'readonly', setTimeout: 'readonly', setInterval: 'readonly', clearInterval: 'readonly', clearTimeout: 'readonly', performance: 'readonly', fetch: 'readonly', console: 'readonly' } },
   },
   {
-    files: ['src/**/*.ts', 'test/**/*.ts'],
+    files: ['src/**/*.ts', 'test/**/*.ts', 'console/**/*.{ts,tsx}'],
     extends: [...tseslint.configs.strictTypeChecked, ...tseslint.configs.stylisticTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
@@ -85,6 +86,14 @@ export default tseslint.config(
   ]),
   restricted('src/proxy/identity*.ts', directionOf('proxy'), ['knex', 'pg']),
   restricted('src/upstream/**/*.ts', [{ regex: '^\\.\\./', message: 'upstream/ is imported by other programs: it must not import the gateway' }], ['knex', 'pg']),
+  restricted('src/client/**/*.ts', [{ regex: '^\\.\\./', message: 'client/ is imported by single-page apps: it must not import the gateway' }], Object.keys(onlyIn)),
+  {
+    files: ['console/**/*.{ts,tsx}'],
+    rules: {
+      '@typescript-eslint/no-restricted-imports': ['error', { patterns: [{ regex: '^\\.\\./(?:\\.\\./)*src/(?!client/index$)', message: 'the console knows the gateway by its API and by src/client alone' }] }],
+      '@typescript-eslint/switch-exhaustiveness-check': 'error',
+    },
+  },
   {
     files: ['test/**/*.ts'],
     rules: {

@@ -1,8 +1,9 @@
-/** Compiles src/ to dist/ file by file. Types are checked by `npm run check:types`, so that a start need not wait for it. */
+/** Compiles src/ to dist/ file by file, and the console to dist/web/. Types are checked by `npm run check:types`, so that a start need not wait for it. */
 import { chmod, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { transformFile } from '@swc/core'
+import { buildConsole } from './build-console.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -35,5 +36,6 @@ async function compile(file) {
 const sources = await filesIn('src', '.ts')
 await Promise.all(sources.map(compile))
 const expected = new Set(sources.map((file) => file.replace(/\.ts$/, '.js')))
-const left = (await filesIn('dist', '.js')).filter((file) => !expected.has(file))
+const left = (await filesIn('dist', '.js')).filter((file) => !expected.has(file) && !file.startsWith('web'))
 await Promise.all(left.flatMap((file) => [file, `${file}.map`].map((one) => rm(path.join(root, 'dist', one), { force: true }))))
+await buildConsole()

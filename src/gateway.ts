@@ -8,6 +8,7 @@ import { requirePermission, requirePlatformAdmin, requireSysAdmin } from './auth
 import type { Directory } from './coherence/directory.js'
 import type { Node } from './coherence/node.js'
 import type { Config } from './config.js'
+import { consolePages } from './console/pages.js'
 import { resolveContext } from './context/resolve-context.js'
 import type { Database } from './database/connect.js'
 import { GatewayError } from './errors.js'
@@ -15,7 +16,7 @@ import { chain, type Middleware } from './http/chain.js'
 import { allowOrigins } from './http/cors.js'
 import { refuseCrossSite } from './http/cross-site.js'
 import { showPending } from './http/head.js'
-import { mountEndpoints, serveDirectly } from './http/endpoint.js'
+import { mountEndpoints, mountPages, serveDirectly } from './http/endpoint.js'
 import { identifyRequest } from './http/identify-request.js'
 import { limitByAddress, limitByUser } from './http/limit-rate.js'
 import { checkQuery, normalisePath } from './http/normalise-path.js'
@@ -83,6 +84,7 @@ export function buildGateway(deps: Dependencies): Gateway {
   const forwarding = { routes: deps.routes, admit, streams: deps.node.streams, identityFor: createIdentities({ keys: deps.identityKeys }), trustProxy: config.TRUST_PROXY }
   const endpoints = ownEndpoints(deps)
   mountEndpoints(app, endpoints, admit)
+  mountPages(app, consolePages({ config }), admit)
   app.use((_req, _res, next) => next(new GatewayError('not_found', 'There is nothing at this path')))
   app.use(answerProblem(logger))
 

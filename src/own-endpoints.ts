@@ -1,4 +1,5 @@
 import { verifyTokenOfAnyAge } from './authentication/verify-token.js'
+import { openapiEndpoints } from './console/openapi-document.js'
 import { directoryEndpoints } from './directory/endpoints.js'
 import type { Dependencies } from './gateway.js'
 import type { Endpoint } from './http/endpoint.js'
@@ -26,6 +27,7 @@ export function ownEndpoints({ config, database, keys, identityKeys, passwords, 
   return [
     ...operationsEndpoints({ sql: database, lease: node.lease, leaseMs: config.COHERENCE_LEASE_MS, isDraining }),
     ...metricsEndpoints({ scrape, ownPort: config.METRICS_PORT }),
+    ...openapiEndpoints(),
     ...jwksEndpoints({ keys: identityKeys }),
     ...loginEndpoints({ config, coherent: node.coherent, checkPassword: credentials, issueTokens: issue, refresh, verifyTokenOfAnyAge: (token) => verifyTokenOfAnyAge(token, keys) }),
     ...tokenEndpoints({ checkPassword: credentials, issueTokens: issue, refresh }),

@@ -152,6 +152,14 @@ export function mountEndpoints(app: Express, endpoints: Endpoint[], admit: Admit
   }
 }
 
+/** Mounts pages, which Express's router serves whatever their path looks like: they are not what is asked for most. */
+export function mountPages(app: Express, pages: Endpoint[], admit: Admit): void {
+  for (const one of pages) {
+    app[one.method](one.path, laneOf(one, admit))
+    app.all(one.path, answerOtherMethods(one.path, ['GET', 'HEAD']))
+  }
+}
+
 function answerOtherMethods(path: string, methods: string[]): Middleware {
   const allow = [...methods, 'OPTIONS'].join(', ')
   return (req, res) => {

@@ -1,0 +1,22 @@
+import createClient from 'openapi-fetch'
+import { asProblem, createGatewayClient, ProblemError } from '../../src/client/index'
+import type { paths } from './schema'
+
+/** The session of this page: cookies, renewal and the mandate of this tab. */
+export const gateway = createGatewayClient()
+
+/** The gateway's own endpoints, typed by openapi.yaml. */
+export const api = createClient<paths>({ fetch: gateway.fetch })
+
+interface Answered<Data> {
+  data?: Data
+  error?: unknown
+  response: Response
+}
+
+/** What was asked for. Throws a `ProblemError` for everything else. */
+export async function answerOf<Data>(asked: Promise<Answered<Data>>): Promise<NonNullable<Data>> {
+  const { data, error, response } = await asked
+  if (!response.ok) throw new ProblemError(asProblem(error, response))
+  return data as NonNullable<Data>
+}

@@ -1,0 +1,4 @@
+import { App } from './app'
+import { show } from './providers'
+
+show(<App />)

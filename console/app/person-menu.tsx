@@ -1,0 +1,52 @@
+import { Menu, UnstyledButton, useMantineColorScheme, type MantineColorScheme } from '@mantine/core'
+import { useQueryClient } from '@tanstack/react-query'
+import { gateway } from '../api/client'
+import { Icon, type IconName } from '../parts/icons'
+import { chooseLanguage, useLanguage, useText, type Language } from '../texts/language'
+import { useSession } from './session'
+
+const schemes: [MantineColorScheme, IconName][] = [['auto', 'gauge'], ['light', 'sun'], ['dark', 'moon']]
+const languages: [Language, string][] = [['en', 'English'], ['de', 'Deutsch']]
+const tick = (isOn: boolean) => isOn ? <Icon name="check" size={14} /> : null
+
+/** Who is signed in, how the console looks to them, and the way out. */
+export function PersonMenu() {
+  const say = useText()
+  const language = useLanguage()
+  const { colorScheme, setColorScheme } = useMantineColorScheme()
+  const queries = useQueryClient()
+  const { user } = useSession()
+  const name = user.fullName ?? user.username
+  const signOut = async () => {
+    await gateway.logout().catch(() => undefined) // where it fails, the next request will tell
+    queries.clear()
+    window.location.assign('/console')
+  }
+  return (
+    <Menu width={220} position="top-start" shadow="md">
+      <Menu.Target>
+        <UnstyledButton className="person" aria-label={say('menu.person', { name })}>
+          <span className="tile" aria-hidden="true">{name.slice(0, 1).toUpperCase()}</span>
+          <span className="grow">
+            <span className="line-1">{name}</span>
+            <span className="line-2">{user.isSysAdmin ? say('level.sysAdmin') : user.isPlatformAdmin ? say('level.platformAdmin') : user.username}</span>
+          </span>
+          <Icon name="up" size={14} />
+        </UnstyledButton>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Label>{say('scheme')}</Menu.Label>
+        {schemes.map(([scheme, icon]) => (
+          <Menu.Item key={scheme} leftSection={<Icon name={icon} size={14} />} rightSection={tick(colorScheme === scheme)} onClick={() => setColorScheme(scheme)}>{say(`scheme.${scheme}`)}</Menu.Item>
+        ))}
+        <Menu.Label>{say('language')}</Menu.Label>
+        {languages.map(([code, label]) => (
+          <Menu.Item key={code} leftSection={<Icon name="language" size={14} />} rightSection={tick(language === code)} onClick={() => chooseLanguage(code)} lang={code}>{label}</Menu.Item>
+        ))}
+        <Menu.Divider />
+        <Menu.Item component="a" href="/docs" leftSection={<Icon name="file" size={14} />}>{say('nav.help')}</Menu.Item>
+        <Menu.Item leftSection={<Icon name="exit" size={14} />} onClick={() => void signOut()}>{say('signOut')}</Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  )
+}

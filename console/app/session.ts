@@ -1,0 +1,79 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { createContext, useCallback, useContext, useEffect } from 'react'
+import { ProblemError } from '../../src/client/index'
+import { answerOf, api, gateway } from '../api/client'
+import type { components, paths } from '../api/schema'
+
+type Answer<Path extends keyof paths> = paths[Path] extends { get: { responses: { 200: { content: { 'application/json': infer Body } } } } } ? Body : never
+export type Me = Answer<'/auth/me'>
+export type Membership = Me['memberships'][number]
+export type Permission = Answer<'/auth/permissions'>
+export type Coherence = components['schemas']['Coherence']
+
+/** What administrators of a mandate may be allowed, by the item that their rules name. */
+export const mandateItems = ['gateway.members', 'gateway.roles', 'gateway.instances', 'gateway.audit', 'gateway.portal'] as const
+export type MandateItem = (typeof mandateItems)[number]
+
+/** Who looks at the console, where, and what they may there. */
+export interface Session {
+  user: Me['user']
+  memberships: Membership[]
+  mandateId: string | undefined
+  mandateLabel: string | undefined
+  /** Goes to another mandate, in this tab alone. */
+  enter: (mandateId: string | undefined) => void
+  /** What they may in the mandate; undefined while that is not known. */
+  permissions: Partial<Record<MandateItem, Permission>> | undefined
+}
+
+export const SessionContext = createContext<Session | undefined>(undefined)
+
+/** The session, in what is shown to those who have signed in. */
+export function useSession(): Session {
+  const session = useContext(SessionContext)
+  if (!session) throw new Error('outside of a session')
+  return session
+}
+
+const isSignedOut = (error: unknown) => error instanceof ProblemError && error.status === 401
+
+/** Who is signed in: null for nobody; undefined while that is being found out. */
+export function useMe() {
+  const client = useQueryClient()
+  const query = useQuery({
+    queryKey: ['me'],
+    queryFn: async () => {
+      try {
+        return await answerOf(api.GET('/auth/me'))
+      } catch (error) {
+        if (isSignedOut(error)) return null
+        throw error
+      }
+    },
+  })
+  useEffect(() => gateway.onEnd(() => {
+    client.setQueryData(['me'], null)
+  }), [client])
+  return query
+}
+
+/** What the caller may in the mandate of this tab, by item. */
+export function usePermissions(mandateId: string | undefined) {
+  return useQuery({
+    queryKey: ['permissions', mandateId],
+    enabled: mandateId !== undefined,
+    retry: false,
+    queryFn: async () => Object.fromEntries(await Promise.all(mandateItems.map(async (item) =>
+      [item, await answerOf(api.GET('/auth/permissions', { params: { query: { context: 'RESOURCE', item } } }))] as const))),
+  })
+}
+
+/** Forgets what was shown of the mandate before, and shows this one. */
+export function useEnter(setMandate: (mandateId: string | undefined) => void) {
+  const client = useQueryClient()
+  return useCallback((mandateId: string | undefined) => {
+    gateway.enter({ mandateId })
+    setMandate(mandateId)
+    client.removeQueries({ queryKey: ['mandate'] })
+  }, [client, setMandate])
+}

@@ -1,0 +1,22 @@
+/** What the gateway wrote into the page for whoever looks at it, signed in or not. */
+export interface Settings {
+  /** Who else vouches for a login. */
+  authorities: ('google' | 'msft')[]
+  /** Whether the demo users are there. */
+  demo: boolean
+}
+
+const element = document.querySelector<HTMLMetaElement>('meta[name="settings"]')
+
+function read(): Settings {
+  try {
+    return JSON.parse(element?.content ?? '') as Settings
+  } catch {
+    return { authorities: [], demo: false } // served by Vite, which fills nothing in
+  }
+}
+
+export const settings = read()
+
+/** What styles that are inserted must carry, by the page's Content-Security-Policy. */
+export const nonce = element?.nonce ?? ''

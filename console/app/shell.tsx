@@ -1,0 +1,104 @@
+import { ActionIcon, Center, Drawer, Loader } from '@mantine/core'
+import { Component, Suspense, useEffect, useState, type ReactNode } from 'react'
+import { Link, Redirect, Route, Switch, useLocation } from 'wouter'
+import { Empty } from '../parts/empty'
+import logo from '../parts/icon.svg'
+import { Icon } from '../parts/icons'
+import { Receipts } from '../parts/receipts'
+import { useText } from '../texts/language'
+import { MandateSwitcher } from './mandate-switcher'
+import { groups, pages, type Page } from './pages'
+import { PersonMenu } from './person-menu'
+import { useSession } from './session'
+
+function Brand() {
+  return <Link href="/" className="brand"><img src={logo} alt="" width={24} height={24} />{useText()('product')}</Link>
+}
+
+function NavLink({ page, isCurrent }: { page: Page; isCurrent: boolean }) {
+  const say = useText()
+  return <Link href={page.path} className="nav-link" {...(isCurrent ? { 'aria-current': 'page' as const } : {})}><Icon name={page.icon} />{say(page.title)}</Link>
+}
+
+/** Whether a page, or one below it, is what is shown. */
+const isShown = (page: Page, location: string) => location === page.path || (page.path !== '/' && location.startsWith(`${page.path}/`))
+
+function Side() {
+  const say = useText()
+  const session = useSession()
+  const [location] = useLocation()
+  return (
+    <div className="side">
+      <Brand />
+      <MandateSwitcher />
+      <nav className="side-scroll" aria-label={say('console')}>
+        {groups.map((group) => {
+          const inside = pages.filter((page) => page.group === group && page.may(session))
+          if (inside.length === 0) return null
+          return (
+            <div key={group}>
+              <div className="nav-title">{say(`nav.${group}`)}</div>
+              {inside.map((page) => <NavLink key={page.path} page={page} isCurrent={isShown(page, location)} />)}
+            </div>
+          )
+        })}
+      </nav>
+      <PersonMenu />
+    </div>
+  )
+}
+
+/** One page that fails must not take the others with it. */
+class Guarded extends Component<{ title: string; hint: string; children: ReactNode }, { failed: boolean }> {
+  override state = { failed: false }
+  static getDerivedStateFromError() { return { failed: true } }
+  override render() {
+    const { title, hint, children } = this.props
+    return this.state.failed ? <Empty icon="alert" title={title} hint={hint} /> : children
+  }
+}
+
+function Pages() {
+  const say = useText()
+  const session = useSession()
+  if (session.permissions === undefined) return <Center h={240}><Loader /></Center>
+  const allowed = pages.filter((page) => page.may(session))
+  return (
+    <Suspense fallback={<Center h={240}><Loader /></Center>}>
+      <Switch>
+        {allowed.flatMap(({ path, content: Content, below: Below }) => [
+          <Route key={path} path={path}><Content /></Route>,
+          ...(Below ? [<Route key={`${path}/:id`} path={`${path}/:id`}>{({ id }: { id: string }) => <Below key={id} id={id} />}</Route>] : []),
+        ])}
+        <Route path="/index.html"><Redirect to="/" /></Route>
+        <Route><Empty icon="help" title={say('fault.notFound')} hint={say('fault.notFound.hint')} /></Route>
+      </Switch>
+    </Suspense>
+  )
+}
+
+/** What surrounds each page: navigation by what the person may, the mandate of this tab, and who they are. */
+export function Shell() {
+  const say = useText()
+  const [location] = useLocation()
+  const [isOpen, setOpen] = useState(false)
+  const { mandateId } = useSession()
+  useEffect(() => setOpen(false), [location, mandateId])
+  const page = pages.find((one) => isShown(one, location))
+  useEffect(() => { document.title = page ? say('console.page', { page: say(page.title) }) : say('product') }, [page, say])
+  return (
+    <div className="frame">
+      <a href="#content" className="skip">{say('skip')}</a>
+      <header className="top-bar">
+        <ActionIcon variant="subtle" color="gray" size="lg" aria-label={say('menu.open')} aria-expanded={isOpen} onClick={() => setOpen(true)}><Icon name="menu" size={20} /></ActionIcon>
+        <Brand />
+      </header>
+      <Drawer opened={isOpen} onClose={() => setOpen(false)} position="left" size={280} padding={0} withCloseButton={false} className="drawer" aria-label={say('console')} styles={{ body: { height: '100%' } }}><Side /></Drawer>
+      <Side />
+      <main className="content" id="content" tabIndex={-1}>
+        <Guarded key={`${location} ${mandateId ?? ''}`} title={say('fault.crash')} hint={say('fault.crash.hint')}><Pages /></Guarded>
+      </main>
+      <Receipts />
+    </div>
+  )
+}

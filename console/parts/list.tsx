@@ -1,0 +1,142 @@
+import { ActionIcon, Button, Loader, Menu, Skeleton, TextInput } from '@mantine/core'
+import { useDebouncedValue } from '@mantine/hooks'
+import { useState, type ReactNode } from 'react'
+import { useText } from '../texts/language'
+import { Empty } from './empty'
+import { FaultNote } from './fault'
+import { Icon, type IconName } from './icons'
+import { compareBy, useRows, type Page, type PageQuery, type Sorting } from './rows'
+
+export interface Column<Row> {
+  key: string
+  title: string
+  show: (row: Row) => ReactNode
+  /** What rows are sorted by; without it they cannot be. */
+  sortBy?: (row: Row) => string | number | null
+  /** Left out on phones. */
+  isSecondary?: boolean
+  isNumber?: boolean
+}
+
+export interface RowAction {
+  label: string
+  icon: IconName
+  isDestructive?: boolean
+  onChoose: () => void
+}
+
+interface Props<Row> {
+  /** What the list shows, for screen readers. */
+  label: string
+  /** Names the list among all that has been loaded; what it is filtered by belongs into it. */
+  queryKey: readonly unknown[]
+  load: (query: PageQuery) => Promise<Page<Row>>
+  columns: Column<Row>[]
+  idOf: (row: Row) => string
+  nameOf: (row: Row) => string
+  /** `server`: the endpoint searches; otherwise the text of a row that is searched here. Without it there is no search. */
+  search?: 'server' | ((row: Row) => string)
+  actionsOf?: (row: Row) => RowAction[]
+  /** Filters beside the search. */
+  filters?: ReactNode
+  isFiltered?: boolean
+  empty: { icon?: IconName; title: string; hint?: string; action?: ReactNode }
+  refetchMs?: number
+}
+
+function Heading<Row>({ column, sorting, onSort }: { column: Column<Row>; sorting: Sorting | undefined; onSort: (key: string) => void }) {
+  const say = useText()
+  const isSorted = sorting?.key === column.key
+  const className = [column.isNumber && 'end', column.isSecondary && 'wide-only'].filter(Boolean).join(' ')
+  if (!column.sortBy) return <th scope="col" className={className}><span>{column.title}</span></th>
+  return (
+    <th scope="col" className={className} aria-sort={isSorted ? (sorting.isDescending ? 'descending' : 'ascending') : 'none'}>
+      <button type="button" title={say('list.sort', { column: column.title })} onClick={() => onSort(column.key)}>
+        {column.title}{isSorted && <Icon name={sorting.isDescending ? 'down' : 'up'} size={11} />}
+      </button>
+    </th>
+  )
+}
+
+function RowMenu({ name, actions }: { name: string; actions: RowAction[] }) {
+  const say = useText()
+  if (actions.length === 0) return null
+  return (
+    <Menu position="bottom-end" width={220}>
+      <Menu.Target><ActionIcon variant="subtle" color="gray" aria-label={say('actions.of', { name })}><Icon name="more" /></ActionIcon></Menu.Target>
+      <Menu.Dropdown>
+        {actions.map(({ label, icon, isDestructive, onChoose }) => (
+          <Menu.Item key={label} leftSection={<Icon name={icon} size={14} />} onClick={onChoose} {...(isDestructive ? { color: 'red' } : {})}>{label}</Menu.Item>
+        ))}
+      </Menu.Dropdown>
+    </Menu>
+  )
+}
+
+function Waiting({ columns }: { columns: number }) {
+  return Array.from({ length: 5 }, (_, row) => (
+    <tr key={row}>{Array.from({ length: columns }, (_cell, cell) => <td key={cell}><Skeleton height={10} my={5} width={cell === 0 ? '60%' : '40%'} /></td>)}</tr>
+  ))
+}
+
+/** A list of rows with search, sorting, paging by cursor, and something to say where there are none. */
+export function List<Row>({ label, queryKey, load, columns, idOf, nameOf, search, actionsOf, filters, isFiltered = false, empty, refetchMs }: Props<Row>) {
+  const say = useText()
+  const [typed, setTyped] = useState('')
+  const [wanted] = useDebouncedValue(typed.trim(), 250)
+  const [sorting, setSorting] = useState<Sorting>()
+  const { query, rows: loaded, isLoadingAll, loadAll } = useRows({ queryKey, load, search: search === 'server' ? wanted : '', refetchMs })
+
+  const sort = (key: string) => {
+    setSorting((before) => before?.key === key ? (before.isDescending ? undefined : { key, isDescending: true }) : { key, isDescending: false })
+    loadAll() // what is not here cannot be in its place
+  }
+  const matching = typeof search === 'function' && wanted ? loaded.filter((row) => search(row).toLowerCase().includes(wanted.toLowerCase())) : loaded
+  const sortBy = columns.find((column) => column.key === sorting?.key)?.sortBy
+  const rows = sorting && sortBy ? [...matching].sort(compareBy(sortBy, sorting.isDescending)) : matching
+  const width = columns.length + (actionsOf ? 1 : 0)
+
+  if (query.isError) return <FaultNote error={query.error} title={say('fault.load')} onRetry={() => void query.refetch()} />
+  return (
+    <>
+      {(search ?? filters) && (
+        <div className="tool-bar" role="search">
+          {search && <TextInput aria-label={say('list.search')} placeholder={say('list.search')} value={typed} onChange={(event) => setTyped(event.currentTarget.value)} leftSection={<Icon name="search" size={14} />} w={{ base: '100%', xs: 260 }} type="search" />}
+          {filters}
+        </div>
+      )}
+      <section className="card list" aria-label={label} aria-busy={query.isPending}>
+        <div className="list-scroll">
+          <table>
+            <thead>
+              <tr>
+                {columns.map((column) => <Heading key={column.key} column={column} sorting={sorting} onSort={sort} />)}
+                {actionsOf && <th scope="col"><span className="visually-hidden">{say('actions')}</span></th>}
+              </tr>
+            </thead>
+            <tbody>
+              {query.isPending && <Waiting columns={width} />}
+              {rows.map((row) => (
+                <tr key={idOf(row)}>
+                  {columns.map((column) => <td key={column.key} className={[column.isNumber && 'end number', column.isSecondary && 'wide-only'].filter(Boolean).join(' ')}>{column.show(row)}</td>)}
+                  {actionsOf && <td className="tight"><RowMenu name={nameOf(row)} actions={actionsOf(row)} /></td>}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+        {!query.isPending && rows.length === 0 && (
+          wanted ? <Empty icon="search" title={say('list.noMatch', { search: wanted })} hint={say('list.noMatch.hint')} action={<Button variant="default" size="xs" onClick={() => setTyped('')}>{say('list.clear')}</Button>} />
+          : isFiltered ? <Empty icon="search" title={say('list.noFilter')} hint={say('list.noFilter.hint')} />
+          : <Empty {...empty} />
+        )}
+        {rows.length > 0 && (
+          <div className="list-foot">
+            <span aria-live="polite">{isLoadingAll ? say('list.loadingAll', { count: loaded.length }) : say(query.hasNextPage ? 'list.shown.more' : 'list.all', { count: rows.length })}</span>
+            {query.isFetchingNextPage ? <Loader size="xs" /> : query.hasNextPage && <Button size="compact-xs" variant="default" onClick={() => void query.fetchNextPage()}>{say('list.more')}</Button>}
+          </div>
+        )}
+      </section>
+    </>
+  )
+}

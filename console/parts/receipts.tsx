@@ -1,0 +1,62 @@
+import { CloseButton, Group, Text } from '@mantine/core'
+import { useSyncExternalStore } from 'react'
+import type { Coherence } from '../app/session'
+import { useFormat } from '../texts/format'
+import { useText } from '../texts/language'
+import { Icon } from './icons'
+
+interface Receipt {
+  id: number
+  text: string
+  coherence: Coherence | undefined
+}
+
+let receipts: readonly Receipt[] = []
+let lastId = 0
+const listeners = new Set<() => void>()
+const shownMs = 9000
+
+function replace(next: readonly Receipt[]): void {
+  receipts = next
+  for (const listener of listeners) listener()
+}
+
+const dismiss = (id: number) => replace(receipts.filter((one) => one.id !== id))
+
+/** Says that something is done; with what the gateway's nodes had to say to it, where authority was taken away. */
+export function tellDone(text: string, coherence?: Coherence): void {
+  const id = ++lastId
+  replace([...receipts.slice(-3), { id, text, coherence }])
+  setTimeout(() => dismiss(id), shownMs)
+}
+
+function ReceiptNote({ receipt: { id, text, coherence } }: { receipt: Receipt }) {
+  const say = useText()
+  const { ms } = useFormat()
+  return (
+    <div className="card receipt">
+      <Group wrap="nowrap" align="flex-start" gap="sm">
+        <span className="receipt-mark"><Icon name="check" size={14} /></span>
+        <div className="grow">
+          <Text size="sm" fw={550}>{text}</Text>
+          {coherence && (
+            <Text size="xs" c="dimmed">
+              {say('receipt.title')}: {say(coherence.acked === 1 ? 'receipt.acked.one' : 'receipt.acked', { count: coherence.acked, ms: ms(coherence.waitedMs) })}
+              {coherence.fenced > 0 && <>, {say('receipt.fenced', { count: coherence.fenced })}</>}, {say('receipt.epoch', { epoch: coherence.epoch })}
+            </Text>
+          )}
+        </div>
+        <CloseButton size="sm" aria-label={say('close')} onClick={() => dismiss(id)} />
+      </Group>
+    </div>
+  )
+}
+
+/** The receipts of late, for a while. */
+export function Receipts() {
+  const shown = useSyncExternalStore((listener) => {
+    listeners.add(listener)
+    return () => listeners.delete(listener)
+  }, () => receipts)
+  return <div className="receipts" role="status" aria-live="polite">{shown.map((one) => <ReceiptNote key={one.id} receipt={one} />)}</div>
+}

@@ -1,0 +1,59 @@
+import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query'
+import { useEffect, useState } from 'react'
+
+export interface PageQuery {
+  limit: string
+  cursor?: string
+  search?: string
+}
+
+export interface Page<Row> {
+  items: Row[]
+  nextCursor: string | null
+}
+
+export interface Sorting {
+  key: string
+  isDescending: boolean
+}
+
+interface Options<Row> {
+  queryKey: readonly unknown[]
+  load: (query: PageQuery) => Promise<Page<Row>>
+  search: string
+  refetchMs?: number | undefined
+}
+
+/** So many rows are loaded to be sorted, at most: more nobody reads. */
+const sortableRows = 5000
+
+/** The rows of a list, page after page. */
+export function useRows<Row>({ queryKey, load, search, refetchMs }: Options<Row>) {
+  const [wantsAll, setWantsAll] = useState(false)
+  const query = useInfiniteQuery({
+    queryKey: [...queryKey, search],
+    queryFn: ({ pageParam }) => load({ limit: wantsAll ? '200' : '50', ...(pageParam ? { cursor: pageParam } : {}), ...(search ? { search } : {}) }),
+    initialPageParam: '',
+    getNextPageParam: (page) => page.nextCursor,
+    placeholderData: keepPreviousData,
+    ...(refetchMs ? { refetchInterval: refetchMs } : {}),
+  })
+  const rows = query.data?.pages.flatMap((page) => page.items) ?? []
+  const { hasNextPage, isFetchingNextPage, fetchNextPage } = query
+  const isLoadingAll = wantsAll && hasNextPage && rows.length < sortableRows
+  useEffect(() => {
+    if (isLoadingAll && !isFetchingNextPage) void fetchNextPage()
+  }, [isLoadingAll, isFetchingNextPage, fetchNextPage])
+  return { query, rows, isLoadingAll, loadAll: () => setWantsAll(true) }
+}
+
+/** Orders rows by a value: numbers by size, text as people sort it, what is absent last. */
+export function compareBy<Row>(valueOf: (row: Row) => string | number | null, isDescending: boolean): (a: Row, b: Row) => number {
+  const sign = isDescending ? -1 : 1
+  return (a, b) => {
+    const [one, other] = [valueOf(a), valueOf(b)]
+    if (one === null || other === null) return one === other ? 0 : one === null ? 1 : -1
+    if (typeof one === 'number' && typeof other === 'number') return sign * (one - other)
+    return sign * String(one).localeCompare(String(other), undefined, { numeric: true, sensitivity: 'base' })
+  }
+}

@@ -1,0 +1,92 @@
+import { choosePlace, currentPlace, nameIn, type Place } from './place.js'
+import { ProblemError, problemOf } from './problem.js'
+import { Renewals } from './renewal.js'
+
+export { asProblem, ProblemError, problemOf, type Fault, type Problem } from './problem.js'
+export type { Place } from './place.js'
+
+/** The gateway as a single-page app uses it: by cookie, which scripts cannot read. */
+export interface GatewayClient {
+  /**
+   * `window.fetch` through the gateway: with the cookie, with the mandate and instance of this tab, and with a token that is renewed in
+   * time, by one tab for all. Answers refusals as responses, like `fetch`; rejects only where there is no answer.
+   */
+  fetch: typeof fetch
+  /** Signs in with a password. Throws a `ProblemError`. */
+  login: (username: string, password: string) => Promise<void>
+  /** Ends the session, for all tabs. Throws a `ProblemError`. */
+  logout: () => Promise<void>
+  /** Where this tab works. */
+  place: () => Place
+  /** Goes elsewhere in this tab alone; what is not given is left. */
+  enter: (place: Partial<Place>) => void
+  /** Calls when the session has ended: signed out, here or in another tab, revoked, or expired. Answers how to stop that. */
+  onEnd: (listener: () => void) => () => void
+}
+
+interface Options {
+  /** The gateway's origin, where the app has another one (which `CORS_ORIGINS` must list). By default the page's own. */
+  baseUrl?: string
+}
+
+/** 401s that say that there is no session to go on with; an expired token only wants renewing. */
+const endings = new Set(['token_invalid', 'authentication_required', 'user_mismatch', 'user_disabled'])
+const channelName = 'mandate-gateway'
+
+/** Makes the client of a page. One a page is enough: tabs find each other by themselves. */
+export function createGatewayClient({ baseUrl = '' }: Options = {}): GatewayClient {
+  const send: typeof fetch = (input, init) => window.fetch(input, init)
+  const renewals = new Renewals(baseUrl, send)
+  const listeners = new Set<() => void>()
+  const channel = new BroadcastChannel(channelName)
+  const tellHere = () => { for (const listener of listeners) listener() }
+  channel.onmessage = tellHere
+  const end = () => {
+    renewals.forget()
+    channel.postMessage('ended')
+    tellHere()
+  }
+
+  const through: typeof fetch = async (input, init) => {
+    const request = new Request(typeof input === 'string' ? baseUrl + input : input, { credentials: 'include', ...init })
+    nameIn(request.headers, currentPlace())
+    const since = Date.now()
+    if (renewals.isDue()) await renewals.renew(since) // where that does not go well the request itself will tell
+    const response = await send(request.clone())
+    if (response.status !== 401 && response.status !== 403) return response
+    const { code } = await problemOf(response)
+    if (endings.has(code)) end()
+    if (code !== 'token_expired') return response
+    const renewal = await renewals.renew(since)
+    if (renewal === 'renewed') return await send(request)
+    if (renewal !== 'ended') return renewal
+    end()
+    return response
+  }
+
+  const post = async (path: string, body?: unknown) => {
+    const response = await send(baseUrl + path, {
+      method: 'POST', credentials: 'include', ...(body === undefined ? {} : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }),
+    })
+    if (!response.ok) throw new ProblemError(await problemOf(response))
+    return response
+  }
+
+  return {
+    fetch: through,
+    login: async (username, password) => {
+      const answer = await (await post('/auth/login', { username, password })).json() as { expiresAt: string }
+      renewals.note(answer.expiresAt)
+    },
+    logout: async () => {
+      await post('/auth/logout')
+      end()
+    },
+    place: currentPlace,
+    enter: choosePlace,
+    onEnd: (listener) => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+  }
+}

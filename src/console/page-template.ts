@@ -1,0 +1,39 @@
+import { randomBytes } from 'node:crypto'
+import type { Config } from '../config.js'
+
+/** What the pages are told of this gateway before anybody has signed in. */
+interface Settings {
+  /** Who else vouches for a login, as far as that is configured. */
+  authorities: ('google' | 'msft')[]
+  /** Whether the demo users are there, whose password everybody knows. */
+  demo: boolean
+}
+
+/** The settings that a configuration comes to. */
+export function settingsOf(config: Pick<Config, 'GOOGLE_CLIENT_ID' | 'MSFT_CLIENT_ID' | 'SEED_DEMO'>): Settings {
+  return {
+    authorities: [...(config.GOOGLE_CLIENT_ID ? ['google' as const] : []), ...(config.MSFT_CLIENT_ID ? ['msft' as const] : [])],
+    demo: config.SEED_DEMO,
+  }
+}
+
+/** Scripts, styles and answers of this gateway alone; of styles also those that carry the page's nonce, which the component library inserts. */
+const policyWith = (nonce: string) => [
+  "default-src 'none'", "script-src 'self'", `style-src 'self' 'nonce-${nonce}'`, "img-src 'self' data:", "font-src 'self'", "connect-src 'self'",
+  "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'",
+].join('; ')
+
+/** A page as it is sent: its nonce and settings where the build left their places, and the headers that go with it. */
+export function fillPage(page: string, settings: Settings): { content: string; headers: Record<string, string> } {
+  const nonce = randomBytes(16).toString('base64')
+  const written = JSON.stringify(settings).replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;')
+  return {
+    content: page.replace('__NONCE__', nonce).replace('__SETTINGS__', written),
+    headers: {
+      'Content-Security-Policy': policyWith(nonce),
+      'Referrer-Policy': 'same-origin',
+      'Cross-Origin-Opener-Policy': 'same-origin',
+      'Permissions-Policy': 'camera=(), geolocation=(), microphone=()',
+    },
+  }
+}
