@@ -4,7 +4,7 @@ import type { components } from '../api/schema'
 import { useConfirm } from '../parts/confirm'
 import { List } from '../parts/list'
 import { PageHead } from '../parts/page-head'
-import { tellDone } from '../parts/receipts'
+import { receiptOf, tellDone } from '../parts/receipts'
 import { EnabledState } from '../parts/state'
 import { useText } from '../texts/language'
 
@@ -16,8 +16,8 @@ export function Users() {
   const queries = useQueryClient()
   const [ask, dialog] = useConfirm()
   const setEnabled = async ({ id, username }: User, enabled: boolean) => {
-    const { coherence } = await answerOf(api.PATCH('/admin/users/{id}', { params: { path: { id } }, body: { enabled } }))
-    tellDone(say(enabled ? 'user.enabled' : 'user.disabled', { name: username }), coherence)
+    const answer = await answerOf(api.PATCH('/admin/users/{id}', { params: { path: { id } }, body: { enabled } }))
+    tellDone(say(enabled ? 'user.enabled' : 'user.disabled', { name: username }), receiptOf(answer))
     await queries.invalidateQueries({ queryKey: ['users'] })
   }
   const levelOf = (user: User) => user.isSysAdmin ? say('level.sysAdmin') : user.isPlatformAdmin ? say('level.platformAdmin') : ''

@@ -23,6 +23,9 @@ function replace(next: readonly Receipt[]): void {
 
 const dismiss = (id: number) => replace(receipts.filter((one) => one.id !== id))
 
+/** The receipt in the answer of a change, where one was given. */
+export const receiptOf = (answer: object) => 'coherence' in answer ? answer.coherence as Coherence : undefined
+
 /** Says that something is done; with what the gateway's nodes had to say to it, where authority was taken away. */
 export function tellDone(text: string, coherence?: Coherence): void {
   const id = ++lastId
