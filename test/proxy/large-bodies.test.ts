@@ -7,7 +7,7 @@ import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { Readable, Writable } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { long } from '../faults/support/mode.js'
+import { long, report } from '../faults/support/mode.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { tokenFor } from '../support/demo.js'
 import { testSecret } from '../support/gateway.js'
@@ -91,8 +91,12 @@ routes:
   async function peakMegabytesOf(work: () => Promise<void>): Promise<number> {
     const process = `/proc/${gateway.child.pid ?? 0}`
     await writeFile(`${process}/clear_refs`, '5') // the peak counts from here
+    const megabytes = async (field: string) => Math.round(Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(await readFile(`${process}/status`, 'utf8'))?.[1]) / 1024)
+    const before = await megabytes('VmRSS')
     await work()
-    return Number(/VmHWM:\s+(\d+) kB/.exec(await readFile(`${process}/status`, 'utf8'))?.[1]) / 1024
+    const peak = await megabytes('VmHWM')
+    report('a large body', { length, before, peak })
+    return peak
   }
 
   it.each(['exact'])('arrives whole at the service (%s), in little memory', async (framing) => {

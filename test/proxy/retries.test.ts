@@ -22,7 +22,7 @@ async function startTarget(behave: (socket: Socket) => void) {
 
 const answering = (socket: Socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok')
 const resetting = (socket: Socket) => socket.resetAndDestroy()
-const answeringLate = (socket: Socket) => { setTimeout(() => answering(socket), 2000).unref() }
+const answeringLate = (socket: Socket) => { setTimeout(() => answering(socket), 3000).unref() }
 
 describe('a request that got no answer', () => {
   let targets: Record<'good' | 'rude' | 'ruder' | 'rudest' | 'late', Awaited<ReturnType<typeof startTarget>>>
@@ -55,7 +55,7 @@ routes:
   /half: { upstream: half, auth: public }
   /gone: { upstream: gone, auth: public }
   /bad: { upstream: bad, auth: public }
-  /slow: { upstream: slow, auth: public, timeoutMs: 200 }
+  /slow: { upstream: slow, auth: public, timeoutMs: 600 }
 `,
     })
   })

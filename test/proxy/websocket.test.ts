@@ -405,7 +405,7 @@ routes:
       const second = await startTestGateway({ routes: routes(), database: gateway.database, environment: { COHERENCE_LEASE_MS: '5000' } })
       const client = await openWebSocket(`${second.url}/open`)
       const stopped = second.stop()
-      const end = await within(500, client.closed).catch(() => 'still open')
+      const end = await within(3000, client.closed).catch(() => 'still open')
       client.socket.terminate()
       await stopped
       expect(end).toEqual([1001, expect.any(String)])
