@@ -27,7 +27,8 @@ interface Surroundings {
 }
 
 /** Everything that serves requests but the server: a node on the prepared database. What it starts goes onto `stops`. */
-export async function assemble(config: Config, { logger, logRequest }: Log, { databaseUrl, setRole, demoUrl }: Prepared, stops: Stop[], { address, isDraining, metrics, scrape }: Surroundings): Promise<{ gateway: Gateway; node: Node }> {
+export async function assemble(config: Config, log: Log, { databaseUrl, setRole, demoUrl }: Prepared, stops: Stop[], { address, isDraining, metrics, scrape }: Surroundings): Promise<{ gateway: Gateway; node: Node }> {
+  const { logger, logRequest } = log
   if (config.SECRET_KEY === undefined) throw new ConfigError(['SECRET_KEY: must be set'])
   const keys = await loadTokenKeys(config)
   const table = await loadRouteTable(config.GATEWAY_ROUTES)
@@ -57,7 +58,7 @@ export async function assemble(config: Config, { logger, logRequest }: Log, { da
     upstreams: () => routes.current().upstreams.status(),
   })
   const gateway = buildGateway({
-    config, database, node, keys, identityKeys, audit, logger, logRequest, routes, isDraining, metrics, tracing, usage, scrape,
+    config, database, node, keys, identityKeys, audit, log, logger, logRequest, routes, isDraining, metrics, tracing, usage, scrape,
     publicUrl: () => config.PUBLIC_URL ?? `http://${address()}`,
     directory: createDirectory({ sql: database, memory: node.memory }),
     passwords: createPasswords(),

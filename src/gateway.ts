@@ -27,7 +27,7 @@ import { refuseMalformed } from './http/refuse-malformed.js'
 import { watchBody } from './http/unfinished-body.js'
 import type { Passwords } from './login/password.js'
 import { logAccess, type AccessLine, type LogRequest } from './observability/log-access.js'
-import type { Logger } from './observability/logger.js'
+import type { Log, Logger } from './observability/logger.js'
 import type { Metrics, Scrape } from './observability/metrics.js'
 import type { Tier } from './observability/request-counts.js'
 import type { Tracing } from './observability/tracing.js'
@@ -55,6 +55,8 @@ export interface Dependencies {
   audit: AuditLog
   logger: Logger
   logRequest: LogRequest
+  /** The log as SysAdmins read it, and set its level. */
+  log: Log
   metrics: Pick<Metrics, 'requests'>
   /** Where spans are exported. */
   tracing: Pick<Tracing, 'begin'> | undefined

@@ -50,6 +50,14 @@ function explain(error: unknown): string {
   return error instanceof Error ? error.message.split(' - ').at(-1) ?? '' : String(error)
 }
 
+/** SIGUSR2: everything is written, and at the next one only what LOG_LEVEL says. A primary process says so to its workers. */
+function toggleDebug(log: Log, { LOG_LEVEL }: Config): void {
+  const level = log.level() === 'debug' ? LOG_LEVEL : 'debug'
+  log.setLevel(level)
+  log.logger.warn('the log’s level was changed', { to: level })
+  for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill('SIGUSR2')
+}
+
 async function main(): Promise<number> {
   const stopRequested = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
   const stops: Stop[] = []
@@ -59,6 +67,7 @@ async function main(): Promise<number> {
     const config = loadConfig()
     const log = createLog(config, output)
     logger = log.logger
+    process.on('SIGUSR2', () => toggleDebug(log, config))
     await (cluster.isWorker ? startWorker(config, log, stops) : startPrimary(config, log, output, stops))
     await stopRequested
     logger.info('draining')

@@ -12,15 +12,18 @@ import { createSuccession } from './login/refresh-token.js'
 import { refreshTokens } from './login/refresh.js'
 import { tokenEndpoints } from './login/token-endpoint.js'
 import { verifyEndpoints } from './proxy/verify.js'
+import { databaseEndpoints } from './system/database.js'
 import { jwksEndpoints } from './system/jwks.js'
 import { metricsEndpoints } from './system/metrics.js'
 import { keyEndpoints } from './system/keys.js'
+import { logEndpoints } from './system/logs.js'
 import { nodeEndpoints } from './system/nodes.js'
 import { operationsEndpoints } from './system/operations.js'
+import { routeEndpoints } from './system/routes.js'
 import { tokenRowEndpoints } from './system/tokens.js'
 
 /** Everything that the gateway answers itself; `openapi.yaml` is made of the same list. */
-export function ownEndpoints({ config, database, keys, identityKeys, passwords, isDraining, node, scrape }: Dependencies): Endpoint[] {
+export function ownEndpoints({ config, database, keys, identityKeys, passwords, isDraining, node, scrape, log, routes }: Dependencies): Endpoint[] {
   const credentials = checkPassword({ sql: database, passwords, limit: config.RATE_LIMIT_LOGIN })
   const issue = issueTokens({ database, keys, config })
   const refresh = refreshTokens({ database, coherent: node.coherent, keys, succession: createSuccession(config), config })
@@ -37,6 +40,9 @@ export function ownEndpoints({ config, database, keys, identityKeys, passwords, 
     ...directoryEndpoints({ database, coherent: node.coherent, rehearse: node.rehearse }),
     ...tokenRowEndpoints({ coherent: node.coherent }),
     ...keyEndpoints({ sql: database, coherent: node.coherent, keys, identityKeys, config }),
+    ...logEndpoints({ log }),
+    ...databaseEndpoints({ database }),
+    ...routeEndpoints({ routes }),
     ...nodeEndpoints({ sql: database, currentId: node.lease.nodeId }),
   ]
 }

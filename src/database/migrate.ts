@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import path from 'node:path'
 import knex, { type Knex } from 'knex'
+import type { Sql } from './connect.js'
 
 /** Any fixed number: whoever migrates or seeds this database holds the lock of that number meanwhile. */
 const migrationLock = 7_162_001
@@ -42,6 +44,20 @@ async function migrationsOf(owner: Knex, direction: 'latest' | 'rollback'): Prom
   if (await owner.schema.hasTable(`${migrations.tableName}_lock`)) await owner.migrate.forceFreeMigrationsLock(migrations)
   const [, names] = await (direction === 'latest' ? owner.migrate.latest(migrations) : owner.migrate.rollback(migrations, true)) as [number, string[]]
   return names.map((name) => path.basename(name, '.js'))
+}
+
+/** A migration that this version has: when it was applied, if it was. */
+export interface Migration {
+  name: string
+  appliedAt: Date | null
+}
+
+/** The migrations that this version has, in order. The login of requests may read which are applied. */
+export async function listMigrations(sql: Sql): Promise<Migration[]> {
+  const files = (await readdir(migrations.directory)).filter((file) => file.endsWith('.js')).sort()
+  const applied = await sql.rows<{ name: string; appliedAt: Date }>(`select name, migration_time as "appliedAt" from ${migrations.tableName}`)
+  const times = new Map(applied.map(({ name, appliedAt }) => [name, appliedAt]))
+  return files.map((file) => ({ name: path.basename(file, '.js'), appliedAt: times.get(file) ?? null }))
 }
 
 /**

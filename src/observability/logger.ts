@@ -3,6 +3,7 @@ import { createLogger as createWinston, format, transports, type Logger as Winst
 import type { Config } from '../config.js'
 import type { Output } from './buffered-output.js'
 import type { AccessLine, LogRequest } from './log-access.js'
+import { keepRecentLines, levels, type Level, type RecentLines } from './recent-lines.js'
 
 export type Logger = Pick<Winston, 'error' | 'warn' | 'info' | 'debug'>
 
@@ -35,13 +36,26 @@ const pretty = format.printf(({ level, message, timestamp, ...rest }) => {
 export interface Log {
   logger: Logger
   logRequest: LogRequest
+  recent: Pick<RecentLines, 'find'>
+  /** What is written: lines of this level, and graver ones. */
+  level: () => Level
+  setLevel: (level: Level) => void
 }
 
 const isReadable = (config: Pick<Config, 'LOG_FORMAT'>) => (config.LOG_FORMAT ?? (process.stdout.isTTY ? 'pretty' : 'json')) === 'pretty'
 
+const levelOf = (name: string): Level => levels.find((level) => level === name) ?? 'info'
+
+/** Takes lines that are as they will be written: nothing is in them any more that may not be told. */
+const remembered = (recent: RecentLines) => format(({ level, message, timestamp, ...fields }) => {
+  recent.add({ timestamp: String(timestamp), level: levelOf(level), message: String(message), fields })
+  return { level, message, timestamp, ...fields }
+})
+
 /** Writes the log to `output`: JSON lines, or readable ones on a terminal. */
 export function createLog(config: Pick<Config, 'LOG_LEVEL' | 'LOG_FORMAT'>, output: Output): Log {
   const readable = isReadable(config)
+  const recent = keepRecentLines()
   const stream = new Writable({
     decodeStrings: false,
     write: (line: string, _encoding, done) => {
@@ -51,14 +65,19 @@ export function createLog(config: Pick<Config, 'LOG_LEVEL' | 'LOG_FORMAT'>, outp
   })
   const logger = createWinston({
     level: config.LOG_LEVEL,
-    format: format.combine(withErrors(), format.timestamp(), readable ? pretty : format.json()),
+    format: format.combine(withErrors(), format.timestamp(), remembered(recent)(), readable ? pretty : format.json()),
     transports: [new transports.Stream({ stream })],
   })
   return {
     logger,
     logRequest: (line) => {
-      if (logger.isLevelEnabled('info')) output.write(readable ? prettyLine(line) : jsonLine(line))
+      if (!logger.isLevelEnabled('info')) return
+      recent.addRequest(line)
+      output.write(readable ? prettyLine(line) : jsonLine(line))
     },
+    recent,
+    level: () => levelOf(logger.level),
+    setLevel: (level) => { logger.level = level },
   }
 }
 

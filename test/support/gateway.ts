@@ -1,8 +1,6 @@
 import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { Writable } from 'node:stream'
-import { createLogger as createWinston, format, transports } from 'winston'
 import { startAuditLog } from '../../src/audit/audit-log.js'
 import { loadTokenKeys } from '../../src/authentication/token-keys.js'
 import { createDirectory } from '../../src/coherence/directory.js'
@@ -11,6 +9,7 @@ import { loadConfig, type Config } from '../../src/config.js'
 import { connectDatabase } from '../../src/database/connect.js'
 import { buildGateway } from '../../src/gateway.js'
 import { createGatewayServer } from '../../src/http/server.js'
+import { createLog } from '../../src/observability/logger.js'
 import { createMetrics } from '../../src/observability/metrics.js'
 import { startTracing } from '../../src/observability/tracing.js'
 import { startUsage } from '../../src/observability/usage.js'
@@ -61,13 +60,8 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
     RATE_LIMIT_ADDRESS: 'off', RATE_LIMIT_USER: 'off', RATE_LIMIT_LOGIN: 'off', COHERENCE_LEASE_MS: '0', ...environment,
   })
   const logLines: string[] = []
-  const sink = new Writable({
-    write: (chunk: Buffer, _encoding, done) => {
-      logLines.push(chunk.toString())
-      done()
-    },
-  })
-  const logger = createWinston({ level: 'debug', format: format.json(), transports: [new transports.Stream({ stream: sink })] })
+  const log = createLog({ LOG_LEVEL: 'debug', LOG_FORMAT: 'json' }, { write: (line) => logLines.push(line), flush: () => undefined })
+  const { logger } = log
   const pool = connectDatabase({ url: own.url, setRole: false })
   const metrics = createMetrics()
   const node = await startNode({
@@ -84,7 +78,7 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
   let url = ''
   const { listener } = buildGateway({
     config, publicUrl: () => url, database: pool, directory: createDirectory({ sql: pool, memory: node.memory }), node, keys: await loadTokenKeys(config),
-    passwords: createPasswords(), audit, logger, logRequest: (line) => logLines.push(JSON.stringify({ level: 'info', message: 'request', ...line })), routes: live, identityKeys, isDraining: () => false,
+    passwords: createPasswords(), audit, log, logger, logRequest: log.logRequest, routes: live, identityKeys, isDraining: () => false,
     metrics, tracing, usage, scrape: () => metrics.registry.metrics(),
   })
   const server = createGatewayServer(listener)
