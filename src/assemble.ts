@@ -5,7 +5,9 @@ import { startNode, systemClock, type Node } from './coherence/node.js'
 import { ConfigError, type Config } from './config.js'
 import { connectDatabase } from './database/connect.js'
 import { buildGateway, type Gateway } from './gateway.js'
+import { openCounts } from './http/counts.js'
 import { createPasswords } from './login/password.js'
+import { startRetention } from './login/retention.js'
 import type { Log } from './observability/logger.js'
 import type { Metrics, Scrape } from './observability/metrics.js'
 import { startTracing } from './observability/tracing.js'
@@ -50,6 +52,10 @@ export async function assemble(config: Config, log: Log, { databaseUrl, setRole,
   stops.push(() => usage.close())
   const identityKeys = await openIdentityKeys({ database, logger, secret: config.SECRET_KEY, previousSecret: config.SECRET_KEY_PREVIOUS })
   stops.push(() => identityKeys.close())
+  const retention = startRetention({ database, logger })
+  stops.push(() => retention.close())
+  const counts = openCounts({ redisUrl: config.REDIS_URL, logger })
+  stops.push(() => counts.close())
   const routes = liveRoutes(table, { demoUrl, logger })
   stops.push(() => routes.close())
   stops.push(reloadRoutes({ file: config.GATEWAY_ROUTES, routes, logger, watch: config.GATEWAY_ROUTES_WATCH }))
@@ -62,6 +68,7 @@ export async function assemble(config: Config, log: Log, { databaseUrl, setRole,
     publicUrl: () => config.PUBLIC_URL ?? `http://${address()}`,
     directory: createDirectory({ sql: database, memory: node.memory }),
     passwords: createPasswords(),
+    counts,
   })
   return { gateway, node }
 }

@@ -14,6 +14,7 @@ import type { Database } from './database/connect.js'
 import { GatewayError } from './errors.js'
 import { chain, type Middleware } from './http/chain.js'
 import { allowOrigins } from './http/cors.js'
+import type { Counts } from './http/counts.js'
 import { refuseCrossSite } from './http/cross-site.js'
 import { showPending } from './http/head.js'
 import { mountEndpoints, mountPages, serveDirectly } from './http/endpoint.js'
@@ -52,6 +53,8 @@ export interface Dependencies {
   keys: TokenKeys
   identityKeys: Pick<IdentityKeys, 'signing' | 'jwks' | 'list' | 'rotate' | 'refresh'>
   passwords: Passwords
+  /** What limits count with. */
+  counts: Counts
   audit: AuditLog
   logger: Logger
   logRequest: LogRequest
@@ -83,7 +86,7 @@ export function buildGateway(deps: Dependencies): Gateway {
   const app = express().disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing')
   const admit = admission(deps)
 
-  const forwarding = { routes: deps.routes, admit, streams: deps.node.streams, identityFor: createIdentities({ keys: deps.identityKeys }), trustProxy: config.TRUST_PROXY }
+  const forwarding = { routes: deps.routes, admit, streams: deps.node.streams, identityFor: createIdentities({ keys: deps.identityKeys }), counts: deps.counts, trustProxy: config.TRUST_PROXY }
   const endpoints = ownEndpoints(deps)
   mountEndpoints(app, endpoints, admit)
   mountPages(app, consolePages({ config }), admit)
@@ -163,8 +166,8 @@ function takeLine({ logRequest, metrics: { requests }, usage }: Dependencies): (
 /** What a request passes between being matched and being served, as the endpoint's or route's policy asks. */
 function admission(deps: Dependencies): Admit {
   const { config, directory, keys, audit, node: { streams } } = deps
-  const perAddress = limitByAddress(config.RATE_LIMIT_ADDRESS)
-  const perUser = limitByUser(config.RATE_LIMIT_USER, (req) => req.principal?.user.id)
+  const perAddress = limitByAddress(config.RATE_LIMIT_ADDRESS, deps.counts)
+  const perUser = limitByUser(config.RATE_LIMIT_USER, (req) => req.principal?.user.id, deps.counts)
   const unambiguous = refuseAmbiguousHeaders()
   const sameSite = refuseCrossSite({ ownOrigin: () => new URL(deps.publicUrl()).origin, allowedOrigins: config.CORS_ORIGINS })
   const identify = authenticate({ directory, verifyToken: (token) => verifyToken(token, keys), atMs: (req) => req.decidedAtMs })

@@ -4,12 +4,16 @@ import { directoryEndpoints } from './directory/endpoints.js'
 import type { Dependencies } from './gateway.js'
 import type { Endpoint } from './http/endpoint.js'
 import { checkPassword } from './login/check-password.js'
+import { limitFailedLogins } from './login/failed-logins.js'
 import { firstAccessEndpoints } from './login/first-access.js'
 import { issueTokens } from './login/issue-token.js'
 import { loginEndpoints } from './login/login.js'
 import { myselfEndpoints } from './login/myself.js'
+import { passwordEndpoints } from './login/change-password.js'
 import { createSuccession } from './login/refresh-token.js'
 import { refreshTokens } from './login/refresh.js'
+import { revocationEndpoints } from './login/revoke.js'
+import { sessionEndpoints } from './login/sessions.js'
 import { tokenEndpoints } from './login/token-endpoint.js'
 import { verifyEndpoints } from './proxy/verify.js'
 import { databaseEndpoints } from './system/database.js'
@@ -23,18 +27,22 @@ import { routeEndpoints } from './system/routes.js'
 import { tokenRowEndpoints } from './system/tokens.js'
 
 /** Everything that the gateway answers itself; `openapi.yaml` is made of the same list. */
-export function ownEndpoints({ config, database, keys, identityKeys, passwords, isDraining, node, scrape, log, routes }: Dependencies): Endpoint[] {
-  const credentials = checkPassword({ sql: database, passwords, limit: config.RATE_LIMIT_LOGIN })
+export function ownEndpoints({ config, database, keys, identityKeys, passwords, isDraining, node, scrape, audit, counts, log, routes }: Dependencies): Endpoint[] {
+  const credentials = checkPassword({ sql: database, passwords, limitAttempts: limitFailedLogins(config.RATE_LIMIT_LOGIN, counts), audit })
   const issue = issueTokens({ database, keys, config })
   const refresh = refreshTokens({ database, coherent: node.coherent, keys, succession: createSuccession(config), config })
+  const verifyOfAnyAge = (token: string) => verifyTokenOfAnyAge(token, keys)
   return [
     ...operationsEndpoints({ sql: database, lease: node.lease, leaseMs: config.COHERENCE_LEASE_MS, isDraining }),
     ...metricsEndpoints({ scrape, ownPort: config.METRICS_PORT }),
     ...openapiEndpoints(),
     ...jwksEndpoints({ keys: identityKeys }),
-    ...loginEndpoints({ config, coherent: node.coherent, checkPassword: credentials, issueTokens: issue, refresh, verifyTokenOfAnyAge: (token) => verifyTokenOfAnyAge(token, keys) }),
+    ...loginEndpoints({ config, coherent: node.coherent, checkPassword: credentials, issueTokens: issue, refresh, verifyTokenOfAnyAge: verifyOfAnyAge }),
     ...tokenEndpoints({ checkPassword: credentials, issueTokens: issue, refresh }),
     ...firstAccessEndpoints({ sql: database, coherent: node.coherent, passwords }),
+    ...revocationEndpoints({ coherent: node.coherent, verifyTokenOfAnyAge: verifyOfAnyAge }),
+    ...sessionEndpoints({ config, sql: database, coherent: node.coherent }),
+    ...passwordEndpoints({ sql: database, coherent: node.coherent, passwords, checkPassword: credentials }),
     ...myselfEndpoints({ sql: database }),
     ...verifyEndpoints(),
     ...directoryEndpoints({ database, coherent: node.coherent, rehearse: node.rehearse }),

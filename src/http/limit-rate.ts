@@ -4,41 +4,13 @@ import { ipKeyGenerator } from 'express-rate-limit'
 import type { RateLimit } from '../config.js'
 import { GatewayError } from '../errors.js'
 import type { Middleware } from './chain.js'
+import type { CountOne, Counts } from './counts.js'
 
 /** An IPv6 customer has a whole network, so one address of it is not one client. */
 export const networkOf = (address: string) => address.includes(':') ? ipKeyGenerator(address, 64) : address
 
-/** One client's requests in its running window. */
-interface Window {
-  count: number
-  /** On the monotonic clock. */
-  endsAt: number
-}
-
-/**
- * Counts requests in fixed windows. Synchronous, because it runs before every request. Windows live in two
- * generations of `windowMs`: what was not touched in one is forgotten with the next, without looking at each.
- */
-function countWindows(windowMs: number) {
-  let current = new Map<string, Window>()
-  let previous = new Map<string, Window>()
-  let turnsAt = performance.now() + windowMs
-  return (key: string, now: number): Window => {
-    if (now >= turnsAt) {
-      previous = now < turnsAt + windowMs ? current : new Map<string, Window>()
-      current = new Map<string, Window>()
-      turnsAt = now + windowMs
-    }
-    let window = current.get(key) ?? previous.get(key)
-    if (!window || now >= window.endsAt) window = { count: 0, endsAt: now + windowMs }
-    window.count += 1
-    current.set(key, window)
-    return window
-  }
-}
-
 /** Limits requests by `keyOf`, and says so in the `RateLimit` headers (draft-ietf-httpapi-ratelimit-headers-08). */
-function limiter(name: string, limit: RateLimit, keyOf: (req: Request) => string, count = countWindows(limit?.windowMs ?? 0)): Middleware {
+function limiter(name: string, limit: RateLimit, keyOf: (req: Request) => string, count: CountOne): Middleware {
   if (!limit) return (_req, _res, next) => next()
   const { windowMs, requests } = limit
   const policy = `"${name}";q=${requests};w=${windowMs / 1000}`
@@ -55,8 +27,8 @@ function limiter(name: string, limit: RateLimit, keyOf: (req: Request) => string
 }
 
 /** Limits requests by the client's address. */
-export function limitByAddress(limit: RateLimit): Middleware {
-  return limiter('address', limit, (req) => networkOf(req.clientAddress))
+export function limitByAddress(limit: RateLimit, counts: Pick<Counts, 'each'>): Middleware {
+  return limiter('address', limit, (req) => networkOf(req.clientAddress), counts.each('address', limit?.windowMs ?? 0))
 }
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
@@ -86,9 +58,9 @@ function foldMandates(windowMs: number): (caller: string, mandate: string) => st
 }
 
 /** Limits requests by caller and, where a mandate counts, by the one that the request names. */
-export function limitByUser(limit: RateLimit, callerOf: CallerOf): (countsMandate: boolean) => Middleware {
+export function limitByUser(limit: RateLimit, callerOf: CallerOf, counts: Pick<Counts, 'each'>): (countsMandate: boolean) => Middleware {
   const windowMs = limit?.windowMs ?? 0
-  const count = countWindows(windowMs)
+  const count = counts.each('user', windowMs)
   const fold = foldMandates(windowMs)
   return (countsMandate) => limiter('user', limit, (req) => {
     const caller = callerOf(req) ?? networkOf(req.clientAddress)
@@ -108,7 +80,7 @@ export function countingKeys({ callerOf, mandateOf }: { callerOf: CallerOf; mand
 }
 
 /** A limit of a single route, counted by `keyOf`. */
-export function limitRoute(prefix: string, limit: RateLimit, keyOf: (req: Request) => string): Middleware {
+export function limitRoute(prefix: string, limit: RateLimit, keyOf: (req: Request) => string, counts: Pick<Counts, 'each'>): Middleware {
   const name = `route-${createHash('sha256').update(prefix).digest('hex').slice(0, 12)}`
-  return limiter(name, limit, keyOf)
+  return limiter(name, limit, keyOf, counts.each(name, limit?.windowMs ?? 0))
 }

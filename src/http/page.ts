@@ -22,11 +22,11 @@ export const encodeCursor = (position: string) => Buffer.from(JSON.stringify(pos
 const notOfThisList = (cause: unknown) =>
   new GatewayError('validation_failed', 'The query is not valid', { cause, errors: [{ path: 'cursor', message: 'must be the nextCursor of another page of this list' }] })
 
-/** The position that `encodeCursor` hid. Throws `validation_failed` for a text that it did not make. */
-export function decodeCursor(cursor: string | undefined): string | undefined {
+/** The position that `encodeCursor` hid, of that form. Throws `validation_failed` for a text that it did not make. */
+export function decodeCursor(cursor: string | undefined, form = /^[^\0]*$/): string | undefined {
   if (cursor === undefined) return undefined
   try {
-    return z.string().regex(/^[^\0]*$/).parse(JSON.parse(Buffer.from(cursor, 'base64url').toString()))
+    return z.string().regex(form).parse(JSON.parse(Buffer.from(cursor, 'base64url').toString()))
   } catch (cause) {
     throw notOfThisList(cause)
   }

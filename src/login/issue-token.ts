@@ -7,7 +7,7 @@ import type { Config } from '../config.js'
 import type { Database } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
 import { insertRefreshToken } from './refresh-queries.js'
-import { makeRefreshToken, refreshTokenHash } from './refresh-token.js'
+import { hashSecret, makeSecret } from './secret-token.js'
 import { insertAccessToken, insertSession, lockLoginUser } from './session-queries.js'
 
 /** A signed access token, and until when it counts. */
@@ -87,13 +87,13 @@ export function issueTokens({ database, keys, config }: Dependencies): (login: L
     const session = { id: randomUUID(), userId: user.id, authority, address, userAgent }
     const times = lifetimeFrom(Date.now(), config.APP_TOKEN_EXPIRY, Date.now() + config.SESSION_MAX_AGE * dayMs)
     const access = { id: randomUUID(), user, authority, sessionId: session.id, ...times }
-    const [token, refreshToken] = [await signAccessToken(keys, access), makeRefreshToken()]
+    const [token, refreshToken] = [await signAccessToken(keys, access), makeSecret()]
     const refreshExpiresInSeconds = await database.transaction(async (tx) => {
       if (!await lockLoginUser(tx, user.id, passwordHash)) throw new GatewayError('credentials_invalid', 'Username or password is wrong')
       await insertSession(tx, session)
       await insertAccessToken(tx, { ...access, userId: user.id })
       await recordChange(tx, { actor: { userId: user.id, requestId, address }, mandateId: 'system', action: 'session_started', subject: `session:${session.id}`, after: { authority, userAgent } })
-      return await insertRefreshToken(tx, { hash: refreshTokenHash(refreshToken) ?? '', sessionId: session.id, expiryDays: config.APP_REFRESH_TOKEN_EXPIRY, sessionDays: config.SESSION_MAX_AGE })
+      return await insertRefreshToken(tx, { hash: hashSecret(refreshToken), sessionId: session.id, expiryDays: config.APP_REFRESH_TOKEN_EXPIRY, sessionDays: config.SESSION_MAX_AGE })
     })
     return { token, expiresAt: access.expiresAt, refreshToken, refreshExpiresInSeconds }
   }

@@ -1,19 +1,15 @@
-import { createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto'
+import { createHmac, hkdfSync } from 'node:crypto'
 import type { Config } from '../config.js'
 import { GatewayError } from '../errors.js'
+import { hashSecret } from './secret-token.js'
 
 /** Refresh tokens are 256 random bits, or look like it, in base64url: nothing can be read from one, and only its hash is stored. */
 const form = /^[A-Za-z0-9_-]{43}$/
 
-/** A refresh token that nobody can guess. */
-export const makeRefreshToken = () => randomBytes(32).toString('base64url')
-
 /** What is stored of a token. Undefined for what is none, of which the database need not be asked. */
 export function refreshTokenHash(token: string): string | undefined {
-  return form.test(token) ? hashOf(token) : undefined
+  return form.test(token) ? hashSecret(token) : undefined
 }
-
-const hashOf = (token: string) => createHash('sha256').update(token).digest('hex')
 
 /** A token that follows a spent one. */
 interface Successor {
@@ -38,9 +34,9 @@ export function createSuccession({ SECRET_KEY: secret, SECRET_KEY_PREVIOUS: prev
     next: (spent, accessTokenId) => {
       if (secret === undefined) throw new GatewayError('internal_error', 'Internal error')
       const token = derive(secret, spent, accessTokenId)
-      return { token, hash: hashOf(token) }
+      return { token, hash: hashSecret(token) }
     },
     again: (spent, accessTokenId, storedHash) =>
-      [secret, previous].filter((one) => one !== undefined).map((one) => derive(one, spent, accessTokenId)).find((token) => hashOf(token) === storedHash),
+      [secret, previous].filter((one) => one !== undefined).map((one) => derive(one, spent, accessTokenId)).find((token) => hashSecret(token) === storedHash),
   }
 }

@@ -1,6 +1,7 @@
 import type { Streams } from '../coherence/streams.js'
 import { GatewayError } from '../errors.js'
 import { chain, type Middleware } from '../http/chain.js'
+import type { Counts } from '../http/counts.js'
 import { limitConcurrency } from '../http/limit-concurrency.js'
 import { countingKeys, limitRoute } from '../http/limit-rate.js'
 import type { Admit, Policy } from '../http/policy.js'
@@ -15,6 +16,7 @@ interface Dependencies {
   admit: Admit
   streams: Streams
   identityFor: IdentityFor
+  counts: Pick<Counts, 'each'>
   trustProxy: number
 }
 
@@ -24,10 +26,10 @@ const keys = countingKeys({ callerOf: (req) => req.principal?.user.id, mandateOf
 const counters = new WeakMap<Route, Middleware[]>()
 
 /** The limits of a route's own, in the order in which they are asked. */
-export function routeLimits(route: Route): Middleware[] {
+export function routeLimits(route: Route, counts: Pick<Counts, 'each'>): Middleware[] {
   const { prefix, rateLimit, concurrency } = route
   const limits = counters.get(route) ?? [
-    ...(rateLimit ? [limitRoute(prefix, rateLimit.limit, keys[rateLimit.by])] : []),
+    ...(rateLimit ? [limitRoute(prefix, rateLimit.limit, keys[rateLimit.by], counts)] : []),
     ...(concurrency ? [limitConcurrency(concurrency.limit, concurrency.by === 'route' ? undefined : keys[concurrency.by])] : []),
   ]
   counters.set(route, limits)
@@ -45,13 +47,13 @@ export function refuseTrace(method: string): void {
 }
 
 /** Forwards what a route claims, behind what `admit` makes of its policy; passes on what none does. */
-export function forwardByTable({ routes, admit, streams, identityFor, trustProxy }: Dependencies): Middleware {
+export function forwardByTable({ routes, admit, streams, identityFor, counts, trustProxy }: Dependencies): Middleware {
   const lanes = new WeakMap<Route, Middleware>()
   const laneOf = (route: Route, { table, upstreams }: { table: RouteTable; upstreams: Upstreams }) => {
     const known = lanes.get(route)
     if (known) return known
     const { steps, again } = admit(policyOf(route), 'ambient')
-    const lane = chain(...steps, ...routeLimits(route), forwardTo({ route, upstreams, streams, again, idleMs: table.upstreams[route.upstream]?.timeouts.idleMs ?? 0 }, identityFor, trustProxy))
+    const lane = chain(...steps, ...routeLimits(route, counts), forwardTo({ route, upstreams, streams, again, idleMs: table.upstreams[route.upstream]?.timeouts.idleMs ?? 0 }, identityFor, trustProxy))
     lanes.set(route, lane)
     return lane
   }

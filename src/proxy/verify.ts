@@ -2,6 +2,7 @@ import { METHODS } from 'node:http'
 import type { Request } from 'express'
 import { GatewayError } from '../errors.js'
 import { chain, type Middleware } from '../http/chain.js'
+import type { Counts } from '../http/counts.js'
 import { endpoint, type Endpoint } from '../http/endpoint.js'
 import { endWithout } from '../http/head.js'
 import { checkQuery, normalisePath } from '../http/normalise-path.js'
@@ -18,6 +19,7 @@ interface Dependencies {
   routes: LiveRoutes
   admit: Admit
   identityFor: IdentityFor
+  counts: Pick<Counts, 'each'>
   trustProxy: number
 }
 
@@ -73,10 +75,10 @@ const answerCaller = (identityFor: IdentityFor, upstream: string): Middleware =>
  * Decides for another proxy, by the route table, on the request that it holds (nginx `auth_request`, Traefik ForwardAuth, Envoy ext_authz
  * over HTTP): 200 with the caller's headers, else 401, 403 or 503. Passes on everything else, and `/auth/verify` itself where no other request is named.
  */
-export function verifyForProxies({ routes, admit, identityFor, trustProxy }: Dependencies): Middleware {
+export function verifyForProxies({ routes, admit, identityFor, counts, trustProxy }: Dependencies): Middleware {
   const lanes = new WeakMap<Route, Middleware>()
   const laneOf = (route: Route) => {
-    const lane = lanes.get(route) ?? chain(...admit(policyOf(route), 'ambient').steps, ...routeLimits(route), answerCaller(identityFor, route.upstream))
+    const lane = lanes.get(route) ?? chain(...admit(policyOf(route), 'ambient').steps, ...routeLimits(route, counts), answerCaller(identityFor, route.upstream))
     lanes.set(route, lane)
     return lane
   }

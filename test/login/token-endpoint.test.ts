@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { decodeJwt } from 'jose'
 import request from 'supertest'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 
@@ -80,5 +81,57 @@ describe('POST /auth/token', () => {
     } finally {
       await gateway.database.sql('alter table users_away rename to users')
     }
+  })
+
+  describe('with grant_type refresh_token (RFC 6749 §6)', () => {
+    const given = async () => (await ask(good).expect(200)).body as { access_token: string; refresh_token: string }
+    const refresh = (token: string) => ask({ grant_type: 'refresh_token', refresh_token: token })
+
+    it.each(['form', 'json'])('gives the next refresh token and an access token of the same session, asked by %s', async (type) => {
+      const first = await given()
+      expect(first.refresh_token).toMatch(/^[\w-]{43}$/)
+      const { status, body, headers } = await request(gateway.url).post('/auth/token').type(type).send({ grant_type: 'refresh_token', refresh_token: first.refresh_token, scope: 'ignored' })
+      expect([status, Object.keys(body as object).sort()]).toEqual([200, ['access_token', 'expires_in', 'refresh_token', 'token_type']])
+      expect(body.expires_in).toBeGreaterThan(890)
+      expect(body.refresh_token).not.toBe(first.refresh_token)
+      expect(decodeJwt(String(body.access_token)).sid).toBe(decodeJwt(first.access_token).sid)
+      expect(headers).toMatchObject({ 'cache-control': 'no-store', pragma: 'no-cache' })
+      expect(headers).not.toHaveProperty('set-cookie')
+      await request(gateway.url).get('/auth/me').set('Authorization', `Bearer ${String(body.access_token)}`).expect(200)
+    })
+
+    it('gives a lost answer again within 10 s, and takes later use for theft', async () => {
+      const first = await given()
+      const [next, again] = [await refresh(first.refresh_token).expect(200), await refresh(first.refresh_token).expect(200)]
+      expect(again.body.refresh_token).toBe(next.body.refresh_token)
+      await refresh(String(next.body.refresh_token)).expect(200)
+      const { status, body } = await refresh(first.refresh_token)
+      expect([status, body.error]).toEqual([400, 'invalid_grant'])
+      await request(gateway.url).get('/auth/me').set('Authorization', `Bearer ${first.access_token}`).expect(401)
+    })
+
+    it.each([
+      ['no refresh token', {}, 'invalid_request'],
+      ['an empty one', { refresh_token: '' }, 'invalid_request'],
+      ['rubbish', { refresh_token: 'rubbish' }, 'invalid_grant'],
+      ['an unknown one', { refresh_token: 'A'.repeat(43) }, 'invalid_grant'],
+    ])('answers %s as RFC 6749 §5.2 has it', async (_, fields, error) => {
+      const { status, body, headers } = await ask({ grant_type: 'refresh_token', ...fields })
+      expect([status, body]).toEqual([400, { error, error_description: expect.any(String) }])
+      expect(headers).toMatchObject({ 'cache-control': 'no-store', pragma: 'no-cache' })
+      expect(headers).not.toHaveProperty('www-authenticate')
+    })
+
+    it('answers an access token, an expired refresh token, that of an ended session and of a disabled user invalid_grant', async () => {
+      const [expired, ended, disabled] = [await given(), await given(), await given()]
+      const change = (statement: string, { access_token: token }: { access_token: string }) => gateway.database.sql(statement, [decodeJwt(token).sid])
+      await change(`update refresh_tokens set expires_at = now() where session_id = $1`, expired)
+      await change(`update sessions set ended_at = now() where id = $1`, ended)
+      await gateway.database.sql(`update users set enabled = false where username = 'alice'`)
+      const answers = [await refresh(disabled.refresh_token)]
+      await gateway.database.sql(`update users set enabled = true where username = 'alice'`)
+      for (const token of [expired.refresh_token, ended.refresh_token, expired.access_token]) answers.push(await refresh(token))
+      for (const { status, body } of answers) expect([status, body.error]).toEqual([400, 'invalid_grant'])
+    })
   })
 })

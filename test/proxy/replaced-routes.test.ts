@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import express from 'express'
 import { GatewayError } from '../../src/errors.js'
 import type { Middleware } from '../../src/http/chain.js'
+import { openCounts } from '../../src/http/counts.js'
 import { identifyRequest } from '../../src/http/identify-request.js'
 import { createLogger } from 'winston'
 import { createStreams } from '../../src/coherence/streams.js'
@@ -37,7 +38,7 @@ describe('a route table that takes the place of another', () => {
       req.search = ''
       next()
     })
-    app.use(forwardByTable({ routes, admit: () => ({ steps: [slowly] }), streams, identityFor: () => '', trustProxy: 0 }))
+    app.use(forwardByTable({ routes, admit: () => ({ steps: [slowly] }), streams, identityFor: () => '', counts: openCounts({ logger: createLogger({ silent: true }) }), trustProxy: 0 }))
     app.use(((error: unknown, _req, res, _next) => {
       res.status(500).end(error instanceof GatewayError ? error.code : String(error))
     }) as express.ErrorRequestHandler)

@@ -8,6 +8,7 @@ import { startNode, systemClock } from '../../src/coherence/node.js'
 import { loadConfig, type Config } from '../../src/config.js'
 import { connectDatabase } from '../../src/database/connect.js'
 import { buildGateway } from '../../src/gateway.js'
+import { openCounts } from '../../src/http/counts.js'
 import { createGatewayServer } from '../../src/http/server.js'
 import { createLog } from '../../src/observability/logger.js'
 import { createMetrics } from '../../src/observability/metrics.js'
@@ -71,6 +72,7 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
   const audit = startAuditLog({ sql: pool, logger })
   const identityKeys = await openIdentityKeys({ database: pool, logger, secret: `${testSecret}-portal` })
   const demo = demoUpstream ? await startDemoUpstream() : undefined
+  const counts = openCounts({ redisUrl: config.REDIS_URL, logger })
   const live = liveRoutes(parseRouteTable(routes, 'routes.yaml'), { demoUrl: demo?.url, logger })
   const tracing = await startTracing(config, logger)
   const usage = startUsage({ write: (batch) => addUsage(pool, batch), forget: (writerId) => forgetUsageWriter(pool, writerId), logger })
@@ -78,7 +80,7 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
   let url = ''
   const { listener } = buildGateway({
     config, publicUrl: () => url, database: pool, directory: createDirectory({ sql: pool, memory: node.memory }), node, keys: await loadTokenKeys(config),
-    passwords: createPasswords(), audit, log, logger, logRequest: log.logRequest, routes: live, identityKeys, isDraining: () => false,
+    passwords: createPasswords(), counts, audit, log, logger, logRequest: log.logRequest, routes: live, identityKeys, isDraining: () => false,
     metrics, tracing, usage, scrape: () => metrics.registry.metrics(),
   })
   const server = createGatewayServer(listener)
@@ -91,6 +93,7 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
       node.streams.drain()
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
+      await counts.close()
       await identityKeys.close()
       await audit.close()
       await usage.close()
