@@ -1,7 +1,11 @@
 import type { Endpoint } from '../http/endpoint.js'
+import { featureEndpoints } from './features.js'
+import { instanceEndpoints } from './instances.js'
 import { mandateEndpoints } from './mandates.js'
-import { memberEndpoints } from './members.js'
+import { accessEndpoints, memberEndpoints } from './members.js'
 import type { Governing } from './realm.js'
+import { roleEndpoints } from './roles.js'
+import { ruleEndpoints } from './rules.js'
 import { userSessionEndpoints } from './user-sessions.js'
 import { userEndpoints, type IssueFirstAccess } from './users.js'
 
@@ -12,5 +16,10 @@ export function directoryEndpoints(governing: Governing & { issueFirstAccess?: I
     ...userSessionEndpoints(governing),
     ...mandateEndpoints(governing),
     ...memberEndpoints(governing),
+    ...roleEndpoints(governing),
+    ...ruleEndpoints(governing),
+    ...featureEndpoints(governing),
+    ...instanceEndpoints(governing),
+    ...accessEndpoints(governing),
   ]
 }

@@ -15,6 +15,9 @@ export const username = z.string().min(1).max(256).regex(/^[^\s\p{C}]+$/u, 'must
 
 export const id = z.uuid('must be a UUID').transform((value) => value.toLowerCase())
 
+/** The short name of a feature. */
+export const featureCode = z.string().regex(/^[A-Za-z0-9][\w.-]{0,99}$/, 'must be 1 to 100 letters, digits and ._-')
+
 /** `q`: what names, and words of names, begin with. */
 export const search = z.string().trim().min(1, 'must not be empty').max(100).regex(printable, 'must be printable characters').optional()
 

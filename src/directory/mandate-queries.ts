@@ -1,4 +1,5 @@
 import { allOf, beginsWith, where } from '../database/conditions.js'
+import type { Sql } from '../database/connect.js'
 import type { Changing, Seen } from './realm.js'
 
 /** A mandate, as platform admins see one. */
@@ -55,6 +56,13 @@ export async function searchMandates(sql: Seen, search: string, { enabled, after
 export async function findMandate(sql: Seen, id: string): Promise<Mandate | undefined> {
   const [mandate] = await sql.rows<Mandate>(`select ${columns} from mandates m where m.id = ?`, [id])
   return mandate
+}
+
+/** The id of a mandate that is there, or of the one that an instance is in. */
+export async function findMandateIdOf(sql: Sql, what: 'mandate' | 'instance', id: string): Promise<string | undefined> {
+  const statements = { mandate: 'select id from mandates where id = ?', instance: 'select mandate_id as id from feature_instances where id = ?' }
+  const [row] = await sql.rows<{ id: string }>(statements[what], [id])
+  return row?.id
 }
 
 /** The mandate with that id, which stays as it is until the transaction ends. */

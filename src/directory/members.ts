@@ -5,8 +5,10 @@ import { checkIfMatch } from '../http/etag.js'
 import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../http/page.js'
 import { answerChanged, answerCreated, answerDeleted, answerItem, changedAnswers, changeQuery, createdAnswers, deletedAnswers } from './changes.js'
 import { flag, found, id, invalid, nothingHere, search, username } from './fields.js'
+import { findInstance } from './instance-queries.js'
 import { accesses, deleteMember, findMember, findMemberForUpdate, findRoles, insertMember, listMembers, memberships, setMemberEnabled, setMemberRoles, type Kind, type Member } from './member-queries.js'
 import { refuseOverQuota } from './quota-queries.js'
+import { findMandateIdOf } from './mandate-queries.js'
 import { mandateOfPath, ownMandate, type Edit, type Governing, type Realm, type Seen } from './realm.js'
 import { findUserId } from './user-queries.js'
 
@@ -186,7 +188,19 @@ function writeEndpoints(collection: Collection): Endpoint[] {
 
 const endpointsOf = (collection: Collection) => [...readEndpoints(collection), ...writeEndpoints(collection)]
 
-const idsOf = async (sql: { rows: Governing['database']['rows'] }, statement: string, values: string[]) => (await sql.rows<{ id: string }>(statement, values))[0]?.id
+/** Access to feature instances, for platform admins and for those who govern the mandate. */
+export function accessEndpoints(governing: Governing): Endpoint[] {
+  const title = 'those with access to a feature instance'
+  const within: Collection['within'] = async (sql, call) => found(await findInstance(sql, idOf(call))).id
+  return [
+    ...endpointsOf({
+      governing, kind: accesses, title, within, path: '/admin/instances/:id/access',
+      stranger: () => new GatewayError('conflict', 'This user is no member of the mandate. Make them one first.'),
+      realm: mandateOfPath(governing, (sql, call) => findMandateIdOf(sql, 'instance', idOf(call))),
+    }),
+    ...endpointsOf({ governing, kind: accesses, title, within, path: '/mandate/instances/:id/access', stranger: nothingHere, realm: ownMandate(governing, 'gateway.instances') }),
+  ]
+}
 
 /** Members of mandates, for platform admins and for the mandate's own. */
 export function memberEndpoints(governing: Governing): Endpoint[] {
@@ -195,7 +209,7 @@ export function memberEndpoints(governing: Governing): Endpoint[] {
   return [
     ...endpointsOf({
       governing, kind: memberships, title, within, path: '/admin/mandates/:id/members', stranger: nothingHere,
-      realm: mandateOfPath(governing, (sql, call) => idsOf(sql, 'select id from mandates where id = ?', [idOf(call)])),
+      realm: mandateOfPath(governing, (sql, call) => findMandateIdOf(sql, 'mandate', idOf(call))),
     }),
     ...endpointsOf({ governing, kind: memberships, title, within, path: '/mandate/members', stranger: nothingHere, realm: ownMandate(governing, 'gateway.members') }),
   ]
