@@ -5,7 +5,7 @@ import type { Dependencies } from './gateway.js'
 import type { Endpoint } from './http/endpoint.js'
 import { checkPassword } from './login/check-password.js'
 import { limitFailedLogins } from './login/failed-logins.js'
-import { firstAccessEndpoints } from './login/first-access.js'
+import { firstAccessEndpoints, issueFirstAccess } from './login/first-access.js'
 import { issueTokens } from './login/issue-token.js'
 import { loginEndpoints } from './login/login.js'
 import { myselfEndpoints } from './login/myself.js'
@@ -27,7 +27,7 @@ import { routeEndpoints } from './system/routes.js'
 import { tokenRowEndpoints } from './system/tokens.js'
 
 /** Everything that the gateway answers itself; `openapi.yaml` is made of the same list. */
-export function ownEndpoints({ config, database, keys, identityKeys, passwords, isDraining, node, scrape, audit, counts, log, routes }: Dependencies): Endpoint[] {
+export function ownEndpoints({ config, database, keys, identityKeys, passwords, isDraining, node, scrape, audit, counts, log, routes, publicUrl }: Dependencies): Endpoint[] {
   const credentials = checkPassword({ sql: database, passwords, limitAttempts: limitFailedLogins(config.RATE_LIMIT_LOGIN, counts), audit })
   const issue = issueTokens({ database, keys, config })
   const refresh = refreshTokens({ database, coherent: node.coherent, keys, succession: createSuccession(config), config })
@@ -45,7 +45,13 @@ export function ownEndpoints({ config, database, keys, identityKeys, passwords, 
     ...passwordEndpoints({ sql: database, coherent: node.coherent, passwords, checkPassword: credentials }),
     ...myselfEndpoints({ sql: database }),
     ...verifyEndpoints(),
-    ...directoryEndpoints({ database, coherent: node.coherent, rehearse: node.rehearse }),
+    ...directoryEndpoints({
+      database, coherent: node.coherent, rehearse: node.rehearse,
+      issueFirstAccess: async (tx, userId) => {
+        const { path, expiresAt } = await issueFirstAccess(tx, userId)
+        return { url: publicUrl() + path, expiresAt }
+      },
+    }),
     ...tokenRowEndpoints({ coherent: node.coherent }),
     ...keyEndpoints({ sql: database, coherent: node.coherent, keys, identityKeys, config }),
     ...logEndpoints({ log }),

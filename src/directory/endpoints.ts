@@ -10,7 +10,7 @@ import { userSessionEndpoints } from './user-sessions.js'
 import { userEndpoints, type IssueFirstAccess } from './users.js'
 
 /** Everything by which users, mandates and what they may do are governed. */
-export function directoryEndpoints(governing: Governing & { issueFirstAccess?: IssueFirstAccess }): Endpoint[] {
+export function directoryEndpoints(governing: Governing & { issueFirstAccess: IssueFirstAccess }): Endpoint[] {
   return [
     ...userEndpoints(governing),
     ...userSessionEndpoints(governing),

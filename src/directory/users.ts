@@ -51,7 +51,8 @@ export interface FirstAccess {
 /** Makes such a link; what was made before for the same user is void. */
 export type IssueFirstAccess = (tx: CoherentTx, userId: string) => Promise<FirstAccess>
 
-const firstAccess = z.strictObject({ url: z.string(), expiresAt: z.iso.datetime() })
+const linkFields = { url: z.string().meta({ description: 'to be given to the user: whoever has it sets the password' }), expiresAt: z.iso.datetime() }
+const firstAccess = z.strictObject(linkFields).meta({ id: 'FirstAccess' })
 
 const isSysAdmin = (req: Request) => req.principal?.user.isSysAdmin === true
 
@@ -99,7 +100,7 @@ async function listed(sql: Seen, { q, sort = 'username', limit, cursor, enabled,
 }
 
 /** Users, as platform admins govern them. */
-export function userEndpoints(governing: Governing & { issueFirstAccess?: IssueFirstAccess }): Endpoint[] {
+export function userEndpoints(governing: Governing & { issueFirstAccess: IssueFirstAccess }): Endpoint[] {
   const { issueFirstAccess } = governing
   const { access, see, change } = platformRealm(governing)
   return [
@@ -122,7 +123,7 @@ export function userEndpoints(governing: Governing & { issueFirstAccess?: IssueF
       access,
       query: changeQuery,
       body: newUser,
-      answers: createdAnswers({ ...userFields, firstAccess: firstAccess.optional() }),
+      answers: createdAnswers({ ...userFields, firstAccess }),
       handle: async (call) => {
         const { username: name, email = null, fullName = null, enabled = true, isPlatformAdmin = false, isSysAdmin: flagged = false } = call.body
         if (flagged) throw refuseFlag()
@@ -130,10 +131,10 @@ export function userEndpoints(governing: Governing & { issueFirstAccess?: IssueF
         const outcome = await change(call, async ({ tx, record }) => {
           const user = await insertUser(tx, { username: name, email, fullName, enabled, isPlatformAdmin })
           await record({ action: 'user_created', subject: `user:${user.id}`, after: user })
-          link = await issueFirstAccess?.(tx, user.id)
+          link = await issueFirstAccess(tx, user.id)
           return user
         })
-        return answerCreated(outcome, ({ id }) => `/admin/users/${id}`, () => link ? { firstAccess: link } : {})
+        return answerCreated(outcome, ({ id }) => `/admin/users/${id}`, () => ({ firstAccess: link }))
       },
     }),
     endpoint({
@@ -161,6 +162,23 @@ export function userEndpoints(governing: Governing & { issueFirstAccess?: IssueF
         await record({ action: 'user_changed', subject: `user:${before.id}`, before, after })
         return after
       })),
+    }),
+    endpoint({
+      method: 'post',
+      path: '/admin/users/:id/first-access',
+      summary: 'Reset a password: make another link by which the user sets one, once. Earlier links stop working; the password and the sessions there are end when it is used',
+      access,
+      query: changeQuery,
+      answers: createdAnswers(linkFields),
+      handle: async (call) => {
+        const answer = answerChanged(await change(call, async ({ tx, record }) => {
+          const user = found(await findUserForUpdate(tx, idOf(call)))
+          refuseForeignSysAdmin(call.req, user)
+          await record({ action: 'first_access_issued', subject: `user:${user.id}` })
+          return await issueFirstAccess(tx, user.id)
+        }))
+        return call.query.dryRun ? answer : { ...answer, status: 201, headers: {} }
+      },
     }),
     endpoint({
       method: 'delete',

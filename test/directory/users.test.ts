@@ -36,6 +36,19 @@ describe('making a user', () => {
     expect(await eventsOf(`user:${answer.body.id}`)).toMatchObject([{ user_id: users.petra, mandate_id: 'system', action: 'user_created', details: { after: { username: name() } } }])
   })
 
+  it('answers a link by which they set a password, once; another one makes the first void', async () => {
+    const { body: { id, firstAccess } } = await ask('petra', 'post', '/admin/users', { body: { username: name() } })
+    const set = (url: string) => request(gateway.server).post(new URL(url).pathname).send({ password: 'a good long passphrase' })
+    const again = await ask('petra', 'post', `/admin/users/${id as string}/first-access`)
+    expect([again.status, Object.keys(again.body).sort()]).toEqual([201, ['coherence', 'expiresAt', 'url']])
+    expect(again.body.url.startsWith(`${gateway.url}/auth/first-access/`)).toBe(true)
+    expectProblem(await set(firstAccess.url), 404, 'not_found')
+    expect((await set(again.body.url)).status).toBe(204)
+    expectProblem(await set(again.body.url), 404, 'not_found')
+    expect((await request(gateway.server).post('/auth/login').send({ username: name(), password: 'a good long passphrase' })).status).toBe(200)
+    expect(JSON.stringify(await eventsOf(`user:${id as string}`))).not.toContain(new URL(again.body.url).pathname.split('/').at(-1))
+  })
+
   it('is refused where the name is taken, in whatever way it cannot be stored, or a field is unknown', async () => {
     await make()
     expectProblem(await ask('petra', 'post', '/admin/users', { body: { username: name() } }), 409, 'conflict')
@@ -97,7 +110,7 @@ describe('changing a user', () => {
 describe('a SysAdmin', () => {
   it.each([
     ['disabled', 'patch', '', { enabled: false }], ['enabled', 'patch', '', { enabled: true }], ['given another address', 'patch', '', { email: 'mine@example.com' }],
-    ['deleted', 'delete', '', undefined], ['signed out', 'delete', '/sessions', undefined],
+    ['deleted', 'delete', '', undefined], ['given a new password', 'post', '/first-access', undefined], ['signed out', 'delete', '/sessions', undefined],
   ] as const)('is not %s by a platform admin', async (_what, method, path, body) => {
     const before = await gateway.database.sql('select * from users where id = $1', [users.root])
     expectProblem(await ask('petra', method, `/admin/users/${users.root}${path}`, { body }), 403, 'sysadmin_required')
