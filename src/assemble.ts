@@ -6,6 +6,7 @@ import { ConfigError, type Config } from './config.js'
 import { connectDatabase } from './database/connect.js'
 import { buildGateway, type Gateway } from './gateway.js'
 import { openCounts } from './http/counts.js'
+import type { Load } from './http/load.js'
 import { createPasswords } from './login/password.js'
 import { startRetention } from './login/retention.js'
 import type { Log } from './observability/logger.js'
@@ -26,10 +27,11 @@ interface Surroundings {
   isDraining: () => boolean
   metrics: Metrics
   scrape: Scrape
+  load: Load
 }
 
 /** Everything that serves requests but the server: a node on the prepared database. What it starts goes onto `stops`. */
-export async function assemble(config: Config, log: Log, { databaseUrl, setRole, demoUrl }: Prepared, stops: Stop[], { address, isDraining, metrics, scrape }: Surroundings): Promise<{ gateway: Gateway; node: Node }> {
+export async function assemble(config: Config, log: Log, { databaseUrl, setRole, demoUrl }: Prepared, stops: Stop[], { address, isDraining, metrics, scrape, load }: Surroundings): Promise<{ gateway: Gateway; node: Node }> {
   const { logger, logRequest } = log
   if (config.SECRET_KEY === undefined) throw new ConfigError(['SECRET_KEY: must be set'])
   const keys = await loadTokenKeys(config)
@@ -60,11 +62,11 @@ export async function assemble(config: Config, log: Log, { databaseUrl, setRole,
   stops.push(() => routes.close())
   stops.push(reloadRoutes({ file: config.GATEWAY_ROUTES, routes, logger, watch: config.GATEWAY_ROUTES_WATCH }))
   metrics.watch({
-    audit, usage, lease: node.lease, streams: node.streams, memory: node.memory.counts, pool: database.connections,
+    audit, usage, load, lease: node.lease, streams: node.streams, memory: node.memory.counts, pool: database.connections,
     upstreams: () => routes.current().upstreams.status(),
   })
   const gateway = buildGateway({
-    config, database, node, keys, identityKeys, audit, log, logger, logRequest, routes, isDraining, metrics, tracing, usage, scrape,
+    config, database, node, keys, identityKeys, audit, log, logger, logRequest, routes, isDraining, metrics, tracing, usage, scrape, load,
     publicUrl: () => config.PUBLIC_URL ?? `http://${address()}`,
     directory: createDirectory({ sql: database, memory: node.memory }),
     passwords: createPasswords(),

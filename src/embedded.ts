@@ -4,6 +4,7 @@ import { assemble } from './assemble.js'
 import { loadConfig } from './config.js'
 import { withDevelopmentSecrets } from './development-secrets.js'
 import type { Gateway } from './gateway.js'
+import { watchLoad } from './http/load.js'
 import { createGatewayServer } from './http/server.js'
 import { anyone, platformAdmins, signedIn, signedInSomewhere, sysAdmins, type Policy, type Subject } from './http/policy.js'
 import { createLog } from './observability/logger.js'
@@ -51,15 +52,24 @@ export async function gateway({ environment, write = (line) => process.stdout.wr
   try {
     const prepared = await prepare(config, log.logger, stops)
     const metrics = createMetrics()
+    const load = watchLoad({ maxConnections: config.MAX_CONNECTIONS, maxMemoryMb: config.MAX_MEMORY_MB })
+    stops.push(() => {
+      load.stop()
+      return Promise.resolve()
+    })
     const scrape = () => metrics.registry.metrics()
     await openMetrics(config, scrape, log.logger, stops)
-    const assembled = await assemble(config, log, prepared, stops, { address: () => `${config.HOST}:${config.PORT}`, isDraining: () => false, metrics, scrape })
+    const assembled = await assemble(config, log, prepared, stops, { address: () => `${config.HOST}:${config.PORT}`, isDraining: () => false, metrics, scrape, load })
     const middleware: RequestHandler = (req, res, next) => {
       req.gateway = assembled.gateway
       assembled.gateway.middleware(req, res, next)
     }
     return Object.assign(middleware, {
-      createServer: (app: Express) => createGatewayServer((req, res) => { app(req, res) }),
+      createServer: (app: Express) => {
+        const server = createGatewayServer((req, res) => { app(req, res) })
+        load.watch(server)
+        return server
+      },
       close,
     })
   } catch (error) {

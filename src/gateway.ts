@@ -19,6 +19,7 @@ import { refuseCrossSite } from './http/cross-site.js'
 import { showPending } from './http/head.js'
 import { mountEndpoints, mountPages, serveDirectly } from './http/endpoint.js'
 import { identifyRequest } from './http/identify-request.js'
+import type { Load } from './http/load.js'
 import { limitByAddress, limitByUser } from './http/limit-rate.js'
 import { checkQuery, normalisePath } from './http/normalise-path.js'
 import type { Admit, Policy } from './http/policy.js'
@@ -61,6 +62,8 @@ export interface Dependencies {
   /** The log as SysAdmins read it, and set its level. */
   log: Log
   metrics: Pick<Metrics, 'requests'>
+  /** Refuses what is too much. */
+  load: Pick<Load, 'refuse'>
   /** Where spans are exported. */
   tracing: Pick<Tracing, 'begin'> | undefined
   usage: Pick<Usage, 'count'>
@@ -97,6 +100,7 @@ export function buildGateway(deps: Dependencies): Gateway {
     identifyRequest({ trustProxy: config.TRUST_PROXY, isDraining: deps.isDraining }), // every line logged below carries its id
     ...beginSpan(deps.tracing),
     logAccess(takeLine(deps), { userOf: (req) => req.principal?.user.id, mandateOf: (req) => req.context?.mandateId ?? undefined, tierOf }),
+    deps.load.refuse,
     refuseMalformed,
     watchBody,
     settlePath,

@@ -18,11 +18,11 @@ import { receiveTask, startWorkers, tellListening } from './workers.js'
 const longestStopMs = 60_000
 
 /** The process that was started: alone, or the one that keeps the workers. */
-async function startPrimary(loaded: Config, log: Log, output: Output, stops: Stop[]): Promise<void> {
+async function startPrimary(loaded: Config, log: Log, output: Output, stops: Stop[], signal: AbortSignal): Promise<void> {
   await loadRouteTable(loaded.GATEWAY_ROUTES) // a fault in it is worth knowing before anything has been started
   const { config, generated } = await withDevelopmentSecrets(loaded)
   if (generated.length > 0) log.logger.warn('secrets were generated into DATA_DIR: good for development only', { generated })
-  const prepared = await prepare(config, log.logger, stops)
+  const prepared = await prepare(config, log.logger, stops, signal)
   const hasWorkers = config.GATEWAY_WORKERS > 1
   const metrics = createMetrics()
   const scrape = hasWorkers ? gatherMetrics : () => metrics.registry.metrics()
@@ -59,7 +59,8 @@ function toggleDebug(log: Log, { LOG_LEVEL }: Config): void {
 }
 
 async function main(): Promise<number> {
-  const stopRequested = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
+  const stopping = new AbortController()
+  const stopRequested = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]).then(() => stopping.abort())
   const stops: Stop[] = []
   const output = bufferedOutput(1)
   let logger: Logger | undefined
@@ -68,7 +69,7 @@ async function main(): Promise<number> {
     const log = createLog(config, output)
     logger = log.logger
     process.on('SIGUSR2', () => toggleDebug(log, config))
-    await (cluster.isWorker ? startWorker(config, log, stops) : startPrimary(config, log, output, stops))
+    await (cluster.isWorker ? startWorker(config, log, stops) : startPrimary(config, log, output, stops, stopping.signal))
     await stopRequested
     logger.info('draining')
     process.once('SIGINT', () => process.exit(130)) // a second Ctrl-C does not wait
@@ -80,6 +81,7 @@ async function main(): Promise<number> {
   } catch (error) {
     if (logger) await stopAll(stops, logger)
     output.flush()
+    if (stopping.signal.aborted) return 0 // it was told to end before it had begun
     process.stderr.write(`mandate-gateway cannot start. ${explain(error)}\n`)
     return error instanceof ConfigError || error instanceof RouteTableError ? exitCodes.configuration : 1
   }

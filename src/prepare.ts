@@ -1,5 +1,6 @@
 import { startEmbeddedPostgres } from './database/embedded/postgres.js'
 import { withMigrator } from './database/migrate.js'
+import { waitForDatabase } from './database/wait.js'
 import type { Config } from './config.js'
 import { createPasswords } from './login/password.js'
 import type { Logger } from './observability/logger.js'
@@ -17,8 +18,9 @@ export interface Prepared {
   demoUrl: string | undefined
 }
 
-async function openDatabase(config: Config, logger: Logger, stops: Stop[]) {
+async function openDatabase(config: Config, logger: Logger, stops: Stop[], signal: AbortSignal) {
   if (config.DATABASE_URL) {
+    await waitForDatabase(config.DATABASE_MIGRATION_URL ?? config.DATABASE_URL, { logger, signal, patienceMs: config.DATABASE_WAIT_SECONDS * 1000 })
     return { ownerUrl: config.DATABASE_MIGRATION_URL ?? config.DATABASE_URL, databaseUrl: config.DATABASE_URL, setRole: !config.DATABASE_MIGRATION_URL }
   }
   const postgres = await startEmbeddedPostgres({ dataDir: config.DATA_DIR, log: (message) => logger.info(message) })
@@ -26,9 +28,9 @@ async function openDatabase(config: Config, logger: Logger, stops: Stop[]) {
   return { ownerUrl: postgres.ownerUrl, databaseUrl: postgres.url, setRole: false }
 }
 
-/** Brings up what serving needs: the database, migrated, and the demo if it is asked for. What it starts goes onto `stops`. */
-export async function prepare(config: Config, logger: Logger, stops: Stop[]): Promise<Prepared> {
-  const { ownerUrl, databaseUrl, setRole } = await openDatabase(config, logger, stops)
+/** Brings up what serving needs: the database, migrated, and the demo if it is asked for. What it starts goes onto `stops`; `signal` ends the waiting for the database. */
+export async function prepare(config: Config, logger: Logger, stops: Stop[], signal = new AbortController().signal): Promise<Prepared> {
+  const { ownerUrl, databaseUrl, setRole } = await openDatabase(config, logger, stops, signal)
   await withMigrator(ownerUrl, async (migrator) => {
     for (const name of await migrator.up()) logger.info('migrated', { name })
     if (config.SEED_DEMO) await migrator.seedDemo(createPasswords().hash)

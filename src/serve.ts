@@ -3,6 +3,7 @@ import type { Server } from 'node:http'
 import { assemble } from './assemble.js'
 import type { Config } from './config.js'
 import { drainable } from './http/drain.js'
+import { watchLoad } from './http/load.js'
 import { createGatewayServer } from './http/server.js'
 import type { Log } from './observability/logger.js'
 import type { Metrics, Scrape } from './observability/metrics.js'
@@ -28,8 +29,14 @@ async function listen(server: Server, { HOST, PORT }: Config): Promise<number> {
 export async function serve(config: Config, log: Log, prepared: Prepared, stops: Stop[], { metrics, scrape }: { metrics: Metrics; scrape: Scrape }): Promise<string> {
   let address = `${hostOf(config)}:${config.PORT}`
   let isDraining = () => false
-  const { gateway, node } = await assemble(config, log, prepared, stops, { address: () => address, isDraining: () => isDraining(), metrics, scrape })
+  const load = watchLoad({ maxConnections: config.MAX_CONNECTIONS, maxMemoryMb: config.MAX_MEMORY_MB })
+  stops.push(() => {
+    load.stop()
+    return Promise.resolve()
+  })
+  const { gateway, node } = await assemble(config, log, prepared, stops, { address: () => address, isDraining: () => isDraining(), metrics, scrape, load })
   const server = createGatewayServer(gateway.listener)
+  load.watch(server)
   const drain = drainable(server)
   isDraining = drain.isDraining
   address = `${hostOf(config)}:${await listen(server, config)}`

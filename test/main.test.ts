@@ -116,7 +116,7 @@ describe('a start that cannot be', () => {
   })
 
   it('says that the database cannot be reached, without its password', async () => {
-    const gateway = startGatewayProcess({ DATA_DIR: await makeDataDir(), DATABASE_URL: 'postgres://gateway:very-secret@127.0.0.1:1/gateway' })
+    const gateway = startGatewayProcess({ DATA_DIR: await makeDataDir(), DATABASE_URL: 'postgres://gateway:very-secret@127.0.0.1:1/gateway', DATABASE_WAIT_SECONDS: '1' })
     expect(await gateway.ended).toBe(1)
     expect(gateway.errors()).toMatch(/cannot start/)
     expect(gateway.errors() + gateway.output()).not.toContain('very-secret')

@@ -8,9 +8,8 @@ import { GatewayRequest, listenToUpgrades } from './upgrade.js'
 
 /** Bytes of a request's head; a token alone may take 8 KiB. */
 const maxHeaderBytes = 32 * 1024
-const headersTimeoutMs = 15_000
-/** Idle keep-alive connections; longer than the 60 s of common proxies in front, so that they close first. */
-const keepAliveTimeoutMs = 65_000
+/** Idle keep-alive connections are kept for longer than the 60 s of common proxies in front, so that they close first. */
+const usualPatience: Patience = { headersTimeoutMs: 15_000, keepAliveTimeoutMs: 65_000, lookEveryMs: 2000 }
 
 /** What Node's parser refused never became a request: it is answered here, in the same form as everything else. */
 function answerMalformed(error: Error & { code?: string }, socket: Socket): void {
@@ -41,14 +40,22 @@ function answerMalformed(error: Error & { code?: string }, socket: Socket): void
   ].join('\r\n'))
 }
 
+/** How slowly clients may send, and how often that is looked at. */
+interface Patience {
+  headersTimeoutMs: number
+  keepAliveTimeoutMs: number
+  lookEveryMs: number
+}
+
 /** An HTTP server with limits on what a client may send and how slowly. */
-export function createGatewayServer(gateway: RequestListener): Server {
+export function createGatewayServer(gateway: RequestListener, { headersTimeoutMs, keepAliveTimeoutMs, lookEveryMs }: Patience = usualPatience): Server {
   const listener = inTurn(gateway)
   const server = createServer({
     IncomingMessage: GatewayRequest,
     maxHeaderSize: maxHeaderBytes,
     headersTimeout: headersTimeoutMs,
     keepAliveTimeout: keepAliveTimeoutMs,
+    connectionsCheckingInterval: lookEveryMs, // Node's own 30 s would let a slow head live for as much longer
     requireHostHeader: false, // `identifyRequest` refuses it in our own words
     requestTimeout: 0, // bodies may be long; a route's own time limit holds
     noDelay: true,

@@ -10,6 +10,7 @@ export interface Sources {
   streams: { count: () => number }
   audit: { counts: () => { waiting: number; dropped: number } }
   usage: { counts: () => { waiting: number; dropped: number } }
+  load: { counts: () => { connections: number; refused: number } }
   pool: () => { used: number; free: number; pending: number }
   upstreams: () => { name: string; targets: { address: string; state: 'closed' | 'open' | 'half-open'; healthy: boolean; running: number }[] }[]
 }
@@ -90,7 +91,9 @@ function describeRequests(registry: Registry, requests: RequestCounts): void {
   })
 }
 
-function describeNode(registry: Registry, { memory, lease, streams }: Sources): void {
+function describeNode(registry: Registry, { memory, lease, streams, load }: Sources): void {
+  gauge(registry, 'gateway_client_connections', 'Connections of clients', () => load.counts().connections)
+  counter(registry, 'gateway_overload_refusals_total', 'Requests that were refused, as there were too many connections or too little memory', () => load.counts().refused)
   counter(registry, 'gateway_memory_hits_total', 'Questions to the directory that memory answered', () => memory().hits)
   counter(registry, 'gateway_memory_misses_total', 'Questions to the directory that the database was asked', () => memory().misses)
   gauge(registry, 'gateway_memory_entries', 'What the node remembers of the directory', () => memory().entries)

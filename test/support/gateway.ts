@@ -9,6 +9,7 @@ import { loadConfig, type Config } from '../../src/config.js'
 import { connectDatabase } from '../../src/database/connect.js'
 import { buildGateway } from '../../src/gateway.js'
 import { openCounts } from '../../src/http/counts.js'
+import { watchLoad } from '../../src/http/load.js'
 import { createGatewayServer } from '../../src/http/server.js'
 import { createLog } from '../../src/observability/logger.js'
 import { createMetrics } from '../../src/observability/metrics.js'
@@ -65,6 +66,7 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
   const { logger } = log
   const pool = connectDatabase({ url: own.url, setRole: false })
   const metrics = createMetrics()
+  const load = watchLoad({ maxConnections: config.MAX_CONNECTIONS, maxMemoryMb: config.MAX_MEMORY_MB })
   const node = await startNode({
     database: pool, logger, clock: systemClock, directUrl: own.url, setRole: false,
     leaseMs: config.COHERENCE_LEASE_MS, maxEntries: config.COHERENCE_CACHE_ENTRIES, address: () => 'test', onWait: metrics.noteWait,
@@ -76,14 +78,15 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
   const live = liveRoutes(parseRouteTable(routes, 'routes.yaml'), { demoUrl: demo?.url, logger })
   const tracing = await startTracing(config, logger)
   const usage = startUsage({ write: (batch) => addUsage(pool, batch), forget: (writerId) => forgetUsageWriter(pool, writerId), logger })
-  metrics.watch({ audit, usage, lease: node.lease, streams: node.streams, memory: node.memory.counts, pool: pool.connections, upstreams: () => live.current().upstreams.status() })
+  metrics.watch({ audit, usage, load, lease: node.lease, streams: node.streams, memory: node.memory.counts, pool: pool.connections, upstreams: () => live.current().upstreams.status() })
   let url = ''
   const { listener } = buildGateway({
     config, publicUrl: () => url, database: pool, directory: createDirectory({ sql: pool, memory: node.memory }), node, keys: await loadTokenKeys(config),
     passwords: createPasswords(), counts, audit, log, logger, logRequest: log.logRequest, routes: live, identityKeys, isDraining: () => false,
-    metrics, tracing, usage, scrape: () => metrics.registry.metrics(),
+    metrics, tracing, usage, load, scrape: () => metrics.registry.metrics(),
   })
   const server = createGatewayServer(listener)
+  load.watch(server)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -91,6 +94,7 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
     url, server, database: own, config, logLines,
     stop: async () => {
       node.streams.drain()
+      load.stop()
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
       await counts.close()
