@@ -111,19 +111,16 @@ async function loadLogin<Claims extends LoginClaims>(sql: Sql, token: string, ve
 
 async function loadPlacement(sql: Sql, userId: string, mandateId: string | undefined, instanceId: string | undefined): Promise<Loaded<Placement>> {
   const placement = await findPlacement(sql, userId, mandateId, instanceId)
-  const { mandate, membership, instance, access } = placement
+  const { membership, access } = placement
+  const [mandate, instance] = [placement.mandate?.id ?? mandateId, placement.instance?.id ?? instanceId]
   const dependsOn = [
-    ...(mandate ? [`mandate:${mandate.id}`, `membership:${userId}:${mandate.id}`] : []),
+    ...(mandate === undefined ? [] : [`mandate:${mandate}`, `membership:${userId}:${mandate}`]),
     ...(membership ? [`member:${membership.id}`] : []),
-    ...(instance ? [`instance:${instance.id}`, `access:${userId}:${instance.id}`] : []),
+    ...(instance === undefined ? [] : [`instance:${instance}`, `access:${userId}:${instance}`]),
     ...(access ? [`accessor:${access.id}`] : []),
   ]
-  return {
-    value: { ...placement, dependsOn },
-    keys: dependsOn,
-    // Of ids that do not exist there is no end.
-    keep: mandate !== undefined && (instanceId === undefined || instance !== undefined),
-  }
+  // What does not exist is remembered like what does: else the time of an answer would tell strangers which of two it was.
+  return { value: { ...placement, dependsOn }, keys: dependsOn, keep: true }
 }
 
 /** The key under which changes of a role and its rules are announced. */

@@ -48,7 +48,8 @@ const asForgivenByOthers = (name: string) => name.toUpperCase().toLowerCase().re
 function parametersOf({ search }: Request, kind: Kind): string[] {
   const name = `${kind}Id`
   const values = new URLSearchParams(search).getAll(name)
-  const alike = search.slice(1).split(/[&;]/).flatMap((pair) => [...new URLSearchParams(pair).keys()]).filter((one) => asForgivenByOthers(one) === name.toLowerCase())
+  const couldBe = search.slice(1).split(/[&;]/).filter(({ length }) => length >= name.length) // no spelling is shorter, and a query may hold thousands of pairs
+  const alike = couldBe.flatMap((pair) => [...new URLSearchParams(pair).keys()]).filter((one) => asForgivenByOthers(one) === name.toLowerCase())
   if (alike.length !== values.length) throw new GatewayError('header_ambiguous', `Name the ${kind} in the parameter ${name}, in no other spelling and behind no semicolon`)
   return values
 }

@@ -6,6 +6,8 @@ import { hasBody } from './unfinished-body.js'
 const maxBytes = 1024 * 1024
 const maxLevels = 64
 const maxFields = 100
+/** In which a body must be whole: one that trickles in holds its connection no longer. */
+const wholeWithinMs = 60_000
 
 const bodyTooLarge = () => new GatewayError('body_too_large', `The body is larger than ${maxBytes} bytes`)
 
@@ -69,11 +71,17 @@ function refuseOtherTypes(accepted: BodyType[]): Middleware {
   }
 }
 
-/** Gathers the body. Refuses it as soon as it is too large, not only when all of it has come. */
-function gather(req: Request): Promise<Buffer> {
+/** Gathers the body. Refuses it as soon as it is too large or too slow, not only when all of it has come. */
+function gather(req: Request, withinMs: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let length = 0
+    const late = setTimeout(() => {
+      req.off('data', take)
+      req.pause()
+      reject(new GatewayError('request_malformed', 'The body took too long to arrive'))
+    }, withinMs)
+    req.once('close', () => clearTimeout(late))
     const take = (chunk: Buffer) => {
       length += chunk.length
       chunks.push(chunk)
@@ -83,7 +91,10 @@ function gather(req: Request): Promise<Buffer> {
       reject(bodyTooLarge())
     }
     req.on('data', take)
-    req.once('end', () => resolve(Buffer.concat(chunks)))
+    req.once('end', () => {
+      clearTimeout(late)
+      resolve(Buffer.concat(chunks))
+    })
     req.once('error', (cause) => reject(new GatewayError('body_invalid', 'The body ended before it was whole', { cause })))
   })
 }
@@ -101,23 +112,27 @@ function parseJson(text: Buffer): unknown {
 
 /** A form as an object; a field that came twice is an array, which no schema of one value takes. */
 function parseForm(text: Buffer): Record<string, string | string[]> {
-  const parameters = new URLSearchParams(decode(text))
-  if (parameters.size > maxFields) throw new GatewayError('body_invalid', `The form has more than ${maxFields} fields`)
-  return entriesOf(parameters)
+  const form = decode(text)
+  if (form.split('&', maxFields + 1).length > maxFields) throw new GatewayError('body_invalid', `The form has more than ${maxFields} fields`)
+  return entriesOf(new URLSearchParams(form))
 }
 
 /** Parameters by name; one that came more than once is an array of its values. */
 export function entriesOf(parameters: URLSearchParams): Record<string, string | string[]> {
-  return Object.fromEntries([...new Set(parameters.keys())].map((name) => {
-    const values = parameters.getAll(name)
-    return [name, values.length === 1 ? values[0] ?? '' : values]
-  }))
+  const entries = new Map<string, string | string[]>()
+  for (const [name, value] of parameters) {
+    const known = entries.get(name)
+    if (known === undefined) entries.set(name, value)
+    else if (typeof known === 'string') entries.set(name, [known, value])
+    else known.push(value)
+  }
+  return Object.fromEntries(entries)
 }
 
-/** Reads the body into `req.body`: UTF-8, up to 1 MiB, JSON up to 64 levels. Only the `accepted` types (415). */
-export function readBody(accepted: BodyType[]): Middleware {
+/** Reads the body into `req.body`: UTF-8, up to 1 MiB, JSON up to 64 levels, whole within a minute. Only the `accepted` types (415). */
+export function readBody(accepted: BodyType[], withinMs = wholeWithinMs): Middleware {
   return chain(refuseOtherTypes(accepted), async (req, _res, next) => {
-    const text = await gather(req)
+    const text = await gather(req, withinMs)
     req.body = (req.headers['content-type'] ?? '').trim().toLowerCase().startsWith('application/json') ? parseJson(text) : parseForm(text)
     next()
   })

@@ -6,22 +6,13 @@ import type { Config } from '../config.js'
 export const gatewayCookies = ['auth_token', 'refresh_token', 'portal_session'] as const
 export type GatewayCookie = (typeof gatewayCookies)[number]
 
-/** The value of the pair whose name begins at `start`, if one does and is that long: blanks around name and value do not count. */
-function valueAt(header: string, start: number, length: number): string | undefined {
-  if (start > 0 && header.slice(header.lastIndexOf(';', start - 1) + 1, start).trim() !== '') return undefined
-  const equals = header.indexOf('=', start + length)
-  const end = header.indexOf(';', start)
-  if (equals === -1 || (end !== -1 && end < equals) || (equals > start + length && header.slice(start + length, equals).trim() !== '')) return undefined
-  return header.slice(equals + 1, end === -1 ? undefined : end).trim()
-}
-
-/** Every value of the cookie `name` in a `Cookie` header, in order: repeated ones are all there, nothing is decoded. */
+/** Every value of the cookie `name` in a `Cookie` header, in order: repeated ones are all there, nothing is decoded; blanks around name and value do not count. */
 export function cookieValues(header: string | undefined, name: string): string[] {
   const values: string[] = []
-  if (header === undefined) return values
-  for (let found = header.indexOf(name); found !== -1; found = header.indexOf(name, found + name.length)) {
-    const value = valueAt(header, found, name.length)
-    if (value !== undefined) values.push(value)
+  if (header?.includes(name) !== true) return values
+  for (const pair of header.split(';')) { // pair by pair, so that a long header takes no longer than it is
+    const equals = pair.indexOf('=')
+    if (equals !== -1 && pair.slice(0, equals).trim() === name) values.push(pair.slice(equals + 1).trim())
   }
   return values
 }
