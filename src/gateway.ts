@@ -11,6 +11,7 @@ import type { Config } from './config.js'
 import { consolePages } from './console/pages.js'
 import { resolveContext } from './context/resolve-context.js'
 import type { Database } from './database/connect.js'
+import { limitByQuota } from './directory/request-quota.js'
 import { GatewayError } from './errors.js'
 import { chain, type Middleware } from './http/chain.js'
 import { allowOrigins } from './http/cors.js'
@@ -188,6 +189,7 @@ function admission(deps: Dependencies): Admit {
     next()
   }
 
+  const withinQuota = limitByQuota({ sql: deps.database, logger: deps.logger })
   const again = decideAgain(deps)
   const isPlaced = (policy: Policy) => policy.mandate !== 'none' || policy.instance !== 'none'
   return (policy, crossSite) => ({
@@ -197,6 +199,7 @@ function admission(deps: Dependencies): Admit {
       sameSite(crossSite),
       ...(policy.auth === 'public' ? [] : [noteMoment, identify(policy.auth), perUser(isPlaced(policy))]), // from here on there is a principal
       ...(isPlaced(policy) ? [place(policy)] : []), // from here on there is a context
+      ...(isPlaced(policy) && policy.prefix !== undefined ? [withinQuota] : []), // what is sold is what routes serve: the gateway's own endpoints are not
       ...(policy.guard ? [guards[policy.guard]] : []),
       ...(policy.permission ? [requirePermission(policy.permission)] : []),
     ],

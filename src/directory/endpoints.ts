@@ -6,6 +6,8 @@ import { accessEndpoints, memberEndpoints } from './members.js'
 import type { Governing } from './realm.js'
 import { roleEndpoints } from './roles.js'
 import { ruleEndpoints } from './rules.js'
+import { subscriptionEndpoints } from './subscriptions.js'
+import { usageEndpoints } from './usage.js'
 import { userSessionEndpoints } from './user-sessions.js'
 import { userEndpoints, type IssueFirstAccess } from './users.js'
 
@@ -21,5 +23,7 @@ export function directoryEndpoints(governing: Governing & { issueFirstAccess: Is
     ...featureEndpoints(governing),
     ...instanceEndpoints(governing),
     ...accessEndpoints(governing),
+    ...subscriptionEndpoints(governing),
+    ...usageEndpoints(governing),
   ]
 }
