@@ -90,7 +90,7 @@ const variables = z.object({
   MSFT_CLIENT_ID: z.string().optional(),
   MSFT_CLIENT_SECRET: z.string().optional(),
   MSFT_ISSUER: url(['https:', 'http:']).optional(),
-  MSFT_TENANT: z.string().optional(),
+  MSFT_TENANT: z.string().regex(/^[\w.-]+$/, 'must be a tenant: its id, its domain, common, organizations or consumers').optional(),
   LOG_LEVEL: z.enum(['error', 'warn', 'info', 'debug'], 'must be error, warn, info or debug').default('info'),
   LOG_FORMAT: z.enum(['pretty', 'json'], 'must be pretty or json').optional(),
 })
@@ -99,6 +99,8 @@ type Variables = z.infer<typeof variables>
 
 /** A guess at what no generator makes: what can be said in so few bytes was typed, not drawn. */
 const looksWeak = (value: string) => deflateRawSync(value, { level: 9 }).length < 24
+
+const isLoopback = (host: string) => host === 'localhost' || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host)
 
 function* faultsBetween(values: Variables): Generator<string> {
   const production = values.NODE_ENV === 'production'
@@ -120,6 +122,8 @@ function* faultsBetween(values: Variables): Generator<string> {
   if (values.DATABASE_DIRECT_URL && !values.DATABASE_URL) yield 'DATABASE_DIRECT_URL: needs DATABASE_URL, the database that requests use'
   if (values.COOKIE_SAMESITE === 'none' && values.COOKIE_SECURE === false) yield 'COOKIE_SECURE: must not be false with COOKIE_SAMESITE=none: browsers refuse such cookies'
   for (const authority of ['GOOGLE', 'MSFT'] as const) {
+    const issuer = values[`${authority}_ISSUER`]
+    if (issuer?.startsWith('http:') && !isLoopback(new URL(issuer).hostname)) yield `${authority}_ISSUER: must start with https://, unless it is this machine`
     if (Boolean(values[`${authority}_CLIENT_ID`]) !== Boolean(values[`${authority}_CLIENT_SECRET`])) {
       yield `${authority}_CLIENT_${values[`${authority}_CLIENT_ID`] ? 'SECRET' : 'ID'}: must be set too: both or neither`
     }

@@ -6,6 +6,7 @@ import type { Endpoint } from './http/endpoint.js'
 import { checkPassword } from './login/check-password.js'
 import { limitFailedLogins } from './login/failed-logins.js'
 import { firstAccessEndpoints, issueFirstAccess } from './login/first-access.js'
+import { identityEndpoints } from './login/identities.js'
 import { issueTokens } from './login/issue-token.js'
 import { loginEndpoints } from './login/login.js'
 import { myselfEndpoints } from './login/myself.js'
@@ -14,6 +15,9 @@ import { createSuccession } from './login/refresh-token.js'
 import { refreshTokens } from './login/refresh.js'
 import { revocationEndpoints } from './login/revoke.js'
 import { sessionEndpoints } from './login/sessions.js'
+import { signInFlows } from './login/sign-in-flow.js'
+import { signInProviders } from './login/sign-in-provider.js'
+import { signInEndpoints } from './login/sign-in.js'
 import { tokenEndpoints } from './login/token-endpoint.js'
 import { verifyEndpoints } from './proxy/verify.js'
 import { databaseEndpoints } from './system/database.js'
@@ -32,6 +36,7 @@ export function ownEndpoints({ config, database, keys, identityKeys, passwords, 
   const issue = issueTokens({ database, keys, config })
   const refresh = refreshTokens({ database, coherent: node.coherent, keys, succession: createSuccession(config), config })
   const verifyOfAnyAge = (token: string) => verifyTokenOfAnyAge(token, keys)
+  const signIn = { database, config, publicUrl, providers: signInProviders(config), flows: signInFlows(config), issueTokens: issue }
   return [
     ...operationsEndpoints({ sql: database, lease: node.lease, leaseMs: config.COHERENCE_LEASE_MS, isDraining }),
     ...metricsEndpoints({ scrape, ownPort: config.METRICS_PORT }),
@@ -39,6 +44,8 @@ export function ownEndpoints({ config, database, keys, identityKeys, passwords, 
     ...jwksEndpoints({ keys: identityKeys }),
     ...loginEndpoints({ config, coherent: node.coherent, checkPassword: credentials, issueTokens: issue, refresh, verifyTokenOfAnyAge: verifyOfAnyAge }),
     ...tokenEndpoints({ checkPassword: credentials, issueTokens: issue, refresh }),
+    ...signInEndpoints(signIn),
+    ...identityEndpoints(signIn, { coherent: node.coherent }),
     ...firstAccessEndpoints({ sql: database, coherent: node.coherent, passwords }),
     ...revocationEndpoints({ coherent: node.coherent, verifyTokenOfAnyAge: verifyOfAnyAge }),
     ...sessionEndpoints({ config, sql: database, coherent: node.coherent }),

@@ -3,7 +3,7 @@ import type { Response } from 'express'
 import type { Config } from '../config.js'
 
 /** The names of the cookies that this gateway sets. They never reach an upstream. */
-export const gatewayCookies = ['auth_token', 'refresh_token', 'portal_session'] as const
+export const gatewayCookies = ['auth_token', 'refresh_token', 'portal_session', 'sign_in_flow'] as const
 export type GatewayCookie = (typeof gatewayCookies)[number]
 
 /** Every value of the cookie `name` in a `Cookie` header, in order: repeated ones are all there, nothing is decoded; blanks around name and value do not count. */

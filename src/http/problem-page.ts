@@ -10,7 +10,14 @@ const headings: Record<Language, { refused: string; failed: string; code: string
 
 /** What people meet on pages, in German; whatever else there is to say is said in English. */
 const inGerman: Partial<Record<ErrorCode, string>> = {
-  not_found: 'Dieser Link funktioniert nicht: Er wurde benutzt, ist abgelaufen oder war nie einer. Bitten Sie um einen neuen.',
+  not_found: 'Hier gibt es nichts. Ein Link, den man nur einmal benutzen kann, wurde vielleicht schon benutzt oder ist abgelaufen: Bitten Sie um einen neuen.',
+  sign_in_invalid: 'Diese Anmeldung wurde in diesem Browser nicht begonnen, ist abgelaufen oder schon beendet. Beginnen Sie noch einmal.',
+  sign_in_refused: 'Der Anmeldedienst hat Ihre Anmeldung nicht bestätigt, oder seine Antwort ließ sich nicht prüfen. Beginnen Sie noch einmal.',
+  identity_unknown: 'Dieses Konto ist hier mit niemandem verknüpft. Melden Sie sich mit Ihrem Passwort an und verknüpfen Sie es unter Ihren Identitäten; ohne Passwort bitten Sie um einen Link zum Festlegen.',
+  provider_failed: 'Der Anmeldedienst hat so geantwortet, dass es nicht weitergeht. Melden Sie sich anders an, oder versuchen Sie es später.',
+  provider_unavailable: 'Der Anmeldedienst ist nicht erreichbar. Melden Sie sich anders an, oder versuchen Sie es später.',
+  user_disabled: 'Ihr Konto ist gesperrt.',
+  validation_failed: 'In der Adresse steht etwas, das hier nicht geht.',
   rate_limited: 'Das waren zu viele Versuche. Versuchen Sie es etwas später noch einmal.',
   cross_site_request: 'Die Anfrage kam von der Seite eines anderen Anbieters.',
   directory_unavailable: 'Versuchen Sie es in wenigen Augenblicken noch einmal.',

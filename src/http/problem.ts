@@ -13,6 +13,7 @@ export const statusOf: Record<ErrorCode, number> = {
   validation_failed: 400, body_invalid: 400, body_too_large: 413, unsupported_media_type: 415,
   authentication_required: 401, token_invalid: 401, token_expired: 401, user_mismatch: 401,
   credentials_invalid: 401, refresh_invalid: 401, portal_access_required: 401,
+  sign_in_invalid: 400, sign_in_refused: 401, identity_unknown: 403, provider_failed: 502, provider_unavailable: 503,
   user_disabled: 403, membership_disabled: 403, not_a_member: 403, mandate_disabled: 403,
   no_instance_access: 403, feature_access_disabled: 403,
   sysadmin_required: 403, platform_admin_required: 403, permission_denied: 403, cross_site_request: 403,

@@ -1,5 +1,6 @@
 import type { CoherentTx } from '../coherence/coherent.js'
 import type { Sql, Tx } from '../database/connect.js'
+import { endSessionsOfUser } from './end-queries.js'
 
 /** Whose first password a link sets. */
 export interface Invited {
@@ -40,6 +41,6 @@ export async function takeInvitation(tx: CoherentTx, tokenHash: string): Promise
 /** Sets a user's password and ends what was begun with another one: sessions, and other links of this kind. */
 export async function setFirstPassword(tx: CoherentTx, userId: string, passwordHash: string): Promise<void> {
   await tx.run('update users set password_hash = ? where id = ?', [passwordHash, userId])
-  await tx.run('update sessions set ended_at = now() where user_id = ? and ended_at is null', [userId])
+  await endSessionsOfUser(tx, userId)
   await tx.run('delete from first_access_links where user_id = ?', [userId])
 }

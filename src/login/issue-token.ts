@@ -4,7 +4,7 @@ import { SignJWT } from 'jose'
 import { recordChange } from '../audit/record-change.js'
 import type { TokenKeys } from '../authentication/token-keys.js'
 import type { Config } from '../config.js'
-import type { Database } from '../database/connect.js'
+import type { Database, Tx } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
 import { insertRefreshToken } from './refresh-queries.js'
 import { hashSecret, makeSecret } from './secret-token.js'
@@ -40,6 +40,8 @@ export interface Login extends Origin {
   authority: 'local' | 'google' | 'msft'
   /** The hash that the password was compared with. A login is refused when it has been changed meanwhile. */
   passwordHash?: string | null
+  /** Looks once more at what the login rests on, with the user's row locked. The login is refused where it has gone. */
+  stillHolds?: (tx: Tx) => Promise<boolean>
 }
 
 /** What an access token says. */
@@ -83,13 +85,13 @@ const dayMs = 24 * 60 * 60 * 1000
  * has been disabled, or their password changed, since it was checked.
  */
 export function issueTokens({ database, keys, config }: Dependencies): (login: Login) => Promise<IssuedTokens> {
-  return async ({ user, authority, address, userAgent, requestId, passwordHash }) => {
+  return async ({ user, authority, address, userAgent, requestId, passwordHash, stillHolds }) => {
     const session = { id: randomUUID(), userId: user.id, authority, address, userAgent }
     const times = lifetimeFrom(Date.now(), config.APP_TOKEN_EXPIRY, Date.now() + config.SESSION_MAX_AGE * dayMs)
     const access = { id: randomUUID(), user, authority, sessionId: session.id, ...times }
     const [token, refreshToken] = [await signAccessToken(keys, access), makeSecret()]
     const refreshExpiresInSeconds = await database.transaction(async (tx) => {
-      if (!await lockLoginUser(tx, user.id, passwordHash)) throw new GatewayError('credentials_invalid', 'Username or password is wrong')
+      if (!await lockLoginUser(tx, user.id, passwordHash) || await stillHolds?.(tx) === false) throw new GatewayError('credentials_invalid', 'Username or password is wrong')
       await insertSession(tx, session)
       await insertAccessToken(tx, { ...access, userId: user.id })
       await recordChange(tx, { actor: { userId: user.id, requestId, address }, mandateId: 'system', action: 'session_started', subject: `session:${session.id}`, after: { authority, userAgent } })

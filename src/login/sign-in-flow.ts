@@ -1,0 +1,89 @@
+import { hkdfSync } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { Response } from 'express'
+import { CompactEncrypt, compactDecrypt } from 'jose'
+import { z } from 'zod'
+import type { Config } from '../config.js'
+import { cookieValue, setCookie } from '../http/cookies.js'
+
+const flowSchema = z.strictObject({
+  authority: z.enum(['google', 'msft']),
+  state: z.string(),
+  nonce: z.string(),
+  codeVerifier: z.string(),
+  /** Where the browser goes afterwards. */
+  next: z.string(),
+  /** The session whose user links an identity; null where somebody signs in. */
+  linkTo: z.strictObject({ userId: z.uuid(), sessionId: z.uuid() }).nullable(),
+  expiresAt: z.number(),
+})
+
+/** What is to be known again when a browser comes back from where it signs in. */
+export type SignInFlow = z.infer<typeof flowSchema>
+export type SignInAuthority = SignInFlow['authority']
+
+/** The flows that a browser has under way, kept in a cookie that only the gateway can read or make. */
+export interface SignInFlows {
+  /** Adds a flow to those of other tabs. */
+  begin: (req: IncomingMessage, res: Response, flow: Omit<SignInFlow, 'expiresAt'>) => Promise<void>
+  /** The flow of that state, if this browser began it, with that authority, a short while ago. */
+  find: (req: IncomingMessage, authority: SignInAuthority, state: string) => Promise<SignInFlow | undefined>
+  /** Forgets a flow that has come to its end. */
+  finish: (req: IncomingMessage, res: Response, flow: SignInFlow) => Promise<void>
+}
+
+const lifetimeSeconds = 600
+/** Tabs of one browser that sign in at once; the cookie has to stay below 4 KiB. */
+const maxFlows = 3
+const maxCookieBytes = 3800
+
+const sealingKeyOf = (secret: string) => new Uint8Array(hkdfSync('sha256', Buffer.from(secret, 'utf8'), '', 'mandate-gateway sign-in flows', 32))
+
+type FlowConfig = Pick<Config, 'SECRET_KEY' | 'SECRET_KEY_PREVIOUS' | 'COOKIE_SAMESITE' | 'COOKIE_SECURE'>
+
+/** Keeps flows in the browser, sealed with SECRET_KEY. Lax: the browser comes back from another site. Only the authority's own paths see it. */
+export function signInFlows(config: FlowConfig, now: () => number = Date.now): SignInFlows {
+  const keys = () => [config.SECRET_KEY, config.SECRET_KEY_PREVIOUS].filter((secret) => secret !== undefined).map(sealingKeyOf)
+
+  const seal = async (flows: SignInFlow[]): Promise<string> => {
+    const [key] = keys()
+    if (!key) throw new Error('SECRET_KEY is not set')
+    return await new CompactEncrypt(Buffer.from(JSON.stringify(flows))).setProtectedHeader({ alg: 'dir', enc: 'A256GCM' }).encrypt(key)
+  }
+
+  const unseal = async (sealed: string): Promise<SignInFlow[]> => {
+    for (const key of keys()) {
+      try {
+        const { plaintext } = await compactDecrypt(sealed, key, { keyManagementAlgorithms: ['dir'], contentEncryptionAlgorithms: ['A256GCM'] })
+        return z.array(flowSchema).parse(JSON.parse(Buffer.from(plaintext).toString()))
+      } catch {
+        // The other key may have sealed it; else it is not ours.
+      }
+    }
+    return []
+  }
+
+  const underWay = async (req: IncomingMessage, authority: SignInAuthority) => {
+    const sealed = cookieValue(req, 'sign_in_flow')
+    const flows = sealed === undefined ? [] : await unseal(sealed)
+    return flows.filter((flow) => flow.authority === authority && flow.expiresAt > now())
+  }
+
+  const keep = async (res: Response, authority: SignInAuthority, flows: SignInFlow[]) => {
+    let kept = flows.slice(-maxFlows)
+    let sealed = kept.length > 0 ? await seal(kept) : ''
+    while (sealed.length > maxCookieBytes && kept.length > 1) {
+      kept = kept.slice(1)
+      sealed = await seal(kept)
+    }
+    setCookie(res, 'sign_in_flow', sealed, {
+      path: `/auth/${authority}`, sameSite: config.COOKIE_SAMESITE === 'none' ? 'none' : 'lax', secure: config.COOKIE_SECURE, maxAgeSeconds: sealed === '' ? 0 : lifetimeSeconds,
+    })
+  }
+
+  return {
+    begin: async (req, res, flow) => keep(res, flow.authority, [...await underWay(req, flow.authority), { ...flow, expiresAt: now() + lifetimeSeconds * 1000 }]),
+    find: async (req, authority, state) => (await underWay(req, authority)).find((flow) => flow.state === state),
+    finish: async (req, res, { authority, state }) => keep(res, authority, (await underWay(req, authority)).filter((flow) => flow.state !== state)),
+  }
+}

@@ -1,0 +1,143 @@
+import {
+  allowInsecureRequests, authorizationCodeGrant, buildAuthorizationUrl, calculatePKCECodeChallenge, ClientSecretBasic, ClientSecretPost, customFetch, discovery,
+  enableNonRepudiationChecks, randomNonce, randomPKCECodeVerifier, randomState, ResponseBodyError, type Configuration, type ServerMetadata,
+} from 'openid-client'
+import type { Config } from '../config.js'
+import type { SignInAuthority, SignInFlow } from './sign-in-flow.js'
+import { asSignInError, refused } from './sign-in-errors.js'
+
+/** Somebody as an authority knows them: the subject is the issuer's, and nobody else's. */
+export interface Identity {
+  issuer: string
+  subject: string
+  /** For people to read: an address proves nothing about who somebody is here. */
+  email: string | null
+}
+
+/** One authority that vouches for people (OpenID Connect Core 1.0, code flow with PKCE). */
+export interface SignInProvider {
+  /** Where to send the browser, and what to know when it comes back. */
+  begin: (redirectUri: string) => Promise<{ url: string; flow: Pick<SignInFlow, 'state' | 'nonce' | 'codeVerifier'> }>
+  /** Exchanges what the browser brought back for who it is. Throws `sign_in_refused`, `sign_in_invalid`, `provider_failed` or `provider_unavailable`. */
+  finish: (callback: URL, flow: SignInFlow) => Promise<Identity>
+}
+
+interface Settings {
+  authority: SignInAuthority
+  clientId: string
+  clientSecret: string
+  issuer: string
+}
+
+const timeoutSeconds = 5
+const rediscoverAfterMs = 60 * 60 * 1000
+const tenantTemplate = '{tenantid}'
+const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+type ProviderConfig = Pick<Config, `${'GOOGLE' | 'MSFT'}_${'CLIENT_ID' | 'CLIENT_SECRET' | 'ISSUER'}` | 'MSFT_TENANT'>
+
+/** The authorities that are configured. */
+export function signInProviders(config: ProviderConfig): Partial<Record<SignInAuthority, SignInProvider>> {
+  const { GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET, MSFT_CLIENT_ID, MSFT_CLIENT_SECRET } = config
+  const microsoft = `https://login.microsoftonline.com/${config.MSFT_TENANT ?? 'common'}/v2.0`
+  return {
+    ...(GOOGLE_CLIENT_ID && GOOGLE_CLIENT_SECRET
+      ? { google: createProvider({ authority: 'google', clientId: GOOGLE_CLIENT_ID, clientSecret: GOOGLE_CLIENT_SECRET, issuer: config.GOOGLE_ISSUER ?? 'https://accounts.google.com' }) } : {}),
+    ...(MSFT_CLIENT_ID && MSFT_CLIENT_SECRET
+      ? { msft: createProvider({ authority: 'msft', clientId: MSFT_CLIENT_ID, clientSecret: MSFT_CLIENT_SECRET, issuer: config.MSFT_ISSUER ?? microsoft }) } : {}),
+  }
+}
+
+const discoveryUrlOf = (issuer: string) => `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
+
+/** By this address alone the library knows that an issuer may be a template with the tenant's id. */
+const entra = 'https://login.microsoftonline.com/common/v2.0'
+
+type ClientAuthentication = typeof ClientSecretPost
+
+async function discover({ authority, clientId, clientSecret, issuer }: Settings, authenticate: ClientAuthentication): Promise<Configuration> {
+  // eslint-disable-next-line @typescript-eslint/no-deprecated -- marked so to stand out: config.ts lets only this machine be asked without TLS
+  const execute = [enableNonRepudiationChecks, ...(issuer.startsWith('http:') ? [allowInsecureRequests] : [])]
+  const options = { execute, timeout: timeoutSeconds }
+  if (authority === 'google') return await discovery(new URL(issuer), clientId, undefined, authenticate(clientSecret), options)
+  const config = await discovery(new URL(entra), clientId, undefined, authenticate(clientSecret), {
+    ...options,
+    [customFetch]: (url, init) => fetch(url === discoveryUrlOf(entra) ? discoveryUrlOf(issuer) : url, init as RequestInit),
+  })
+  checkMicrosoftIssuer(config.serverMetadata(), issuer)
+  return config
+}
+
+/** Either the issuer itself, or a template of the same place, for whose tenants the token's `tid` is asked. */
+function checkMicrosoftIssuer({ issuer: found }: ServerMetadata, configured: string): void {
+  const isTemplate = found.split(tenantTemplate).length === 2 && new URL(found.replace(tenantTemplate, 'tenant')).origin === new URL(configured).origin
+  if (!isTemplate && new URL(found).origin !== new URL(configured).origin) throw new Error('the provider says that it is another issuer')
+}
+
+/** What is known of the provider: asked once an hour, and again after a failure. */
+function remembered(settings: Settings): (authenticate: ClientAuthentication) => Promise<Configuration> {
+  const known = new Map<ClientAuthentication, { config: Promise<Configuration>; atMs: number }>()
+  return async (authenticate) => {
+    let found = known.get(authenticate)
+    if (!found || Date.now() - found.atMs > rediscoverAfterMs) {
+      found = { config: discover(settings, authenticate), atMs: Date.now() }
+      known.set(authenticate, found)
+    }
+    try {
+      return await found.config
+    } catch (error) {
+      if (known.get(authenticate) === found) known.delete(authenticate)
+      throw error
+    }
+  }
+}
+
+function createProvider(settings: Settings): SignInProvider {
+  const configuration = remembered(settings)
+  let authenticate: ClientAuthentication = ClientSecretPost
+
+  const exchange = async (callback: URL, { state, nonce, codeVerifier }: SignInFlow) => {
+    const grant = async () => {
+      const config = await configuration(authenticate)
+      const tokens = await authorizationCodeGrant(config, callback, { expectedState: state, expectedNonce: nonce, pkceCodeVerifier: codeVerifier, idTokenExpected: true })
+      return { claims: tokens.claims(), issuer: config.serverMetadata().issuer }
+    }
+    try {
+      return await grant()
+    } catch (error) {
+      if (!(error instanceof ResponseBodyError) || error.error !== 'invalid_client') throw error
+      // Providers hold a client to the one way of authenticating that it is registered with, and do not say which that is.
+      authenticate = authenticate === ClientSecretPost ? ClientSecretBasic : ClientSecretPost
+      return await grant()
+    }
+  }
+
+  return {
+    begin: async (redirectUri) => {
+      const flow = { state: randomState(), nonce: randomNonce(), codeVerifier: randomPKCECodeVerifier() }
+      try {
+        const url = buildAuthorizationUrl(await configuration(authenticate), {
+          redirect_uri: redirectUri, scope: 'openid email', state: flow.state, nonce: flow.nonce,
+          code_challenge: await calculatePKCECodeChallenge(flow.codeVerifier), code_challenge_method: 'S256',
+        })
+        return { url: url.href, flow }
+      } catch (error) {
+        throw asSignInError(error)
+      }
+    },
+    finish: async (callback, flow) => {
+      try {
+        const { claims, issuer } = await exchange(callback, flow)
+        if (!claims) throw refused('The provider did not say who this is')
+        return identityOf(claims, issuer)
+      } catch (error) {
+        throw asSignInError(error)
+      }
+    },
+  }
+}
+
+function identityOf(claims: { iss: string; sub: string; email?: unknown; tid?: unknown }, issuer: string): Identity {
+  if (issuer.includes(tenantTemplate) && !(typeof claims.tid === 'string' && uuid.test(claims.tid))) throw refused('The provider did not say which tenant this is')
+  return { issuer: claims.iss, subject: claims.sub, email: typeof claims.email === 'string' ? claims.email.slice(0, 320) : null }
+}
