@@ -19,15 +19,22 @@ const unavailable = (error: unknown) => new GatewayError('provider_unavailable',
 /** Answers of the token endpoint that have no OpenID Connect in them, such as a page that says that it is out of order. */
 const wrongAnswers = new Set(['OAUTH_RESPONSE_IS_NOT_CONFORM', 'OAUTH_RESPONSE_IS_NOT_JSON', 'OAUTH_PARSE_ERROR', 'OAUTH_MISSING_SERVER_METADATA', 'OAUTH_INVALID_SERVER_METADATA', 'OAUTH_HTTP_REQUEST_FORBIDDEN'])
 
+/** No answer came, or not in time: `fetch` says so by these names, and the library wraps them. */
+function isSilence(error: unknown): boolean {
+  if (typeof error !== 'object' || error === null) return false
+  const { name, message, cause } = error as Partial<Error>
+  return (name === 'TypeError' && message === 'fetch failed') || name === 'TimeoutError' || name === 'AbortError' || isSilence(cause)
+}
+
 /** What the library threw, as what the caller should hear of it. */
 export function asSignInError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error
+  if (isSilence(error)) return unavailable(error)
   if (error instanceof AuthorizationResponseError) return refused(`The provider answered ${plain(error.error)}`)
   if (error instanceof ResponseBodyError) return error.error === 'invalid_grant' ? flowUnknown() : failed(error)
   if (error instanceof ClientError) {
-    if (error.code === 'OAUTH_TIMEOUT' || error.code === 'OAUTH_ABORT') return unavailable(error)
     if (error.code === undefined || wrongAnswers.has(error.code)) return failed(error)
     return refused('What the provider said could not be verified')
   }
-  return error instanceof TypeError && error.message === 'fetch failed' ? unavailable(error) : failed(error)
+  return failed(error)
 }
