@@ -47,7 +47,7 @@ function configurationFor(redirectUri: string, authMethod: 'client_secret_basic'
 }
 
 /** Starts it on a free port. */
-export async function startOpenIdProvider({ authMethod = 'client_secret_post' } = {}): Promise<OpenIdProvider> {
+export async function startOpenIdProvider({ authMethod = 'client_secret_post' }: { authMethod?: 'client_secret_basic' | 'client_secret_post' } = {}): Promise<OpenIdProvider> {
   let handle: RequestListener = (_req, res) => { res.writeHead(503).end() }
   const requests: string[] = []
   const server = createServer((req, res) => {
