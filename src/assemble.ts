@@ -1,4 +1,7 @@
 import { startAuditLog } from './audit/audit-log.js'
+import { checkpointKeys } from './audit/checkpoint.js'
+import { auditDirectories } from './audit/directories.js'
+import { startSealer } from './audit/sealer.js'
 import { loadTokenKeys } from './authentication/token-keys.js'
 import { createDirectory } from './coherence/directory.js'
 import { startNode, systemClock, type Node } from './coherence/node.js'
@@ -46,8 +49,16 @@ export async function assemble(config: Config, log: Log, { databaseUrl, setRole,
     leaseMs: config.COHERENCE_LEASE_MS, maxEntries: config.COHERENCE_CACHE_ENTRIES, address, onWait: metrics.noteWait,
   })
   stops.push(() => node.stop())
-  const audit = startAuditLog({ sql: database, logger })
-  stops.push(() => audit.close())
+  const directories = auditDirectories(config.DATA_DIR)
+  const audit = startAuditLog({ sql: database, logger, spillDirectory: directories.spill })
+  const sealer = startSealer({
+    database, logger, audit, directory: directories.checkpoints,
+    keys: checkpointKeys({ secret: config.SECRET_KEY, previousSecret: config.SECRET_KEY_PREVIOUS }),
+  })
+  stops.push(async () => {
+    await audit.close()
+    await sealer.close() // what has just been written is sealed, too
+  })
   const tracing = await startTracing(config, logger)
   if (tracing) stops.push(() => tracing.stop())
   const usage = startUsage({ write: (batch) => addUsage(database, batch), forget: (writerId) => forgetUsageWriter(database, writerId), logger })

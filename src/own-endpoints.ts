@@ -1,3 +1,4 @@
+import { auditEventEndpoints } from './audit/events.js'
 import { verifyTokenOfAnyAge } from './authentication/verify-token.js'
 import { openapiEndpoints } from './console/openapi-document.js'
 import { directoryEndpoints } from './directory/endpoints.js'
@@ -59,6 +60,7 @@ export function ownEndpoints({ config, database, keys, identityKeys, passwords, 
         return { url: publicUrl() + path, expiresAt }
       },
     }),
+    ...auditEventEndpoints({ database }),
     ...tokenRowEndpoints({ coherent: node.coherent }),
     ...keyEndpoints({ sql: database, coherent: node.coherent, keys, identityKeys, config }),
     ...logEndpoints({ log }),

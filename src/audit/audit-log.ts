@@ -1,123 +1,173 @@
 import type { Sql } from '../database/connect.js'
+import { GatewayError } from '../errors.js'
 import type { Logger } from '../observability/logger.js'
 import { insertAuditEvents } from './audit-queries.js'
-
-/** Something that somebody did, to be remembered. */
-export interface AuditEvent {
-  userId: string | null
-  /** `system`, or a mandate's id. */
-  mandateId: string
-  action: string
-  /** Anything that JSON can say; nothing secret. */
-  details: object
-  requestId: string | null
-}
-
-/** An event with the moment it happened, which is not the moment it is written. */
-export interface DatedAuditEvent extends AuditEvent {
-  occurredAt: Date
-}
+import { dated, type AuditEvent, type DatedAuditEvent } from './event.js'
+import { foldRefusals } from './fold-refusals.js'
+import { openSpill } from './spill.js'
 
 /** Events that are written behind the request: recording one neither waits nor fails. */
 export interface AuditLog {
+  /** Never dropped. */
   record: (event: AuditEvent) => void
-  /** As `record`, but past 20 a minute of one user and action the rest is folded into one event with its count. */
+  /** Past 20 a minute of one user, mandate and action the rest is folded into one event with its count. Dropped, and counted, where neither the database nor the disk takes more. */
   recordRefusal: (event: AuditEvent) => void
   /** As `record`, but at most once a minute for one user, mandate and action. */
   recordOnce: (event: AuditEvent) => void
-  counts: () => { waiting: number; dropped: number }
-  /** Writes what is waiting, then stops. */
+  /** Events in memory that are not written yet, and events that were dropped since the start. */
+  counts: () => { waiting: number; dropped: number; failing: boolean }
+  /** Writes what is waiting, to the database or else to disk, then stops. */
   close: () => Promise<void>
 }
 
-const flushEveryMs = 100
-const maxWaiting = 50_000
-const maxBatch = 500
-const windowMs = 60_000
-const refusalsPerWindow = 20
-
-/** How often something happened in the running minute, and the last of it. */
-interface Tally {
-  since: number
-  count: number
-  last: AuditEvent
+interface Dependencies {
+  sql: Sql
+  logger: Logger
+  /** Where events are kept while the database does not take them. */
+  spillDirectory: string
 }
 
-/** Starts the audit's writer: a bounded queue, written in batches that are tried again until they are in the table. */
-export function startAuditLog({ sql, logger }: { sql: Sql; logger: Logger }): AuditLog {
-  const waiting: DatedAuditEvent[] = []
-  const refusals = new Map<string, Tally>()
-  const entries = new Map<string, number>()
+const flushEveryMs = 100
+/** How soon it is tried again when the database did not answer; what comes meanwhile then goes to disk at once. */
+const retryAfterMs = 500
+/** Of refusals, when neither the database nor the disk takes them. */
+const maxWaiting = 50_000
+const maxBatch = 500
+
+/** The database has looked at the values and does not take them: trying again will not help. */
+const isRefused = (error: unknown) => error instanceof GatewayError && (error.code === 'validation_failed' || error.code === 'conflict')
+
+/** Writes events in batches; one that the database refuses for its own sake must not hold up the others. */
+function eventWriter(sql: Sql, logger: Logger): (events: DatedAuditEvent[]) => Promise<void> {
+  const writeOne = async (event: DatedAuditEvent) => {
+    try {
+      await insertAuditEvents(sql, [event])
+    } catch (error) {
+      if (!isRefused(error)) throw error
+      logger.error('an audit event was lost: the database refuses its values', { action: event.action, requestId: event.requestId, error })
+    }
+  }
+  const writeBatch = async (batch: DatedAuditEvent[]) => {
+    try {
+      await insertAuditEvents(sql, batch)
+    } catch (error) {
+      if (!isRefused(error)) throw error
+      for (const event of batch) await writeOne(event)
+    }
+  }
+  return async (events) => {
+    for (let start = 0; start < events.length; start += maxBatch) await writeBatch(events.slice(start, start + maxBatch))
+  }
+}
+
+/** Starts the audit's writer: a queue in memory, written in batches; what the database does not take goes to disk, and from there to the database when it is back. */
+export function startAuditLog({ sql, logger, spillDirectory }: Dependencies): AuditLog {
+  const write = eventWriter(sql, logger)
+  const spill = openSpill(spillDirectory, logger)
+  let waiting: DatedAuditEvent[] = []
   let dropped = 0
+  let untoldDrops = 0
   let failing = false
+  let retryAt = 0
+  /** Whether there may be something on disk; at the start what an earlier process left. */
+  let mayHaveSpilled = true
+  let spillFailing = false
   let writing: Promise<void> | undefined
 
-  const record = (event: AuditEvent) => {
-    if (waiting.length >= maxWaiting) dropped += 1
-    else waiting.push({ ...event, occurredAt: new Date() })
+  const record = (event: AuditEvent) => { waiting.push(dated(event)) }
+  const refusals = foldRefusals((event) => {
+    if (waiting.length < maxWaiting) record(event)
+    else {
+      dropped += 1
+      untoldDrops += 1
+    }
+  })
+  const entries = foldRefusals(record)
+
+  const tellDrops = () => {
+    if (untoldDrops === 0) return
+    record({ userId: null, mandateId: 'system', action: 'audit_events_dropped', details: { count: untoldDrops }, requestId: null })
+    untoldDrops = 0
   }
 
-  const writeBatch = async () => {
-    const batch = waiting.slice(0, maxBatch)
-    await insertAuditEvents(sql, batch)
-    waiting.splice(0, batch.length)
-    if (failing) logger.info('the audit is written again', { waiting: waiting.length, dropped })
-    failing = false
-  }
-
-  const write = async () => {
+  /** Puts what waits in memory onto disk; where the disk does not take it, it stays in memory. */
+  const toDisk = async () => {
+    if (waiting.length === 0) return
+    const saved = waiting
+    waiting = []
     try {
-      while (waiting.length > 0) await writeBatch()
+      await spill.save(saved)
+      mayHaveSpilled = true
+      spillFailing = false
     } catch (error) {
-      if (!failing) logger.error('the audit cannot be written; it is kept in memory and tried again', { waiting: waiting.length, error })
-      failing = true
+      waiting = [...saved, ...waiting]
+      if (!spillFailing) logger.error('audit events cannot be kept on disk either; they stay in memory', { waiting: waiting.length, directory: spillDirectory, error })
+      spillFailing = true
     }
   }
 
-  const foldRefusals = (now: number, all: boolean) => {
-    for (const [key, tally] of refusals) {
-      if (!all && now - tally.since < windowMs) continue
-      refusals.delete(key)
-      const folded = tally.count - refusalsPerWindow
-      if (folded > 0) record({ ...tally.last, details: { ...tally.last.details, folded } })
+  const replay = async () => {
+    mayHaveSpilled = false
+    try {
+      const replayed = await spill.replay(write)
+      if (replayed > 0) logger.info('audit events that were kept on disk have been written', { events: replayed })
+    } catch (error) {
+      mayHaveSpilled = true
+      if (error instanceof GatewayError) throw error // the database again
+      if (!spillFailing) logger.error('audit events that are kept on disk cannot be read; it is tried again', { directory: spillDirectory, error })
+      spillFailing = true
     }
-    for (const [key, since] of entries) if (now - since >= windowMs) entries.delete(key)
+  }
+
+  const toDatabase = async () => {
+    while (waiting.length > 0) {
+      const batch = waiting.slice(0, maxBatch)
+      await write(batch)
+      waiting.splice(0, batch.length)
+    }
+    if (mayHaveSpilled) await replay()
+  }
+
+  const attempt = async () => {
+    if (failing) await toDisk() // before the database is asked, which may take long to say no
+    try {
+      await toDatabase()
+      if (failing) logger.info('the audit is written again', { dropped })
+      failing = false
+      tellDrops()
+    } catch (error) {
+      if (!failing) logger.error('the audit cannot be written; events are kept on disk until it can', { waiting: waiting.length, directory: spillDirectory, error })
+      failing = true
+      retryAt = performance.now() + retryAfterMs
+      await toDisk()
+    }
   }
 
   const flush = async () => {
-    writing ??= write().finally(() => { writing = undefined })
+    writing ??= attempt().finally(() => { writing = undefined })
     await writing
   }
 
   const timer = setInterval(() => {
-    foldRefusals(performance.now(), false)
-    if (waiting.length > 0) void flush()
+    refusals.settle()
+    entries.settle()
+    if ((waiting.length > 0 || mayHaveSpilled) && performance.now() >= retryAt) void flush()
   }, flushEveryMs)
   timer.unref()
 
   return {
     record,
-    recordRefusal: (event) => {
-      const key = `${event.userId} ${event.action}`
-      const tally = refusals.get(key) ?? { since: performance.now(), count: 0, last: event }
-      tally.count += 1
-      tally.last = event
-      refusals.set(key, tally)
-      if (tally.count <= refusalsPerWindow) record(event)
-    },
-    recordOnce: (event) => {
-      const key = `${event.userId} ${event.mandateId} ${event.action}`
-      if (entries.has(key)) return
-      entries.set(key, performance.now())
-      record(event)
-    },
-    counts: () => ({ waiting: waiting.length, dropped }),
+    recordRefusal: refusals.refusal,
+    recordOnce: entries.once,
+    counts: () => ({ waiting: waiting.length, dropped, failing }),
     close: async () => {
       clearInterval(timer)
-      foldRefusals(performance.now(), true)
-      await flush()
-      await flush()
-      if (waiting.length + dropped > 0) logger.error('audit events were lost: the database did not take them', { lost: waiting.length + dropped })
+      await writing
+      refusals.settle(true)
+      tellDrops()
+      if (failing) await toDisk()
+      else await flush()
+      if (waiting.length > 0) logger.error('audit events were lost: neither the database nor the disk took them', { lost: waiting.length })
     },
   }
 }

@@ -1,21 +1,42 @@
 import type { Sql } from '../database/connect.js'
-import type { DatedAuditEvent } from './audit-log.js'
+import type { DatedAuditEvent } from './event.js'
+import { splitEvent } from './personal.js'
 
-/** Writes events in their order, in one statement. */
+/** Writes events in their order, in one statement, each once: of those that are there already nothing is changed. */
 export async function insertAuditEvents(sql: Sql, events: DatedAuditEvent[]): Promise<void> {
   if (events.length === 0) return
-  await sql.run(`
-    insert into audit_events (occurred_at, user_id, mandate_id, action, details, request_id)
-    select e.occurred_at, e.user_id, e.mandate_id, e.action, e.details, e.request_id
-      from jsonb_to_recordset(?::jsonb) as e (n int, occurred_at timestamptz, user_id uuid, mandate_id text, action text, details jsonb, request_id text)
-     order by e.n`,
-  [JSON.stringify(events.map((event, n) => ({
-    n,
-    occurred_at: event.occurredAt,
-    user_id: event.userId,
-    mandate_id: event.mandateId,
-    action: event.action,
-    details: event.details,
-    request_id: event.requestId,
-  })))])
+  await sql.rows(`
+    with given as (
+      select * from jsonb_to_recordset(?::jsonb) as e (n int, id uuid, occurred_at timestamptz, user_id uuid, mandate_id text, action text, details jsonb, request_id text, personal jsonb, persons jsonb)
+    ), made as (
+      insert into audit_events (id, occurred_at, user_id, mandate_id, action, details, request_id, personal)
+      select id, occurred_at, user_id, mandate_id, action, details, request_id, personal from given order by n
+          on conflict (id) do nothing
+      returning id
+    )
+    insert into audit_personal (event_id, mandate_id, field, person_id, salt, value)
+    select g.id, g.mandate_id, p.field, p."personId", p.salt, p.value
+      from given g
+      join made on made.id = g.id
+     cross join lateral jsonb_to_recordset(g.persons) as p (field text, "personId" uuid, salt text, value text)`,
+  [JSON.stringify(events.map((event, n) => {
+    const { details, hashes, values } = splitEvent(event)
+    return {
+      n,
+      id: event.id,
+      occurred_at: event.occurredAt,
+      user_id: event.userId,
+      mandate_id: event.mandateId,
+      action: event.action,
+      details,
+      request_id: event.requestId,
+      personal: hashes,
+      persons: values,
+    }
+  }))])
+}
+
+/** Erases what the audit says about a person. Answers how many values there were. The events stay, and the chain with them. */
+export async function erasePersonalValues(sql: Sql, personId: string): Promise<number> {
+  return await sql.run('delete from audit_personal where person_id = ?', [personId])
 }

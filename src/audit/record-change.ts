@@ -1,6 +1,7 @@
 import type { Request } from 'express'
 import type { Tx } from '../database/connect.js'
 import { insertAuditEvents } from './audit-queries.js'
+import { dated } from './event.js'
 
 /** Who did something, and from where. */
 export interface Actor {
@@ -9,7 +10,10 @@ export interface Actor {
   address: string
 }
 
-/** What was changed: the values before and after, without secrets; what did not exist is left out. */
+/**
+ * What was changed: the values before and after; what did not exist is left out. Fields named like personal values (`username`, `email`, `fullName`, `address`, …)
+ * are kept apart, where they can be erased, as those of the user that `subject` or `userId` names; fields named like secrets (`password`, `token`, …) are left out.
+ */
 export interface Change {
   actor: Actor
   /** `system`, or a mandate's id. */
@@ -30,5 +34,5 @@ export function actorOf(req: Request): Actor {
 /** Writes the event of a change in the change's own transaction: both are made, or neither. */
 export async function recordChange(tx: Tx, { actor, mandateId, action, subject, before, after }: Change): Promise<void> {
   const details = { subject, address: actor.address, ...(before ? { before } : {}), ...(after ? { after } : {}) }
-  await insertAuditEvents(tx, [{ userId: actor.userId, mandateId, action, details, requestId: actor.requestId, occurredAt: new Date() }])
+  await insertAuditEvents(tx, [dated({ userId: actor.userId, mandateId, action, details, requestId: actor.requestId })])
 }

@@ -28,6 +28,6 @@ export function chain(...steps: Middleware[]): Middleware {
 }
 
 /** `next(undefined)` would mean that all is well: whatever was thrown must not be taken for that. */
-function asError(thrown: unknown): Error {
+export function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error('something that is no error was thrown', { cause: thrown })
 }

@@ -1,8 +1,10 @@
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import type { Express, Request, Response } from 'express'
 import { z } from 'zod'
 import { GatewayError, type Fault } from '../errors.js'
 import { entriesOf, readBody, type BodyType } from './body.js'
-import { chain, type Middleware } from './chain.js'
+import { asError, chain, type Middleware } from './chain.js'
 import type { CrossSitePolicy } from './cross-site.js'
 import { endWithout, writeHead } from './head.js'
 import type { Admit, Policy } from './policy.js'
@@ -14,6 +16,8 @@ export interface Call<Body, Query> {
   body: Body
   query: Query
   params: Record<string, string>
+  /** Decides once more, by what holds now, whether the caller may have this; rejects with the refusal. For answers that take long. */
+  decideAgain: () => Promise<void>
 }
 
 /** Text that is not JSON. */
@@ -22,12 +26,20 @@ interface Text {
   content: string
 }
 
+/** Lines that are sent as they come, as fast as the client takes them; what rejects meanwhile cuts the answer. */
+interface Lines {
+  type: 'application/x-ndjson'
+  content: AsyncIterable<string>
+}
+
 /** What a handler answers: a status, and a body that is sent as JSON where there is one. */
 export interface Answer {
   status: number
   body?: unknown
   /** In place of a body: text of another type, such as a page or a table. */
   text?: Text
+  /** In place of a body: an answer of any length. */
+  lines?: Lines
   /** Headers that belong to this answer, such as `Location` and `ETag`. */
   headers?: Record<string, string>
   /** How long anybody may keep the answer. Without it nobody may: it belongs to its caller alone. */
@@ -66,6 +78,8 @@ declare global {
     interface Request {
       /** Set where errors are answered as RFC 6749 §5.2 has them, as other proxies understand them (401, 403 and 503 only), or as pages. */
       errorForm?: 'oauth' | 'verify' | 'page'
+      /** Decides the same once more; absent where nobody is asked. */
+      again?: Middleware
     }
   }
 }
@@ -101,13 +115,36 @@ export function sendAnswer(res: Response, { status, body, text, headers = {}, ca
   res.end(content) // a string goes out with the head in one write, a buffer in two parts
 }
 
+const decideAgain = (req: Request, res: Response) => new Promise<void>((resolve, reject) => {
+  if (req.again) void req.again(req, res, (refusal?: unknown) => refusal === undefined ? resolve() : reject(asError(refusal)))
+  else resolve()
+})
+
+/** Sends lines as they come. A client that goes away ends them. */
+async function sendLines(req: Request, res: Response, { status, headers = {} }: Answer, { type, content }: Lines): Promise<void> {
+  writeHead(res, status, [...Object.entries(headers).flat(), 'Cache-Control', 'no-store', 'Content-Type', `${type}; charset=utf-8`])
+  if (req.method === 'HEAD') {
+    res.end()
+    return
+  }
+  try {
+    await pipeline(Readable.from(content, { objectMode: false }), res)
+  } catch (error) {
+    if (!isClientGone(error)) throw error
+  }
+}
+
+const isClientGone = (error: unknown) => error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE'
+
 /** Declares an endpoint: what it asks, takes and answers, in one place, which the documentation is made of too. */
 export function endpoint<Body extends z.ZodType = z.ZodUndefined, Query extends z.ZodType = z.ZodUnknown>(spec: EndpointSpec<Body, Query>): Endpoint {
   const { handle, ...description } = spec
   const answer: Middleware = async (req, res) => {
     const body = spec.body ? parseInput(spec.body, req.body, 'body') : undefined as z.infer<Body>
     const query = parseInput(spec.query, entriesOf(new URLSearchParams(req.search)), 'query')
-    sendAnswer(res, await handle({ req, res, body, query, params: req.params as Record<string, string> }))
+    const answered = await handle({ req, res, body, query, params: req.params as Record<string, string>, decideAgain: () => decideAgain(req, res) })
+    if (answered.lines) await sendLines(req, res, answered, answered.lines)
+    else sendAnswer(res, answered)
   }
   return { ...description, ...(spec.body ? { receive: readBody(spec.bodyTypes ?? ['application/json']) } : {}), serve: answer }
 }
@@ -118,6 +155,7 @@ function laneOf({ path, access, crossSite, errors, receive, serve }: Endpoint, a
   const note: Middleware = (req, res, next) => {
     req.routePattern = path
     if (errors) req.errorForm = errors
+    if (again) req.again = again
     if (errors === 'oauth') {
       res.pendingHeaders.push('Pragma', 'no-cache') // RFC 6749 §5.1
     }

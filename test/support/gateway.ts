@@ -1,6 +1,9 @@
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { startAuditLog } from '../../src/audit/audit-log.js'
 import { loadTokenKeys } from '../../src/authentication/token-keys.js'
 import { createDirectory } from '../../src/coherence/directory.js'
@@ -71,7 +74,8 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
     database: pool, logger, clock: systemClock, directUrl: own.url, setRole: false,
     leaseMs: config.COHERENCE_LEASE_MS, maxEntries: config.COHERENCE_CACHE_ENTRIES, address: () => 'test', onWait: metrics.noteWait,
   })
-  const audit = startAuditLog({ sql: pool, logger })
+  const spillDirectory = await mkdtemp(path.join(tmpdir(), 'mandate-gateway-test-spill-'))
+  const audit = startAuditLog({ sql: pool, logger, spillDirectory })
   const identityKeys = await openIdentityKeys({ database: pool, logger, secret: `${testSecret}-portal` })
   const demo = demoUpstream ? await startDemoUpstream() : undefined
   const counts = openCounts({ redisUrl: config.REDIS_URL, logger })
@@ -102,6 +106,7 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
       await audit.close()
       await usage.close()
       await tracing?.stop()
+      await rm(spillDirectory, { recursive: true, force: true })
       await live.close()
       await demo?.stop()
       await node.stop()

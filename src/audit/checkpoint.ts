@@ -1,0 +1,65 @@
+import { createPrivateKey, createPublicKey, hkdfSync, sign, verify, type KeyObject } from 'node:crypto'
+import { z } from 'zod'
+
+/** Says that the chain had this hash at this position, signed (Ed25519, RFC 8032). Kept elsewhere, it shows whether anything up to there was changed or cut off. */
+export const checkpointSchema = z.strictObject({
+  position: z.int().min(1).meta({ description: 'how many events are sealed up to here' }),
+  hash: z.string().regex(/^[0-9a-f]{64}$/),
+  sealedAt: z.iso.datetime(),
+  signedBy: z.string().regex(/^[\w-]{43}$/).meta({ description: 'the Ed25519 public key, base64url' }),
+  signature: z.string().regex(/^[\w-]{86}$/),
+}).meta({ id: 'AuditCheckpoint' })
+
+export type Checkpoint = z.infer<typeof checkpointSchema>
+
+/** What signs checkpoints, and which signatures count. */
+export interface CheckpointKeys {
+  /** Throws when there is no secret to sign with. */
+  sign: (what: Pick<Checkpoint, 'position' | 'hash' | 'sealedAt'>) => Checkpoint
+  /** Whether a key that counts has signed this very checkpoint. */
+  isSigned: (checkpoint: Checkpoint) => boolean
+  /** Whether a key counts: it is made of one of the secrets, or was named. */
+  isTrusted: (publicKey: string) => boolean
+  /** The public key that signs now. */
+  publicKey: () => string
+}
+
+interface Secrets {
+  /** SECRET_KEY: the key is made of it, so that whoever has the database alone cannot sign. */
+  secret?: string | undefined
+  previousSecret?: string | undefined
+  /** Further public keys that count, base64url: for those who have no secret, and for signatures from before the secret was changed twice. */
+  publicKeys?: string[]
+}
+
+/** RFC 8410 §7: what stands before the 32 bytes of a private key. */
+const privatePrefix = Buffer.from('302e020100300506032b657004220420', 'hex')
+
+function keyOf(secret: string): KeyObject {
+  const seed = Buffer.from(hkdfSync('sha256', Buffer.from(secret, 'utf8'), '', 'mandate-gateway audit checkpoints', 32))
+  return createPrivateKey({ key: Buffer.concat([privatePrefix, seed]), format: 'der', type: 'pkcs8' })
+}
+
+const publicPartOf = (key: KeyObject) => z.object({ x: z.string() }).parse(createPublicKey(key).export({ format: 'jwk' })).x
+
+const textOf = ({ position, hash, sealedAt }: Pick<Checkpoint, 'position' | 'hash' | 'sealedAt'>) => Buffer.from(`mandate-gateway audit checkpoint 1\n${position}\n${hash}\n${sealedAt}`)
+
+/** Makes the keys of checkpoints from the secrets that all nodes share. */
+export function checkpointKeys({ secret, previousSecret, publicKeys = [] }: Secrets): CheckpointKeys {
+  const own = secret === undefined ? undefined : keyOf(secret)
+  const signedBy = own && publicPartOf(own)
+  const trusted = new Set([...publicKeys, ...[signedBy, previousSecret === undefined ? undefined : publicPartOf(keyOf(previousSecret))].filter((key) => key !== undefined)])
+  return {
+    sign: (what) => {
+      if (!own || signedBy === undefined) throw new Error('checkpoints are signed with SECRET_KEY, and there is none')
+      return { position: what.position, hash: what.hash, sealedAt: what.sealedAt, signedBy, signature: sign(null, textOf(what), own).toString('base64url') }
+    },
+    isSigned: (checkpoint) => trusted.has(checkpoint.signedBy)
+      && verify(null, textOf(checkpoint), createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: checkpoint.signedBy }, format: 'jwk' }), Buffer.from(checkpoint.signature, 'base64url')),
+    isTrusted: (publicKey) => trusted.has(publicKey),
+    publicKey: () => {
+      if (signedBy === undefined) throw new Error('checkpoints are signed with SECRET_KEY, and there is none')
+      return signedBy
+    },
+  }
+}

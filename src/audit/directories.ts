@@ -1,0 +1,7 @@
+import path from 'node:path'
+
+/** Where below DATA_DIR the audit keeps what must not depend on the database. */
+export function auditDirectories(dataDir: string): { checkpoints: string; spill: string } {
+  const checkpoints = path.join(dataDir, 'audit')
+  return { checkpoints, spill: path.join(checkpoints, 'spill') }
+}

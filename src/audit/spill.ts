@@ -1,0 +1,94 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { z } from 'zod'
+import type { Logger } from '../observability/logger.js'
+import type { DatedAuditEvent } from './event.js'
+
+/** Events that the database could not take, on this machine's disk until it can. */
+export interface Spill {
+  /** Writes events durably. Rejects when the disk does not take them, or they are more than it may hold. */
+  save: (events: DatedAuditEvent[]) => Promise<void>
+  /** Gives what is on disk to `write`, part by part, and removes what was written. Answers how many events that were. */
+  replay: (write: (events: DatedAuditEvent[]) => Promise<void>) => Promise<number>
+}
+
+const ending = '.jsonl'
+/** Some hundred thousand events: a flood during an outage must not fill the disk. */
+const maxBytes = 256 * 1024 * 1024
+
+const line = z.object({
+  id: z.uuid(),
+  occurredAt: z.iso.datetime().transform((text) => new Date(text)),
+  userId: z.string().nullable(),
+  mandateId: z.string(),
+  action: z.string(),
+  details: z.record(z.string(), z.unknown()),
+  requestId: z.string().nullable(),
+})
+
+const isMissing = (error: unknown) => error instanceof Error && 'code' in error && error.code === 'ENOENT'
+
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/**
+ * Keeps events below `directory`, in files that are whole from the moment they have their name: any process of this machine may write them to the
+ * database, also two at once, as an event that is there is not written again.
+ */
+export function openSpill(directory: string, logger: Logger): Spill {
+  const parts = async () => {
+    const names = await readdir(directory).catch((error: unknown) => {
+      if (isMissing(error)) return []
+      throw error
+    })
+    return names.filter((name) => name.endsWith(ending)).sort().map((name) => path.join(directory, name))
+  }
+  const bytes = async () => {
+    const sizes = (await parts()).map(async (file) => (await stat(file).catch(() => undefined))?.size ?? 0)
+    return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0)
+  }
+  const read = async (file: string): Promise<DatedAuditEvent[]> => {
+    try {
+      return (await readFile(file, 'utf8')).split('\n').filter(Boolean).map((text) => line.parse(JSON.parse(text)))
+    } catch (error) {
+      if (isMissing(error)) return [] // another process was faster
+      logger.error('audit events on disk cannot be read; the file is left aside', { file: `${file}.unreadable`, error })
+      await rename(file, `${file}.unreadable`)
+      return []
+    }
+  }
+  return {
+    save: async (events) => {
+      const text = events.map((event) => `${JSON.stringify(event)}\n`).join('')
+      if (await bytes() + Buffer.byteLength(text) > maxBytes) throw new Error(`the audit's events on disk would be more than ${maxBytes} bytes`)
+      await mkdir(directory, { recursive: true, mode: 0o700 })
+      const file = path.join(directory, `${String(Date.now()).padStart(15, '0')}-${randomUUID()}${ending}`)
+      const handle = await open(`${file}.part`, 'wx', 0o600)
+      try {
+        await handle.writeFile(text)
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
+      await rename(`${file}.part`, file)
+      await syncDirectory(directory)
+    },
+    replay: async (write) => {
+      let count = 0
+      for (const file of await parts()) {
+        const events = await read(file)
+        await write(events)
+        await rm(file, { force: true })
+        count += events.length
+      }
+      return count
+    },
+  }
+}

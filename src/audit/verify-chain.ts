@@ -1,0 +1,127 @@
+import type { Sql } from '../database/connect.js'
+import { contentOf, genesis, linkOf } from './chain.js'
+import { findHashAt, listSealedEvents, listSkippedEvents, type SealedEvent } from './chain-queries.js'
+import type { Checkpoint, CheckpointKeys } from './checkpoint.js'
+import { hashPersonal } from './personal.js'
+
+/** One thing that is not as it was sealed. */
+export interface ChainFault {
+  kind: 'edited' | 'deleted' | 'reordered' | 'gap' | 'cut' | 'rewritten' | 'not_signed' | 'signature_wrong' | 'not_sealed' | 'personal_edited'
+  position: number | null
+  /** The event's `seq`. */
+  seq: string | null
+  message: string
+}
+
+/** What was looked at, and what was found. */
+export interface Verification {
+  /** Events whose seals were looked at, and the last place of them. */
+  events: number
+  position: number
+  /** Signatures that hold. */
+  signatures: number
+  /** Values about persons that have been erased. */
+  erased: number
+  faults: ChainFault[]
+}
+
+interface Options {
+  sql: Sql
+  keys: CheckpointKeys
+  /** Begins behind this position, whose hash is taken as it is; by default at the beginning. */
+  after?: number
+  /** Checkpoints that were kept elsewhere. */
+  checkpoints?: Checkpoint[]
+  /** Stop after so many faults. */
+  maxFaults?: number
+}
+
+const pageSize = 1000
+const scanSize = 10_000
+
+class Verifier implements Verification {
+  events = 0
+  signatures = 0
+  erased = 0
+  readonly faults: ChainFault[] = []
+  private signedUpTo = 0
+
+  constructor(public position: number, private hash: string, private readonly keys: CheckpointKeys) {}
+
+  fault(kind: ChainFault['kind'], position: number | null, seq: string | null, message: string): void {
+    this.faults.push({ kind, position, seq, message })
+  }
+
+  /** Looks at the next link. Goes on from the hash that is stored there, so that one fault is told once. */
+  check({ seal, event, personal, checkpoint }: SealedEvent): void {
+    const { position, seq, content, hash } = seal
+    if (position !== this.position + 1) this.fault('gap', this.position + 1, null, `the links ${this.position + 1} to ${position - 1} are missing`)
+    if (!event) this.fault('deleted', position, seq, `event ${seq} has been deleted`)
+    else if (contentOf(event) !== content) this.fault('edited', position, seq, `event ${seq} is not what was sealed: it has been edited, or exchanged for another`)
+    if (position === this.position + 1 && linkOf(this.hash, position, content) !== hash) {
+      this.fault('reordered', position, seq, `event ${seq} was not sealed in this place: links have been changed or moved`)
+    }
+    if (event) this.checkPersonal(event.personal, personal, position, seq)
+    this.events += 1
+    this.position = position
+    this.hash = hash
+    if (checkpoint) this.checkSignature(checkpoint)
+  }
+
+  private checkPersonal(sealed: string, found: SealedEvent['personal'], position: number, seq: string): void {
+    const hashes = JSON.parse(sealed) as Record<string, string>
+    for (const { field, salt, value } of found) {
+      if (hashes[field] !== hashPersonal(salt, value)) this.fault('personal_edited', position, seq, `what event ${seq} says in ${field} is not what was sealed`)
+    }
+    this.erased += Math.max(0, Object.keys(hashes).length - found.length)
+  }
+
+  private checkSignature(checkpoint: Checkpoint): void {
+    if (this.keys.isSigned(checkpoint)) {
+      this.signatures += 1
+      this.signedUpTo = checkpoint.position
+    } else if (this.keys.isTrusted(checkpoint.signedBy)) {
+      this.fault('signature_wrong', checkpoint.position, null, `the signature at ${checkpoint.position} is wrong`)
+    }
+  }
+
+  /** A later signature vouches for all before it, so that keys of long ago need not be known. */
+  finish(): void {
+    if (this.events > 0 && this.signedUpTo < this.position) {
+      this.fault('not_signed', this.signedUpTo + 1, null, `the links from ${this.signedUpTo + 1} on are not signed by a key that counts: name the keys that do with --key`)
+    }
+  }
+}
+
+async function checkAgainst(verifier: Verifier, sql: Sql, keys: CheckpointKeys, checkpoint: Checkpoint): Promise<void> {
+  const { position, hash } = checkpoint
+  if (!keys.isSigned(checkpoint)) {
+    verifier.fault('signature_wrong', position, null, 'the checkpoint itself is not signed by a key that counts')
+    return
+  }
+  const found = await findHashAt(sql, position)
+  if (found === undefined) verifier.fault('cut', position, null, `the chain ends before ${position}, where the checkpoint of ${checkpoint.sealedAt} was made: events have been cut off`)
+  else if (found !== hash) verifier.fault('rewritten', position, null, `the chain at ${position} is not the one that the checkpoint of ${checkpoint.sealedAt} was made of`)
+}
+
+/** Goes along the chain and compares it with the events, the signatures and checkpoints that were kept elsewhere. Rejects when the database cannot be asked. */
+export async function verifyChain({ sql, keys, after = 0, checkpoints = [], maxFaults = 100 }: Options): Promise<Verification> {
+  const start = after === 0 ? genesis : await findHashAt(sql, after)
+  const verifier = new Verifier(start === undefined ? 0 : after, start ?? genesis, keys)
+  for (let page = await listSealedEvents(sql, verifier.position, pageSize); page.length > 0 && verifier.faults.length < maxFaults; page = await listSealedEvents(sql, verifier.position, pageSize)) {
+    for (const one of page) verifier.check(one)
+  }
+  if (verifier.faults.length < maxFaults) verifier.finish()
+  for (const checkpoint of checkpoints) await checkAgainst(verifier, sql, keys, checkpoint)
+  if (after === 0) await findSkipped(verifier, sql, maxFaults)
+  const { events, position, signatures, erased, faults } = verifier
+  return { events, position, signatures, erased, faults }
+}
+
+async function findSkipped(verifier: Verifier, sql: Sql, maxFaults: number): Promise<void> {
+  for (let from: string | null = '0'; from !== null && verifier.faults.length < maxFaults;) {
+    const { skipped, upTo } = await listSkippedEvents(sql, from, scanSize)
+    for (const seq of skipped) verifier.fault('not_sealed', null, seq, `event ${seq} should be in the chain and is not: it was put in later, or its link is gone`)
+    from = upTo
+  }
+}
