@@ -1,6 +1,6 @@
 import createClient from 'openapi-fetch'
 import { asProblem, createGatewayClient, ProblemError } from '../../src/client/index'
-import type { paths } from './schema'
+import type { components, paths } from './schema'
 
 /** The session of this page: cookies, renewal and the mandate of this tab. */
 export const gateway = createGatewayClient()
@@ -20,3 +20,12 @@ export async function answerOf<Data>(asked: Promise<Answered<Data>>): Promise<No
   if (!response.ok) throw new ProblemError(asProblem(error, response))
   return data as NonNullable<Data>
 }
+
+/** What a change that was only tried would do. Throws where it was made instead, which must not happen unnoticed. */
+export async function previewOf(asked: Promise<object>): Promise<components['schemas']['Preview']> {
+  const answer = await asked
+  if (!isPreview(answer)) throw new Error('the change was made, not tried')
+  return answer
+}
+
+const isPreview = (answer: object): answer is components['schemas']['Preview'] => 'dryRun' in answer

@@ -1,7 +1,7 @@
 import { lazy, type ComponentType } from 'react'
 import type { IconName } from '../parts/icons'
 import type { TextKey } from '../texts/texts'
-import type { Session } from './session'
+import type { MandateItem, Session } from './session'
 
 export const groups = ['me', 'mandate', 'platform', 'system'] as const
 
@@ -20,11 +20,30 @@ export interface Page {
 const anybody = () => true
 const platformAdmin = ({ user }: Session) => user.isPlatformAdmin
 const sysAdmin = ({ user }: Session) => user.isSysAdmin
+const mandateAdmin = (item: MandateItem) => ({ permissions }: Session) => (permissions?.[item]?.read ?? 'n') !== 'n'
 
 const page = <Name extends string>(load: () => Promise<Record<Name, ComponentType>>, name: Name) => lazy(async () => ({ default: (await load())[name] }))
+const onePage = <Name extends string>(load: () => Promise<Record<Name, ComponentType<{ id: string }>>>, name: Name) => lazy(async () => ({ default: (await load())[name] }))
 
 export const pages: Page[] = [
   { path: '/', title: 'home', icon: 'home', group: 'me', may: anybody, content: page(() => import('../pages/home'), 'Home') },
-  { path: '/users', title: 'users', icon: 'users', group: 'platform', may: platformAdmin, content: page(() => import('../pages/users'), 'Users') },
+  { path: '/account', title: 'sessions.mine', icon: 'clock', group: 'me', may: anybody, content: page(() => import('../pages/account'), 'Account') },
+
+  { path: '/members', title: 'members', icon: 'users', group: 'mandate', may: mandateAdmin('gateway.members'), content: page(() => import('../pages/members'), 'Members') },
+  { path: '/roles', title: 'roles', icon: 'shield', group: 'mandate', may: mandateAdmin('gateway.roles'), content: page(() => import('../pages/roles'), 'Roles'), below: onePage(() => import('../pages/role'), 'RolePage') },
+  { path: '/instances', title: 'instances', icon: 'grid', group: 'mandate', may: mandateAdmin('gateway.instances'), content: page(() => import('../pages/instances'), 'Instances'), below: onePage(() => import('../pages/instance'), 'InstancePage') },
+  { path: '/projects', title: 'projects', icon: 'folder', group: 'mandate', may: mandateAdmin('gateway.portal'), content: page(() => import('../pages/projects'), 'Projects') },
+  { path: '/portal-clients', title: 'portalClients', icon: 'link', group: 'mandate', may: mandateAdmin('gateway.portal'), content: page(() => import('../pages/portal-clients'), 'PortalClients'), below: onePage(() => import('../pages/portal-client'), 'PortalClientPage') },
+
+  { path: '/users', title: 'users', icon: 'users', group: 'platform', may: platformAdmin, content: page(() => import('../pages/users'), 'Users'), below: onePage(() => import('../pages/user'), 'UserPage') },
+  { path: '/mandates', title: 'mandates', icon: 'building', group: 'platform', may: platformAdmin, content: page(() => import('../pages/mandates'), 'Mandates'), below: onePage(() => import('../pages/mandate'), 'MandatePage') },
+  { path: '/all-roles', title: 'roles', icon: 'shield', group: 'platform', may: platformAdmin, content: page(() => import('../pages/roles'), 'AllRoles'), below: onePage(() => import('../pages/role'), 'AnyRolePage') },
+  { path: '/all-instances', title: 'instances', icon: 'grid', group: 'platform', may: platformAdmin, content: page(() => import('../pages/instances'), 'AllInstances'), below: onePage(() => import('../pages/instance'), 'AnyInstancePage') },
+
+  { path: '/overview', title: 'overview', icon: 'gauge', group: 'system', may: sysAdmin, content: page(() => import('../pages/overview'), 'Overview') },
   { path: '/nodes', title: 'nodes', icon: 'server', group: 'system', may: sysAdmin, content: page(() => import('../pages/nodes'), 'Nodes') },
+  { path: '/routes', title: 'routes', icon: 'route', group: 'system', may: sysAdmin, content: page(() => import('../pages/routes'), 'Routes') },
+  { path: '/keys', title: 'keys', icon: 'key', group: 'system', may: sysAdmin, content: page(() => import('../pages/keys'), 'Keys') },
+  { path: '/database', title: 'database', icon: 'database', group: 'system', may: sysAdmin, content: page(() => import('../pages/database'), 'DatabasePage') },
+  { path: '/logs', title: 'logs', icon: 'file', group: 'system', may: sysAdmin, content: page(() => import('../pages/logs'), 'Logs') },
 ]

@@ -1,45 +1,98 @@
+import { Button, Checkbox, Modal, Select, Stack, Text, TextInput } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
+import { useState } from 'react'
+import { Link } from 'wouter'
 import { answerOf, api } from '../api/client'
 import type { components } from '../api/schema'
+import { Code } from '../parts/code'
 import { useConfirm } from '../parts/confirm'
+import { FormDialog } from '../parts/form-dialog'
+import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
 import { PageHead } from '../parts/page-head'
-import { receiptOf, tellDone } from '../parts/receipts'
+import { tellDone } from '../parts/receipts'
 import { EnabledState } from '../parts/state'
+import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
+import { useUserActions } from './user-actions'
 
 type User = components['schemas']['ListedUser']
+
+interface FirstAccess {
+  name: string
+  url: string
+  expiresAt: string
+}
+
+function NewUser({ onClose, onMade }: { onClose: () => void; onMade: (access: FirstAccess | undefined) => void }) {
+  const say = useText()
+  const queries = useQueryClient()
+  const [{ username, fullName, email, isPlatformAdmin }, setFields] = useState({ username: '', fullName: '', email: '', isPlatformAdmin: false })
+  const set = (change: object) => setFields((before) => ({ ...before, ...change }))
+  const make = async () => {
+    const made = await answerOf(api.POST('/admin/users', { body: { username: username.trim(), fullName: fullName.trim() || null, email: email.trim() || null, isPlatformAdmin } }))
+    if (!('id' in made)) return
+    tellDone(say('user.made', { name: made.username }))
+    onMade(made.firstAccess && { name: made.username, ...made.firstAccess })
+    await queries.invalidateQueries({ queryKey: ['users'] })
+  }
+  return (
+    <FormDialog title={say('user.new')} action={say('create')} onSubmit={make} onClose={onClose}>
+      <TextInput label={say('signIn.username')} description={say('user.username.hint')} required value={username} onChange={(event) => set({ username: event.currentTarget.value })} data-autofocus autoComplete="off" />
+      <TextInput label={say('user.fullName')} value={fullName} onChange={(event) => set({ fullName: event.currentTarget.value })} />
+      <TextInput label={say('user.email')} type="email" value={email} onChange={(event) => set({ email: event.currentTarget.value })} />
+      <Checkbox mt={4} label={say('user.platformAdmin')} description={say('user.platformAdmin.hint')} checked={isPlatformAdmin} onChange={(event) => set({ isPlatformAdmin: event.currentTarget.checked })} />
+    </FormDialog>
+  )
+}
+
+/** The link by which somebody new sets a password: shown once. */
+function AccessLink({ access: { name, url, expiresAt }, onClose }: { access: FirstAccess; onClose: () => void }) {
+  const say = useText()
+  const { dateTime } = useFormat()
+  return (
+    <Modal opened onClose={onClose} title={say('user.firstAccess', { name })} closeButtonProps={{ 'aria-label': say('close') }}>
+      <Stack gap="sm">
+        <Text size="sm">{say('user.firstAccess.hint', { date: dateTime(expiresAt) })}</Text>
+        <Code text={url} />
+      </Stack>
+    </Modal>
+  )
+}
+
+type Level = 'sysAdmin' | 'platformAdmin' | 'none'
 
 /** Users of the whole platform. */
 export function Users() {
   const say = useText()
-  const queries = useQueryClient()
+  const { date } = useFormat()
   const [ask, dialog] = useConfirm()
-  const setEnabled = async ({ id, username }: User, enabled: boolean) => {
-    const answer = await answerOf(api.PATCH('/admin/users/{id}', { params: { path: { id } }, body: { enabled } }))
-    tellDone(say(enabled ? 'user.enabled' : 'user.disabled', { name: username }), receiptOf(answer))
-    await queries.invalidateQueries({ queryKey: ['users'] })
-  }
-  const levelOf = (user: User) => user.isSysAdmin ? say('level.sysAdmin') : user.isPlatformAdmin ? say('level.platformAdmin') : ''
+  const actionsOf = useUserActions(ask)
+  const [isMaking, setMaking] = useState(false)
+  const [access, setAccess] = useState<FirstAccess>()
+  const [level, setLevel] = useState<Level | null>(null)
+  const levelOf = (user: User) => user.isSysAdmin ? say('level.sysAdmin') : user.isPlatformAdmin ? say('level.platformAdmin') : user.isServiceAccount ? say('user.service') : ''
   return (
     <>
-      <PageHead title={say('users')} hint={say('users.hint')} />
-      <List<User>
-        label={say('users')} queryKey={['users']} idOf={(user) => user.id} nameOf={(user) => user.username}
-        load={(query) => answerOf(api.GET('/admin/users', { params: { query } }))}
-        search={(user) => `${user.username} ${user.fullName ?? ''} ${user.email ?? ''}`}
+      <PageHead title={say('users')} hint={say('users.hint')} actions={<Button leftSection={<Icon name="plus" />} onClick={() => setMaking(true)}>{say('user.new')}</Button>} />
+      <List<User, 'username' | 'createdAt'>
+        label={say('users')} queryKey={['users', level]} idOf={(user) => user.id} nameOf={(user) => user.username} search="server"
+        load={(query) => answerOf(api.GET('/admin/users', { params: { query: { ...query, ...(level ? { level } : {}) } } }))}
         empty={{ icon: 'users', title: say('users.empty'), hint: say('users.empty.hint') }}
+        isFiltered={level !== null}
+        filters={<Select<Level> aria-label={say('user.level')} placeholder={say('user.level')} clearable w={170} value={level} onChange={setLevel} data={[{ value: 'sysAdmin', label: say('level.sysAdmin') }, { value: 'platformAdmin', label: say('level.platformAdmin') }, { value: 'none', label: say('user.level.none') }]} />}
         columns={[
-          { key: 'name', title: say('user'), sortBy: (user) => user.username, show: (user) => <><b>{user.username}</b><span className="sub">{user.fullName}</span></> },
-          { key: 'email', title: say('user.email'), sortBy: (user) => user.email, isSecondary: true, show: (user) => user.email },
-          { key: 'level', title: say('user.level'), sortBy: levelOf, isSecondary: true, show: levelOf },
-          { key: 'state', title: say('state'), sortBy: (user) => Number(user.enabled), show: (user) => <EnabledState enabled={user.enabled} /> },
+          { key: 'name', title: say('user'), sort: 'username', show: (user) => <><Link className="row-link" href={`/users/${user.id}`}>{user.username}</Link><span className="sub">{user.fullName}</span></> },
+          { key: 'email', title: say('user.email'), isSecondary: true, show: (user) => user.email },
+          { key: 'level', title: say('user.level'), isSecondary: true, show: levelOf },
+          { key: 'created', title: say('user.created'), sort: 'createdAt', isSecondary: true, show: (user) => date(user.createdAt) },
+          { key: 'state', title: say('state'), show: (user) => <EnabledState enabled={user.enabled} /> },
         ]}
-        actionsOf={(user) => [user.enabled
-          ? { label: say('disable'), icon: 'cross', isDestructive: true, onChoose: () => ask({ title: say('user.disable', { name: user.username }), hint: say('user.disable.hint'), action: say('disable'), onConfirm: () => setEnabled(user, false) }) }
-          : { label: say('enable'), icon: 'check', onChoose: () => void setEnabled(user, true) }]}
+        actionsOf={actionsOf}
       />
       {dialog}
+      {isMaking && <NewUser onClose={() => setMaking(false)} onMade={setAccess} />}
+      {access && <AccessLink access={access} onClose={() => setAccess(undefined)} />}
     </>
   )
 }

@@ -1,7 +1,8 @@
 import { Button, Group, Modal, Stack, Text } from '@mantine/core'
-import { useMutation } from '@tanstack/react-query'
+import { useMutation, useQuery } from '@tanstack/react-query'
 import { useState, type ReactNode } from 'react'
 import { useText } from '../texts/language'
+import { Effect, type Preview } from './effect'
 import { FaultNote } from './fault'
 
 export interface Question {
@@ -11,21 +12,25 @@ export interface Question {
   /** What the button says: what is done. */
   action: string
   isHarmless?: boolean
+  /** Finds out what would change, without changing it. */
+  preview?: () => Promise<Preview>
   onConfirm: () => Promise<unknown>
 }
 
 /** Asks before what cannot simply be taken back, and says when it did not work. */
-function ConfirmDialog({ question: { title, hint, action, isHarmless, onConfirm }, onClose }: { question: Question; onClose: () => void }) {
+function ConfirmDialog({ question: { title, hint, action, isHarmless, preview, onConfirm }, onClose }: { question: Question; onClose: () => void }) {
   const say = useText()
+  const tried = useQuery({ queryKey: ['preview', title], queryFn: preview ?? (() => null), enabled: preview !== undefined, gcTime: 0, staleTime: 0, retry: false })
   const run = useMutation({ mutationFn: onConfirm, onSuccess: onClose })
   return (
-    <Modal opened onClose={onClose} title={title} size="md" closeButtonProps={{ 'aria-label': say('close') }}>
+    <Modal opened onClose={onClose} title={title} size={preview ? 'lg' : 'md'} closeButtonProps={{ 'aria-label': say('close') }}>
       <Stack>
         <Text size="sm" component="div">{hint}</Text>
+        {preview && <Effect tried={tried} />}
         {run.isError && <FaultNote error={run.error} />}
         <Group justify="flex-end" gap="xs">
           <Button variant="default" onClick={onClose}>{say('cancel')}</Button>
-          <Button {...(isHarmless ? {} : { color: 'red' })} loading={run.isPending} onClick={() => run.mutate()} data-autofocus>{action}</Button>
+          <Button {...(isHarmless ? {} : { color: 'red' })} loading={run.isPending} disabled={tried.isError} onClick={() => run.mutate()} data-autofocus>{action}</Button>
         </Group>
       </Stack>
     </Modal>

@@ -7,11 +7,13 @@ import { FaultNote } from './fault'
 import { Icon, type IconName } from './icons'
 import { compareBy, useRows, type Page, type PageQuery, type Sorting } from './rows'
 
-export interface Column<Row> {
+export interface Column<Row, Sort extends string = never> {
   key: string
   title: string
   show: (row: Row) => ReactNode
-  /** What rows are sorted by; without it they cannot be. */
+  /** What the endpoint sorts by. */
+  sort?: Sort
+  /** Where the endpoint does not sort: what rows are sorted by here. Without either they cannot be. */
   sortBy?: (row: Row) => string | number | null
   /** Left out on phones. */
   isSecondary?: boolean
@@ -25,13 +27,13 @@ export interface RowAction {
   onChoose: () => void
 }
 
-interface Props<Row> {
+interface Props<Row, Sort extends string> {
   /** What the list shows, for screen readers. */
   label: string
   /** Names the list among all that has been loaded; what it is filtered by belongs into it. */
   queryKey: readonly unknown[]
-  load: (query: PageQuery) => Promise<Page<Row>>
-  columns: Column<Row>[]
+  load: (query: PageQuery<Sort>) => Promise<Page<Row>>
+  columns: Column<Row, Sort>[]
   idOf: (row: Row) => string
   nameOf: (row: Row) => string
   /** `server`: the endpoint searches; otherwise the text of a row that is searched here. Without it there is no search. */
@@ -40,15 +42,17 @@ interface Props<Row> {
   /** Filters beside the search. */
   filters?: ReactNode
   isFiltered?: boolean
+  /** What stands at the other end of the search: the way to add a row. */
+  end?: ReactNode
   empty: { icon?: IconName; title: string; hint?: string; action?: ReactNode }
   refetchMs?: number
 }
 
-function Heading<Row>({ column, sorting, onSort }: { column: Column<Row>; sorting: Sorting | undefined; onSort: (key: string) => void }) {
+function Heading<Row, Sort extends string>({ column, sorting, onSort }: { column: Column<Row, Sort>; sorting: Sorting | undefined; onSort: (key: string) => void }) {
   const say = useText()
   const isSorted = sorting?.key === column.key
   const className = [column.isNumber && 'end', column.isSecondary && 'wide-only'].filter(Boolean).join(' ')
-  if (!column.sortBy) return <th scope="col" className={className}><span>{column.title}</span></th>
+  if (!column.sortBy && !column.sort) return <th scope="col" className={className}><span>{column.title}</span></th>
   return (
     <th scope="col" className={className} aria-sort={isSorted ? (sorting.isDescending ? 'descending' : 'ascending') : 'none'}>
       <button type="button" title={say('list.sort', { column: column.title })} onClick={() => onSort(column.key)}>
@@ -80,29 +84,31 @@ function Waiting({ columns }: { columns: number }) {
 }
 
 /** A list of rows with search, sorting, paging by cursor, and something to say where there are none. */
-export function List<Row>({ label, queryKey, load, columns, idOf, nameOf, search, actionsOf, filters, isFiltered = false, empty, refetchMs }: Props<Row>) {
+export function List<Row, Sort extends string = never>({ label, queryKey, load, columns, idOf, nameOf, search, actionsOf, filters, isFiltered = false, end, empty, refetchMs }: Props<Row, Sort>) {
   const say = useText()
   const [typed, setTyped] = useState('')
   const [wanted] = useDebouncedValue(typed.trim(), 250)
   const [sorting, setSorting] = useState<Sorting>()
-  const { query, rows: loaded, isLoadingAll, loadAll } = useRows({ queryKey, load, search: search === 'server' ? wanted : '', refetchMs })
+  const sorted = columns.find((column) => column.key === sorting?.key)
+  const sort: Sort | `-${Sort}` | undefined = sorted?.sort && (sorting?.isDescending ? `-${sorted.sort}` : sorted.sort)
+  const { query, rows: loaded, isLoadingAll, loadAll } = useRows({ queryKey, load, search: search === 'server' ? wanted : '', sort, refetchMs })
 
-  const sort = (key: string) => {
+  const sortAnew = (key: string) => {
     setSorting((before) => before?.key === key ? (before.isDescending ? undefined : { key, isDescending: true }) : { key, isDescending: false })
-    loadAll() // what is not here cannot be in its place
+    if (!columns.find((column) => column.key === key)?.sort) loadAll() // what is not here cannot be in its place
   }
   const matching = typeof search === 'function' && wanted ? loaded.filter((row) => search(row).toLowerCase().includes(wanted.toLowerCase())) : loaded
-  const sortBy = columns.find((column) => column.key === sorting?.key)?.sortBy
-  const rows = sorting && sortBy ? [...matching].sort(compareBy(sortBy, sorting.isDescending)) : matching
+  const rows = sorting && !sort && sorted?.sortBy ? [...matching].sort(compareBy(sorted.sortBy, sorting.isDescending)) : matching
   const width = columns.length + (actionsOf ? 1 : 0)
 
   if (query.isError) return <FaultNote error={query.error} title={say('fault.load')} onRetry={() => void query.refetch()} />
   return (
     <>
-      {(search ?? filters) && (
+      {(search ?? filters ?? end) && (
         <div className="tool-bar" role="search">
           {search && <TextInput aria-label={say('list.search')} placeholder={say('list.search')} value={typed} onChange={(event) => setTyped(event.currentTarget.value)} leftSection={<Icon name="search" size={14} />} w={{ base: '100%', xs: 260 }} type="search" />}
           {filters}
+          {end && <div className="tool-end">{end}</div>}
         </div>
       )}
       <section className="card list" aria-label={label} aria-busy={query.isPending}>
@@ -110,7 +116,7 @@ export function List<Row>({ label, queryKey, load, columns, idOf, nameOf, search
           <table>
             <thead>
               <tr>
-                {columns.map((column) => <Heading key={column.key} column={column} sorting={sorting} onSort={sort} />)}
+                {columns.map((column) => <Heading key={column.key} column={column} sorting={sorting} onSort={sortAnew} />)}
                 {actionsOf && <th scope="col"><span className="visually-hidden">{say('actions')}</span></th>}
               </tr>
             </thead>

@@ -1,10 +1,12 @@
 import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query'
 import { useEffect, useState } from 'react'
 
-export interface PageQuery {
+/** What a page of a list is asked for, in the words of the endpoints. */
+export interface PageQuery<Sort extends string = never> {
   limit: string
   cursor?: string
-  search?: string
+  q?: string
+  sort?: Sort | `-${Sort}`
 }
 
 export interface Page<Row> {
@@ -17,10 +19,11 @@ export interface Sorting {
   isDescending: boolean
 }
 
-interface Options<Row> {
+interface Options<Row, Sort extends string> {
   queryKey: readonly unknown[]
-  load: (query: PageQuery) => Promise<Page<Row>>
+  load: (query: PageQuery<Sort>) => Promise<Page<Row>>
   search: string
+  sort: Sort | `-${Sort}` | undefined
   refetchMs?: number | undefined
 }
 
@@ -28,11 +31,11 @@ interface Options<Row> {
 const sortableRows = 5000
 
 /** The rows of a list, page after page. */
-export function useRows<Row>({ queryKey, load, search, refetchMs }: Options<Row>) {
+export function useRows<Row, Sort extends string>({ queryKey, load, search, sort, refetchMs }: Options<Row, Sort>) {
   const [wantsAll, setWantsAll] = useState(false)
   const query = useInfiniteQuery({
-    queryKey: [...queryKey, search],
-    queryFn: ({ pageParam }) => load({ limit: wantsAll ? '200' : '50', ...(pageParam ? { cursor: pageParam } : {}), ...(search ? { search } : {}) }),
+    queryKey: [...queryKey, search, sort],
+    queryFn: ({ pageParam }) => load({ limit: wantsAll ? '200' : '50', ...(pageParam ? { cursor: pageParam } : {}), ...(search ? { q: search } : {}), ...(sort ? { sort } : {}) }),
     initialPageParam: '',
     getNextPageParam: (page) => page.nextCursor,
     placeholderData: keepPreviousData,

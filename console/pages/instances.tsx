@@ -1,0 +1,91 @@
+import { Button, Select, TextInput } from '@mantine/core'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useState } from 'react'
+import { Link } from 'wouter'
+import { answerOf, api, previewOf } from '../api/client'
+import { instancesOf, type DryRun, type Instance, type Realm } from '../api/realms'
+import { useSession } from '../app/session'
+import { useConfirm, type Question } from '../parts/confirm'
+import { FormDialog } from '../parts/form-dialog'
+import { Icon } from '../parts/icons'
+import { List, type RowAction } from '../parts/list'
+import { PageHead } from '../parts/page-head'
+import { receiptOf, tellDone } from '../parts/receipts'
+import { EnabledState } from '../parts/state'
+import { useFormat } from '../texts/format'
+import { useText } from '../texts/language'
+
+/** What can be done with an instance as a whole. */
+export function useInstanceActions(realm: Realm, ask: (question: Question) => void): (instance: Instance) => RowAction[] {
+  const say = useText()
+  const queries = useQueryClient()
+  const { change, remove } = instancesOf(realm)
+  const done = async (text: string, answer: object) => {
+    tellDone(text, receiptOf(answer))
+    await queries.invalidateQueries({ queryKey: [realm] })
+  }
+  const askFirst = (title: string, hint: string, action: string, text: string, run: (dryRun: DryRun) => Promise<object>) => ask({
+    title, hint, action, preview: () => previewOf(run('1')), onConfirm: async () => done(text, await run('0')),
+  })
+  return ({ id, label: name, enabled }) => [
+    enabled
+      ? { label: say('disable'), icon: 'cross', isDestructive: true, onChoose: () => askFirst(say('instance.disable', { name }), say('instance.disable.hint'), say('disable'), say('instance.isDisabled', { name }), (dryRun) => change(id, { enabled: false }, dryRun)) }
+      : { label: say('enable'), icon: 'check', onChoose: () => void change(id, { enabled: true }, '0').then((answer) => done(say('instance.isEnabled', { name }), answer)) },
+    { label: say('delete'), icon: 'trash', isDestructive: true, onChoose: () => askFirst(say('instance.delete', { name }), say('instance.delete.hint'), say('delete'), say('instance.deleted', { name }), (dryRun) => remove(id, dryRun)) },
+  ]
+}
+
+function NewInstance({ realm, onClose }: { realm: Realm; onClose: () => void }) {
+  const say = useText()
+  const queries = useQueryClient()
+  const { mandateId: own = '' } = useSession()
+  const { data: features } = useQuery({ queryKey: ['features'], enabled: realm === 'platform', queryFn: async () => (await answerOf(api.GET('/admin/features', { params: { query: { limit: '200' } } }))).items })
+  const { data: mandates } = useQuery({ queryKey: ['mandates', 'choice'], enabled: realm === 'platform', queryFn: async () => (await answerOf(api.GET('/admin/mandates', { params: { query: { limit: '200' } } }))).items })
+  const [{ label, featureCode, mandateId }, setFields] = useState({ label: '', featureCode: '', mandateId: own })
+  const set = (change: object) => setFields((before) => ({ ...before, ...change }))
+  const make = async () => {
+    await instancesOf(realm).make({ label: label.trim(), featureCode: featureCode.trim(), mandateId })
+    tellDone(say('instance.made', { name: label.trim() }))
+    await queries.invalidateQueries({ queryKey: [realm] })
+  }
+  return (
+    <FormDialog title={say('instance.new')} action={say('create')} onSubmit={make} onClose={onClose}>
+      <TextInput label={say('label')} required value={label} onChange={(event) => set({ label: event.currentTarget.value })} data-autofocus />
+      {features
+        ? <Select label={say('instance.feature')} required data={features.map((one) => ({ value: one.code, label: one.label }))} value={featureCode || null} onChange={(value) => set({ featureCode: value ?? '' })} />
+        : <TextInput label={say('instance.feature')} required value={featureCode} onChange={(event) => set({ featureCode: event.currentTarget.value })} classNames={{ input: 'mono' }} placeholder="crm" />}
+      {realm === 'platform' && <Select label={say('mandate')} required data={(mandates ?? []).map((one) => ({ value: one.id, label: one.label }))} value={mandateId || null} onChange={(value) => set({ mandateId: value ?? '' })} />}
+    </FormDialog>
+  )
+}
+
+function InstanceList({ realm }: { realm: Realm }) {
+  const say = useText()
+  const { date } = useFormat()
+  const { mandateId } = useSession()
+  const [ask, dialog] = useConfirm()
+  const [isMaking, setMaking] = useState(false)
+  const actionsOf = useInstanceActions(realm, ask)
+  const { list } = instancesOf(realm)
+  return (
+    <>
+      <PageHead title={say('instances')} hint={say('instances.hint')} actions={<Button leftSection={<Icon name="plus" />} onClick={() => setMaking(true)}>{say('instance.new')}</Button>} />
+      <List<Instance>
+        label={say('instances')} queryKey={[realm, realm === 'mandate' ? mandateId : '', 'instances']} load={list} idOf={(one) => one.id} nameOf={(one) => one.label} search="server"
+        empty={{ icon: 'grid', title: say('instances.empty'), hint: say('instances.empty.hint') }}
+        columns={[
+          { key: 'label', title: say('instance'), sortBy: (one) => one.label, show: (one) => <Link className="row-link" href={realm === 'mandate' ? `/instances/${one.id}` : `/all-instances/${one.id}`}>{one.label}</Link> },
+          { key: 'feature', title: say('instance.feature'), sortBy: (one) => one.featureCode, show: (one) => <span className="mono">{one.featureCode}</span> },
+          { key: 'created', title: say('user.created'), sortBy: (one) => one.createdAt, isSecondary: true, show: (one) => date(one.createdAt) },
+          { key: 'state', title: say('state'), sortBy: (one) => Number(one.enabled), show: (one) => <EnabledState enabled={one.enabled} /> },
+        ]}
+        actionsOf={actionsOf}
+      />
+      {dialog}
+      {isMaking && <NewInstance realm={realm} onClose={() => setMaking(false)} />}
+    </>
+  )
+}
+
+export const Instances = () => <InstanceList realm="mandate" />
+export const AllInstances = () => <InstanceList realm="platform" />

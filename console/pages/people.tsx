@@ -1,0 +1,126 @@
+import { Badge, Button, Group, MultiSelect, TextInput } from '@mantine/core'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useState } from 'react'
+import { previewOf } from '../api/client'
+import { rolesOf, type DryRun, type Member, type People, type Realm, type Role } from '../api/realms'
+import { useConfirm } from '../parts/confirm'
+import { FormDialog } from '../parts/form-dialog'
+import { Icon } from '../parts/icons'
+import { List } from '../parts/list'
+import { receiptOf, tellDone } from '../parts/receipts'
+import { EnabledState } from '../parts/state'
+import { useFormat } from '../texts/format'
+import { useText } from '../texts/language'
+
+interface Props {
+  people: People
+  kind: 'member' | 'access'
+  realm: Realm
+  /** Where the roles come from that can be given. */
+  mandateId: string
+  instanceId?: string
+  /** Whether they may be changed here. */
+  mayChange?: boolean
+}
+
+/** The roles that count in a place: those of its mandate and global ones; or those of an instance. */
+function useRoles({ realm, mandateId, instanceId }: Pick<Props, 'realm' | 'mandateId' | 'instanceId'>): Role[] {
+  const { data } = useQuery({
+    queryKey: [realm === 'mandate' ? 'mandate' : 'roles', 'choice', mandateId, instanceId], retry: false,
+    queryFn: async () => {
+      const { list } = rolesOf(realm)
+      if (instanceId !== undefined) return (await list({ limit: '200', instanceId })).items
+      const [own, everywhere] = await Promise.all([list({ limit: '200', mandateId }), list({ limit: '200' })])
+      const all = new Map([...own.items, ...everywhere.items].map((role) => [role.id, role]))
+      return [...all.values()].filter((role) => role.scope === 'global' || (role.scope === 'mandate' && role.mandateId === mandateId))
+    },
+  })
+  return data ?? []
+}
+
+function RoleChoice({ roles, value, onChange }: { roles: Role[]; value: string[]; onChange: (ids: string[]) => void }) {
+  const say = useText()
+  const known = roles.map(({ id, label, scope }) => ({ value: id, label: scope === 'global' ? `${label} (${say('role.scope.global')})` : label }))
+  const unknown = value.filter((id) => !roles.some((role) => role.id === id)).map((id) => ({ value: id, label: id.slice(-6) }))
+  return <MultiSelect label={say('member.roles')} data={[...known, ...unknown]} value={value} onChange={onChange} searchable clearable comboboxProps={{ withinPortal: true }} nothingFoundMessage={say('roles.empty')} />
+}
+
+function AddPerson({ people, kind, roles, onClose, onDone }: { people: People; kind: Props['kind']; roles: Role[]; onClose: () => void; onDone: (text: string, answer: object) => Promise<void> }) {
+  const say = useText()
+  const [username, setUsername] = useState('')
+  const [roleIds, setRoleIds] = useState<string[]>([])
+  const name = username.trim()
+  return (
+    <FormDialog title={say(kind === 'member' ? 'member.add' : 'access.give')} action={say(kind === 'member' ? 'member.add' : 'access.give')} onClose={onClose}
+      onSubmit={async () => onDone(say(kind === 'member' ? 'member.added' : 'access.given', { name }), await people.add({ username: name, roleIds }))}>
+      <TextInput label={say('signIn.username')} required value={username} onChange={(event) => setUsername(event.currentTarget.value)} autoComplete="off" data-autofocus />
+      <RoleChoice roles={roles} value={roleIds} onChange={setRoleIds} />
+    </FormDialog>
+  )
+}
+
+function ChangeRoles({ member, roles, onClose, onSave }: { member: Member; roles: Role[]; onClose: () => void; onSave: (roleIds: string[]) => void }) {
+  const say = useText()
+  const [roleIds, setRoleIds] = useState(member.roleIds)
+  return (
+    <FormDialog title={say('member.roles.of', { name: member.username })} action={say('rules.preview')} onClose={onClose} onSubmit={() => {
+      onSave(roleIds)
+      return Promise.resolve()
+    }}>
+      <RoleChoice roles={roles} value={roleIds} onChange={setRoleIds} />
+    </FormDialog>
+  )
+}
+
+/** People with roles in a place, and what can be done with them. */
+export function PeopleList({ people, kind, realm, mandateId, instanceId, mayChange = true }: Props) {
+  const say = useText()
+  const { date } = useFormat()
+  const queries = useQueryClient()
+  const [ask, dialog] = useConfirm()
+  const [isAdding, setAdding] = useState(false)
+  const [changing, setChanging] = useState<Member>()
+  const roles = useRoles({ realm, mandateId, ...(instanceId ? { instanceId } : {}) })
+  const labelOf = (id: string) => roles.find((role) => role.id === id)?.label ?? id.slice(-6)
+
+  const done = async (text: string, answer: object) => {
+    tellDone(text, receiptOf(answer))
+    await queries.invalidateQueries({ queryKey: people.key })
+  }
+  const askFirst = (title: string, hint: string, action: string, text: string, run: (dryRun: DryRun) => Promise<object>, isHarmless = false) => ask({
+    title, hint, action, isHarmless, preview: () => previewOf(run('1')), onConfirm: async () => done(text, await run('0')),
+  })
+  const actionsOf = (member: Member) => {
+    const { id, username: name } = member
+    return [
+      { label: say('member.roles.change'), icon: 'shield' as const, onChoose: () => setChanging(member) },
+      member.enabled
+        ? { label: say('disable'), icon: 'cross' as const, isDestructive: true, onChoose: () => askFirst(say(`${kind}.disable`, { name }), say(`${kind}.disable.hint`), say('disable'), say(`${kind}.isDisabled`, { name }), (dryRun) => people.change(id, { enabled: false }, dryRun)) }
+        : { label: say('enable'), icon: 'check' as const, onChoose: () => askFirst(`${say('enable')}: ${name}?`, '', say('enable'), say(`${kind}.isEnabled`, { name }), (dryRun) => people.change(id, { enabled: true }, dryRun), true) },
+      { label: say('remove'), icon: 'trash' as const, isDestructive: true, onChoose: () => askFirst(say(`${kind}.remove`, { name }), say(`${kind}.remove.hint`), say('remove'), say(`${kind}.removed`, { name }), (dryRun) => people.remove(id, dryRun)) },
+    ]
+  }
+  const add = mayChange && <Button leftSection={<Icon name="plus" />} onClick={() => setAdding(true)}>{say(kind === 'member' ? 'member.add' : 'access.give')}</Button>
+  return (
+    <>
+      <List<Member>
+        label={say(kind === 'member' ? 'members' : 'access')} queryKey={people.key} load={people.list} idOf={(one) => one.id} nameOf={(one) => one.username} search="server"
+        empty={kind === 'member' ? { icon: 'users', title: say('members.empty'), hint: say('members.empty.hint') } : { icon: 'key', title: say('access.empty'), hint: say('access.empty.hint') }}
+        end={add}
+        columns={[
+          { key: 'name', title: say('user'), sortBy: (one) => one.username, show: (one) => <><b>{one.username}</b><span className="sub">{one.fullName}</span></> },
+          { key: 'roles', title: say('member.roles'), show: (one) => one.roleIds.length === 0 ? <span className="soft">{say('home.noRoles')}</span> : <Group gap={5}>{one.roleIds.map((id) => <Badge key={id}>{labelOf(id)}</Badge>)}</Group> },
+          { key: 'since', title: say('member.since'), sortBy: (one) => one.createdAt, isSecondary: true, show: (one) => date(one.createdAt) },
+          { key: 'state', title: say('state'), sortBy: (one) => Number(one.enabled), show: (one) => <EnabledState enabled={one.enabled} /> },
+        ]}
+        {...(mayChange ? { actionsOf } : {})}
+      />
+      {dialog}
+      {isAdding && <AddPerson people={people} kind={kind} roles={roles} onClose={() => setAdding(false)} onDone={done} />}
+      {changing && <ChangeRoles member={changing} roles={roles} onClose={() => setChanging(undefined)} onSave={(roleIds) => {
+        const { id, username: name } = changing
+        askFirst(say('member.roles.of', { name }), say('rules.preview.hint'), say('save'), say('member.roles.saved', { name }), (dryRun) => people.change(id, { roleIds }, dryRun), true)
+      }} />}
+    </>
+  )
+}

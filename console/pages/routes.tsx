@@ -1,0 +1,45 @@
+import { answerOf, api } from '../api/client'
+import type { components } from '../api/schema'
+import { List } from '../parts/list'
+import { PageHead } from '../parts/page-head'
+import { State } from '../parts/state'
+import { useText } from '../texts/language'
+
+type LiveRoute = components['schemas']['LiveRoute']
+type Target = LiveRoute['targets'][number]
+
+function TargetState({ target: { address, healthy, state, running } }: { target: Target }) {
+  const say = useText()
+  const isGood = healthy && state === 'closed'
+  return (
+    <div>
+      <State kind={isGood ? 'good' : state === 'half-open' ? 'warn' : 'bad'}>{healthy ? say(`route.circuit.${state}`) : say('route.unhealthy')}</State>
+      <span className="sub mono">{say('route.target.good', { address, running })}</span>
+    </div>
+  )
+}
+
+/** The route table in force, and how its upstreams are, live. */
+export function Routes() {
+  const say = useText()
+  const asksFor = ({ auth, mandate, guard, permission }: LiveRoute) => [
+    say(`route.auth.${auth}`), ...(mandate === 'required' ? [say('mandate')] : []), ...(guard ? [guard === 'sysAdmin' ? say('level.sysAdmin') : say('level.platformAdmin')] : []),
+    ...(permission ? [`${permission.context} ${permission.item}`] : []),
+  ].join(', ')
+  return (
+    <>
+      <PageHead title={say('routes')} hint={say('routes.hint')} />
+      <List<LiveRoute>
+        label={say('routes')} queryKey={['routes']} refetchMs={3000} idOf={(route) => route.prefix} nameOf={(route) => route.prefix} search={(route) => `${route.prefix} ${route.upstream}`}
+        load={async () => ({ ...await answerOf(api.GET('/system/routes')), nextCursor: null })}
+        empty={{ icon: 'route', title: say('routes.empty'), hint: say('routes.empty.hint') }}
+        columns={[
+          { key: 'prefix', title: say('route.prefix'), sortBy: (route) => route.prefix, show: (route) => <b className="mono">{route.prefix}</b> },
+          { key: 'upstream', title: say('route.upstream'), sortBy: (route) => route.upstream, show: (route) => <span className="mono">{route.upstream}</span> },
+          { key: 'asks', title: say('route.asks'), isSecondary: true, show: asksFor },
+          { key: 'targets', title: say('route.targets'), show: (route) => route.targets.map((target) => <TargetState key={target.address} target={target} />) },
+        ]}
+      />
+    </>
+  )
+}

@@ -1,0 +1,50 @@
+import { previewOf } from '../api/client'
+import type { DryRun, Rule, rolesOf } from '../api/realms'
+import type { Preview } from '../parts/effect'
+import { isSame, nothing, type Grant } from '../parts/levels'
+
+export type RuleSource = ReturnType<typeof rolesOf>
+
+/** A rule as it is being edited: with what it was before, or without for a new one. */
+export interface Draft {
+  key: string
+  context: Rule['context']
+  item: string | null
+  grant: Grant
+  before: Rule | undefined
+  isRemoved: boolean
+}
+
+const grantOf = ({ view, read, create, update, delete: remove }: Rule): Grant => ({ view, read, create, update, delete: remove })
+
+export const draftOf = (rule: Rule): Draft => ({ key: rule.id, context: rule.context, item: rule.item, grant: grantOf(rule), before: rule, isRemoved: false })
+
+export const newDraft = (context: Rule['context'], item: string | null): Draft => ({ key: `${context} ${item ?? '*'}`, context, item, grant: { ...nothing, view: true, read: 'a' }, before: undefined, isRemoved: false })
+
+/** Whether saving would do anything for it. */
+export const isChanged = ({ before, grant, isRemoved }: Draft) => before ? isRemoved || !isSame(grantOf(before), grant) : !isRemoved
+
+/** The requests that drafts come to, one a rule. */
+function changeOf(source: RuleSource, roleId: string, { before, context, item, grant, isRemoved }: Draft, dryRun: DryRun): Promise<object> {
+  if (!before) return source.addRule(roleId, { context, item, ...grant }, dryRun)
+  return isRemoved ? source.removeRule(before.id, dryRun) : source.changeRule(before.id, { context, item, ...grant }, dryRun)
+}
+
+/** What saving would change, tried rule by rule. */
+export async function tryDrafts(source: RuleSource, roleId: string, drafts: Draft[]): Promise<Preview> {
+  const previews = await Promise.all(drafts.filter(isChanged).map((draft) => previewOf(changeOf(source, roleId, draft, '1'))))
+  const sum = (countOf: (preview: Preview) => number) => previews.reduce((total, one) => total + countOf(one), 0)
+  return {
+    dryRun: true,
+    sessions: { count: sum((one) => one.sessions.count), ids: previews.flatMap((one) => one.sessions.ids) },
+    tokens: { count: sum((one) => one.tokens.count), ids: previews.flatMap((one) => one.tokens.ids) },
+    permissions: { count: sum((one) => one.permissions.count), items: previews.flatMap((one) => one.permissions.items), unseen: sum((one) => one.permissions.unseen) },
+  }
+}
+
+/** Saves rule by rule; answers the last receipt. What has been saved stays where a later one fails, and shows when the page is loaded anew. */
+export async function saveDrafts(source: RuleSource, roleId: string, drafts: Draft[]): Promise<object> {
+  let answer: object = {}
+  for (const draft of drafts.filter(isChanged)) answer = await changeOf(source, roleId, draft, '0')
+  return answer
+}
