@@ -1,16 +1,14 @@
 import { Button, Group, PasswordInput } from '@mantine/core'
-import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { answerOf, api } from '../api/client'
 import { useSession } from '../app/session'
-import { settings } from '../app/settings'
 import { useConfirm } from '../parts/confirm'
 import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
 import { PageHead } from '../parts/page-head'
 import { receiptOf, tellDone } from '../parts/receipts'
-import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
 import { useSessionColumns } from './session-columns'
 
@@ -26,40 +24,6 @@ function ChangePassword({ onClose }: { onClose: () => void }) {
       <PasswordInput label={say('password.current')} required autoComplete="current-password" value={currentPassword} onChange={(event) => setCurrent(event.currentTarget.value)} data-autofocus />
       <PasswordInput label={say('password.new')} description={say('password.hint')} required autoComplete="new-password" value={newPassword} onChange={(event) => setNew(event.currentTarget.value)} />
     </FormDialog>
-  )
-}
-
-/** What else one can sign in with, as far as that is configured. */
-function Identities() {
-  const say = useText()
-  const { date } = useFormat()
-  const queries = useQueryClient()
-  const [ask, dialog] = useConfirm()
-  const { data } = useQuery({ queryKey: ['identities'], queryFn: () => answerOf(api.GET('/auth/identities')) })
-  const link = async (authority: 'google' | 'msft') => {
-    const { authorizationUrl } = await answerOf(api.POST('/auth/identities', { body: { authority, next: '/console/account' } }))
-    window.location.assign(authorizationUrl)
-  }
-  const unlink = async (id: string) => {
-    tellDone(say('identity.unlinked'), receiptOf(await answerOf(api.DELETE('/auth/identities/{id}', { params: { path: { id } } }))))
-    await queries.invalidateQueries({ queryKey: ['identities'] })
-  }
-  return (
-    <>
-      <h2 className="section">{say('identities')}</h2>
-      <div className="card padded">
-        {data?.items.map((one) => (
-          <Group key={one.id} justify="space-between">
-            <span><b>{say(`authority.${one.authority}`)}</b> {one.email} <span className="soft">{date(one.linkedAt)}</span></span>
-            <Button size="xs" variant="default" onClick={() => ask({ title: say('identity.unlink.title'), hint: say('identity.unlink.hint'), action: say('identity.unlink'), onConfirm: () => unlink(one.id) })}>{say('identity.unlink')}</Button>
-          </Group>
-        ))}
-        <Group gap="xs" mt={data?.items.length ? 'sm' : 0}>
-          {settings.authorities.map((authority) => <Button key={authority} size="xs" variant="default" leftSection={<Icon name="link" size={14} />} onClick={() => void link(authority)}>{say('identity.link', { name: say(`authority.${authority}`) })}</Button>)}
-        </Group>
-      </div>
-      {dialog}
-    </>
   )
 }
 
@@ -93,7 +57,6 @@ export function Account() {
         empty={{ icon: 'clock', title: say('sessions.empty'), hint: say('sessions.empty.hint') }}
         actionsOf={({ id, current }) => [{ label: say(current ? 'signOut' : 'session.end'), icon: 'exit', isDestructive: true, onChoose: () => ask({ title: say('session.end.title'), hint: say('session.end.hint'), action: say('session.end'), onConfirm: () => end(id) }) }]}
       />
-      {settings.authorities.length > 0 && <Identities />}
       {dialog}
       {isChanging && <ChangePassword onClose={() => setChanging(false)} />}
     </>

@@ -20,15 +20,24 @@ type Level = (typeof levels)[number]
 const levelOf = (value: string | null) => levels.find((one) => one === value)
 const kinds = { error: 'bad', warn: 'warn', info: 'good', debug: 'idle' } as const
 
-function LogLine({ line: { timestamp, level, message, fields } }: { line: Line }) {
+/** A line of the access log says at once what was asked and how it went; everything else says it itself. */
+function headOf({ message, fields: { method, route, path, status, ms } }: Line): string {
+  const where = route ?? path
+  return message === 'request' && typeof method === 'string' && typeof where === 'string' ? `${method} ${where} ${String(status)}, ${String(ms)} ms` : message
+}
+
+const inHead = new Set(['method', 'route', 'status', 'ms'])
+
+function LogLine({ line }: { line: Line }) {
   const { time } = useFormat()
-  const rest = Object.entries(fields).filter(([, value]) => value !== null && value !== undefined)
+  const { timestamp, level, message, fields } = line
+  const rest = Object.entries(fields).filter(([name]) => message !== 'request' || !inHead.has(name)).filter(([, value]) => value !== null && value !== undefined)
   return (
     <tr>
       <td className="nowrap number">{time(timestamp)}</td>
       <td><State kind={kinds[level]}>{level}</State></td>
       <td>
-        {message}
+        {headOf(line)}
         {rest.length > 0 && <span className="sub mono break">{rest.map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`).join(' ')}</span>}
       </td>
     </tr>

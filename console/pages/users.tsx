@@ -31,7 +31,6 @@ function NewUser({ onClose, onMade }: { onClose: () => void; onMade: (access: Fi
   const set = (change: object) => setFields((before) => ({ ...before, ...change }))
   const make = async () => {
     const made = await answerOf(api.POST('/admin/users', { body: { username: username.trim(), fullName: fullName.trim() || null, email: email.trim() || null, isPlatformAdmin } }))
-    if (!('id' in made)) return
     tellDone(say('user.made', { name: made.username }))
     onMade(made.firstAccess && { name: made.username, ...made.firstAccess })
     await queries.invalidateQueries({ queryKey: ['users'] })

@@ -44,6 +44,7 @@ export function consolePages({ config }: { config: Config }): Endpoint[] {
     shown('/docs', 'The documentation of what the gateway answers itself', page('docs.html')),
     shown('/console/assets/:file', 'A script, style, font or image of the pages', asset),
     shown('/console', 'The console', page('console.html')),
+    shown('/console/', 'The console', page('console.html')),
     shown('/console/*page', 'A page of the console', page('console.html')),
   ]
 }
