@@ -16,6 +16,7 @@ const mayImport = {
   system: ['authentication', 'context', 'authorization', 'coherence', 'audit', 'database', 'config', 'directory', 'proxy'],
   console: ['config'],
   coherence: ['database', 'config'],
+  doctor: ['database', 'proxy', 'config'],
   database: ['config'],
   http: ['config'],
   observability: ['config'],

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { METHODS } from 'node:http'
 import { Command, InvalidArgumentError } from 'commander'
 import { z } from 'zod'
+import { registerOperatorCommands } from './commands/register.js'
 import { routeFile } from './config.js'
 import { exitCodes } from './exit-codes.js'
 import { checkRoutes, matchRoute, type Said } from './routes-command.js'
@@ -29,6 +30,7 @@ const program = new Command('mandate-gateway')
   .addHelpText('after', `
 Examples:
   mandate-gateway start
+  mandate-gateway doctor
   mandate-gateway routes check
   mandate-gateway routes match GET '/api/crm/contacts?x=1'
 
@@ -84,5 +86,7 @@ Exit codes: ${exitCodes.ok} when a route takes it, ${exitCodes.no} when none doe
   .action(async (method: string, target: string, { file, json = false }: FileOptions) => {
     say(await matchRoute({ file, json, method, target }))
   })
+
+registerOperatorCommands(program, say)
 
 await program.parseAsync()

@@ -50,14 +50,17 @@ async function migrationsOf(owner: Knex, direction: 'latest' | 'rollback'): Prom
 export interface Migration {
   name: string
   appliedAt: Date | null
+  /** False for one that a newer version has applied. */
+  isKnown: boolean
 }
 
-/** The migrations that this version has, in order. The login of requests may read which are applied. */
-export async function listMigrations(sql: Sql): Promise<Migration[]> {
+/** The migrations that this version has, in order, and those that a newer one has applied. The login of requests may read which are. */
+export async function listMigrations(sql: Pick<Sql, 'rows'>): Promise<Migration[]> {
   const files = (await readdir(migrations.directory)).filter((file) => file.endsWith('.js')).sort()
   const applied = await sql.rows<{ name: string; appliedAt: Date }>(`select name, migration_time as "appliedAt" from ${migrations.tableName}`)
   const times = new Map(applied.map(({ name, appliedAt }) => [name, appliedAt]))
-  return files.map((file) => ({ name: path.basename(file, '.js'), appliedAt: times.get(file) ?? null }))
+  const known = files.map((file) => ({ name: path.basename(file, '.js'), appliedAt: times.get(file) ?? null, isKnown: true }))
+  return [...known, ...applied.filter(({ name }) => !files.includes(name)).map(({ name, appliedAt }) => ({ name: path.basename(name, '.js'), appliedAt, isKnown: false }))]
 }
 
 /**

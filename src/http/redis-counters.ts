@@ -103,3 +103,18 @@ async function addAll(client: Redis, additions: Addition[]): Promise<SharedCount
   for (const { key, ttlMs } of endless) await client.pexpire(prefix + key, Math.max(1, Math.ceil(ttlMs)))
   return counts
 }
+
+/** Resolves when the Redis at `url` answers; rejects with why it does not within `withinMs`. */
+export async function reachesRedis(url: string, withinMs: number): Promise<void> {
+  const client = new Redis(url, { lazyConnect: true, enableOfflineQueue: false, maxRetriesPerRequest: 0, retryStrategy: () => null, connectTimeout: withinMs, commandTimeout: withinMs })
+  let said: unknown
+  client.on('error', (error) => { said = error })
+  try {
+    await client.connect()
+    await client.ping()
+  } catch (error) {
+    throw said ?? error
+  } finally {
+    client.disconnect()
+  }
+}

@@ -15,7 +15,7 @@ const state = z.strictObject({
   pool: z.strictObject({ used: count, free: count, pending: count }).meta({ description: 'the answering node’s own connections' }),
   oldestTransactionSeconds: z.number().nullable().meta({ description: 'of those that this login may see; null where there is none' }),
   pendingChanges: count.meta({ description: 'changes of authority that some node may not have applied yet' }),
-  migrations: z.array(z.strictObject({ name: z.string(), appliedAt: z.iso.datetime().nullable() })),
+  migrations: z.array(z.strictObject({ name: z.string(), appliedAt: z.iso.datetime().nullable(), isKnown: z.boolean().meta({ description: 'false for one that a newer version has applied' }) })),
   tables: z.array(z.strictObject({ name: z.string(), bytes: z.number(), rows: z.number().meta({ description: 'as Postgres last estimated' }) })),
 }).meta({ id: 'DatabaseState' })
 

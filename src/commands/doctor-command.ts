@@ -1,0 +1,39 @@
+import { ConfigError, loadConfig, routeFile, type Config } from '../config.js'
+import { examineDatabase } from '../doctor/database.js'
+import { fault, ok, wordsOf, type Finding } from '../doctor/finding.js'
+import { examineAddress, examineDataDir, examineRedis, examineRoutes, examineUpstreams } from '../doctor/surroundings.js'
+import { exitCodes } from '../exit-codes.js'
+import type { Said } from '../routes-command.js'
+import { said } from './said.js'
+import { useDatabase } from './use-database.js'
+
+async function examine(config: Config): Promise<Finding[]> {
+  const database = useDatabase(config, (logins) => examineDatabase({ ...logins, directUrl: config.DATABASE_DIRECT_URL ?? logins.url }))
+    .catch((error: unknown) => [fault('database', wordsOf(error), 'Mend what it says, or set DATABASE_URL to a Postgres of your own.')])
+  const dataDir = await examineDataDir(config)
+  const [databaseFindings, redis] = await Promise.all([database, examineRedis(config)])
+  return [dataDir, ...databaseFindings, ...redis, ...examineAddress(config)]
+}
+
+function configFindings(): { findings: Finding[]; config?: Config } {
+  try {
+    return { findings: [ok('configuration', 'no faults')], config: loadConfig() }
+  } catch (error) {
+    const faults = error instanceof ConfigError ? error.faults : [wordsOf(error)]
+    return { findings: faults.map((one) => fault('configuration', one, 'Mend the variable; README.md lists them.')) }
+  }
+}
+
+const marks = { ok: 'ok      ', warning: 'warning ', fault: 'FAULT   ' } as const
+
+/** `doctor`: all that can be found out before a start, each finding with what to do. */
+export async function runDoctor({ json }: { json: boolean }): Promise<Said> {
+  const { findings: ofConfig, config } = configFindings()
+  const { findings: ofRoutes, table } = await examineRoutes(config?.GATEWAY_ROUTES ?? routeFile())
+  const findings = [...ofConfig, ...ofRoutes, ...table ? await examineUpstreams(table) : [], ...config ? await examine(config) : []]
+  const faults = findings.filter(({ level }) => level === 'fault').length
+  const lines = findings.flatMap(({ check, level, says, todo }) => [`${marks[level]}${check}: ${says}`, ...(todo === undefined ? [] : [`          ${todo}`])])
+  const isMisconfigured = config === undefined || table === undefined
+  const exitCode = isMisconfigured ? exitCodes.configuration : faults > 0 ? exitCodes.no : exitCodes.ok
+  return said(exitCode, json, { faults, findings }, [...lines, faults === 0 ? 'Nothing stands against a start.' : `${faults} ${faults === 1 ? 'fault' : 'faults'}.`])
+}

@@ -1,0 +1,62 @@
+import { InvalidArgumentError, type Command } from 'commander'
+import { exitCodes } from '../exit-codes.js'
+import type { Said } from '../routes-command.js'
+import { runBench } from './bench-command.js'
+import { printConfig } from './config-command.js'
+import { migrate, seed } from './database-commands.js'
+import { runDoctor } from './doctor-command.js'
+
+const asJson = ['--json', 'print one JSON object'] as const
+interface Json {
+  json?: boolean
+}
+
+const examples = (...lines: string[]) => `\nExamples:\n${lines.map((line) => `  mandate-gateway ${line}`).join('\n')}\n`
+
+function wholeFrom(least: number, most: number): (value: string) => number {
+  return (value) => {
+    const number = Number(value)
+    if (!/^\d+$/.test(value) || number < least || number > most) throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`)
+    return number
+  }
+}
+
+function addHeader(value: string, headers: Record<string, string>): Record<string, string> {
+  const colon = value.indexOf(':')
+  if (colon < 1) throw new InvalidArgumentError('It must be NAME: VALUE.')
+  return { ...headers, [value.slice(0, colon).trim()]: value.slice(colon + 1).trim() }
+}
+
+/** The commands of operators: the database, the configuration, what is wrong, and how fast it is. */
+export function registerOperatorCommands(program: Command, say: (said: Said) => void): void {
+  program.command('migrate').description('bring the database to this version; a start does the same').option(...asJson)
+    .addHelpText('after', `${examples('migrate', 'migrate --json')}\nThe embedded database is used where it runs, and else started for as long. Exit codes: ${exitCodes.ok} done, ${exitCodes.no} failed, ${exitCodes.configuration} the configuration has faults.`)
+    .action(async ({ json = false }: Json) => say(await migrate({ json })))
+
+  program.command('seed').description('insert the demo data, once; not in production').option(...asJson)
+    .addHelpText('after', examples('seed'))
+    .action(async ({ json = false }: Json) => say(await seed({ json })))
+
+  program.command('config').description('what a start would be configured with')
+    .command('print').description('print every variable with its value; secrets are hidden').option(...asJson)
+    .addHelpText('after', examples('config print', 'config print --json'))
+    .action(({ json = false }: Json) => say(printConfig({ json })))
+
+  program.command('doctor').description('look for everything that would keep a gateway from working, and say what to do').option(...asJson)
+    .addHelpText('after', `${examples('doctor', 'doctor --json')}
+Looks at the configuration, the route file, upstreams and their certificates, the data directory, the database (reachable, version, role, migrations,
+pooler, clock, durability), Redis and the public address.
+
+Exit codes: ${exitCodes.ok} without faults (warnings are none), ${exitCodes.no} with faults, ${exitCodes.configuration} when the configuration or the route file has some.`)
+    .action(async ({ json = false }: Json) => say(await runDoctor({ json })))
+
+  program.command('bench').description('send one GET again and again, and say how many answers came, and how fast')
+    .argument('<url>', 'such as http://127.0.0.1:8080/auth/me')
+    .option('-d, --seconds <seconds>', 'how long', wholeFrom(1, 3600), 5)
+    .option('-c, --connections <connections>', 'how many at a time', wholeFrom(1, 1000), 16)
+    .option('-H, --header <header>', 'a header to send, such as "Authorization: Bearer …"; may be repeated', addHeader, {})
+    .option(...asJson)
+    .addHelpText('after', `${examples('bench http://127.0.0.1:8080/healthz', 'bench http://127.0.0.1:8080/auth/me -H "Authorization: Bearer $TOKEN" -d 10 --json')}\nExit codes: ${exitCodes.ok} when all answers were 2xx or 3xx, else ${exitCodes.no}.`)
+    .action(async (url: string, { seconds, connections, header, json = false }: Json & { seconds: number; connections: number; header: Record<string, string> }) =>
+      say(await runBench({ url, seconds, connections, headers: header, json })))
+}

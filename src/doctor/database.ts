@@ -1,0 +1,78 @@
+import { askDatabase, type DatabaseFacts } from '../database/diagnose.js'
+import { fault, ok, warning, wordsOf, type Finding } from './finding.js'
+
+interface Options {
+  /** The login that requests use. */
+  url: string
+  ownerUrl: string
+  directUrl: string
+  /** True when that login is the owner's, and each connection becomes `gateway_app`. */
+  setRole: boolean
+}
+
+const [oldest, newest] = [14, 18]
+const skewMs = 2000
+
+function versionFinding({ version, versionNumber }: DatabaseFacts): Finding {
+  const major = Math.floor(versionNumber / 10_000)
+  if (major >= oldest && major <= newest) return ok('database version', `Postgres ${version}`)
+  return major < oldest
+    ? fault('database version', `Postgres ${version} is too old`, `Upgrade to Postgres ${oldest} to ${newest}.`)
+    : warning('database version', `Postgres ${version} is newer than what this version is tested with`, `Use Postgres ${oldest} to ${newest}, or a newer gateway.`)
+}
+
+function roleFinding({ login, isSuperuser, bypassesRls, mayBecomeApp, ownsTables }: DatabaseFacts, setRole: boolean): Finding {
+  const todo = 'Make a login that is a member of gateway_app and nothing else for DATABASE_URL, and give the owner\'s to DATABASE_MIGRATION_URL.'
+  if (mayBecomeApp === false) return fault('database role', `${login} may not become gateway_app`, `Say, as the owner: grant gateway_app to "${login}".`)
+  if (mayBecomeApp === null) return fault('database role', 'there is no role gateway_app', 'Run the migrations: mandate-gateway migrate.')
+  if (setRole) return isSuperuser ? warning('database role', `${login} is a superuser; its connections become gateway_app`, todo) : ok('database role', `${login}, whose connections become gateway_app`)
+  if (isSuperuser || bypassesRls || ownsTables) return fault('database role', `${login} ${isSuperuser ? 'is a superuser' : ownsTables ? 'owns the tables' : 'bypasses row-level security'}: mandates are not kept apart from it`, todo)
+  return ok('database role', `${login}, a member of gateway_app`)
+}
+
+function migrationFinding({ pending, unknown }: DatabaseFacts): Finding {
+  if (unknown.length > 0) return warning('migrations', `the database has ${unknown.length} that this version does not know, such as ${unknown[0] ?? ''}: a newer gateway has migrated it`, 'Update this gateway.')
+  if (pending.length > 0) return fault('migrations', `${pending.length} are not applied, the first of them ${pending[0] ?? ''}`, 'Run: mandate-gateway migrate (a start does so, too).')
+  return ok('migrations', 'all are applied')
+}
+
+function settingsFindings({ isStandby, fsync, synchronousCommit, skew }: DatabaseFacts): Finding[] {
+  return [
+    isStandby ? fault('database primary', 'it is a standby, which is behind', 'Point DATABASE_URL to the primary.') : ok('database primary', 'it is the primary'),
+    fsync && synchronousCommit
+      ? ok('durability', 'commits are on the disk before they are answered')
+      : warning('durability', `${fsync ? 'synchronous_commit' : 'fsync'} is off: a crash of the database can lose a revocation that was answered`, `Switch ${fsync ? 'synchronous_commit' : 'fsync'} on.`),
+    Math.abs(skew) <= skewMs
+      ? ok('clock', `within ${skewMs / 1000} s of the database's`)
+      : fault('clock', `this machine's clock is ${Math.round(Math.abs(skew) / 100) / 10} s ${skew > 0 ? 'ahead of' : 'behind'} the database's: tokens would expire early or late`, 'Keep both by NTP.'),
+  ]
+}
+
+const unreachable: Record<string, string> = {
+  '28P01': 'Mend the user or password.',
+  '28000': 'Mend the user, or pg_hba.conf.',
+  '3D000': 'Create the database, or mend its name.',
+  'ECONNREFUSED': 'Start Postgres, or mend host and port.',
+  'ENOTFOUND': 'Mend the host\'s name.',
+}
+
+/** Everything that can be known about the database. `now` is this machine's clock. */
+export async function examineDatabase({ url, ownerUrl, directUrl, setRole }: Options, now: () => number = Date.now): Promise<Finding[]> {
+  const names = [['DATABASE_URL', url], ['DATABASE_MIGRATION_URL', ownerUrl], ['DATABASE_DIRECT_URL', directUrl]] as const
+  const findings: Finding[] = []
+  for (const [name, one] of names.filter(([, one], index) => names.findIndex(([, other]) => other === one) === index)) {
+    try {
+      const facts = await askDatabase(one, now)
+      if (one === url) findings.push(ok('database', `${facts.login} reaches ${facts.database}`), versionFinding(facts), roleFinding(facts, setRole), migrationFinding(facts), ...settingsFindings(facts))
+      if (one === directUrl) {
+        findings.push(facts.isPooled
+          ? fault('pooler', `${name} goes through a pooler in transaction mode: the lease would be lost`, 'Set DATABASE_DIRECT_URL to the database itself.')
+          : ok('pooler', 'leases have a session of their own'))
+      }
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? String(error.code) : error instanceof AggregateError ? 'ECONNREFUSED' : ''
+      findings.push(fault('database', `${name} (${new URL(one).host}) cannot be used: ${wordsOf(error)}`, unreachable[code] ?? 'Mend what it says.'))
+    }
+  }
+  return findings
+}
