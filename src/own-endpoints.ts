@@ -55,6 +55,7 @@ export function ownEndpoints({ config, database, keys, identityKeys, passwords, 
     ...verifyEndpoints(),
     ...directoryEndpoints({
       database, coherent: node.coherent, rehearse: node.rehearse,
+      routeItems: () => routes.current().table.routes.flatMap(({ permission }) => permission ? [permission] : []),
       issueFirstAccess: async (tx, userId) => {
         const { path, expiresAt } = await issueFirstAccess(tx, userId)
         return { url: publicUrl() + path, expiresAt }
