@@ -21,6 +21,7 @@ import { signInProviders } from './login/sign-in-provider.js'
 import { signInEndpoints } from './login/sign-in.js'
 import { tokenEndpoints } from './login/token-endpoint.js'
 import { verifyEndpoints } from './proxy/verify.js'
+import { adminEndpoints } from './system/admins.js'
 import { databaseEndpoints } from './system/database.js'
 import { jwksEndpoints } from './system/jwks.js'
 import { metricsEndpoints } from './system/metrics.js'
@@ -28,8 +29,12 @@ import { keyEndpoints } from './system/keys.js'
 import { logEndpoints } from './system/logs.js'
 import { nodeEndpoints } from './system/nodes.js'
 import { operationsEndpoints } from './system/operations.js'
+import { registryEndpoints } from './system/registry.js'
 import { routeEndpoints } from './system/routes.js'
+import { sessionRowEndpoints } from './system/session-rows.js'
+import { shippedTexts } from './system/shipped-texts.js'
 import { tokenRowEndpoints } from './system/tokens.js'
+import { translationEndpoints } from './system/translations.js'
 
 /** Everything that the gateway answers itself; `openapi.yaml` is made of the same list. */
 export function ownEndpoints({ config, database, keys, identityKeys, passwords, isDraining, node, scrape, audit, counts, log, routes, publicUrl }: Dependencies): Endpoint[] {
@@ -62,7 +67,11 @@ export function ownEndpoints({ config, database, keys, identityKeys, passwords, 
       },
     }),
     ...auditEventEndpoints({ database }),
-    ...tokenRowEndpoints({ coherent: node.coherent }),
+    ...tokenRowEndpoints({ sql: database, coherent: node.coherent }),
+    ...sessionRowEndpoints({ sql: database, coherent: node.coherent }),
+    ...adminEndpoints({ sql: database, coherent: node.coherent }),
+    ...translationEndpoints({ database, shipped: shippedTexts }),
+    ...registryEndpoints({ sql: database, routes }),
     ...keyEndpoints({ sql: database, coherent: node.coherent, keys, identityKeys, config }),
     ...logEndpoints({ log }),
     ...databaseEndpoints({ database }),

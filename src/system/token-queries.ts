@@ -1,6 +1,98 @@
 import type { CoherentTx } from '../coherence/coherent.js'
+import { allOf, where } from '../database/conditions.js'
+import type { Sql } from '../database/connect.js'
 
-/** Revokes a token, also one that already was. Answers whether it exists. */
-export async function revokeToken(tx: CoherentTx, id: string): Promise<boolean> {
-  return await tx.run(`update tokens set status = 'revoked', revoked_at = coalesce(revoked_at, now()) where id = ?`, [id]) > 0
+/** Revokes a token, also one that already was. Answers whose it is, if it exists. */
+export async function revokeToken(tx: CoherentTx, id: string): Promise<string | undefined> {
+  const [row] = await tx.rows<{ userId: string }>(`update tokens set status = 'revoked', revoked_at = coalesce(revoked_at, now()) where id = ? returning user_id as "userId"`, [id])
+  return row?.userId
+}
+
+/** What tokens or sessions are asked for. */
+export interface TokenFilter {
+  /** An id or an exact username. */
+  user?: string | undefined
+  session?: string | undefined
+  status?: 'active' | 'revoked' | 'expired' | undefined
+  purpose?: string | undefined
+}
+
+interface Page {
+  after: (string | null)[] | undefined
+  atMost: number
+}
+
+/** A row with its place in the list. */
+export type Positioned<Row> = Row & { position: string[] }
+
+/** A token's row, as SysAdmins see one; nothing of it lets anybody in. */
+export interface ListedToken {
+  id: string
+  userId: string
+  username: string
+  authority: string
+  purpose: string
+  sessionId: string | null
+  status: string
+  expired: boolean
+  issuedAt: Date
+  expiresAt: Date | null
+  revokedAt: Date | null
+  label: string | null
+}
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+const ofUser = (column: string, user: string | undefined) => user === undefined ? undefined
+  : uuid.test(user) ? [`${column} = ?::uuid`, user] as const : [`${column} = (select id from users where username = ?)`, user] as const
+
+const states = {
+  active: `t.status = 'active' and t.expires_at > now()`,
+  expired: `t.status = 'active' and t.expires_at <= now()`,
+  revoked: `t.status = 'revoked'`,
+} as const
+
+/** Tokens, newest first. */
+export async function listTokens(sql: Sql, { user, session, status, purpose }: TokenFilter, { after, atMost }: Page): Promise<Positioned<ListedToken>[]> {
+  const { sql: condition, values } = allOf([
+    ofUser('t.user_id', user), where(session, 't.session_id = ?::uuid'), status && [states[status]], where(purpose, 't.purpose = ?'),
+    after && ['(t.issued_at, t.id) < (?::timestamptz, ?::uuid)', ...after],
+  ])
+  return await sql.rows(`
+    select t.id, t.user_id as "userId", u.username, t.authority, t.purpose, t.session_id as "sessionId", t.status, t.expires_at <= now() as expired,
+           t.issued_at as "issuedAt", nullif(t.expires_at, 'infinity') as "expiresAt", t.revoked_at as "revokedAt", t.label, array[t.issued_at::text, t.id::text] as position
+      from tokens t join users u on u.id = t.user_id
+     where ${condition} order by t.issued_at desc, t.id desc limit ?`, [...values, atMost])
+}
+
+/** A session, as SysAdmins see one. */
+export interface ListedSession {
+  id: string
+  userId: string
+  username: string
+  authority: string
+  createdAt: Date
+  lastSeenAt: Date
+  endedAt: Date | null
+  address: string | null
+  userAgent: string | null
+}
+
+/** Sessions, newest first; those that run, those that have ended, or both. */
+export async function listSessions(sql: Sql, { user, status }: { user?: string | undefined; status?: 'active' | 'ended' | undefined }, { after, atMost }: Page): Promise<Positioned<ListedSession>[]> {
+  const { sql: condition, values } = allOf([
+    ofUser('s.user_id', user), status && [status === 'active' ? 's.ended_at is null' : 's.ended_at is not null'],
+    after && ['(s.created_at, s.id) < (?::timestamptz, ?::uuid)', ...after],
+  ])
+  return await sql.rows(`
+    select s.id, s.user_id as "userId", u.username, s.authority, s.created_at as "createdAt", s.last_seen_at as "lastSeenAt", s.ended_at as "endedAt",
+           s.address, s.user_agent as "userAgent", array[s.created_at::text, s.id::text] as position
+      from sessions s join users u on u.id = s.user_id
+     where ${condition} order by s.created_at desc, s.id desc limit ?`, [...values, atMost])
+}
+
+/** Ends a session, also one that had ended, and revokes its tokens. Answers whose it is, if it exists. */
+export async function endSession(tx: CoherentTx, id: string): Promise<string | undefined> {
+  const [row] = await tx.rows<{ userId: string }>(`update sessions set ended_at = coalesce(ended_at, now()) where id = ? returning user_id as "userId"`, [id])
+  await tx.run(`update tokens set status = 'revoked', revoked_at = now() where status = 'active' and session_id = ?`, [id])
+  return row?.userId
 }

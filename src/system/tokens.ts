@@ -1,24 +1,68 @@
 import { z } from 'zod'
+import { actorOf, recordChange } from '../audit/record-change.js'
 import type { Coherent } from '../coherence/coherent.js'
+import type { Sql } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
 import { coherenceSchema } from '../http/coherence-schema.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint.js'
+import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../http/page.js'
 import { sysAdmins } from '../http/policy.js'
-import { revokeToken } from './token-queries.js'
+import { listTokens, revokeToken } from './token-queries.js'
+
+const token = z.strictObject({
+  id: z.uuid().meta({ description: "the token's claim `jti`" }),
+  userId: z.uuid(),
+  username: z.string(),
+  authority: z.enum(['local', 'google', 'msft']),
+  purpose: z.enum(['auth_session', 'api_token', 'data_connection']),
+  sessionId: z.uuid().nullable(),
+  status: z.enum(['active', 'revoked']),
+  expired: z.boolean(),
+  issuedAt: z.iso.datetime(),
+  expiresAt: z.iso.datetime().nullable().meta({ description: 'null: never' }),
+  revokedAt: z.iso.datetime().nullable(),
+  label: z.string().nullable(),
+}).meta({ id: 'TokenRow' })
+
+const query = z.strictObject({
+  ...pageFields,
+  user: z.string().min(1).max(256).optional().meta({ description: 'the id or the exact username' }),
+  session: z.uuid('must be the id of a session').optional(),
+  status: z.enum(['active', 'revoked', 'expired'], 'must be active, revoked or expired').optional().meta({ description: '`active` leaves out what has expired' }),
+  purpose: z.enum(['auth_session', 'api_token', 'data_connection'], 'must be auth_session, api_token or data_connection').optional(),
+})
 
 /** The rows of issued tokens, as SysAdmins govern them. */
-export function tokenRowEndpoints({ coherent }: { coherent: Coherent }): Endpoint[] {
-  return [endpoint({
-    method: 'delete',
-    path: '/system/tokens/:id',
-    summary: 'Revoke a token; when this answers, no node accepts it any more',
-    access: sysAdmins,
-    answers: { 200: z.strictObject({ coherence: coherenceSchema }) },
-    handle: async (call) => {
-      const { coherence } = await coherent(async (tx) => {
-        if (!await revokeToken(tx, idOf(call))) throw new GatewayError('not_found', 'There is no token with this id')
-      })
-      return { status: 200, body: { coherence } }
-    },
-  })]
+export function tokenRowEndpoints({ sql, coherent }: { sql: Sql; coherent: Coherent }): Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: '/system/tokens',
+      summary: 'List issued tokens, newest first; by user, session, status or purpose',
+      access: sysAdmins,
+      query,
+      answers: { 200: pageOf(token) },
+      handle: async ({ query: { limit, cursor, ...filter } }) => {
+        const rows = await listTokens(sql, filter, { after: decodePosition(cursor, 2), atMost: limit + 1 })
+        const { items, nextCursor } = pageFrom(rows, limit, ({ position }) => positionOf(...position))
+        return { status: 200, body: { items: items.map(({ position: _, ...row }) => row), nextCursor } }
+      },
+    }),
+    endpoint({
+      method: 'delete',
+      path: '/system/tokens/:id',
+      summary: 'Revoke a token; when this answers, no node accepts it any more',
+      access: sysAdmins,
+      answers: { 200: z.strictObject({ coherence: coherenceSchema }) },
+      handle: async (call) => {
+        const id = idOf(call)
+        const { coherence } = await coherent(async (tx) => {
+          const userId = await revokeToken(tx, id)
+          if (userId === undefined) throw new GatewayError('not_found', 'There is no token with this id')
+          await recordChange(tx, { actor: actorOf(call.req), mandateId: 'system', action: 'token_revoked', subject: `token:${id}`, before: { userId } })
+        })
+        return { status: 200, body: { coherence } }
+      },
+    }),
+  ]
 }

@@ -1,0 +1,60 @@
+import { z } from 'zod'
+import { actorOf, recordChange } from '../audit/record-change.js'
+import type { Coherent } from '../coherence/coherent.js'
+import type { Sql } from '../database/connect.js'
+import { GatewayError } from '../errors.js'
+import { coherenceSchema } from '../http/coherence-schema.js'
+import { endpoint, idOf, type Call, type Endpoint } from '../http/endpoint.js'
+import { sysAdmins } from '../http/policy.js'
+import { findUserToPromote, listSysAdmins, lockSysAdmins, setSysAdmin } from './admin-queries.js'
+
+const sysAdmin = z.strictObject({ id: z.uuid(), username: z.string(), fullName: z.string().nullable(), enabled: z.boolean() }).meta({ id: 'SysAdmin' })
+const changed = { 200: z.strictObject({ coherence: coherenceSchema }) }
+
+/** Who is a SysAdmin: decided by SysAdmins alone. */
+export function adminEndpoints({ sql, coherent }: { sql: Sql; coherent: Coherent }): Endpoint[] {
+  const become = (isSysAdmin: boolean) => async (call: Pick<Call<unknown, unknown>, 'req' | 'params'>) => {
+    const id = idOf(call, 'userId')
+    const { coherence } = await coherent(async (tx) => {
+      const admins = await lockSysAdmins(tx) // first, as everybody does who locks several users
+      const user = await findUserToPromote(tx, id)
+      if (!user) throw new GatewayError('not_found', 'There is no user with this id')
+      if (!isSysAdmin && user.isSysAdmin && !admins.some((admin) => admin.id !== id)) {
+        throw new GatewayError('conflict', `${user.username} is the last SysAdmin who is enabled. Make another one first.`)
+      }
+      await setSysAdmin(tx, id, isSysAdmin)
+      if (user.isSysAdmin === isSysAdmin) return
+      await recordChange(tx, {
+        actor: actorOf(call.req), mandateId: 'system', action: isSysAdmin ? 'sysadmin_granted' : 'sysadmin_revoked', subject: `user:${id}`,
+        before: { isSysAdmin: user.isSysAdmin }, after: { isSysAdmin },
+      })
+    })
+    return { status: 200, body: { coherence } }
+  }
+  return [
+    endpoint({
+      method: 'get',
+      path: '/system/admins',
+      summary: 'List the SysAdmins',
+      access: sysAdmins,
+      answers: { 200: z.strictObject({ items: z.array(sysAdmin), nextCursor: z.null() }) },
+      handle: async () => ({ status: 200, body: { items: await listSysAdmins(sql), nextCursor: null } }),
+    }),
+    endpoint({
+      method: 'put',
+      path: '/system/admins/:userId',
+      summary: 'Make a user a SysAdmin; also one who is already',
+      access: sysAdmins,
+      answers: changed,
+      handle: become(true),
+    }),
+    endpoint({
+      method: 'delete',
+      path: '/system/admins/:userId',
+      summary: 'Make a SysAdmin a user like others, but not the last one; when this answers, no node takes them for one any more',
+      access: sysAdmins,
+      answers: changed,
+      handle: become(false),
+    }),
+  ]
+}

@@ -1,0 +1,63 @@
+import { z } from 'zod'
+import { actorOf, recordChange } from '../audit/record-change.js'
+import type { Coherent } from '../coherence/coherent.js'
+import type { Sql } from '../database/connect.js'
+import { GatewayError } from '../errors.js'
+import { coherenceSchema } from '../http/coherence-schema.js'
+import { endpoint, idOf, type Endpoint } from '../http/endpoint.js'
+import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../http/page.js'
+import { sysAdmins } from '../http/policy.js'
+import { endSession, listSessions } from './token-queries.js'
+
+const session = z.strictObject({
+  id: z.uuid(),
+  userId: z.uuid(),
+  username: z.string(),
+  authority: z.enum(['local', 'google', 'msft']),
+  createdAt: z.iso.datetime(),
+  lastSeenAt: z.iso.datetime(),
+  endedAt: z.iso.datetime().nullable(),
+  address: z.string().nullable(),
+  userAgent: z.string().nullable(),
+}).meta({ id: 'SessionRow' })
+
+const query = z.strictObject({
+  ...pageFields,
+  user: z.string().min(1).max(256).optional().meta({ description: 'the id or the exact username' }),
+  status: z.enum(['active', 'ended'], 'must be active or ended').optional(),
+})
+
+/** All sessions, as SysAdmins see and end them. */
+export function sessionRowEndpoints({ sql, coherent }: { sql: Sql; coherent: Coherent }): Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: '/system/sessions',
+      summary: 'List sessions, newest first; by user or status',
+      access: sysAdmins,
+      query,
+      answers: { 200: pageOf(session) },
+      handle: async ({ query: { limit, cursor, ...filter } }) => {
+        const rows = await listSessions(sql, filter, { after: decodePosition(cursor, 2), atMost: limit + 1 })
+        const { items, nextCursor } = pageFrom(rows, limit, ({ position }) => positionOf(...position))
+        return { status: 200, body: { items: items.map(({ position: _, ...row }) => row), nextCursor } }
+      },
+    }),
+    endpoint({
+      method: 'delete',
+      path: '/system/sessions/:id',
+      summary: 'End a session with all its tokens; when this answers, no node accepts them any more',
+      access: sysAdmins,
+      answers: { 200: z.strictObject({ coherence: coherenceSchema }) },
+      handle: async (call) => {
+        const id = idOf(call)
+        const { coherence } = await coherent(async (tx) => {
+          const userId = await endSession(tx, id)
+          if (userId === undefined) throw new GatewayError('not_found', 'There is no session with this id')
+          await recordChange(tx, { actor: actorOf(call.req), mandateId: 'system', action: 'session_ended', subject: `session:${id}`, before: { userId } })
+        })
+        return { status: 200, body: { coherence } }
+      },
+    }),
+  ]
+}

@@ -1,0 +1,110 @@
+import { z } from 'zod'
+import { actorOf, recordChange } from '../audit/record-change.js'
+import type { Database, Sql } from '../database/connect.js'
+import { GatewayError } from '../errors.js'
+import { endpoint, type Endpoint } from '../http/endpoint.js'
+import { checkIfMatch, etagOf } from '../http/etag.js'
+import { sysAdmins } from '../http/policy.js'
+import { deleteText, findChangedText, listChangedTexts, putText } from './translation-queries.js'
+
+/** The languages that portal and console speak. */
+export const languages = ['de', 'en'] as const
+export type Language = (typeof languages)[number]
+
+/** Texts by language and key, as they were shipped. */
+export type ShippedTexts = Record<Language, Readonly<Record<string, string>>>
+
+/** Reads texts as they are now. */
+export interface Texts {
+  /** The text of a key; the shipped one where nobody has changed it, and where the database cannot be asked. Undefined for a key that nobody knows. */
+  find: (language: Language, key: string) => Promise<string | undefined>
+}
+
+const freshForMs = 5000
+
+/** Texts for pages: what was changed is looked up again after five seconds. */
+export function createTexts({ sql, shipped }: { sql: Sql; shipped: ShippedTexts }): Texts {
+  let known: { at: number; changed: Promise<Map<string, string>> } | undefined
+  const changed = () => {
+    if (!known || performance.now() - known.at > freshForMs) {
+      const before = known?.changed
+      known = {
+        at: performance.now(),
+        changed: listChangedTexts(sql).then((rows) => new Map(rows.map(({ language, key, text }) => [`${language} ${key}`, text])), () => before ?? new Map<string, string>()),
+      }
+    }
+    return known.changed
+  }
+  return { find: async (language, key) => (await changed()).get(`${language} ${key}`) ?? shipped[language][key] }
+}
+
+const translated = z.strictObject({
+  language: z.enum(languages),
+  key: z.string(),
+  text: z.string().meta({ description: 'what is shown' }),
+  shipped: z.string().nullable().meta({ description: 'what was shipped; null for a text that is all your own' }),
+  changed: z.boolean(),
+}).meta({ id: 'Translation' })
+
+const language = z.enum(languages, `must be ${languages.join(' or ')}`)
+const keyForm = /^[\w.-]{1,200}$/
+
+/** The texts of portal and console, as SysAdmins change them; the shipped ones are what there is without. */
+export function translationEndpoints({ database, shipped }: { database: Database; shipped: ShippedTexts }): Endpoint[] {
+  const represent = (of: Language, key: string, text: string | undefined) => ({ language: of, key, text: text ?? shipped[of][key] ?? '', shipped: shipped[of][key] ?? null, changed: text !== undefined })
+  const named = (params: Record<string, string>) => {
+    const of = language.safeParse(params.language)
+    if (!of.success || !keyForm.test(params.key ?? '')) throw new GatewayError('not_found', `There is no such text: languages are ${languages.join(' and ')}, keys are letters, digits and ._-`)
+    return { language: of.data, key: params.key ?? '' }
+  }
+  const change = (call: Parameters<typeof actorOf>[0], params: Record<string, string>, text: string | undefined) => database.transaction(async (tx) => {
+    const { language: of, key } = named(params)
+    const before = await findChangedText(tx, of, key)
+    checkIfMatch(call, represent(of, key, before))
+    if (text === undefined && before === undefined) throw new GatewayError('not_found', 'This text has not been changed')
+    await (text === undefined ? deleteText(tx, of, key) : putText(tx, { language: of, key, text }))
+    await recordChange(tx, {
+      actor: actorOf(call), mandateId: 'system', action: text === undefined ? 'translation_reset' : 'translation_changed', subject: `translation:${of}:${key}`,
+      ...(before === undefined ? {} : { before: { text: before } }), ...(text === undefined ? {} : { after: { text } }),
+    })
+    return represent(of, key, text)
+  })
+  return [
+    endpoint({
+      method: 'get',
+      path: '/system/translations',
+      summary: 'List the texts of portal and console by language, with what was shipped',
+      access: sysAdmins,
+      query: z.strictObject({ language: language.optional() }),
+      answers: { 200: z.strictObject({ items: z.array(translated), nextCursor: z.null() }) },
+      handle: async ({ query }) => {
+        const changed = new Map((await listChangedTexts(database, query.language)).map((row) => [`${row.language} ${row.key}`, row]))
+        const items = languages.filter((one) => query.language === undefined || one === query.language).flatMap((of) => {
+          const keys = new Set([...Object.keys(shipped[of]), ...[...changed.values()].filter((row) => row.language === of).map(({ key }) => key)])
+          return [...keys].sort().map((key) => represent(of, key, changed.get(`${of} ${key}`)?.text))
+        })
+        return { status: 200, body: { items, nextCursor: null }, headers: { ETag: etagOf(items) } }
+      },
+    }),
+    endpoint({
+      method: 'put',
+      path: '/system/translations/:language/:key',
+      summary: 'Put a text in place of the shipped one',
+      access: sysAdmins,
+      body: z.strictObject({ text: z.string().min(1, 'must not be empty').max(5000).regex(/^[^\0]*$/, 'must not hold NUL') }),
+      answers: { 200: translated },
+      handle: async ({ req, params, body: { text } }) => {
+        const made = await change(req, params, text)
+        return { status: 200, body: made, headers: { ETag: etagOf(made) } }
+      },
+    }),
+    endpoint({
+      method: 'delete',
+      path: '/system/translations/:language/:key',
+      summary: 'Take a changed text away: the shipped one counts again',
+      access: sysAdmins,
+      answers: { 200: translated },
+      handle: async ({ req, params }) => ({ status: 200, body: await change(req, params, undefined) }),
+    }),
+  ]
+}

@@ -1,0 +1,133 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import request from 'supertest'
+import { directoryOf } from '../support/directory.js'
+import { tokenFor, users } from '../support/demo.js'
+import { startTestGateway, type TestGateway } from '../support/gateway.js'
+
+let gateway: TestGateway
+let directory: ReturnType<typeof directoryOf>
+let root: string
+beforeAll(async () => {
+  gateway = await startTestGateway()
+  directory = directoryOf(gateway.database)
+  root = (await tokenFor(gateway.database, 'root')).token
+})
+afterAll(async () => { await gateway.stop() })
+
+type Method = 'get' | 'put' | 'delete'
+const as = (token: string, method: Method, path: string) => request(gateway.server)[method](path).set('Authorization', `Bearer ${token}`)
+const sysAdmin = (method: Method, path: string) => as(root, method, path)
+const actions = async (subject: string) => (await gateway.database.sql<{ action: string }>(`select action from audit_events where details->>'subject' = $1 order by seq`, [subject])).map(({ action }) => action)
+
+describe('everything below /system', () => {
+  it.each<[Method, string]>([
+    ['get', '/system/tokens'], ['get', '/system/sessions'], ['get', '/system/admins'], ['get', '/system/translations'], ['get', '/system/registry'],
+    ['delete', `/system/sessions/${randomUUID()}`], ['put', `/system/admins/${users.petra}`], ['delete', `/system/admins/${users.root}`], ['put', '/system/translations/en/portal.title'], ['delete', '/system/translations/en/portal.title'],
+  ])('%s %s is for SysAdmins alone', async (method, path) => {
+    for (const user of ['alice', 'petra'] as const) {
+      const answer = await as((await tokenFor(gateway.database, user)).token, method, path)
+      expect([answer.status, answer.body.code]).toEqual([403, 'sysadmin_required'])
+    }
+  })
+})
+
+describe('tokens', () => {
+  it('are found by user, session, status and purpose, newest first, page by page', async () => {
+    const caller = await directory.user()
+    const ids = []
+    for (let n = 0; n < 5; n += 1) ids.push((await tokenFor(gateway.database, 'alice', { claims: { sub: caller.username, userId: caller.id }, row: { userId: caller.id } })).jti)
+    await gateway.database.sql(`update tokens set status = 'revoked' where id = $1`, [ids[0]])
+    await gateway.database.sql(`update tokens set expires_at = now() - interval '1 second' where id = $1`, [ids[1]])
+    const list = async (query: string) => (await sysAdmin('get', `/system/tokens?${query}`).expect(200)).body
+    expect((await list(`user=${caller.username}`)).items).toHaveLength(6)
+    expect((await list(`user=${caller.id}&status=revoked`)).items.map((one: { id: string }) => one.id)).toEqual([ids[0]])
+    expect((await list(`user=${caller.id}&status=expired`)).items).toMatchObject([{ id: ids[1], expired: true, status: 'active', username: caller.username }])
+    expect((await list(`user=${caller.id}&status=active`)).items).toHaveLength(4)
+    expect((await list(`user=${caller.id}&purpose=api_token`)).items).toEqual([])
+    expect((await list('user=nobody')).items).toEqual([])
+    const seen = []
+    for (let cursor = ''; ;) {
+      const page = await list(`user=${caller.id}&limit=2${cursor && `&cursor=${cursor}`}`)
+      seen.push(...page.items.map((one: { id: string }) => one.id))
+      if (page.nextCursor === null) break
+      cursor = page.nextCursor
+    }
+    expect(new Set(seen).size).toBe(6)
+    const answer = await sysAdmin('get', '/system/tokens?status=odd')
+    expect([answer.status, answer.body.errors]).toMatchObject([400, [{ path: 'status' }]])
+  })
+  it('never say anything that lets somebody in', async () => {
+    const answer = await sysAdmin('get', '/system/tokens').expect(200)
+    expect(JSON.stringify(answer.body)).not.toMatch(/eyJ|hash/i)
+  })
+})
+
+describe('a session', () => {
+  it('that a SysAdmin ends lets nobody in any more, and the audit says so', async () => {
+    const { token, sid } = await tokenFor(gateway.database, 'bob')
+    await as(token, 'get', '/auth/me').expect(200)
+    expect((await sysAdmin('get', `/system/sessions?user=bob&status=active`).expect(200)).body.items).toMatchObject([{ id: sid, username: 'bob', endedAt: null }])
+    const { body } = await sysAdmin('delete', `/system/sessions/${sid}`).expect(200)
+    expect(body.coherence.epoch).toMatch(/^\d+$/)
+    await as(token, 'get', '/auth/me').expect(401)
+    expect((await sysAdmin('get', `/system/sessions?user=bob&status=active`)).body.items).toEqual([])
+    expect(await actions(`session:${sid}`)).toEqual(['session_ended'])
+    await sysAdmin('delete', `/system/sessions/${sid}`).expect(200)
+    await sysAdmin('delete', `/system/sessions/${randomUUID()}`).expect(404)
+  })
+})
+
+describe('a SysAdmin', () => {
+  it('is made and unmade by SysAdmins, at once, and the audit says so', async () => {
+    const caller = await directory.user()
+    await as(caller.token, 'get', '/system/admins').expect(403)
+    expect((await sysAdmin('put', `/system/admins/${caller.id}`).expect(200)).body.coherence).toMatchObject({ fenced: 0 })
+    expect((await as(caller.token, 'get', '/system/admins').expect(200)).body.items.map((one: { username: string }) => one.username)).toContain(caller.username)
+    await sysAdmin('put', `/system/admins/${caller.id}`).expect(200)
+    await sysAdmin('delete', `/system/admins/${caller.id}`).expect(200)
+    await as(caller.token, 'get', '/system/admins').expect(403)
+    expect(await actions(`user:${caller.id}`)).toEqual(['sysadmin_granted', 'sysadmin_revoked'])
+    await sysAdmin('put', `/system/admins/${randomUUID()}`).expect(404)
+  })
+  it('who is the last one enabled stays, also when two go at once', async () => {
+    const refused = await sysAdmin('delete', `/system/admins/${users.root}`)
+    expect([refused.status, refused.body.code]).toEqual([409, 'conflict'])
+    const other = await directory.user({ isSysAdmin: true })
+    const both = await Promise.all([sysAdmin('delete', `/system/admins/${users.root}`), as(other.token, 'delete', `/system/admins/${other.id}`)])
+    expect(both.map(({ status }) => status).sort()).toEqual([200, 409])
+    await gateway.database.sql('update users set is_sys_admin = (id = $1) where is_sys_admin or id = $1', [users.root])
+  })
+})
+
+describe('a text', () => {
+  const path = '/system/translations/de/portal.title'
+  const find = async (key: string) => (await sysAdmin('get', '/system/translations?language=de').expect(200)).body.items.find((one: { key: string }) => one.key === key)
+  it('is as shipped until it is changed, and again when the change is taken away', async () => {
+    expect(await find('portal.title')).toEqual({ language: 'de', key: 'portal.title', text: 'Kundenportal', shipped: 'Kundenportal', changed: false })
+    await sysAdmin('put', path).send({ text: 'Mein Portal' }).expect(200)
+    expect(await find('portal.title')).toMatchObject({ text: 'Mein Portal', shipped: 'Kundenportal', changed: true })
+    await sysAdmin('delete', path).expect(200)
+    expect(await find('portal.title')).toMatchObject({ text: 'Kundenportal', changed: false })
+    await sysAdmin('delete', path).expect(404)
+    expect(await actions('translation:de:portal.title')).toEqual(['translation_changed', 'translation_reset'])
+  })
+  it('that somebody else has changed meanwhile is not overwritten', async () => {
+    const first = await sysAdmin('put', '/system/translations/en/console.own').send({ text: 'a' }).expect(200)
+    await sysAdmin('put', '/system/translations/en/console.own').send({ text: 'b' }).set('If-Match', first.headers.etag!).expect(200)
+    await sysAdmin('put', '/system/translations/en/console.own').send({ text: 'c' }).set('If-Match', first.headers.etag!).expect(412)
+  })
+  it('has a language and a key, and is not empty', async () => {
+    await sysAdmin('put', '/system/translations/fr/portal.title').send({ text: 'a' }).expect(404)
+    await sysAdmin('put', '/system/translations/de/a%20b').send({ text: 'a' }).expect(404)
+    await sysAdmin('put', path).send({ text: '' }).expect(400)
+  })
+})
+
+describe('the registry', () => {
+  it('says what the installation is made of', async () => {
+    const { body } = await sysAdmin('get', '/system/registry').expect(200)
+    expect(body).toMatchObject({ versions: { gateway: expect.any(String), node: process.version }, upstreams: [{ name: 'crm', targets: ['demo'], routes: ['/api/crm'] }] })
+    expect(body.features).toContainEqual({ code: 'crm', label: expect.any(String), instances: 3 })
+  })
+})
