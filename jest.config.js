@@ -6,7 +6,7 @@ export default {
     '^.+\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' }, module: { type: 'es6' } }],
   },
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
-  testMatch: ['<rootDir>/test/**/*.test.ts', '!**/test/deploy/**'], // those want nginx and haproxy: npm run test:proxies
+  testMatch: ['<rootDir>/test/**/*.test.ts', '!**/test/deploy/**', '!**/test/redis/**'], // those want nginx and haproxy, or redis-server: npm run test:proxies, npm run test:redis
   globalSetup: './test/setup/start-cluster.js',
   globalTeardown: './test/setup/stop-cluster.js',
   testTimeout: 30_000,
