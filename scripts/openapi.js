@@ -35,13 +35,15 @@ function operation({ summary, access, body, bodyTypes = ['application/json'], qu
     description: schema ? 'OK' : 'Done; there is nothing to answer',
     ...(schema ? { content: typeof schema === 'string' ? { [schema]: { schema: z.string() } } : { 'application/json': { schema } } } : {}),
   }])
-  const bad = errors === 'oauth'
-    ? { description: 'Refused', content: { 'application/json': { schema: oauthError } } }
+  const bad = errors === 'portal'
+    ? { description: 'A page that says what to do', content: { 'text/html': { schema: z.string() } } }
+    : errors === 'oauth' ? { description: 'Refused', content: { 'application/json': { schema: oauthError } } }
     : { description: 'Refused or failed', content: { 'application/problem+json': { schema: problem } } }
   return {
     summary,
     tags: [path.split('/')[1] || 'operations'],
     ...(access.auth === 'public' ? { security: [] } : {}),
+    ...(access.auth === 'portal' ? { security: [{ portal: [] }] } : {}),
     ...(access.guard ? { description: access.guard === 'sysAdmin' ? 'For SysAdmins; audited.' : 'For PlatformAdmins; audited.' } : {}),
     requestParams: {
       ...(query ? { query } : {}),
@@ -70,6 +72,7 @@ const document = createDocument({
   components: {
     securitySchemes: {
       cookie: { type: 'apiKey', in: 'cookie', name: 'auth_token' },
+      portal: { type: 'apiKey', in: 'cookie', name: 'portal_session' },
       bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
     },
   },

@@ -1,7 +1,10 @@
 import type { RequestListener } from 'node:http'
 import express, { type Request, type Response } from 'express'
 import type { AuditLog } from './audit/audit-log.js'
+import { recordPlatformEntry } from './audit/record-platform-entry.js'
 import { authenticate } from './authentication/authenticate.js'
+import { currentClient } from './authentication/current-client.js'
+import { sealKeysOf } from './authentication/portal-session.js'
 import type { TokenKeys } from './authentication/token-keys.js'
 import { verifyToken, verifyTokenOfAnyAge } from './authentication/verify-token.js'
 import { requirePermission, requirePlatformAdmin, requireSysAdmin } from './authorization/guards.js'
@@ -36,6 +39,8 @@ import type { Tier } from './observability/request-counts.js'
 import type { Tracing } from './observability/tracing.js'
 import type { Usage } from './observability/usage.js'
 import { ownEndpoints } from './own-endpoints.js'
+import { portalErrorPage } from './portal/error-page.js'
+import { portalTexts } from './portal/texts.js'
 import { forwardByTable } from './proxy/forward-by-table.js'
 import type { IdentityKeys } from './proxy/identity-keys.js'
 import { createIdentities } from './proxy/identity.js'
@@ -95,12 +100,13 @@ export function buildGateway(deps: Dependencies): Gateway {
   mountEndpoints(app, endpoints, admit)
   mountPages(app, consolePages({ config }), admit)
   app.use((_req, _res, next) => next(new GatewayError('not_found', 'There is nothing at this path')))
-  app.use(answerProblem(logger))
+  const answer = answerProblem(logger, portalErrorPage(portalTexts))
+  app.use(answer)
 
   const arrive = chain(
     identifyRequest({ trustProxy: config.TRUST_PROXY, isDraining: deps.isDraining }), // every line logged below carries its id
     ...beginSpan(deps.tracing),
-    logAccess(takeLine(deps), { userOf: (req) => req.principal?.user.id, mandateOf: (req) => req.context?.mandateId ?? undefined, tierOf }),
+    logAccess(takeLine(deps), { userOf: (req) => req.principal?.user.id, mandateOf: (req) => req.context?.mandateId ?? req.portalClient?.mandateId, tierOf }),
     deps.load.refuse,
     refuseMalformed,
     watchBody,
@@ -110,7 +116,6 @@ export function buildGateway(deps: Dependencies): Gateway {
     verifyForProxies(forwarding), // what other proxies ask about
     serveDirectly(endpoints, admit), // and the gateway's own here, but for paths with parameters and other methods
   )
-  const answer = answerProblem(logger)
   const refuse = (error: unknown, req: Request, res: Response) => answer(error, req, res, () => undefined)
   return {
     listener: (raw, rawResponse) => {
@@ -160,7 +165,8 @@ function beginSpan(tracing: Dependencies['tracing']): Middleware[] {
 
 /** What becomes of a request's line: it is logged and counted, for its mandate too. */
 function takeLine({ logRequest, metrics: { requests }, usage }: Dependencies): (line: AccessLine, req: Request) => void {
-  return (line, { namedMandateId, span }) => {
+  return (line, { namedMandateId: named, portalClient, span }) => {
+    const namedMandateId = named ?? portalClient?.mandateId
     logRequest(line)
     span?.end(line)
     requests.count(line)
@@ -172,15 +178,14 @@ function takeLine({ logRequest, metrics: { requests }, usage }: Dependencies): (
 function admission(deps: Dependencies): Admit {
   const { config, directory, keys, audit, node: { streams } } = deps
   const perAddress = limitByAddress(config.RATE_LIMIT_ADDRESS, deps.counts)
-  const perUser = limitByUser(config.RATE_LIMIT_USER, (req) => req.principal?.user.id, deps.counts)
+  const perUser = limitByUser(config.RATE_LIMIT_USER, (req) => req.principal?.user.id ?? req.portalClient?.id, deps.counts)
   const unambiguous = refuseAmbiguousHeaders()
   const sameSite = refuseCrossSite({ ownOrigin: () => new URL(deps.publicUrl()).origin, allowedOrigins: config.CORS_ORIGINS })
   const identify = authenticate({ directory, verifyToken: (token) => verifyToken(token, keys), atMs: (req) => req.decidedAtMs })
+  const identifyClient = currentClient({ directory, keys: sealKeysOf(config), atMs: (req) => req.decidedAtMs })
   const place = resolveContext({
     directory,
-    onPlatformEntry: (user, mandateId, requestId) => {
-      audit.recordOnce({ userId: user.id, mandateId, action: 'platform_entry', details: { username: user.username }, requestId })
-    },
+    onPlatformEntry: recordPlatformEntry(audit),
   })
   const guards = { sysAdmin: requireSysAdmin(audit), platformAdmin: requirePlatformAdmin(audit) }
   const noteMoment: Middleware = (req, _res, next) => {
@@ -196,8 +201,8 @@ function admission(deps: Dependencies): Admit {
     steps: [
       perAddress,
       unambiguous,
-      sameSite(crossSite),
-      ...(policy.auth === 'public' ? [] : [noteMoment, identify(policy.auth), perUser(isPlaced(policy))]), // from here on there is a principal
+      sameSite(policy.auth === 'portal' && crossSite === 'ambient' ? 'cookie' : crossSite),
+      ...(policy.auth === 'public' ? [] : [noteMoment, policy.auth === 'portal' ? identifyClient : identify(policy.auth), perUser(isPlaced(policy))]), // from here on there is a principal, or a client of the portal
       ...(isPlaced(policy) ? [place(policy)] : []), // from here on there is a context
       ...(isPlaced(policy) && policy.prefix !== undefined ? [withinQuota] : []), // what is sold is what routes serve: the gateway's own endpoints are not
       ...(policy.guard ? [guards[policy.guard]] : []),
@@ -211,14 +216,15 @@ function admission(deps: Dependencies): Admit {
  * The same decision once more, by what holds now, for a request that has waited or still goes on. Its use has been counted and audited; a token
  * that was good when the request came has not to last until its end.
  */
-function decideAgain({ directory, keys, node: { streams } }: Dependencies): (policy: Policy) => Middleware {
+function decideAgain({ config, directory, keys, node: { streams } }: Dependencies): (policy: Policy) => Middleware {
   const silent = { record: () => undefined, recordRefusal: () => undefined }
   const identify = authenticate({ directory, verifyToken: (token) => verifyTokenOfAnyAge(token, keys), atMs: (req) => req.decidedAtMs })
+  const identifyClient = currentClient({ directory, keys: sealKeysOf(config), atMs: (req) => req.decidedAtMs })
   const place = resolveContext({ directory, onPlatformEntry: () => undefined })
   const guards = { sysAdmin: requireSysAdmin(silent), platformAdmin: requirePlatformAdmin(silent) }
   return (policy) => {
     const decide = chain(
-      identify(policy.auth),
+      policy.auth === 'portal' ? identifyClient : identify(policy.auth),
       ...(policy.mandate !== 'none' || policy.instance !== 'none' ? [place(policy)] : []),
       ...(policy.guard ? [guards[policy.guard]] : []),
       ...(policy.permission ? [requirePermission(policy.permission)] : []),

@@ -20,6 +20,9 @@ import { signInFlows } from './login/sign-in-flow.js'
 import { signInProviders } from './login/sign-in-provider.js'
 import { signInEndpoints } from './login/sign-in.js'
 import { tokenEndpoints } from './login/token-endpoint.js'
+import { allOfThePortal } from './portal/endpoints.js'
+import { portalTexts } from './portal/texts.js'
+import { portalPlaces } from './proxy/portal-places.js'
 import { verifyEndpoints } from './proxy/verify.js'
 import { adminEndpoints } from './system/admins.js'
 import { databaseEndpoints } from './system/database.js'
@@ -37,7 +40,7 @@ import { tokenRowEndpoints } from './system/tokens.js'
 import { translationEndpoints } from './system/translations.js'
 
 /** Everything that the gateway answers itself; `openapi.yaml` is made of the same list. */
-export function ownEndpoints({ config, database, keys, identityKeys, passwords, isDraining, node, scrape, audit, counts, log, routes, publicUrl }: Dependencies): Endpoint[] {
+export function ownEndpoints({ config, database, directory, keys, identityKeys, passwords, isDraining, node, scrape, audit, counts, log, routes, publicUrl }: Dependencies): Endpoint[] {
   const credentials = checkPassword({ sql: database, passwords, limitAttempts: limitFailedLogins(config.RATE_LIMIT_LOGIN, counts), audit })
   const issue = issueTokens({ database, keys, config })
   const refresh = refreshTokens({ database, coherent: node.coherent, keys, succession: createSuccession(config), config })
@@ -77,5 +80,6 @@ export function ownEndpoints({ config, database, keys, identityKeys, passwords, 
     ...databaseEndpoints({ database }),
     ...routeEndpoints({ routes }),
     ...nodeEndpoints({ sql: database, currentId: node.lease.nodeId }),
+    ...allOfThePortal({ config, database, directory, audit, publicUrl, coherent: node.coherent, textsOf: portalTexts, placesOf: (projectId, language) => portalPlaces(routes.current().table, projectId, language) }),
   ]
 }

@@ -52,9 +52,8 @@ function principalOf(login: Login<VerifiedClaims>, nowMs: number): Principal {
  * Finds out who is calling, into `req.principal`: the authentication table, row by row. Waits for nothing that is remembered.
  * `atMs` is the moment (milliseconds since 1970) at which the token must not have expired.
  */
-export function authenticate({ directory, verifyToken, atMs }: Dependencies): (policy: Policy['auth']) => Middleware {
+export function authenticate({ directory, verifyToken, atMs }: Dependencies): (policy: Exclude<Policy['auth'], 'portal'>) => Middleware {
   return (policy) => (req, _res, next) => {
-    if (policy === 'portal') throw new GatewayError('portal_access_required', 'Access to the portal is required: open the link that you were given')
     const token = extractToken(req)
     if (token === undefined) {
       if (policy === 'required') throw new GatewayError('authentication_required', 'Not authenticated')

@@ -1,5 +1,5 @@
 import type { Sql } from '../database/connect.js'
-import type { Grant, Level, Placement, PrincipalState, ScopedRule } from './directory.js'
+import type { Grant, Level, Placement, PortalLink, PrincipalState, ScopedRule } from './directory.js'
 
 interface PrincipalRow {
   user_id: string | null
@@ -91,6 +91,37 @@ export async function findPlacement(sql: Sql, userId: string, mandateId: string 
     membership: grant(row.membership_id, row.membership_enabled, row.membership_role_ids),
     instance: row.instance_id === null ? undefined : { id: row.instance_id, mandateId: row.instance_mandate_id, enabled: row.instance_enabled },
     access: grant(row.access_id, row.access_enabled, row.access_role_ids),
+  }
+}
+
+interface PortalLinkRow {
+  id: string
+  label: string | null
+  revoked: boolean
+  expires_at: Date | number | null
+  client_id: string
+  client_name: string
+  client_active: boolean
+  mandate_id: string
+  mandate_enabled: boolean
+}
+
+/** The portal link with that id, its client and their mandate, in one statement. */
+export async function findPortalLink(sql: Sql, id: string): Promise<Omit<PortalLink, 'dependsOn'> | undefined> {
+  const [row] = await sql.rows<PortalLinkRow>(`
+    select t.id, t.label, t.revoked_at is not null as revoked, t.expires_at,
+           c.id as client_id, c.name as client_name, c.active as client_active, m.id as mandate_id, m.enabled as mandate_enabled
+      from portal_access_tokens t
+      join portal_clients c on c.id = t.client_id
+      join mandates m on m.id = c.mandate_id
+     where t.id = ?`, [id])
+  return row && {
+    id: row.id,
+    label: row.label,
+    revoked: row.revoked,
+    expiresAtMs: row.expires_at === null ? Infinity : Number(row.expires_at), // a Date, or Infinity for 'infinity'
+    client: { id: row.client_id, name: row.client_name, active: row.client_active },
+    mandate: { id: row.mandate_id, enabled: row.mandate_enabled },
   }
 }
 

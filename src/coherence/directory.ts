@@ -1,5 +1,5 @@
 import type { Sql } from '../database/connect.js'
-import { findPlacement, findPrincipal, listRules } from './directory-queries.js'
+import { findPlacement, findPortalLink, findPrincipal, listRules } from './directory-queries.js'
 import type { Loaded, Memory } from './memory.js'
 
 /** A user as the gateway's answers show one. */
@@ -50,6 +50,19 @@ export interface Placement {
   dependsOn: readonly string[]
 }
 
+/** A portal link as it stands, with the client whose it is and the mandate around both. */
+export interface PortalLink {
+  id: string
+  label: string | null
+  revoked: boolean
+  /** Milliseconds since 1970; Infinity for a link without an end. */
+  expiresAtMs: number
+  client: { id: string; name: string; active: boolean }
+  mandate: { id: string; enabled: boolean }
+  /** The keys whose change makes this untrue. */
+  dependsOn: readonly string[]
+}
+
 export type Level = 'n' | 'm' | 'g' | 'a'
 
 /** An access rule, with the scope of the role that it belongs to. */
@@ -90,6 +103,8 @@ export interface Directory {
   /** The login of a token; `verify` is asked when the token is not remembered. */
   login: <Claims extends LoginClaims>(token: string, verify: (token: string) => Promise<Claims>) => Login<Claims> | Promise<Login<Claims>>
   placement: (userId: string, mandateId: string | undefined, instanceId: string | undefined) => Placement | Promise<Placement>
+  /** The portal link with that id, if there is one; the same object until something of it changes. */
+  portalLink: (id: string) => PortalLink | undefined | Promise<PortalLink | undefined>
   /** The rules of these roles; the same array until one of them changes. */
   rules: (roleIds: string[]) => ScopedRule[] | Promise<ScopedRule[]>
 }
@@ -123,6 +138,13 @@ async function loadPlacement(sql: Sql, userId: string, mandateId: string | undef
   return { value: { ...placement, dependsOn }, keys: dependsOn, keep: true }
 }
 
+async function loadPortalLink(sql: Sql, id: string): Promise<Loaded<PortalLink | undefined>> {
+  const link = await findPortalLink(sql, id)
+  const dependsOn = [`link:${id}`, ...(link ? [`client:${link.client.id}`, `mandate:${link.mandate.id}`] : [])]
+  // A link may yet come: its insert is not announced.
+  return { value: link && { ...link, dependsOn }, keys: dependsOn, keep: link !== undefined }
+}
+
 /** The key under which changes of a role and its rules are announced. */
 export const roleKey = (roleId: string) => `role:${roleId}`
 
@@ -133,6 +155,7 @@ export function createDirectory({ sql, memory }: { sql: Sql; memory: Memory }): 
     login: (token, verify) => memory.read(token, () => loadLogin(sql, token, verify)),
     placement: (userId, mandateId, instanceId) =>
       memory.read(`place ${userId} ${mandateId ?? ''} ${instanceId ?? ''}`, () => loadPlacement(sql, userId, mandateId, instanceId)),
+    portalLink: (id) => memory.read(`link ${id}`, () => loadPortalLink(sql, id)),
     rules: (roleIds) => roleIds.length === 0 ? [] : memory.read(`rules ${roleIds.join()}`, async () => ({
       value: await listRules(sql, roleIds), keys: roleIds.map(roleKey), keep: true,
     })),

@@ -1,5 +1,6 @@
 import type { Request } from 'express'
 import type { Directory, Placement, User } from '../coherence/directory.js'
+import { GatewayError } from '../errors.js'
 import type { Middleware } from '../http/chain.js'
 import { countingRules } from './counting-rules.js'
 import { decidePlacement, type Entry, type RequestedPlace } from './decide-placement.js'
@@ -56,14 +57,31 @@ function entryOf(user: User, requested: RequestedPlace, placement: Placement): E
 
 const nowhere: Entry = { mandateId: null, featureInstanceId: null, roleIds: [], byPlatformLevel: false, dependsOn: [] }
 
-/** Finds out where a request works, into `req.context`: the context table. An anonymous caller is nowhere. */
-export function resolveContext({ directory, onPlatformEntry }: Dependencies): (policy: PlacePolicy) => Middleware {
-  const enter = (req: Request, user: User, requested: RequestedPlace, placement: Placement) => {
+function entering({ directory, onPlatformEntry }: Dependencies) {
+  return (req: Request, user: User, requested: RequestedPlace, placement: Placement) => {
     req.namedMandateId = placement.mandate?.id
     const entry = entryOf(user, requested, placement)
     if (entry.byPlatformLevel && placement.mandate) onPlatformEntry(user, placement.mandate.id, req.id)
     req.context = new PlacedContext(user, entry, directory)
   }
+}
+
+/**
+ * Lets a caller into the mandate of what was asked for, into `req.context`, as if the request had named that mandate. Throws as the context table says.
+ */
+export function enterMandate(dependencies: Dependencies): (req: Request, mandateId: string) => Promise<void> {
+  const enter = entering(dependencies)
+  return async (req, mandateId) => {
+    const user = req.principal?.user
+    if (!user) throw new GatewayError('authentication_required', 'Not authenticated')
+    enter(req, user, { mandateId, instanceId: undefined }, await dependencies.directory.placement(user.id, mandateId, undefined))
+  }
+}
+
+/** Finds out where a request works, into `req.context`: the context table. An anonymous caller is nowhere. */
+export function resolveContext(dependencies: Dependencies): (policy: PlacePolicy) => Middleware {
+  const { directory } = dependencies
+  const enter = entering(dependencies)
   return (policy) => (req, _res, next) => {
     const requested = requestedPlace(req, policy)
     const user = req.principal?.user

@@ -1,4 +1,4 @@
-import type { NextFunction, RequestHandler } from 'express'
+import type { NextFunction, Request, RequestHandler, Response } from 'express'
 
 /** A step of a request's life: Express's middleware signature; a promise that rejects counts as `next(error)`. */
 export type Middleware = RequestHandler
@@ -25,6 +25,16 @@ export function chain(...steps: Middleware[]): Middleware {
     }
     proceed()
   }
+}
+
+/** Runs one step by itself. Rejects with whatever it refuses with. */
+export function runStep(step: Middleware, req: Request, res: Response): Promise<void> {
+  return new Promise((resolve, reject) => {
+    void chain(step)(req, res, (error?: unknown) => {
+      if (error === undefined) resolve()
+      else reject(asError(error))
+    })
+  })
 }
 
 /** `next(undefined)` would mean that all is well: whatever was thrown must not be taken for that. */

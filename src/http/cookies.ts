@@ -49,6 +49,11 @@ export function refreshCookie(config: CookieConfig, maxAgeSeconds: number): Cook
   return { ...accessCookie(config, maxAgeSeconds), path: '/auth', sameSite: 'strict' }
 }
 
+/** Attributes of the portal's session: links in mails and on other sites lead to the portal, so that it is never `strict`. */
+export function portalCookie({ COOKIE_SECURE }: Pick<Config, 'COOKIE_SECURE'>, maxAgeSeconds: number): CookieAttributes {
+  return { path: '/', sameSite: 'lax', secure: COOKIE_SECURE, maxAgeSeconds }
+}
+
 /** Sets one of our cookies, which no script may read. `value` is base64url with dots, so it needs no encoding. */
 export function setCookie(res: Response, name: GatewayCookie, value: string, { path, sameSite, secure, maxAgeSeconds }: CookieAttributes): void {
   const expires = new Date(maxAgeSeconds === 0 ? 0 : Date.now() + maxAgeSeconds * 1000).toUTCString()

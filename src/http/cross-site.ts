@@ -5,9 +5,10 @@ import { carriesGatewayCookie, cookieValue } from './cookies.js'
 
 /**
  * When a request is checked for having been made by another site's page: `ambient` when a browser may have added
- * our cookies to an unsafe method by itself, `always` for endpoints that give out cookies.
+ * our cookies to an unsafe method by itself; `cookie` likewise, where no token of a header would count; `always` for endpoints that give out cookies;
+ * `navigation` for those that do so when a link or button is followed, which may also be on a page of the same site.
  */
-export type CrossSitePolicy = 'ambient' | 'always'
+export type CrossSitePolicy = 'ambient' | 'cookie' | 'always' | 'navigation'
 
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 
@@ -17,10 +18,18 @@ const hasBearer = (req: IncomingMessage) => /^bearer +\S/i.test(req.headers.auth
 /** A page of any site may open a WebSocket, and the browser adds cookies: it is no safe request, though its method says so. */
 const opensWebSocket = ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === 'websocket' || headers['sec-websocket-key'] !== undefined // another proxy takes `Upgrade` away when it asks
 
-const isAmbient = (req: IncomingMessage) =>
-  (!safeMethods.has(req.method ?? '') || opensWebSocket(req))
-  && carriesGatewayCookie(req)
-  && (cookieValue(req, 'auth_token') !== undefined || !hasBearer(req))
+const isCredentialAmbient = (req: IncomingMessage) => cookieValue(req, 'auth_token') !== undefined || !hasBearer(req)
+
+const carriesCookieUnsafely = (req: IncomingMessage) => (!safeMethods.has(req.method ?? '') || opensWebSocket(req)) && carriesGatewayCookie(req)
+
+const isChecked: Record<CrossSitePolicy, (req: IncomingMessage) => boolean> = {
+  ambient: (req) => carriesCookieUnsafely(req) && isCredentialAmbient(req),
+  cookie: carriesCookieUnsafely,
+  always: () => true,
+  navigation: isCredentialAmbient,
+}
+
+const isNavigationWithinSite = ({ headers }: IncomingMessage) => headers['sec-fetch-site'] === 'same-site' && headers['sec-fetch-mode'] === 'navigate'
 
 function comesFromElsewhere(req: IncomingMessage, ownOrigin: string, allowedOrigins: ReadonlySet<string>): boolean {
   const origin = req.headers.origin?.toLowerCase()
@@ -34,7 +43,7 @@ function comesFromElsewhere(req: IncomingMessage, ownOrigin: string, allowedOrig
 export function refuseCrossSite({ ownOrigin, allowedOrigins }: { ownOrigin: () => string; allowedOrigins: string[] }): (policy: CrossSitePolicy) => Middleware {
   const allowed = new Set(allowedOrigins)
   return (policy) => (req, _res, next) => {
-    if ((policy === 'always' || isAmbient(req)) && comesFromElsewhere(req, ownOrigin(), allowed)) {
+    if (isChecked[policy](req) && !(policy === 'navigation' && isNavigationWithinSite(req)) && comesFromElsewhere(req, ownOrigin(), allowed)) {
       next(new GatewayError('cross_site_request', 'The request was made by a page of another site'))
       return
     }

@@ -58,8 +58,8 @@ export interface EndpointSpec<Body extends z.ZodType, Query extends z.ZodType> {
   body?: Body
   bodyTypes?: BodyType[]
   query?: Query
-  /** RFC 6749 §5.2 errors in place of problem+json; or only the statuses that other proxies understand; or pages, where a person looks at them. */
-  errors?: 'oauth' | 'verify' | 'page'
+  /** RFC 6749 §5.2 errors in place of problem+json; or only the statuses that other proxies understand; or pages, where a person looks at them; or the portal's pages, always. */
+  errors?: 'oauth' | 'verify' | 'page' | 'portal'
   /** What each good answer's body is, by status: its schema, or the type of a text that is no JSON; null where there is no body. */
   answers: Record<number, z.ZodType | Text['type'] | null>
   handle: (call: Call<z.infer<Body>, z.infer<Query>>) => Answer | Promise<Answer>
@@ -77,7 +77,7 @@ declare global {
   namespace Express {
     interface Request {
       /** Set where errors are answered as RFC 6749 §5.2 has them, as other proxies understand them (401, 403 and 503 only), or as pages. */
-      errorForm?: 'oauth' | 'verify' | 'page'
+      errorForm?: 'oauth' | 'verify' | 'page' | 'portal'
       /** Decides the same once more; absent where nobody is asked. */
       again?: Middleware
     }

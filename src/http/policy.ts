@@ -57,6 +57,8 @@ export const anyone: Policy = { auth: 'public', ...nowhere }
 export const signedIn: Policy = { auth: 'required', ...nowhere }
 /** Anybody with a valid token, in the place that the request names, if it names one. */
 export const signedInSomewhere: Policy = { auth: 'required', mandate: 'optional', instance: 'optional' }
+/** Clients of the portal. */
+export const portalClients: Policy = { auth: 'portal', ...nowhere }
 /** SysAdmins; audited. */
 export const sysAdmins: Policy = { auth: 'required', ...nowhere, guard: 'sysAdmin' }
 /** PlatformAdmins; audited. */

@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import type { ErrorRequestHandler, Request } from 'express'
 import { GatewayError, type ErrorCode } from '../errors.js'
 import type { Logger } from '../observability/logger.js'
+import type { Answer } from './endpoint.js'
 import { writeHead } from './head.js'
 import { wantsHtml } from './html.js'
 import { problemPage } from './problem-page.js'
@@ -78,10 +79,14 @@ function answeredStatus(error: GatewayError, form: Request['errorForm']): number
   return status >= 500 ? 503 : 403
 }
 
+/** The page by which some part of the gateway tells a person of an error in its own words; undefined where it does not. */
+export type ErrorPage = (error: GatewayError, status: number, req: Request) => Answer | undefined
+
 /** What is said to the caller: names and values of headers in turn, and the body. */
-function refusalBody(req: Request, error: GatewayError, status: number): { headers: string[]; body: Buffer } {
-  if (req.errorForm === 'page' && wantsHtml(req)) {
-    const { headers = {}, text } = problemPage(req, error, status)
+function refusalBody(req: Request, error: GatewayError, status: number, ownPage: ErrorPage): { headers: string[]; body: Buffer } {
+  const shown = ownPage(error, status, req) ?? (req.errorForm === 'page' && wantsHtml(req) ? problemPage(req, error, status) : undefined)
+  if (shown) {
+    const { headers = {}, text } = shown
     return { headers: [...Object.entries(headers).flat(), 'Content-Type', 'text/html; charset=utf-8'], body: Buffer.from(text?.content ?? '') }
   }
   const oauth = req.errorForm === 'oauth'
@@ -96,8 +101,8 @@ function noteRefusal(req: Request, error: GatewayError, logger: Logger): void {
   }
 }
 
-/** The one place where an error becomes an answer: problem+json (RFC 9457), with nothing inside that was not meant for the caller. */
-export function answerProblem(logger: Logger): ErrorRequestHandler {
+/** The one place where an error becomes an answer: problem+json (RFC 9457) or a page, with nothing inside that was not meant for the caller. */
+export function answerProblem(logger: Logger, ownPage: ErrorPage = () => undefined): ErrorRequestHandler {
   return (thrown: unknown, req, res, _next) => {
     const error = asGatewayError(thrown)
     noteRefusal(req, error, logger)
@@ -108,7 +113,7 @@ export function answerProblem(logger: Logger): ErrorRequestHandler {
       return
     }
     const status = answeredStatus(error, req.errorForm)
-    const { headers, body } = refusalBody(req, error, status)
+    const { headers, body } = refusalBody(req, error, status, ownPage)
     writeHead(res, status, [...refusalHeaders(error), ...headers, 'Content-Length', String(body.length)])
     res.end(body) // Node leaves it out where HEAD asked
   }

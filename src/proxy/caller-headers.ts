@@ -10,7 +10,8 @@ export const callerHeaders = [
 const asHeaderValue = (text: string) => text.replace(/[^\x21-\x24\x26-\x7e]/gu, encodeURIComponent)
 
 /** Adds what an upstream is told of the caller and the place: names and values, in turn. */
-export function pushCallerHeaders(headers: string[], { principal, context, accessLevel }: Request): void {
+export function pushCallerHeaders(headers: string[], { principal, portalClient, context, accessLevel }: Request): void {
+  if (portalClient) headers.push('X-Portal-Client-Id', portalClient.id)
   if (!principal) return
   headers.push('X-User-Id', principal.user.id, 'X-Username', asHeaderValue(principal.user.username), 'X-Authority', principal.authority)
   if (principal.sessionId !== null) headers.push('X-Session-Id', principal.sessionId)

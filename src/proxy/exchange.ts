@@ -26,24 +26,25 @@ export interface Lane {
 }
 
 /** The keys of all that the decision on a request depended on. */
-function dependenciesOf({ principal, context }: Request): string[] {
-  return [...principal?.dependsOn ?? [], ...context?.entry.dependsOn ?? [], ...context?.roleIds.map(roleKey) ?? []]
+function dependenciesOf({ principal, portalClient, context }: Request): string[] {
+  return [...principal?.dependsOn ?? [], ...portalClient?.dependsOn ?? [], ...context?.entry.dependsOn ?? [], ...context?.roleIds.map(roleKey) ?? []]
 }
 
 /** What an upstream is told of the caller's authority. */
-type Told = Pick<Request, 'principal' | 'context' | 'accessLevel'>
+type Told = Pick<Request, 'principal' | 'portalClient' | 'context' | 'accessLevel'>
 
 const reach = { n: 0, m: 1, g: 2, a: 3 }
 
 /** What an upstream is told now, to be compared later. */
-export function toldOf({ principal, context, accessLevel }: Request): Told {
-  return { ...(principal && { principal }), ...(context && { context }), ...(accessLevel && { accessLevel }) }
+export function toldOf({ principal, portalClient, context, accessLevel }: Request): Told {
+  return { ...(principal && { principal }), ...(portalClient && { portalClient }), ...(context && { context }), ...(accessLevel && { accessLevel }) }
 }
 
 /** The caller may still come in, but the service goes by what it was told. Where that was more than holds now, whoever asks again has it told anew. */
 export function refuseLess(told: Told, now: Request): void {
   const isLess = (told.principal?.user.isSysAdmin === true && now.principal?.user.isSysAdmin !== true)
     || (told.principal?.user.isPlatformAdmin === true && now.principal?.user.isPlatformAdmin !== true)
+    || told.portalClient?.id !== now.portalClient?.id || told.portalClient?.mandateId !== now.portalClient?.mandateId
     || reach[told.accessLevel ?? 'n'] > reach[now.accessLevel ?? 'n']
     || (told.context?.roleIds.some((role) => now.context?.roleIds.includes(role) !== true) ?? false)
   if (isLess) throw new GatewayError('permission_denied', 'Your rights have changed meanwhile. Ask again.')
@@ -75,9 +76,9 @@ export function openPassage(exchange: Exchange, ends: Pick<OpenStream, 'cut' | '
 /** Node's timers hold no longer delay. */
 const longestTimerMs = 2 ** 31 - 1
 
-/** Calls back when the caller's token ends: what has no end of its own does not outlive it. Answers how to stop waiting. */
-export function atTokenEnd({ principal }: Request, end: () => void): () => void {
-  const leftMs = (principal?.expiresAtMs ?? Infinity) - Date.now()
+/** Calls back when the caller's token or session ends: what has no end of its own does not outlive it. Answers how to stop waiting. */
+export function atTokenEnd({ principal, portalClient }: Request, end: () => void): () => void {
+  const leftMs = (principal?.expiresAtMs ?? portalClient?.expiresAtMs ?? Infinity) - Date.now()
   if (leftMs > longestTimerMs) return () => undefined
   const timer = setTimeout(end, leftMs)
   timer.unref()

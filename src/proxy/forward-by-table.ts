@@ -20,7 +20,7 @@ interface Dependencies {
   trustProxy: number
 }
 
-const keys = countingKeys({ callerOf: (req) => req.principal?.user.id, mandateOf: (req) => req.context?.mandateId ?? undefined })
+const keys = countingKeys({ callerOf: (req) => req.principal?.user.id ?? req.portalClient?.id, mandateOf: (req) => req.context?.mandateId ?? req.portalClient?.mandateId })
 
 /** A route counts once, whoever asks about it. */
 const counters = new WeakMap<Route, Middleware[]>()

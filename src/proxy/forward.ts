@@ -44,8 +44,8 @@ export function forwardTo(lane: Lane, identityFor: IdentityFor, trustProxy: numb
   return (req, res, next) => {
     if (res.destroyed || res.closed) return undefined // the client has gone while it was decided
     const exchange = { req, res, next, lane }
-    const { principal } = req
-    const identity = principal && identityFor({ principal, context: req.context, accessLevel: req.accessLevel, upstream: route.upstream })
+    const caller = req.principal ?? req.portalClient
+    const identity = caller && identityFor({ caller, context: req.context, accessLevel: req.accessLevel, upstream: route.upstream })
     if (!(identity instanceof Promise)) {
       send(exchange, identity)
       return undefined

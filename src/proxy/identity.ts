@@ -1,4 +1,5 @@
 import { SignJWT } from 'jose'
+import type { PortalClient } from '../authentication/current-client.js'
 import type { Principal } from '../authentication/principal.js'
 import type { Level } from '../coherence/directory.js'
 import type { IdentityKeys } from './identity-keys.js'
@@ -14,7 +15,7 @@ interface Place {
 
 /** Of whom, and to whom, an identity speaks. */
 export interface Introduction {
-  principal: Principal
+  caller: Principal | PortalClient
   /** Undefined on routes that ask for no place. */
   context: Place | undefined
   /** The level that the route's permission gave. */
@@ -45,11 +46,16 @@ const reusedForMs = lifetimeSeconds * 1000 / 2
 /** Tokens of one caller: one who is in many places costs some signatures more, and not memory. */
 const maxTokens = 200
 
+/** A client of the portal is nobody that a user's claims could be read of. */
+const claimsOfClient = ({ id, mandateId, isPreview }: PortalClient) => ({ sub: id, portalClientId: id, mandateId, ...(isPreview ? { preview: true } : {}) })
+
 /** What an upstream is told; what does not apply is left out. */
-function claimsOf({ principal: { user, authority, sessionId }, context, accessLevel, upstream }: Introduction, iat: number): Record<string, unknown> {
+function claimsOf({ caller, context, accessLevel, upstream }: Introduction, iat: number): Record<string, unknown> {
+  const common = { iss: 'mandate-gateway', aud: upstream, iat, exp: iat + lifetimeSeconds }
+  if ('link' in caller) return { ...common, ...claimsOfClient(caller) }
+  const { user, authority, sessionId } = caller
   return {
-    iss: 'mandate-gateway',
-    aud: upstream,
+    ...common,
     sub: user.username,
     userId: user.id,
     authenticationAuthority: authority,
@@ -60,8 +66,6 @@ function claimsOf({ principal: { user, authority, sessionId }, context, accessLe
     ...(accessLevel ? { accessLevel } : {}),
     ...(user.isSysAdmin ? { isSysAdmin: true } : {}),
     ...(user.isPlatformAdmin ? { isPlatformAdmin: true } : {}),
-    iat,
-    exp: iat + lifetimeSeconds,
   }
 }
 
@@ -70,11 +74,11 @@ function claimsOf({ principal: { user, authority, sessionId }, context, accessLe
  * the same; it is forgotten with the login and the place that it speaks of, and when another key signs.
  */
 export function createIdentities({ keys, now = Date.now }: { keys: Pick<IdentityKeys, 'signing'>; now?: () => number }): IdentityFor {
-  const shelves = new WeakMap<Principal, Shelf>()
+  const shelves = new WeakMap<object, Shelf>()
   const nowhere = {}
 
   /** The tokens of a caller in a place. With room for one more. */
-  const tokensOf = (principal: Principal, entry: object): { shelf: Shelf; tokens: Map<string, Signed> } => {
+  const tokensOf = (principal: object, entry: object): { shelf: Shelf; tokens: Map<string, Signed> } => {
     let shelf = shelves.get(principal)
     if (!shelf || shelf.count >= maxTokens) {
       shelf = { byEntry: new WeakMap(), count: 0 }
@@ -99,14 +103,15 @@ export function createIdentities({ keys, now = Date.now }: { keys: Pick<Identity
   const isGood = ({ kid, atMs }: Signed, nowMs: number) => kid === keys.signing().kid && nowMs >= atMs && nowMs - atMs < reusedForMs
 
   return (introduction) => {
-    const { principal, context, accessLevel, upstream } = introduction
+    const { caller, context, accessLevel, upstream } = introduction
+    const owner = 'link' in caller ? caller.link : caller // what lives as long as it is remembered
     const name = `${accessLevel ?? ''} ${upstream}`
     const entry = context?.entry ?? nowhere
-    const known = shelves.get(principal)?.byEntry.get(entry)?.get(name)
+    const known = shelves.get(owner)?.byEntry.get(entry)?.get(name)
     if (known && isGood(known, now())) return known.token
 
     const signed = sign(introduction)
-    const { shelf, tokens } = tokensOf(principal, entry)
+    const { shelf, tokens } = tokensOf(owner, entry)
     if (!tokens.has(name)) shelf.count += 1
     tokens.set(name, signed)
     const forget = () => {

@@ -86,6 +86,8 @@ const concurrency = z.union([
 const prefix = z.string().regex(/^\/(?:[\w.~-]+(?:\/[\w.~-]+)*)?$/, 'must be a path prefix such as /api/crm: letters, digits and -._~, without a slash at its end')
   .refine((value) => !/(?:^|\/)\.{1,2}(?:\/|$)/.test(value), 'must not hold a dot segment')
 
+const title = z.string().trim().min(1, 'must not be empty').max(100)
+
 const route = z.strictObject({
   upstream: z.string(),
   strip: z.boolean().default(false),
@@ -100,6 +102,8 @@ const route = z.strictObject({
   concurrency: concurrency.optional(),
   timeoutMs: milliseconds.optional(),
   bodyLimit: bytes.optional(),
+  /** What the portal calls the way there: one text, or one for each language. */
+  title: z.union([title.transform((text) => ({ en: text, de: text })), z.strictObject({ en: title, de: title })], 'must be a text, or { en: a text, de: a text }').optional(),
 })
 
 type RouteInput = z.infer<typeof route>
@@ -110,11 +114,12 @@ export function mayBePortals(path: string): boolean {
 }
 
 /** What contradicts itself in one route, as [field, message]. */
-function* contradictions(path: string, { strip, rewrite, auth, mandate, instance, guard, permission, mandateFrom }: RouteInput): Generator<[string, string]> {
+function* contradictions(path: string, { strip, rewrite, auth, mandate, instance, guard, permission, mandateFrom, title: shownAs }: RouteInput): Generator<[string, string]> {
   const claimed = ownPrefixes.find((own) => isWithin(path, own))
   if (claimed !== undefined && !(auth === 'portal' && mayBePortals(path))) yield ['', `claims ${claimed}, which belongs to the gateway`]
   if (strip && rewrite !== undefined) yield ['rewrite', 'cannot be set together with strip']
   if (mandateFrom && mandate === 'none' && instance === 'none') yield ['mandateFrom', 'needs mandate or instance: required or optional, else nobody asks']
+  if (shownAs && auth !== 'portal') yield ['title', 'needs auth: portal: only the portal shows it']
   if (auth === 'required') return
   if (mandate === 'required' || (mandate !== 'none' && auth !== 'optional')) yield ['mandate', `cannot be ${mandate} with auth: ${auth}: only a caller who is known has a mandate`]
   if (instance === 'required' || (instance !== 'none' && auth !== 'optional')) yield ['instance', `cannot be ${instance} with auth: ${auth}: only a caller who is known has an instance`]

@@ -66,8 +66,9 @@ function becomeOriginal(req: Request, { method, uri }: Original): void {
 const answerCaller = (identityFor: IdentityFor, upstream: string): Middleware => async (req, res) => {
   const headers = ['Cache-Control', 'no-store', 'Content-Length', '0']
   pushCallerHeaders(headers, req)
-  const { principal, context, accessLevel } = req
-  if (principal) headers.push('X-Gateway-Identity', await identityFor({ principal, context, accessLevel, upstream }))
+  const { context, accessLevel } = req
+  const caller = req.principal ?? req.portalClient
+  if (caller) headers.push('X-Gateway-Identity', await identityFor({ caller, context, accessLevel, upstream }))
   endWithout(res, 200, headers)
 }
 

@@ -7,6 +7,8 @@ const id = (digits: string) => `00000000-0000-4000-8000-${digits.padStart(12, '0
 const [session, token, second, other] = [id('a01'), id('a02'), id('a03'), id('aff')]
 /** Of the demo data: Bob's membership in Acme with the role viewer, his access to Acme's CRM with the role crm-reader, a rule of viewer's. */
 const [membership, access, rule] = [id('704'), id('803'), id('601')]
+/** Likewise: Northwind, and its link. */
+const [client, link] = [id('501'), id('901')]
 
 const membershipKeys = [`membership:${users.bob}:${mandates.acme}`, `member:${membership}`]
 const accessKeys = [`access:${users.bob}:${instances.acmeCrm}`, `accessor:${access}`]
@@ -79,6 +81,12 @@ describe('what is announced', () => {
     ['an upsert that updates', `insert into mandates (slug, label) values ('acme', 'Acme') on conflict (slug) do update set enabled = false`, [`mandate:${mandates.acme}`]],
     ['an upsert that does both', `insert into mandates (id, slug, label) values ('${other}', 'new', 'New'), (gen_random_uuid(), 'acme', 'Acme') on conflict (slug) do update set enabled = false`, [`mandate:${mandates.acme}`, `mandate:${other}`]],
     ['a statement within another', `with gone as (delete from user_mandate_roles where user_mandate_id = '${membership}') update mandates set enabled = false where slug = 'acme'`, [`mandate:${mandates.acme}`, `member:${membership}`]],
+    ['a portal link revoked', `update portal_access_tokens set revoked_at = now() where id = '${link}'`, [`link:${link}`]],
+    ['a portal link that ends sooner', `update portal_access_tokens set expires_at = now() where id = '${link}'`, [`link:${link}`]],
+    ['a portal link deleted', `delete from portal_access_tokens where id = '${link}'`, [`link:${link}`]],
+    ['a portal client deactivated', `update portal_clients set active = false where id = '${client}'`, [`client:${client}`]],
+    ['a portal client moved to another mandate', `update portal_clients set mandate_id = '${mandates.globex}' where id = '${client}'`, [`client:${client}`]],
+    ['a portal client deleted, and with it the links', `delete from portal_clients where id = '${client}'`, [`client:${client}`, `link:${link}`]],
     ['two rows that exchange a value', `update user_mandates set enabled = not enabled where id in ('${membership}', '${id('705')}')`, [...membershipKeys, `membership:${users.carol}:${mandates.acme}`, `member:${id('705')}`]],
   ])('%s', async (_what, statement, keys) => {
     await owner.query('set local synchronous_commit = off')
@@ -92,12 +100,12 @@ describe('what is announced', () => {
     expect(await announced()).toEqual(sorted([`role:${roles.crmReader}`, `role:${roles.crmReader}`, `accessor:${access}`]))
   })
 
-  it('a mandate deleted, and with it its memberships, instances and roles', async () => {
+  it('a mandate deleted, and with it its memberships, instances, roles, portal clients and links', async () => {
     await owner.query(`delete from mandates where slug = 'acme'`)
     expect(new Set(await announced())).toEqual(new Set([
       `mandate:${mandates.acme}`, `instance:${instances.acmeCrm}`, `instance:${instances.acmeArchive}`, `role:${roles.acmeAdmin}`, `role:${roles.crmReader}`, `role:${roles.crmEditor}`,
       ...[[users.alice, '701'], [users.bob, '704'], [users.carol, '705'], [users.dave, '707'], [users.frank, '708'], [users.reports, '710']].flatMap(([user, row]) => [`membership:${user}:${mandates.acme}`, `member:${id(row!)}`]),
-      `access:${users.alice}:${instances.acmeCrm}`, `accessor:${id('801')}`, `access:${users.alice}:${instances.acmeArchive}`, `accessor:${id('802')}`, ...accessKeys,
+      `client:${client}`, `link:${link}`, `access:${users.alice}:${instances.acmeCrm}`, `accessor:${id('801')}`, `access:${users.alice}:${instances.acmeArchive}`, `accessor:${id('802')}`, ...accessKeys,
     ]))
   })
 
@@ -106,6 +114,9 @@ describe('what is announced', () => {
     ['a session begun', `insert into sessions (user_id, authority) values ('${users.bob}', 'local')`],
     ['a session seen', `update sessions set last_seen_at = now() + '1 hour', address = '192.0.2.1', user_agent = 'another'`],
     ['a token named', `update tokens set label = 'another', issued_at = now() + '1 hour'`],
+    ['a portal link used', `update portal_access_tokens set last_used_at = now() where id = '${link}'`],
+    ['a portal client made, and a link', `insert into portal_clients (id, mandate_id, name, slug) values ('${other}', '${mandates.acme}', 'New', 'new'); insert into portal_access_tokens (client_id, token_hash) values ('${other}', repeat('0', 64))`],
+    ['a project linked to a client', `update projects set client_id = '${client}'`],
     ['a password changed', `update users set password_hash = 'another'`],
     ['labels changed', `update mandates set label = 'another', slug = slug || '-renamed'`],
     ['an instance named', `update feature_instances set label = 'another'`],
@@ -123,13 +134,13 @@ describe('what is announced', () => {
     expect(await setting()).toBe('off')
   })
 
-  it.each(['tokens', 'sessions', 'users', 'mandates', 'user_mandates', 'user_mandate_roles', 'feature_instances', 'feature_access', 'feature_access_roles', 'roles', 'access_rules'])(
+  it.each(['tokens', 'sessions', 'users', 'mandates', 'user_mandates', 'user_mandate_roles', 'feature_instances', 'feature_access', 'feature_access_roles', 'roles', 'access_rules', 'portal_clients', 'portal_access_tokens'])(
     '%s truncated: everything, also by triggers that a replica would skip', async (table) => {
       await owner.query(`set local session_replication_role = replica`)
       await owner.query(`truncate ${table} cascade`)
       expect(new Set(await announced())).toEqual(new Set(['*']))
       const { rows } = await owner.query(`select tgname, tgenabled from pg_trigger where tgrelid = $1::regclass and tgname like 'coherence_%' order by 1`, [table])
-      const events = ['delete', ...(['tokens', 'sessions'].includes(table) ? [] : ['insert']), 'truncate', 'update']
+      const events = ['delete', ...(['tokens', 'sessions', 'portal_clients', 'portal_access_tokens'].includes(table) ? [] : ['insert']), 'truncate', 'update']
       expect(rows).toEqual(events.map((event) => ({ tgname: `coherence_${event}`, tgenabled: 'A' })))
     })
 

@@ -21,7 +21,7 @@ const acme = () => ({ entry: {}, mandateId: mandates.acme, featureInstanceId: nu
 
 /** The same caller, place and upstream, but for what a test changes. */
 function introduction(changes: Partial<Introduction> = {}): Introduction {
-  return { principal: alice(), context: acme(), accessLevel: 'a', upstream: 'crm', ...changes }
+  return { caller: alice(), context: acme(), accessLevel: 'a', upstream: 'crm', ...changes }
 }
 
 describe('an identity', () => {
@@ -56,7 +56,7 @@ describe('an identity', () => {
   })
 
   it('leaves out what does not apply', async () => {
-    const bare = await claimsOf({ principal: { ...alice(), sessionId: null }, context: undefined, accessLevel: undefined })
+    const bare = await claimsOf({ caller: { ...alice(), sessionId: null }, context: undefined, accessLevel: undefined })
     expect(Object.keys(bare).sort()).toEqual(['aud', 'authenticationAuthority', 'exp', 'iat', 'iss', 'sub', 'userId'])
     const nowhere = await claimsOf({ context: { entry: {}, mandateId: null, featureInstanceId: null, roleIds: [] } })
     expect(nowhere).toMatchObject({ roleIds: [] })
@@ -65,7 +65,7 @@ describe('an identity', () => {
   })
 
   it.each(['isSysAdmin', 'isPlatformAdmin'] as const)('says %s of nobody else', async (flag) => {
-    expect(await claimsOf({ principal: alice({ [flag]: true }) })).toMatchObject({ [flag]: true })
+    expect(await claimsOf({ caller: alice({ [flag]: true }) })).toMatchObject({ [flag]: true })
     expect(Object.keys(await claimsOf({}))).not.toContain(flag)
   })
 
@@ -105,7 +105,7 @@ describe('an identity', () => {
       const same = introduction()
       const token = await identityFor(same)
       const others: Partial<Introduction>[] = [
-        { principal: { ...alice(), user: { ...alice().user, id: users.bob, username: 'bob' } } },
+        { caller: { ...alice(), user: { ...alice().user, id: users.bob, username: 'bob' } } },
         { context: { ...acme(), mandateId: mandates.globex } }, { context: { ...acme(), roleIds: [] } }, { context: undefined },
         { accessLevel: 'g' }, { accessLevel: undefined }, { upstream: 'billing' },
       ]
@@ -118,7 +118,7 @@ describe('an identity', () => {
       const identityFor = identities()
       const same = introduction()
       await identityFor(same)
-      expect(identityFor({ ...same, principal: alice() })).toBeInstanceOf(Promise)
+      expect(identityFor({ ...same, caller: alice() })).toBeInstanceOf(Promise)
       expect(identityFor({ ...same, context: acme() })).toBeInstanceOf(Promise)
     })
 

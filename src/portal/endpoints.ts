@@ -1,0 +1,42 @@
+import type { AuditLog } from '../audit/audit-log.js'
+import { recordPlatformEntry } from '../audit/record-platform-entry.js'
+import type { Coherent } from '../coherence/coherent.js'
+import type { Directory } from '../coherence/directory.js'
+import type { Config } from '../config.js'
+import { enterMandate } from '../context/resolve-context.js'
+import type { Database } from '../database/connect.js'
+import type { Endpoint } from '../http/endpoint.js'
+import type { Language } from '../http/html.js'
+import { clientEndpoints } from './clients.js'
+import { linkEndpoints } from './links.js'
+import type { PortalPlace } from './pages.js'
+import { portalEndpoints } from './portal.js'
+import { previewEndpoints } from './preview.js'
+import { projectEndpoints } from './projects.js'
+import { portalSessionEndpoints } from './session.js'
+import type { TextsOf } from './texts.js'
+
+interface Dependencies {
+  config: Pick<Config, 'COOKIE_SECURE' | 'SECRET_KEY' | 'SECRET_KEY_PREVIOUS'>
+  database: Database
+  directory: Directory
+  audit: AuditLog
+  publicUrl: () => string
+  coherent: Coherent
+  textsOf: TextsOf
+  /** Where the routes with `auth: portal` lead to, for a project. */
+  placesOf: (projectId: string, language: Language) => PortalPlace[]
+}
+
+/** What clients of mandates see, and what those govern who run the portal. */
+export function allOfThePortal({ config, database, directory, audit, publicUrl, coherent, textsOf, placesOf }: Dependencies): Endpoint[] {
+  const rows = { database, coherent }
+  return [
+    ...portalSessionEndpoints({ config, database, textsOf }),
+    ...portalEndpoints({ database, textsOf, placesOf }),
+    ...projectEndpoints(rows),
+    ...clientEndpoints(rows),
+    ...linkEndpoints({ ...rows, publicUrl }),
+    ...previewEndpoints({ ...rows, config, enterMandate: enterMandate({ directory, onPlatformEntry: recordPlatformEntry(audit) }) }),
+  ]
+}

@@ -1,0 +1,24 @@
+import { GatewayError } from '../errors.js'
+import { decodeCursor } from '../http/page.js'
+
+/** A place in a list that is sorted by some text and then by id. */
+export interface Position {
+  id: string
+  by: string
+}
+
+const form = /^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(.*)$/s
+
+/** A row's place, as the text that a cursor holds. */
+export const positionOf = ({ id, by }: Position) => id + by
+
+/** The place that a cursor names. Throws `validation_failed` for a cursor of another list. */
+export function positionFrom(cursor: string | undefined): Position | undefined {
+  const text = decodeCursor(cursor)
+  if (text === undefined) return undefined
+  const [, id, by] = form.exec(text) ?? []
+  if (id === undefined || by === undefined) {
+    throw new GatewayError('validation_failed', 'The query is not valid', { errors: [{ path: 'cursor', message: 'must be the nextCursor of another page of this list' }] })
+  }
+  return { id, by }
+}
