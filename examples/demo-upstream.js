@@ -1,6 +1,6 @@
 /**
  * The demo upstream: a small CRM that serves each mandate its own contacts. It believes the gateway's headers,
- * as it listens on the loopback interface only. `PORT` chooses the port; a parent process is told the address.
+ * as it listens on the loopback interface only, or on that of `HOST`, which nobody but the gateway may reach. `PORT` chooses the port; a parent process is told the address.
  */
 import { createServer } from 'node:http'
 import { WebSocketServer } from 'ws'
@@ -76,7 +76,7 @@ sockets.on('connection', (socket) => {
   socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }))
 })
 
-server.listen(Number(process.env.PORT ?? 0), '127.0.0.1', () => {
+server.listen(Number(process.env.PORT ?? 0), process.env.HOST ?? '127.0.0.1', () => {
   const address = server.address()
   if (typeof address !== 'object' || address === null) throw new Error('no address')
   if (process.send) process.send({ url: `http://127.0.0.1:${address.port}` })
