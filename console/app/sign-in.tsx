@@ -25,7 +25,7 @@ export function SignIn({ hasEnded }: { hasEnded: boolean }) {
     setBusy(true)
     try {
       await gateway.login(username.trim(), password)
-      queries.clear()
+      await queries.resetQueries() // what was shown to nobody, or to somebody else
     } catch (error) {
       setFault(faultOf(error).detail)
     } finally {

@@ -24,15 +24,15 @@ interface FirstAccess {
   expiresAt: string
 }
 
-function NewUser({ onClose, onMade }: { onClose: () => void; onMade: (access: FirstAccess | undefined) => void }) {
+function NewUser({ onClose, onMade }: { onClose: () => void; onMade: (access: FirstAccess) => void }) {
   const say = useText()
   const queries = useQueryClient()
   const [{ username, fullName, email, isPlatformAdmin }, setFields] = useState({ username: '', fullName: '', email: '', isPlatformAdmin: false })
   const set = (change: object) => setFields((before) => ({ ...before, ...change }))
   const make = async () => {
-    const made = await answerOf(api.POST('/admin/users', { body: { username: username.trim(), fullName: fullName.trim() || null, email: email.trim() || null, isPlatformAdmin } }))
-    tellDone(say('user.made', { name: made.username }))
-    onMade(made.firstAccess && { name: made.username, ...made.firstAccess })
+    const made: object = await answerOf(api.POST('/admin/users', { body: { username: username.trim(), fullName: fullName.trim() || null, email: email.trim() || null, isPlatformAdmin } }))
+    tellDone(say('user.made', { name: username.trim() }))
+    if ('firstAccess' in made) onMade({ name: username.trim(), ...made.firstAccess as components['schemas']['FirstAccess'] })
     await queries.invalidateQueries({ queryKey: ['users'] })
   }
   return (
