@@ -11,6 +11,7 @@ import { buildGateway, type Gateway } from './gateway.js'
 import { openCounts } from './http/counts.js'
 import type { Load } from './http/load.js'
 import { createPasswords } from './login/password.js'
+import { startTokenUses } from './login/token-uses.js'
 import { startRetention } from './login/retention.js'
 import type { Log } from './observability/logger.js'
 import type { Metrics, Scrape } from './observability/metrics.js'
@@ -63,6 +64,8 @@ export async function assemble(config: Config, log: Log, { databaseUrl, setRole,
   if (tracing) stops.push(() => tracing.stop())
   const usage = startUsage({ write: (batch) => addUsage(database, batch), forget: (writerId) => forgetUsageWriter(database, writerId), logger })
   stops.push(() => usage.close())
+  const tokenUses = startTokenUses({ sql: database, logger })
+  stops.push(() => tokenUses.close())
   const identityKeys = await openIdentityKeys({ database, logger, secret: config.SECRET_KEY, previousSecret: config.SECRET_KEY_PREVIOUS })
   stops.push(() => identityKeys.close())
   const retention = startRetention({ database, logger })
@@ -81,6 +84,7 @@ export async function assemble(config: Config, log: Log, { databaseUrl, setRole,
     publicUrl: () => config.PUBLIC_URL ?? `http://${address()}`,
     directory: createDirectory({ sql: database, memory: node.memory }),
     passwords: createPasswords(),
+    tokenUses,
     counts,
   })
   return { gateway, node }

@@ -4,7 +4,7 @@ export type ErrorCode =
   | 'mandate_id_invalid' | 'instance_id_invalid' | 'mandate_required' | 'instance_required'
   | 'validation_failed' | 'body_invalid' | 'body_too_large' | 'unsupported_media_type'
   | 'authentication_required' | 'token_invalid' | 'token_expired' | 'user_mismatch'
-  | 'credentials_invalid' | 'refresh_invalid' | 'portal_access_required'
+  | 'credentials_invalid' | 'client_invalid' | 'refresh_invalid' | 'portal_access_required'
   | 'sign_in_invalid' | 'sign_in_refused' | 'identity_unknown' | 'provider_failed' | 'provider_unavailable'
   | 'user_disabled' | 'membership_disabled' | 'not_a_member' | 'mandate_disabled'
   | 'no_instance_access' | 'feature_access_disabled'

@@ -32,6 +32,7 @@ import { refuseAmbiguousHeaders } from './http/refuse-ambiguous-headers.js'
 import { refuseMalformed } from './http/refuse-malformed.js'
 import { watchBody } from './http/unfinished-body.js'
 import type { Passwords } from './login/password.js'
+import type { TokenUses } from './login/token-uses.js'
 import { logAccess, type AccessLine, type LogRequest } from './observability/log-access.js'
 import type { Log, Logger } from './observability/logger.js'
 import type { Metrics, Scrape } from './observability/metrics.js'
@@ -60,6 +61,7 @@ export interface Dependencies {
   keys: TokenKeys
   identityKeys: Pick<IdentityKeys, 'signing' | 'jwks' | 'list' | 'rotate' | 'refresh'>
   passwords: Passwords
+  tokenUses: TokenUses
   /** What limits count with. */
   counts: Counts
   audit: AuditLog
@@ -181,7 +183,7 @@ function admission(deps: Dependencies): Admit {
   const perUser = limitByUser(config.RATE_LIMIT_USER, (req) => req.principal?.user.id ?? req.portalClient?.id, deps.counts)
   const unambiguous = refuseAmbiguousHeaders()
   const sameSite = refuseCrossSite({ ownOrigin: () => new URL(deps.publicUrl()).origin, allowedOrigins: config.CORS_ORIGINS })
-  const identify = authenticate({ directory, verifyToken: (token) => verifyToken(token, keys), atMs: (req) => req.decidedAtMs })
+  const identify = authenticate({ directory, verifyToken: (token) => verifyToken(token, keys), atMs: (req) => req.decidedAtMs, onApiToken: deps.tokenUses.note })
   const identifyClient = currentClient({ directory, keys: sealKeysOf(config), atMs: (req) => req.decidedAtMs })
   const place = resolveContext({
     directory,

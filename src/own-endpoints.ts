@@ -1,13 +1,16 @@
 import { auditEventEndpoints } from './audit/events.js'
-import { verifyTokenOfAnyAge } from './authentication/verify-token.js'
+import { verifyToken, verifyTokenOfAnyAge } from './authentication/verify-token.js'
 import { openapiEndpoints } from './console/openapi-document.js'
 import { directoryEndpoints } from './directory/endpoints.js'
 import type { Dependencies } from './gateway.js'
 import type { Endpoint } from './http/endpoint.js'
 import { checkPassword } from './login/check-password.js'
+import { checkAssertions } from './login/client-assertion.js'
+import { authenticateClient } from './login/client-authentication.js'
 import { limitFailedLogins } from './login/failed-logins.js'
 import { firstAccessEndpoints, issueFirstAccess } from './login/first-access.js'
 import { identityEndpoints } from './login/identities.js'
+import { introspectionEndpoints } from './login/introspect.js'
 import { issueTokens } from './login/issue-token.js'
 import { loginEndpoints } from './login/login.js'
 import { myselfEndpoints } from './login/myself.js'
@@ -15,6 +18,8 @@ import { passwordEndpoints } from './login/change-password.js'
 import { createSuccession } from './login/refresh-token.js'
 import { refreshTokens } from './login/refresh.js'
 import { revocationEndpoints } from './login/revoke.js'
+import { serviceCredentialEndpoints } from './login/service-credentials.js'
+import { issueClientTokens } from './login/service-tokens.js'
 import { sessionEndpoints } from './login/sessions.js'
 import { signInFlows } from './login/sign-in-flow.js'
 import { signInProviders } from './login/sign-in-provider.js'
@@ -46,13 +51,16 @@ export function ownEndpoints({ config, database, directory, keys, identityKeys, 
   const refresh = refreshTokens({ database, coherent: node.coherent, keys, succession: createSuccession(config), config })
   const verifyOfAnyAge = (token: string) => verifyTokenOfAnyAge(token, keys)
   const signIn = { database, config, publicUrl, providers: signInProviders(config), flows: signInFlows(config), issueTokens: issue }
+  const authenticate = authenticateClient({ database, checkPassword: credentials, checkAssertion: checkAssertions({ database, publicUrl }) })
   return [
     ...operationsEndpoints({ sql: database, lease: node.lease, leaseMs: config.COHERENCE_LEASE_MS, isDraining }),
     ...metricsEndpoints({ scrape, ownPort: config.METRICS_PORT }),
     ...openapiEndpoints(),
     ...jwksEndpoints({ keys: identityKeys }),
     ...loginEndpoints({ config, coherent: node.coherent, checkPassword: credentials, issueTokens: issue, refresh, verifyTokenOfAnyAge: verifyOfAnyAge }),
-    ...tokenEndpoints({ checkPassword: credentials, issueTokens: issue, refresh }),
+    ...tokenEndpoints({ checkPassword: credentials, issueTokens: issue, refresh, authenticateClient: authenticate, issueClientToken: issueClientTokens({ database, keys, config }) }),
+    ...introspectionEndpoints({ database, directory, config, authenticateClient: authenticate, verifyToken: (token) => verifyToken(token, keys) }),
+    ...serviceCredentialEndpoints({ database, coherent: node.coherent, rehearse: node.rehearse, keys }),
     ...signInEndpoints(signIn),
     ...identityEndpoints(signIn, { coherent: node.coherent }),
     ...firstAccessEndpoints({ sql: database, coherent: node.coherent, passwords }),

@@ -12,6 +12,8 @@ interface Dependencies {
   directory: Pick<Directory, 'login'>
   verifyToken: (token: string) => Promise<VerifiedClaims>
   atMs: (req: Request) => number
+  /** Hears of each use of a long-lived token. */
+  onApiToken?: (tokenId: string) => void
 }
 
 /** RFC 6750 §2.1: the token of an `Authorization: Bearer` header, its scheme in any case. */
@@ -52,7 +54,7 @@ function principalOf(login: Login<VerifiedClaims>, nowMs: number): Principal {
  * Finds out who is calling, into `req.principal`: the authentication table, row by row. Waits for nothing that is remembered.
  * `atMs` is the moment (milliseconds since 1970) at which the token must not have expired.
  */
-export function authenticate({ directory, verifyToken, atMs }: Dependencies): (policy: Exclude<Policy['auth'], 'portal'>) => Middleware {
+export function authenticate({ directory, verifyToken, atMs, onApiToken = () => undefined }: Dependencies): (policy: Exclude<Policy['auth'], 'portal'>) => Middleware {
   return (policy) => (req, _res, next) => {
     const token = extractToken(req)
     if (token === undefined) {
@@ -62,13 +64,16 @@ export function authenticate({ directory, verifyToken, atMs }: Dependencies): (p
     }
     const login = directory.login(token, verifyToken)
     if (!(login instanceof Promise)) {
-      req.principal = principalOf(login, atMs(req))
+      const principal = principalOf(login, atMs(req))
+      req.principal = principal
+      if (principal.purpose === 'api_token') onApiToken(principal.tokenId)
       next()
       return undefined
     }
     return login.then(
       (loaded) => {
         req.principal = principalOf(loaded, atMs(req))
+        if (req.principal.purpose === 'api_token') onApiToken(req.principal.tokenId)
         next()
       },
       (error: unknown) => next(refusalOf(error)),

@@ -9,6 +9,7 @@ import { roleEndpoints } from './roles.js'
 import { ruleEndpoints } from './rules.js'
 import { subscriptionEndpoints } from './subscriptions.js'
 import { usageEndpoints } from './usage.js'
+import { serviceAccountEndpoints } from './service-accounts.js'
 import { userSessionEndpoints } from './user-sessions.js'
 import { userEndpoints } from './users.js'
 
@@ -16,6 +17,7 @@ import { userEndpoints } from './users.js'
 export function directoryEndpoints(governing: Parameters<typeof userEndpoints>[0] & Parameters<typeof catalogEndpoints>[0]): Endpoint[] {
   return [
     ...userEndpoints(governing),
+    ...serviceAccountEndpoints(governing),
     ...userSessionEndpoints(governing),
     ...mandateEndpoints(governing),
     ...memberEndpoints(governing),

@@ -101,10 +101,10 @@ export async function lockEnabledAdmins(tx: CoherentTx): Promise<Pick<ListedUser
 }
 
 /** Writes a user. Rejects with `conflict` where the name is taken. */
-export async function insertUser(tx: Changing, user: Pick<ListedUser, 'username' | 'email' | 'fullName' | 'enabled' | 'isPlatformAdmin'>): Promise<ListedUser> {
+export async function insertUser(tx: Changing, user: Pick<ListedUser, 'username' | 'email' | 'fullName' | 'enabled' | 'isPlatformAdmin'> & { isServiceAccount?: boolean }): Promise<ListedUser> {
   const [row] = await tx.rows<ListedUser>(`
-    insert into users as u (username, email, full_name, enabled, is_platform_admin) values (?, ?, ?, ?, ?) returning ${columns}`,
-  [user.username, user.email, user.fullName, user.enabled, user.isPlatformAdmin])
+    insert into users as u (username, email, full_name, enabled, is_platform_admin, is_service_account) values (?, ?, ?, ?, ?, ?) returning ${columns}`,
+  [user.username, user.email, user.fullName, user.enabled, user.isPlatformAdmin, user.isServiceAccount ?? false])
   if (!row) throw new Error('an insert answered no row')
   return row
 }

@@ -66,7 +66,7 @@ const refuseFlag = () => new GatewayError('sysadmin_required', 'Who is a SysAdmi
 type Admins = Awaited<ReturnType<typeof lockEnabledAdmins>>
 
 /** The last one who could undo it must not be shut out. */
-function refuseLastAdmin(enabledAdmins: Admins, before: ListedUser, after: Pick<ListedUser, 'enabled' | 'isSysAdmin' | 'isPlatformAdmin'>): void {
+export function refuseLastAdmin(enabledAdmins: Admins, before: ListedUser, after: Pick<ListedUser, 'enabled' | 'isSysAdmin' | 'isPlatformAdmin'>): void {
   for (const [field, title] of [['isSysAdmin', 'SysAdmin'], ['isPlatformAdmin', 'PlatformAdmin']] as const) {
     const remains = after.enabled && after[field]
     if (before[field] && !remains && !enabledAdmins.some((admin) => admin[field] && admin.id !== before.id)) {
@@ -77,7 +77,8 @@ function refuseLastAdmin(enabledAdmins: Admins, before: ListedUser, after: Pick<
 
 const takesAway = ({ enabled, isPlatformAdmin }: z.infer<typeof userChange>) => enabled === false || isPlatformAdmin === false
 
-async function changeUser(tx: Changing, req: Request, before: ListedUser, change: z.infer<typeof userChange>, enabledAdmins: Admins): Promise<ListedUser> {
+/** Changes what may be changed of a user. Throws `sysadmin_required`, and `conflict` where the last one of a level would go. */
+export async function changeUser(tx: Changing, req: Request, before: ListedUser, change: z.infer<typeof userChange>, enabledAdmins: Admins): Promise<ListedUser> {
   if (change.isSysAdmin !== undefined && change.isSysAdmin !== before.isSysAdmin) throw refuseFlag()
   if (change.enabled !== undefined || change.email !== undefined) refuseForeignSysAdmin(req, before)
   const after: ListedUser = {

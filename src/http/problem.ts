@@ -13,7 +13,7 @@ export const statusOf: Record<ErrorCode, number> = {
   mandate_id_invalid: 400, instance_id_invalid: 400, mandate_required: 400, instance_required: 400,
   validation_failed: 400, body_invalid: 400, body_too_large: 413, unsupported_media_type: 415,
   authentication_required: 401, token_invalid: 401, token_expired: 401, user_mismatch: 401,
-  credentials_invalid: 401, refresh_invalid: 401, portal_access_required: 401,
+  credentials_invalid: 401, client_invalid: 401, refresh_invalid: 401, portal_access_required: 401,
   sign_in_invalid: 400, sign_in_refused: 401, identity_unknown: 403, provider_failed: 502, provider_unavailable: 503,
   user_disabled: 403, membership_disabled: 403, not_a_member: 403, mandate_disabled: 403,
   no_instance_access: 403, feature_access_disabled: 403,
@@ -40,7 +40,7 @@ function challenge(error: GatewayError): string {
 function refusalHeaders(error: GatewayError): string[] {
   const status = statusOf[error.code]
   const headers = Object.entries(error.headers ?? {}).flat()
-  if (status === 401 && error.code !== 'portal_access_required') headers.push('WWW-Authenticate', challenge(error))
+  if (status === 401 && error.code !== 'portal_access_required' && error.headers?.['WWW-Authenticate'] === undefined) headers.push('WWW-Authenticate', challenge(error))
   if (status === 503 && error.headers?.['Retry-After'] === undefined) headers.push('Retry-After', String(retryAfterSeconds))
   headers.push('Cache-Control', 'no-store')
   return headers

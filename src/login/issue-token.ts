@@ -49,14 +49,15 @@ interface AccessToken {
   id: string
   user: { id: string; username: string }
   authority: string
-  sessionId: string
+  /** Null for programs, which have none. */
+  sessionId: string | null
   issuedAt: Date
   expiresAt: Date
 }
 
 /** Signs an access token (RFC 7519; `typ` as RFC 9068 has it). Times count in whole seconds. */
 export async function signAccessToken(keys: TokenKeys, { id, user, authority, sessionId, issuedAt, expiresAt }: AccessToken): Promise<string> {
-  return await new SignJWT({ userId: user.id, authenticationAuthority: authority, sid: sessionId })
+  return await new SignJWT({ userId: user.id, authenticationAuthority: authority, ...(sessionId === null ? {} : { sid: sessionId }) })
     .setProtectedHeader({ alg: keys.algorithm, typ: 'at+jwt', kid: keys.signing.kid })
     .setSubject(user.username).setJti(id).setIssuer('mandate-gateway').setIssuedAt(issuedAt).setExpirationTime(expiresAt)
     .sign(keys.signing.key)
@@ -93,7 +94,7 @@ export function issueTokens({ database, keys, config }: Dependencies): (login: L
     const refreshExpiresInSeconds = await database.transaction(async (tx) => {
       if (!await lockLoginUser(tx, user.id, passwordHash) || await stillHolds?.(tx) === false) throw new GatewayError('credentials_invalid', 'Username or password is wrong')
       await insertSession(tx, session)
-      await insertAccessToken(tx, { ...access, userId: user.id })
+      await insertAccessToken(tx, { ...access, userId: user.id, kid: keys.signing.kid })
       await recordChange(tx, { actor: { userId: user.id, requestId, address }, mandateId: 'system', action: 'session_started', subject: `session:${session.id}`, after: { authority, userAgent } })
       return await insertRefreshToken(tx, { hash: hashSecret(refreshToken), sessionId: session.id, expiryDays: config.APP_REFRESH_TOKEN_EXPIRY, sessionDays: config.SESSION_MAX_AGE })
     })

@@ -63,7 +63,7 @@ export function refreshTokens({ database, coherent, keys, succession, config }: 
     const { sessionId, authority, user, sessionEndsAt } = state
     const access = { id: randomUUID(), ...lifetimeFrom(Date.now(), config.APP_TOKEN_EXPIRY, sessionEndsAt.getTime()) }
     const successor = succession.next(token, access.id)
-    await insertAccessToken(tx, { ...access, userId: user.id, authority, sessionId })
+    await insertAccessToken(tx, { ...access, userId: user.id, authority, sessionId, kid: keys.signing.kid })
     const expiresInSeconds = await insertRefreshToken(tx, { hash: successor.hash, sessionId, expiryDays: config.APP_REFRESH_TOKEN_EXPIRY, sessionDays: config.SESSION_MAX_AGE })
     await spendRefreshToken(tx, { hash, successorHash: successor.hash, accessTokenId: access.id, sessionId })
     return { verdict: 'repeat' as const, state: { ...state, access, successor: { hash: successor.hash, spent: false, expiresInSeconds } } }

@@ -1,4 +1,5 @@
 import type { Sql } from '../database/connect.js'
+import { GatewayError } from '../errors.js'
 import type { User } from '../coherence/directory.js'
 
 /** A user as a login needs one. */
@@ -62,15 +63,22 @@ interface NewToken {
   id: string
   userId: string
   authority: string
-  sessionId: string
+  purpose?: 'auth_session' | 'api_token'
+  sessionId: string | null
   issuedAt: Date
   expiresAt: Date
+  /** For people; or what a token without session was given for. */
+  label?: string
+  /** The id of the key that signs it. */
+  kid: string
 }
 
-/** Writes the row that makes an access token count. */
+/** Writes the row that makes an access token count. Throws `directory_unavailable` where the key that signs it has been retired: nobody would take it. */
 export async function insertAccessToken(tx: Sql, token: NewToken): Promise<void> {
-  await tx.run(`
-    insert into tokens (id, user_id, authority, purpose, session_id, status, issued_at, expires_at)
-    values (?, ?, ?, 'auth_session', ?, 'active', ?, ?)`,
-  [token.id, token.userId, token.authority, token.sessionId, token.issuedAt, token.expiresAt])
+  const written = await tx.run(`
+    insert into tokens (id, user_id, authority, purpose, session_id, status, issued_at, expires_at, label)
+    select ?::uuid, ?::uuid, ?, ?, ?::uuid, 'active', ?::timestamptz, ?::timestamptz, ?
+     where not exists (select from token_keys where kid = ? and retired_at is not null)`,
+  [token.id, token.userId, token.authority, token.purpose ?? 'auth_session', token.sessionId, token.issuedAt, token.expiresAt, token.label ?? null, token.kid])
+  if (written === 0) throw new GatewayError('directory_unavailable', 'The key that signs tokens has been retired: nobody can sign in here until the gateway is restarted with another one')
 }

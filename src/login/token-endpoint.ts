@@ -4,18 +4,22 @@ import { GatewayError } from '../errors.js'
 import { endpoint, type Answer, type Endpoint } from '../http/endpoint.js'
 import { anyone } from '../http/policy.js'
 import type { CheckPassword } from './check-password.js'
-import { originOf, type IssuedTokens, type Login } from './issue-token.js'
+import { clientFields, type AuthenticateClient } from './client-authentication.js'
+import { originOf, type IssuedToken, type IssuedTokens, type Login } from './issue-token.js'
 import type { Refresh } from './refresh.js'
 import { usernameInput } from './schemas.js'
+import type { IssueClientToken } from './service-tokens.js'
 
 interface Dependencies {
   checkPassword: CheckPassword
   issueTokens: (login: Login) => Promise<IssuedTokens>
   refresh: Refresh
+  authenticateClient: AuthenticateClient
+  issueClientToken: IssueClientToken
 }
 
 /** RFC 6749 §3.2: parameters that a server does not know are ignored, and none may come twice. */
-const tokenRequest = z.looseObject({ grant_type: z.string().min(1), username: usernameInput.optional(), password: z.string().optional(), refresh_token: z.string().optional() })
+const tokenRequest = z.looseObject({ grant_type: z.string().min(1), username: usernameInput.optional(), password: z.string().optional(), refresh_token: z.string().optional(), ...clientFields })
   .refine((body) => !Object.values(body).some(Array.isArray), 'a parameter must not be sent more than once')
 type TokenRequest = z.infer<typeof tokenRequest>
 const tokenAnswer = z.strictObject({ access_token: z.string(), token_type: z.literal('Bearer'), expires_in: z.int(), refresh_token: z.string().optional() })
@@ -23,7 +27,7 @@ const tokenAnswer = z.strictObject({ access_token: z.string(), token_type: z.lit
 const refuse = (error: string, description: string): Answer => ({ status: 400, body: { error, error_description: description } })
 
 /** RFC 6749 §5.1. */
-const given = ({ token, expiresAt, refreshToken }: IssuedTokens): Answer => ({
+const given = ({ token, expiresAt, refreshToken }: IssuedToken & Partial<IssuedTokens>): Answer => ({
   status: 200,
   body: { access_token: token, token_type: 'Bearer', expires_in: Math.max(0, Math.round((expiresAt.getTime() - Date.now()) / 1000)), refresh_token: refreshToken },
 })
@@ -42,8 +46,8 @@ async function grantOr(invalidGrant: (description: string) => Answer, grant: () 
 
 type Grant = (body: TokenRequest, req: Request) => Promise<Answer>
 
-/** `POST /auth/token` (RFC 6749 §4.3, §6): tokens for callers that keep no cookies. */
-export function tokenEndpoints({ checkPassword, issueTokens, refresh }: Dependencies): Endpoint[] {
+/** `POST /auth/token` (RFC 6749 §4.3, §4.4, §6): tokens for callers that keep no cookies. */
+export function tokenEndpoints({ checkPassword, issueTokens, refresh, authenticateClient, issueClientToken }: Dependencies): Endpoint[] {
   const byPassword: Grant = async ({ username, password }, req) => {
     if (!username || !password) return refuse('invalid_request', 'username and password must be given')
     const user = await checkPassword({ username, password, ...originOf(req) })
@@ -54,7 +58,8 @@ export function tokenEndpoints({ checkPassword, issueTokens, refresh }: Dependen
     if (!token) return refuse('invalid_request', 'refresh_token must be given')
     return given(await refresh(token, originOf(req)))
   }
-  const grants = new Map([['password', byPassword], ['refresh_token', byRefreshToken]])
+  const byClient: Grant = async (body, req) => given(await issueClientToken(await authenticateClient(req, body), originOf(req)))
+  const grants = new Map([['password', byPassword], ['refresh_token', byRefreshToken], ['client_credentials', byClient]])
 
   return [endpoint({
     method: 'post',

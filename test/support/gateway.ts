@@ -20,6 +20,7 @@ import { startTracing } from '../../src/observability/tracing.js'
 import { startUsage } from '../../src/observability/usage.js'
 import { addUsage, forgetUsageWriter } from '../../src/system/usage-queries.js'
 import { createPasswords } from '../../src/login/password.js'
+import { startTokenUses } from '../../src/login/token-uses.js'
 import { startDemoUpstream } from '../../src/proxy/demo-upstream.js'
 import { liveRoutes } from '../../src/proxy/live-routes.js'
 import { openIdentityKeys } from '../../src/proxy/identity-keys.js'
@@ -76,6 +77,7 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
   })
   const spillDirectory = await mkdtemp(path.join(tmpdir(), 'mandate-gateway-test-spill-'))
   const audit = startAuditLog({ sql: pool, logger, spillDirectory })
+  const tokenUses = startTokenUses({ sql: pool, logger })
   const identityKeys = await openIdentityKeys({ database: pool, logger, secret: `${testSecret}-portal` })
   const demo = demoUpstream ? await startDemoUpstream() : undefined
   const counts = openCounts({ redisUrl: config.REDIS_URL, logger })
@@ -86,7 +88,7 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
   let url = ''
   const { listener } = buildGateway({
     config, publicUrl: () => url, database: pool, directory: createDirectory({ sql: pool, memory: node.memory }), node, keys: await loadTokenKeys(config),
-    passwords: createPasswords(), counts, audit, log, logger, logRequest: log.logRequest, routes: live, identityKeys, isDraining: () => false,
+    passwords: createPasswords(), tokenUses, counts, audit, log, logger, logRequest: log.logRequest, routes: live, identityKeys, isDraining: () => false,
     metrics, tracing, usage, load, scrape: () => metrics.registry.metrics(),
   })
   const server = createGatewayServer(listener)
@@ -103,6 +105,7 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
       await new Promise((resolve) => server.close(resolve))
       await counts.close()
       await identityKeys.close()
+      await tokenUses.close()
       await audit.close()
       await usage.close()
       await tracing?.stop()

@@ -97,6 +97,7 @@ describe('a key that is retired', () => {
     expect(await me(gateway, root)).toBe(200)
     await request(gateway.url).delete(`${path}?force=1`).set(bearer(root)).expect(200)
     expect(await me(gateway, root)).toBe(401)
+    expect((await logIn(gateway, 'alice')).status).toBe(503) // rather than a token that nobody takes
   })
 })
 
