@@ -8,7 +8,7 @@ const beyond = ['proxy', 'login', 'directory', 'portal', 'system', 'console']
 const mayImport = {
   authentication: ['coherence', 'config'],
   context: ['authentication', 'coherence', 'config'],
-  authorization: ['authentication', 'context', 'coherence', 'audit', 'config'],
+  authorization: ['authentication', 'context', 'coherence', 'audit', 'config', 'database'],
   audit: ['database', 'config'],
   proxy: ['authentication', 'context', 'authorization', 'coherence', 'audit', 'database', 'config'],
   login: ['authentication', 'context', 'authorization', 'coherence', 'audit', 'database', 'config'],

@@ -56,7 +56,7 @@ function operation({ summary, access, body, bodyTypes = ['application/json'], qu
 }
 
 // The factories only keep what they are given until a request comes, and none does.
-const dependencies = { config: {}, database: {}, keys: {}, identityKeys: {}, passwords: {}, isDraining: () => false, node: { lease: {} } }
+const dependencies = { config: {}, database: {}, keys: {}, identityKeys: {}, passwords: {}, isDraining: () => false, node: { lease: {} }, denials: {}, routes: {} }
 const paths = {}
 for (const endpoint of ownEndpoints(dependencies)) {
   const path = endpoint.path.replace(/:(\w+)/g, '{$1}')

@@ -7,6 +7,7 @@ import { currentClient } from './authentication/current-client.js'
 import { sealKeysOf } from './authentication/portal-session.js'
 import type { TokenKeys } from './authentication/token-keys.js'
 import { verifyToken, verifyTokenOfAnyAge } from './authentication/verify-token.js'
+import { rememberDenials } from './authorization/denials.js'
 import { requirePermission, requirePlatformAdmin, requireSysAdmin } from './authorization/guards.js'
 import type { Directory } from './coherence/directory.js'
 import type { Node } from './coherence/node.js'
@@ -96,13 +97,14 @@ export function buildGateway(deps: Dependencies): Gateway {
   const { config, logger } = deps
   const app = express().disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing')
   const admit = admission(deps)
+  const denials = rememberDenials({ audit: deps.audit })
 
   const forwarding = { routes: deps.routes, admit, streams: deps.node.streams, identityFor: createIdentities({ keys: deps.identityKeys }), counts: deps.counts, trustProxy: config.TRUST_PROXY }
-  const endpoints = ownEndpoints(deps)
+  const endpoints = ownEndpoints({ ...deps, denials })
   mountEndpoints(app, endpoints, admit)
   mountPages(app, consolePages({ config }), admit)
   app.use((_req, _res, next) => next(new GatewayError('not_found', 'There is nothing at this path')))
-  const answer = answerProblem(logger, portalErrorPage(portalTexts))
+  const answer = answerProblem(logger, { ownPage: portalErrorPage(portalTexts), onRefusal: denials.note })
   app.use(answer)
 
   const arrive = chain(

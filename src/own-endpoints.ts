@@ -1,5 +1,7 @@
 import { auditEventEndpoints } from './audit/events.js'
 import { verifyToken, verifyTokenOfAnyAge } from './authentication/verify-token.js'
+import type { Denials } from './authorization/denials.js'
+import { explainEndpoints } from './authorization/explain-endpoints.js'
 import { openapiEndpoints } from './console/openapi-document.js'
 import { directoryEndpoints } from './directory/endpoints.js'
 import type { Dependencies } from './gateway.js'
@@ -27,6 +29,7 @@ import { signInEndpoints } from './login/sign-in.js'
 import { tokenEndpoints } from './login/token-endpoint.js'
 import { allOfThePortal } from './portal/endpoints.js'
 import { portalTexts } from './portal/texts.js'
+import { findPolicy } from './proxy/find-policy.js'
 import { portalPlaces } from './proxy/portal-places.js'
 import { verifyEndpoints } from './proxy/verify.js'
 import { adminEndpoints } from './system/admins.js'
@@ -45,14 +48,14 @@ import { tokenRowEndpoints } from './system/tokens.js'
 import { translationEndpoints } from './system/translations.js'
 
 /** Everything that the gateway answers itself; `openapi.yaml` is made of the same list. */
-export function ownEndpoints({ config, database, directory, keys, identityKeys, passwords, isDraining, node, scrape, audit, counts, log, routes, publicUrl }: Dependencies): Endpoint[] {
+export function ownEndpoints({ config, database, directory, keys, identityKeys, passwords, isDraining, node, scrape, audit, counts, log, routes, publicUrl, denials }: Dependencies & { denials: Denials }): Endpoint[] {
   const credentials = checkPassword({ sql: database, passwords, limitAttempts: limitFailedLogins(config.RATE_LIMIT_LOGIN, counts), audit })
   const issue = issueTokens({ database, keys, config })
   const refresh = refreshTokens({ database, coherent: node.coherent, keys, succession: createSuccession(config), config })
   const verifyOfAnyAge = (token: string) => verifyTokenOfAnyAge(token, keys)
   const signIn = { database, config, publicUrl, providers: signInProviders(config), flows: signInFlows(config), issueTokens: issue }
   const authenticate = authenticateClient({ database, checkPassword: credentials, checkAssertion: checkAssertions({ database, publicUrl }) })
-  return [
+  const endpoints: Endpoint[] = [
     ...operationsEndpoints({ sql: database, lease: node.lease, leaseMs: config.COHERENCE_LEASE_MS, isDraining }),
     ...metricsEndpoints({ scrape, ownPort: config.METRICS_PORT }),
     ...openapiEndpoints(),
@@ -78,6 +81,7 @@ export function ownEndpoints({ config, database, directory, keys, identityKeys, 
       },
     }),
     ...auditEventEndpoints({ database }),
+    ...explainEndpoints({ database, directory, denials, findPolicy: (method, path) => findPolicy({ endpoints, table: routes.current().table }, method, path) }),
     ...tokenRowEndpoints({ sql: database, coherent: node.coherent }),
     ...sessionRowEndpoints({ sql: database, coherent: node.coherent }),
     ...adminEndpoints({ sql: database, coherent: node.coherent }),
@@ -90,4 +94,5 @@ export function ownEndpoints({ config, database, directory, keys, identityKeys, 
     ...nodeEndpoints({ sql: database, currentId: node.lease.nodeId }),
     ...allOfThePortal({ config, database, directory, audit, publicUrl, coherent: node.coherent, textsOf: portalTexts, placesOf: (projectId, language) => portalPlaces(routes.current().table, projectId, language) }),
   ]
+  return endpoints
 }

@@ -12,10 +12,15 @@ declare global {
     interface Request {
       /** The level that the rules gave for what was asked. */
       accessLevel?: Level
+      /** What the rules refused. */
+      deniedSubject?: { context: Subject['context']; item: string; action: Action | null }
+      /** Whether the refusal is in the audit already. */
+      isRefusalAudited?: boolean
     }
   }
 }
 
+/** A guard of a platform level: whom it lets pass, and what the others are told. */
 interface LevelGuard {
   holds: (user: User) => boolean
   action: 'sysadmin_action' | 'platform_admin_action'
@@ -34,32 +39,40 @@ function requireLevel(guard: LevelGuard, audit: GuardAudit): Middleware {
     const granted = guard.holds(user)
     const details = { description: guard.description, method: req.method, route: req.routePattern ?? null }
     if (granted) audit.record({ userId: user.id, mandateId: 'system', action: guard.action, details, requestId: req.id })
-    else audit.recordRefusal({ userId: user.id, mandateId: 'system', action: `${guard.action}_refused`, details, requestId: req.id })
+    else {
+      audit.recordRefusal({ userId: user.id, mandateId: 'system', action: `${guard.action}_refused`, details, requestId: req.id })
+      req.isRefusalAudited = true
+    }
     next(granted ? undefined : new GatewayError(guard.code, guard.refusal))
   }
 }
 
-/** Lets SysAdmins pass; each use is audited, refused ones too. Needs no mandate. */
-export function requireSysAdmin(audit: GuardAudit): Middleware {
-  return requireLevel({
+/** The guards of the platform levels. */
+export const levelGuards: Record<'sysAdmin' | 'platformAdmin', LevelGuard> = {
+  sysAdmin: {
     holds: (user) => user.isSysAdmin,
     action: 'sysadmin_action',
     description: 'System-level operation',
     code: 'sysadmin_required',
     refusal: 'SysAdmin privileges required',
-  }, audit)
-}
-
-/** Lets PlatformAdmins pass; each use is audited, refused ones too. Needs no mandate, and gives no mandate's data. */
-export function requirePlatformAdmin(audit: GuardAudit): Middleware {
-  return requireLevel({
+  },
+  platformAdmin: {
     holds: (user) => user.isPlatformAdmin,
     action: 'platform_admin_action',
     description: 'Cross-mandate governance operation',
     code: 'platform_admin_required',
     refusal: 'Platform admin privileges required',
-  }, audit)
+  },
 }
+
+/** Lets SysAdmins pass; each use is audited, refused ones too. Needs no mandate. */
+export const requireSysAdmin = (audit: GuardAudit): Middleware => requireLevel(levelGuards.sysAdmin, audit)
+
+/** Lets PlatformAdmins pass; each use is audited, refused ones too. Needs no mandate, and gives no mandate's data. */
+export const requirePlatformAdmin = (audit: GuardAudit): Middleware => requireLevel(levelGuards.platformAdmin, audit)
+
+/** The refusal of what no rule allows. */
+export const permissionDenied = (wanted: string, context: string, item: string | null) => new GatewayError('permission_denied', `Permission denied: ${wanted} on ${context} ${item ?? ''}`.trimEnd())
 
 /** What a method does with what a permission is asked for; a method that is not here does nothing that could be permitted. */
 export const actionOfMethod: Readonly<Record<string, Action>> = {
@@ -70,7 +83,10 @@ export const actionOfMethod: Readonly<Record<string, Action>> = {
 export function requirePermission({ context, item, action }: Subject): Middleware {
   const decide = (req: Request, next: NextFunction, wanted: Action | undefined, permission: Permission | undefined) => {
     const level = wanted && permission ? permission[wanted] : 'n'
-    if (level === 'n') throw new GatewayError('permission_denied', `Permission denied: ${wanted ?? req.method} on ${context} ${item}`)
+    if (level === 'n') {
+      req.deniedSubject = { context, item, action: wanted ?? null }
+      throw permissionDenied(wanted ?? req.method, context, item)
+    }
     req.accessLevel = level
     next()
   }

@@ -1,5 +1,5 @@
 import type { ScopedRule, User } from '../coherence/directory.js'
-import type { Entry } from './decide-placement.js'
+import type { Entry, RequestedPlace } from './decide-placement.js'
 
 /** A rule that counts in a context: 1 of a global role, 2 of a mandate's, 3 of an instance's. */
 export interface PrioritisedRule {
@@ -27,6 +27,8 @@ declare global {
     interface Request {
       /** In which mandate and instance; absent where the endpoint asks for none. */
       context?: RequestContext
+      /** The place that was asked for, let in or not. */
+      requestedPlace?: RequestedPlace
       /** The mandate that the request named, or its instance's own, where there is one: also where the caller was not let in. */
       namedMandateId?: string | undefined
     }

@@ -88,9 +88,14 @@ export function requestedPlace(req: Request, policy: PlacePolicy): RequestedPlac
   const { mandateFrom } = policy
   const mandateId = mandateFrom ? agreed(req, 'mandate', policy, mandateFrom) : placeHeader(req, 'mandate')
   const instanceId = mandateFrom ? agreed(req, 'instance', policy, mandateFrom) : placeHeader(req, 'instance')
-  if (policy.mandate === 'required' && mandateId === undefined) throw new GatewayError('mandate_required', `Name the mandate in ${placesFor('mandate', mandateFrom)}`)
-  if (policy.instance === 'required' && instanceId === undefined) throw new GatewayError('instance_required', `Name the feature instance in ${placesFor('instance', mandateFrom)}`)
+  requirePlace(policy, { mandateId, instanceId })
   return { mandateId, instanceId }
+}
+
+/** Refuses a request that names no place where its endpoint or route needs one. */
+export function requirePlace({ mandate, instance, mandateFrom }: PlacePolicy, { mandateId, instanceId }: RequestedPlace): void {
+  if (mandate === 'required' && mandateId === undefined) throw new GatewayError('mandate_required', `Name the mandate in ${placesFor('mandate', mandateFrom)}`)
+  if (instance === 'required' && instanceId === undefined) throw new GatewayError('instance_required', `Name the feature instance in ${placesFor('instance', mandateFrom)}`)
 }
 
 const wordsFor: Record<MandateSource, (kind: Kind) => string | undefined> = {

@@ -7,6 +7,8 @@ import { decidePlacement, type Entry, type RequestedPlace } from './decide-place
 import type { RequestContext } from './request-context.js'
 import { requestedPlace, type PlacePolicy } from './requested-place.js'
 
+export type { PlacePolicy }
+
 interface Dependencies {
   directory: Pick<Directory, 'placement' | 'rules'>
   /** Told of a mandate that was entered by platform level alone. */
@@ -57,6 +59,13 @@ function entryOf(user: User, requested: RequestedPlace, placement: Placement): E
 
 const nowhere: Entry = { mandateId: null, featureInstanceId: null, roleIds: [], byPlatformLevel: false, dependsOn: [] }
 
+/** Where a user works who asks for a place: as a request would be let in or refused, without being one. */
+export async function enterPlace(user: User, requested: RequestedPlace, directory: Pick<Directory, 'placement' | 'rules'>): Promise<RequestContext> {
+  if (requested.mandateId === undefined && requested.instanceId === undefined) return new PlacedContext(user, nowhere, directory)
+  const placement = await directory.placement(user.id, requested.mandateId, requested.instanceId)
+  return new PlacedContext(user, decidePlacement(user, requested, placement), directory)
+}
+
 function entering({ directory, onPlatformEntry }: Dependencies) {
   return (req: Request, user: User, requested: RequestedPlace, placement: Placement) => {
     req.namedMandateId = placement.mandate?.id
@@ -84,6 +93,7 @@ export function resolveContext(dependencies: Dependencies): (policy: PlacePolicy
   const enter = entering(dependencies)
   return (policy) => (req, _res, next) => {
     const requested = requestedPlace(req, policy)
+    req.requestedPlace = requested
     const user = req.principal?.user
     if (!user) {
       next()

@@ -102,9 +102,10 @@ function noteRefusal(req: Request, error: GatewayError, logger: Logger): void {
 }
 
 /** The one place where an error becomes an answer: problem+json (RFC 9457) or a page, with nothing inside that was not meant for the caller. */
-export function answerProblem(logger: Logger, ownPage: ErrorPage = () => undefined): ErrorRequestHandler {
+export function answerProblem(logger: Logger, { ownPage = () => undefined, onRefusal = () => undefined }: { ownPage?: ErrorPage; onRefusal?: (req: Request, error: GatewayError) => void } = {}): ErrorRequestHandler {
   return (thrown: unknown, req, res, _next) => {
     const error = asGatewayError(thrown)
+    onRefusal(req, error)
     noteRefusal(req, error, logger)
     if (res.headersSent) {
       // Half an answer is out: cutting the connection is the only way left to say that it is not whole.

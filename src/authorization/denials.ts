@@ -1,0 +1,102 @@
+import type { Request } from 'express'
+import { LRUCache } from 'lru-cache'
+import { z } from 'zod'
+import type { AuditLog } from '../audit/audit-log.js'
+import type { GatewayError } from '../errors.js'
+import { statusOf } from '../http/problem.js'
+import type { PrioritisedRule } from '../context/request-context.js'
+import type { AuditedDenial } from './explain-queries.js'
+import { levelGuards } from './guards.js'
+import { decide, type Action, type RuleContext } from './permissions.js'
+
+/** Why a 403 was given. */
+export interface Denial {
+  requestId: string
+  at: Date
+  userId: string
+  /** The mandate that the request had entered, or belonged to; `system` where it had come to none. */
+  mandateId: string
+  method: string
+  route: string | null
+  code: string
+  detail: string
+  subject: { context: RuleContext; item: string | null; action: Action | null } | null
+  deciding: PrioritisedRule[]
+}
+
+/** The refusals of this node, for as long as they explain themselves. */
+export interface Denials {
+  /** Remembers a refusal of somebody who is signed in, here and in the audit. What else goes wrong it passes by. */
+  note: (req: Request, error: GatewayError) => void
+  /** The refusals of a request, newest first. A request's id is its caller's to choose, so that there may be several. */
+  find: (requestId: string) => Denial[]
+}
+
+const level = z.enum(['n', 'm', 'g', 'a'])
+const explainedForMs = 3_600_000
+const maxDenials = 10_000
+const maxOfOneRequest = 5
+/** Rules that an event holds at the most. */
+const maxRules = 20
+
+/** Only who has a row in a mandate is refused like that: its admins may know. */
+const ofMandate = new Set(['membership_disabled', 'mandate_disabled', 'feature_access_disabled'])
+const guardCodes = new Set(['sysadmin_required', 'platform_admin_required'])
+
+function mandateOf(req: Request, code: string): string {
+  return req.context?.mandateId ?? (ofMandate.has(code) ? req.requestedPlace?.mandateId : undefined) ?? 'system'
+}
+
+/** Makes the memory of refusals. Granted requests do not come near it. */
+export function rememberDenials({ audit }: { audit: Pick<AuditLog, 'recordRefusal'> }): Denials {
+  const known = new LRUCache<string, Denial[]>({ max: maxDenials, ttl: explainedForMs })
+
+  const keep = (req: Request, denial: Denial) => {
+    known.set(denial.requestId, [denial, ...known.get(denial.requestId) ?? []].slice(0, maxOfOneRequest))
+    if (guardCodes.has(denial.code) && req.isRefusalAudited === true) return
+    const { userId, mandateId, requestId, method, route, code, detail, subject, deciding } = denial
+    audit.recordRefusal({ userId, mandateId, requestId, action: 'access_denied', details: { method, route, code, detail, subject, deciding: deciding.slice(0, maxRules), address: req.clientAddress } })
+  }
+
+  return {
+    note: (req, error) => {
+      const user = req.principal?.user
+      if (!user || statusOf[error.code] !== 403) return
+      const { deniedSubject } = req
+      const isOfRules = error.code === 'permission_denied' && deniedSubject !== undefined
+      const denial: Denial = {
+        requestId: req.id, at: new Date(), userId: user.id, mandateId: mandateOf(req, error.code), method: req.method, route: req.routePattern ?? null,
+        code: error.code, detail: error.detail, subject: isOfRules ? deniedSubject : null, deciding: [],
+      }
+      const rules = isOfRules ? req.context?.rules() ?? [] : []
+      if (!isOfRules) keep(req, denial)
+      else void Promise.resolve(rules).then((loaded) => keep(req, { ...denial, deciding: decide(loaded, deniedSubject.context, deniedSubject.item).deciding }), () => keep(req, denial))
+    },
+    find: (requestId) => known.get(requestId) ?? [],
+  }
+}
+
+const ruleSchema = z.object({
+  priority: z.union([z.literal(1), z.literal(2), z.literal(3)]),
+  rule: z.object({
+    roleId: z.string(), roleMandateId: z.string().nullable(), roleInstanceId: z.string().nullable(), context: z.enum(['DATA', 'UI', 'RESOURCE']), item: z.string().nullable(),
+    view: z.boolean(), read: level, create: level, update: level, delete: level,
+  }),
+})
+const audited = z.object({
+  method: z.string(),
+  route: z.string().nullable(),
+  code: z.string().optional(),
+  detail: z.string().optional(),
+  subject: z.object({ context: z.enum(['DATA', 'UI', 'RESOURCE']), item: z.string().nullable(), action: z.enum(['read', 'create', 'update', 'delete']).nullable() }).nullable().default(null),
+  deciding: z.array(ruleSchema).default([]),
+})
+
+/** A refusal as the audit remembers it, which all nodes share. */
+export function denialFrom(requestId: string, { occurredAt, userId, mandateId, action, details }: AuditedDenial): Denial | undefined {
+  const read = audited.safeParse(details)
+  if (!read.success) return undefined
+  const guard = action === 'sysadmin_action_refused' ? levelGuards.sysAdmin : action === 'platform_admin_action_refused' ? levelGuards.platformAdmin : undefined
+  const { method, route, code = guard?.code ?? '', detail = guard?.refusal ?? '', subject, deciding } = read.data
+  return { requestId, at: occurredAt, userId, mandateId, method, route, code, detail, subject, deciding }
+}

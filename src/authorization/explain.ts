@@ -1,0 +1,115 @@
+import type { Directory, Level, User } from '../coherence/directory.js'
+import type { RequestedPlace } from '../context/decide-placement.js'
+import type { PrioritisedRule } from '../context/request-context.js'
+import { enterPlace, type PlacePolicy } from '../context/resolve-context.js'
+import { requirePlace } from '../context/requested-place.js'
+import { GatewayError, type ErrorCode } from '../errors.js'
+import type { Policy } from '../http/policy.js'
+import { statusOf } from '../http/problem.js'
+import { levelGuards, permissionDenied } from './guards.js'
+import { decide, type Action, type RuleContext } from './permissions.js'
+
+/** What is asked: may this user do that there. */
+export interface Question {
+  user: User & { enabled: boolean }
+  place: RequestedPlace
+  policy: PlacePolicy & Pick<Policy, 'auth' | 'guard'>
+  subject?: { context: RuleContext; item: string | null; action: Action | undefined } | undefined
+  /** For the words of a refusal, where a method means no action. */
+  method?: string | undefined
+}
+
+/** Why a request is let in or refused. */
+export interface Explanation {
+  allowed: boolean
+  /** What the caller is answered, where it is refused. */
+  refusal: { status: number; code: ErrorCode; detail: string } | null
+  /** The step that decided. */
+  decidedBy: 'public' | 'account' | 'place' | 'guard' | 'sysadmin' | 'rules' | 'nothing_asked'
+  roleIds: string[]
+  level: Level | null
+  /** Rules that decided, those first that gave the level. */
+  deciding: PrioritisedRule[]
+  /** Rules about the item that did not count: of a lower priority, or less specific than another of their role. */
+  overruled: PrioritisedRule[]
+}
+
+const isAbout = (ruleItem: string | null, item: string | null) => ruleItem === null || (item !== null && (item === ruleItem || item.startsWith(`${ruleItem}.`)))
+
+/** Decides as a request would be decided, by the same functions in the same order, and says why. Rejects with `directory_unavailable` only. */
+export async function explainAccess(question: Question, directory: Pick<Directory, 'placement' | 'rules'>): Promise<Explanation> {
+  const explanation: Explanation = { allowed: false, refusal: null, decidedBy: 'account', roleIds: [], level: null, deciding: [], overruled: [] }
+  try {
+    await pass(question, directory, explanation)
+    explanation.allowed = true
+  } catch (error) {
+    if (!(error instanceof GatewayError) || statusOf[error.code] >= 500) throw error
+    explanation.refusal = { status: statusOf[error.code], code: error.code, detail: error.detail }
+  }
+  return explanation
+}
+
+async function pass({ user, place, policy, subject, method }: Question, directory: Pick<Directory, 'placement' | 'rules'>, explanation: Explanation): Promise<void> {
+  if (policy.auth === 'public') {
+    explanation.decidedBy = 'public'
+    return
+  }
+  if (!user.enabled) throw new GatewayError('user_disabled', 'User is disabled')
+  explanation.decidedBy = 'place'
+  const isPlaced = policy.mandate !== 'none' || policy.instance !== 'none'
+  if (isPlaced) requirePlace(policy, place)
+  const context = isPlaced ? await enterPlace(user, place, directory) : undefined
+  explanation.roleIds = context?.roleIds ?? []
+  explanation.decidedBy = 'nothing_asked'
+  if (policy.guard) {
+    explanation.decidedBy = 'guard'
+    const { holds, code, refusal } = levelGuards[policy.guard]
+    if (!holds(user)) throw new GatewayError(code, refusal)
+  }
+  if (!subject) return
+  if (context?.isSysAdmin === true && subject.action) {
+    Object.assign(explanation, { decidedBy: 'sysadmin', level: 'a' })
+    return
+  }
+  explanation.decidedBy = 'rules'
+  const rules = await context?.rules() ?? []
+  const { permission, deciding } = decide(rules, subject.context, subject.item)
+  const level = subject.action ? permission[subject.action] : 'n'
+  const gives = ({ rule }: PrioritisedRule) => subject.action !== undefined && rule[subject.action] === level
+  explanation.level = level
+  explanation.deciding = [...deciding.filter(gives), ...deciding.filter((one) => !gives(one))]
+  explanation.overruled = rules.filter((one) => one.rule.context === subject.context && isAbout(one.rule.item, subject.item) && !deciding.includes(one))
+  if (level === 'n') throw permissionDenied(subject.action ?? method ?? '', subject.context, subject.item)
+}
+
+const cures: Partial<Record<string, string>> & Partial<Record<ErrorCode, string>> = {
+  user_disabled: 'Enable the user.',
+  mandate_required: 'Name a mandate.',
+  instance_required: 'Name a feature instance.',
+  not_a_member: 'Make the user a member of the mandate.',
+  membership_disabled: 'Enable the membership.',
+  mandate_disabled: 'Enable the mandate.',
+  mandate_not_found: 'Name a mandate that exists.',
+  instance_not_found: 'Name a feature instance that exists.',
+  no_instance_access: 'Give the user access to the feature instance; it must be enabled, of the mandate, and the user a member there.',
+  feature_access_disabled: 'Enable the access to the feature instance.',
+  sysadmin_required: 'Make the user a SysAdmin, if they are to run the gateway.',
+  platform_admin_required: 'Make the user a PlatformAdmin, if they are to govern across mandates.',
+}
+
+/** What would have to change for the answer to be yes. */
+export function whatWouldHelp({ refusal, deciding }: { refusal: { code: string } | null; deciding: PrioritisedRule[] }, subject: Question['subject']): string[] {
+  if (!refusal) return []
+  const cure = cures[refusal.code]
+  if (cure !== undefined) return [cure]
+  if (refusal.code !== 'permission_denied' || !subject) return []
+  const { context, item, action } = subject
+  if (!action) return ['Use another method: this one means no action that a rule could allow.']
+  const target = `${context} ${item ?? '(all items)'}`
+  const [first] = deciding
+  if (!first) return [`Give one of the user's roles a rule for ${target} with ${action} m, g or a; or give the user a role that has one.`]
+  return [
+    `Set ${action} to m, g or a in a rule that decided: role ${first.rule.roleId}, ${first.rule.context} ${first.rule.item ?? '(all items)'}, priority ${first.priority}.`,
+    ...(first.priority < 3 ? [`Or give the user a role of a higher priority (${first.priority === 1 ? 'of the mandate or the instance' : 'of the instance'}) with a rule for ${target}.`] : []),
+  ]
+}
