@@ -1,3 +1,5 @@
+import { auditChainEndpoints } from './audit/chain-endpoints.js'
+import { checkpointKeys } from './audit/checkpoint.js'
 import { auditEventEndpoints } from './audit/events.js'
 import { verifyToken, verifyTokenOfAnyAge } from './authentication/verify-token.js'
 import type { Denials } from './authorization/denials.js'
@@ -81,6 +83,7 @@ export function ownEndpoints({ config, database, directory, keys, identityKeys, 
       },
     }),
     ...auditEventEndpoints({ database }),
+    ...auditChainEndpoints({ database, keys: () => checkpointKeys({ secret: config.SECRET_KEY, previousSecret: config.SECRET_KEY_PREVIOUS }) }),
     ...explainEndpoints({ database, directory, denials, findPolicy: (method, path) => findPolicy({ endpoints, table: routes.current().table }, method, path) }),
     ...tokenRowEndpoints({ sql: database, coherent: node.coherent }),
     ...sessionRowEndpoints({ sql: database, coherent: node.coherent }),

@@ -30,6 +30,8 @@ interface Options {
   keys: CheckpointKeys
   /** Begins behind this position, whose hash is taken as it is; by default at the beginning. */
   after?: number
+  /** Also looks for events that are in no link; by default so from the beginning. */
+  whole?: boolean
   /** Checkpoints that were kept elsewhere. */
   checkpoints?: Checkpoint[]
   /** Stop after so many faults. */
@@ -105,7 +107,7 @@ async function checkAgainst(verifier: Verifier, sql: Sql, keys: CheckpointKeys, 
 }
 
 /** Goes along the chain and compares it with the events, the signatures and checkpoints that were kept elsewhere. Rejects when the database cannot be asked. */
-export async function verifyChain({ sql, keys, after = 0, checkpoints = [], maxFaults = 100 }: Options): Promise<Verification> {
+export async function verifyChain({ sql, keys, after = 0, whole = after === 0, checkpoints = [], maxFaults = 100 }: Options): Promise<Verification> {
   const start = after === 0 ? genesis : await findHashAt(sql, after)
   const verifier = new Verifier(start === undefined ? 0 : after, start ?? genesis, keys)
   for (let page = await listSealedEvents(sql, verifier.position, pageSize); page.length > 0 && verifier.faults.length < maxFaults; page = await listSealedEvents(sql, verifier.position, pageSize)) {
@@ -113,7 +115,7 @@ export async function verifyChain({ sql, keys, after = 0, checkpoints = [], maxF
   }
   if (verifier.faults.length < maxFaults) verifier.finish()
   for (const checkpoint of checkpoints) await checkAgainst(verifier, sql, keys, checkpoint)
-  if (after === 0) await findSkipped(verifier, sql, maxFaults)
+  if (whole) await findSkipped(verifier, sql, maxFaults)
   const { events, position, signatures, erased, faults } = verifier
   return { events, position, signatures, erased, faults }
 }

@@ -1,6 +1,7 @@
 import { InvalidArgumentError, type Command } from 'commander'
 import { exitCodes } from '../exit-codes.js'
 import type { Said } from '../routes-command.js'
+import { exportAudit, printCheckpoint, verifyAudit } from './audit-commands.js'
 import { runBench } from './bench-command.js'
 import { printConfig } from './config-command.js'
 import { migrate, seed } from './database-commands.js'
@@ -27,8 +28,29 @@ function addHeader(value: string, headers: Record<string, string>): Record<strin
   return { ...headers, [value.slice(0, colon).trim()]: value.slice(colon + 1).trim() }
 }
 
+const collect = (value: string, before: string[]) => [...before, value]
+
+function registerAuditCommands(program: Command, say: (said: Said) => void): void {
+  const audit = program.command('audit').description('verify and export the audit')
+  audit.command('verify').description('compare every event with the chain, the signatures, and checkpoints that were kept elsewhere')
+    .option('-c, --checkpoint <file>', 'a checkpoint or an export that was kept elsewhere; may be repeated', collect, [])
+    .option('-k, --key <key>', 'a public key whose signatures count, besides those of SECRET_KEY and SECRET_KEY_PREVIOUS; may be repeated', collect, [])
+    .option(...asJson)
+    .addHelpText('after', `${examples('audit verify', 'audit verify --checkpoint checkpoint.json --json')}\nExit codes: ${exitCodes.ok} all is as it was sealed, ${exitCodes.no} it is not, ${exitCodes.configuration} the configuration has faults.`)
+    .action(async ({ checkpoint, key, json = false }: Json & { checkpoint: string[]; key: string[] }) => say(await verifyAudit({ json, checkpoints: checkpoint, keys: key })))
+  audit.command('checkpoint').description('print the signed end of the chain, to be kept elsewhere')
+    .addHelpText('after', examples('audit checkpoint > checkpoint.json'))
+    .action(async () => say(await printCheckpoint()))
+  audit.command('export').description('write the sealed events as JSON lines; the last line is a checkpoint')
+    .option('-o, --out <file>', 'by default standard output')
+    .addHelpText('after', examples('audit export --out audit.jsonl'))
+    .action(async ({ out }: { out?: string }) => say(await exportAudit({ out })))
+}
+
 /** The commands of operators: the database, the configuration, what is wrong, and how fast it is. */
 export function registerOperatorCommands(program: Command, say: (said: Said) => void): void {
+  registerAuditCommands(program, say)
+
   program.command('migrate').description('bring the database to this version; a start does the same').option(...asJson)
     .addHelpText('after', `${examples('migrate', 'migrate --json')}\nThe embedded database is used where it runs, and else started for as long. Exit codes: ${exitCodes.ok} done, ${exitCodes.no} failed, ${exitCodes.configuration} the configuration has faults.`)
     .action(async ({ json = false }: Json) => say(await migrate({ json })))

@@ -1,0 +1,161 @@
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { createLogger, transports } from 'winston'
+import { startAuditLog, type AuditLog } from '../../src/audit/audit-log.js'
+import type { AuditEvent } from '../../src/audit/event.js'
+import { foldRefusals } from '../../src/audit/fold-refusals.js'
+import { connectDatabase, type Database } from '../../src/database/connect.js'
+import { createTestDatabase, type TestDatabase } from '../support/database.js'
+import { users } from '../support/demo.js'
+import { until } from '../support/until.js'
+
+const logger = createLogger({ transports: [new transports.Console({ silent: true })] })
+const event = (action: string, details: object = {}): AuditEvent => ({ userId: users.alice, mandateId: 'system', action, details, requestId: null })
+
+let own: TestDatabase
+let database: Database
+let directory: string
+const logs: AuditLog[] = []
+beforeAll(async () => {
+  own = await createTestDatabase()
+  database = connectDatabase({ url: own.url, setRole: false })
+})
+afterAll(async () => {
+  await database.close()
+  await own.drop()
+})
+beforeEach(async () => { directory = await mkdtemp(path.join(tmpdir(), 'mandate-gateway-test-spill-')) })
+afterEach(async () => {
+  for (const log of logs.splice(0)) await log.close()
+  await own.sql('truncate audit_events, audit_personal')
+  await rm(directory, { recursive: true, force: true })
+})
+
+/** The database is there, but the table is not: as any failure that may pass. */
+const takeAway = () => own.sql('alter table audit_events rename to audit_events_away')
+const putBack = () => own.sql('alter table audit_events_away rename to audit_events')
+const start = (sql: Pick<Database, 'rows' | 'run'> = database, spillDirectory = directory) => {
+  const log = startAuditLog({ sql, logger, spillDirectory })
+  logs.push(log)
+  return log
+}
+const actions = async () => (await own.sql<{ action: string }>('select action from audit_events order by action')).map(({ action }) => action)
+const onDisk = async () => {
+  const names = (await readdir(directory)).filter((name) => name.endsWith('.jsonl'))
+  return (await Promise.all(names.map((name) => readFile(path.join(directory, name), 'utf8')))).join('').split('\n').filter(Boolean).map((line) => (JSON.parse(line) as AuditEvent).action).sort()
+}
+
+describe('while the database does not take events', () => {
+  it('they are kept on disk, and written once when it does', async () => {
+    const log = start()
+    await takeAway()
+    for (const action of ['a', 'b', 'c']) log.record(event(action))
+    await until(async () => (await onDisk()).length === 3 ? true : undefined)
+    await putBack()
+    await until(async () => (await actions()).length === 3 ? true : undefined)
+    await until(async () => (await onDisk()).length === 0 ? true : undefined)
+    expect(await actions()).toEqual(['a', 'b', 'c'])
+  })
+
+  it('a process that ends loses none of them: the next one writes them, with the time they happened', async () => {
+    const log = start()
+    await takeAway()
+    const before = new Date()
+    log.record(event('a'))
+    log.record(event('b', { address: '192.0.2.1' }))
+    await log.close()
+    expect(await onDisk()).toEqual(['a', 'b'])
+    const ended = new Date()
+    await putBack()
+    start()
+    const rows = await until(async () => {
+      const found = await own.sql<{ occurred_at: Date }>('select occurred_at from audit_events')
+      return found.length === 2 ? found : undefined
+    })
+    for (const { occurred_at: at } of rows) expect(at >= before && at <= ended).toBe(true)
+    expect(await own.sql('select field, value from audit_personal')).toEqual([{ field: 'address', value: '192.0.2.1' }])
+  })
+
+  it('what several processes find at once is written once', async () => {
+    const log = start()
+    await takeAway()
+    for (let n = 0; n < 700; n += 1) log.record(event(`event-${n}`))
+    await log.close()
+    await putBack()
+    start(); start(); start()
+    await until(async () => (await onDisk()).length === 0 ? true : undefined)
+    await until(async () => (await actions()).length >= 700 ? true : undefined)
+    for (const one of logs.splice(0)) await one.close()
+    expect(await actions()).toHaveLength(700)
+  })
+
+  it('a write whose answer was lost is not made twice', async () => {
+    let lost = 0
+    const log = start({
+      run: (...args) => database.run(...args),
+      rows: async <Row>(...args: Parameters<Database['rows']>) => {
+        const rows = await database.rows<Row>(...args)
+        if (lost++ < 2) throw new Error('the answer was lost')
+        return rows
+      },
+    })
+    log.record(event('a'))
+    await until(async () => lost > 2 && (await onDisk()).length === 0 ? true : undefined)
+    expect(await actions()).toEqual(['a'])
+  })
+
+  it('where the disk takes none either, uses of guards stay in memory, and refusals that were dropped are counted and the count is told', async () => {
+    await writeFile(path.join(directory, 'file'), '')
+    const log = start(database, path.join(directory, 'file', 'no-directory'))
+    await takeAway()
+    for (let n = 0; n < 50_000; n += 1) log.record(event('use'))
+    for (let n = 0; n < 7; n += 1) log.recordRefusal(event('refused'))
+    expect(log.counts()).toMatchObject({ waiting: 50_000, dropped: 7 })
+    log.record(event('last use'))
+    await putBack()
+    await until(async () => (await own.sql<{ count: number }>(`select (details->>'count')::int as count from audit_events where action = 'audit_events_dropped'`))[0]?.count === 7 ? true : undefined, 25_000)
+    expect(await own.sql(`select count(*)::int as n from audit_events where action in ('use', 'last use')`)).toEqual([{ n: 50_001 }])
+  })
+
+  it('recording neither waits nor fails', async () => {
+    const log = start()
+    await takeAway()
+    const begun = performance.now()
+    for (let n = 0; n < 1000; n += 1) log.record(event('x'))
+    expect(performance.now() - begun).toBeLessThan(100)
+    await putBack()
+  })
+})
+
+it('a file that cannot be read is left aside and holds nothing up', async () => {
+  await writeFile(path.join(directory, '000-broken.jsonl'), '{"id":')
+  const log = start()
+  log.record(event('a'))
+  await until(async () => (await actions()).length === 1 ? true : undefined)
+  await until(async () => (await readdir(directory)).includes('000-broken.jsonl.unreadable') ? true : undefined)
+})
+
+it('what is not written yet is written when the process ends', async () => {
+  const log = start()
+  log.record(event('a'))
+  await log.close()
+  expect(await actions()).toEqual(['a'])
+})
+
+describe('a flood of refusals', () => {
+  it('of one user, mandate and action is twenty events a minute, and one that counts the rest', () => {
+    const seen: AuditEvent[] = []
+    let now = 0
+    const folding = foldRefusals((one) => { seen.push(one) }, () => now)
+    for (let n = 0; n < 100; n += 1) folding.refusal(event('refused', { n }))
+    folding.refusal({ ...event('refused'), userId: users.bob })
+    expect(seen).toHaveLength(21)
+    now = 60_000
+    folding.settle()
+    expect(seen.at(-1)?.details).toEqual({ n: 99, folded: 80 })
+    folding.refusal(event('refused'))
+    expect(seen).toHaveLength(23)
+  })
+})
