@@ -27,7 +27,8 @@ export async function findUserToPromote(tx: CoherentTx, id: string): Promise<(Li
   return user
 }
 
-/** Makes a user a SysAdmin, or none. */
+/** Makes a user a SysAdmin, or none. Links to set their password, which others may have asked for before, open nothing from then on. */
 export async function setSysAdmin(tx: CoherentTx, id: string, isSysAdmin: boolean): Promise<void> {
   await tx.run('update users set is_sys_admin = ? where id = ?', [isSysAdmin, id])
+  if (isSysAdmin) await tx.run('delete from first_access_links where user_id = ?', [id])
 }

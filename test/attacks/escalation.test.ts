@@ -1,0 +1,33 @@
+import { randomBytes } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { administrationOf, type Administration } from '../support/administration.js'
+import { ask as askPlainly } from '../support/ask.js'
+import { startTestGateway, type TestGateway } from '../support/gateway.js'
+
+let gateway: TestGateway
+let ask: Administration['ask']
+beforeAll(async () => {
+  gateway = await startTestGateway()
+  ;({ ask } = administrationOf(gateway))
+})
+afterAll(async () => { await gateway.stop() })
+
+const setPassword = (path: string) => askPlainly(gateway.url, path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ password: 'chosen by somebody else' }) })
+
+describe('a PlatformAdmin who prepares before a user becomes a SysAdmin', () => {
+  it('cannot set that SysAdmin’s password by a link that was asked for when they were none', async () => {
+    const made = await ask('petra', 'post', '/admin/users', { body: { username: `user-${randomBytes(6).toString('hex')}` } })
+    expect(made.status).toBe(201)
+    const { pathname } = new URL(String(made.body.firstAccess.url))
+    expect((await askPlainly(gateway.url, pathname)).status).toBe(200) // the link works, as long as they are a user like others
+    expect((await ask('root', 'put', `/system/admins/${String(made.body.id)}`)).status).toBe(200)
+    expect((await setPassword(pathname)).status).toBe(404)
+    expect((await gateway.database.sql<{ password_hash: string | null }>('select password_hash from users where id = $1', [made.body.id]))[0]?.password_hash).toBeNull()
+  })
+  it('cannot ask for such a link afterwards', async () => {
+    const made = await ask('petra', 'post', '/admin/users', { body: { username: `user-${randomBytes(6).toString('hex')}` } })
+    await ask('root', 'put', `/system/admins/${String(made.body.id)}`)
+    const answer = await ask('petra', 'post', `/admin/users/${String(made.body.id)}/first-access`)
+    expect([answer.status, answer.body.code]).toEqual([403, 'sysadmin_required'])
+  })
+})
