@@ -42,13 +42,14 @@ import type { Tracing } from './observability/tracing.js'
 import type { Usage } from './observability/usage.js'
 import { ownEndpoints } from './own-endpoints.js'
 import { portalErrorPage } from './portal/error-page.js'
-import { portalTexts } from './portal/texts.js'
+import { portalPrefix, portalTexts } from './portal/texts.js'
 import { forwardByTable } from './proxy/forward-by-table.js'
 import type { IdentityKeys } from './proxy/identity-keys.js'
 import { createIdentities } from './proxy/identity.js'
 import type { LiveRoutes } from './proxy/live-routes.js'
 import { isOwnPath } from './proxy/route-schema.js'
 import { verifyForProxies } from './proxy/verify.js'
+import { liveTexts } from './system/translations.js'
 
 /** What a gateway is made of. */
 export interface Dependencies {
@@ -100,11 +101,12 @@ export function buildGateway(deps: Dependencies): Gateway {
   const denials = rememberDenials({ audit: deps.audit })
 
   const forwarding = { routes: deps.routes, admit, streams: deps.node.streams, identityFor: createIdentities({ keys: deps.identityKeys }), counts: deps.counts, trustProxy: config.TRUST_PROXY }
-  const endpoints = ownEndpoints({ ...deps, denials })
+  const textsOf = liveTexts({ sql: deps.database, prefix: portalPrefix, shipped: portalTexts })
+  const endpoints = ownEndpoints({ ...deps, denials, textsOf })
   mountEndpoints(app, endpoints, admit)
   mountPages(app, consolePages({ config }), admit)
   app.use((_req, _res, next) => next(new GatewayError('not_found', 'There is nothing at this path')))
-  const answer = answerProblem(logger, { ownPage: portalErrorPage(portalTexts), onRefusal: denials.note })
+  const answer = answerProblem(logger, { ownPage: portalErrorPage(textsOf), onRefusal: denials.note })
   app.use(answer)
 
   const arrive = chain(

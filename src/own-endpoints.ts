@@ -30,7 +30,7 @@ import { signInProviders } from './login/sign-in-provider.js'
 import { signInEndpoints } from './login/sign-in.js'
 import { tokenEndpoints } from './login/token-endpoint.js'
 import { allOfThePortal } from './portal/endpoints.js'
-import { portalTexts } from './portal/texts.js'
+import { portalPrefix, portalTexts, type TextsOf } from './portal/texts.js'
 import { findPolicy } from './proxy/find-policy.js'
 import { portalPlaces } from './proxy/portal-places.js'
 import { verifyEndpoints } from './proxy/verify.js'
@@ -45,12 +45,12 @@ import { operationsEndpoints } from './system/operations.js'
 import { registryEndpoints } from './system/registry.js'
 import { routeEndpoints } from './system/routes.js'
 import { sessionRowEndpoints } from './system/session-rows.js'
-import { shippedTexts } from './system/shipped-texts.js'
+import { keyed } from './system/shipped-texts.js'
 import { tokenRowEndpoints } from './system/tokens.js'
 import { translationEndpoints } from './system/translations.js'
 
 /** Everything that the gateway answers itself; `openapi.yaml` is made of the same list. */
-export function ownEndpoints({ config, database, directory, keys, identityKeys, passwords, isDraining, node, scrape, audit, counts, log, routes, publicUrl, denials }: Dependencies & { denials: Denials }): Endpoint[] {
+export function ownEndpoints({ config, database, directory, keys, identityKeys, passwords, isDraining, node, scrape, audit, counts, log, routes, publicUrl, denials, textsOf }: Dependencies & { denials: Denials; textsOf: TextsOf }): Endpoint[] {
   const credentials = checkPassword({ sql: database, passwords, limitAttempts: limitFailedLogins(config.RATE_LIMIT_LOGIN, counts), audit })
   const issue = issueTokens({ database, keys, config })
   const refresh = refreshTokens({ database, coherent: node.coherent, keys, succession: createSuccession(config), config })
@@ -88,14 +88,14 @@ export function ownEndpoints({ config, database, directory, keys, identityKeys, 
     ...tokenRowEndpoints({ sql: database, coherent: node.coherent }),
     ...sessionRowEndpoints({ sql: database, coherent: node.coherent }),
     ...adminEndpoints({ sql: database, coherent: node.coherent }),
-    ...translationEndpoints({ database, shipped: shippedTexts }),
+    ...translationEndpoints({ database, shipped: keyed(portalPrefix, portalTexts) }),
     ...registryEndpoints({ sql: database, routes }),
     ...keyEndpoints({ sql: database, coherent: node.coherent, keys, identityKeys, config }),
     ...logEndpoints({ log }),
     ...databaseEndpoints({ database }),
     ...routeEndpoints({ routes }),
     ...nodeEndpoints({ sql: database, currentId: node.lease.nodeId }),
-    ...allOfThePortal({ config, database, directory, audit, publicUrl, coherent: node.coherent, textsOf: portalTexts, placesOf: (projectId, language) => portalPlaces(routes.current().table, projectId, language) }),
+    ...allOfThePortal({ config, database, directory, audit, publicUrl, coherent: node.coherent, textsOf, placesOf: (projectId, language) => portalPlaces(routes.current().table, projectId, language) }),
   ]
   return endpoints
 }

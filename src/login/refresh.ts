@@ -3,7 +3,7 @@ import { recordChange } from '../audit/record-change.js'
 import type { TokenKeys } from '../authentication/token-keys.js'
 import type { Coherent } from '../coherence/coherent.js'
 import type { User } from '../coherence/directory.js'
-import type { Database, Tx } from '../database/connect.js'
+import type { Database, Sql, Tx } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
 import { endSessions } from './end-queries.js'
 import { lifetimeFrom, signAccessToken, type IssuedTokens, type Lifetimes, type Origin } from './issue-token.js'
@@ -35,42 +35,70 @@ const graceSeconds = 10
 
 const refreshInvalid = () => new GatewayError('refresh_invalid', 'This sign-in has ended. Please log in again.')
 
+/** A token that somebody shows, and when they did, on the monotonic clock. */
+interface Shown {
+  token: string
+  hash: string
+  shownAt: number
+}
+
 /** What is to be done about a token: `rotate` gives the next one for it, `repeat` gives again what was given, `reuse` is a sign of theft. */
 type Verdict = 'rotate' | 'repeat' | 'reuse'
 
-function decide(state: RefreshState | undefined): { verdict: Verdict; state: RefreshState } {
+/** `waitedSeconds` ago the token was shown: what a busy node or database takes is no fault of whoever showed it. */
+function decide(state: RefreshState | undefined, waitedSeconds: number): { verdict: Verdict; state: RefreshState } {
   if (!state) throw refreshInvalid()
   if (!state.userEnabled) throw new GatewayError('user_disabled', 'User is disabled')
   if (state.sessionEnded || state.expired) throw refreshInvalid()
   if (state.spentSecondsAgo === null) return { verdict: 'rotate', state }
-  const isRace = state.spentSecondsAgo <= graceSeconds && state.successor?.spent === false
+  const isRace = state.spentSecondsAgo - waitedSeconds <= graceSeconds && state.successor?.spent === false
   return { verdict: isRace ? 'repeat' : 'reuse', state }
 }
 
 /** Exchanges refresh tokens (RFC 6749 §6, RFC 9700 §4.14): each is good for one use. */
 export function refreshTokens({ database, coherent, keys, succession, config }: Dependencies): Refresh {
-  const look = async (sql: Pick<Tx, 'rows' | 'run'>, hash: string) => decide(await findRefreshState(sql, hash, config.SESSION_MAX_AGE))
+  /** Rotations under way here: whoever shows the same token meanwhile waits for them, and not one by one for the lock. */
+  const rotating = new Map<string, Promise<unknown>>()
 
-  /** Looked at once more under the lock: of many who use a token at once one rotates it, and a session that has ended gets no further token. */
-  const lookLocked = async (tx: Tx, hash: string, { sessionId, user }: RefreshState) => {
-    await lockSession(tx, { sessionId, userId: user.id })
-    return await look(tx, hash)
+  const look = async (sql: Sql, { hash, shownAt }: Shown) => {
+    const state = await findRefreshState(sql, hash, config.SESSION_MAX_AGE)
+    return decide(state, (performance.now() - shownAt) / 1000)
   }
 
-  const rotate = (token: string, hash: string, seen: RefreshState) => database.transaction(async (tx) => {
-    const { verdict, state } = await lookLocked(tx, hash, seen)
+  /** Looked at once more under the lock: of many who use a token at once one rotates it, and a session that has ended gets no further token. */
+  const lookLocked = async (tx: Tx, shown: Shown, { sessionId, user }: RefreshState) => {
+    await lockSession(tx, { sessionId, userId: user.id })
+    return await look(tx, shown)
+  }
+
+  const rotate = (shown: Shown, seen: RefreshState) => database.transaction(async (tx) => {
+    const { verdict, state } = await lookLocked(tx, shown, seen)
     if (verdict !== 'rotate') return { verdict, state }
     const { sessionId, authority, user, sessionEndsAt } = state
     const access = { id: randomUUID(), ...lifetimeFrom(Date.now(), config.APP_TOKEN_EXPIRY, sessionEndsAt.getTime()) }
-    const successor = succession.next(token, access.id)
+    const successor = succession.next(shown.token, access.id)
     await insertAccessToken(tx, { ...access, userId: user.id, authority, sessionId, kid: keys.signing.kid })
     const expiresInSeconds = await insertRefreshToken(tx, { hash: successor.hash, sessionId, expiryDays: config.APP_REFRESH_TOKEN_EXPIRY, sessionDays: config.SESSION_MAX_AGE })
-    await spendRefreshToken(tx, { hash, successorHash: successor.hash, accessTokenId: access.id, sessionId })
+    await spendRefreshToken(tx, { hash: shown.hash, successorHash: successor.hash, accessTokenId: access.id, sessionId })
     return { verdict: 'repeat' as const, state: { ...state, access, successor: { hash: successor.hash, spent: false, expiresInSeconds } } }
   })
 
-  const endFamily = (hash: string, seen: RefreshState, { address, requestId }: Origin) => coherent(async (tx) => {
-    const { verdict, state: { sessionId, user, spentSecondsAgo } } = await lookLocked(tx, hash, seen)
+  const rotateOrWait = async (shown: Shown, seen: RefreshState) => {
+    const underWay = rotating.get(shown.hash)
+    if (underWay) {
+      await underWay.catch(() => undefined)
+      const again = await look(database, shown)
+      if (again.verdict !== 'rotate') return again
+    }
+    const rotation = rotate(shown, seen)
+    rotating.set(shown.hash, rotation)
+    return await rotation.finally(() => {
+      if (rotating.get(shown.hash) === rotation) rotating.delete(shown.hash)
+    })
+  }
+
+  const endFamily = (shown: Shown, seen: RefreshState, { address, requestId }: Origin) => coherent(async (tx) => {
+    const { verdict, state: { sessionId, user, spentSecondsAgo } } = await lookLocked(tx, shown, seen)
     if (verdict !== 'reuse') return
     await endSessions(tx, [sessionId])
     await recordChange(tx, { actor: { userId: user.id, requestId, address }, mandateId: 'system', action: 'refresh_reused', subject: `session:${sessionId}`, after: { spentSecondsAgo: Math.round(spentSecondsAgo ?? 0) } })
@@ -88,10 +116,11 @@ export function refreshTokens({ database, coherent, keys, succession, config }: 
   return async (token, origin) => {
     const hash = token === undefined ? undefined : refreshTokenHash(token)
     if (token === undefined || hash === undefined) throw refreshInvalid()
-    const seen = await look(database, hash)
-    const { verdict, state } = seen.verdict === 'rotate' ? await rotate(token, hash, seen.state) : seen
+    const shown = { token, hash, shownAt: performance.now() }
+    const seen = await look(database, shown)
+    const { verdict, state } = seen.verdict === 'rotate' ? await rotateOrWait(shown, seen.state) : seen
     if (verdict === 'repeat') return await answer(token, state)
-    await endFamily(hash, state, origin)
+    await endFamily(shown, state, origin)
     throw refreshInvalid()
   }
 }

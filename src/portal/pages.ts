@@ -19,7 +19,8 @@ interface Setting {
 const styles = `
 .preview { margin: 0 0 1rem; padding: .6rem .8rem; border: 2px dashed var(--accent); border-radius: .4rem; font-weight: 600 }
 .projects { list-style: none; margin: 0; padding: 0; border-top: 1px solid var(--line) }
-.projects a { display: flex; flex-wrap: wrap; gap: .25rem 1rem; justify-content: space-between; padding: .8rem .25rem; border-bottom: 1px solid var(--line) }
+.projects a { text-decoration: none; display: flex; flex-wrap: wrap; gap: .25rem 1rem; justify-content: space-between; padding: .8rem .25rem; border-bottom: 1px solid var(--line) }
+.projects strong { text-decoration: underline }
 .status { color: var(--soft) }
 .text { white-space: pre-line }
 h2 { margin: 1.5rem 0 .5rem; font-size: 1.1rem }

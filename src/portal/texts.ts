@@ -75,7 +75,10 @@ const german: PortalTexts = {
 export type TextsOf = (language: Language) => PortalTexts
 
 /** The texts as they are delivered. */
-export const portalTexts: TextsOf = (language) => language === 'de' ? german : english
+export const portalTexts: Record<Language, PortalTexts> = { de: german, en: english }
+
+/** What the keys of these texts begin with where they can be changed. */
+export const portalPrefix = 'portal.'
 
 /** A text with its values in place. */
 export function fill(text: string, values: Record<string, string>): string {

@@ -14,28 +14,35 @@ export type Language = (typeof languages)[number]
 /** Texts by language and key, as they were shipped. */
 export type ShippedTexts = Record<Language, Readonly<Record<string, string>>>
 
-/** Reads texts as they are now. */
-export interface Texts {
-  /** The text of a key; the shipped one where nobody has changed it, and where the database cannot be asked. Undefined for a key that nobody knows. */
-  find: (language: Language, key: string) => Promise<string | undefined>
-}
-
 const freshForMs = 5000
 
-/** Texts for pages: what was changed is looked up again after five seconds. */
-export function createTexts({ sql, shipped }: { sql: Sql; shipped: ShippedTexts }): Texts {
-  let known: { at: number; changed: Promise<Map<string, string>> } | undefined
-  const changed = () => {
-    if (!known || performance.now() - known.at > freshForMs) {
-      const before = known?.changed
-      known = {
-        at: performance.now(),
-        changed: listChangedTexts(sql).then((rows) => new Map(rows.map(({ language, key, text }) => [`${language} ${key}`, text])), () => before ?? new Map<string, string>()),
-      }
-    }
-    return known.changed
+/** What texts are made of: those that were shipped, and under which prefix of their keys they can be changed. */
+interface TextSource<Texts extends object> {
+  sql: Sql
+  prefix: string
+  shipped: Record<Language, Texts>
+}
+
+/**
+ * Texts as SysAdmins have changed them, else as shipped, at once. What was changed is looked up again behind a request when it is older than
+ * five seconds; while the database cannot be asked, what was known last is said.
+ */
+export function liveTexts<Texts extends object>({ sql, prefix, shipped }: TextSource<Texts>): (language: Language) => Texts {
+  let current: Record<Language, Texts> = shipped
+  let lookedAt = -Infinity
+  const look = async () => {
+    const changed = await listChangedTexts(sql)
+    const known = (language: Language) => changed.filter((one) => one.language === language && one.key.startsWith(prefix))
+      .map(({ key, text }) => [key.slice(prefix.length), text] as const).filter(([name]) => name in shipped[language])
+    current = { de: { ...shipped.de, ...Object.fromEntries(known('de')) }, en: { ...shipped.en, ...Object.fromEntries(known('en')) } }
   }
-  return { find: async (language, key) => (await changed()).get(`${language} ${key}`) ?? shipped[language][key] }
+  return (language) => {
+    if (performance.now() - lookedAt > freshForMs) {
+      lookedAt = performance.now()
+      look().catch(() => undefined) // what was known last stays
+    }
+    return current[language]
+  }
 }
 
 const translated = z.strictObject({

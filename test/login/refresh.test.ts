@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { createHash } from 'node:crypto'
 import { decodeJwt } from 'jose'
+import pg from 'pg'
 import { ask } from '../support/ask.js'
 import { openBrowser, type Browser } from '../support/browser.js'
 import { tokenFor, users } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
+import { until } from '../support/until.js'
 
 const hashOf = (token: string) => createHash('sha256').update(token).digest('hex')
 const codeOf = ({ status, text }: { status: number; text: string }) => [status, (JSON.parse(text) as { code: string }).code]
@@ -83,7 +85,32 @@ describe('POST /auth/refresh', () => {
     expect(await sql(`select last_seen_at > now() - interval '1 minute' as stamped from sessions where id = $1`, [sidOf(browser)])).toEqual([{ stamped: true }])
   })
 
+  /** Does `work` while another program holds what the statement locks; lets go of it when that is done. */
+  const whileLocked = async <Result>(statement: string, values: string[], work: (isWaiting: (count: number) => Promise<true>) => Promise<Result>): Promise<Result> => {
+    const client = new pg.Client(gateway.database.ownerUrl)
+    await client.connect()
+    try {
+      await client.query('begin')
+      await client.query(statement, values)
+      return await work((count) => until(async () => {
+        const [row] = await sql<{ waiting: number }>(`select count(*)::int as waiting from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`)
+        return row!.waiting >= count ? true : undefined
+      }))
+    } finally {
+      await client.query('rollback')
+      await client.end()
+    }
+  }
+
   describe('two tabs', () => {
+    const expectOneSuccessor = async (tabs: Browser[], sid: string) => {
+      expect(new Set(tabs.map((tab) => tab.cookie('refresh_token')!.value)).size).toBe(1)
+      expect(new Set(tabs.map((tab) => decodeJwt(tab.cookie('auth_token')!.value).jti)).size).toBe(1)
+      expect(await sql('select count(*)::int as refresh, (select count(*)::int from tokens where session_id = $1) as access from refresh_tokens where session_id = $1', [sid])).toEqual([{ refresh: 2, access: 2 }])
+      expect((await tabs[0]!.send('GET', '/auth/me')).status).toBe(200)
+      expect((await refresh(tabs[0]!)).status).toBe(200)
+    }
+
     it('that refresh at once are given the same successor and the same access token, and both stay signed in', async () => {
       const first = await signedIn()
       const second = first.copy()
@@ -110,11 +137,40 @@ describe('POST /auth/refresh', () => {
       const tabs = Array.from({ length: 200 }, () => browser.copy())
       const answers = await Promise.all(tabs.map(refresh))
       expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
-      expect(new Set(tabs.map((tab) => tab.cookie('refresh_token')!.value)).size).toBe(1)
-      expect(new Set(tabs.map((tab) => decodeJwt(tab.cookie('auth_token')!.value).jti)).size).toBe(1)
-      expect(await sql('select count(*)::int as refresh, (select count(*)::int from tokens where session_id = $1) as access from refresh_tokens where session_id = $1', [sid])).toEqual([{ refresh: 2, access: 2 }])
-      expect((await tabs[7]!.send('GET', '/auth/me')).status).toBe(200)
-      expect((await refresh(tabs[7]!)).status).toBe(200)
+      await expectOneSuccessor(tabs, sid)
+    })
+
+    it('whose requests waited long for a busy database are given the same all the same', async () => {
+      const first = await signedIn()
+      const [second, sid] = [first.copy(), sidOf(first)]
+      await refresh(first)
+      await passSeconds(sid, 9.9)
+      // The request comes within the 10 s, and is looked at after them.
+      const late = await whileLocked(`lock table refresh_tokens in access exclusive mode`, [], async (isWaiting) => {
+        const asked = refresh(second)
+        await isWaiting(1)
+        await new Promise((resolve) => setTimeout(resolve, 300)) // what is tested is time
+        return { asked }
+      })
+      expect((await late.asked).status).toBe(200)
+      await expectOneSuccessor([first, second], sid)
+    })
+
+    it('at two nodes, both of which have seen the token unspent: one successor', async () => {
+      const other = await startTestGateway({ database: gateway.database })
+      try {
+        const browser = await signedIn()
+        const [here, there, sid] = [browser.copy(), browser.copy(), sidOf(browser)]
+        const { asked } = await whileLocked('select from sessions where id = $1 for update', [sid], async (isWaiting) => {
+          const both = Promise.all([refresh(here), there.at(other.url).send('POST', '/auth/refresh')])
+          await isWaiting(2)
+          return { asked: both }
+        })
+        expect((await asked).map(({ status }) => status)).toEqual([200, 200])
+        await expectOneSuccessor([here, there], sid)
+      } finally {
+        await other.stop()
+      }
     })
   })
 

@@ -11,6 +11,8 @@ export interface Browser {
   cookie: (name: string) => Cookie | undefined
   /** A browser with the same cookies, from here on with a jar of its own: two tabs whose requests cross. */
   copy: () => Browser
+  /** The same browser, whose requests another node answers. */
+  at: (url: string) => Browser
   send: (method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<Answer>
   logIn: (username: string, password?: string) => Promise<Answer>
 }
@@ -29,6 +31,7 @@ export function openBrowser(url: string, jar = new Map<string, Cookie>()): Brows
   const browser: Browser = {
     cookie: (name) => [...jar].find(([key]) => key.startsWith(`${name} `))?.[1],
     copy: () => openBrowser(url, new Map(jar)),
+    at: (otherUrl) => openBrowser(otherUrl, jar),
     send: async (method, path, body, headers = {}) => {
       const cookies = [...jar].filter(([, { path: cookiePath }]) => matches(path, cookiePath)).map(([key, { value }]) => `${key.slice(0, key.indexOf(' '))}=${value}`)
       const answer = await ask(url, path, {

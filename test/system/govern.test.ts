@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import request from 'supertest'
+import { ask } from '../support/ask.js'
 import { directoryOf } from '../support/directory.js'
 import { tokenFor, users } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
+import { until } from '../support/until.js'
 
 let gateway: TestGateway
 let directory: ReturnType<typeof directoryOf>
@@ -23,7 +25,7 @@ const actions = async (subject: string) => (await gateway.database.sql<{ action:
 describe('everything below /system', () => {
   it.each<[Method, string]>([
     ['get', '/system/tokens'], ['get', '/system/sessions'], ['get', '/system/admins'], ['get', '/system/translations'], ['get', '/system/registry'],
-    ['delete', `/system/sessions/${randomUUID()}`], ['put', `/system/admins/${users.petra}`], ['delete', `/system/admins/${users.root}`], ['put', '/system/translations/en/portal.title'], ['delete', '/system/translations/en/portal.title'],
+    ['delete', `/system/sessions/${randomUUID()}`], ['put', `/system/admins/${users.petra}`], ['delete', `/system/admins/${users.root}`], ['put', '/system/translations/en/portal.enterTitle'], ['delete', '/system/translations/en/portal.enterTitle'],
   ])('%s %s is for SysAdmins alone', async (method, path) => {
     for (const user of ['alice', 'petra'] as const) {
       const answer = await as((await tokenFor(gateway.database, user)).token, method, path)
@@ -101,16 +103,17 @@ describe('a SysAdmin', () => {
 })
 
 describe('a text', () => {
-  const path = '/system/translations/de/portal.title'
+  const path = '/system/translations/de/portal.enterTitle'
   const find = async (key: string) => (await sysAdmin('get', '/system/translations?language=de').expect(200)).body.items.find((one: { key: string }) => one.key === key)
   it('is as shipped until it is changed, and again when the change is taken away', async () => {
-    expect(await find('portal.title')).toEqual({ language: 'de', key: 'portal.title', text: 'Kundenportal', shipped: 'Kundenportal', changed: false })
+    expect(await find('portal.enterTitle')).toEqual({ language: 'de', key: 'portal.enterTitle', text: 'Kundenportal', shipped: 'Kundenportal', changed: false })
     await sysAdmin('put', path).send({ text: 'Mein Portal' }).expect(200)
-    expect(await find('portal.title')).toMatchObject({ text: 'Mein Portal', shipped: 'Kundenportal', changed: true })
+    expect(await find('portal.enterTitle')).toMatchObject({ text: 'Mein Portal', shipped: 'Kundenportal', changed: true })
+    await until(async () => (await ask(gateway.url, '/portal/enter?token=any', { headers: { 'Accept-Language': 'de' } })).text.includes('<h1>Mein Portal</h1>') || undefined, 15_000)
     await sysAdmin('delete', path).expect(200)
-    expect(await find('portal.title')).toMatchObject({ text: 'Kundenportal', changed: false })
+    expect(await find('portal.enterTitle')).toMatchObject({ text: 'Kundenportal', changed: false })
     await sysAdmin('delete', path).expect(404)
-    expect(await actions('translation:de:portal.title')).toEqual(['translation_changed', 'translation_reset'])
+    expect(await actions('translation:de:portal.enterTitle')).toEqual(['translation_changed', 'translation_reset'])
   })
   it('that somebody else has changed meanwhile is not overwritten', async () => {
     const first = await sysAdmin('put', '/system/translations/en/console.own').send({ text: 'a' }).expect(200)
@@ -118,7 +121,7 @@ describe('a text', () => {
     await sysAdmin('put', '/system/translations/en/console.own').send({ text: 'c' }).set('If-Match', first.headers.etag!).expect(412)
   })
   it('has a language and a key, and is not empty', async () => {
-    await sysAdmin('put', '/system/translations/fr/portal.title').send({ text: 'a' }).expect(404)
+    await sysAdmin('put', '/system/translations/fr/portal.enterTitle').send({ text: 'a' }).expect(404)
     await sysAdmin('put', '/system/translations/de/a%20b').send({ text: 'a' }).expect(404)
     await sysAdmin('put', path).send({ text: '' }).expect(400)
   })
