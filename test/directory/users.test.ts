@@ -33,7 +33,7 @@ describe('making a user', () => {
     expect(answer.headers.location).toBe(`/admin/users/${answer.body.id}`)
     expect(answer.body).toMatchObject({ username: name(), email: 'a@example.com', fullName: 'Ada Byron', enabled: true, isSysAdmin: false, isPlatformAdmin: false })
     expect((await ask('petra', 'get', answer.headers.location!)).body).toMatchObject({ username: name() })
-    expect(await eventsOf(`user:${answer.body.id}`)).toMatchObject([{ user_id: users.petra, mandate_id: 'system', action: 'user_created', details: { after: { username: name() } } }])
+    expect(await eventsOf(`user:${answer.body.id}`)).toMatchObject([{ user_id: users.petra, mandate_id: 'system', action: 'user_created', details: { after: { id: answer.body.id, enabled: true } } }])
   })
 
   it('answers a link by which they set a password, once; another one makes the first void', async () => {
@@ -74,7 +74,8 @@ describe('changing a user', () => {
     expect(answer.status).toBe(200)
     expect(answer.body).toMatchObject({ id, email: 'a@example.com', fullName: 'Grace', enabled: true, coherence: { fenced: 0 } })
     expect((await ask('petra', 'patch', `/admin/users/${id}`, { body: { email: null } })).body).toMatchObject({ email: null, fullName: 'Grace' })
-    expect((await eventsOf(`user:${id}`)).at(-1)).toMatchObject({ action: 'user_changed', details: { before: { email: 'a@example.com' }, after: { email: null } } })
+    expect((await eventsOf(`user:${id}`)).at(-1)).toMatchObject({ action: 'user_changed', details: { before: { id }, after: { id, email: null } } })
+    expect(await gateway.database.sql(`select value from audit_personal where person_id = $1 and field = 'before.email'`, [id])).toContainEqual({ value: 'a@example.com' })
   })
 
   it('does not change the name by which they log in', async () => {
@@ -168,7 +169,7 @@ describe('deleting a user', () => {
     expectProblem(await request(gateway.server).get('/auth/me').set('Authorization', `Bearer ${person.token}`), 401, 'token_invalid')
     expectProblem(await ask('petra', 'get', `/admin/users/${person.id}`), 404, 'not_found')
     expect(await gateway.database.sql('select from user_mandates where user_id = $1', [person.id])).toEqual([])
-    expect((await eventsOf(`user:${person.id}`)).at(-1)).toMatchObject({ action: 'user_deleted', details: { before: { username: person.username } } })
+    expect((await eventsOf(`user:${person.id}`)).at(-1)).toMatchObject({ action: 'user_deleted', details: { before: { id: person.id } } })
   })
 })
 
