@@ -14,6 +14,12 @@ create table usage_daily (
   primary key (mandate_id, day)
 );
 create index usage_daily_day on usage_daily (day);
+alter table usage_daily enable row level security;
+alter table usage_daily force row level security;
+create policy whoever on usage_daily using (true) with check (true);
+create policy mandate_sees on usage_daily as restrictive for select using ((select gateway_mandate()) is null or mandate_id = gateway_mandate());
+create policy mandate_inserts on usage_daily as restrictive for insert with check ((select gateway_mandate()) is null);
+create policy mandate_updates on usage_daily as restrictive for update using ((select gateway_mandate()) is null);
 
 -- The last batch of each writer that has been added: none is added twice.
 create table usage_writers (
