@@ -60,7 +60,7 @@ export function explainRoute(table: RouteTable, method: string, target: string):
     const path = normalisePath(query === -1 ? target : target.slice(0, query))
     checkQuery(search)
     const route = table.match(path)
-    if (!route) return { ...asked, outcome: isOwnPath(path) ? 'own' : 'not_found', path }
+    if (!route) return { ...asked, outcome: isOwnPath(path) || path === '/' ? 'own' : 'not_found', path }
     refuseTrace(method)
     const policy = policyOf(route, method)
     const sent = policy.permission?.action === null ? null : sentPath(route, path, search)
