@@ -106,7 +106,7 @@ describe('an explanation', () => {
         subject: asks.permission && { context, item: asks.permission.item, action: actionOfMethod[one.method] },
       }, directory)
       const refusal = enforced instanceof GatewayError ? { code: enforced.code, detail: enforced.detail } : null
-      if (enforced !== undefined && refusal === null) throw enforced
+      if (enforced !== undefined && refusal === null) throw new Error('it was refused by no refusal', { cause: enforced })
       outcomes[refusal ? 'refused' : 'allowed'] += 1
       expect({ allowed: explained.allowed, refusal: explained.refusal && { code: explained.refusal.code, detail: explained.refusal.detail } }).toEqual({ allowed: refusal === null, refusal })
       if (explained.allowed && asks.permission) expect(explained.level).toBe(req.accessLevel)
