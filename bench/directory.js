@@ -95,7 +95,7 @@ async function planOf(client, list, mandate) {
 }
 
 /** Tables of which a plan has read every row, and not only could have. */
-const readWhole = (plan) => plan.filter((line) => /Seq Scan on (users|user_terms|user_mandates|mandate_terms)/.test(line) && !line.includes('never executed'))
+const readWhole = (plan) => plan.filter((line) => /Seq Scan on (users|mandates|user_terms|user_mandates|mandate_terms)/.test(line) && !line.includes('never executed'))
 
 const bare = await startServer('bare.js')
 const database = await startDatabase()

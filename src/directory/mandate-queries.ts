@@ -44,12 +44,14 @@ export async function searchMandates(sql: Seen, search: string, { enabled, after
     beginsWith('t.term', search),
     after && ['(t.term, t.mandate_id) > (?, ?::uuid)', ...after],
     ['not exists (select from mandate_terms earlier where earlier.mandate_id = t.mandate_id and earlier.term >= lower(?) and earlier.term < t.term)', search],
-    where(enabled, 'm.enabled = ?'),
+    where(enabled, 'exists (select from mandates own where own.id = t.mandate_id and own.enabled = ?)'),
   ])
+  // The page is found among the terms alone: joined first, all mandates would be looked through for it.
   return await sql.rows(`
     select ${columns}, array[t.term, t.mandate_id::text] as position
-      from mandate_terms t join mandates m on m.id = t.mandate_id
-     where ${condition} order by t.term, t.mandate_id limit ?`, [...values, atMost])
+      from (select t.term, t.mandate_id from mandate_terms t where ${condition} order by t.term, t.mandate_id limit ?) as t
+      join mandates m on m.id = t.mandate_id
+     order by t.term, t.mandate_id`, [...values, atMost])
 }
 
 /** The mandate with that id. */
