@@ -27,8 +27,16 @@ export async function findUserToPromote(tx: CoherentTx, id: string): Promise<(Li
   return user
 }
 
-/** Makes a user a SysAdmin, or none. Links to set their password, which others may have asked for before, open nothing from then on. */
+/** Makes a user a SysAdmin, or none. */
 export async function setSysAdmin(tx: CoherentTx, id: string, isSysAdmin: boolean): Promise<void> {
   await tx.run('update users set is_sys_admin = ? where id = ?', [isSysAdmin, id])
-  if (isSysAdmin) await tx.run('delete from first_access_links where user_id = ?', [id])
+}
+
+/**
+ * Takes away what others may have made for a user, and kept, by which they would be let in as that user: links to a first password, a service
+ * account's secrets and keys, and the tokens that no session holds.
+ */
+export async function voidIssuedCredentials(tx: CoherentTx, userId: string): Promise<void> {
+  for (const table of ['first_access_links', 'service_secrets', 'service_keys']) await tx.run(`delete from ${table} where user_id = ?`, [userId])
+  await tx.run(`update tokens set status = 'revoked', revoked_at = now() where user_id = ? and session_id is null and status = 'active' and purpose <> 'data_connection'`, [userId])
 }

@@ -6,7 +6,7 @@ import { GatewayError } from '../errors.js'
 import { coherenceSchema } from '../http/coherence-schema.js'
 import { endpoint, idOf, type Call, type Endpoint } from '../http/endpoint.js'
 import { sysAdmins } from '../http/policy.js'
-import { findUserToPromote, listSysAdmins, lockSysAdmins, setSysAdmin } from './admin-queries.js'
+import { findUserToPromote, listSysAdmins, lockSysAdmins, setSysAdmin, voidIssuedCredentials } from './admin-queries.js'
 
 const sysAdmin = z.strictObject({ id: z.uuid(), username: z.string(), fullName: z.string().nullable(), enabled: z.boolean() }).meta({ id: 'SysAdmin' })
 const changed = { 200: z.strictObject({ coherence: coherenceSchema }) }
@@ -24,6 +24,7 @@ export function adminEndpoints({ sql, coherent }: { sql: Sql; coherent: Coherent
       }
       await setSysAdmin(tx, id, isSysAdmin)
       if (user.isSysAdmin === isSysAdmin) return
+      if (isSysAdmin) await voidIssuedCredentials(tx, id)
       await recordChange(tx, {
         actor: actorOf(call.req), mandateId: 'system', action: isSysAdmin ? 'sysadmin_granted' : 'sysadmin_revoked', subject: `user:${id}`,
         before: { isSysAdmin: user.isSysAdmin }, after: { isSysAdmin },

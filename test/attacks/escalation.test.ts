@@ -30,4 +30,24 @@ describe('a PlatformAdmin who prepares before a user becomes a SysAdmin', () => 
     const answer = await ask('petra', 'post', `/admin/users/${String(made.body.id)}/first-access`)
     expect([answer.status, answer.body.code]).toEqual([403, 'sysadmin_required'])
   })
+  it('is not let in as that SysAdmin by a secret or token that was made when they were a service account like others', async () => {
+    const username = `service-${randomBytes(6).toString('hex')}`
+    const account = await ask('petra', 'post', '/admin/service-accounts', { body: { username } })
+    const path = `/admin/service-accounts/${String(account.body.id)}`
+    const secret = await ask('petra', 'post', `${path}/secrets`, { body: { label: 'kept' } })
+    const token = await ask('petra', 'post', `${path}/tokens`, { body: { label: 'kept', expiresAt: new Date(Date.now() + 3_600_000).toISOString() } })
+    expect([account.status, secret.status, token.status]).toEqual([201, 201, 201])
+    const grant = () => askPlainly(gateway.url, '/auth/token', {
+      method: 'POST', headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams({ grant_type: 'client_credentials', client_id: username, client_secret: String(secret.body.secret) }).toString(),
+    })
+    const granted = await grant()
+    expect(granted.status).toBe(200)
+    const bearers = [String(token.body.token), (JSON.parse(granted.text) as { access_token: string }).access_token]
+    const tryAll = () => Promise.all(bearers.map(async (one) => (await askPlainly(gateway.url, '/system/keys', { headers: { Authorization: `Bearer ${one}` } })).status))
+    expect(await tryAll()).toEqual([403, 403])
+    expect((await ask('root', 'put', `/system/admins/${String(account.body.id)}`)).status).toBe(200)
+    expect(await tryAll()).toEqual([401, 401])
+    expect((await grant()).status).toBe(401)
+  })
 })
