@@ -1,3 +1,4 @@
+import { auditActivityEndpoints } from './audit/activity.js'
 import { auditChainEndpoints } from './audit/chain-endpoints.js'
 import { checkpointKeys } from './audit/checkpoint.js'
 import { auditEventEndpoints } from './audit/events.js'
@@ -83,6 +84,7 @@ export function ownEndpoints({ config, database, directory, keys, identityKeys, 
       },
     }),
     ...auditEventEndpoints({ database }),
+    ...auditActivityEndpoints({ database }),
     ...auditChainEndpoints({ database, keys: () => checkpointKeys({ secret: config.SECRET_KEY, previousSecret: config.SECRET_KEY_PREVIOUS }) }),
     ...explainEndpoints({ database, directory, denials, findPolicy: (method, path) => findPolicy({ endpoints, table: routes.current().table }, method, path) }),
     ...tokenRowEndpoints({ sql: database, coherent: node.coherent }),

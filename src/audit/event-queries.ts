@@ -82,3 +82,21 @@ export async function listAuditEvents(sql: Sql, filter: EventFilter, { after, at
      order by e.occurred_at desc, e.seq desc`, [...values, atMost])
   return rows.map((row) => ({ event: listedEvent(row), position: { at: row.at, seq: row.seq } }))
 }
+
+/** How many events of an action there are in a step of time. */
+export interface CountedEvents {
+  /** When the step begins. */
+  at: Date
+  action: string
+  count: number
+}
+
+/** How many events there are, by steps of time, counted from `origin`, and by action; only those that there are. */
+export async function countAuditEvents(sql: Sql, filter: EventFilter, { stepSeconds, origin }: { stepSeconds: number; origin: Date }): Promise<CountedEvents[]> {
+  const { conditions, values } = conditionsOf(filter, undefined)
+  return await sql.rows(`
+    select date_bin(make_interval(secs => ?), e.occurred_at, ?::timestamptz) as at, e.action, count(*)::int as count
+      from audit_events e
+     ${conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`}
+     group by 1, 2`, [stepSeconds, origin, ...values])
+}

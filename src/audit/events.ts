@@ -22,7 +22,10 @@ const listedEvent = z.strictObject({
   position: z.int().nullable().meta({ description: 'the place in the chain; null as long as the event is not sealed' }),
 }).meta({ id: 'AuditEvent' })
 
-const moment = z.iso.datetime({ offset: true, error: 'must be a time such as 2026-11-25T08:00:00Z' }).transform((text) => new Date(text))
+/** A time as callers write one. */
+export const moment = z.iso.datetime({ offset: true, error: 'must be a time such as 2026-11-25T08:00:00Z' }).transform((text) => new Date(text))
+/** Which mandate is meant. */
+export const mandateChoice = z.union([z.literal('system'), z.uuid()], 'must be system or the id of a mandate')
 const filters = {
   ...pageQuery.shape,
   from: moment.optional(),
@@ -33,7 +36,7 @@ const filters = {
   format: z.enum(['json', 'jsonl'], 'must be json or jsonl').optional(),
 }
 const mandateQuery = z.object(filters)
-const platformQuery = z.object({ ...filters, mandate: z.union([z.literal('system'), z.uuid()], 'must be system or the id of a mandate').optional() })
+const platformQuery = z.object({ ...filters, mandate: mandateChoice.optional() })
 
 type Filters = z.infer<typeof mandateQuery>
 

@@ -3,9 +3,9 @@ import { endpoint, idOf, type Endpoint } from '../http/endpoint.js'
 import { checkIfMatch } from '../http/etag.js'
 import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../http/page.js'
 import { answerChanged, answerCreated, answerDeleted, answerItem, changedAnswers, changeQuery, createdAnswers, deletedAnswers } from './changes.js'
-import { found, label, nothingHere, username } from './fields.js'
+import { found, label, nothingHere, search, username } from './fields.js'
 import { platformRealm, type Changing, type Governing } from './realm.js'
-import { deleteUser, findUser, findUserForUpdate, insertUser, listUsers, lockEnabledAdmins, type ListedUser } from './user-queries.js'
+import { deleteUser, findUser, findUserForUpdate, insertUser, listUsers, lockEnabledAdmins, searchUsers, type ListedUser } from './user-queries.js'
 import { changeUser, refuseForeignSysAdmin, refuseLastAdmin } from './users.js'
 
 const fields = {
@@ -21,6 +21,8 @@ const account = z.strictObject(fields).meta({ id: 'ServiceAccount' })
 const changeable = { fullName: label.nullable(), enabled: z.boolean() }
 
 const shown = ({ id, username: name, fullName, enabled, isSysAdmin, isPlatformAdmin, createdAt }: ListedUser) => ({ id, username: name, fullName, enabled, isSysAdmin, isPlatformAdmin, createdAt })
+
+const programs = { enabled: undefined, level: undefined, serviceAccount: true }
 
 /** A person is none: those are at /admin/users. */
 function programOf(user: ListedUser | undefined): ListedUser {
@@ -38,13 +40,14 @@ export function serviceAccountEndpoints(governing: Governing): Endpoint[] {
     endpoint({
       method: 'get',
       path: '/admin/service-accounts',
-      summary: 'List service accounts by name',
+      summary: 'List service accounts by name, or search them by the beginning of a name or a word of one',
       access,
-      query: z.strictObject(pageFields),
+      query: z.strictObject({ ...pageFields, q: search.optional() }),
       answers: { 200: pageOf(account) },
       handle: async (call) => {
-        const { limit, cursor } = call.query
-        const rows = await see(call, (sql) => listUsers(sql, { enabled: undefined, level: undefined, serviceAccount: true }, 'username', { after: decodePosition(cursor, 1), atMost: limit + 1 }))
+        const { limit, cursor, q } = call.query
+        const page = { after: decodePosition(cursor, q === undefined ? 1 : 2), atMost: limit + 1 }
+        const rows = await see(call, (sql) => q === undefined ? listUsers(sql, programs, 'username', page) : searchUsers(sql, q, programs, page))
         const { items, nextCursor } = pageFrom(rows, limit, ({ position }) => positionOf(...position))
         return { status: 200, body: { items: items.map(shown), nextCursor } }
       },

@@ -9,6 +9,7 @@ export interface ListedSysAdmin {
   enabled: boolean
 }
 
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 const columns = 'id, username, full_name as "fullName", enabled'
 
 /** All SysAdmins by username: they are few. */
@@ -21,9 +22,9 @@ export async function lockSysAdmins(tx: CoherentTx): Promise<ListedSysAdmin[]> {
   return await tx.rows(`select ${columns} from users where is_sys_admin and enabled order by id for no key update`)
 }
 
-/** The user with that id, who stays as they are until the transaction ends. */
-export async function findUserToPromote(tx: CoherentTx, id: string): Promise<(ListedSysAdmin & { isSysAdmin: boolean }) | undefined> {
-  const [user] = await tx.rows<ListedSysAdmin & { isSysAdmin: boolean }>(`select ${columns}, is_sys_admin as "isSysAdmin" from users where id = ? for no key update`, [id])
+/** The user of that id or exact username, who stays as they are until the transaction ends. */
+export async function findUserToPromote(tx: CoherentTx, named: string): Promise<(ListedSysAdmin & { isSysAdmin: boolean }) | undefined> {
+  const [user] = await tx.rows<ListedSysAdmin & { isSysAdmin: boolean }>(`select ${columns}, is_sys_admin as "isSysAdmin" from users where ${uuid.test(named) ? 'id = ?::uuid' : 'username = ?'} for no key update`, [named])
   return user
 }
 

@@ -4,7 +4,7 @@ import type { Coherent } from '../coherence/coherent.js'
 import type { Sql } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
 import { coherenceSchema } from '../http/coherence-schema.js'
-import { endpoint, idOf, type Call, type Endpoint } from '../http/endpoint.js'
+import { endpoint, type Call, type Endpoint } from '../http/endpoint.js'
 import { sysAdmins } from '../http/policy.js'
 import { findUserToPromote, listSysAdmins, lockSysAdmins, setSysAdmin, voidIssuedCredentials } from './admin-queries.js'
 
@@ -13,12 +13,12 @@ const changed = { 200: z.strictObject({ coherence: coherenceSchema }) }
 
 /** Who is a SysAdmin: decided by SysAdmins alone. */
 export function adminEndpoints({ sql, coherent }: { sql: Sql; coherent: Coherent }): Endpoint[] {
-  const become = (isSysAdmin: boolean) => async (call: Pick<Call<unknown, unknown>, 'req' | 'params'>) => {
-    const id = idOf(call, 'userId')
+  const become = (isSysAdmin: boolean) => async ({ req, params }: Pick<Call<unknown, unknown>, 'req' | 'params'>) => {
     const { coherence } = await coherent(async (tx) => {
       const admins = await lockSysAdmins(tx) // first, as everybody does who locks several users
-      const user = await findUserToPromote(tx, id)
-      if (!user) throw new GatewayError('not_found', 'There is no user with this id')
+      const user = await findUserToPromote(tx, params.userId ?? '')
+      if (!user) throw new GatewayError('not_found', 'There is no user with this id or username')
+      const { id } = user
       if (!isSysAdmin && user.isSysAdmin && !admins.some((admin) => admin.id !== id)) {
         throw new GatewayError('conflict', `${user.username} is the last SysAdmin who is enabled. Make another one first.`)
       }
@@ -26,7 +26,7 @@ export function adminEndpoints({ sql, coherent }: { sql: Sql; coherent: Coherent
       if (user.isSysAdmin === isSysAdmin) return
       if (isSysAdmin) await voidIssuedCredentials(tx, id)
       await recordChange(tx, {
-        actor: actorOf(call.req), mandateId: 'system', action: isSysAdmin ? 'sysadmin_granted' : 'sysadmin_revoked', subject: `user:${id}`,
+        actor: actorOf(req), mandateId: 'system', action: isSysAdmin ? 'sysadmin_granted' : 'sysadmin_revoked', subject: `user:${id}`,
         before: { isSysAdmin: user.isSysAdmin }, after: { isSysAdmin },
       })
     })
@@ -44,7 +44,7 @@ export function adminEndpoints({ sql, coherent }: { sql: Sql; coherent: Coherent
     endpoint({
       method: 'put',
       path: '/system/admins/:userId',
-      summary: 'Make a user a SysAdmin; also one who is already',
+      summary: 'Make a user a SysAdmin, by id or username; also one who is already',
       access: sysAdmins,
       answers: changed,
       handle: become(true),

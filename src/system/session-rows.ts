@@ -23,6 +23,7 @@ const session = z.strictObject({
 
 const query = z.strictObject({
   ...pageFields,
+  q: z.string().trim().min(1).max(200).regex(/^[^\0]*$/, 'must not hold NUL').optional().meta({ description: "the beginning of the user's name, address or a word of their name; or the session's id" }),
   user: z.string().min(1).max(256).optional().meta({ description: 'the id or the exact username' }),
   status: z.enum(['active', 'ended'], 'must be active or ended').optional(),
 })
@@ -33,7 +34,7 @@ export function sessionRowEndpoints({ sql, coherent }: { sql: Sql; coherent: Coh
     endpoint({
       method: 'get',
       path: '/system/sessions',
-      summary: 'List sessions, newest first; by user or status',
+      summary: 'List sessions, newest first; by user or status, or searched',
       access: sysAdmins,
       query,
       answers: { 200: pageOf(session) },

@@ -1,5 +1,5 @@
 import type { CoherentTx } from '../coherence/coherent.js'
-import { allOf, where } from '../database/conditions.js'
+import { allOf, beginsWith, where, type Condition } from '../database/conditions.js'
 import type { Sql } from '../database/connect.js'
 
 /** Revokes a token, also one that already was. Answers whose it is, if it exists. */
@@ -12,6 +12,8 @@ export async function revokeToken(tx: CoherentTx, id: string): Promise<string | 
 export interface TokenFilter {
   /** An id or an exact username. */
   user?: string | undefined
+  /** The beginning of a name, an address or a word of a name of whoever they are of, or an id. */
+  q?: string | undefined
   session?: string | undefined
   status?: 'active' | 'revoked' | 'expired' | undefined
   purpose?: string | undefined
@@ -45,6 +47,13 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 const ofUser = (column: string, user: string | undefined) => user === undefined ? undefined
   : uuid.test(user) ? [`${column} = ?::uuid`, user] as const : [`${column} = (select id from users where username = ?)`, user] as const
 
+/** Whoever is searched for, or the row itself by its id. */
+function found(idColumn: string, userColumn: string, search: string | undefined): Condition | undefined {
+  if (search === undefined) return undefined
+  const [ofTerm, ...values] = beginsWith('term', search)
+  return [`${userColumn} in (select user_id from user_terms where ${ofTerm})${uuid.test(search) ? ` or ${idColumn} = ?::uuid` : ''}`, ...values, ...(uuid.test(search) ? [search] : [])]
+}
+
 const states = {
   active: `t.status = 'active' and t.expires_at > now()`,
   expired: `t.status = 'active' and t.expires_at <= now()`,
@@ -52,9 +61,9 @@ const states = {
 } as const
 
 /** Tokens, newest first. */
-export async function listTokens(sql: Sql, { user, session, status, purpose }: TokenFilter, { after, atMost }: Page): Promise<Positioned<ListedToken>[]> {
+export async function listTokens(sql: Sql, { user, q, session, status, purpose }: TokenFilter, { after, atMost }: Page): Promise<Positioned<ListedToken>[]> {
   const { sql: condition, values } = allOf([
-    ofUser('t.user_id', user), where(session, 't.session_id = ?::uuid'), status && [states[status]], where(purpose, 't.purpose = ?'),
+    ofUser('t.user_id', user), found('t.id', 't.user_id', q), where(session, 't.session_id = ?::uuid'), status && [states[status]], where(purpose, 't.purpose = ?'),
     after && ['(t.issued_at, t.id) < (?::timestamptz, ?::uuid)', ...after],
   ])
   return await sql.rows(`
@@ -78,9 +87,9 @@ export interface ListedSession {
 }
 
 /** Sessions, newest first; those that run, those that have ended, or both. */
-export async function listSessions(sql: Sql, { user, status }: { user?: string | undefined; status?: 'active' | 'ended' | undefined }, { after, atMost }: Page): Promise<Positioned<ListedSession>[]> {
+export async function listSessions(sql: Sql, { user, q, status }: { user?: string | undefined; q?: string | undefined; status?: 'active' | 'ended' | undefined }, { after, atMost }: Page): Promise<Positioned<ListedSession>[]> {
   const { sql: condition, values } = allOf([
-    ofUser('s.user_id', user), status && [status === 'active' ? 's.ended_at is null' : 's.ended_at is not null'],
+    ofUser('s.user_id', user), found('s.id', 's.user_id', q), status && [status === 'active' ? 's.ended_at is null' : 's.ended_at is not null'],
     after && ['(s.created_at, s.id) < (?::timestamptz, ?::uuid)', ...after],
   ])
   return await sql.rows(`

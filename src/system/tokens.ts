@@ -26,6 +26,7 @@ const token = z.strictObject({
 
 const query = z.strictObject({
   ...pageFields,
+  q: z.string().trim().min(1).max(200).regex(/^[^\0]*$/, 'must not hold NUL').optional().meta({ description: "the beginning of the user's name, address or a word of their name; or the token's id" }),
   user: z.string().min(1).max(256).optional().meta({ description: 'the id or the exact username' }),
   session: z.uuid('must be the id of a session').optional(),
   status: z.enum(['active', 'revoked', 'expired'], 'must be active, revoked or expired').optional().meta({ description: '`active` leaves out what has expired' }),
@@ -38,7 +39,7 @@ export function tokenRowEndpoints({ sql, coherent }: { sql: Sql; coherent: Coher
     endpoint({
       method: 'get',
       path: '/system/tokens',
-      summary: 'List issued tokens, newest first; by user, session, status or purpose',
+      summary: 'List issued tokens, newest first; by user, session, status or purpose, or searched',
       access: sysAdmins,
       query,
       answers: { 200: pageOf(token) },

@@ -115,6 +115,54 @@ describe('the audit of the platform', () => {
   })
 })
 
+describe('how much there is of it', () => {
+  interface Activity { stepSeconds: number; steps: { at: string; count: number; refused: number }[]; actions: { action: string; count: number }[] }
+  const span = 'from=2026-02-01T00:00:00Z&to=2026-02-01T01:00:00Z'
+  const at = (minute: number) => new Date(Date.parse('2026-02-01T00:00:00Z') + minute * 60_000)
+  const insert = (mandateId: string, action: string, ...minutes: number[]) => insertAuditEvents(database, minutes.map((minute) => ({ ...dated({ userId: users.alice, mandateId, action, details: {}, requestId: null }), occurredAt: at(minute) })))
+  const busy = ({ steps }: Activity) => steps.filter(({ count }) => count > 0).map((step) => [Date.parse(step.at) - at(0).getTime(), step.count, step.refused])
+  beforeAll(async () => {
+    await insert(mandates.acme, 'role_changed', 0.5, 0.9, 30)
+    await insert(mandates.acme, 'access_denied', 0.7, 59.99)
+    await insert(mandates.acme, 'access_denied', 60) // no longer in that hour
+    await insert(mandates.globex, 'role_changed', 30)
+    await insert('system', 'login_failed', 30)
+  })
+
+  it('is counted in steps of time and by action; in a mandate its own events alone', async () => {
+    const acme = (await get(`/mandate/audit/activity?${span}`, 'alice', mandates.acme).expect(200)).body as Activity
+    expect([acme.stepSeconds, acme.steps.length, acme.actions]).toEqual([60, 60, [{ action: 'role_changed', count: 3 }, { action: 'access_denied', count: 2 }]])
+    expect(busy(acme)).toEqual([[0, 3, 1], [30 * 60_000, 1, 0], [59 * 60_000, 1, 1]])
+    const all = (await get(`/admin/audit/activity?${span}`, 'petra').expect(200)).body as Activity
+    expect(busy(all)).toEqual([[0, 3, 1], [30 * 60_000, 3, 1], [59 * 60_000, 1, 1]])
+    expect(busy((await get(`/admin/audit/activity?${span}&mandate=system`, 'petra').expect(200)).body)).toEqual([[30 * 60_000, 1, 1]])
+    expect(busy((await get(`/admin/audit/activity?${span}&user=${users.bob}`, 'petra').expect(200)).body)).toEqual([])
+  })
+
+  it('of one action still names the others that there are', async () => {
+    const { body } = await get(`/mandate/audit/activity?${span}&action=role_changed`, 'alice', mandates.acme).expect(200)
+    expect(busy(body)).toEqual([[0, 2, 0], [30 * 60_000, 1, 0]])
+    expect(body.actions).toContainEqual({ action: 'access_denied', count: 2 })
+  })
+
+  it('is never more than a hundred steps and a broken one, however long the time', async () => {
+    for (const [query, width] of [['from=2026-01-01T00:00:00Z&to=2026-01-08T00:00:01Z', 6 * 3600], ['from=2021-12-01T00:00:00Z&to=2026-11-01T00:00:00Z', 30 * 86_400]] as const) {
+      const { body } = await get(`/admin/audit/activity?${query}`, 'petra').expect(200)
+      expect([body.stepSeconds, body.steps.length <= 101]).toEqual([width, true])
+    }
+  })
+
+  it.each(['', 'from=2026-02-02T00:00:00Z&to=2026-02-01T00:00:00Z', 'from=2001-01-01T00:00:00Z', 'from=2999-01-01T00:00:00Z', 'from=x'])('?%s is told to be wrong', async (query) => {
+    const answer = await get(`/admin/audit/activity?${query}`, 'petra')
+    expect([answer.status, answer.body.errors[0].path]).toEqual([400, 'from'])
+  })
+
+  it('is for those who may read the events themselves', async () => {
+    expectProblem(await get(`/mandate/audit/activity?${span}`, 'bob', mandates.acme), 403, 'permission_denied')
+    for (const caller of ['alice', 'root']) expectProblem(await get(`/admin/audit/activity?${span}`, caller), 403, 'platform_admin_required')
+  })
+})
+
 describe('an export', () => {
   it('is all events as JSON lines, by ?format=jsonl or by Accept', async () => {
     const action = await events(1234)

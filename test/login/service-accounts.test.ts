@@ -302,6 +302,9 @@ describe('/admin/service-accounts', () => {
     const { body: list } = await admin('get', '/admin/service-accounts?limit=1')
     expect(list.items).toHaveLength(1)
     expect((await admin('get', `/admin/service-accounts?limit=200&cursor=${String(list.nextCursor)}`)).body.items.map(({ username }: { username: string }) => username)).toContain(account.username)
+    const names = async (q: string) => (await admin('get', `/admin/service-accounts?q=${q}`)).body.items.map(({ username }: { username: string }) => username)
+    expect(await names(account.username.slice(0, -1))).toContain(account.username)
+    expect(await names('alice')).toEqual([]) // a person
     expect((await admin('get', path)).body).toEqual({ id: account.id, username: account.username, fullName: 'A robot', enabled: true, isSysAdmin: false, isPlatformAdmin: false, createdAt: expect.any(String) })
     expect((await admin('patch', path, { fullName: 'Another' })).body.fullName).toBe('Another')
     expect((await admin('patch', path, { isSysAdmin: true })).status).toBe(400)

@@ -59,6 +59,18 @@ describe('tokens', () => {
     const answer = await sysAdmin('get', '/system/tokens?status=odd')
     expect([answer.status, answer.body.errors]).toMatchObject([400, [{ path: 'status' }]])
   })
+  it('and sessions are searched by the beginning of what their user is called, or by their id', async () => {
+    const { id, username } = await directory.user()
+    await gateway.database.sql(`update users set full_name = 'Quentin Xylander', email = 'qx@example.org' where id = $1`, [id])
+    const { jti, sid } = await tokenFor(gateway.database, 'alice', { claims: { sub: username, userId: id }, row: { userId: id } })
+    const tokens = async (q: string) => (await sysAdmin('get', `/system/tokens?user=${id}&q=${q}`).expect(200)).body.items.map((one: { id: string }) => one.id)
+    for (const q of [username.slice(0, -2).toUpperCase(), 'xylan', 'qx@', jti]) expect(await tokens(q)).toContain(jti)
+    for (const q of ['ylander', sid, 'q%']) expect(await tokens(q)).toEqual([])
+    const sessions = async (q: string) => (await sysAdmin('get', `/system/sessions?q=${q}`).expect(200)).body.items.map((one: { id: string }) => one.id)
+    expect(await sessions('xylander')).toContain(sid)
+    expect(await sessions(sid)).toEqual([sid])
+    expect(await sessions(jti)).toEqual([])
+  })
   it('never say anything that lets somebody in', async () => {
     const answer = await sysAdmin('get', '/system/tokens').expect(200)
     expect(JSON.stringify(answer.body)).not.toMatch(/eyJ|hash/i)
@@ -91,6 +103,14 @@ describe('a SysAdmin', () => {
     await as(caller.token, 'get', '/system/admins').expect(403)
     expect(await actions(`user:${caller.id}`)).toEqual(['sysadmin_granted', 'sysadmin_revoked'])
     await sysAdmin('put', `/system/admins/${randomUUID()}`).expect(404)
+  })
+  it('may be named by the exact username', async () => {
+    const { id, username } = await directory.user()
+    await sysAdmin('put', `/system/admins/${username.slice(0, -1)}`).expect(404)
+    await sysAdmin('put', `/system/admins/${username}`).expect(200)
+    expect((await sysAdmin('get', '/system/admins').expect(200)).body.items).toContainEqual(expect.objectContaining({ id, username }))
+    await sysAdmin('delete', `/system/admins/${username}`).expect(200)
+    expect(await actions(`user:${id}`)).toEqual(['sysadmin_granted', 'sysadmin_revoked'])
   })
   it('who is the last one enabled stays, also when two go at once', async () => {
     const refused = await sysAdmin('delete', `/system/admins/${users.root}`)
