@@ -1,9 +1,10 @@
 /**
- * Mutation testing of chosen files: changes one thing at a time, in a copy of the project, and looks whether the tests that belong to it notice.
+ * Mutation testing of what decides: changes one thing at a time, in a copy of the project, and looks whether the tests that own the file notice.
  *
- *   node scripts/mutate.js [--files src/context,src/http/cookies.ts] [--tests test/context] [--limit 50] [--seed 1] [--minutes 30]
+ *   npm run mutate -- [--only memory,context] [--limit 60] [--seed 1] [--minutes 600]
  *
- * Without --files: everything that decides (see `targets`). A mutant that no test notices is a survivor: it is shown with its line, and wants a test or an explanation.
+ * A mutant that no test notices is a survivor: it is shown with its line, and wants a test or an explanation in docs/mutation.md. One that makes the tests hang is
+ * tried once more with twice the time, and one that does not parse is not counted. The tests run without a mutant before a target and after it: where they fail, nothing that they say counts.
  */
 import { spawn } from 'node:child_process'
 import { cp, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
@@ -11,24 +12,42 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import ts from 'typescript'
+import startCluster from '../test/setup/start-cluster.js'
+import stopCluster from '../test/setup/stop-cluster.js'
 
-/** What decides, and the tests that should notice when it decides otherwise; pure ones need no database, and are quick. @type {{ files: string[], tests: string[], isPure?: boolean }[]} */
-const targets = [
-  { files: ['src/authentication/verify-token.ts'], tests: ['test/attacks/properties'], isPure: true },
-  { files: ['src/http/normalise-path.ts', 'src/http/cookies.ts', 'src/proxy/sent-path.ts'], tests: ['test/attacks/properties'], isPure: true },
-  { files: ['src/coherence/memory.ts', 'src/coherence/snapshot.ts'], tests: ['test/coherence/memory', 'test/coherence/snapshot'], isPure: true },
-  { files: ['src/authorization/permissions.ts'], tests: ['test/authorization/permissions'] },
-  { files: ['src/authentication'], tests: ['test/authentication', 'test/attacks/properties'] },
-  { files: ['src/context'], tests: ['test/context', 'test/attacks/placement-oracle', 'test/proxy/mandate-from'] },
-  { files: ['src/authorization'], tests: ['test/authorization', 'test/http/order'] },
-  { files: ['src/coherence'], tests: ['test/coherence/memory', 'test/coherence/snapshot', 'test/coherence/revocation', 'test/coherence/announcements', 'test/attacks/strangers'] },
-  { files: ['src/proxy/request-headers.ts', 'src/proxy/response-headers.ts', 'src/proxy/caller-headers.ts'], tests: ['test/proxy/request-headers', 'test/proxy/raw-headers', 'test/proxy/responses'] },
-  { files: ['src/proxy/sent-path.ts', 'src/proxy/route-table.ts', 'src/http/normalise-path.ts'], tests: ['test/proxy/sent-path', 'test/proxy/route-table', 'test/http/normalise-path', 'test/attacks/properties'] },
-  { files: ['src/http/cookies.ts', 'src/http/cross-site.ts', 'src/http/refuse-ambiguous-headers.ts'], tests: ['test/http/cross-site', 'test/http/ambiguous-headers', 'test/attacks/properties'] },
-]
+/** What decides, by name: its files (or folders), and the tests that own them, the quickest first. @type {Record<string, { files: string[], tests: string[] }[]>} */
+const targets = {
+  memory: [{ files: ['src/coherence/memory.ts', 'src/coherence/snapshot.ts'], tests: ['test/coherence/memory', 'test/coherence/snapshot'] }],
+  tokens: [
+    { files: ['src/authentication/verify-token.ts', 'src/authentication/authenticate.ts', 'src/authentication/principal.ts'], tests: ['test/authentication/authenticate', 'test/attacks/properties'] },
+    { files: ['src/authentication/token-keys.ts'], tests: ['test/authentication/token-keys'] },
+    { files: ['src/authentication/portal-session.ts', 'src/authentication/current-client.ts'], tests: ['test/portal/gate'] },
+  ],
+  context: [
+    { files: ['src/context/requested-place.ts'], tests: ['test/context', 'test/proxy/mandate-from'] },
+    { files: ['src/context/decide-placement.ts', 'src/context/counting-rules.ts', 'src/context/resolve-context.ts'], tests: ['test/context', 'test/authorization/permissions', 'test/authorization/explain'] },
+  ],
+  authorization: [
+    { files: ['src/authorization/permissions.ts', 'src/authorization/rule-index.ts'], tests: ['test/authorization/permissions'] },
+    { files: ['src/authorization/guards.ts'], tests: ['test/authorization/guards', 'test/proxy/policies', 'test/authorization/permissions'] },
+    { files: ['src/authorization/explain.ts', 'src/authorization/denials.ts', 'src/authorization/explain-endpoints.ts'], tests: ['test/authorization/explain', 'test/proxy/explain-route'] },
+  ],
+  headers: [
+    { files: ['src/proxy/request-headers.ts', 'src/proxy/caller-headers.ts'], tests: ['test/proxy/request-headers', 'test/proxy/raw-headers', 'test/http/forwarded-for', 'test/proxy/websocket.test', 'test/proxy/trailers-and-ranges', 'test/proxy/mandate-from'] },
+    { files: ['src/proxy/response-headers.ts'], tests: ['test/proxy/responses', 'test/proxy/raw-headers', 'test/proxy/trailers-and-ranges'] },
+  ],
+  paths: [
+    { files: ['src/http/normalise-path.ts'], tests: ['test/http/normalise-path', 'test/attacks/properties'] },
+    { files: ['src/proxy/sent-path.ts', 'src/proxy/route-table.ts'], tests: ['test/proxy/sent-path', 'test/proxy/route-table', 'test/attacks/properties'] },
+  ],
+  browsers: [
+    { files: ['src/http/cookies.ts'], tests: ['test/attacks/properties', 'test/login/login.test', 'test/login/refresh.test', 'test/http/cross-site', 'test/portal/enter'] },
+    { files: ['src/http/cross-site.ts', 'src/http/refuse-ambiguous-headers.ts'], tests: ['test/http/cross-site', 'test/http/ambiguous-headers'] },
+  ],
+}
 
 const { values: options } = parseArgs({
-  options: { files: { type: 'string' }, tests: { type: 'string' }, limit: { type: 'string' }, seed: { type: 'string', default: '1' }, minutes: { type: 'string', default: '600' } },
+  options: { only: { type: 'string' }, limit: { type: 'string' }, seed: { type: 'string', default: '1' }, minutes: { type: 'string', default: '600' } },
 })
 
 const root = path.resolve(import.meta.dirname, '..')
@@ -111,25 +130,35 @@ async function copyProject() {
   const skipped = new Set(['node_modules', '.git', '.data', '.cache'])
   for (const name of await readdir(root)) if (!skipped.has(name)) await cp(path.join(root, name), path.join(copy, name), { recursive: true })
   await symlink(path.join(root, 'node_modules'), path.join(copy, 'node_modules'))
-  await writeFile(path.join(copy, 'nothing.js'), 'export default () => {}\n')
   return copy
 }
 
-const withoutDatabase = ['--globalSetup', './nothing.js', '--globalTeardown', './nothing.js']
-
-/** Runs tests until the first that fails. @param {string} copy @param {string[]} tests @param {boolean} isPure @returns {Promise<'passed' | 'failed' | 'late'>} */
-function run(copy, tests, isPure) {
+/** Runs tests until the first that fails. @param {string} copy @param {string[]} tests @param {number} withinMs @returns {Promise<'passed' | 'failed' | 'late'>} */
+function run(copy, tests, withinMs) {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', 'node_modules/jest/bin/jest.js', '--bail', '--silent', '-w', '1', ...(isPure ? withoutDatabase : []), ...tests], { cwd: copy, stdio: 'ignore', detached: true })
+    const child = spawn(process.execPath, [
+      '--experimental-vm-modules', '--disable-warning=ExperimentalWarning', 'node_modules/jest/bin/jest.js', '--bail', '--silent', '-w', '1', '--cacheDirectory', '.cache/jest', '--testTimeout', '15000', ...tests,
+    ], { cwd: copy, stdio: 'ignore', detached: true })
+    let isLate = false
     const late = setTimeout(() => {
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGTERM')
-      resolve('late')
-    }, 240_000)
+      isLate = true
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+    }, withinMs)
     child.on('exit', (code) => {
       clearTimeout(late)
-      resolve(code === 0 ? 'passed' : 'failed')
+      resolve(isLate ? 'late' : code === 0 ? 'passed' : 'failed')
     })
   })
+}
+
+/** One after the other, so that quick tests spare the slow ones. @param {string} copy @param {string[]} tests @param {number} withinMs */
+async function isNoticed(copy, tests, withinMs) {
+  for (const test of tests) {
+    let outcome = await run(copy, [test], withinMs)
+    if (outcome === 'late') outcome = await run(copy, [test], 2 * withinMs) // the machine may have been busy
+    if (outcome !== 'passed') return true
+  }
+  return false
 }
 
 /** @param {string} place @returns {Promise<string[]>} */
@@ -138,40 +167,57 @@ async function filesOf(place) {
   return (await readdir(path.join(root, place))).filter((file) => file.endsWith('.ts')).map((file) => path.join(place, file))
 }
 
-const chosen = options.files === undefined ? targets : targets.flatMap(({ files, tests, isPure }) => {
-  const wanted = options.files?.split(',') ?? []
-  const some = wanted.filter((one) => files.some((file) => one === file || one.startsWith(`${file}/`)))
-  return some.length > 0 ? [{ files: some, tests: options.tests?.split(',') ?? tests, isPure: isPure === true && options.tests === undefined }] : []
-})
-if (chosen.length === 0) throw new Error(`no tests are known for ${options.files}: choose from ${targets.flatMap(({ files }) => files).join(', ')}`)
+/** @param {string} source */
+const parses = (source) => (ts.transpileModule(source, { reportDiagnostics: true, compilerOptions: { target: ts.ScriptTarget.Latest, module: ts.ModuleKind.ESNext } }).diagnostics ?? []).length === 0
 
+/** @param {{ files: string[], tests: string[] }} part */
+async function mutantsOfPart({ files, tests }) {
+  const all = await Promise.all((await Promise.all(files.map(filesOf))).flat().map(async (file) => {
+    const source = await readFile(path.join(root, file), 'utf8')
+    return mutantsOf(source).map(({ start, end, text, what }) => ({
+      file, source, tests, mutated: source.slice(0, start) + text + source.slice(end),
+      shown: `${file}:${source.slice(0, start).split('\n').length}: ${what}: ${source.slice(start, end).split('\n')[0]?.slice(0, 100)}`,
+    })).filter(({ mutated }) => mutated !== source && parses(mutated))
+  }))
+  return all.flat()
+}
+
+/** @param {string[]} tests */
+async function mustPass(tests) {
+  const begin = performance.now()
+  if (await run(copy, tests, 600_000) !== 'passed') throw new Error(`the tests fail without a mutant: ${tests.join(' ')}`)
+  return performance.now() - begin
+}
+
+const chosen = options.only?.split(',') ?? Object.keys(targets)
+const unknown = chosen.filter((name) => targets[name] === undefined)
+if (unknown.length > 0) throw new Error(`${unknown.join(', ')}: choose from ${Object.keys(targets).join(', ')}`)
+
+await startCluster() // one for all: the tests find it by their environment
 const copy = await copyProject()
 const endsAt = Date.now() + Number(options.minutes) * 60_000
-const next = random(Number(options.seed))
-let [killed, tried] = [0, 0]
-/** @type {string[]} */
-const survivors = []
 try {
-  for (const { files, tests, isPure = false } of chosen) {
-    if (await run(copy, tests, isPure) !== 'passed') throw new Error(`the tests fail without a mutant: ${tests.join(' ')}`)
-    const all = (await Promise.all((await Promise.all(files.map(filesOf))).flat().map(async (file) => {
-      const source = await readFile(path.join(root, file), 'utf8')
-      return mutantsOf(source).map((mutant) => ({ file, source, mutant }))
-    }))).flat()
-    const some = shuffled(all, next).slice(0, Number(options.limit ?? all.length))
-    console.log(`${files.join(' ')}: ${some.length} of ${all.length} mutants, by ${tests.join(' ')}`)
-    for (const { file, source, mutant: { start, end, text, what } } of some) {
+  for (const name of chosen) {
+    const parts = targets[name] ?? []
+    const tests = [...new Set(parts.flatMap((part) => part.tests))]
+    const withinMs = 30_000 + 4 * await mustPass(tests)
+    const all = (await Promise.all(parts.map(mutantsOfPart))).flat()
+    const some = shuffled(all, random(Number(options.seed))).slice(0, Number(options.limit ?? all.length))
+    console.log(`${name}: ${some.length} of ${all.length} mutants`)
+    let [killed, tried] = [0, 0]
+    for (const { file, source, mutated, tests: own, shown } of some) {
       if (Date.now() > endsAt) break
-      await writeFile(path.join(copy, file), source.slice(0, start) + text + source.slice(end))
-      const outcome = await run(copy, tests, isPure)
+      await writeFile(path.join(copy, file), mutated)
+      const noticed = await isNoticed(copy, own, withinMs)
       await writeFile(path.join(copy, file), source)
       tried += 1
-      if (outcome === 'passed') survivors.push(`${file}:${source.slice(0, start).split('\n').length}: ${what}: ${source.slice(start, end).split('\n')[0]?.slice(0, 100)}`)
-      else killed += 1
-      if (outcome === 'passed') console.log(`survived  ${survivors.at(-1)}`)
+      if (noticed) killed += 1
+      else console.log(`survived  ${shown}`)
     }
+    await mustPass(tests)
+    console.log(`${name}: ${killed} of ${tried} killed (${Math.round(1000 * killed / Math.max(1, tried)) / 10} %)`)
   }
 } finally {
   await rm(copy, { recursive: true, force: true })
+  await stopCluster()
 }
-console.log(`${killed} of ${tried} killed (${Math.round(1000 * killed / Math.max(1, tried)) / 10} %)`)

@@ -29,6 +29,16 @@ const line = z.object({
 
 const isMissing = (error: unknown) => error instanceof Error && 'code' in error && error.code === 'ENOENT'
 
+async function writeDurably(file: string, text: string): Promise<void> {
+  const handle = await open(file, 'wx', 0o600)
+  try {
+    await handle.writeFile(text)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
 async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, 'r')
   try {
@@ -70,14 +80,13 @@ export function openSpill(directory: string, logger: Logger): Spill {
       if (await bytes() + Buffer.byteLength(text) > maxBytes) throw new Error(`the audit's events on disk would be more than ${maxBytes} bytes`)
       await mkdir(directory, { recursive: true, mode: 0o700 })
       const file = path.join(directory, `${String(Date.now()).padStart(15, '0')}-${randomUUID()}${ending}`)
-      const handle = await open(`${file}.part`, 'wx', 0o600)
       try {
-        await handle.writeFile(text)
-        await handle.sync()
-      } finally {
-        await handle.close()
+        await writeDurably(`${file}.part`, text)
+        await rename(`${file}.part`, file)
+      } catch (error) {
+        await rm(`${file}.part`, { force: true }) // it is tried again and again: on a full disk each beginning would take of what is left
+        throw error
       }
-      await rename(`${file}.part`, file)
       await syncDirectory(directory)
     },
     replay: async (write) => {

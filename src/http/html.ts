@@ -72,10 +72,13 @@ interface Page {
 
 const sourceOf = (styles: string) => `'sha256-${createHash('sha256').update(styles).digest('base64')}'`
 
-/** What a page's browser may do: show it, and send its forms back here. No script, no frame, no address of it to anybody else. */
+/**
+ * What a page's browser may do: show it, and send its forms back here. No script, no frame; its address, which may hold the secret of a link, to nobody, not even to a service on this origin. Its
+ * origin it does say (`strict-origin`): with `no-referrer` forms would come from the origin `null`.
+ */
 const headersOf = (styles: string) => ({
   'Content-Security-Policy': `default-src 'none'; style-src ${sourceOf(styles)}; form-action 'self'; frame-ancestors 'none'; base-uri 'none'`,
-  'Referrer-Policy': 'no-referrer',
+  'Referrer-Policy': 'strict-origin',
 })
 
 /** A whole page of the gateway's own, as an answer: its layout, and headers that let it do nothing but what it shows. */

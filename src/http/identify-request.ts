@@ -27,13 +27,16 @@ declare global {
   }
 }
 
+/** RFC 6797 §6.1, a year: browsers that were here by https never come by http. */
+const byHttpsAlone = ['Strict-Transport-Security', 'max-age=31536000']
+
 const wellFormed = /^[A-Za-z0-9._-]{1,128}$/
 
 /**
  * Gives the request its id (a well-formed `X-Request-Id` is kept) and its client's address, and the response the headers
- * that every answer carries. Everything logged later carries this id.
+ * that every answer carries; with `isHttps` also that browsers come by https alone, which those that come by http pass over. Everything logged later carries this id.
  */
-export function identifyRequest({ trustProxy, isDraining }: { trustProxy: number; isDraining: () => boolean }): Middleware {
+export function identifyRequest({ trustProxy, isDraining, isHttps }: { trustProxy: number; isDraining: () => boolean; isHttps: boolean }): Middleware {
   return (req, res, next) => {
     const given = req.headers['x-request-id']
     req.startedAt = performance.now()
@@ -41,6 +44,7 @@ export function identifyRequest({ trustProxy, isDraining }: { trustProxy: number
     req.clientAddress = clientAddress(req, trustProxy)
     req.requestedHost = (trustProxy > 0 ? lastOf(req.headers['x-forwarded-host']) : undefined) ?? req.headers.host
     res.pendingHeaders = ['X-Request-Id', req.id, 'X-Content-Type-Options', 'nosniff']
+    if (isHttps) res.pendingHeaders.push(...byHttpsAlone)
     // What was sent behind a refused upgrade has not been read as HTTP, and is not going to be.
     if (req.headers.upgrade !== undefined) res.shouldKeepAlive = false
     if (isDraining()) res.pendingHeaders.push('Connection', 'close')

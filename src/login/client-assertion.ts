@@ -35,9 +35,22 @@ export async function readPublicKey(value: Record<string, unknown>): Promise<{ a
   }
 }
 
+/** What nobody has signed may be anything: what cannot be read is absent. */
+function unverified<Part>(read: () => Part): Part | undefined {
+  try {
+    return read()
+  } catch {
+    return undefined
+  }
+}
+
+const kidOf = (assertion: string): unknown => unverified(() => decodeProtectedHeader(assertion).kid)
+
+const subjectOf = (assertion: string): unknown => unverified(() => decodeJwt(assertion).sub)
+
 /** The key that signed it: the one that it names, else each is tried. */
 async function verifyWith(keys: StoredServiceKey[], assertion: string, expected: { audience: string[]; issuer: string; subject: string }): Promise<{ key: StoredServiceKey; claims: JWTPayload } | undefined> {
-  const { kid } = decodeProtectedHeader(assertion)
+  const kid = kidOf(assertion)
   const named = keys.filter((key) => key.kid === kid)
   for (const key of named.length > 0 ? named : keys) {
     try {
@@ -52,20 +65,11 @@ async function verifyWith(keys: StoredServiceKey[], assertion: string, expected:
 
 const isShortLived = ({ exp = Infinity, iat = 0 }: JWTPayload, nowSeconds: number) => exp <= nowSeconds + longestSeconds + clockSkewSeconds && iat <= nowSeconds + clockSkewSeconds
 
-function subjectOf(assertion: string): string | undefined {
-  try {
-    const { sub } = decodeJwt(assertion)
-    return sub
-  } catch {
-    return undefined
-  }
-}
-
 /** Assertions name the account as issuer and subject, and this gateway, or its token endpoint, as audience; each is good for one use on all nodes. */
 export function checkAssertions({ database, publicUrl }: { database: Database; publicUrl: () => string }): CheckAssertion {
   return async (assertion, clientId) => {
     const subject = subjectOf(assertion)
-    if (subject === undefined || subject.includes('\0') || (clientId !== undefined && clientId !== subject)) throw clientInvalid()
+    if (typeof subject !== 'string' || subject.includes('\0') || (clientId !== undefined && clientId !== subject)) throw clientInvalid()
     const account = await findServiceAccount(database, subject)
     if (!account?.enabled) throw clientInvalid()
     const audience = [publicUrl(), `${publicUrl()}/`, `${publicUrl()}/auth/token`]

@@ -8,6 +8,7 @@ import { assertionType, type CheckAssertion } from './client-assertion.js'
 import { originOf } from './issue-token.js'
 import { hashSecret } from './secret-token.js'
 import { findSecret, findServiceAccount, useCredential } from './service-queries.js'
+import { lockLoginUser } from './session-queries.js'
 
 /** What a client may send in the body to say who it is (RFC 6749 §2.3.1, RFC 7521 §4.2). */
 export const clientFields = {
@@ -79,7 +80,7 @@ export function authenticateClient({ database, checkPassword, checkAssertion }: 
     // Also for a name that nobody has, and counted like any login: neither answer nor time tells which names there are.
     const user = await checkPassword({ username: account?.username ?? clientId, password: secret, ...originOf(req) })
     if (!user || account?.id !== user.id) throw clientInvalid()
-    return { account, credential: undefined, use: () => Promise.resolve(true) }
+    return { account, credential: undefined, use: (tx) => lockLoginUser(tx, user.id, user.passwordHash) }
   }
   return async (req, body) => {
     const presented = presentedBy(req, body)

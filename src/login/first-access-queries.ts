@@ -38,9 +38,12 @@ export async function takeInvitation(tx: CoherentTx, tokenHash: string): Promise
   return row
 }
 
-/** Sets a user's password and ends what was begun with another one: sessions, and other links of this kind. */
+/**
+ * Sets a user's password and ends what was begun with another one: sessions, other links of this kind, and identities that were linked. Whoever had a link of
+ * before may have been somebody else, and would come back by what they linked.
+ */
 export async function setFirstPassword(tx: CoherentTx, userId: string, passwordHash: string): Promise<void> {
   await tx.run('update users set password_hash = ? where id = ?', [passwordHash, userId])
   await endSessionsOfUser(tx, userId)
-  await tx.run('delete from first_access_links where user_id = ?', [userId])
+  for (const table of ['first_access_links', 'user_identities']) await tx.run(`delete from ${table} where user_id = ?`, [userId])
 }

@@ -78,7 +78,7 @@ export function firstAccessEndpoints({ sql, coherent, passwords }: Dependencies)
   const set = endpoint({
     method: 'post',
     path: '/auth/first-access/:token',
-    summary: 'Set the password, once; ends all sessions of the user',
+    summary: 'Set the password, once; ends all sessions of the user and unlinks their identities',
     access: anyone,
     crossSite: 'always',
     errors: 'page',

@@ -2,8 +2,8 @@ import type { Request, Response } from 'express'
 import { gatewayCookies } from '../http/cookies.js'
 
 const hopByHop = ['connection', 'keep-alive', 'proxy-authenticate', 'proxy-connection', 'te', 'transfer-encoding', 'upgrade']
-/** Headers of the gateway's own, which an upstream does not overwrite. */
-const own = ['x-request-id', 'x-content-type-options', 'ratelimit', 'ratelimit-policy']
+/** Headers of the gateway's own, which an upstream does not overwrite: how browsers come here is said of the whole host. */
+const own = ['x-request-id', 'x-content-type-options', 'strict-transport-security', 'ratelimit', 'ratelimit-policy']
 const dropped = new Set([...hopByHop, ...own])
 
 /** A cookie without a name, `=auth_token=x`, comes back as `auth_token=x`: what stands before the second `=` is looked at too. */

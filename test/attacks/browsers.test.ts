@@ -37,7 +37,7 @@ describe('a page of the gateway', () => {
     expect(policy).toContain("form-action 'self'")
     expect(policy).not.toMatch(/script-src[^;]*(?:unsafe|\*|https?:|data:)/)
     expect(policy).not.toMatch(/(?:style-src|default-src)[^;]*unsafe-inline/)
-    expect(headers['referrer-policy']).toMatch(/^(?:no-referrer|same-origin)$/)
+    expect(headers['referrer-policy']).toMatch(/^(?:strict-origin|same-origin)$/)
   })
 })
 

@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -57,6 +59,22 @@ describe('while the database does not take events', () => {
     await until(async () => (await actions()).length === 3 ? true : undefined)
     await until(async () => (await onDisk()).length === 0 ? true : undefined)
     expect(await actions()).toEqual(['a', 'b', 'c'])
+  })
+
+  it('a disk that does not take them is not filled by trying: nothing half written is left', () => {
+    // A process whose files may hold a few hundred bytes, as on a disk that is full.
+    const script = `
+      process.on('SIGXFSZ', () => undefined)
+      const { openSpill } = await import(process.env.SPILL)
+      const spill = openSpill(process.env.DIRECTORY, { error: () => undefined })
+      const event = { id: crypto.randomUUID(), occurredAt: new Date(), userId: null, mandateId: 'system', action: 'x'.repeat(5000), details: {}, requestId: null }
+      for (let attempt = 0; attempt < 3; attempt += 1) await spill.save([event]).catch((error) => process.stdout.write(error.code + ' '))
+      await spill.save([{ ...event, action: 'short' }])`
+    const output = execFileSync('sh', ['-c', 'ulimit -f 1; exec "$0" --input-type=module -e "$1"', process.execPath, script], {
+      env: { ...process.env, DIRECTORY: directory, SPILL: new URL('../../dist/audit/spill.js', import.meta.url).href }, encoding: 'utf8',
+    })
+    expect(output).toBe('EFBIG EFBIG EFBIG ')
+    expect(readdirSync(directory)).toEqual([expect.stringMatching(/\.jsonl$/)])
   })
 
   it('a process that ends loses none of them: the next one writes them, with the time they happened', async () => {

@@ -29,7 +29,7 @@ describe('a page', () => {
     expect(style).toContain('.own')
     expect(shown.headers?.['Content-Security-Policy']).toBe(
       `default-src 'none'; style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'`)
-    expect(shown.headers).toMatchObject({ 'Referrer-Policy': 'no-referrer', 'X-Own': '1' })
+    expect(shown.headers).toMatchObject({ 'Referrer-Policy': 'strict-origin', 'X-Own': '1' })
     expect(content).toContain('<h1>Title &lt;b&gt;</h1>')
     expect(content).toContain('<html lang="en">')
   })

@@ -39,7 +39,7 @@ describe('the link to a first password', () => {
       expect(text).toContain('<form method="post">')
       expect(text).toContain(newcomer.username)
       expect(text).not.toContain(path.split('/').at(-1))
-      expect(headers).toMatchObject({ 'cache-control': 'no-store', 'referrer-policy': 'no-referrer', 'x-content-type-options': 'nosniff' })
+      expect(headers).toMatchObject({ 'cache-control': 'no-store', 'referrer-policy': 'strict-origin', 'x-content-type-options': 'nosniff' })
       expect(headers['content-security-policy']).toMatch(/^default-src 'none';.*form-action 'self'; frame-ancestors 'none'/)
       expect(headers).not.toHaveProperty('set-cookie')
     }
@@ -67,6 +67,14 @@ describe('the link to a first password', () => {
     expect((await me()).status).toBe(200)
     expect((await set(path, { password: good })).status).toBe(204)
     expect((await me()).body.code).toBe('token_invalid')
+  })
+
+  it('ends the identities that were linked: whoever had a link before, and linked their own, does not come back by it', async () => {
+    const link = (userId: string, subject: string) => gateway.database.sql(`insert into user_identities (user_id, authority, issuer, subject) values ($1, 'google', 'https://issuer.example', $2)`, [userId, subject])
+    await link(newcomer.id, `of-another-${newcomer.id}`)
+    await link(users.alice, `of-alice-${newcomer.id}`)
+    expect((await set(path, { password: good })).status).toBe(204)
+    expect(await gateway.database.sql(`select user_id from user_identities where subject like '%' || $1`, [newcomer.id])).toEqual([{ user_id: users.alice }])
   })
 
   it('used, expired, replaced, of a disabled user and never made answer alike', async () => {

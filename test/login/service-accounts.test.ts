@@ -1,6 +1,7 @@
 import { generateKeyPairSync, randomUUID, type KeyObject } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { decodeJwt, SignJWT } from 'jose'
+import pg from 'pg'
 import request from 'supertest'
 import { createLogger } from 'winston'
 import { connectDatabase } from '../../src/database/connect.js'
@@ -9,6 +10,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { mandates, roles, tokenFor, users } from '../support/demo.js'
 import { directoryOf } from '../support/directory.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
+import { until } from '../support/until.js'
 
 const password = 'demo-password-1'
 const nowhere = '00000000-0000-4000-8000-00000000ffff'
@@ -102,6 +104,23 @@ describe('client_credentials with a secret', () => {
     expect((await ask({ client_id: 'reports', client_secret: password })).status).toBe(200)
     expect((await ask({ grant_type: 'password', username: 'reports', password })).status).toBe(200)
     expect((await ask({ client_id: 'reports', client_secret: 'wrong' })).body.error).toBe('invalid_client')
+  })
+
+  it('gives nothing for a password that is changed while it is checked', async () => {
+    const changing = new pg.Client(database.ownerUrl)
+    await changing.connect()
+    try {
+      const [before] = await database.sql<{ password_hash: string }>('select password_hash from users where id = $1', [users.reports])
+      await changing.query('begin')
+      await changing.query('update users set password_hash = $1 where id = $2', ['changed', users.reports])
+      const asked = ask({ client_id: 'reports', client_secret: password }).then((answer) => answer)
+      await until(async () => (await database.sql(`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%for share%'`)).length > 0 ? true : undefined)
+      await changing.query('commit')
+      expect((await asked).body.error).toBe('invalid_client')
+      await database.sql('update users set password_hash = $1 where id = $2', [before!.password_hash, users.reports])
+    } finally {
+      await changing.end()
+    }
   })
 
   it('never lets an account without a password sign in as a person would', async () => {
@@ -205,6 +224,7 @@ describe('client_credentials with a signed assertion (RFC 7523)', () => {
     expect((await send(await assertion({ iss: account.id, sub: account.id }))).status).toBe(200)
   })
 
+  const unsigned = (claims: object) => ['{"alg":"ES256"}', JSON.stringify(claims), 'x'].map((part) => Buffer.from(part).toString('base64url')).join('.')
   const other = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   it.each<[string, () => Promise<string>]>([
     ['another audience', () => assertion({ aud: 'https://elsewhere.example' })],
@@ -222,6 +242,9 @@ describe('client_credentials with a signed assertion (RFC 7523)', () => {
     ['no signature', async () => `${(await assertion()).split('.').slice(0, 2).join('.')}.`],
     ['alg none', async () => `${Buffer.from('{"alg":"none"}').toString('base64url')}.${(await assertion()).split('.')[1]!}.`],
     ['rubbish', () => Promise.resolve('a.b.c')],
+    ['a header that is rubbish', async () => `x.${(await assertion()).split('.')[1]!}.x`],
+    ['a header that is no object', async () => `${Buffer.from('7').toString('base64url')}.${(await assertion()).split('.')[1]!}.x`],
+    ...[7, null, {}, ['reports'], true].map((sub): [string, () => Promise<string>] => [`the subject ${JSON.stringify(sub)}`, () => Promise.resolve(unsigned({ sub }))]),
   ])('is refused with %s', async (_, make) => {
     const { status, body } = await send(await make())
     expect([status, body.error]).toEqual([401, 'invalid_client'])

@@ -133,7 +133,7 @@ describe('a link', () => {
     const made = await insertClientWithLink(gateway.database, mandates.acme)
     const answers = [await show(`?token=${made.token}`), await enter(gateway.url, made.token), await show(`?token=${made.token}&next=%2F%2Fevil`), await enter(gateway.url, `${made.token}x`)]
     for (const { headers } of answers) expect(JSON.stringify(headers)).not.toContain(made.token)
-    for (const { headers } of answers.filter((one) => one.status !== 303)) expect(headers['referrer-policy']).toBe('no-referrer')
+    for (const { headers } of answers.filter((one) => one.status !== 303)) expect(headers['referrer-policy']).toBe('strict-origin')
     expect(gateway.logLines.join('\n')).not.toContain(made.token)
     expect(JSON.stringify(await gateway.database.sql('select * from audit_events'))).not.toContain(made.token)
     expect(JSON.stringify(await gateway.database.sql('select * from portal_access_tokens'))).not.toContain(made.token)

@@ -39,7 +39,7 @@ routes:
     expect(headers['content-type']).toBe('text/html; charset=utf-8')
     const policy = headers['content-security-policy']
     expect(policy).toMatch(/^default-src 'none'; style-src 'sha256-[A-Za-z0-9+/=]+'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'$/)
-    expect(headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer', 'cache-control': 'no-store', 'vary': expect.stringContaining('Accept-Language') })
+    expect(headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'referrer-policy': 'strict-origin', 'cache-control': 'no-store', 'vary': expect.stringContaining('Accept-Language') })
     expect(text).not.toMatch(/<script|javascript:|\son\w+=|style="/)
     expect(text.match(/<h1>/g)).toHaveLength(1)
     expect(text).toContain('<meta name="viewport"')

@@ -32,7 +32,7 @@ describe('a route table that takes the place of another', () => {
       for (let turns = 0; turns < 5; turns += 1) await turn()
       next()
     }
-    app.use(identifyRequest({ trustProxy: 0, isDraining: () => false }))
+    app.use(identifyRequest({ trustProxy: 0, isDraining: () => false, isHttps: false }))
     app.use((req, _res, next) => {
       req.pathname = req.path
       req.search = ''

@@ -11,6 +11,7 @@ import { createPasswords } from '../../dist/login/password.js'
 const named = (url, database) => Object.assign(new URL(url), { pathname: `/${database}` }).href
 
 export default async function startCluster() {
+  if (process.env.TEST_OWNER_URL !== undefined) return // somebody who runs the tests again and again keeps one for all of them
   const dataDir = await mkdtemp(path.join(tmpdir(), 'mandate-gateway-test-'))
   const postgres = await startEmbeddedPostgres({ dataDir, durable: false, log: () => {} })
   const owner = new pg.Client(postgres.ownerUrl)

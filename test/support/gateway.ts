@@ -87,7 +87,7 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
   metrics.watch({ audit, usage, load, lease: node.lease, streams: node.streams, memory: node.memory.counts, pool: pool.connections, upstreams: () => live.current().upstreams.status() })
   let url = ''
   const { listener } = buildGateway({
-    config, publicUrl: () => url, database: pool, directory: createDirectory({ sql: pool, memory: node.memory }), node, keys: await loadTokenKeys(config),
+    config, publicUrl: () => config.PUBLIC_URL ?? url, database: pool, directory: createDirectory({ sql: pool, memory: node.memory }), node, keys: await loadTokenKeys(config),
     passwords: createPasswords(), tokenUses, counts, audit, log, logger, logRequest: log.logRequest, routes: live, identityKeys, isDraining: () => false,
     metrics, tracing, usage, load, scrape: () => metrics.registry.metrics(),
   })
