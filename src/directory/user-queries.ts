@@ -138,11 +138,6 @@ export async function listUserSessions(sql: Seen, userId: string, { after, atMos
      order by created_at desc, id desc limit ?`, [userId, ...values, atMost])
 }
 
-/** Ends all sessions of a user, or that one. Answers how many. */
-export async function endSessionsOfUser(tx: CoherentTx, userId: string, sessionId?: string): Promise<number> {
-  return await tx.run(`update sessions set ended_at = now() where user_id = ? and ended_at is null and (?::uuid is null or id = ?::uuid)`, [userId, sessionId ?? null, sessionId ?? null])
-}
-
 /** Revokes the tokens of a user that belong to no session, such as those for programs. */
 export async function revokeLooseTokens(tx: CoherentTx, userId: string): Promise<void> {
   await tx.run(`update tokens set status = 'revoked', revoked_at = now() where user_id = ? and session_id is null and status = 'active' and purpose <> 'data_connection'`, [userId])

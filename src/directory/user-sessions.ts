@@ -1,11 +1,12 @@
 import { z } from 'zod'
+import { endSessions, endSessionsOfUser, findSessionOfUser } from '../authentication/end-queries.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint.js'
 import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../http/page.js'
 import { answerDeleted, changeQuery, deletedAnswers } from './changes.js'
 import { found, nothingHere } from './fields.js'
 import { platformRealm, type Edit, type Governing } from './realm.js'
 import { refuseForeignSysAdmin } from './users.js'
-import { endSessionsOfUser, findUser, findUserForUpdate, listUserSessions, revokeLooseTokens } from './user-queries.js'
+import { findUser, findUserForUpdate, listUserSessions, revokeLooseTokens } from './user-queries.js'
 
 const userSession = z.strictObject({
   id: z.uuid(),
@@ -56,7 +57,7 @@ export function userSessionEndpoints(governing: Governing): Endpoint[] {
         const user = await begin(edit, call)
         const ended = await endSessionsOfUser(edit.tx, user.id)
         await revokeLooseTokens(edit.tx, user.id)
-        await edit.record({ action: 'user_signed_out', subject: `user:${user.id}`, before: { sessions: ended } })
+        await edit.record({ action: 'user_signed_out', subject: `user:${user.id}`, before: { sessions: ended.length } })
       })),
     }),
     endpoint({
@@ -69,7 +70,8 @@ export function userSessionEndpoints(governing: Governing): Endpoint[] {
       handle: async (call) => answerDeleted(await change(call, async (edit) => {
         const user = await begin(edit, call)
         const sessionId = idOf(call, 'sessionId')
-        if (await endSessionsOfUser(edit.tx, user.id, sessionId) === 0) throw nothingHere()
+        const ended = await findSessionOfUser(edit.tx, sessionId, user.id) ? await endSessions(edit.tx, [sessionId]) : []
+        if (ended.length === 0) throw nothingHere()
         await edit.record({ action: 'session_ended', subject: `session:${sessionId}`, before: { userId: user.id } })
       })),
     }),

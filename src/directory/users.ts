@@ -1,5 +1,6 @@
 import type { Request } from 'express'
 import { z } from 'zod'
+import { endSessionsOfUser } from '../authentication/end-queries.js'
 import type { CoherentTx } from '../coherence/coherent.js'
 import { GatewayError } from '../errors.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint.js'
@@ -8,7 +9,7 @@ import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../htt
 import { answerChanged, answerCreated, answerDeleted, answerItem, changedAnswers, changeQuery, createdAnswers, deletedAnswers } from './changes.js'
 import { flag, found, label, search, username } from './fields.js'
 import { platformRealm, type Changing, type Governing, type Seen } from './realm.js'
-import { columnsOf, deleteUser, endSessionsOfUser, findUser, findUserForUpdate, insertUser, listUsers, lockEnabledAdmins, searchUsers, updateUser, type ListedUser, type Positioned } from './user-queries.js'
+import { columnsOf, deleteUser, findUser, findUserForUpdate, insertUser, listUsers, lockEnabledAdmins, searchUsers, updateUser, type ListedUser, type Positioned } from './user-queries.js'
 
 const userFields = {
   id: z.uuid(),

@@ -1,6 +1,6 @@
 import type { CoherentTx } from '../coherence/coherent.js'
 import type { Sql, Tx } from '../database/connect.js'
-import { endSessionsOfUser } from './end-queries.js'
+import { endSessionsOfUser } from '../authentication/end-queries.js'
 
 /** Whose first password a link sets. */
 export interface Invited {

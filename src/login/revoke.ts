@@ -6,7 +6,7 @@ import type { Coherence, Coherent, CoherentTx } from '../coherence/coherent.js'
 import { coherenceSchema } from '../http/coherence-schema.js'
 import { endpoint, type Endpoint } from '../http/endpoint.js'
 import { anyone } from '../http/policy.js'
-import { endLogins, revokeAccessToken } from './end-queries.js'
+import { endLogins, revokeAccessToken } from '../authentication/end-queries.js'
 import { refreshTokenHash } from './refresh-token.js'
 
 interface Dependencies {

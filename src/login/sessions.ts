@@ -10,7 +10,7 @@ import { coherenceSchema } from '../http/coherence-schema.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint.js'
 import { decodeCursor, pageFrom, pageOf, pageQuery } from '../http/page.js'
 import { signedIn } from '../http/policy.js'
-import { endSessions, endSessionsOfUser, findSessionOfUser } from './end-queries.js'
+import { endSessions, endSessionsOfUser, findSessionOfUser } from '../authentication/end-queries.js'
 import { clearLoginCookies } from './login-cookies.js'
 import { listLiveSessions } from './session-list-queries.js'
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { actorOf, recordChange } from '../audit/record-change.js'
+import { endSessions } from '../authentication/end-queries.js'
 import type { Coherent } from '../coherence/coherent.js'
 import type { Sql } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
@@ -7,7 +8,7 @@ import { coherenceSchema } from '../http/coherence-schema.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint.js'
 import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../http/page.js'
 import { sysAdmins } from '../http/policy.js'
-import { endSession, listSessions } from './token-queries.js'
+import { findSessionOwner, listSessions } from './token-queries.js'
 
 const session = z.strictObject({
   id: z.uuid(),
@@ -53,8 +54,9 @@ export function sessionRowEndpoints({ sql, coherent }: { sql: Sql; coherent: Coh
       handle: async (call) => {
         const id = idOf(call)
         const { coherence } = await coherent(async (tx) => {
-          const userId = await endSession(tx, id)
+          const userId = await findSessionOwner(tx, id)
           if (userId === undefined) throw new GatewayError('not_found', 'There is no session with this id')
+          await endSessions(tx, [id])
           await recordChange(tx, { actor: actorOf(call.req), mandateId: 'system', action: 'session_ended', subject: `session:${id}`, before: { userId } })
         })
         return { status: 200, body: { coherence } }

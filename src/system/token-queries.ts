@@ -99,9 +99,8 @@ export async function listSessions(sql: Sql, { user, q, status }: { user?: strin
      where ${condition} order by s.created_at desc, s.id desc limit ?`, [...values, atMost])
 }
 
-/** Ends a session, also one that had ended, and revokes its tokens. Answers whose it is, if it exists. */
-export async function endSession(tx: CoherentTx, id: string): Promise<string | undefined> {
-  const [row] = await tx.rows<{ userId: string }>(`update sessions set ended_at = coalesce(ended_at, now()) where id = ? returning user_id as "userId"`, [id])
-  await tx.run(`update tokens set status = 'revoked', revoked_at = now() where status = 'active' and session_id = ?`, [id])
+/** Whose session it is, if it exists; it may have ended. */
+export async function findSessionOwner(sql: Sql, id: string): Promise<string | undefined> {
+  const [row] = await sql.rows<{ userId: string }>('select user_id as "userId" from sessions where id = ?', [id])
   return row?.userId
 }

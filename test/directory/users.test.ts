@@ -94,11 +94,13 @@ describe('changing a user', () => {
   })
 
   it('that is disabled ends their sessions: enabled again, they have to log in again', async () => {
-    const { token } = await tokenFor(gateway.database, 'bob')
+    const { token, jti } = await tokenFor(gateway.database, 'bob')
+    const ofNone = await tokenFor(gateway.database, 'bob', { row: { sessionId: null } })
     expect((await ask('petra', 'patch', `/admin/users/${users.bob}`, { body: { enabled: false } })).body).toMatchObject({ enabled: false, coherence: {} })
     expectProblem(await request(gateway.server).get('/auth/me').set('Authorization', `Bearer ${token}`), 403, 'user_disabled')
     expect((await ask('petra', 'patch', `/admin/users/${users.bob}`, { body: { enabled: true } })).status).toBe(200)
     expectProblem(await request(gateway.server).get('/auth/me').set('Authorization', `Bearer ${token}`), 401, 'token_invalid')
+    expect(await gateway.database.sql(`select status from tokens where id = any ($1::uuid[])`, [[jti, ofNone.jti]])).toEqual([{ status: 'revoked' }, { status: 'revoked' }])
   })
 
   it('that nobody has is 404, as is what is no id', async () => {
