@@ -14,9 +14,9 @@ import { chain } from '../../src/http/chain.js'
 import type { Policy } from '../../src/http/policy.js'
 import { instances, mandates, roles, tokenFor, users } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
+import { naivePermission } from '../support/naive-permission.js'
 
 const levels: Level[] = ['n', 'm', 'g', 'a']
-const reach = { n: 0, m: 1, g: 2, a: 3 }
 const uuid = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`
 const [here, there, instance] = [uuid(1), uuid(2), uuid(3)]
 const roleIds = [11, 12, 13, 14, 15].map(uuid)
@@ -29,22 +29,13 @@ const rule = fc.record({
 const rules = fc.uniqueArray(rule, { maxLength: 14, selector: (one) => `${one.roleId} ${one.context} ${one.item}` })
 const asked = fc.constantFrom('crm', 'crm.a', 'crm.a.b', 'crm.a.b.c', 'crm.ab', 'c', 'd', 'crm.', 'crm..a', 'crm..a.b', '.', 'crm.a.b.c.d.e.f.g')
 
-/** The contract, word by word, without any index. */
-function naive(all: PrioritisedRule[], context: string, item: string | null) {
-  const matching = all.filter(({ rule: one }) => one.context === context && (one.item === null || (item !== null && (one.item === item || item.startsWith(`${one.item}.`)))))
-  const closest = matching.filter((one) => !matching.some((other) => other.rule.roleId === one.rule.roleId && (other.rule.item?.length ?? 0) > (one.rule.item?.length ?? 0)))
-  const deciding = closest.filter(({ priority }) => priority === Math.max(...closest.map((one) => one.priority)))
-  const most = (field: 'read' | 'create' | 'update' | 'delete') => deciding.reduce<Level>((level, one) => reach[one.rule[field]] > reach[level] ? one.rule[field] : level, 'n')
-  return { view: deciding.some((one) => one.rule.view), read: most('read'), create: most('create'), update: most('update'), delete: most('delete') }
-}
-
 const cases = Number(process.env.EXPLAIN_CASES ?? 1000)
 
 describe('rules that were looked at once', () => {
   it('give what the same rules give word by word, for any item in any order', () => {
     fc.assert(fc.property(rules, fc.array(fc.tuple(fc.constantFrom('DATA' as const, 'RESOURCE' as const, 'UI' as const), fc.option(asked)), { minLength: 1, maxLength: 8 }), (some, questions) => {
       const prioritised = some.map((one, index): PrioritisedRule => ({ priority: ((index % 3) + 1) as 1 | 2 | 3, rule: one }))
-      for (const [context, item] of questions) expect(permissionFrom(prioritised, context, item)).toEqual(naive(prioritised, context, item))
+      for (const [context, item] of questions) expect(permissionFrom(prioritised, context, item)).toEqual(naivePermission(prioritised, context, item))
     }), { numRuns: cases })
   })
 
