@@ -61,7 +61,7 @@ async function build(shape: { roles: { scope: string; rules: Record<string, unkn
 }
 type World = Awaited<ReturnType<typeof build>>
 
-interface Row { userId: string; place: string; entered: boolean; scope: number; roleId: string | null; context: 'DATA' | 'RESOURCE' | 'UI'; item: string | null; view: boolean; read: Level; create: Level; update: Level; delete: Level }
+interface Row { userId: string; place: string; entered: boolean; scope: number; roleId: string | null; context: 'DATA' | 'RESOURCE' | 'UI' | null; item: string | null; view: boolean; read: Level; create: Level; update: Level; delete: Level }
 
 /** What everybody holds, read from the tables: by person and place ('mandate' or 'instance') the rules, and whether they may enter. */
 async function holdings({ mandateId, instanceId, people }: World) {
@@ -78,8 +78,8 @@ async function holdings({ mandateId, instanceId, people }: World) {
            a.context, a.item, a.view, a."read", a."create", a."update", a."delete"
       from places p left join roles r on r.id = p.role_id and (r.mandate_id is null or r.mandate_id = $1 and (r.feature_instance_id is null or p.place = 'instance' and r.feature_instance_id = $2))
       left join access_rules a on a.role_id = r.id order by p.user_id, p.place, r.id, a.context, a.item`, [mandateId, instanceId])
-  const rulesOf = (userId: string, place: string) => rows.filter((row) => row.userId === userId && row.place === place && row.context !== null && row.roleId !== null)
-    .map((row): PrioritisedRule => ({ priority: row.scope as 1 | 2 | 3, rule: { ...row, roleId: row.roleId!, roleMandateId: null, roleInstanceId: null } }))
+  const rulesOf = (userId: string, place: string) => rows.filter((row) => row.userId === userId && row.place === place).flatMap(({ scope, context, roleId, ...rest }): PrioritisedRule[] =>
+    context === null || roleId === null ? [] : [{ priority: scope as 1 | 2 | 3, rule: { ...rest, context, roleId, roleMandateId: null, roleInstanceId: null } }])
   const mayEnter = (userId: string, place: string) => rows.some((row) => row.userId === userId && row.place === place && row.entered)
   return new Map(people.map(({ id }) => [id, Object.fromEntries(['mandate', 'instance'].map((place) => [place, { held: rulesOf(id, place), entered: mayEnter(id, place) }]))]))
 }
