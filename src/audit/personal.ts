@@ -19,7 +19,7 @@ export interface SplitEvent {
 }
 
 /** Fields that say something about a person, by whatever name the gateway has for them. */
-const personal = new Set(['username', 'email', 'fullName', 'address', 'userAgent', 'displayName'])
+const personal = new Set(['username', 'email', 'fullName', 'address', 'userAgent', 'displayName', 'operator'])
 /** Fields that no event may hold. */
 const secret = new Set(['password', 'passwordHash', 'secret', 'clientSecret', 'token', 'tokenHash', 'accessToken', 'refreshToken', 'authorization', 'cookie'])
 const deepest = 16

@@ -7,7 +7,9 @@ import { dated } from './event.js'
 export interface Actor {
   userId: string | null
   requestId: string
-  address: string
+  address?: string
+  /** Who called the command line, by the operating system's name, where it was no request. */
+  operator?: string
 }
 
 /**
@@ -33,6 +35,7 @@ export function actorOf(req: Request): Actor {
 
 /** Writes the event of a change in the change's own transaction: both are made, or neither. */
 export async function recordChange(tx: Tx, { actor, mandateId, action, subject, before, after }: Change): Promise<void> {
-  const details = { subject, address: actor.address, ...(before ? { before } : {}), ...(after ? { after } : {}) }
+  const from = actor.operator === undefined ? { address: actor.address } : { via: 'command line', operator: actor.operator }
+  const details = { subject, ...from, ...(before ? { before } : {}), ...(after ? { after } : {}) }
   await insertAuditEvents(tx, [dated({ userId: actor.userId, mandateId, action, details, requestId: actor.requestId })])
 }

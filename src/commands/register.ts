@@ -1,32 +1,18 @@
 import { InvalidArgumentError, type Command } from 'commander'
 import { exitCodes } from '../exit-codes.js'
 import type { Said } from '../routes-command.js'
-import { exportAudit, printCheckpoint, verifyAudit } from './audit-commands.js'
-import { runBench } from './bench-command.js'
-import { printConfig } from './config-command.js'
-import { migrate, seed } from './database-commands.js'
-import { runDoctor } from './doctor-command.js'
-
-const asJson = ['--json', 'print one JSON object'] as const
-interface Json {
-  json?: boolean
-}
-
-const examples = (...lines: string[]) => `\nExamples:\n${lines.map((line) => `  mandate-gateway ${line}`).join('\n')}\n`
-
-function wholeFrom(least: number, most: number): (value: string) => number {
-  return (value) => {
-    const number = Number(value)
-    if (!/^\d+$/.test(value) || number < least || number > most) throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`)
-    return number
-  }
-}
+import { asJson, examples, wholeFrom, type Json } from './options.js'
+import { registerPeopleCommands } from './register-people.js'
 
 function addHeader(value: string, headers: Record<string, string>): Record<string, string> {
   const colon = value.indexOf(':')
   if (colon < 1) throw new InvalidArgumentError('It must be NAME: VALUE.')
   return { ...headers, [value.slice(0, colon).trim()]: value.slice(colon + 1).trim() }
 }
+
+// Loaded when they are called: help, and what is called wrongly, need none of what they need.
+const auditCommands = () => import('./audit-commands.js')
+const databaseCommands = () => import('./database-commands.js')
 
 const collect = (value: string, before: string[]) => [...before, value]
 
@@ -37,32 +23,33 @@ function registerAuditCommands(program: Command, say: (said: Said) => void): voi
     .option('-k, --key <key>', 'a public key whose signatures count, besides those of SECRET_KEY and SECRET_KEY_PREVIOUS; may be repeated', collect, [])
     .option(...asJson)
     .addHelpText('after', `${examples('audit verify', 'audit verify --checkpoint checkpoint.json --json')}\nExit codes: ${exitCodes.ok} all is as it was sealed, ${exitCodes.no} it is not, ${exitCodes.configuration} the configuration has faults.`)
-    .action(async ({ checkpoint, key, json = false }: Json & { checkpoint: string[]; key: string[] }) => say(await verifyAudit({ json, checkpoints: checkpoint, keys: key })))
+    .action(async ({ checkpoint, key, json = false }: Json & { checkpoint: string[]; key: string[] }) => say(await (await auditCommands()).verifyAudit({ json, checkpoints: checkpoint, keys: key })))
   audit.command('checkpoint').description('print the signed end of the chain, to be kept elsewhere')
     .addHelpText('after', examples('audit checkpoint > checkpoint.json'))
-    .action(async () => say(await printCheckpoint()))
+    .action(async () => say(await (await auditCommands()).printCheckpoint()))
   audit.command('export').description('write the sealed events as JSON lines; the last line is a checkpoint')
     .option('-o, --out <file>', 'by default standard output')
     .addHelpText('after', examples('audit export --out audit.jsonl'))
-    .action(async ({ out }: { out?: string }) => say(await exportAudit({ out })))
+    .action(async ({ out }: { out?: string }) => say(await (await auditCommands()).exportAudit({ out })))
 }
 
 /** The commands of operators: the database, the configuration, what is wrong, and how fast it is. */
 export function registerOperatorCommands(program: Command, say: (said: Said) => void): void {
   registerAuditCommands(program, say)
+  registerPeopleCommands(program, say)
 
   program.command('migrate').description('bring the database to this version; a start does the same').option(...asJson)
     .addHelpText('after', `${examples('migrate', 'migrate --json')}\nThe embedded database is used where it runs, and else started for as long. Exit codes: ${exitCodes.ok} done, ${exitCodes.no} failed, ${exitCodes.configuration} the configuration has faults.`)
-    .action(async ({ json = false }: Json) => say(await migrate({ json })))
+    .action(async ({ json = false }: Json) => say(await (await databaseCommands()).migrate({ json })))
 
   program.command('seed').description('insert the demo data, once; not in production').option(...asJson)
     .addHelpText('after', examples('seed'))
-    .action(async ({ json = false }: Json) => say(await seed({ json })))
+    .action(async ({ json = false }: Json) => say(await (await databaseCommands()).seed({ json })))
 
   program.command('config').description('what a start would be configured with')
     .command('print').description('print every variable with its value; secrets are hidden').option(...asJson)
     .addHelpText('after', examples('config print', 'config print --json'))
-    .action(({ json = false }: Json) => say(printConfig({ json })))
+    .action(async ({ json = false }: Json) => say((await import('./config-command.js')).printConfig({ json })))
 
   program.command('doctor').description('look for everything that would keep a gateway from working, and say what to do').option(...asJson)
     .addHelpText('after', `${examples('doctor', 'doctor --json')}
@@ -70,7 +57,7 @@ Looks at the configuration, the route file, upstreams and their certificates, th
 pooler, clock, durability), Redis and the public address.
 
 Exit codes: ${exitCodes.ok} without faults (warnings are none), ${exitCodes.no} with faults, ${exitCodes.configuration} when the configuration or the route file has some.`)
-    .action(async ({ json = false }: Json) => say(await runDoctor({ json })))
+    .action(async ({ json = false }: Json) => say(await (await import('./doctor-command.js')).runDoctor({ json })))
 
   program.command('bench').description('send one GET again and again, and say how many answers came, and how fast')
     .argument('<url>', 'such as http://127.0.0.1:8080/auth/me')
@@ -80,5 +67,5 @@ Exit codes: ${exitCodes.ok} without faults (warnings are none), ${exitCodes.no} 
     .option(...asJson)
     .addHelpText('after', `${examples('bench http://127.0.0.1:8080/healthz', 'bench http://127.0.0.1:8080/auth/me -H "Authorization: Bearer $TOKEN" -d 10 --json')}\nExit codes: ${exitCodes.ok} when all answers were 2xx or 3xx, else ${exitCodes.no}.`)
     .action(async (url: string, { seconds, connections, header, json = false }: Json & { seconds: number; connections: number; header: Record<string, string> }) =>
-      say(await runBench({ url, seconds, connections, headers: header, json })))
+      say(await (await import('./bench-command.js')).runBench({ url, seconds, connections, headers: header, json })))
 }

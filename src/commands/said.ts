@@ -1,4 +1,5 @@
 import { ConfigError } from '../config.js'
+import { GatewayError } from '../errors.js'
 import { exitCodes } from '../exit-codes.js'
 import type { Said } from '../routes-command.js'
 
@@ -7,8 +8,25 @@ export function said(exitCode: number, json: boolean, value: unknown, lines: str
   return { exitCode, stdout: json ? `${JSON.stringify(value, undefined, 2)}\n` : lines.map((line) => `${line}\n`).join(''), stderr: '' }
 }
 
+/** undefined_table, undefined_column, invalid_schema_name: there is a database, and not yet this version's. */
+const notMigrated = new Set(['42P01', '42703', '3F000'])
+
+/** The database's own words without the statement, which knex puts before them with its values. */
+function causeOf({ code, cause }: GatewayError): string {
+  if (code !== 'directory_unavailable' || !(cause instanceof Error)) return ''
+  if ('code' in cause && typeof cause.code === 'string' && notMigrated.has(cause.code)) return ' The database lacks tables of this version: mandate-gateway migrate makes them.'
+  return ` (${cause.message.split(' - ').at(-1) ?? ''})`
+}
+
+function wordsOf(error: unknown): string {
+  if (error instanceof GatewayError) {
+    const faults = error.errors?.map(({ path, message }) => `\n  ${path}: ${message}`).join('') ?? ''
+    return error.detail + causeOf(error) + faults
+  }
+  return error instanceof Error ? error.message : String(error)
+}
+
 /** What a command could not do, in words for whoever called it. */
 export function failed(error: unknown): Said {
-  const words = error instanceof Error ? error.message : String(error)
-  return { exitCode: error instanceof ConfigError ? exitCodes.configuration : exitCodes.no, stdout: '', stderr: `${words}\n` }
+  return { exitCode: error instanceof ConfigError ? exitCodes.configuration : exitCodes.no, stdout: '', stderr: `${wordsOf(error)}\n` }
 }

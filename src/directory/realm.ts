@@ -1,5 +1,5 @@
 import type { Request } from 'express'
-import { recordChange, actorOf, type Change } from '../audit/record-change.js'
+import { recordChange, actorOf, type Actor, type Change } from '../audit/record-change.js'
 import { actionOfMethod } from '../authorization/guards.js'
 import type { Coherence, Coherent, CoherentTx, Rehearse } from '../coherence/coherent.js'
 import type { Database, Sql, Tx } from '../database/connect.js'
@@ -26,6 +26,7 @@ export interface Edit {
   mandateId: string | undefined
   /** Who makes it, where they may give only what they hold. */
   granter: Granter | undefined
+  actor: Actor
   /** To be called before the change, where it changes rights: what it concerns. */
   about: (concern: Concern) => Promise<void>
   /** Writes the event; in a realm of one mandate under that mandate. */
@@ -64,14 +65,17 @@ interface Inside {
 
 type Enter = <Transaction extends Tx, Result>(tx: Transaction, call: AnyCall, work: (inside: Transaction & Seen, at: Inside) => Promise<Result>) => Promise<Result>
 
-function realmOf({ database, coherent, rehearse }: Governing, access: Policy, enter: Enter): Realm {
-  const change = <Result>(call: ChangeCall, work: (edit: Edit) => Promise<Result>) => (outer: CoherentTx) => enter(outer, call, async (tx, { mandateId, granter }) => {
+type EnterChange = <Result>(tx: CoherentTx, work: (inside: Changing, at: Inside) => Promise<Result>) => Promise<Result>
+
+/** Makes a change on all nodes, or finds out what it would do. */
+async function carryOut<Result>({ coherent, rehearse }: Governing, { actor, dryRun }: { actor: Actor; dryRun: boolean }, enter: EnterChange, work: (edit: Edit) => Promise<Result>): Promise<Outcome<Result>> {
+  const run = (outer: CoherentTx) => enter(outer, async (tx, { mandateId, granter }) => {
     const watch = watchAuthority(tx, { mandateId, ...(granter ? {} : { atMost: previewed }) })
-    const isWatched = granter !== undefined || call.query.dryRun
+    const isWatched = granter !== undefined || dryRun
     const result = await work({
-      tx, mandateId, granter,
+      tx, mandateId, granter, actor,
       about: async (concern) => { if (isWatched) await watch.about(concern) },
-      record: (one) => recordChange(tx, { ...one, actor: actorOf(call.req), mandateId: mandateId ?? one.mandateId ?? 'system' }),
+      record: (one) => recordChange(tx, { ...one, actor, mandateId: mandateId ?? one.mandateId ?? 'system' }),
     })
     const effect = isWatched ? await watch.effect() : undefined
     if (granter && effect) {
@@ -80,18 +84,19 @@ function realmOf({ database, coherent, rehearse }: Governing, access: Policy, en
     }
     return { result, effect }
   })
+  if (dryRun) {
+    const { effect } = await rehearse(run)
+    return { effect: effect ?? { shifts: [], unseen: 0, sessions: [], tokens: [] } }
+  }
+  const { result: { result }, coherence } = await coherent(run)
+  return { result, coherence }
+}
+
+function realmOf(governing: Governing, access: Policy, enter: Enter): Realm {
   return {
     access,
-    see: (call, work) => database.transaction((tx) => enter(tx, call, (inside, { mandateId }) => work(inside, mandateId))),
-    change: async (call, work) => {
-      const run = change(call, work)
-      if (call.query.dryRun) {
-        const { effect } = await rehearse(run)
-        return { effect: effect ?? { shifts: [], unseen: 0, sessions: [], tokens: [] } }
-      }
-      const { result: { result }, coherence } = await coherent(run)
-      return { result, coherence }
-    },
+    see: (call, work) => governing.database.transaction((tx) => enter(tx, call, (inside, { mandateId }) => work(inside, mandateId))),
+    change: (call, work) => carryOut(governing, { actor: actorOf(call.req), dryRun: call.query.dryRun }, (tx, inside) => enter(tx, call, inside), work),
   }
 }
 
@@ -101,6 +106,20 @@ const asSeen = <Transaction extends Tx>(tx: Transaction) => tx as Transaction & 
 /** All of the platform, for platform admins. */
 export function platformRealm(governing: Governing): Realm {
   return realmOf(governing, platformAdmins, (tx, _call, work) => work(asSeen(tx), { mandateId: undefined }))
+}
+
+/** All of the platform, for whoever runs the gateway and has its secrets: from its command line. */
+export interface OperatorRealm {
+  see: <Result>(work: (sql: Seen) => Promise<Result>) => Promise<Result>
+  change: <Result>(work: (edit: Edit) => Promise<Result>, options?: { dryRun: boolean }) => Promise<Outcome<Result>>
+}
+
+/** Makes it; `actor` says who calls the command line. */
+export function operatorRealm(governing: Governing, actor: Actor): OperatorRealm {
+  return {
+    see: (work) => governing.database.transaction((tx) => work(asSeen(tx))),
+    change: (work, { dryRun } = { dryRun: false }) => carryOut(governing, { actor, dryRun }, (tx, inside) => inside(asSeen(tx), { mandateId: undefined }), work),
+  }
 }
 
 /** The one mandate that a path is about, for platform admins. `findMandateId` answers which, where there is one. */

@@ -6,7 +6,7 @@ import { answerChanged, answerCreated, answerDeleted, answerItem, changedAnswers
 import { found, label, nothingHere, search, username } from './fields.js'
 import { platformRealm, type Changing, type Governing } from './realm.js'
 import { deleteUser, findUser, findUserForUpdate, insertUser, listUsers, lockEnabledAdmins, searchUsers, type ListedUser } from './user-queries.js'
-import { changeUser, refuseForeignSysAdmin, refuseLastAdmin } from './users.js'
+import { changeUser, levelOf, refuseForeignSysAdmin, refuseLastAdmin } from './users.js'
 
 const fields = {
   id: z.uuid(),
@@ -91,7 +91,7 @@ export function serviceAccountEndpoints(governing: Governing): Endpoint[] {
         const before = await lockProgram(tx, idOf(call))
         checkIfMatch(call.req, shown(before))
         await about({ userId: before.id })
-        const after = await changeUser(tx, call.req, before, call.body, enabledAdmins)
+        const after = await changeUser(tx, levelOf(call.req), before, call.body, enabledAdmins)
         await record({ action: 'service_account_changed', subject: `user:${before.id}`, before: shown(before), after: shown(after) })
         return shown(after)
       })),
@@ -107,7 +107,7 @@ export function serviceAccountEndpoints(governing: Governing): Endpoint[] {
         const enabledAdmins = await lockEnabledAdmins(tx)
         const before = await lockProgram(tx, idOf(call))
         checkIfMatch(call.req, shown(before))
-        refuseForeignSysAdmin(call.req, before)
+        refuseForeignSysAdmin(levelOf(call.req), before)
         refuseLastAdmin(enabledAdmins, before, { enabled: false, isSysAdmin: false, isPlatformAdmin: false })
         await about({ userId: before.id })
         await deleteUser(tx, before.id)

@@ -5,7 +5,7 @@ import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../htt
 import { answerDeleted, changeQuery, deletedAnswers } from './changes.js'
 import { found, nothingHere } from './fields.js'
 import { platformRealm, type Edit, type Governing } from './realm.js'
-import { refuseForeignSysAdmin } from './users.js'
+import { levelOf, refuseForeignSysAdmin } from './users.js'
 import { findUser, findUserForUpdate, listUserSessions, revokeLooseTokens } from './user-queries.js'
 
 const userSession = z.strictObject({
@@ -24,7 +24,7 @@ export function userSessionEndpoints(governing: Governing): Endpoint[] {
   const { access, see, change } = platformRealm(governing)
   const begin = async ({ tx, about }: Edit, call: Parameters<typeof change>[0]) => {
     const user = found(await findUserForUpdate(tx, idOf(call)))
-    refuseForeignSysAdmin(call.req, user)
+    refuseForeignSysAdmin(levelOf(call.req), user)
     await about({ userId: user.id })
     return user
   }

@@ -55,11 +55,12 @@ export type IssueFirstAccess = (tx: CoherentTx, userId: string) => Promise<First
 const linkFields = { url: z.string().meta({ description: 'to be given to the user: whoever has it sets the password' }), expiresAt: z.iso.datetime() }
 const firstAccess = z.strictObject(linkFields).meta({ id: 'FirstAccess' })
 
-const isSysAdmin = (req: Request) => req.principal?.user.isSysAdmin === true
+/** Who asks, as far as it matters here. */
+export const levelOf = (req: Request) => ({ isSysAdmin: req.principal?.user.isSysAdmin === true })
 
 /** What a SysAdmin is known and let in by is for SysAdmins to change. Throws `sysadmin_required`. */
-export function refuseForeignSysAdmin(req: Request, user: Pick<ListedUser, 'isSysAdmin'>): void {
-  if (user.isSysAdmin && !isSysAdmin(req)) throw new GatewayError('sysadmin_required', 'Only a SysAdmin may do this to a SysAdmin')
+export function refuseForeignSysAdmin(by: { isSysAdmin: boolean }, user: Pick<ListedUser, 'isSysAdmin'>): void {
+  if (user.isSysAdmin && !by.isSysAdmin) throw new GatewayError('sysadmin_required', 'Only a SysAdmin may do this to a SysAdmin')
 }
 
 const refuseFlag = () => new GatewayError('sysadmin_required', 'Who is a SysAdmin is decided by SysAdmins, at /system/admins')
@@ -79,9 +80,9 @@ export function refuseLastAdmin(enabledAdmins: Admins, before: ListedUser, after
 const takesAway = ({ enabled, isPlatformAdmin }: z.infer<typeof userChange>) => enabled === false || isPlatformAdmin === false
 
 /** Changes what may be changed of a user. Throws `sysadmin_required`, and `conflict` where the last one of a level would go. */
-export async function changeUser(tx: Changing, req: Request, before: ListedUser, change: z.infer<typeof userChange>, enabledAdmins: Admins): Promise<ListedUser> {
+export async function changeUser(tx: Changing, by: { isSysAdmin: boolean }, before: ListedUser, change: z.infer<typeof userChange>, enabledAdmins: Admins): Promise<ListedUser> {
   if (change.isSysAdmin !== undefined && change.isSysAdmin !== before.isSysAdmin) throw refuseFlag()
-  if (change.enabled !== undefined || change.email !== undefined) refuseForeignSysAdmin(req, before)
+  if (change.enabled !== undefined || change.email !== undefined) refuseForeignSysAdmin(by, before)
   const after: ListedUser = {
     ...before,
     email: change.email === undefined ? before.email : change.email,
@@ -160,7 +161,7 @@ export function userEndpoints(governing: Governing & { issueFirstAccess: IssueFi
         const before = found(await findUserForUpdate(tx, idOf(call)))
         checkIfMatch(call.req, before)
         await about({ userId: before.id })
-        const after = await changeUser(tx, call.req, before, call.body, enabledAdmins)
+        const after = await changeUser(tx, levelOf(call.req), before, call.body, enabledAdmins)
         await record({ action: 'user_changed', subject: `user:${before.id}`, before, after })
         return after
       })),
@@ -175,7 +176,7 @@ export function userEndpoints(governing: Governing & { issueFirstAccess: IssueFi
       handle: async (call) => {
         const answer = answerChanged(await change(call, async ({ tx, record }) => {
           const user = found(await findUserForUpdate(tx, idOf(call)))
-          refuseForeignSysAdmin(call.req, user)
+          refuseForeignSysAdmin(levelOf(call.req), user)
           await record({ action: 'first_access_issued', subject: `user:${user.id}` })
           return await issueFirstAccess(tx, user.id)
         }))
@@ -193,7 +194,7 @@ export function userEndpoints(governing: Governing & { issueFirstAccess: IssueFi
         const enabledAdmins = await lockEnabledAdmins(tx)
         const before = found(await findUserForUpdate(tx, idOf(call)))
         checkIfMatch(call.req, before)
-        refuseForeignSysAdmin(call.req, before)
+        refuseForeignSysAdmin(levelOf(call.req), before)
         refuseLastAdmin(enabledAdmins, before, { enabled: false, isSysAdmin: false, isPlatformAdmin: false })
         await about({ userId: before.id })
         await deleteUser(tx, before.id)

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { actorOf, recordChange } from '../audit/record-change.js'
-import type { Coherent } from '../coherence/coherent.js'
+import { actorOf, recordChange, type Actor } from '../audit/record-change.js'
+import type { Coherent, CoherentTx } from '../coherence/coherent.js'
 import type { Sql } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
 import { coherenceSchema } from '../http/coherence-schema.js'
@@ -11,25 +11,28 @@ import { findUserToPromote, listSysAdmins, lockSysAdmins, setSysAdmin, voidIssue
 const sysAdmin = z.strictObject({ id: z.uuid(), username: z.string(), fullName: z.string().nullable(), enabled: z.boolean() }).meta({ id: 'SysAdmin' })
 const changed = { 200: z.strictObject({ coherence: coherenceSchema }) }
 
+/** Makes a user, named by id or username, a SysAdmin, or one like others, but not the last one. Doing so again changes nothing, and is waited for all the same. */
+export async function changeSysAdmin(tx: CoherentTx, { named, isSysAdmin, actor }: { named: string; isSysAdmin: boolean; actor: Actor }): Promise<void> {
+  const admins = await lockSysAdmins(tx) // first, as everybody does who locks several users
+  const user = await findUserToPromote(tx, named)
+  if (!user) throw new GatewayError('not_found', 'There is no user with this id or username')
+  const { id } = user
+  if (!isSysAdmin && user.isSysAdmin && !admins.some((admin) => admin.id !== id)) {
+    throw new GatewayError('conflict', `${user.username} is the last SysAdmin who is enabled. Make another one first.`)
+  }
+  await setSysAdmin(tx, id, isSysAdmin)
+  if (user.isSysAdmin === isSysAdmin) return
+  if (isSysAdmin) await voidIssuedCredentials(tx, id)
+  await recordChange(tx, {
+    actor, mandateId: 'system', action: isSysAdmin ? 'sysadmin_granted' : 'sysadmin_revoked', subject: `user:${id}`,
+    before: { isSysAdmin: user.isSysAdmin }, after: { isSysAdmin },
+  })
+}
+
 /** Who is a SysAdmin: decided by SysAdmins alone. */
 export function adminEndpoints({ sql, coherent }: { sql: Sql; coherent: Coherent }): Endpoint[] {
   const become = (isSysAdmin: boolean) => async ({ req, params }: Pick<Call<unknown, unknown>, 'req' | 'params'>) => {
-    const { coherence } = await coherent(async (tx) => {
-      const admins = await lockSysAdmins(tx) // first, as everybody does who locks several users
-      const user = await findUserToPromote(tx, params.userId ?? '')
-      if (!user) throw new GatewayError('not_found', 'There is no user with this id or username')
-      const { id } = user
-      if (!isSysAdmin && user.isSysAdmin && !admins.some((admin) => admin.id !== id)) {
-        throw new GatewayError('conflict', `${user.username} is the last SysAdmin who is enabled. Make another one first.`)
-      }
-      await setSysAdmin(tx, id, isSysAdmin)
-      if (user.isSysAdmin === isSysAdmin) return
-      if (isSysAdmin) await voidIssuedCredentials(tx, id)
-      await recordChange(tx, {
-        actor: actorOf(req), mandateId: 'system', action: isSysAdmin ? 'sysadmin_granted' : 'sysadmin_revoked', subject: `user:${id}`,
-        before: { isSysAdmin: user.isSysAdmin }, after: { isSysAdmin },
-      })
-    })
+    const { coherence } = await coherent((tx) => changeSysAdmin(tx, { named: params.userId ?? '', isSysAdmin, actor: actorOf(req) }))
     return { status: 200, body: { coherence } }
   }
   return [

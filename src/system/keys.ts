@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { actorOf, recordChange, type Actor } from '../audit/record-change.js'
 import type { TokenKeys } from '../authentication/token-keys.js'
-import type { Coherent } from '../coherence/coherent.js'
+import type { Coherence, Coherent } from '../coherence/coherent.js'
 import type { Config } from '../config.js'
 import type { Sql } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
@@ -35,8 +35,17 @@ const forced = z.object({ force: z.literal(['0', '1']).optional().meta({ descrip
 /** Tells secrets apart, and nothing else of them. */
 const sealKid = (secret: string) => createHash('sha256').update('mandate-gateway seal kid ').update(secret).digest('base64url').slice(0, 12)
 
-/** The keys that the gateway signs and seals with: what they are called and what they do, never what they are. */
-export function keyEndpoints({ sql, coherent, keys, identityKeys, config }: Dependencies): Endpoint[] {
+/** The keys that the gateway signs and seals with, and what can be done with them. */
+export interface KeyRing {
+  list: () => Promise<Key[]>
+  /** Makes a new key for identities. */
+  rotate: (actor: Actor) => Promise<Key>
+  /** Retires a key on all nodes; the one that signs only where it is forced. */
+  retire: (kid: string, isForced: boolean, actor: Actor) => Promise<Coherence>
+}
+
+/** Makes it: of what keys are called and what they do, never of what they are. */
+export function keyRing({ sql, coherent, keys, identityKeys, config }: Dependencies): KeyRing {
   const accessTokenKeys = async (): Promise<Key[]> => {
     const known = await listTokenKeys(sql)
     const configured: Key[] = keys.verifying.map(({ kid }) => {
@@ -72,6 +81,24 @@ export function keyEndpoints({ sql, coherent, keys, identityKeys, config }: Depe
     return removed
   }
 
+  return {
+    list: async () => [...await accessTokenKeys(), ...identities(), ...seals()],
+    rotate: async (actor) => {
+      const { kid } = await identityKeys.rotate((tx, made) => recordChange(tx, { actor, mandateId: 'system', action: 'identity_key_made', subject: `key:${made}` }))
+      const made = identities().find((one) => one.kid === kid)
+      if (!made) throw new GatewayError('directory_unavailable', 'The new key cannot be read yet. Look at the list shortly.')
+      return made
+    },
+    retire: async (kid, isForced, actor) => {
+      if (seals().some((one) => one.kid === kid)) throw new GatewayError('conflict', 'This key comes from SECRET_KEY: restart the nodes with another one, and without this')
+      return (await retire(kid, isForced, actor) ?? await removeIdentityKey(kid, actor)).coherence
+    },
+  }
+}
+
+/** The key ring, as SysAdmins see and change it. */
+export function keyEndpoints(dependencies: Dependencies): Endpoint[] {
+  const ring = keyRing(dependencies)
   return [
     endpoint({
       method: 'get',
@@ -79,7 +106,7 @@ export function keyEndpoints({ sql, coherent, keys, identityKeys, config }: Depe
       summary: 'List the keys that sign, verify and seal',
       access: sysAdmins,
       answers: { 200: z.strictObject({ items: z.array(key), nextCursor: z.null() }) },
-      handle: async () => ({ status: 200, body: { items: [...await accessTokenKeys(), ...identities(), ...seals()], nextCursor: null } }),
+      handle: async () => ({ status: 200, body: { items: await ring.list(), nextCursor: null } }),
     }),
     endpoint({
       method: 'post',
@@ -87,13 +114,7 @@ export function keyEndpoints({ sql, coherent, keys, identityKeys, config }: Depe
       summary: 'Make a new key for identities that are sent to upstreams; it signs when they have had time to learn of it',
       access: sysAdmins,
       answers: { 201: key },
-      handle: async ({ req }) => {
-        const { kid } = await identityKeys.rotate((tx, made) =>
-          recordChange(tx, { actor: actorOf(req), mandateId: 'system', action: 'identity_key_made', subject: `key:${made}` }))
-        const made = identities().find((one) => one.kid === kid)
-        if (!made) throw new GatewayError('directory_unavailable', 'The new key cannot be read yet. Look at the list shortly.')
-        return { status: 201, body: made, headers: { Location: '/system/keys' } }
-      },
+      handle: async ({ req }) => ({ status: 201, body: await ring.rotate(actorOf(req)), headers: { Location: '/system/keys' } }),
     }),
     endpoint({
       method: 'delete',
@@ -102,12 +123,7 @@ export function keyEndpoints({ sql, coherent, keys, identityKeys, config }: Depe
       access: sysAdmins,
       query: forced,
       answers: { 200: z.strictObject({ coherence: coherenceSchema }) },
-      handle: async ({ req, params, query }) => {
-        const kid = params.kid ?? ''
-        if (seals().some((one) => one.kid === kid)) throw new GatewayError('conflict', 'This key comes from SECRET_KEY: restart the nodes with another one, and without this')
-        const retired = await retire(kid, query.force === '1', actorOf(req)) ?? await removeIdentityKey(kid, actorOf(req))
-        return { status: 200, body: { coherence: retired.coherence } }
-      },
+      handle: async ({ req, params, query }) => ({ status: 200, body: { coherence: await ring.retire(params.kid ?? '', query.force === '1', actorOf(req)) } }),
     }),
   ]
 }

@@ -104,3 +104,27 @@ export async function findSessionOwner(sql: Sql, id: string): Promise<string | u
   const [row] = await sql.rows<{ userId: string }>('select user_id as "userId" from sessions where id = ?', [id])
   return row?.userId
 }
+
+/** A token's row, with what else decides whether it counts. */
+export interface TokenState extends ListedToken {
+  userEnabled: boolean
+  sessionEnded: boolean
+}
+
+/** The token with that id. */
+export async function findToken(sql: Sql, id: string): Promise<TokenState | undefined> {
+  const [row] = await sql.rows<TokenState>(`
+    select t.id, t.user_id as "userId", u.username, t.authority, t.purpose, t.session_id as "sessionId", t.status, t.expires_at <= now() as expired,
+           t.issued_at as "issuedAt", nullif(t.expires_at, 'infinity') as "expiresAt", t.revoked_at as "revokedAt", t.label, u.enabled as "userEnabled", s.ended_at is not null as "sessionEnded"
+      from tokens t join users u on u.id = t.user_id left join sessions s on s.id = t.session_id where t.id = ?`, [id])
+  return row
+}
+
+/** Ends all sessions and revokes all tokens that let anybody in, and voids the links that set a first password: as if nobody had ever signed in. Answers how many. */
+export async function revokeEverything(tx: CoherentTx): Promise<{ sessions: number; tokens: number; links: number }> {
+  return {
+    sessions: await tx.run('update sessions set ended_at = now() where ended_at is null'),
+    tokens: await tx.run(`update tokens set status = 'revoked', revoked_at = now() where status = 'active' and purpose <> 'data_connection'`),
+    links: await tx.run('delete from first_access_links'),
+  }
+}

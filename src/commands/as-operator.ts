@@ -1,0 +1,61 @@
+import { randomUUID } from 'node:crypto'
+import { hostname, userInfo } from 'node:os'
+import type { Actor } from '../audit/record-change.js'
+import type { Coherence, Coherent } from '../coherence/coherent.js'
+import { systemClock } from '../coherence/node.js'
+import { createWriter } from '../coherence/writer.js'
+import { loadConfig, type Config } from '../config.js'
+import { connectDatabase, type Database } from '../database/connect.js'
+import { withDevelopmentSecrets } from '../development-secrets.js'
+import { operatorRealm, type OperatorRealm } from '../directory/realm.js'
+import type { Said } from '../routes-command.js'
+import { failed } from './said.js'
+import { useDatabase } from './use-database.js'
+
+/** What a command line has that changes what decisions depend on. */
+export interface Operator {
+  config: Config
+  database: Database
+  coherent: Coherent
+  realm: OperatorRealm
+  /** Says in the audit that it was the command line, and who called it. */
+  actor: Actor
+}
+
+/** Nodes may have been started with another one than this command: the default at least. */
+const shortestLongestLeaseMs = 5000
+
+/** The operating system's user, who need not have a name. */
+function operatorName(): string {
+  try {
+    return `${userInfo().username}@${hostname()}`
+  } catch {
+    return `${process.getuid?.() ?? 'somebody'}@${hostname()}`
+  }
+}
+
+/** Runs `work` for whoever has the gateway's configuration, and so its database and secrets, as the login of requests. */
+export async function asOperator(work: (operator: Operator) => Promise<Said>): Promise<Said> {
+  try {
+    const { config } = await withDevelopmentSecrets(loadConfig())
+    return await useDatabase(config, async ({ url, setRole }) => {
+      const database = connectDatabase({ url, setRole, poolSize: 2 })
+      try {
+        const writer = createWriter({ database, clock: systemClock, longestLeaseMs: Math.max(config.COHERENCE_LEASE_MS, shortestLongestLeaseMs) })
+        const actor: Actor = { userId: null, requestId: `cli-${randomUUID()}`, operator: operatorName() }
+        return await work({ config, database, coherent: writer.coherent, actor, realm: operatorRealm({ database, ...writer }, actor) })
+      } finally {
+        await database.close()
+      }
+    })
+  } catch (error) {
+    return failed(error)
+  }
+}
+
+/** That all nodes have heard of a change, in words. */
+export function heard({ acked, fenced, waitedMs }: Coherence): string {
+  const nodes = acked + fenced
+  if (nodes === 0) return 'No node runs.'
+  return `${nodes === 1 ? 'The one node that runs has' : `All ${nodes} nodes have`} forgotten the state before (${fenced === 0 ? '' : `${fenced} did not answer and may not act on what it remembers; `}waited ${waitedMs} ms).`
+}

@@ -1,0 +1,39 @@
+import { createInterface } from 'node:readline/promises'
+import { text } from 'node:stream/consumers'
+import { Writable } from 'node:stream'
+import { GatewayError } from '../errors.js'
+
+const nothing = (what: string) => new GatewayError('validation_failed', `${what} is read from standard input, and there was none`)
+
+/** What standard input holds, without the line's end that shells put there. Of a terminal nothing is asked. */
+export async function readSecret(what: string): Promise<string> {
+  const secret = process.stdin.isTTY ? await prompt(`${what}: `) : (await text(process.stdin)).replace(/\r?\n$/, '')
+  if (secret === '') throw nothing(what)
+  return secret
+}
+
+/** Asks on the terminal and shows nothing of what is typed. */
+async function prompt(question: string): Promise<string> {
+  process.stderr.write(question)
+  const unseen = new Writable({ write: (_chunk, _encoding, done) => done() })
+  const terminal = createInterface({ input: process.stdin, output: unseen, terminal: true })
+  try {
+    return await new Promise<string>((resolve, reject) => {
+      terminal.once('SIGINT', () => reject(new Error('Nothing was changed.')))
+      terminal.once('close', () => reject(nothing('What was asked for')))
+      terminal.question('').then(resolve, reject)
+    })
+  } finally {
+    terminal.close()
+    process.stderr.write('\n')
+  }
+}
+
+/** A new password: from a terminal twice, as nobody sees what they type. */
+export async function readNewPassword(): Promise<string> {
+  const password = await readSecret('New password')
+  if (process.stdin.isTTY && await readSecret('The same once more') !== password) {
+    throw new GatewayError('validation_failed', 'The password must be the same both times')
+  }
+  return password
+}
