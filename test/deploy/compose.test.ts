@@ -46,7 +46,7 @@ describe('docker-compose.yml', () => {
   })
 
   it('has nginx configured as deploy/nginx/gateway.conf is, but for the nodes', async () => {
-    const rest = (text: string) => text.split('\n').slice(1).filter((line) => !/^ {4}server [\w.:-]+;$/.test(line)).join('\n')
+    const rest = (text: string) => text.split('\n').slice(1).filter((line) => !/^ {4}server [\w.:-]+ fail_timeout=1s;$/.test(line)).join('\n')
     expect(rest(await read('deploy/compose/nginx.conf'))).toBe(rest(await read('deploy/nginx/gateway.conf')))
   })
 })

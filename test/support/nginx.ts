@@ -17,13 +17,24 @@ export const hostOf = (url: string) => new URL(url).host
 
 /** Starts nginx with a file of `deploy/nginx/` in its http block, and everything that it writes in a directory of its own. */
 export function startNginx(file: string, { nodes, service, replacements = {} }: Options): Promise<Proxy> {
+  const [first = '', second = first] = nodes.map(hostOf)
+  return startWith(`nginx/${file}`, {
+    '127.0.0.1:8080': first,
+    '127.0.0.1:8081': second,
+    ...(service === undefined ? {} : { '127.0.0.1:9000': hostOf(service) }),
+    ...replacements,
+  })
+}
+
+/** Starts nginx as `docker-compose.yml` does, in front of its three nodes. */
+export function startComposeNginx(nodes: string[]): Promise<Proxy> {
+  return startWith('compose/nginx.conf', Object.fromEntries(nodes.map((url, index) => [`gateway-${index + 1}:8080`, hostOf(url)])))
+}
+
+function startWith(file: string, replacements: Record<string, string>): Promise<Proxy> {
   return startProxy('nginx', async ({ directory, port, tlsPort, certificate }) => {
-    const [first = '', second = first] = nodes.map(hostOf)
-    const text = await deployed(`nginx/${file}`, {
+    const text = await deployed(file, {
       '    listen 80;\n': `    listen 127.0.0.1:${port};\n    listen 127.0.0.1:${tlsPort} ssl http2;\n    ssl_certificate ${certificate};\n    ssl_certificate_key ${certificate};\n`,
-      '127.0.0.1:8080': first,
-      '127.0.0.1:8081': second,
-      ...(service === undefined ? {} : { '127.0.0.1:9000': hostOf(service) }),
       ...replacements,
     })
     await writeFile(path.join(directory, 'site.conf'), text)

@@ -170,7 +170,8 @@ export async function startSocketUpstream(): Promise<SocketUpstream> {
 export interface Opened {
   socket: WebSocket
   status: number
-  /** The body of a refusal. */
+  /** Head and body of a refusal. */
+  headers: IncomingMessage['headers']
   body: string
   messages: string[]
   /** Resolves with the code and the reason of its end. */
@@ -190,13 +191,18 @@ export async function openWebSocket(url: string, headers: Record<string, string>
   socket.on('message', (data) => messages.push(textOf(data)))
   socket.on('error', () => undefined)
   const closed = once(socket, 'close').then(([code, reason]): [number, string] => [code as number, String(reason)])
-  const [status, body] = await Promise.race([
-    once(socket, 'open').then((): [number, string] => [101, '']),
-    once(socket, 'unexpected-response').then(async ([, res]): Promise<[number, string]> => [(res as IncomingMessage).statusCode ?? 0, await bodyOf(res as IncomingMessage)]),
-    closed.then((): [number, string] => [0, '']),
+  type Refusal = Pick<Opened, 'status' | 'headers' | 'body'>
+  const without = (status: number): Refusal => ({ status, headers: {}, body: '' })
+  const answer = await Promise.race([
+    once(socket, 'open').then(() => without(101)),
+    once(socket, 'unexpected-response').then(async ([, res]): Promise<Refusal> => {
+      const { statusCode = 0, headers } = res as IncomingMessage
+      return { status: statusCode, headers, body: await bodyOf(res as IncomingMessage) }
+    }),
+    closed.then(() => without(0)),
   ])
-  if (status !== 101) socket.terminate()
-  return { socket, status, body, messages, closed }
+  if (answer.status !== 101) socket.terminate()
+  return { socket, ...answer, messages, closed }
 }
 
 /** Opens a WebSocket of which the test writes and reads every byte; `behind` goes out in one piece with the request. Its end does not end what we write. */

@@ -23,6 +23,8 @@ export interface EmbeddedOptions {
   /** false trades safety in a power cut for speed: tests only */
   durable?: boolean
   log: (message: string) => void
+  /** where it listens; any free port without */
+  port?: number
   /** how to run the server, in order of preference; the default suits the user and the platform */
   strategies?: readonly RunStrategy[]
 }
@@ -65,5 +67,5 @@ async function prepare(options: EmbeddedOptions): Promise<{ server: Server; pass
   if (existing === undefined) await createCluster(runner, dataDir, passwords.postgres, durable)
   const cluster = existing ?? await findCluster(dataDir)
   if (cluster === undefined) throw new Error(`${dataDir} has lost its Postgres cluster`)
-  return { server: { cluster: cluster.directory, dataDir, runner, password: passwords.postgres, durable }, passwords }
+  return { server: { cluster: cluster.directory, dataDir, runner, password: passwords.postgres, durable, ...options.port === undefined ? {} : { port: options.port } }, passwords }
 }

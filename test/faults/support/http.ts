@@ -36,10 +36,10 @@ const parsed = (text: string): unknown => {
   }
 }
 
-/** Makes a client of one server. A request that gets no answer resolves with status 0. */
-export function clientOf(url: string): Client {
+/** Makes a client of one server, with an address of the loopback network if one is given. A request that gets no answer resolves with status 0. */
+export function clientOf(url: string, from?: string): Client {
   const { hostname, port } = new URL(url)
-  const agent = new Agent({ keepAlive: true, maxSockets: 512 })
+  const agent = new Agent({ keepAlive: true, maxSockets: 512, ...(from === undefined ? {} : { localAddress: from }) })
   return {
     ask: (path, { method = 'GET', token, cookie, body, headers = {}, timeoutMs = 40_000 } = {}) => new Promise((resolve) => {
       const text = body === undefined ? undefined : JSON.stringify(body)
