@@ -25,7 +25,7 @@ const mayImport = {
 }
 const everybodys = ['http', 'observability']
 const folders = [...new Set([...Object.keys(mayImport), ...beyond])]
-const programs = ['main', 'prepare', 'serve', 'workers', 'gateway', 'own-endpoints', 'cli', 'index', 'demo-greeting', 'development-secrets', 'exit-codes', 'open-metrics', 'reload-routes', 'routes-command', 'assemble', 'embedded', 'worker-metrics']
+const programs = ['main', 'prepare', 'serve', 'workers', 'gateway', 'own-endpoints', 'cli', 'index', 'demo-greeting', 'offer-setup', 'development-secrets', 'exit-codes', 'open-metrics', 'reload-routes', 'routes-command', 'assemble', 'embedded', 'worker-metrics']
 
 const onlyIn = {
   jose: { may: ['src/authentication/**', 'src/login/**', 'src/proxy/identity*', 'src/upstream/**'], why: 'Tokens are made and checked in authentication/, login/, proxy/identity and upstream/ only.' },

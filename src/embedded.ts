@@ -9,6 +9,7 @@ import { createGatewayServer } from './http/server.js'
 import { anyone, platformAdmins, signedIn, signedInSomewhere, sysAdmins, type Policy, type Subject } from './http/policy.js'
 import { createLog } from './observability/logger.js'
 import { createMetrics } from './observability/metrics.js'
+import { offerSetup } from './offer-setup.js'
 import { openMetrics } from './open-metrics.js'
 import { prepare, type Stop } from './prepare.js'
 
@@ -60,6 +61,7 @@ export async function gateway({ environment, write = (line) => process.stdout.wr
     const scrape = () => metrics.registry.metrics()
     await openMetrics(config, scrape, log.logger, stops)
     const assembled = await assemble(config, log, prepared, stops, { address: () => `${config.HOST}:${config.PORT}`, isDraining: () => false, metrics, scrape, load })
+    await offerSetup(config, prepared, config.PUBLIC_URL ?? `http://${config.HOST}:${config.PORT}`, log.logger, write)
     const middleware: RequestHandler = (req, res, next) => {
       req.gateway = assembled.gateway
       assembled.gateway.middleware(req, res, next)

@@ -7,6 +7,7 @@ import { exitCodes } from './exit-codes.js'
 import { bufferedOutput, type Output } from './observability/buffered-output.js'
 import { createLog, type Log, type Logger } from './observability/logger.js'
 import { createMetrics } from './observability/metrics.js'
+import { offerSetup } from './offer-setup.js'
 import { openMetrics } from './open-metrics.js'
 import { prepare, type Stop } from './prepare.js'
 import { RouteTableError, loadRouteTable } from './proxy/route-table.js'
@@ -29,6 +30,7 @@ async function startPrimary(loaded: Config, log: Log, output: Output, stops: Sto
   await openMetrics(config, scrape, log.logger, stops)
   const url = hasWorkers ? await startWorkers(config, prepared, log.logger, stops) : await serve(config, log, prepared, stops, { metrics, scrape })
   if (config.SEED_DEMO) output.write(demoGreeting(url))
+  await offerSetup(config, prepared, url, log.logger, (text) => output.write(text))
 }
 
 async function startWorker(loaded: Config, log: Log, stops: Stop[]): Promise<void> {

@@ -26,6 +26,7 @@ import { revocationEndpoints } from './login/revoke.js'
 import { serviceCredentialEndpoints } from './login/service-credentials.js'
 import { issueClientTokens } from './login/service-tokens.js'
 import { sessionEndpoints } from './login/sessions.js'
+import { setupEndpoints } from './login/setup.js'
 import { signInFlows } from './login/sign-in-flow.js'
 import { signInProviders } from './login/sign-in-provider.js'
 import { signInEndpoints } from './login/sign-in.js'
@@ -70,6 +71,7 @@ export function ownEndpoints({ config, database, directory, keys, identityKeys, 
     ...signInEndpoints(signIn),
     ...identityEndpoints(signIn, { coherent: node.coherent }),
     ...firstAccessEndpoints({ sql: database, coherent: node.coherent, passwords }),
+    ...setupEndpoints({ sql: database, coherent: node.coherent, passwords }),
     ...revocationEndpoints({ coherent: node.coherent, verifyTokenOfAnyAge: verifyOfAnyAge }),
     ...sessionEndpoints({ config, sql: database, coherent: node.coherent }),
     ...passwordEndpoints({ sql: database, coherent: node.coherent, passwords, checkPassword: credentials }),

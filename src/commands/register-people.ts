@@ -54,6 +54,14 @@ function registerAdminCommands(program: Command, say: Say): void {
       .addHelpText('after', `${examples(`admin ${verb} platform anna`, `admin ${verb} system anna --json`)}${promise}${codes}`)
       .action(async (of: AdminLevel, who: string, { json = false }: Json) => say(await (await users()).setAdmin(of, who, granted, json)))
   }
+  registerSetupLink(admin, say)
+}
+
+function registerSetupLink(admin: Command, say: Say): void {
+  admin.command('setup-link').description('print a link by which the first admin makes themselves, once; only while there is no admin').option(...asJson)
+    .addHelpText('after', `${examples('admin setup-link')}
+It works for a day, and replaces those of before. A start prints one, too, as long as there is no user at all.${codes}`)
+    .action(async ({ json = false }: Json) => say(await (await users()).printSetupLink(json)))
 }
 
 function registerTokenCommands(program: Command, say: Say): void {

@@ -7,6 +7,8 @@ import { changeUser } from '../directory/users.js'
 import { findUserForUpdate, findUserId, insertUser, lockEnabledAdmins, type ListedUser } from '../directory/user-queries.js'
 import { issueFirstAccess } from '../login/first-access.js'
 import { setFirstPassword } from '../login/first-access-queries.js'
+import { issueSetupLink } from '../login/setup.js'
+import { lockSetup, voidSetupLinks } from '../login/setup-queries.js'
 import { checkNewPassword } from '../login/password-policy.js'
 import { createPasswords } from '../login/password.js'
 import type { Said } from '../routes-command.js'
@@ -114,7 +116,7 @@ export async function setPassword(named: string, json: boolean): Promise<Said> {
     const password = await readNewPassword()
     checkNewPassword(password, named)
     const passwordHash = await createPasswords().hash(password)
-    return await changing(named, json, ({ username: name }) => `The password of ${name} is set; all their sessions have ended.`, async ({ tx, record }, user) => {
+    return await changing(named, json, ({ username: name }) => `The password of ${name} is set; all their sessions have ended, and identities are unlinked.`, async ({ tx, record }, user) => {
       checkNewPassword(password, user.username)
       if (user.isServiceAccount) throw new GatewayError('conflict', `${user.username} is a service account and has no password: mandate-gateway token issue gives it a token`)
       await setFirstPassword(tx, user.id, passwordHash)
@@ -134,11 +136,25 @@ const titles = { platform: 'PlatformAdmin', system: 'SysAdmin' } as const
 export async function setAdmin(level: AdminLevel, named: string, granted: boolean, json: boolean): Promise<Said> {
   const words = ({ username: name }: ListedUser) => `${name} is ${granted ? 'a' : 'no'} ${titles[level]} ${granted ? 'now' : 'any more'}.`
   return await changing(named, json, words, async ({ tx, record, actor }, before, admins) => {
+    if (granted) {
+      await lockSetup(tx) // so that nobody becomes the first admin by a link at the same moment
+      await voidSetupLinks(tx)
+    }
     if (level === 'system') {
       await changeSysAdmin(tx, { named: before.id, isSysAdmin: granted, actor })
       return
     }
     const after = await changeUser(tx, operator, before, { isPlatformAdmin: granted }, admins)
     await record({ action: 'user_changed', subject: `user:${before.id}`, before, after })
+  })
+}
+
+/** `admin setup-link`: while there is no admin, a link by which the first makes themselves. */
+export async function printSetupLink(json: boolean): Promise<Said> {
+  return await asOperator(async ({ config, database, actor }) => {
+    const link = await database.transaction((tx) => issueSetupLink(tx, actor, 'all'))
+    if (!link) throw new GatewayError('conflict', 'There is an admin. mandate-gateway admin grant makes another, and user password sets a password that was forgotten.')
+    const url = publicUrlOf(config) + link.path
+    return said(exitCodes.ok, json, { url, expiresAt: link.expiresAt }, [url])
   })
 }

@@ -9,9 +9,7 @@ export const label = z.string().trim().min(1, 'must not be empty').max(200).rege
 /** A short name for addresses and files; it is unique. */
 export const slug = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?$/, 'must be 1 to 100 lower-case letters, digits and hyphens, with a letter or digit at both ends')
 
-/** Names that somebody logs in by. */
-export const username = z.string().min(1).max(256).regex(/^[^\s\p{C}]+$/u, 'must not hold blanks or control characters')
-  .refine((value) => value === value.toLowerCase(), 'must be in lower case')
+export { username } from '../authentication/username.js'
 
 export const id = z.uuid('must be a UUID').transform((value) => value.toLowerCase())
 
