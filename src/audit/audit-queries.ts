@@ -1,4 +1,4 @@
-import type { Sql } from '../database/connect.js'
+import type { Sql, Tx } from '../database/connect.js'
 import type { DatedAuditEvent } from './event.js'
 import { splitEvent } from './personal.js'
 
@@ -18,7 +18,8 @@ export async function insertAuditEvents(sql: Sql, events: DatedAuditEvent[]): Pr
     select g.id, g.mandate_id, p.field, p."personId", p.salt, p.value
       from given g
       join made on made.id = g.id
-     cross join lateral jsonb_to_recordset(g.persons) as p (field text, "personId" uuid, salt text, value text)`,
+     cross join lateral jsonb_to_recordset(g.persons) as p (field text, "personId" uuid, salt text, value text)
+     where not exists (select from audit_erased e where e.person_id = p."personId")`,
   [JSON.stringify(events.map((event, n) => {
     const { details, hashes, values } = splitEvent(event)
     return {
@@ -36,7 +37,13 @@ export async function insertAuditEvents(sql: Sql, events: DatedAuditEvent[]): Pr
   }))])
 }
 
-/** Erases what the audit says about a person. Answers how many values there were. The events stay, and the chain with them. */
-export async function erasePersonalValues(sql: Sql, personId: string): Promise<number> {
-  return await sql.run('delete from audit_personal where person_id = ?', [personId])
+/**
+ * Erases what the audit says about a person. Answers how many values there were. The events stay, and the chain with them. Of somebody who is no user any more
+ * nothing is kept from then on either: events that wait in a queue or on a disk come without. To be called last in a transaction, which holds up all that is recorded.
+ */
+export async function erasePersonalValues(tx: Tx, personId: string): Promise<number> {
+  // What is being recorded is waited for, so that it can be erased; what comes after sees that it is not to be kept.
+  await tx.run('lock table audit_personal in share row exclusive mode')
+  await tx.run('insert into audit_erased (person_id) select ?::uuid where not exists (select from users where id = ?::uuid) on conflict do nothing', [personId, personId])
+  return await tx.run('delete from audit_personal where person_id = ?', [personId])
 }

@@ -40,6 +40,13 @@ function registerUserCommands(program: Command, say: Say): void {
       .addHelpText('after', `${examples(`user ${verb} anna`)}${promise}${codes}`)
       .action(async (who: string, { json = false }: Json) => say(await (await users()).enableUser(who, enabled, json)))
   }
+  user.command('export').description('print all that is held of a user as JSON, without hashes and secrets').argument(...named)
+    .addHelpText('after', `${examples('user export anna > anna.json')}${codes}`)
+    .action(async (who: string) => say(await (await users()).exportPerson(who)))
+  user.command('erase').description('delete a user, and what the audit says about them; their id stays there').argument(...named)
+    .option('-n, --dry-run', 'say what would end, and change nothing').option(...asJson)
+    .addHelpText('after', `${examples('user erase anna --dry-run', 'user erase anna')}${promise}${codes}`)
+    .action(async (who: string, { dryRun = false, json = false }: Json & { dryRun?: boolean }) => say(await (await users()).erasePerson(who, { dryRun, json })))
   user.command('password').description('set a password; ends all sessions of the user').argument(...named).option(...asJson)
     .addHelpText('after', `${examples('user password anna', 'user password anna < password.txt')}
 The password is asked for, or read from standard input; it is never an argument, which others on this machine could read.${promise}${codes}`)

@@ -1,9 +1,11 @@
 import { z } from 'zod'
+import { recordChange } from '../audit/record-change.js'
 import { GatewayError } from '../errors.js'
 import { exitCodes } from '../exit-codes.js'
 import { label, username } from '../directory/fields.js'
 import type { Edit, Outcome, Seen } from '../directory/realm.js'
-import { changeUser } from '../directory/users.js'
+import { exportUser } from '../directory/export-queries.js'
+import { changeUser, eraseUser } from '../directory/users.js'
 import { findUserForUpdate, findUserId, insertUser, lockEnabledAdmins, type ListedUser } from '../directory/user-queries.js'
 import { issueFirstAccess } from '../login/first-access.js'
 import { setFirstPassword } from '../login/first-access-queries.js'
@@ -156,5 +158,31 @@ export async function printSetupLink(json: boolean): Promise<Said> {
     if (!link) throw new GatewayError('conflict', 'There is an admin. mandate-gateway admin grant makes another, and user password sets a password that was forgotten.')
     const url = publicUrlOf(config) + link.path
     return said(exitCodes.ok, json, { url, expiresAt: link.expiresAt }, [url])
+  })
+}
+
+/** `user export`: all that the directory holds of a person, as JSON. */
+export async function exportPerson(named: string): Promise<Said> {
+  return await asOperator(async ({ realm, database, actor }) => {
+    const found = await realm.see(async (sql) => await exportUser(sql, await userIdOf(sql, named)))
+    await database.transaction((tx) => recordChange(tx, { actor, mandateId: 'system', action: 'user_exported', subject: `user:${String(found?.user.id)}` }))
+    return said(exitCodes.ok, true, found, [])
+  })
+}
+
+/** `user erase`: deletes a user and what the audit says about them; or says what that would end. */
+export async function erasePerson(named: string, { dryRun, json }: { dryRun: boolean; json: boolean }): Promise<Said> {
+  return await asOperator(async ({ realm }) => {
+    const outcome = await realm.change(async (edit) => {
+      const admins = await lockEnabledAdmins(edit.tx)
+      const user = await userOf(edit.tx, named)
+      await eraseUser(edit, operator, user, admins)
+      return user
+    }, { dryRun })
+    if ('effect' in outcome) {
+      const { sessions, tokens } = outcome.effect
+      return said(exitCodes.ok, json, { dryRun: true, sessions: sessions.length, tokens: tokens.length }, [`${sessions.length} sessions would end, and ${tokens.length} tokens count no more. Nothing was changed.`])
+    }
+    return said(exitCodes.ok, json, { id: outcome.result.id, coherence: outcome.coherence }, [`${named} is erased; the audit knows ${outcome.result.id}.`, heard(outcome.coherence)])
   })
 }

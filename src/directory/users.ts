@@ -1,14 +1,16 @@
 import type { Request } from 'express'
 import { z } from 'zod'
 import { endSessionsOfUser } from '../authentication/end-queries.js'
+import { erasePersonalValues } from '../audit/audit-queries.js'
 import type { CoherentTx } from '../coherence/coherent.js'
 import { GatewayError } from '../errors.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint.js'
 import { checkIfMatch } from '../http/etag.js'
 import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../http/page.js'
 import { answerChanged, answerCreated, answerDeleted, answerItem, changedAnswers, changeQuery, createdAnswers, deletedAnswers } from './changes.js'
+import { exportUser, exportedLists } from './export-queries.js'
 import { flag, found, label, search, username } from './fields.js'
-import { platformRealm, type Changing, type Governing, type Seen } from './realm.js'
+import { platformRealm, type Changing, type Edit, type Governing, type Seen } from './realm.js'
 import { columnsOf, deleteUser, findUser, findUserForUpdate, insertUser, listUsers, lockEnabledAdmins, searchUsers, updateUser, type ListedUser, type Positioned } from './user-queries.js'
 
 const userFields = {
@@ -23,6 +25,13 @@ const userFields = {
   createdAt: z.iso.datetime(),
 }
 const listedUser = z.strictObject(userFields).meta({ id: 'ListedUser' })
+
+const rows = z.array(z.record(z.string(), z.unknown()))
+const exported = z.strictObject({
+  user: z.record(z.string(), z.unknown()),
+  ...Object.fromEntries(exportedLists.map((name) => [name, rows])),
+  audit: z.record(z.string(), z.unknown()).meta({ description: 'how many events and values about them; GET /admin/audit?user=… shows them' }),
+}).meta({ id: 'UserExport' })
 
 const changeable = {
   email: z.email('must be an email address').max(320).nullable(),
@@ -94,6 +103,17 @@ export async function changeUser(tx: Changing, by: { isSysAdmin: boolean }, befo
   if (!after.enabled) await endSessionsOfUser(tx, before.id)
   await updateUser(tx, after)
   return after
+}
+
+/** Deletes a user and what the audit says about them; what is left there is their id. Throws `sysadmin_required`, and `conflict` for the last of a level and for oneself. */
+export async function eraseUser({ tx, about, record, actor }: Edit, by: { isSysAdmin: boolean }, before: ListedUser, enabledAdmins: Admins): Promise<void> {
+  refuseForeignSysAdmin(by, before)
+  if (actor.userId === before.id) throw new GatewayError('conflict', 'Nobody erases themselves: somebody else must know that it was done')
+  refuseLastAdmin(enabledAdmins, before, { enabled: false, isSysAdmin: false, isPlatformAdmin: false })
+  await about({ userId: before.id })
+  await deleteUser(tx, before.id)
+  const values = await erasePersonalValues(tx, before.id)
+  await record({ action: 'user_erased', subject: `user:${before.id}`, after: { values } })
 }
 
 async function listed(sql: Seen, { q, sort = 'username', limit, cursor, enabled, level, serviceAccount }: z.infer<typeof userQuery>): Promise<Positioned<ListedUser>[]> {
@@ -182,6 +202,31 @@ export function userEndpoints(governing: Governing & { issueFirstAccess: IssueFi
         }))
         return call.query.dryRun ? answer : { ...answer, status: 201, headers: {} }
       },
+    }),
+    endpoint({
+      method: 'get',
+      path: '/admin/users/:id/export',
+      summary: 'All that the directory holds of a user, without hashes and secrets, and how much the audit does',
+      access,
+      answers: { 200: exported },
+      handle: async (call) => {
+        const body = found(await see(call, (sql) => exportUser(sql, idOf(call))))
+        return { status: 200, body, headers: { 'Content-Disposition': `attachment; filename="user-${idOf(call)}.json"` } }
+      },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/admin/users/:id/erase',
+      summary: 'Erase a person: delete the user, and what the audit says of them. Their id stays there, and the chain still holds',
+      access,
+      query: changeQuery,
+      answers: deletedAnswers,
+      handle: async (call) => answerDeleted(await change(call, async (edit) => {
+        const enabledAdmins = await lockEnabledAdmins(edit.tx)
+        const before = found(await findUserForUpdate(edit.tx, idOf(call)))
+        checkIfMatch(call.req, before)
+        await eraseUser(edit, levelOf(call.req), before, enabledAdmins)
+      })),
     }),
     endpoint({
       method: 'delete',

@@ -356,7 +356,7 @@ describe('a person', () => {
     ])
     await one.seal()
     const { erasePersonalValues } = await import('../../src/audit/audit-queries.js')
-    expect(await erasePersonalValues(database, users.bob)).toBe(3)
+    expect(await database.transaction((tx) => erasePersonalValues(tx, users.bob))).toBe(3)
     expect(await own.sql('select field, value from audit_personal')).toEqual([{ field: 'address', value: '192.0.2.1' }])
     const rest = JSON.stringify(await own.sql('select * from audit_events')) + JSON.stringify(await own.sql('select * from audit_personal'))
     expect(rest).not.toMatch(/bob@example|robert@|192\.0\.2\.2/)
