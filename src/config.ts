@@ -76,6 +76,7 @@ const variables = z.object({
   MAX_CONNECTIONS: whole(1, 1_000_000).default(10_000),
   MAX_MEMORY_MB: whole(64, 1_000_000).optional(),
   METRICS_PORT: whole(0, 65535).optional(),
+  AUDIT_RETENTION_DAYS: whole(1, 36_500).optional(),
   OTEL_SDK_DISABLED: z.string().default('false').transform((value) => value.toLowerCase() === 'true'),
   OTEL_TRACES_EXPORTER: z.enum(['otlp', 'none'], 'must be otlp or none').optional(),
   OTEL_EXPORTER_OTLP_ENDPOINT: url(['https:', 'http:']).optional(),

@@ -12,10 +12,24 @@ export const checkpointSchema = z.strictObject({
 
 export type Checkpoint = z.infer<typeof checkpointSchema>
 
+/** Says that all up to there has been archived, in a file of that digest (SHA-256), signed like a checkpoint and never taken for one. */
+export interface ArchiveRecord {
+  position: number
+  hash: string
+  digest: string
+  archivedAt: string
+  signedBy: string
+  signature: string
+}
+
 /** What signs checkpoints, and which signatures count. */
 export interface CheckpointKeys {
   /** Throws when there is no secret to sign with. */
   sign: (what: Pick<Checkpoint, 'position' | 'hash' | 'sealedAt'>) => Checkpoint
+  /** As `sign`, of an archive. */
+  signArchive: (what: Pick<ArchiveRecord, 'position' | 'hash' | 'digest' | 'archivedAt'>) => ArchiveRecord
+  /** Whether a key that counts has signed this very record. */
+  isArchiveSigned: (record: ArchiveRecord) => boolean
   /** Whether a key that counts has signed this very checkpoint. */
   isSigned: (checkpoint: Checkpoint) => boolean
   /** Whether a key counts: it is made of one of the secrets, or was named. */
@@ -44,18 +58,25 @@ const publicPartOf = (key: KeyObject) => z.object({ x: z.string() }).parse(creat
 
 const textOf = ({ position, hash, sealedAt }: Pick<Checkpoint, 'position' | 'hash' | 'sealedAt'>) => Buffer.from(`mandate-gateway audit checkpoint 1\n${position}\n${hash}\n${sealedAt}`)
 
+const archiveTextOf = ({ position, hash, digest, archivedAt }: Pick<ArchiveRecord, 'position' | 'hash' | 'digest' | 'archivedAt'>) =>
+  Buffer.from(`mandate-gateway audit archive 1\n${position}\n${hash}\n${digest}\n${archivedAt}`)
+
 /** Makes the keys of checkpoints from the secrets that all nodes share. */
 export function checkpointKeys({ secret, previousSecret, publicKeys = [] }: Secrets): CheckpointKeys {
   const own = secret === undefined ? undefined : keyOf(secret)
   const signedBy = own && publicPartOf(own)
   const trusted = new Set([...publicKeys, ...[signedBy, previousSecret === undefined ? undefined : publicPartOf(keyOf(previousSecret))].filter((key) => key !== undefined)])
+  const signed = (content: Buffer) => {
+    if (!own || signedBy === undefined) throw new Error('checkpoints are signed with SECRET_KEY, and there is none')
+    return { signedBy, signature: sign(null, content, own).toString('base64url') }
+  }
+  const isSignedBy = (by: string, content: Buffer, signature: string) => trusted.has(by)
+    && verify(null, content, createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: by }, format: 'jwk' }), Buffer.from(signature, 'base64url'))
   return {
-    sign: (what) => {
-      if (!own || signedBy === undefined) throw new Error('checkpoints are signed with SECRET_KEY, and there is none')
-      return { position: what.position, hash: what.hash, sealedAt: what.sealedAt, signedBy, signature: sign(null, textOf(what), own).toString('base64url') }
-    },
-    isSigned: (checkpoint) => trusted.has(checkpoint.signedBy)
-      && verify(null, textOf(checkpoint), createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: checkpoint.signedBy }, format: 'jwk' }), Buffer.from(checkpoint.signature, 'base64url')),
+    sign: (what) => ({ position: what.position, hash: what.hash, sealedAt: what.sealedAt, ...signed(textOf(what)) }),
+    signArchive: (what) => ({ position: what.position, hash: what.hash, digest: what.digest, archivedAt: what.archivedAt, ...signed(archiveTextOf(what)) }),
+    isSigned: (checkpoint) => isSignedBy(checkpoint.signedBy, textOf(checkpoint), checkpoint.signature),
+    isArchiveSigned: (record) => isSignedBy(record.signedBy, archiveTextOf(record), record.signature),
     isTrusted: (publicKey) => trusted.has(publicKey),
     publicKey: () => {
       if (signedBy === undefined) throw new Error('checkpoints are signed with SECRET_KEY, and there is none')

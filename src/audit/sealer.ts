@@ -1,6 +1,7 @@
 import type { Database } from '../database/connect.js'
 import type { Logger } from '../observability/logger.js'
 import type { AuditLog } from './audit-log.js'
+import { findArchiveEnd } from './archive-queries.js'
 import { sealEvents } from './chain.js'
 import { findHashAt, findLastCheckpoint, findLastSeal, insertSeals, listUnsealedEvents, tryToSeal, type LastSeal } from './chain-queries.js'
 import type { Checkpoint, CheckpointKeys } from './checkpoint.js'
@@ -51,10 +52,14 @@ function chainWatch({ logger, audit, directory }: Pick<Dependencies, 'logger' | 
       }
     },
     /** Compares what is known with what is there. */
-    compare: async (hashAt: (position: number) => Promise<string | undefined>) => {
+    compare: async (hashAt: (position: number) => Promise<string | undefined>, isArchived: (position: number) => Promise<boolean>) => {
       if (!known) return
       const found = await hashAt(known.position)
       if (found === known.hash) return
+      if (found === undefined && await isArchived(known.position)) {
+        known = undefined // `audit verify --archive` compares it
+        return
+      }
       alarm(found === undefined ? 'it is shorter than it was' : 'it has been rewritten', { position: known.position, expected: known.hash, found: found ?? null })
       await keep(known, true)
       known = undefined
@@ -103,10 +108,16 @@ export function startSealer({ database, logger, keys, audit, directory, everyMs 
     return { more: events.length === batchSize, checkpoint }
   })
 
+  /** Only a signed record of an archive explains why a link is not there. */
+  const isArchived = async (position: number) => {
+    const end = await findArchiveEnd(database)
+    return end !== undefined && position < end.position && keys.isArchiveSigned(end)
+  }
+
   const seal = async () => {
     await (loaded ??= watch.load())
     const last = await findLastSeal(database)
-    if (last?.hash !== watch.known()?.hash) await watch.compare((position) => findHashAt(database, position))
+    if (last?.hash !== watch.known()?.hash) await watch.compare((position) => findHashAt(database, position), isArchived)
     if ((await listUnsealedEvents(database, last, 1)).events.length === 0) return
     for (let more = true; more;) {
       const sealed = await sealBatch()

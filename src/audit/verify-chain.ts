@@ -1,4 +1,5 @@
 import type { Sql } from '../database/connect.js'
+import { countBehindArchive, findArchiveEnd } from './archive-queries.js'
 import { contentOf, genesis, linkOf } from './chain.js'
 import { findHashAt, listSealedEvents, listSkippedEvents, type SealedEvent } from './chain-queries.js'
 import type { Checkpoint, CheckpointKeys } from './checkpoint.js'
@@ -6,7 +7,7 @@ import { hashPersonal } from './personal.js'
 
 /** One thing that is not as it was sealed. */
 export interface ChainFault {
-  kind: 'edited' | 'deleted' | 'reordered' | 'gap' | 'cut' | 'rewritten' | 'not_signed' | 'signature_wrong' | 'not_sealed' | 'personal_edited'
+  kind: 'edited' | 'deleted' | 'reordered' | 'gap' | 'cut' | 'rewritten' | 'not_signed' | 'signature_wrong' | 'not_sealed' | 'personal_edited' | 'archived'
   position: number | null
   /** The event's `seq`. */
   seq: string | null
@@ -34,6 +35,8 @@ interface Options {
   whole?: boolean
   /** Checkpoints that were kept elsewhere. */
   checkpoints?: Checkpoint[]
+  /** Hashes of links that archives hold, which have been verified. */
+  archived?: ReadonlyMap<number, string>
   /** Stop after so many faults. */
   maxFaults?: number
 }
@@ -41,7 +44,8 @@ interface Options {
 const pageSize = 1000
 const scanSize = 10_000
 
-class Verifier implements Verification {
+/** Goes along links, one after the other. */
+export class Verifier implements Verification {
   events = 0
   signatures = 0
   erased = 0
@@ -95,26 +99,41 @@ class Verifier implements Verification {
   }
 }
 
-async function checkAgainst(verifier: Verifier, sql: Sql, keys: CheckpointKeys, checkpoint: Checkpoint): Promise<void> {
+/** Where the chain begins in this database: at the beginning, or behind what has been archived, which must have been signed. */
+async function startOf(sql: Sql, keys: CheckpointKeys): Promise<{ position: number; hash: string; faults: string[] }> {
+  const end = await findArchiveEnd(sql)
+  if (!end) return { position: 0, hash: genesis, faults: [] }
+  const faults = [
+    keys.isArchiveSigned(end) ? undefined : `the record of the archive that ends at ${end.position} is not signed by a key that counts: events may have been removed without one`,
+    await findHashAt(sql, end.position) === end.hash ? undefined : `the chain does not go on where the archive ends, at ${end.position}`,
+    await countBehindArchive(sql, end.position) === 0 ? undefined : `there are links or events up to ${end.position}, where the archive ends, that should be in the archive alone`,
+  ].filter((fault) => fault !== undefined)
+  return { position: end.position, hash: end.hash, faults }
+}
+
+async function checkAgainst(verifier: Verifier, sql: Sql, keys: CheckpointKeys, checkpoint: Checkpoint, known: ReadonlyMap<number, string>, begins: number): Promise<void> {
   const { position, hash } = checkpoint
   if (!keys.isSigned(checkpoint)) {
     verifier.fault('signature_wrong', position, null, 'the checkpoint itself is not signed by a key that counts')
     return
   }
-  const found = await findHashAt(sql, position)
-  if (found === undefined) verifier.fault('cut', position, null, `the chain ends before ${position}, where the checkpoint of ${checkpoint.sealedAt} was made: events have been cut off`)
+  const found = known.get(position) ?? await findHashAt(sql, position)
+  if (found === undefined && position < begins) verifier.fault('archived', position, null, `the checkpoint of ${checkpoint.sealedAt} lies in an archive: name that with --archive`)
+  else if (found === undefined) verifier.fault('cut', position, null, `the chain ends before ${position}, where the checkpoint of ${checkpoint.sealedAt} was made: events have been cut off`)
   else if (found !== hash) verifier.fault('rewritten', position, null, `the chain at ${position} is not the one that the checkpoint of ${checkpoint.sealedAt} was made of`)
 }
 
 /** Goes along the chain and compares it with the events, the signatures and checkpoints that were kept elsewhere. Rejects when the database cannot be asked. */
-export async function verifyChain({ sql, keys, after = 0, whole = after === 0, checkpoints = [], maxFaults = 100 }: Options): Promise<Verification> {
-  const start = after === 0 ? genesis : await findHashAt(sql, after)
-  const verifier = new Verifier(start === undefined ? 0 : after, start ?? genesis, keys)
+export async function verifyChain({ sql, keys, after = 0, whole = after === 0, checkpoints = [], archived = new Map(), maxFaults = 100 }: Options): Promise<Verification> {
+  const begins = await startOf(sql, keys)
+  const start = after > begins.position ? await findHashAt(sql, after) : undefined
+  const verifier = new Verifier(start === undefined ? begins.position : after, start ?? begins.hash, keys)
+  for (const message of begins.faults) verifier.fault('archived', begins.position, null, message)
   for (let page = await listSealedEvents(sql, verifier.position, pageSize); page.length > 0 && verifier.faults.length < maxFaults; page = await listSealedEvents(sql, verifier.position, pageSize)) {
     for (const one of page) verifier.check(one)
   }
   if (verifier.faults.length < maxFaults) verifier.finish()
-  for (const checkpoint of checkpoints) await checkAgainst(verifier, sql, keys, checkpoint)
+  for (const checkpoint of checkpoints) await checkAgainst(verifier, sql, keys, checkpoint, archived, begins.position)
   if (whole) await findSkipped(verifier, sql, maxFaults)
   const { events, position, signatures, erased, faults } = verifier
   return { events, position, signatures, erased, faults }

@@ -34,6 +34,9 @@ function operatorName(): string {
   }
 }
 
+/** Whoever calls the command line, as the audit names them. */
+export const operatorActor = (): Actor => ({ userId: null, requestId: `cli-${randomUUID()}`, operator: operatorName() })
+
 /** Runs `work` for whoever has the gateway's configuration, and so its database and secrets, as the login of requests. */
 export async function asOperator(work: (operator: Operator) => Promise<Said>): Promise<Said> {
   try {
@@ -42,7 +45,7 @@ export async function asOperator(work: (operator: Operator) => Promise<Said>): P
       const database = connectDatabase({ url, setRole, poolSize: 2 })
       try {
         const writer = createWriter({ database, clock: systemClock, longestLeaseMs: Math.max(config.COHERENCE_LEASE_MS, shortestLongestLeaseMs) })
-        const actor: Actor = { userId: null, requestId: `cli-${randomUUID()}`, operator: operatorName() }
+        const actor = operatorActor()
         return await work({ config, database, coherent: writer.coherent, actor, realm: operatorRealm({ database, ...writer }, actor) })
       } finally {
         await database.close()

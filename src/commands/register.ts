@@ -14,16 +14,29 @@ function addHeader(value: string, headers: Record<string, string>): Record<strin
 const auditCommands = () => import('./audit-commands.js')
 const databaseCommands = () => import('./database-commands.js')
 
+function timeOf(value: string): Date {
+  const time = new Date(value)
+  if (!/^\d{4}-\d\d-\d\d/.test(value) || Number.isNaN(time.getTime())) throw new InvalidArgumentError('It must be a day or time such as 2026-01-01 or 2026-01-01T08:00:00Z.')
+  return time
+}
+
 const collect = (value: string, before: string[]) => [...before, value]
 
 function registerAuditCommands(program: Command, say: (said: Said) => void): void {
   const audit = program.command('audit').description('verify and export the audit')
   audit.command('verify').description('compare every event with the chain, the signatures, and checkpoints that were kept elsewhere')
     .option('-c, --checkpoint <file>', 'a checkpoint or an export that was kept elsewhere; may be repeated', collect, [])
+    .option('-a, --archive <file>', 'an archive that comes before what is in the database; may be repeated', collect, [])
     .option('-k, --key <key>', 'a public key whose signatures count, besides those of SECRET_KEY and SECRET_KEY_PREVIOUS; may be repeated', collect, [])
     .option(...asJson)
     .addHelpText('after', `${examples('audit verify', 'audit verify --checkpoint checkpoint.json --json')}\nExit codes: ${exitCodes.ok} all is as it was sealed, ${exitCodes.no} it is not, ${exitCodes.configuration} the configuration has faults.`)
-    .action(async ({ checkpoint, key, json = false }: Json & { checkpoint: string[]; key: string[] }) => say(await (await auditCommands()).verifyAudit({ json, checkpoints: checkpoint, keys: key })))
+    .action(async ({ checkpoint, archive, key, json = false }: Json & { checkpoint: string[]; archive: string[]; key: string[] }) => say(await (await auditCommands()).verifyAudit({ json, checkpoints: checkpoint, archives: archive, keys: key })))
+  audit.command('archive').description('move what was sealed before a day into a file; needs the owner’s login (DATABASE_MIGRATION_URL)')
+    .option('-b, --before <time>', 'such as 2026-01-01; by default AUDIT_RETENTION_DAYS ago', timeOf)
+    .option('-t, --to <file>', 'a file that is not there yet; by default below DATA_DIR/audit')
+    .option(...asJson)
+    .addHelpText('after', `${examples('audit archive --before 2026-01-01 --to audit-2025.jsonl', 'audit verify --archive audit-2025.jsonl')}\nThe file is on the disk, and verified, before anything is removed.`)
+    .action(async ({ before, to, json = false }: Json & { before?: Date; to?: string }) => say(await (await auditCommands()).archive({ before, to, json })))
   audit.command('checkpoint').description('print the signed end of the chain, to be kept elsewhere')
     .addHelpText('after', examples('audit checkpoint > checkpoint.json'))
     .action(async () => say(await (await auditCommands()).printCheckpoint()))

@@ -40,16 +40,18 @@ interface ConnectOptions {
   /** True when the login is the owner's: each connection then becomes `gateway_app` before its first statement. */
   setRole: boolean
   poolSize?: number
+  /** How long a statement may take; by default what a request can wait. */
+  timeoutMs?: number
 }
 
 /** Longer than any statement of a request takes; shorter than a caller's patience. */
-const timeoutMs = 5000
+const requestTimeoutMs = 5000
 const connectTimeoutMs = 2000
 
 const silent = () => undefined
 
 /** Connects lazily: the first statement opens the first connection. */
-export function connectDatabase({ url, setRole, poolSize = 10 }: ConnectOptions): Database {
+export function connectDatabase({ url, setRole, poolSize = 10, timeoutMs = requestTimeoutMs }: ConnectOptions): Database {
   const pool = knex({
     client: 'pg',
     connection: {
