@@ -32,6 +32,8 @@ export const pages: Page[] = [
   { path: '/members', title: 'members', icon: 'users', group: 'mandate', may: mandateAdmin('gateway.members'), content: page(() => import('../pages/members'), 'Members') },
   { path: '/roles', title: 'roles', icon: 'shield', group: 'mandate', may: mandateAdmin('gateway.roles'), content: page(() => import('../pages/roles'), 'Roles'), below: onePage(() => import('../pages/role'), 'RolePage') },
   { path: '/instances', title: 'instances', icon: 'grid', group: 'mandate', may: mandateAdmin('gateway.instances'), content: page(() => import('../pages/instances'), 'Instances'), below: onePage(() => import('../pages/instance'), 'InstancePage') },
+  { path: '/projects', title: 'projects', icon: 'folder', group: 'mandate', may: mandateAdmin('gateway.portal'), content: page(() => import('../pages/projects'), 'Projects') },
+  { path: '/portal-clients', title: 'portalClients', icon: 'link', group: 'mandate', may: mandateAdmin('gateway.portal'), content: page(() => import('../pages/portal-clients'), 'PortalClients'), below: onePage(() => import('../pages/portal-client'), 'PortalClientPage') },
 
   { path: '/users', title: 'users', icon: 'users', group: 'platform', may: platformAdmin, content: page(() => import('../pages/users'), 'Users'), below: onePage(() => import('../pages/user'), 'UserPage') },
   { path: '/mandates', title: 'mandates', icon: 'building', group: 'platform', may: platformAdmin, content: page(() => import('../pages/mandates'), 'Mandates'), below: onePage(() => import('../pages/mandate'), 'MandatePage') },

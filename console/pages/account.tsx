@@ -10,6 +10,7 @@ import { List } from '../parts/list'
 import { PageHead } from '../parts/page-head'
 import { receiptOf, tellDone } from '../parts/receipts'
 import { useText } from '../texts/language'
+import { Identities } from './identities'
 import { useSessionColumns } from './session-columns'
 
 function ChangePassword({ onClose }: { onClose: () => void }) {
@@ -57,6 +58,7 @@ export function Account() {
         empty={{ icon: 'clock', title: say('sessions.empty'), hint: say('sessions.empty.hint') }}
         actionsOf={({ id, current }) => [{ label: say(current ? 'signOut' : 'session.end'), icon: 'exit', isDestructive: true, onChoose: () => ask({ title: say('session.end.title'), hint: say('session.end.hint'), action: say('session.end'), onConfirm: () => end(id) }) }]}
       />
+      <Identities />
       {dialog}
       {isChanging && <ChangePassword onClose={() => setChanging(false)} />}
     </>

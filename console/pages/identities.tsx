@@ -1,0 +1,59 @@
+import { Button, Group, Text } from '@mantine/core'
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { answerOf, api } from '../api/client'
+import type { components } from '../api/schema'
+import { settings } from '../app/settings'
+import { useConfirm } from '../parts/confirm'
+import { FaultNote } from '../parts/fault'
+import { Icon } from '../parts/icons'
+import { List } from '../parts/list'
+import { receiptOf, tellDone } from '../parts/receipts'
+import { useFormat } from '../texts/format'
+import { useText } from '../texts/language'
+
+type Identity = components['schemas']['Identity']
+
+/** By what else than a password the person can sign in, and the way to add and remove that. */
+export function Identities() {
+  const say = useText()
+  const { ago, date, dateTime } = useFormat()
+  const queries = useQueryClient()
+  const [ask, dialog] = useConfirm()
+  const link = useMutation({
+    mutationFn: async (authority: Identity['authority']) => {
+      const { authorizationUrl } = await answerOf(api.POST('/auth/identities', { body: { authority, next: '/console/account' } }))
+      window.location.assign(authorizationUrl)
+    },
+  })
+  const unlink = async (id: string) => {
+    tellDone(say('identity.unlinked'), receiptOf(await answerOf(api.DELETE('/auth/identities/{id}', { params: { path: { id } } }))))
+    await queries.invalidateQueries({ queryKey: ['my identities'] })
+  }
+  return (
+    <>
+      <Group justify="space-between" align="end" mt={26} mb={10}>
+        <div><h2 className="section flush">{say('identities')}</h2><Text size="sm" c="dimmed">{say('identities.hint')}</Text></div>
+        <Group gap="xs">
+          {settings.authorities.map((authority) => (
+            <Button key={authority} variant="default" leftSection={<Icon name="link" size={14} />} loading={link.isPending && link.variables === authority} onClick={() => link.mutate(authority)}>
+              {say('identity.link', { name: say(`authority.${authority}`) })}
+            </Button>
+          ))}
+        </Group>
+      </Group>
+      {link.isError && <FaultNote error={link.error} />}
+      <List<Identity>
+        label={say('identities')} queryKey={['my identities']} idOf={(one) => one.id} nameOf={(one) => `${say(`authority.${one.authority}`)} ${one.email ?? ''}`}
+        load={async () => ({ ...await answerOf(api.GET('/auth/identities')), nextCursor: null })}
+        empty={{ icon: 'link', title: say('identities.empty'), hint: say(settings.authorities.length > 0 ? 'identities.empty.hint' : 'identities.none.hint') }}
+        columns={[
+          { key: 'authority', title: say('identity.account'), sortBy: (one) => one.authority, show: (one) => <><b>{say(`authority.${one.authority}`)}</b><span className="sub break">{one.email}</span></> },
+          { key: 'linked', title: say('identity.linked'), sortBy: (one) => one.linkedAt, isSecondary: true, show: (one) => date(one.linkedAt) },
+          { key: 'used', title: say('portalLink.used'), sortBy: (one) => one.lastUsedAt, show: (one) => one.lastUsedAt ? <span title={dateTime(one.lastUsedAt)}>{ago(one.lastUsedAt)}</span> : <span className="soft">{say('never')}</span> },
+        ]}
+        actionsOf={(one) => [{ label: say('identity.unlink'), icon: 'cross', isDestructive: true, onChoose: () => ask({ title: say('identity.unlink.title'), hint: say('identity.unlink.hint'), action: say('identity.unlink'), onConfirm: () => unlink(one.id) }) }]}
+      />
+      {dialog}
+    </>
+  )
+}
