@@ -5,6 +5,8 @@ import type { Changing, Seen } from './realm.js'
 /** What a mandate has been sold; null is no limit. */
 export interface Subscription {
   mandateId: string
+  slug: string
+  label: string
   plan: string
   requestsPerMonth: number | null
   members: number | null
@@ -12,8 +14,9 @@ export interface Subscription {
   createdAt: Date
 }
 
+const ofMandate = (column: string) => `(select m.${column} from mandates m where m.id = s.mandate_id)`
 // As a number: bigint comes as text, and nobody sells more than 2^53.
-const columns = 's.mandate_id as "mandateId", s.plan, s.requests_per_month::float8 as "requestsPerMonth", s.members, s.instances, s.created_at as "createdAt"'
+const columns = `s.mandate_id as "mandateId", ${ofMandate('slug')} as slug, ${ofMandate('label')} as label, s.plan, s.requests_per_month::float8 as "requestsPerMonth", s.members, s.instances, s.created_at as "createdAt"`
 
 /** Subscriptions by mandate. */
 export async function listSubscriptions(sql: Seen, { plan, after, atMost }: { plan: string | undefined; after: string | null | undefined; atMost: number }): Promise<Subscription[]> {
@@ -33,10 +36,12 @@ export async function findSubscriptionForUpdate(tx: Changing, mandateId: string)
   return await findSubscription(tx, mandateId)
 }
 
-const valuesOf = ({ plan, requestsPerMonth, members, instances, mandateId }: Omit<Subscription, 'createdAt'>) => [plan, requestsPerMonth, members, instances, mandateId]
+type Sold = Omit<Subscription, 'slug' | 'label' | 'createdAt'>
+
+const valuesOf = ({ plan, requestsPerMonth, members, instances, mandateId }: Sold) => [plan, requestsPerMonth, members, instances, mandateId]
 
 /** Writes a subscription. Rejects with `conflict` where the mandate has one. */
-export async function insertSubscription(tx: Changing, subscription: Omit<Subscription, 'createdAt'>): Promise<Subscription> {
+export async function insertSubscription(tx: Changing, subscription: Sold): Promise<Subscription> {
   const [inserted] = await tx.rows<Subscription>(`
     insert into subscriptions as s (plan, requests_per_month, members, instances, mandate_id) values (?, ?, ?, ?, ?) returning ${columns}`, valuesOf(subscription))
   if (!inserted) throw new Error('an insert answered no row')
@@ -44,7 +49,7 @@ export async function insertSubscription(tx: Changing, subscription: Omit<Subscr
 }
 
 /** Writes the plan and quotas of a subscription. */
-export async function updateSubscription(tx: Changing, subscription: Subscription): Promise<void> {
+export async function updateSubscription(tx: Changing, subscription: Sold): Promise<void> {
   await tx.run('update subscriptions set plan = ?, requests_per_month = ?, members = ?, instances = ? where mandate_id = ?', valuesOf(subscription))
 }
 

@@ -12,7 +12,7 @@ const plan = z.string().trim().min(1, 'must not be empty').max(100)
 const count = (most: number) => z.int('must be a whole number, or null for no limit').min(0, 'must be 0 or more').max(most).nullable()
 const quotas = { requestsPerMonth: count(Number.MAX_SAFE_INTEGER), members: count(2_147_483_647), instances: count(2_147_483_647) }
 
-const subscriptionFields = { mandateId: z.uuid(), plan: z.string(), ...quotas, createdAt: z.iso.datetime() }
+const subscriptionFields = { mandateId: z.uuid(), slug: z.string(), label: z.string(), plan: z.string(), ...quotas, createdAt: z.iso.datetime() }
 const subscription = z.strictObject(subscriptionFields).meta({ id: 'Subscription', description: 'null is no limit' })
 const newSubscription = z.strictObject({ mandateId: id, plan, requestsPerMonth: quotas.requestsPerMonth.default(null), members: quotas.members.default(null), instances: quotas.instances.default(null) })
 const subscriptionChange = z.strictObject({ plan, ...quotas }).partial()

@@ -32,6 +32,18 @@ export async function listUsage(sql: Seen, { mandateId, from, to, after, atMost 
      where ${condition} order by u.day desc, u.mandate_id limit ?`, [...values, atMost])
 }
 
+/** What the whole platform was used on a day (UTC). */
+export type DayOfAll = Omit<DayOfUse, 'mandateId' | 'slug'>
+
+/** Each day from one to another, the earliest first, also those without use; of one mandate where that is given. */
+export async function sumUsage(sql: Seen, { mandateId, from, to }: { mandateId: string | undefined; from: string; to: string }): Promise<DayOfAll[]> {
+  return await sql.rows<DayOfAll>(`
+    select d.day::date::text as day, coalesce(sum(u.requests), 0)::float8 as requests, coalesce(sum(u.denials), 0)::float8 as denials
+      from generate_series(?::date, ?::date, interval '1 day') as d(day)
+      left join usage_daily u on u.day = d.day::date ${mandateId === undefined ? '' : 'and u.mandate_id = ?'}
+     group by d.day order by d.day`, [from, to, ...(mandateId === undefined ? [] : [mandateId])])
+}
+
 /** A mandate's use in a month, against what it has been sold; null is no limit. */
 export interface Bill {
   month: string

@@ -26,7 +26,7 @@ describe('a subscription', () => {
   it('is made, shown, changed and ended, by the mandate’s id', async () => {
     const made = await sell(globex, { requestsPerMonth: 1000 })
     expect([made.status, made.headers.location]).toEqual([201, `/admin/subscriptions/${globex}`])
-    expect(made.body).toMatchObject({ mandateId: globex, plan: 'team', requestsPerMonth: 1000, members: null, instances: null })
+    expect(made.body).toMatchObject({ mandateId: globex, slug: 'globex', label: 'Globex', plan: 'team', requestsPerMonth: 1000, members: null, instances: null })
     expectProblem(await sell(globex, {}), 409, 'conflict')
     expect((await ask('petra', 'patch', `/admin/subscriptions/${globex}`, { body: { members: 3, requestsPerMonth: null } })).body).toMatchObject({ plan: 'team', members: 3, requestsPerMonth: null })
     expect((await all('petra', '/admin/subscriptions?plan=team')).map(({ mandateId }) => mandateId)).toEqual([globex])
@@ -89,6 +89,17 @@ describe('use', () => {
     expect(table.headers['content-type']).toBe('text/csv; charset=utf-8')
     expect(table.text.split('\r\n').slice(0, 2)).toEqual(['day,mandateId,slug,requests,denials', expect.stringMatching(`^2025-03-02,${one},[0-9a-f]+,20,2$`)])
     for (const query of ['from=yesterday', 'format=xml', 'mandateId=x']) expect((await ask('petra', 'get', `/admin/usage?${query}`)).body.code).toBe('validation_failed')
+  })
+
+  it('is summed by day over all mandates, or of one, with the days that had none', async () => {
+    const [one, other] = [await directory.mandate(), await directory.mandate()]
+    await gateway.database.sql(`insert into usage_daily (mandate_id, day, requests, denials) values ($1, '2024-06-01', 10, 1), ($2, '2024-06-01', 5, 2), ($1, '2024-06-03', 7, 0), ($1, '2024-06-05', 99, 0)`, [one, other])
+    const days = async (query: string) => (await ask('petra', 'get', `/admin/usage/days?${query}`)).body.items.map((day: { day: string; requests: number; denials: number }) => [day.day, day.requests, day.denials])
+    expect(await days('from=2024-06-01&to=2024-06-04')).toEqual([['2024-06-01', 15, 3], ['2024-06-02', 0, 0], ['2024-06-03', 7, 0], ['2024-06-04', 0, 0]])
+    expect(await days(`from=2024-06-01&to=2024-06-01&mandateId=${other}`)).toEqual([['2024-06-01', 5, 2]])
+    expect(await days('')).toHaveLength(30)
+    for (const query of ['from=2024-06-02&to=2024-06-01', 'from=2023-01-01&to=2024-06-01', 'to=soon']) expect((await ask('petra', 'get', `/admin/usage/days?${query}`)).body.code).toBe('validation_failed')
+    expectProblem(await ask('alice', 'get', '/admin/usage/days', { in: acme }), 403, 'platform_admin_required')
   })
 
   it('is billed by month against what was sold; what was refused is not charged, and a mandate that is gone still is', async () => {
