@@ -39,6 +39,9 @@ export const pages: Page[] = [
   { path: '/mandates', title: 'mandates', icon: 'building', group: 'platform', may: platformAdmin, content: page(() => import('../pages/mandates'), 'Mandates'), below: onePage(() => import('../pages/mandate'), 'MandatePage') },
   { path: '/all-roles', title: 'roles', icon: 'shield', group: 'platform', may: platformAdmin, content: page(() => import('../pages/roles'), 'AllRoles'), below: onePage(() => import('../pages/role'), 'AnyRolePage') },
   { path: '/all-instances', title: 'instances', icon: 'grid', group: 'platform', may: platformAdmin, content: page(() => import('../pages/instances'), 'AllInstances'), below: onePage(() => import('../pages/instance'), 'AnyInstancePage') },
+  { path: '/subscriptions', title: 'subscriptions', icon: 'card', group: 'platform', may: platformAdmin, content: page(() => import('../pages/subscriptions'), 'Subscriptions') },
+  { path: '/usage', title: 'usage', icon: 'chart', group: 'platform', may: platformAdmin, content: page(() => import('../pages/usage'), 'Usage') },
+  { path: '/billing', title: 'billing', icon: 'receipt', group: 'platform', may: platformAdmin, content: page(() => import('../pages/billing'), 'Billing') },
 
   { path: '/overview', title: 'overview', icon: 'gauge', group: 'system', may: sysAdmin, content: page(() => import('../pages/overview'), 'Overview') },
   { path: '/nodes', title: 'nodes', icon: 'server', group: 'system', may: sysAdmin, content: page(() => import('../pages/nodes'), 'Nodes') },

@@ -2,9 +2,10 @@ import { ActionIcon, Center, Drawer, Loader } from '@mantine/core'
 import { Component, Suspense, useEffect, useState, type ReactNode } from 'react'
 import { Link, Redirect, Route, Switch, useLocation } from 'wouter'
 import { Empty } from '../parts/empty'
+import { useFault } from '../parts/fault'
 import logo from '../parts/icon.svg'
 import { Icon } from '../parts/icons'
-import { Receipts } from '../parts/receipts'
+import { Receipts, tellFault } from '../parts/receipts'
 import { useText } from '../texts/language'
 import { MandateSwitcher } from './mandate-switcher'
 import { groups, pages, type Page } from './pages'
@@ -77,6 +78,19 @@ function Pages() {
   )
 }
 
+/** What failed where nothing else would say so, such as an entry of a menu. */
+function useFailures(): void {
+  const faultOf = useFault()
+  useEffect(() => {
+    const tell = (event: PromiseRejectionEvent) => {
+      event.preventDefault()
+      tellFault(faultOf(event.reason).detail)
+    }
+    window.addEventListener('unhandledrejection', tell)
+    return () => window.removeEventListener('unhandledrejection', tell)
+  }, [faultOf])
+}
+
 /** What surrounds each page: navigation by what the person may, the mandate of this tab, and who they are. */
 export function Shell() {
   const say = useText()
@@ -84,6 +98,7 @@ export function Shell() {
   const [isOpen, setOpen] = useState(false)
   const { mandateId } = useSession()
   useEffect(() => setOpen(false), [location, mandateId])
+  useFailures()
   const page = pages.find((one) => isShown(one, location))
   useEffect(() => { document.title = page ? say('console.page', { page: say(page.title) }) : say('product') }, [page, say])
   return (

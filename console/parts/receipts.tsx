@@ -9,6 +9,7 @@ interface Receipt {
   id: number
   text: string
   coherence: Coherence | undefined
+  isFault?: boolean
 }
 
 let receipts: readonly Receipt[] = []
@@ -28,18 +29,26 @@ export const receiptOf = (answer: object) => 'coherence' in answer ? answer.cohe
 
 /** Says that something is done; with what the gateway's nodes had to say to it, where authority was taken away. */
 export function tellDone(text: string, coherence?: Coherence): void {
-  const id = ++lastId
-  replace([...receipts.slice(-3), { id, text, coherence }])
-  setTimeout(() => dismiss(id), shownMs)
+  tell({ id: ++lastId, text, coherence })
 }
 
-function ReceiptNote({ receipt: { id, text, coherence } }: { receipt: Receipt }) {
+/** Says that something that was begun elsewhere than in a dialog did not work. */
+export function tellFault(text: string): void {
+  tell({ id: ++lastId, text, coherence: undefined, isFault: true })
+}
+
+function tell(receipt: Receipt): void {
+  replace([...receipts.slice(-3), receipt])
+  setTimeout(() => dismiss(receipt.id), shownMs)
+}
+
+function ReceiptNote({ receipt: { id, text, coherence, isFault } }: { receipt: Receipt }) {
   const say = useText()
   const { ms } = useFormat()
   return (
     <div className="card receipt">
       <Group wrap="nowrap" align="flex-start" gap="sm">
-        <span className="receipt-mark"><Icon name="check" size={14} /></span>
+        <span className={isFault ? 'receipt-mark bad' : 'receipt-mark'}><Icon name={isFault ? 'alert' : 'check'} size={14} /></span>
         <div className="grow">
           <Text size="sm" fw={550}>{text}</Text>
           {coherence && (

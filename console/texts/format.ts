@@ -10,6 +10,8 @@ export function useFormat() {
   const dateTime = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'medium' })
   const date = new Intl.DateTimeFormat(locale, { dateStyle: 'medium' })
   const time = new Intl.DateTimeFormat(locale, { timeStyle: 'medium' })
+  const month = new Intl.DateTimeFormat(locale, { month: 'long', year: 'numeric', timeZone: 'UTC' })
+  const day = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short', timeZone: 'UTC' })
   const number = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 })
   const relative = new Intl.RelativeTimeFormat(locale, { numeric: 'auto', style: 'long' })
   const size = (bytes: number) => {
@@ -19,6 +21,10 @@ export function useFormat() {
   return {
     dateTime: (value: string) => dateTime.format(new Date(value)),
     date: (value: string) => date.format(new Date(value)),
+    /** Of a month such as `2026-11`. */
+    month: (value: string) => month.format(new Date(`${value}-01T00:00:00Z`)),
+    /** Of a moment at the beginning of a day (UTC). */
+    dayOf: (value: number) => day.format(new Date(value)),
     time: (value: string | number) => time.format(new Date(value)),
     number: (value: number) => number.format(value),
     ms: (value: number) => `${number.format(value)} ms`,
