@@ -13,9 +13,10 @@ export function MandateSwitcher() {
   return (
     <Menu width={220} position="bottom-start" shadow="md">
       <Menu.Target>
-        <UnstyledButton className="switcher" aria-label={`${say('mandate.switch')}: ${mandateLabel ?? say('mandate.none')}`}>
+        <UnstyledButton className="switcher">
+          <span className="visually-hidden">{say('mandate.switch')}: {mandateLabel ?? say('mandate.none')}</span>
           <span className="tile" aria-hidden="true">{(mandateLabel ?? '–').slice(0, 1).toUpperCase()}</span>
-          <span className="grow">
+          <span className="grow" aria-hidden="true">
             <span className="line-1">{mandateLabel ?? say('mandate.choose')}</span>
             <span className="line-2">{say('mandate.tab')}</span>
           </span>

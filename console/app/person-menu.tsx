@@ -17,6 +17,7 @@ export function PersonMenu() {
   const queries = useQueryClient()
   const { user } = useSession()
   const name = user.fullName ?? user.username
+  const level = user.isSysAdmin ? say('level.sysAdmin') : user.isPlatformAdmin ? say('level.platformAdmin') : user.username
   const signOut = async () => {
     await gateway.logout().catch(() => undefined) // where it fails, the next request will tell
     queries.clear()
@@ -25,11 +26,12 @@ export function PersonMenu() {
   return (
     <Menu width={220} position="top-start" shadow="md">
       <Menu.Target>
-        <UnstyledButton className="person" aria-label={say('menu.person', { name })}>
+        <UnstyledButton className="person">
+          <span className="visually-hidden">{say('menu.person', { name })}</span>
           <span className="tile" aria-hidden="true">{name.slice(0, 1).toUpperCase()}</span>
-          <span className="grow">
+          <span className="grow" aria-hidden="true">
             <span className="line-1">{name}</span>
-            <span className="line-2">{user.isSysAdmin ? say('level.sysAdmin') : user.isPlatformAdmin ? say('level.platformAdmin') : user.username}</span>
+            <span className="line-2">{level}</span>
           </span>
           <Icon name="up" size={14} />
         </UnstyledButton>

@@ -29,7 +29,7 @@ function Side() {
   const session = useSession()
   const [location] = useLocation()
   return (
-    <div className="side">
+    <aside className="side" aria-label={say('product')}>
       <Brand />
       <MandateSwitcher />
       <nav className="side-scroll" aria-label={say('console')}>
@@ -45,7 +45,7 @@ function Side() {
         })}
       </nav>
       <PersonMenu />
-    </div>
+    </aside>
   )
 }
 
@@ -108,7 +108,7 @@ export function Shell() {
         <ActionIcon variant="subtle" color="gray" size="lg" aria-label={say('menu.open')} aria-expanded={isOpen} onClick={() => setOpen(true)}><Icon name="menu" size={20} /></ActionIcon>
         <Brand />
       </header>
-      <Drawer opened={isOpen} onClose={() => setOpen(false)} position="left" size={280} padding={0} withCloseButton={false} className="drawer" aria-label={say('console')} styles={{ body: { height: '100%' } }}><Side /></Drawer>
+      <Drawer opened={isOpen} onClose={() => setOpen(false)} position="left" size={280} padding={0} withCloseButton={false} className="drawer" attributes={{ content: { 'aria-label': say('console') } }} styles={{ body: { height: '100%' } }}><Side /></Drawer>
       <Side />
       <main className="content" id="content" tabIndex={-1}>
         <Guarded key={`${location} ${mandateId ?? ''}`} title={say('fault.crash')} hint={say('fault.crash.hint')}><Pages /></Guarded>

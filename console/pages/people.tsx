@@ -23,29 +23,28 @@ interface Props {
   mayChange?: boolean
 }
 
-/** The roles that count in a place: those of its mandate and global ones; or those of an instance. */
-function useRoles({ realm, mandateId, instanceId }: Pick<Props, 'realm' | 'mandateId' | 'instanceId'>): Role[] {
-  const { data } = useQuery({
+/** The roles that count in a place, those of its mandate and global ones, or those of an instance; and what roles are called that people hold there all the same. */
+function useRoles({ realm, mandateId, instanceId }: Pick<Props, 'realm' | 'mandateId' | 'instanceId'>): { roles: Role[]; labelOf: (id: string) => string } {
+  const { data: all = [] } = useQuery({
     queryKey: [realm === 'mandate' ? 'mandate' : 'roles', 'choice', mandateId, instanceId], retry: false,
     queryFn: async () => {
       const { list } = rolesOf(realm)
-      if (instanceId !== undefined) return (await list({ limit: '200', instanceId })).items
-      const [own, everywhere] = await Promise.all([list({ limit: '200', mandateId }), list({ limit: '200' })])
-      const all = new Map([...own.items, ...everywhere.items].map((role) => [role.id, role]))
-      return [...all.values()].filter((role) => role.scope === 'global' || (role.scope === 'mandate' && role.mandateId === mandateId))
+      const pages = await Promise.all([{ mandateId }, {}, ...(instanceId === undefined ? [] : [{ instanceId }])].map((of) => list({ limit: '200', ...of })))
+      return [...new Map(pages.flatMap(({ items }) => items).map((role) => [role.id, role])).values()]
     },
   })
-  return data ?? []
+  const counts = (role: Role) => instanceId === undefined ? role.scope === 'global' || (role.scope === 'mandate' && role.mandateId === mandateId) : role.featureInstanceId === instanceId
+  return { roles: all.filter(counts), labelOf: (id) => all.find((role) => role.id === id)?.label ?? id.slice(-6) }
 }
 
-function RoleChoice({ roles, value, onChange }: { roles: Role[]; value: string[]; onChange: (ids: string[]) => void }) {
+function RoleChoice({ roles, labelOf, value, onChange }: { roles: Role[]; labelOf: (id: string) => string; value: string[]; onChange: (ids: string[]) => void }) {
   const say = useText()
   const known = roles.map(({ id, label, scope }) => ({ value: id, label: scope === 'global' ? `${label} (${say('role.scope.global')})` : label }))
-  const unknown = value.filter((id) => !roles.some((role) => role.id === id)).map((id) => ({ value: id, label: id.slice(-6) }))
+  const unknown = value.filter((id) => !roles.some((role) => role.id === id)).map((id) => ({ value: id, label: labelOf(id) }))
   return <MultiSelect label={say('member.roles')} data={[...known, ...unknown]} value={value} onChange={onChange} searchable clearable comboboxProps={{ withinPortal: true }} nothingFoundMessage={say('roles.empty')} />
 }
 
-function AddPerson({ people, kind, roles, onClose, onDone }: { people: People; kind: Props['kind']; roles: Role[]; onClose: () => void; onDone: (text: string, answer: object) => Promise<void> }) {
+function AddPerson({ people, kind, roles, labelOf, onClose, onDone }: { people: People; kind: Props['kind']; roles: Role[]; labelOf: (id: string) => string; onClose: () => void; onDone: (text: string, answer: object) => Promise<void> }) {
   const say = useText()
   const [username, setUsername] = useState('')
   const [roleIds, setRoleIds] = useState<string[]>([])
@@ -54,12 +53,12 @@ function AddPerson({ people, kind, roles, onClose, onDone }: { people: People; k
     <FormDialog title={say(kind === 'member' ? 'member.add' : 'access.give')} action={say(kind === 'member' ? 'member.add' : 'access.give')} onClose={onClose}
       onSubmit={async () => onDone(say(kind === 'member' ? 'member.added' : 'access.given', { name }), await people.add({ username: name, roleIds }))}>
       <TextInput label={say('signIn.username')} required value={username} onChange={(event) => setUsername(event.currentTarget.value)} autoComplete="off" data-autofocus />
-      <RoleChoice roles={roles} value={roleIds} onChange={setRoleIds} />
+      <RoleChoice roles={roles} labelOf={labelOf} value={roleIds} onChange={setRoleIds} />
     </FormDialog>
   )
 }
 
-function ChangeRoles({ member, roles, onClose, onSave }: { member: Member; roles: Role[]; onClose: () => void; onSave: (roleIds: string[]) => void }) {
+function ChangeRoles({ member, roles, labelOf, onClose, onSave }: { member: Member; roles: Role[]; labelOf: (id: string) => string; onClose: () => void; onSave: (roleIds: string[]) => void }) {
   const say = useText()
   const [roleIds, setRoleIds] = useState(member.roleIds)
   return (
@@ -67,7 +66,7 @@ function ChangeRoles({ member, roles, onClose, onSave }: { member: Member; roles
       onSave(roleIds)
       return Promise.resolve()
     }}>
-      <RoleChoice roles={roles} value={roleIds} onChange={setRoleIds} />
+      <RoleChoice roles={roles} labelOf={labelOf} value={roleIds} onChange={setRoleIds} />
     </FormDialog>
   )
 }
@@ -80,8 +79,7 @@ export function PeopleList({ people, kind, realm, mandateId, instanceId, mayChan
   const [ask, dialog] = useConfirm()
   const [isAdding, setAdding] = useState(false)
   const [changing, setChanging] = useState<Member>()
-  const roles = useRoles({ realm, mandateId, ...(instanceId ? { instanceId } : {}) })
-  const labelOf = (id: string) => roles.find((role) => role.id === id)?.label ?? id.slice(-6)
+  const { roles, labelOf } = useRoles({ realm, mandateId, ...(instanceId ? { instanceId } : {}) })
 
   const done = async (text: string, answer: object) => {
     tellDone(text, receiptOf(answer))
@@ -116,8 +114,8 @@ export function PeopleList({ people, kind, realm, mandateId, instanceId, mayChan
         {...(mayChange ? { actionsOf } : {})}
       />
       {dialog}
-      {isAdding && <AddPerson people={people} kind={kind} roles={roles} onClose={() => setAdding(false)} onDone={done} />}
-      {changing && <ChangeRoles member={changing} roles={roles} onClose={() => setChanging(undefined)} onSave={(roleIds) => {
+      {isAdding && <AddPerson people={people} kind={kind} roles={roles} labelOf={labelOf} onClose={() => setAdding(false)} onDone={done} />}
+      {changing && <ChangeRoles member={changing} roles={roles} labelOf={labelOf} onClose={() => setChanging(undefined)} onSave={(roleIds) => {
         const { id, username: name } = changing
         askFirst(say('member.roles.of', { name }), say('rules.preview.hint'), say('save'), say('member.roles.saved', { name }), (dryRun) => people.change(id, { roleIds }, dryRun), true)
       }} />}

@@ -39,7 +39,7 @@ export async function readDatabaseState(sql: Sql): Promise<DatabaseState> {
 export async function listTableSizes(sql: Sql): Promise<TableSize[]> {
   return await sql.rows<TableSize>(`
     select case n.nspname when 'public' then c.relname else n.nspname || '.' || c.relname end as name,
-           pg_total_relation_size(c.oid)::float8 as bytes, greatest(c.reltuples, 0)::float8 as rows
+           pg_total_relation_size(c.oid)::float8 as bytes, coalesce(nullif(pg_stat_get_live_tuples(c.oid), 0), greatest(c.reltuples, 0))::float8 as rows
       from pg_class c join pg_namespace n on n.oid = c.relnamespace
      where c.relkind in ('r', 'p') and n.nspname in ('public', 'coherence')
      order by 2 desc, 1`)
