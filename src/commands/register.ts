@@ -59,6 +59,12 @@ export function registerOperatorCommands(program: Command, say: (said: Said) => 
     .addHelpText('after', examples('seed'))
     .action(async ({ json = false }: Json) => say(await (await databaseCommands()).seed({ json })))
 
+  program.command('backup').description('copy the data directory with the embedded database, also while it runs, to a directory that is not there yet')
+    .argument('<directory>', 'a start with this as DATA_DIR restores it').option(...asJson)
+    .addHelpText('after', `${examples('backup /backups/2026-11-26')}
+After a restore: mandate-gateway token revoke --all, as what has been revoked since the backup counts again. docs/operating.md says more.`)
+    .action(async (to: string, { json = false }: Json) => say(await (await databaseCommands()).backup({ to, json })))
+
   program.command('config').description('what a start would be configured with')
     .command('print').description('print every variable with its value; secrets are hidden').option(...asJson)
     .addHelpText('after', examples('config print', 'config print --json'))
