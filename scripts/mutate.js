@@ -40,6 +40,10 @@ const targets = {
     { files: ['src/http/normalise-path.ts'], tests: ['test/http/normalise-path', 'test/attacks/properties'] },
     { files: ['src/proxy/sent-path.ts', 'src/proxy/route-table.ts'], tests: ['test/proxy/sent-path', 'test/proxy/route-table', 'test/attacks/properties'] },
   ],
+  audit: [
+    { files: ['src/audit/chain.ts', 'src/audit/verify-chain.ts', 'src/audit/checkpoint.ts', 'src/audit/sealer.ts', 'src/audit/personal.ts'], tests: ['test/audit/chain', 'test/audit/archive', 'test/audit/events'] },
+    { files: ['src/audit/spill.ts', 'src/audit/audit-log.ts', 'src/audit/fold-refusals.ts'], tests: ['test/audit/audit-log', 'test/audit/events', 'test/attacks/audit'] },
+  ],
   browsers: [
     { files: ['src/http/cookies.ts'], tests: ['test/attacks/properties', 'test/login/login.test', 'test/login/refresh.test', 'test/http/cross-site', 'test/portal/enter'] },
     { files: ['src/http/cross-site.ts', 'src/http/refuse-ambiguous-headers.ts'], tests: ['test/http/cross-site', 'test/http/ambiguous-headers'] },

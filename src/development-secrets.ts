@@ -3,12 +3,10 @@ import { link, mkdir, readFile, unlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import type { Config } from './config.js'
+import { hasCode } from './errors.js'
 
 const secretsSchema = z.object({ APP_JWT_KEY_SECRET: z.string().min(32), SECRET_KEY: z.string().min(32) })
 type Secrets = z.infer<typeof secretsSchema>
-
-const isMissing = (error: unknown) => error instanceof Error && 'code' in error && error.code === 'ENOENT'
-const isThere = (error: unknown) => error instanceof Error && 'code' in error && error.code === 'EEXIST'
 
 /** Several processes may start at once: whoever links its file first made the secrets for all. */
 async function makeSecrets(file: string): Promise<void> {
@@ -18,7 +16,7 @@ async function makeSecrets(file: string): Promise<void> {
   try {
     await link(draft, file)
   } catch (error) {
-    if (!isThere(error)) throw error
+    if (!hasCode(error, 'EEXIST')) throw error
   } finally {
     await unlink(draft)
   }
@@ -28,7 +26,7 @@ async function readSecrets(file: string): Promise<Secrets> {
   try {
     return secretsSchema.parse(JSON.parse(await readFile(file, 'utf8')))
   } catch (error) {
-    if (isMissing(error)) throw error
+    if (hasCode(error, 'ENOENT')) throw error
     throw new Error(`${file} cannot be read as the development secrets. Remove it to have new ones made; everybody is signed out then.`, { cause: error })
   }
 }
@@ -44,7 +42,7 @@ export async function withDevelopmentSecrets(config: Config): Promise<{ config: 
   await mkdir(config.DATA_DIR, { recursive: true, mode: 0o700 })
   const file = path.join(config.DATA_DIR, 'development-secrets.json')
   const secrets = await readSecrets(file).catch(async (error: unknown) => {
-    if (!isMissing(error)) throw error
+    if (!hasCode(error, 'ENOENT')) throw error
     await makeSecrets(file)
     return readSecrets(file)
   })

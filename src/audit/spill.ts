@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
+import { hasCode, unlessMissing } from '../errors.js'
 import type { Logger } from '../observability/logger.js'
 import type { DatedAuditEvent } from './event.js'
 
@@ -26,8 +27,6 @@ const line = z.object({
   details: z.record(z.string(), z.unknown()),
   requestId: z.string().nullable(),
 })
-
-const isMissing = (error: unknown) => error instanceof Error && 'code' in error && error.code === 'ENOENT'
 
 async function writeDurably(file: string, text: string): Promise<void> {
   const handle = await open(file, 'wx', 0o600)
@@ -54,10 +53,7 @@ async function syncDirectory(directory: string): Promise<void> {
  */
 export function openSpill(directory: string, logger: Logger): Spill {
   const parts = async () => {
-    const names = await readdir(directory).catch((error: unknown) => {
-      if (isMissing(error)) return []
-      throw error
-    })
+    const names = await unlessMissing(readdir(directory)) ?? []
     return names.filter((name) => name.endsWith(ending)).sort().map((name) => path.join(directory, name))
   }
   const bytes = async () => {
@@ -68,7 +64,7 @@ export function openSpill(directory: string, logger: Logger): Spill {
     try {
       return (await readFile(file, 'utf8')).split('\n').filter(Boolean).map((text) => line.parse(JSON.parse(text)))
     } catch (error) {
-      if (isMissing(error)) return [] // another process was faster
+      if (hasCode(error, 'ENOENT')) return [] // another process was faster
       logger.error('audit events on disk cannot be read; the file is left aside', { file: `${file}.unreadable`, error })
       await rename(file, `${file}.unreadable`)
       return []

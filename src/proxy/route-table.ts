@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { LineCounter, isNode, parseDocument, type Document } from 'yaml'
-import { GatewayError } from '../errors.js'
+import { GatewayError, hasCode } from '../errors.js'
 import { coversOwnPaths, isOwnPath, mayBePortals, routeTableSchema, type RouteFile } from './route-schema.js'
 
 /** A route file cannot be used; `faults` lists everything wrong with it, by file and line. */
@@ -92,7 +92,7 @@ export async function loadRouteTable(file: string): Promise<RouteTable> {
   try {
     text = await readFile(file, 'utf8')
   } catch (error) {
-    const reason = error instanceof Error && 'code' in error && error.code === 'ENOENT' ? 'there is no such file' : String(error)
+    const reason = hasCode(error, 'ENOENT') ? 'there is no such file' : String(error)
     throw new RouteTableError([`${file}: ${reason}`])
   }
   return parseRouteTable(text, file)

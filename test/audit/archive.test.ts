@@ -192,6 +192,32 @@ describe('the audit’s archive', () => {
     expect(await kinds({ checkpoints: [kept!], archived: new Map([[kept!.position, '00']]) })).toEqual(['rewritten'])
   })
 
+  it('explains only what is before it: a node that kept a checkpoint of what was cut off behind it raises the alarm', async () => {
+    await sealed('old-1')
+    await archive('a.jsonl')
+    await sealed('new-1', 'new-2')
+    const kept = await findLastCheckpoint(database)
+    await own.sql('delete from audit_events where seq in (select seq from audit_seals where position >= 2)')
+    await own.sql('delete from audit_seals where position >= 2')
+    const elsewhere = path.join(directory, 'elsewhere')
+    await keepCheckpoint(elsewhere, kept!)
+    await sealer(elsewhere).seal()
+    expect(recorded).toMatchObject([{ action: 'audit_chain_broken', details: { reason: 'it is shorter than it was' } }])
+  })
+
+  it('explains no other link in the place of one that was known', async () => {
+    await sealed('old-1')
+    const kept = await findLastCheckpoint(database)
+    await sealed('old-2')
+    await archive()
+    const [seal] = await own.sql<{ seq: string }>('select max(seq) + 1 as seq from audit_events')
+    await own.sql(`insert into audit_seals (position, seq, horizon, content, hash, sealed_at) values (1, $1, '1', '\\x00', '\\x00', now())`, [seal?.seq ?? 1000])
+    const elsewhere = path.join(directory, 'elsewhere')
+    await keepCheckpoint(elsewhere, kept!)
+    await sealer(elsewhere).seal()
+    expect(recorded).toMatchObject([{ action: 'audit_chain_broken', details: { reason: 'it has been rewritten' } }])
+  })
+
   it('is made by the command line with AUDIT_RETENTION_DAYS, below DATA_DIR', async () => {
     await sealed('old-1', 'new')
     await own.sql(`update audit_seals set sealed_at = sealed_at - interval '10 days' where position = 1`)

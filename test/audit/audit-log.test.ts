@@ -1,13 +1,15 @@
 import { execFileSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { readdirSync } from 'node:fs'
-import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { createLogger, transports } from 'winston'
 import { startAuditLog, type AuditLog } from '../../src/audit/audit-log.js'
 import type { AuditEvent } from '../../src/audit/event.js'
 import { foldRefusals } from '../../src/audit/fold-refusals.js'
+import { openSpill } from '../../src/audit/spill.js'
 import { connectDatabase, type Database } from '../../src/database/connect.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { users } from '../support/demo.js'
@@ -162,7 +164,86 @@ it('what is not written yet is written when the process ends', async () => {
   expect(await actions()).toEqual(['a'])
 })
 
+describe('what is on disk', () => {
+  const dated = (action: string) => ({ ...event(action), id: randomUUID(), occurredAt: new Date() })
+
+  it('is counted as it is written; where there is nothing, nothing is', async () => {
+    const spill = openSpill(path.join(directory, 'not-there-yet'), logger)
+    const written: string[] = []
+    const write = (events: AuditEvent[]) => { written.push(...events.map(({ action }) => action)); return Promise.resolve() }
+    expect(await spill.replay(write)).toBe(0)
+    await spill.save([dated('a'), dated('b')])
+    await spill.save([dated('c')])
+    expect(await spill.replay(write)).toBe(3)
+    expect(await spill.replay(write)).toBe(0)
+    expect(written.sort()).toEqual(['a', 'b', 'c'])
+  })
+
+  it('is not taken for nothing where it cannot be looked at', async () => {
+    await writeFile(path.join(directory, 'file'), '')
+    await expect(openSpill(path.join(directory, 'file', 'below'), logger).replay(() => Promise.resolve())).rejects.toThrow('ENOTDIR')
+  })
+
+  it('is 256 MiB at the most, so that a flood during an outage does not fill the disk', async () => {
+    const spill = openSpill(directory, logger)
+    const file = path.join(directory, '000-flood.jsonl')
+    await writeFile(file, '')
+    await truncate(file, 256 * 1024 * 1024)
+    await expect(spill.save([dated('a')])).rejects.toThrow('268435456 bytes')
+    await truncate(file, 256 * 1024 * 1024 - 1000)
+    await spill.save([dated('a')])
+    await rm(file)
+  })
+})
+
 describe('a flood of refusals', () => {
+  const told = async () => (await own.sql<{ details: { n: number; folded?: number } }>('select details from audit_events order by seq')).map(({ details }) => details.folded ?? 1).reduce((sum, count) => sum + count, 0)
+
+  it('is counted whole when the process ends', async () => {
+    const log = start()
+    for (let n = 0; n < 25; n += 1) log.recordRefusal(event('refused', { n }))
+    await log.close()
+    expect(await own.sql('select count(*)::int as n from audit_events')).toEqual([{ n: 21 }])
+    expect(await told()).toBe(25)
+  })
+
+  it('is counted whole when its minute is over, though nothing more comes', async () => {
+    const log = start()
+    for (let n = 0; n < 25; n += 1) log.recordRefusal(event('refused', { n }))
+    const later = performance.now() + 60_000
+    jest.spyOn(performance, 'now').mockReturnValue(later)
+    try {
+      await until(async () => await told() === 25 ? true : undefined)
+    } finally {
+      jest.restoreAllMocks()
+    }
+  })
+
+  it('that goes on is counted minute by minute', () => {
+    const seen: AuditEvent[] = []
+    let now = 0
+    const folding = foldRefusals((one) => { seen.push(one) }, () => now)
+    for (const at of [0, 59_999, 60_000, 119_999, 120_000]) {
+      now = at
+      for (let n = 0; n < 15; n += 1) folding.refusal(event('refused'))
+    }
+    folding.settle(true)
+    expect(seen.map(({ details }) => (details as { folded?: number }).folded).filter(Boolean)).toEqual([10, 10])
+    expect(seen).toHaveLength(20 + 20 + 15 + 2)
+  })
+
+  it('that is to be remembered once a minute is', () => {
+    const seen: AuditEvent[] = []
+    let now = 0
+    const folding = foldRefusals((one) => { seen.push(one) }, () => now)
+    for (const at of [0, 1, 59_999, 60_000, 60_001]) {
+      now = at
+      folding.once(event('entered'))
+      folding.settle()
+    }
+    expect(seen).toHaveLength(2)
+  })
+
   it('of one user, mandate and action is twenty events a minute, and one that counts the rest', () => {
     const seen: AuditEvent[] = []
     let now = 0

@@ -249,6 +249,20 @@ describe('a change', () => {
     expect(body.items[0].erased).toEqual([])
   })
 
+  it.each(['password', 'passwordHash', 'secret', 'clientSecret', 'token', 'tokenHash', 'accessToken', 'refreshToken', 'authorization', 'cookie'])('never holds what is called %s', async (name) => {
+    const action = `test-${randomUUID()}`
+    await database.transaction((tx) => recordChange(tx, { ...change, action, after: { [name]: 'hush-hush' } }))
+    expect((await get(`/admin/audit?action=${action}`, 'petra')).body.items[0].details.after).toEqual({ [name]: '[secret]' })
+    expect(JSON.stringify(await gateway.database.sql('select e.*, p.* from audit_events e left join audit_personal p on p.event_id = e.id where action = $1', [action]))).not.toContain('hush')
+  })
+
+  it('whose place for a value about somebody is gone is still told', async () => {
+    const action = `test-${randomUUID()}`
+    await database.transaction((tx) => recordChange(tx, { ...change, action, after: { identities: [{ email: 'b@example.org' }] } }))
+    await gateway.database.sql(`update audit_events set details = '{"after": null}' where action = $1`, [action])
+    expect((await get(`/admin/audit?action=${action}`, 'petra').expect(200)).body.items[0].details).toMatchObject({ after: null })
+  })
+
   it('inside a mandate is remembered there, with what it says about persons', async () => {
     const action = `test-${randomUUID()}`
     await database.transaction((tx) => inMandate(tx, mandates.acme, (inside) => recordChange(inside, { ...change, mandateId: mandates.acme, action, after: { email: 'new@example.com' } })))

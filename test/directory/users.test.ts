@@ -256,7 +256,7 @@ describe('a list of users', () => {
     expect(await names('ACKER')).toEqual(['alice'])
     expect(await names('alice a')).toEqual(['alice'])
     expect(await names('bob@ex')).toEqual(['bob'])
-    expect(await names('e')).toEqual(['erin']) // by name and by full name
+    expect(await names('eri')).toEqual(['erin']) // by name and by full name
     for (const nobody of ['lice', '%', '_', 'a%', '\\']) expect(await names(nobody)).toEqual([])
   })
 

@@ -1,7 +1,7 @@
 import { chown, copyFile, cp, mkdir, open, readdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import pg from 'pg'
-import { hasCode, unlessMissing } from './errors.js'
+import { hasCode, unlessMissing } from '../../errors.js'
 import type { ExistingCluster } from './strategies.js'
 
 /** What Postgres makes anew when it starts from a backup, and what belongs to the server that runs. */

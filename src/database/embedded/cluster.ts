@@ -4,7 +4,7 @@ import { chown, link, mkdir, open, readdir, readFile, realpath, rename, rm, stat
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { z } from 'zod'
-import { hasCode, unlessMissing } from './errors.js'
+import { hasCode, unlessMissing } from '../../errors.js'
 import { commandOf, type ExistingCluster, type Runner } from './strategies.js'
 
 const passwordFile = z.object({ postgres: z.string().min(1), gateway: z.string().min(1) })

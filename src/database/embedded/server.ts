@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { hasCode, unlessMissing } from './errors.js'
+import { hasCode, unlessMissing } from '../../errors.js'
 import { launch, type Launched, type Server } from './launch.js'
 import { disarmPidFile, isPostmaster, sightPostmaster } from './pidfile.js'
 
