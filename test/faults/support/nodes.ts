@@ -35,19 +35,21 @@ interface Options {
   leases?: number[]
   /** Put a line before each node's pool and lease. */
   wired?: boolean
+  /** Variables beside those that a node needs. */
+  environment?: Record<string, string>
 }
 
 const unwired: Line = new Proxy({} as Line, { get: () => { throw new Error('these nodes were started without lines') } })
 
 /** Starts real gateway processes on a database and waits until each holds a lease. */
-export async function startNodes(database: TestDatabase, { leases = [1000, 1000, 1000], wired = false }: Options = {}): Promise<FaultNodes> {
+export async function startNodes(database: TestDatabase, { leases = [1000, 1000, 1000], wired = false, environment = {} }: Options = {}): Promise<FaultNodes> {
   const nodes: FaultNode[] = []
   const add = async (leaseMs: number) => {
     const [pool, lease] = wired ? [await startLine(database.url), await startLine(database.url)] : [unwired, unwired]
     const gateway = startGatewayProcess({
       DATA_DIR: await makeDataDir(), DATABASE_URL: wired ? pool.url : database.url, DATABASE_DIRECT_URL: wired ? lease.url : database.url, DATABASE_MIGRATION_URL: database.ownerUrl,
       APP_JWT_KEY_SECRET: testSecret, SECRET_KEY: `${testSecret}-portal`, SEED_DEMO: 'true', LOG_LEVEL: 'error', COHERENCE_LEASE_MS: String(leaseMs),
-      RATE_LIMIT_ADDRESS: 'off', RATE_LIMIT_USER: 'off', RATE_LIMIT_LOGIN: 'off',
+      RATE_LIMIT_ADDRESS: 'off', RATE_LIMIT_USER: 'off', RATE_LIMIT_LOGIN: 'off', ...environment,
     })
     const [, url = ''] = await gateway.says(/is ready: (\S+)/)
     const node: FaultNode = {

@@ -10,6 +10,8 @@ export interface OwnPostgres {
   database: TestDatabase
   /** SIGKILL to the postmaster. */
   kill: () => Promise<void>
+  /** SIGINT to the postmaster: it ends all sessions, stops, and is started again. */
+  restart: () => Promise<void>
   /** SIGKILL to one of its processes, as the kernel does when memory runs out: the postmaster restarts its memory and stays. */
   killBackend: () => Promise<void>
 }
@@ -20,6 +22,7 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
   const postgres = await startEmbeddedPostgres({ dataDir, durable: true, log: () => undefined })
   const owner = new pg.Pool({ connectionString: postgres.ownerUrl, max: 4 })
   owner.on('error', () => undefined)
+  const signal = async (name: 'SIGKILL' | 'SIGINT') => { process.kill(Number.parseInt(await readFile(path.join(dataDir, 'postgres/postmaster.pid'), 'utf8'), 10), name) }
   const sql = async <Row>(statement: string, values: unknown[] = []) => (await owner.query(statement, values)).rows as Row[]
   return {
     database: {
@@ -29,7 +32,8 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
         await postgres.stop()
       },
     },
-    kill: async () => { process.kill(Number.parseInt(await readFile(path.join(dataDir, 'postgres/postmaster.pid'), 'utf8'), 10), 'SIGKILL') },
+    kill: () => signal('SIGKILL'),
+    restart: () => signal('SIGINT'),
     killBackend: async () => {
       const victim = new pg.Client(postgres.ownerUrl)
       victim.on('error', () => undefined)
