@@ -30,7 +30,7 @@ interface LevelGuard {
 }
 
 /** Where the uses of a guard are remembered. */
-type GuardAudit = Pick<AuditLog, 'record' | 'recordRefusal'>
+export type GuardAudit = Pick<AuditLog, 'record' | 'recordRefusal'>
 
 function requireLevel(guard: LevelGuard, audit: GuardAudit): Middleware {
   return (req, _res, next) => {

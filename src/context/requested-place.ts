@@ -35,7 +35,7 @@ const asReadByOthers = (text: string) => decodeURIComponent(text).replace(/;.*$/
 
 /** What comes first in a path or host is an id only if it is written like one: it may be something else, but nothing that somebody would take for an id. */
 function ifUuid(text: string | undefined, where: string): string[] {
-  if (text === undefined || text === '') return []
+  if (text === undefined) return []
   if (uuid.test(text)) return [text.toLowerCase()]
   if (/^[0-9a-f]{32}$/i.test(asReadByOthers(text))) throw invalid('mandate', where)
   return []

@@ -3,7 +3,7 @@ import type { Request, Response } from 'express'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import request from 'supertest'
-import { explainAccess } from '../../src/authorization/explain.js'
+import { explainAccess, whatWouldHelp } from '../../src/authorization/explain.js'
 import { actionOfMethod, requirePermission, requirePlatformAdmin, requireSysAdmin } from '../../src/authorization/guards.js'
 import { decide, permissionFrom } from '../../src/authorization/permissions.js'
 import type { Directory, Level, Placement, ScopedRule, User } from '../../src/coherence/directory.js'
@@ -104,6 +104,68 @@ describe('an explanation', () => {
     }), { numRuns: cases })
     expect(outcomes.allowed).toBeGreaterThan(cases / 40)
     expect(outcomes.refused).toBeGreaterThan(cases / 40)
+  })
+
+  const ruled = (priority: 1 | 2 | 3, role: number, item: string | null, read: Level, context: ScopedRule['context'] = 'DATA'): ScopedRule =>
+    ({ roleId: roleIds[role]!, roleMandateId: priority === 1 ? null : here, roleInstanceId: priority === 3 ? instance : null, context, item, view: true, read, create: 'n', update: 'n', delete: 'n' })
+
+  /** Asks about a member of the mandate and of the instance, whose roles have these rules. */
+  async function about(rulesOfRoles: ScopedRule[], { user = {}, policy = {}, item = 'crm.a', action = 'read' as const, noSubject = false }: { user?: object; policy?: Partial<Policy>; item?: string | null; action?: 'read' | 'create' | undefined; noSubject?: boolean } = {}) {
+    const placement: Placement = {
+      mandate: { id: here, enabled: true }, membership: { id: uuid(8), enabled: true, roleIds }, instance: { id: instance, mandateId: here, enabled: true }, access: { id: uuid(7), enabled: true, roleIds: [] }, dependsOn: [],
+    }
+    return await explainAccess({
+      user: { id: uuid(9), username: 'x', email: null, fullName: null, isSysAdmin: false, isPlatformAdmin: false, enabled: true, ...user },
+      place: { mandateId: here, instanceId: instance }, policy: { auth: 'required', mandate: 'optional', instance: 'optional', ...policy }, subject: noSubject ? undefined : { context: 'DATA', item, action }, method: 'GET',
+    }, { placement: () => placement, rules: () => rulesOfRoles })
+  }
+
+  it('names the step that decided', async () => {
+    const decidedBy = async (...asked: Parameters<typeof about>) => (({ allowed, decidedBy: step, level }) => [allowed, step, level])(await about(...asked))
+    expect(await decidedBy([], { policy: { auth: 'public' } })).toEqual([true, 'public', null])
+    expect(await decidedBy([], { user: { enabled: false } })).toEqual([false, 'account', null])
+    expect(await decidedBy([], { noSubject: true })).toEqual([true, 'nothing_asked', null])
+    expect(await decidedBy([], { noSubject: true, policy: { guard: 'sysAdmin' } })).toEqual([false, 'guard', null])
+    expect(await decidedBy([], { noSubject: true, policy: { guard: 'platformAdmin' }, user: { isPlatformAdmin: true } })).toEqual([true, 'guard', null])
+    expect(await decidedBy([], { user: { isSysAdmin: true } })).toEqual([true, 'sysadmin', 'a'])
+    expect(await decidedBy([ruled(1, 0, null, 'm')])).toEqual([true, 'rules', 'm'])
+    expect(await decidedBy([])).toEqual([false, 'rules', 'n'])
+    expect(await decidedBy([ruled(1, 0, null, 'm')], { policy: { mandate: 'none', instance: 'none' } })).toEqual([false, 'rules', 'n'])
+  })
+
+  it('tells the rules about the item that did not count, and no rule about another', async () => {
+    const overruling = ruled(3, 0, 'crm.a', 'm')
+    const overruled = [ruled(1, 1, null, 'a'), ruled(2, 2, 'crm', 'a'), ruled(2, 2, 'crm.a', 'g'), ruled(3, 0, 'crm', 'n')]
+    const others = [ruled(2, 2, 'crm.ab', 'a'), ruled(2, 2, 'crm.a.b', 'a'), ruled(2, 2, 'a', 'a'), ruled(2, 2, 'crm.a', 'a', 'UI')]
+    const of = await about([...others, ...overruled, overruling])
+    expect(of.deciding.map(({ rule: one }) => one)).toEqual([overruling])
+    expect(of.overruled.map(({ rule: one }) => one)).toEqual(expect.arrayContaining(overruled))
+    expect(of.overruled).toHaveLength(overruled.length)
+    const all = await about([...others, ...overruled, overruling], { item: null })
+    expect([all.deciding.map(({ rule: one }) => one), all.overruled]).toEqual([[overruled[0]], []])
+  })
+
+  it('tells first the rule that gave the level', async () => {
+    const [low, high] = [ruled(2, 1, 'crm', 'm'), ruled(2, 2, 'crm.a', 'g')]
+    expect((await about([low, high])).deciding.map(({ rule: one }) => one)).toEqual([high, low])
+    expect((await about([high, low])).deciding.map(({ rule: one }) => one)).toEqual([high, low])
+  })
+
+  it('says what would help: to change the rule that decided, or a role of a higher priority where there is one', async () => {
+    const help = async (some: ScopedRule[], action: 'read' | undefined = 'read', item: string | null = 'crm.a') => whatWouldHelp(await about(some, { action, item }), { context: 'DATA', item, action })
+    expect(await help([])).toEqual([expect.stringMatching(/^Give one of the user's roles a rule for DATA crm\.a with read m, g or a/)])
+    expect(await help([], 'read', null)).toEqual([expect.stringContaining('DATA (all items)')])
+    for (const [priority, higher] of [[1, 'of the mandate or the instance'], [2, 'of the instance']] as const) {
+      expect(await help([ruled(priority, 0, 'crm', 'n')])).toEqual([
+        `Set read to m, g or a in a rule that decided: role ${roleIds[0]}, DATA crm, priority ${priority}.`,
+        `Or give the user a role of a higher priority (${higher}) with a rule for DATA crm.a.`,
+      ])
+    }
+    expect(await help([ruled(3, 0, null, 'n')])).toEqual([`Set read to m, g or a in a rule that decided: role ${roleIds[0]}, DATA (all items), priority 3.`])
+    expect(await help([ruled(1, 0, null, 'a')])).toEqual([])
+    expect(whatWouldHelp({ refusal: { code: 'permission_denied' }, deciding: [] }, { context: 'DATA', item: null, action: undefined })).toEqual([expect.stringMatching(/^Use another method/)])
+    expect(whatWouldHelp({ refusal: { code: 'permission_denied' }, deciding: [] }, undefined)).toEqual([])
+    expect(whatWouldHelp({ refusal: { code: 'header_ambiguous' }, deciding: [] }, { context: 'DATA', item: null, action: 'read' })).toEqual([])
   })
 })
 

@@ -89,4 +89,13 @@ routes:
     expect(answer.headers).not.toHaveProperty('set-cookie')
     expect((await sendLines(gateway.url, 'GET /auth/me', [`Cookie: auth_token=${alice}`])).status).toBe(200)
   })
+
+  it('ends its connection, so that nothing behind it is read as a request', async () => {
+    const twice = [`GET /public/x HTTP/1.1`, 'Host: x', `Authorization: Bearer ${alice}`, `Authorization: Bearer ${bob}`, '', ''].join('\r\n')
+    const before = upstream.received.length
+    const answer = await sendRaw(gateway.url, `${twice}GET /public/smuggled HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)
+    expect([answer.status, answer.headers.connection]).toEqual([400, ['close']])
+    expect(answer.text.match(/HTTP\/1\.1 /g)).toHaveLength(1)
+    expect(upstream.received).toHaveLength(before)
+  })
 })

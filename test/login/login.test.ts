@@ -48,6 +48,15 @@ describe('POST /auth/login', () => {
     await request(gateway.url).get('/auth/me').set('Cookie', `auth_token=${cookie!.value!}`).expect(200)
   })
 
+  it('says when the cookie ends in both ways that browsers read, and they agree', async () => {
+    const { headers } = await logIn({ username: 'alice', password })
+    const cookie = cookieOf(headers, 'auth_token')
+    const endsIn = (Date.parse(cookie!.expires!) - Date.now()) / 1000
+    expect(Math.abs(endsIn - Number(cookie!['max-age']))).toBeLessThan(30)
+    const out = await request(gateway.url).post('/auth/logout').set('Cookie', `auth_token=${cookie!.value!}`).expect(204)
+    expect(cookieOf(out.headers, 'auth_token')).toMatchObject({ 'max-age': '0', expires: 'Thu, 01 Jan 1970 00:00:00 GMT' })
+  })
+
   it('keeps its answer out of every cache', async () => {
     expect((await logIn({ username: 'alice', password })).headers['cache-control']).toBe('no-store')
   })

@@ -27,6 +27,9 @@ routes:
   /path/deeper: { upstream: own, mandate: optional, mandateFrom: [path], strip: true }
   /host: { upstream: own, mandate: required, mandateFrom: [host] }
   /any: { upstream: own, mandate: optional, instance: optional, mandateFrom: [header, query, path, host, subprotocol] }
+  /: { upstream: own, mandate: optional, mandateFrom: [path] }
+  /anywhere: { upstream: own, mandate: required, mandateFrom: [header, query, path, host, subprotocol] }
+  /installed: { upstream: own, instance: required, mandateFrom: [header, query, path, host, subprotocol] }
   /ws: { upstream: sockets, mandate: required, instance: optional, mandateFrom: [subprotocol, header] }
   /ws/plain: { upstream: sockets, mandate: required }
 `,
@@ -119,6 +122,19 @@ routes:
       expect(await ask('/path/deeper/x')).toEqual([undefined, undefined])
     })
 
+    it('of a route of everything is the first segment', async () => {
+      expect(await ask(`/${acme}/contacts`)).toEqual([acme, undefined])
+      expect(await ask(`/${mandates.initech}`)).toBe('mandate_disabled')
+      expect(await ask(`/contacts/${acme}`)).toEqual([undefined, undefined])
+      expect(await ask('/')).toEqual([undefined, undefined])
+    })
+
+    it.each([
+      ['without hyphens', acme.replaceAll('-', '')], ['in braces', `%7B${acme}%7D`], ['with a parameter', `${acme};v=1`], ['as a URN', `urn:uuid:${acme}`], ['in parentheses', `(${acme.replaceAll('-', '')})`],
+    ])('that somebody would take for an id is refused: %s', async (_name, written) => {
+      expect(await ask(`/path/${written}/x`)).toMatch(/^(mandate_id_invalid|path_ambiguous)$/)
+    })
+
     it('takes the same id in whatever way it is written', async () => {
       expect(await ask(`/path/${acme.toUpperCase()}/x`)).toEqual([acme, undefined])
       expect(await ask(`/path/%30${acme.slice(1)}/x`)).toEqual([acme, undefined])
@@ -133,6 +149,16 @@ routes:
     expect(await ask('/host', { host: `app.${acme}.example` })).toBe('mandate_required')
     expect(await ask('/host', { host: 'app.example' })).toBe('mandate_required')
     expect(await ask('/host', { host: 'app.example', headers: [`X-Forwarded-Host: ${acme}.example`] })).toBe('mandate_required')
+  })
+
+  it('says in a refusal where the place is to be named', async () => {
+    const detailOf = async (path: string) => {
+      const answer = await sendRaw(gateway.url, [`GET ${path} HTTP/1.1`, 'Host: gateway.example', 'Connection: close', `Authorization: Bearer ${token}`, '', ''].join('\r\n'))
+      return (JSON.parse(answer.body) as { detail: string }).detail
+    }
+    expect(await detailOf('/anywhere')).toBe("Name the mandate in the header X-Mandate-Id or the parameter mandateId or the path's first segment after the prefix or the host's first label or the subprotocol mandate.<id>")
+    expect(await detailOf('/installed')).toBe('Name the feature instance in the header X-Instance-Id or the parameter instanceId or the subprotocol instance.<id>')
+    expect(await detailOf('/header')).toBe('Name the mandate in the header X-Mandate-Id')
   })
 
   it('of several refuses any two that disagree, whichever they are', async () => {

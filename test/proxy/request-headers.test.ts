@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import request from 'supertest'
 import { instances, mandates, roles, tokenFor, users } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
-import { sendLines } from '../support/raw-http.js'
+import { sendLines, sendRaw } from '../support/raw-http.js'
 import { startUpstream, type Upstream } from '../support/upstream.js'
 
 const callerHeaders = ['X-User-Id', 'X-Username', 'X-Authority', 'X-Session-Id', 'X-Role-Ids', 'X-Access-Level', 'X-Portal-Client-Id', 'X-Gateway-Identity', 'X-Mandate-Id', 'X-Instance-Id']
@@ -178,6 +178,41 @@ describe('what an upstream is told', () => {
     expect(upstream.last().headers).toMatchObject({ 'x-forwarded-for': '127.0.0.1', 'x-forwarded-proto': 'http', 'x-forwarded-host': new URL(gateway.url).host })
     expect(JSON.stringify(upstream.last().rawHeaders)).not.toMatch(/1\.2\.3\.4|evil/)
     expect(upstream.last().headers.host).toBe(new URL(upstream.url).host)
+  })
+
+  it.each([
+    'X-Real-IP', 'X-Client-IP', 'True-Client-IP', 'X-Cluster-Client-IP', 'CF-Connecting-IP', 'X-Original-Host', 'X-Host', 'Remote-User', 'Proxy', 'X-Forwarded-Prefix',
+    'X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override', 'X-Original-URL', 'X-Rewrite-URL', 'X-Original-URI', 'HTTP2-Settings',
+  ])('no %s, by which a client could say who, where or what it is instead', async (name) => {
+    for (const spelling of [name, name.toUpperCase(), name.replaceAll('-', '_')]) {
+      const answer = await sendLines(gateway.url, 'GET /public/x', [`${spelling}: /system`, 'X-Stays: 1'])
+      expect([spelling, answer.status, receivedNames().includes(folded(name)), upstream.last().headers['x-stays']]).toEqual([spelling, 200, false, '1'])
+    }
+  })
+
+  it('no second length or host, whatever a forgiving service would take for one', async () => {
+    const answer = await sendLines(gateway.url, 'POST /public/x', ['Content-Length: 2', 'Content_Length: 9', 'Host_: evil.example', 'X-Host_: evil.example'], 'hi')
+    expect([answer.status, receivedNames().filter((name) => name === 'content-length')]).toEqual([200, ['content-length']])
+    expect(upstream.last().body).toBe('hi')
+  })
+
+  it('a tracestate with the trace that it belongs to alone', async () => {
+    await sendLines(gateway.url, 'GET /public/x', ['tracestate: a=b'])
+    expect(receivedNames()).not.toContain('tracestate')
+  })
+
+  it('the host by which it was called, unless that needs quoting', async () => {
+    await sendRaw(gateway.url, 'GET /public/x HTTP/1.1\r\nHost: app.example:8443\r\nConnection: close\r\n\r\n')
+    expect(upstream.last().headers).toMatchObject({ 'x-forwarded-host': 'app.example:8443', forwarded: 'for=127.0.0.1;host="app.example:8443";proto=http', via: '1.1 mandate-gateway' })
+    for (const host of ['a"b', 'a,b', 'a;b=c', 'a/b']) {
+      const before = upstream.received.length
+      const { status } = await sendRaw(gateway.url, `GET /public/x HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
+      if (status !== 200) expect([host, status, upstream.received.length]).toEqual([host, 400, before])
+      else expect([host, upstream.last().headers.forwarded, receivedNames().includes('x-forwarded-host')]).toEqual([host, 'for=127.0.0.1;proto=http', false])
+    }
+    await sendRaw(gateway.url, 'GET /public/x HTTP/1.0\r\n\r\n')
+    expect(upstream.last().headers).toMatchObject({ forwarded: 'for=127.0.0.1;proto=http', via: '1.0 mandate-gateway' })
+    expect(receivedNames()).not.toContain('x-forwarded-host')
   })
 
   it('a username that no header may hold, percent-encoded, and told apart from one that looks so', async () => {

@@ -151,6 +151,58 @@ routes:
     expect(faults.map((fault) => fault.split(':')[1]).sort()).toEqual(expect.arrayContaining(['3', '9', '10']))
   })
 
+  it('says the line of a fault that is deep within, of a list’s entry, and of what something is missing from', () => {
+    const linesOf = (text: string) => faultsOf(text).map((fault) => /^routes\.yaml:(\d+): (\S+)/.exec(fault)?.slice(1, 3).join(' ') ?? fault)
+    expect(faultsOf(`upstreams:
+  own:
+    targets:
+      - http://127.0.0.1:9000
+      - ftp://127.0.0.1
+    timeouts:
+      connectMs: 5
+      headersMs: 0
+routes:
+  /a:
+    upstream: own
+    permission:
+      context: DATA
+    mandate: required
+    mandateFrom:
+      - header
+      - nowhere
+`).map((fault) => fault.split(': ').slice(0, 2).join(' '))).toEqual([
+      'routes.yaml:5 upstreams › own › targets › 1', 'routes.yaml:8 upstreams › own › timeouts › headersMs',
+      'routes.yaml:12 routes › /a › permission › item', 'routes.yaml:17 routes › /a › mandateFrom › 1',
+    ])
+    expect(linesOf('\n\nroutes: {}\n')).toEqual(['1 upstreams:'])
+    expect(linesOf('upstreams: {}\nroutes: 5\n')).toEqual(['2 routes:'])
+    expect(linesOf('upstreams: 5\nroutes: {}\n')).toEqual(['1 upstreams:'])
+    expect(faultsOf('- a\n- b\n')).toEqual([expect.stringMatching(/^routes\.yaml:1: Invalid input/)])
+    expect(faultsOf('upstreams: { own: { targets: &t [ftp://a] }, two: { targets: *t } }\nroutes: {}\n')).toHaveLength(2)
+  })
+
+  it('refuses aliases that make a small file a huge table, by the file', () => {
+    const bomb = `upstreams: {}\nroutes: {}\na: &a [x, x]\n${Array.from('bcdefghij', (name, index) => `${name}: &${name} [*${'abcdefghij'[index]!}, *${'abcdefghij'[index]!}]`).join('\n')}\n`
+    expect(faultsOf(bomb)).toEqual([expect.stringMatching(/^routes\.yaml:1: .*alias/)])
+  })
+
+  it('gives paths to the longest prefix on whole segments, the gateway’s own to none, and the portal’s own to the portal’s routes', () => {
+    const table = parseRouteTable(`upstreams:
+  own: { targets: [http://127.0.0.1:9000] }
+routes:
+  /: { upstream: own }
+  /a: { upstream: own }
+  /a/b: { upstream: own }
+  /portal/files: { upstream: own, auth: portal }
+`, 'routes.yaml')
+    for (const [path, prefix] of [['/', '/'], ['/x', '/'], ['/ab', '/'], ['/a', '/a'], ['/a/', '/a'], ['/a/bc', '/a'], ['/a/b', '/a/b'], ['/a/b/c', '/a/b'], ['/portal/files/1', '/portal/files'], ['/portals', '/'], ['/authentic', '/']] as const) {
+      expect([path, table.match(path)?.prefix]).toEqual([path, prefix])
+    }
+    for (const path of ['/portal', '/portal/other', '/portal/filesystem', '/auth/x', '/metrics', '/console']) expect([path, table.match(path)]).toEqual([path, undefined])
+    for (const path of ['/a;x/b', '/a%3Bx', '/a/b;c/d']) expect(() => table.match(path)).toThrow(expect.objectContaining({ code: 'path_ambiguous' }))
+    expect([table.match('/x;/a')?.prefix, table.match('/a/c;x=1/b')?.prefix]).toEqual(['/', '/a'])
+  })
+
   it('refuses a prefix, a field or an upstream that is there twice, with the second one’s line', () => {
     expect(faultsOf('upstreams:\n  own: { targets: [demo] }\nroutes:\n  /x: { upstream: own }\n  /x: { upstream: own, auth: public }\n')).toEqual([expect.stringMatching(/^routes\.yaml:5: /)])
     expect(faultsOf('upstreams:\n  own: { targets: [demo] }\n  own: { targets: [demo] }\nroutes: {}\n')).toEqual([expect.stringMatching(/^routes\.yaml:3: /)])

@@ -74,7 +74,7 @@ routes:
     })
 
     it.each(['Transfer-Encoding: chunked', 'Set-Cookie: auth_token=x', 'Set-Cookie: theme=dark', 'Content-Type: text/html', 'Content-Encoding: gzip', 'Content-Range: bytes 0-1/2', 'Cache-Control: public', 'Connection: keep-alive',
-      'X-Request-Id: theirs', 'Access-Control-Allow-Origin: *', 'WWW-Authenticate: Basic', 'Location: /x', 'Host: x', 'Authorization: Bearer x', 'RateLimit: x', 'X-Content-Type-Options: x', 'Vary: *'])('never hold %s', async (line) => {
+      'X-Request-Id: theirs', 'Access-Control-Allow-Origin: *', 'WWW-Authenticate: Basic', 'Location: /x', 'Host: x', 'Authorization: Bearer x', 'RateLimit: x', 'X-Content-Type-Options: x', 'Vary: *', 'Retry-After: 1', 'Trailer: X-More', 'Strict-Transport-Security: max-age=0', 'RateLimit-Policy: x', 'Keep-Alive: timeout=5', 'Upgrade: x', 'TE: x', 'Proxy-Authenticate: x', 'Proxy-Connection: x'])('never hold %s', async (line) => {
       const answer = await answeredBy(withTrailers(line, 'X-Checksum: abc'), ['TE: trailers'])
       expect([answer.status, answer.body]).toEqual([200, 'hello'])
       expect(answer.text.slice(answer.text.indexOf('\r\n0\r\n'))).toMatch(/^\r\n0\r\nx-checksum: abc\r\n\r\n$/i)
