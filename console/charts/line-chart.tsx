@@ -21,6 +21,8 @@ interface Props {
   empty: string
   /** What is said of it to those who do not see it. */
   summary: string
+  /** What is shown of a series while nothing is pointed at: its latest value, or all of them together. */
+  resting?: 'latest' | 'sum'
 }
 
 const [width, height, top, bottom] = [600, 150, 8, 4]
@@ -32,8 +34,10 @@ function niceBound(largest: number): number {
   return ([1, 2, 2.5, 5, 10].find((step) => step * power >= largest) ?? 10) * power
 }
 
+const sumOf = ({ points }: Series) => points.reduce((sum, { value }) => sum + value, 0)
+
 /** Values over time: lines over a soft ground, with the values of the moment that is pointed at. */
-export function LineChart({ title, series, format, formatTime, empty, summary }: Props) {
+export function LineChart({ title, series, format, formatTime, empty, summary, resting = 'latest' }: Props) {
   const [pointed, setPointed] = useState<number>()
   const gradient = useId()
   const times = series[0]?.points.map((point) => point.at) ?? []
@@ -52,7 +56,7 @@ export function LineChart({ title, series, format, formatTime, empty, summary }:
     <figure className="card chart">
       <figcaption>
         <span>{title}</span>
-        <span className="chart-now number">{at !== undefined && series.map((one) => <b key={one.name} className={one.kind}>{format(one.points[index]?.value ?? 0)}{series.length > 1 && <i>{one.name}</i>}</b>)}</span>
+        <span className="chart-now number">{at !== undefined && series.map((one) => <b key={one.name} className={one.kind}>{format(resting === 'sum' && pointed === undefined ? sumOf(one) : one.points[index]?.value ?? 0)}{series.length > 1 && <i>{one.name}</i>}</b>)}</span>
       </figcaption>
       {times.length < 2 ? <div className="chart-empty">{empty}</div> : (
         <div className="chart-plot">

@@ -38,6 +38,10 @@ interface Props<Row, Sort extends string> {
   nameOf: (row: Row) => string
   /** `server`: the endpoint searches; otherwise the text of a row that is searched here. Without it there is no search. */
   search?: 'server' | ((row: Row) => string)
+  /** What can be searched for, where that is not plain. */
+  searchHint?: string
+  /** What a row unfolds to. */
+  detailsOf?: (row: Row) => ReactNode
   actionsOf?: (row: Row) => RowAction[]
   /** Filters beside the search. */
   filters?: ReactNode
@@ -83,8 +87,28 @@ function Waiting({ columns }: { columns: number }) {
   ))
 }
 
+interface DataRowProps<Row, Sort extends string> extends Pick<Props<Row, Sort>, 'columns' | 'detailsOf' | 'actionsOf'> {
+  row: Row
+  name: string
+}
+
+function DataRow<Row, Sort extends string>({ row, name, columns, detailsOf, actionsOf }: DataRowProps<Row, Sort>) {
+  const say = useText()
+  const [isUnfolded, setUnfolded] = useState(false)
+  return (
+    <>
+      <tr>
+        {detailsOf && <td className="tight unfold"><ActionIcon variant="subtle" color="gray" aria-expanded={isUnfolded} aria-label={say('list.details.of', { name })} onClick={() => setUnfolded(!isUnfolded)}><Icon name={isUnfolded ? 'down' : 'right'} size={14} /></ActionIcon></td>}
+        {columns.map((column) => <td key={column.key} className={[column.isNumber && 'end number', column.isSecondary && 'wide-only'].filter(Boolean).join(' ')}>{column.show(row)}</td>)}
+        {actionsOf && <td className="tight"><RowMenu name={name} actions={actionsOf(row)} /></td>}
+      </tr>
+      {detailsOf && isUnfolded && <tr className="unfolded"><td colSpan={columns.length + (actionsOf ? 2 : 1)}>{detailsOf(row)}</td></tr>}
+    </>
+  )
+}
+
 /** A list of rows with search, sorting, paging by cursor, and something to say where there are none. */
-export function List<Row, Sort extends string = never>({ label, queryKey, load, columns, idOf, nameOf, search, actionsOf, filters, isFiltered = false, end, empty, refetchMs }: Props<Row, Sort>) {
+export function List<Row, Sort extends string = never>({ label, queryKey, load, columns, idOf, nameOf, search, searchHint, detailsOf, actionsOf, filters, isFiltered = false, end, empty, refetchMs }: Props<Row, Sort>) {
   const say = useText()
   const [typed, setTyped] = useState('')
   const [wanted] = useDebouncedValue(typed.trim(), 250)
@@ -99,14 +123,14 @@ export function List<Row, Sort extends string = never>({ label, queryKey, load, 
   }
   const matching = typeof search === 'function' && wanted ? loaded.filter((row) => search(row).toLowerCase().includes(wanted.toLowerCase())) : loaded
   const rows = sorting && !sort && sorted?.sortBy ? [...matching].sort(compareBy(sorted.sortBy, sorting.isDescending)) : matching
-  const width = columns.length + (actionsOf ? 1 : 0)
+  const width = columns.length + (actionsOf ? 1 : 0) + (detailsOf ? 1 : 0)
 
   if (query.isError) return <FaultNote error={query.error} title={say('fault.load')} onRetry={() => void query.refetch()} />
   return (
     <>
       {(search ?? filters ?? end) && (
         <div className="tool-bar" role="search">
-          {search && <TextInput aria-label={say('list.search')} placeholder={say('list.search')} value={typed} onChange={(event) => setTyped(event.currentTarget.value)} leftSection={<Icon name="search" size={14} />} w={{ base: '100%', xs: 260 }} type="search" />}
+          {search && <TextInput aria-label={searchHint ?? say('list.search')} placeholder={searchHint ?? say('list.search')} value={typed} onChange={(event) => setTyped(event.currentTarget.value)} leftSection={<Icon name="search" size={14} />} w={{ base: '100%', xs: 260 }} type="search" />}
           {filters}
           {end && <div className="tool-end">{end}</div>}
         </div>
@@ -116,18 +140,14 @@ export function List<Row, Sort extends string = never>({ label, queryKey, load, 
           <table>
             <thead>
               <tr>
+                {detailsOf && <th scope="col"><span className="visually-hidden">{say('list.details')}</span></th>}
                 {columns.map((column) => <Heading key={column.key} column={column} sorting={sorting} onSort={sortAnew} />)}
                 {actionsOf && <th scope="col"><span className="visually-hidden">{say('actions')}</span></th>}
               </tr>
             </thead>
             <tbody>
               {query.isPending && <Waiting columns={width} />}
-              {rows.map((row) => (
-                <tr key={idOf(row)}>
-                  {columns.map((column) => <td key={column.key} className={[column.isNumber && 'end number', column.isSecondary && 'wide-only'].filter(Boolean).join(' ')}>{column.show(row)}</td>)}
-                  {actionsOf && <td className="tight"><RowMenu name={nameOf(row)} actions={actionsOf(row)} /></td>}
-                </tr>
-              ))}
+              {rows.map((row) => <DataRow key={idOf(row)} row={row} name={nameOf(row)} columns={columns} detailsOf={detailsOf} actionsOf={actionsOf} />)}
             </tbody>
           </table>
         </div>

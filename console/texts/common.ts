@@ -68,6 +68,8 @@ export const common = {
   'nav.system': ['System', 'System'],
   'nav.help': ['API reference', 'API-Referenz'],
 
+  'list.details': ['Details', 'Einzelheiten'],
+  'list.details.of': ['Details of {name}', 'Einzelheiten zu {name}'],
   'list.search': ['Search', 'Suchen'],
   'list.noMatch': ['Nothing matches “{search}”', 'Nichts passt zu „{search}“'],
   'list.noMatch.hint': ['Check the spelling, or clear the search.', 'Prüfen Sie die Schreibweise oder leeren Sie die Suche.'],

@@ -1,10 +1,15 @@
+import { audit } from './audit'
 import { common } from './common'
 import { directory } from './directory'
+import { explain } from './explain'
+import { logins } from './logins'
 import { operations } from './operations'
 import { plans } from './plans'
+import { programs } from './programs'
 import { quickStart } from './quick-start'
+import { wording } from './wording'
 
 /** Every text that people see, as [English, German]. */
-export const texts = { ...common, ...directory, ...operations, ...plans, ...quickStart } as const satisfies Record<string, readonly [string, string]>
+export const texts = { ...audit, ...common, ...directory, ...explain, ...logins, ...operations, ...plans, ...programs, ...quickStart, ...wording } as const satisfies Record<string, readonly [string, string]>
 
 export type TextKey = keyof typeof texts

@@ -41,7 +41,7 @@ const explanation = z.strictObject({
 }).meta({ id: 'Explanation' })
 
 const explainedDenial = z.strictObject({
-  requestId: z.string(), at: z.iso.datetime(), userId: z.uuid(), mandateId: z.string(), method: z.string(), route: z.string().nullable(), refusal,
+  requestId: z.string(), at: z.iso.datetime(), userId: z.uuid(), username: z.string().nullable().meta({ description: 'null for one who is gone, or whom the caller may not see' }), mandateId: z.string(), method: z.string(), route: z.string().nullable(), refusal,
   subject: subject.nullable(), rule: explainedRule.nullable(), deciding: z.array(explainedRule), toChange: z.array(z.string()),
 }).meta({ id: 'ExplainedDenial' })
 
@@ -115,7 +115,8 @@ async function answerDenial(sql: Sql, requestId: string, here: Denial[]): Promis
   const shown = await shownRules(sql, deciding)
   const refused = { status: 403, code, detail }
   const toChange = whatWouldHelp({ refusal: refused, deciding }, about ? { ...about, action: about.action ?? undefined } : undefined)
-  return { status: 200, body: { ...rest, refusal: refused, subject: about, rule: shown[0] ?? null, deciding: shown, toChange } }
+  const user = await findUserToExplain(sql, denial.userId)
+  return { status: 200, body: { ...rest, username: user?.username ?? null, refusal: refused, subject: about, rule: shown[0] ?? null, deciding: shown, toChange } }
 }
 
 /** Why somebody may, or may not; for those who govern the platform, or one mandate. */

@@ -1,0 +1,70 @@
+import { problemOf, ProblemError } from '../../src/client/index'
+import { answerOf, api, gateway } from '../api/client'
+import type { Realm } from '../api/realms'
+import type { components } from '../api/schema'
+import type { PageQuery } from '../parts/rows'
+
+export type AuditEvent = components['schemas']['AuditEvent']
+
+const hour = 60 * 60 * 1000
+export const ranges = { hour, day: 24 * hour, week: 7 * 24 * hour, month: 30 * 24 * hour, year: 365 * 24 * hour } as const
+export const rangeNames = ['hour', 'day', 'week', 'month', 'year', 'own'] as const
+export type Range = (typeof rangeNames)[number]
+const longestMs = 5 * ranges.year
+
+/** What is chosen on the page. */
+export interface Filters {
+  range: Range
+  /** When the page was last asked to look: what `Last …` goes back from. */
+  askedAt: number
+  /** As the fields for date and time have them, in this place's time. */
+  from: string
+  to: string
+  user: string | null
+  mandate: string | null
+  action: string | null
+  requestId: string | null
+}
+
+/** A time as a field for date and time has it. */
+export const asField = (time: number) => new Date(time - new Date(time).getTimezoneOffset() * 60_000).toISOString().slice(0, 16)
+
+/** From when to when; undefined where that makes no sense. Without an end it goes on to whatever happens next. */
+export function spanOf({ range, askedAt, from, to }: Filters): { from: string; to?: string } | undefined {
+  if (range !== 'own') return { from: new Date(askedAt - ranges[range]).toISOString() }
+  const [first, last] = [Date.parse(from), Date.parse(to)]
+  if (!(first < last) || last - first > longestMs) return undefined
+  return { from: new Date(first).toISOString(), to: new Date(last).toISOString() }
+}
+
+type Query = Partial<Record<'from' | 'to' | 'user' | 'mandate' | 'action' | 'requestId', string>>
+
+/** The filters as the endpoints take them. */
+export function queryOf(filters: Filters, span: { from: string; to?: string }): Query {
+  const { user, mandate, action, requestId } = filters
+  return { ...(requestId ? { requestId } : span), ...(user ? { user } : {}), ...(mandate ? { mandate } : {}), ...(action ? { action } : {}) }
+}
+
+export const listEvents = (realm: Realm, { mandate, ...query }: Query, page: PageQuery) => realm === 'platform'
+  ? answerOf(api.GET('/admin/audit', { params: { query: { ...query, ...(mandate ? { mandate } : {}), ...page } } }))
+  : answerOf(api.GET('/mandate/audit', { params: { query: { ...query, ...page } } }))
+
+export const loadActivity = (realm: Realm, { mandate, requestId: _, from = '', ...query }: Query) => realm === 'platform'
+  ? answerOf(api.GET('/admin/audit/activity', { params: { query: { from, ...query, ...(mandate ? { mandate } : {}) } } }))
+  : answerOf(api.GET('/mandate/audit/activity', { params: { query: { from, ...query } } }))
+
+/** Everything that the filters let through, as the file that the gateway streams. */
+export async function exportEvents(realm: Realm, query: Query): Promise<Blob> {
+  const response = await gateway.fetch(`/${realm === 'platform' ? 'admin' : 'mandate'}/audit?${new URLSearchParams({ ...query, format: 'jsonl' }).toString()}`)
+  if (!response.ok) throw new ProblemError(await problemOf(response))
+  return await response.blob()
+}
+
+/** Gives somebody a file. */
+export function saveAs(name: string, content: Blob): void {
+  const link = document.createElement('a')
+  link.href = URL.createObjectURL(content)
+  link.download = name
+  link.click()
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000) // once the browser has it
+}

@@ -1,0 +1,106 @@
+import { Button } from '@mantine/core'
+import { useLocation } from 'wouter'
+import type { Realm, Role } from '../api/realms'
+import { useSession } from '../app/session'
+import { Icon } from '../parts/icons'
+import { useText } from '../texts/language'
+import { addressOf, type Subject, type Verdict } from './explain-question'
+
+/** One way to a yes, and where that is done. */
+interface Cure {
+  text: string
+  href?: string
+  action?: string
+}
+
+interface Props {
+  realm: Realm
+  verdict: Verdict
+  /** The roles that count for the person there. */
+  roles: Role[]
+}
+
+export const pathOf = (realm: Realm, page: 'roles' | 'instances', id: string) => `/${realm === 'mandate' ? '' : 'all-'}${page}/${id}`
+
+/** Refusals before any rule: each has one way to a yes. */
+const curedCodes = ['not_a_member', 'membership_disabled', 'no_instance_access', 'feature_access_disabled', 'mandate_disabled', 'mandate_required', 'instance_required', 'user_disabled', 'sysadmin_required', 'platform_admin_required'] as const
+type Cured = (typeof curedCodes)[number]
+const curedOf = (code: string) => curedCodes.find((one) => one === code)
+
+/** Where the people of the verdict's mandate are governed. */
+function useMembersLink(realm: Realm, mandateId: string | null): Pick<Cure, 'href' | 'action'> {
+  const say = useText()
+  const { permissions } = useSession()
+  if (realm === 'platform') return mandateId === null ? {} : { href: `/mandates/${mandateId}`, action: say('explain.change.members') }
+  return (permissions?.['gateway.members']?.read ?? 'n') === 'n' ? {} : { href: '/members', action: say('explain.change.members') }
+}
+
+/** What would have to change for a yes. */
+function useCures({ realm, verdict, roles }: Props): Cure[] {
+  const say = useText()
+  const { user: me } = useSession()
+  const { refusal, subject, deciding, user, mandateId, instanceId } = verdict
+  const members = useMembersLink(realm, mandateId)
+  if (!refusal) return []
+  const instance = instanceId === null ? members : { href: pathOf(realm, 'instances', instanceId), action: say('explain.change.instance') }
+  const account = realm === 'platform' ? { href: `/users/${user.id}`, action: say('explain.change.user') } : {}
+  const code = curedOf(refusal.code)
+  if (code !== undefined) {
+    const links: Partial<Record<Cured, Pick<Cure, 'href' | 'action'>>> = {
+      not_a_member: members, membership_disabled: members, no_instance_access: instance, feature_access_disabled: instance, user_disabled: account, platform_admin_required: account,
+      ...(realm === 'platform' && mandateId !== null ? { mandate_disabled: { href: `/mandates/${mandateId}`, action: say('explain.change.mandate') } } : {}),
+      ...(me.isSysAdmin ? { sysadmin_required: { href: '/admins', action: say('admins') } } : {}),
+    }
+    return [{ text: say(`explain.cure.${code}`), ...links[code] }]
+  }
+  if (refusal.code !== 'permission_denied' || !subject) return []
+  return ruleCures(realm, subject, deciding, roles, members, say)
+}
+
+function ruleCures(realm: Realm, subject: Subject, deciding: Verdict['deciding'], roles: Role[], members: Pick<Cure, 'href' | 'action'>, say: ReturnType<typeof useText>): Cure[] {
+  if (subject.action === null) return [{ text: say('explain.cure.method') }]
+  const action = say(`rule.${subject.action}`)
+  const target = (item: string | null) => `${subject.context} ${item ?? `(${say('rule.item.all')})`}`
+  const open = (roleId: string) => ({ href: pathOf(realm, 'roles', roleId), action: say('explain.change.role') })
+  const [first] = deciding
+  if (first) {
+    const role = first.roleLabel ?? first.roleId.slice(-6)
+    return realm === 'mandate' && first.priority === 1
+      ? [{ text: say('explain.cure.foreignRule', { role, target: target(subject.item) }), ...open(first.roleId) }, { text: say('explain.cure.newRole', { target: target(subject.item) }), ...members }]
+      : [{ text: say('explain.cure.rule', { action, target: target(first.item), role }), ...open(first.roleId) }]
+  }
+  const own = roles.filter((role) => realm === 'platform' || role.scope !== 'global')
+  return [
+    ...own.slice(0, 3).map((role) => ({ text: say('explain.cure.noRule', { role: role.label, target: target(subject.item), action }), ...open(role.id) })),
+    { text: say('explain.cure.newRole', { target: target(subject.item) }), ...members },
+  ]
+}
+
+/** What would have to change, each with the way to where that is done. */
+export function Cures(props: Props) {
+  const say = useText()
+  const [, go] = useLocation()
+  const cures = useCures(props)
+  const { verdict: { at, user, mandateId, subject }, realm } = props
+  const again = at !== undefined && user.username !== null && subject?.action
+    ? addressOf({ user: user.username, mandate: realm === 'platform' ? mandateId ?? '' : '', context: subject.context, item: subject.item ?? '', action: subject.action })
+    : undefined
+  if (cures.length === 0 && again === undefined) return null
+  return (
+    <>
+      <h2 className="section">{say('explain.change')}</h2>
+      <ul className="card cures">
+        {cures.map(({ text, href, action }) => (
+          <li key={text}>
+            <span>{text}</span>
+            {href !== undefined && <Button size="xs" variant="default" component="a" href={`/console${href}`} rightSection={<Icon name="right" size={13} />} onClick={(event) => {
+              event.preventDefault()
+              go(href)
+            }}>{action}</Button>}
+          </li>
+        ))}
+        {again !== undefined && <li><span>{say('explain.hint')}</span><Button size="xs" variant="default" onClick={() => go(`${realm === 'mandate' ? '/explain' : '/all-explain'}?${again}`)}>{say('explain.change.again')}</Button></li>}
+      </ul>
+    </>
+  )
+}

@@ -1,0 +1,86 @@
+import { Button, TextInput } from '@mantine/core'
+import { useQueryClient } from '@tanstack/react-query'
+import { useState } from 'react'
+import { Link, useLocation } from 'wouter'
+import { answerOf, api, previewOf } from '../api/client'
+import type { components } from '../api/schema'
+import { useConfirm, type Question } from '../parts/confirm'
+import { FormDialog } from '../parts/form-dialog'
+import { Icon } from '../parts/icons'
+import { List, type RowAction } from '../parts/list'
+import { PageHead } from '../parts/page-head'
+import { receiptOf, tellDone } from '../parts/receipts'
+import { EnabledState } from '../parts/state'
+import { useFormat } from '../texts/format'
+import { useText } from '../texts/language'
+
+export type Program = components['schemas']['ServiceAccount']
+type DryRun = '0' | '1'
+
+/** What can be done with a service account as a whole. */
+export function useProgramActions(ask: (question: Question) => void): (program: Program) => RowAction[] {
+  const say = useText()
+  const queries = useQueryClient()
+  const done = async (text: string, answer: object) => {
+    tellDone(text, receiptOf(answer))
+    await queries.invalidateQueries({ queryKey: ['programs'] })
+  }
+  const change = (id: string, enabled: boolean, dryRun: DryRun) => answerOf<object>(api.PATCH('/admin/service-accounts/{id}', { params: { path: { id }, query: { dryRun } }, body: { enabled } }))
+  const remove = (id: string, dryRun: DryRun) => answerOf<object>(api.DELETE('/admin/service-accounts/{id}', { params: { path: { id }, query: { dryRun } } }))
+  const askFirst = (title: string, hint: string, action: string, text: string, run: (dryRun: DryRun) => Promise<object>) => ask({
+    title, hint, action, preview: () => previewOf(run('1')), onConfirm: async () => done(text, await run('0')),
+  })
+  return ({ id, username: name, enabled }) => [
+    enabled
+      ? { label: say('disable'), icon: 'cross', isDestructive: true, onChoose: () => askFirst(say('program.disable', { name }), say('program.disable.hint'), say('disable'), say('program.isDisabled', { name }), (dryRun) => change(id, false, dryRun)) }
+      : { label: say('enable'), icon: 'check', onChoose: () => void change(id, true, '0').then((answer) => done(say('program.isEnabled', { name }), answer)) },
+    { label: say('delete'), icon: 'trash', isDestructive: true, onChoose: () => askFirst(say('program.delete', { name }), say('program.delete.hint'), say('delete'), say('program.deleted', { name }), (dryRun) => remove(id, dryRun)) },
+  ]
+}
+
+function NewProgram({ onClose }: { onClose: () => void }) {
+  const say = useText()
+  const queries = useQueryClient()
+  const [, go] = useLocation()
+  const [username, setUsername] = useState('')
+  const [fullName, setFullName] = useState('')
+  const make = async () => {
+    const made = await answerOf(api.POST('/admin/service-accounts', { body: { username: username.trim(), fullName: fullName.trim() || null } }))
+    tellDone(say('program.made', { name: username.trim() }))
+    await queries.invalidateQueries({ queryKey: ['programs'] })
+    if ('id' in made) go(`/service-accounts/${made.id}`)
+  }
+  return (
+    <FormDialog title={say('program.new')} action={say('create')} onSubmit={make} onClose={onClose}>
+      <TextInput label={say('name')} description={say('program.username.hint')} required value={username} onChange={(event) => setUsername(event.currentTarget.value)} autoComplete="off" classNames={{ input: 'mono' }} data-autofocus />
+      <TextInput label={say('program.fullName')} value={fullName} onChange={(event) => setFullName(event.currentTarget.value)} />
+    </FormDialog>
+  )
+}
+
+/** Accounts of programs, on the whole platform. */
+export function Programs() {
+  const say = useText()
+  const { date } = useFormat()
+  const [ask, dialog] = useConfirm()
+  const actionsOf = useProgramActions(ask)
+  const [isMaking, setMaking] = useState(false)
+  return (
+    <>
+      <PageHead title={say('programs')} hint={say('programs.hint')} actions={<Button leftSection={<Icon name="plus" />} onClick={() => setMaking(true)}>{say('program.new')}</Button>} />
+      <List<Program>
+        label={say('programs')} queryKey={['programs']} idOf={(one) => one.id} nameOf={(one) => one.username} search="server"
+        load={(query) => answerOf(api.GET('/admin/service-accounts', { params: { query } }))}
+        empty={{ icon: 'robot', title: say('programs.empty'), hint: say('programs.empty.hint') }}
+        columns={[
+          { key: 'name', title: say('name'), sortBy: (one) => one.username, show: (one) => <><Link className="row-link" href={`/service-accounts/${one.id}`}>{one.username}</Link><span className="sub">{one.fullName}</span></> },
+          { key: 'created', title: say('user.created'), sortBy: (one) => one.createdAt, isSecondary: true, show: (one) => date(one.createdAt) },
+          { key: 'state', title: say('state'), sortBy: (one) => Number(one.enabled), show: (one) => <EnabledState enabled={one.enabled} /> },
+        ]}
+        actionsOf={actionsOf}
+      />
+      {dialog}
+      {isMaking && <NewProgram onClose={() => setMaking(false)} />}
+    </>
+  )
+}

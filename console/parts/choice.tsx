@@ -1,0 +1,50 @@
+import { Select } from '@mantine/core'
+import { useDebouncedValue } from '@mantine/hooks'
+import { keepPreviousData, useQuery } from '@tanstack/react-query'
+import { useState } from 'react'
+import { useText } from '../texts/language'
+
+export interface Option {
+  value: string
+  label: string
+}
+
+interface Props {
+  label: string
+  /** Left out where the label can be seen. */
+  isLabelHidden?: boolean
+  placeholder?: string
+  required?: boolean
+  /** Names what is chosen from among all that has been loaded. */
+  queryKey: readonly unknown[]
+  /** The first options that begin with what was typed. */
+  load: (search: string) => Promise<Option[]>
+  /** What a value is called that is not among them. */
+  nameOf?: (value: string) => Promise<string>
+  value: string | null
+  onChange: (value: string | null) => void
+  width?: number
+}
+
+/** One of many: those that begin with what is typed, as the gateway finds them. */
+export function Choice({ label, isLabelHidden = false, placeholder, required = false, queryKey, load, nameOf, value, onChange, width }: Props) {
+  const say = useText()
+  const [typed, setTyped] = useState('')
+  const [chosen, setChosen] = useState<Option>()
+  const isChosenHere = chosen?.value === value
+  const { data: name } = useQuery({ queryKey: [...queryKey, 'name', value], queryFn: () => nameOf?.(value ?? '') ?? value, enabled: value !== null && !isChosenHere, retry: false })
+  const current = value === null ? undefined : isChosenHere ? chosen : { value, label: name ?? value }
+  const [search] = useDebouncedValue(typed === current?.label ? '' : typed.trim(), 250) // what is chosen is no search
+  const { data: found = [] } = useQuery({ queryKey: [...queryKey, 'choice', search], queryFn: () => load(search), placeholderData: keepPreviousData })
+  const options = current ? [current, ...found.filter((one) => one.value !== value)] : found
+  return (
+    <Select
+      {...(isLabelHidden ? { 'aria-label': label } : { label })} placeholder={placeholder} required={required} clearable={!required} searchable data={options} filter={({ options: all }) => all}
+      value={value} searchValue={typed} onSearchChange={setTyped} nothingFoundMessage={say('choice.nothing')} {...(width === undefined ? {} : { w: { base: '100%', xs: width } })}
+      onChange={(next) => {
+        setChosen(options.find((one) => one.value === next))
+        onChange(next)
+      }}
+    />
+  )
+}
