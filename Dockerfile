@@ -18,7 +18,8 @@ COPY --from=build /build/migrations ./migrations
 COPY --from=build /build/seeds ./seeds
 COPY --from=build /build/examples ./examples
 COPY --from=build /build/dist ./dist
-USER node
+# node, by its number: Kubernetes can tell that it is not root
+USER 1000:1000
 VOLUME /data
 EXPOSE 8080
 STOPSIGNAL SIGTERM

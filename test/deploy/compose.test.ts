@@ -46,7 +46,7 @@ describe('docker-compose.yml', () => {
   })
 
   it('has nginx configured as deploy/nginx/gateway.conf is, but for the nodes', async () => {
-    const rest = (text: string) => text.split('\n').slice(1).filter((line) => !/^ {4}server [\w.:-]+ fail_timeout=1s;$/.test(line)).join('\n')
+    const rest = (text: string) => text.split('\n').slice(1).filter((line) => !/^ {4}server [\w.:-]+ (?:fail_timeout=1s|max_fails=0 backup);$/.test(line)).join('\n')
     expect(rest(await read('deploy/compose/nginx.conf'))).toBe(rest(await read('deploy/nginx/gateway.conf')))
   })
 })
@@ -54,7 +54,7 @@ describe('docker-compose.yml', () => {
 describe('the Dockerfile', () => {
   it('runs as somebody else than root, tells whether it is ready, and is told nothing secret', async () => {
     const text = await read('Dockerfile')
-    expect(text.slice(text.lastIndexOf('\nFROM'))).toMatch(/^USER node$/m)
+    expect(text.slice(text.lastIndexOf('\nFROM'))).toMatch(/^USER 1000:1000$/m)
     expect(text).toMatch(/^HEALTHCHECK /m)
     expect(text).not.toMatch(/SECRET|PASSWORD/)
   })
