@@ -25,19 +25,19 @@ const targets = {
     { files: ['src/coherence/lease-connection.ts', 'src/coherence/writer.ts'], tests: ['test/coherence/lease-connection', 'test/coherence/announcements', 'test/faults/lost-database', 'test/faults/other-writers'] },
   ],
   tokens: [
-    { files: ['src/authentication/verify-token.ts', 'src/authentication/authenticate.ts', 'src/authentication/principal.ts'], tests: ['test/authentication/authenticate', 'test/attacks/properties', 'test/login/logout.test', 'test/login/service-accounts'] },
+    { files: ['src/authentication/verify-token.ts', 'src/authentication/authenticate.ts', 'src/authentication/principal.ts'], tests: ['test/authentication/principal', 'test/authentication/authenticate', 'test/attacks/properties', 'test/login/logout.test', 'test/login/service-accounts'] },
     { files: ['src/authentication/token-keys.ts'], tests: ['test/authentication/token-keys'] },
     { files: ['src/authentication/portal-session.ts', 'src/authentication/current-client.ts'], tests: ['test/portal/gate'] },
   ],
   context: [
-    { files: ['src/context/requested-place.ts'], tests: ['test/context', 'test/proxy/mandate-from'] },
-    { files: ['src/context/decide-placement.ts', 'src/context/counting-rules.ts', 'src/context/resolve-context.ts'], tests: ['test/context', 'test/authorization/permissions', 'test/authorization/explain', 'test/observability/usage', 'test/http/secrecy'] },
+    { files: ['src/context/requested-place.ts'], tests: ['test/context/resolve', 'test/proxy/mandate-from'] },
+    { files: ['src/context/decide-placement.ts', 'src/context/counting-rules.ts', 'src/context/resolve-context.ts'], tests: ['test/context/counting', 'test/context/resolve', 'test/authorization/permissions', 'test/authorization/explain', 'test/observability/usage', 'test/http/secrecy'] },
   ],
   authorization: [
     { files: ['src/authorization/permissions.ts', 'src/authorization/rule-index.ts'], tests: ['test/authorization/permissions'] },
     { files: ['src/authorization/guards.ts'], tests: ['test/authorization/guards', 'test/proxy/policies', 'test/authorization/permissions', 'test/authorization/explain'] },
     // not explain-endpoints.ts: what it holds beside calls of these is the form of questions and answers, which openapi.yaml shows and its tests read
-    { files: ['src/authorization/explain.ts', 'src/authorization/denials.ts'], tests: ['test/authorization/explain', 'test/proxy/explain-route'] },
+    { files: ['src/authorization/explain.ts', 'src/authorization/denials.ts'], tests: ['test/authorization/denials', 'test/authorization/explain', 'test/proxy/explain-route'] },
   ],
   headers: [
     { files: ['src/proxy/request-headers.ts', 'src/proxy/caller-headers.ts'], tests: ['test/proxy/request-headers', 'test/proxy/raw-headers', 'test/http/forwarded-for', 'test/proxy/websocket.test', 'test/proxy/trailers-and-ranges', 'test/proxy/mandate-from', 'test/portal/routes', 'test/http/malformed', 'test/observability/tracing'] },

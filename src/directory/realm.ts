@@ -7,9 +7,10 @@ import { inMandate } from '../database/mandate.js'
 import { GatewayError } from '../errors.js'
 import type { Call } from '../http/endpoint.js'
 import { mandateAdmins, platformAdmins, type Policy } from '../http/policy.js'
-import { lockMandate } from './authority-queries.js'
+import { lockAdministration, lockMandate } from './authority-queries.js'
 import { watchAuthority, type Concern, type Effect } from './authority.js'
 import { findGranter, refuseBeyond, refuseLockout, refuseUnpermitted, type Granter } from './granter.js'
+import { beginAsAdmin } from './still-admin.js'
 
 declare const seenBrand: unique symbol
 
@@ -92,20 +93,27 @@ async function carryOut<Result>({ coherent, rehearse }: Governing, { actor, dryR
   return { result, coherence }
 }
 
-function realmOf(governing: Governing, access: Policy, enter: Enter): Realm {
+type Begin = (tx: Tx, call: AnyCall) => Promise<void>
+
+function realmOf(governing: Governing, access: Policy, { begin, enter }: { begin: Begin; enter: Enter }): Realm {
   return {
     access,
     see: (call, work) => governing.database.transaction((tx) => enter(tx, call, (inside, { mandateId }) => work(inside, mandateId))),
-    change: (call, work) => carryOut(governing, { actor: actorOf(call.req), dryRun: call.query.dryRun }, (tx, inside) => enter(tx, call, inside), work),
+    change: (call, work) => carryOut(governing, { actor: actorOf(call.req), dryRun: call.query.dryRun }, async (tx, inside) => {
+      if (!call.query.dryRun) await begin(tx, call)
+      return await enter(tx, call, inside)
+    }, work),
   }
 }
 
 // The brands are made here and nowhere else.
 const asSeen = <Transaction extends Tx>(tx: Transaction) => tx as Transaction & Seen
 
+const beginOnPlatform: Begin = (tx, { req }) => beginAsAdmin(tx, req.principal?.user, 'platformAdmin')
+
 /** All of the platform, for platform admins. */
 export function platformRealm(governing: Governing): Realm {
-  return realmOf(governing, platformAdmins, (tx, _call, work) => work(asSeen(tx), { mandateId: undefined }))
+  return realmOf(governing, platformAdmins, { begin: beginOnPlatform, enter: (tx, _call, work) => work(asSeen(tx), { mandateId: undefined }) })
 }
 
 /** All of the platform, for whoever runs the gateway and has its secrets: from its command line. */
@@ -118,16 +126,22 @@ export interface OperatorRealm {
 export function operatorRealm(governing: Governing, actor: Actor): OperatorRealm {
   return {
     see: (work) => governing.database.transaction((tx) => work(asSeen(tx))),
-    change: (work, { dryRun } = { dryRun: false }) => carryOut(governing, { actor, dryRun }, (tx, inside) => inside(asSeen(tx), { mandateId: undefined }), work),
+    change: (work, { dryRun } = { dryRun: false }) => carryOut(governing, { actor, dryRun }, async (tx, inside) => {
+      await lockAdministration(tx)
+      return await inside(asSeen(tx), { mandateId: undefined })
+    }, work),
   }
 }
 
 /** The one mandate that a path is about, for platform admins. `findMandateId` answers which, where there is one. */
 export function mandateOfPath(governing: Governing, findMandateId: (sql: Sql, call: AnyCall) => Promise<string | undefined>): Realm {
-  return realmOf(governing, platformAdmins, async (tx, call, work) => {
-    const mandateId = await findMandateId(tx, call)
-    if (mandateId === undefined) throw new GatewayError('not_found', 'There is nothing with this id')
-    return await inMandate(tx, mandateId, (inside) => work(asSeen(inside), { mandateId }))
+  return realmOf(governing, platformAdmins, {
+    begin: beginOnPlatform,
+    enter: async (tx, call, work) => {
+      const mandateId = await findMandateId(tx, call)
+      if (mandateId === undefined) throw new GatewayError('not_found', 'There is nothing with this id')
+      return await inMandate(tx, mandateId, (inside) => work(asSeen(inside), { mandateId }))
+    },
   })
 }
 
@@ -140,16 +154,19 @@ function placeOf(req: Request): { mandateId: string; instanceId: string | null }
 /** The mandate that the request names, for those whose rules there give them `RESOURCE item`: they can give only what they hold. */
 export function ownMandate(governing: Governing, item: string): Realm {
   const isChange = (req: Request) => req.method !== 'GET' && req.method !== 'HEAD'
-  return realmOf(governing, mandateAdmins(item), async (tx, { req }, work) => {
-    const { mandateId, instanceId } = placeOf(req)
-    const user = req.principal?.user
-    return await inMandate(tx, mandateId, async (inside) => {
-      if (!isChange(req)) return await work(asSeen(inside), { mandateId })
-      await lockMandate(inside, mandateId)
-      if (user?.isSysAdmin === true) return await work(asSeen(inside), { mandateId })
-      const granter = await findGranter(inside, user?.id ?? '', mandateId)
-      refuseUnpermitted(granter, instanceId, item, actionOfMethod[req.method] ?? 'delete')
-      return await work(asSeen(inside), { mandateId, granter })
-    })
+  return realmOf(governing, mandateAdmins(item), {
+    begin: async (tx, { req: { principal } }) => { if (principal?.user.isSysAdmin === true) await beginAsAdmin(tx, principal.user, 'sysAdmin') },
+    enter: async (tx, { req }, work) => {
+      const { mandateId, instanceId } = placeOf(req)
+      const user = req.principal?.user
+      return await inMandate(tx, mandateId, async (inside) => {
+        if (!isChange(req)) return await work(asSeen(inside), { mandateId })
+        await lockMandate(inside, mandateId)
+        if (user?.isSysAdmin === true) return await work(asSeen(inside), { mandateId })
+        const granter = await findGranter(inside, user?.id ?? '', mandateId)
+        refuseUnpermitted(granter, instanceId, item, actionOfMethod[req.method] ?? 'delete')
+        return await work(asSeen(inside), { mandateId, granter })
+      })
+    },
   })
 }

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { actorOf, recordChange, type Actor } from '../audit/record-change.js'
 import type { Coherent, CoherentTx } from '../coherence/coherent.js'
 import type { Sql } from '../database/connect.js'
+import { beginAsAdmin } from '../directory/still-admin.js'
 import { GatewayError } from '../errors.js'
 import { coherenceSchema } from '../http/coherence-schema.js'
 import { endpoint, type Call, type Endpoint } from '../http/endpoint.js'
@@ -32,7 +33,10 @@ export async function changeSysAdmin(tx: CoherentTx, { named, isSysAdmin, actor 
 /** Who is a SysAdmin: decided by SysAdmins alone. */
 export function adminEndpoints({ sql, coherent }: { sql: Sql; coherent: Coherent }): Endpoint[] {
   const become = (isSysAdmin: boolean) => async ({ req, params }: Pick<Call<unknown, unknown>, 'req' | 'params'>) => {
-    const { coherence } = await coherent((tx) => changeSysAdmin(tx, { named: params.userId ?? '', isSysAdmin, actor: actorOf(req) }))
+    const { coherence } = await coherent(async (tx) => {
+      await beginAsAdmin(tx, req.principal?.user, 'sysAdmin')
+      await changeSysAdmin(tx, { named: params.userId ?? '', isSysAdmin, actor: actorOf(req) })
+    })
     return { status: 200, body: { coherence } }
   }
   return [
