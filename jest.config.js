@@ -10,5 +10,6 @@ export default {
   globalSetup: './test/setup/start-cluster.js',
   globalTeardown: './test/setup/stop-cluster.js',
   testTimeout: 30_000,
+  workerIdleMemoryLimit: '500MB', // each file leaves some of its modules behind, and with a heap of a gigabyte all is slow
   maxWorkers: '100%', // Jest would leave one core alone, which of two is half
 }

@@ -39,6 +39,7 @@ export async function startWorkers(config: Config, prepared: Prepared, logger: L
     })
     return worker
   }
+  cluster.schedulingPolicy = cluster.SCHED_NONE // each accepts for itself: what this process had handed to one that was killed would hang for ever
   const first = Array.from({ length: config.GATEWAY_WORKERS }, start)
   stops.push(async () => {
     stopping = true

@@ -144,12 +144,12 @@ describe('POST /auth/refresh', () => {
       const first = await signedIn()
       const [second, sid] = [first.copy(), sidOf(first)]
       await refresh(first)
-      await passSeconds(sid, 9.9)
+      await passSeconds(sid, 9)
       // The request comes within the 10 s, and is looked at after them.
       const late = await whileLocked(`lock table refresh_tokens in access exclusive mode`, [], async (isWaiting) => {
         const asked = refresh(second)
         await isWaiting(1)
-        await new Promise((resolve) => setTimeout(resolve, 300)) // what is tested is time
+        await new Promise((resolve) => setTimeout(resolve, 1200)) // what is tested is time
         return { asked }
       })
       expect((await late.asked).status).toBe(200)
