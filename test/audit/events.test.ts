@@ -256,6 +256,13 @@ describe('a change', () => {
     expect(JSON.stringify(await gateway.database.sql('select e.*, p.* from audit_events e left join audit_personal p on p.event_id = e.id where action = $1', [action]))).not.toContain('hush')
   })
 
+  it.each(['username', 'email', 'fullName', 'address', 'userAgent', 'displayName', 'operator'])('holds what is called %s apart, where it can be erased', async (name) => {
+    const action = `test-${randomUUID()}`
+    await database.transaction((tx) => recordChange(tx, { ...change, action, after: { [name]: 'about-somebody' } }))
+    expect(JSON.stringify(await gateway.database.sql('select * from audit_events where action = $1', [action]))).not.toContain('about-somebody')
+    expect((await get(`/admin/audit?action=${action}`, 'petra')).body.items[0].details.after).toEqual({ [name]: 'about-somebody' })
+  })
+
   it('whose place for a value about somebody is gone is still told', async () => {
     const action = `test-${randomUUID()}`
     await database.transaction((tx) => recordChange(tx, { ...change, action, after: { identities: [{ email: 'b@example.org' }] } }))
