@@ -7,6 +7,12 @@ interface Node<Worked> {
   worked?: Worked
 }
 
+/** What an item lies in, no longer than `atMost`: what is before its last dot. */
+function before(item: string, atMost = Infinity): string | undefined {
+  const dot = item.lastIndexOf('.', atMost)
+  return dot > 0 ? item.slice(0, dot) : undefined
+}
+
 /**
  * The rules of one context by their item. All items whose closest named ancestor is the same are decided alike, so that what is worked out is kept there:
  * as much as there are rules, however many items are asked for.
@@ -30,21 +36,20 @@ class ContextIndex<Worked> {
 
   /** What the rules about an item come to; `work` is given them, closest first. */
   decide(item: string | null, work: (closestFirst: PrioritisedRule[]) => Worked): Worked {
-    let end = this.closest(item)
-    const node = item === null || end <= 0 ? this.root : this.nodes.get(item.slice(0, end)) ?? this.root
+    let name = this.closest(item)
+    const node = name === undefined ? this.root : this.nodes.get(name) ?? this.root
     if (node.worked !== undefined) return node.worked
     const rules: PrioritisedRule[] = []
-    for (; item !== null && end > 0; end = item.lastIndexOf('.', end - 1)) rules.push(...this.nodes.get(item.slice(0, end))?.rules ?? [])
+    for (; name !== undefined; name = before(name)) rules.push(...this.nodes.get(name)?.rules ?? [])
     rules.push(...this.root.rules)
     return node.worked = work(rules)
   }
 
-  /** How long the longest prefix of an item is, ending before a dot or at the end, that some rule names; 0 or less if there is none. */
-  private closest(item: string | null): number {
-    if (item === null) return 0
-    let end = item.length <= this.longest ? item.length : item.lastIndexOf('.', this.longest)
-    while (end > 0 && !this.nodes.has(item.slice(0, end))) end = item.lastIndexOf('.', end - 1)
-    return end
+  /** The item itself or, of what it lies in, the closest that some rule names. */
+  private closest(item: string | null): string | undefined {
+    let name = item === null || item.length <= this.longest ? item ?? undefined : before(item, this.longest)
+    while (name !== undefined && !this.nodes.has(name)) name = before(name)
+    return name
   }
 }
 

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { LineCounter, isNode, parseDocument, type Document } from 'yaml'
+import { LineCounter, isMap, isNode, isSeq, parseDocument, type Document } from 'yaml'
 import { GatewayError, hasCode } from '../errors.js'
 import { coversOwnPaths, isOwnPath, mayBePortals, routeTableSchema, type RouteFile } from './route-schema.js'
 
@@ -29,11 +29,10 @@ export interface RouteTable {
 /** The line that a fault is on: of the place itself, else of the nearest thing around it that is there. */
 function lineOf(document: Document, lines: LineCounter, path: PropertyKey[]): number {
   for (let depth = path.length; depth > 0; depth -= 1) {
-    const around = depth === 1 ? document.contents : document.getIn(path.slice(0, depth - 1), true)
-    const items = typeof around === 'object' && around !== null && 'items' in around && Array.isArray(around.items) ? around.items as unknown[] : []
-    const pair = items.find((item) => typeof item === 'object' && item !== null && 'key' in item && String(item.key) === String(path[depth - 1]))
-    const key = pair !== undefined && typeof pair === 'object' && pair !== null && 'key' in pair ? pair.key : items[Number(path[depth - 1])]
-    if (isNode(key) && key.range) return lines.linePos(key.range[0]).line
+    const around = document.getIn(path.slice(0, depth - 1), true)
+    const name = String(path[depth - 1])
+    const there = isMap(around) ? around.items.find(({ key }) => String(key) === name)?.key : isSeq(around) ? around.items[Number(name)] : undefined
+    if (isNode(there) && there.range) return lines.linePos(there.range[0]).line
   }
   return 1
 }

@@ -133,6 +133,16 @@ describe('an explanation', () => {
     expect(await decidedBy([ruled(1, 0, null, 'm')], { policy: { mandate: 'none', instance: 'none' } })).toEqual([false, 'rules', 'n'])
   })
 
+  it('is none where the directory cannot be asked, or something is wrong here', async () => {
+    for (const code of ['directory_unavailable', 'internal_error'] as const) {
+      const away = { placement: () => { throw new GatewayError(code, 'away') }, rules: () => [] }
+      await expect(explainAccess({
+        user: { id: uuid(9), username: 'x', email: null, fullName: null, isSysAdmin: false, isPlatformAdmin: false, enabled: true }, place: { mandateId: here, instanceId: undefined },
+        policy: { auth: 'required', mandate: 'required', instance: 'none' },
+      }, away)).rejects.toMatchObject({ code })
+    }
+  })
+
   it('tells the rules about the item that did not count, and no rule about another', async () => {
     const overruling = ruled(3, 0, 'crm.a', 'm')
     const overruled = [ruled(1, 1, null, 'a'), ruled(2, 2, 'crm', 'a'), ruled(2, 2, 'crm.a', 'g'), ruled(3, 0, 'crm', 'n')]
