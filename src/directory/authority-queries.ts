@@ -1,5 +1,5 @@
 import { allOf, where } from '../database/conditions.js'
-import type { Sql, Tx } from '../database/connect.js'
+import type { Sql } from '../database/connect.js'
 
 /** Whose authority a change concerns: those for whom all of it holds. */
 export interface Scope {
@@ -89,17 +89,4 @@ export async function listLogins(sql: Sql, userId: string): Promise<{ sessions: 
 /** Two who change the rights of one mandate do so one after the other: what the second may do is decided by what the first has left. */
 export async function lockMandate(sql: Sql, mandateId: string): Promise<boolean> {
   return (await sql.rows('select from mandates where id = ? for no key update', [mandateId])).length > 0
-}
-
-const administrationLock = 7_162_050
-
-/** Admins' changes and changes of who is an admin are made one after the other: until the transaction ends, nobody's level changes but by it. */
-export async function lockAdministration(tx: Tx): Promise<void> {
-  await tx.rows('select pg_advisory_xact_lock(?)', [administrationLock])
-}
-
-/** The levels of a user who is enabled, as the transaction sees them. */
-export async function findLevels(tx: Tx, userId: string): Promise<{ isSysAdmin: boolean; isPlatformAdmin: boolean } | undefined> {
-  const [levels] = await tx.rows<{ isSysAdmin: boolean; isPlatformAdmin: boolean }>('select is_sys_admin as "isSysAdmin", is_platform_admin as "isPlatformAdmin" from users where id = ? and enabled', [userId])
-  return levels
 }

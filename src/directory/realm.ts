@@ -1,16 +1,17 @@
 import type { Request } from 'express'
 import { recordChange, actorOf, type Actor, type Change } from '../audit/record-change.js'
 import { actionOfMethod } from '../authorization/guards.js'
+import { lockAdministration } from '../authorization/level-queries.js'
+import { beginAsAdmin } from '../authorization/still-admin.js'
 import type { Coherence, Coherent, CoherentTx, Rehearse } from '../coherence/coherent.js'
 import type { Database, Sql, Tx } from '../database/connect.js'
 import { inMandate } from '../database/mandate.js'
 import { GatewayError } from '../errors.js'
 import type { Call } from '../http/endpoint.js'
 import { mandateAdmins, platformAdmins, type Policy } from '../http/policy.js'
-import { lockAdministration, lockMandate } from './authority-queries.js'
+import { lockMandate } from './authority-queries.js'
 import { watchAuthority, type Concern, type Effect } from './authority.js'
 import { findGranter, refuseBeyond, refuseLockout, refuseUnpermitted, type Granter } from './granter.js'
-import { beginAsAdmin } from './still-admin.js'
 
 declare const seenBrand: unique symbol
 

@@ -2,6 +2,7 @@ import type { Request } from 'express'
 import { z } from 'zod'
 import { actorOf, recordChange } from '../audit/record-change.js'
 import type { TokenKeys } from '../authentication/token-keys.js'
+import { beginAsAdmin } from '../authorization/still-admin.js'
 import type { Coherent, CoherentTx, Rehearse } from '../coherence/coherent.js'
 import type { Database, Tx } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
@@ -108,6 +109,11 @@ function endpointsOf<Body>({ database, coherent, rehearse }: Dependencies, kind:
     return revoked
   }
 
+  const asAdmin = async <Result>(tx: CoherentTx, { req }: Pick<Call<unknown, unknown>, 'req'>, work: () => Promise<Result>) => {
+    await beginAsAdmin(tx, req.principal?.user, 'platformAdmin')
+    return await work()
+  }
+
   return [
     endpoint({
       method: 'get',
@@ -134,7 +140,7 @@ function endpointsOf<Body>({ database, coherent, rehearse }: Dependencies, kind:
       body,
       answers: { 201: z.strictObject({ ...fields, ...shown, coherence: coherenceSchema }) },
       handle: async (call) => {
-        const { result, coherence } = await coherent((tx) => create(tx, call))
+        const { result, coherence } = await coherent((tx) => asAdmin(tx, call, () => create(tx, call)))
         const { account, body: made } = result
         return { status: 201, body: { ...made, coherence }, headers: { Location: `/admin/service-accounts/${account.id}/${plural}/${made.id}` } }
       },
@@ -159,7 +165,7 @@ function endpointsOf<Body>({ database, coherent, rehearse }: Dependencies, kind:
       answers: { 200: z.union([z.strictObject({ coherence: coherenceSchema }), z.strictObject({ dryRun: z.literal(true), tokens: z.strictObject({ count: z.int() }) })]) },
       handle: async (call) => {
         if (call.query.dryRun) return { status: 200, body: { dryRun: true, tokens: { count: await rehearse((tx) => remove(tx, call)) } } }
-        const { coherence } = await coherent((tx) => remove(tx, call))
+        const { coherence } = await coherent((tx) => asAdmin(tx, call, () => remove(tx, call)))
         return { status: 200, body: { coherence } }
       },
     }),

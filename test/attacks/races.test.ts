@@ -89,6 +89,22 @@ describe('a level that is taken away', () => {
     expect(await database.sql('select is_platform_admin from users where id = $1', [mallory.id])).toEqual([{ is_platform_admin: false }])
   })
 
+  it.each([
+    ['secrets', {}], ['tokens', { expiresAt: new Date(Date.now() + 86_400_000).toISOString() }],
+  ])('from a PlatformAdmin leaves them no way back in by a service account: %s', async (kind, more) => {
+    const [mallory, robot] = [await directory.user({ isPlatformAdmin: true }), await directory.user()]
+    await database.sql('update users set is_service_account = true where id = $1', [robot.id])
+    const letGo = await holdUser(robot.id)
+    const made = send(here, 'POST', `/admin/service-accounts/${robot.id}/${kind}`, mallory.token, { label: 'a way back in', ...more })
+    await waiting(1)
+    const demotion = send(there, 'PATCH', `/admin/users/${mallory.id}`, petra, { isPlatformAdmin: false })
+    await Promise.race([demotion, waiting(2)])
+    await letGo()
+    expect(await demotion).toBe(200)
+    expect([201, 403]).toContain(await made)
+    expect(await changedAfterwards(mallory, 'user_changed')).toEqual([])
+  })
+
   it('from a SysAdmin gives nothing to a change that has waited meanwhile', async () => {
     const [mallory, accomplice] = [await directory.user({ isSysAdmin: true }), await directory.user()]
     const letGo = await holdUser(mallory.id)

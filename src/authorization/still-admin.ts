@@ -1,8 +1,8 @@
-import { levelGuards } from '../authorization/guards.js'
 import type { User } from '../coherence/directory.js'
 import type { Tx } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
-import { findLevels, lockAdministration } from './authority-queries.js'
+import { levelGuards } from './guards.js'
+import { findLevels, lockAdministration } from './level-queries.js'
 
 /**
  * Begins a change that an admin's level allows, before it waits for anything else. Whoever has lost a level that they were let in with, while the request waited, changes
