@@ -116,7 +116,7 @@ export function Credentials({ kind, source, queryKey, name, mayChange }: Props) 
   }
   const isOver = ({ expiresAt }: Credential) => expiresAt !== null && Date.parse(expiresAt) <= Date.now()
   return (
-    <section aria-label={say(kind)}>
+    <div>
       <div className="section-head">
         <div><h2 className="section">{say(kind)}</h2><p>{say(`${kind}.hint`)}</p></div>
         {mayChange && <Button variant="default" leftSection={<Icon name="plus" />} onClick={() => setMaking(true)}>{say(`${kind}.new`)}</Button>}
@@ -138,6 +138,6 @@ export function Credentials({ kind, source, queryKey, name, mayChange }: Props) 
         await refresh()
       }} />}
       {secret && <ShownOnce secret={secret} onClose={() => setSecret(undefined)} />}
-    </section>
+    </div>
   )
 }

@@ -32,8 +32,8 @@ function Details({ state }: { state: Database }) {
       </div>
       <h2 className="section">{say('database.tables')}</h2>
       <List<Database['tables'][number]>
-        label={say('database.tables')} queryKey={['database', 'tables', state.tables.length]} idOf={(one) => one.name} nameOf={(one) => one.name} search={(one) => one.name}
-        load={() => Promise.resolve({ items: state.tables, nextCursor: null })} empty={{ icon: 'database', title: say('database.empty') }}
+        label={say('database.tables')} queryKey={['database', 'tables']} idOf={(one) => one.name} nameOf={(one) => one.name} search={(one) => one.name}
+        load={state.tables} empty={{ icon: 'database', title: say('database.empty') }}
         columns={[
           { key: 'name', title: say('database.table'), sortBy: (one) => one.name, show: (one) => <span className="mono">{one.name}</span> },
           { key: 'rows', title: say('database.rows'), isNumber: true, sortBy: (one) => one.rows, show: (one) => number(one.rows) },
@@ -42,8 +42,8 @@ function Details({ state }: { state: Database }) {
       />
       <h2 className="section">{say('database.migrations')}</h2>
       <List<Database['migrations'][number]>
-        label={say('database.migrations')} queryKey={['database', 'migrations', state.migrations.length]} idOf={(one) => one.name} nameOf={(one) => one.name}
-        load={() => Promise.resolve({ items: state.migrations, nextCursor: null })} empty={{ icon: 'database', title: say('database.empty') }}
+        label={say('database.migrations')} queryKey={['database', 'migrations']} idOf={(one) => one.name} nameOf={(one) => one.name}
+        load={state.migrations} empty={{ icon: 'database', title: say('database.empty') }}
         columns={[
           { key: 'name', title: say('database.migration'), sortBy: (one) => one.name, show: (one) => <span className="mono">{one.name}</span> },
           { key: 'applied', title: say('database.applied'), sortBy: (one) => one.appliedAt, show: (one) => one.appliedAt ? dateTime(one.appliedAt) : <State kind="warn">{say('database.notApplied')}</State> },

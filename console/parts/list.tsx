@@ -5,7 +5,7 @@ import { useText } from '../texts/language'
 import { Empty } from './empty'
 import { FaultNote } from './fault'
 import { Icon, type IconName } from './icons'
-import { compareBy, useRows, type Page, type PageQuery, type Sorting } from './rows'
+import { compareBy, useRows, type Load, type Sorting } from './rows'
 
 export interface Column<Row, Sort extends string = never> {
   key: string
@@ -32,7 +32,7 @@ interface Props<Row, Sort extends string> {
   label: string
   /** Names the list among all that has been loaded; what it is filtered by belongs into it. */
   queryKey: readonly unknown[]
-  load: (query: PageQuery<Sort>) => Promise<Page<Row>>
+  load: Load<Row, Sort>
   columns: Column<Row, Sort>[]
   idOf: (row: Row) => string
   nameOf: (row: Row) => string
@@ -115,7 +115,7 @@ export function List<Row, Sort extends string = never>({ label, queryKey, load, 
   const [sorting, setSorting] = useState<Sorting>()
   const sorted = columns.find((column) => column.key === sorting?.key)
   const sort: Sort | `-${Sort}` | undefined = sorted?.sort && (sorting?.isDescending ? `-${sorted.sort}` : sorted.sort)
-  const { query, rows: loaded, isLoadingAll, loadAll } = useRows({ queryKey, load, search: search === 'server' ? wanted : '', sort, refetchMs })
+  const { query, rows: loaded, isPending, isLoadingAll, loadAll } = useRows({ queryKey, load, search: search === 'server' ? wanted : '', sort, refetchMs })
 
   const sortAnew = (key: string) => {
     setSorting((before) => before?.key === key ? (before.isDescending ? undefined : { key, isDescending: true }) : { key, isDescending: false })
@@ -135,7 +135,7 @@ export function List<Row, Sort extends string = never>({ label, queryKey, load, 
           {end && <div className="tool-end">{end}</div>}
         </div>
       )}
-      <section className="card list" aria-label={label} aria-busy={query.isPending}>
+      <section className="card list" aria-label={label} aria-busy={isPending}>
         <div className="list-scroll">
           <table>
             <thead>
@@ -146,12 +146,12 @@ export function List<Row, Sort extends string = never>({ label, queryKey, load, 
               </tr>
             </thead>
             <tbody>
-              {query.isPending && <Waiting columns={width} />}
+              {isPending && <Waiting columns={width} />}
               {rows.map((row) => <DataRow key={idOf(row)} row={row} name={nameOf(row)} columns={columns} detailsOf={detailsOf} actionsOf={actionsOf} />)}
             </tbody>
           </table>
         </div>
-        {!query.isPending && rows.length === 0 && (
+        {!isPending && rows.length === 0 && (
           wanted ? <Empty icon="search" title={say('list.noMatch', { search: wanted })} hint={say('list.noMatch.hint')} action={<Button variant="default" size="xs" onClick={() => setTyped('')}>{say('list.clear')}</Button>} />
           : isFiltered ? <Empty icon="search" title={say('list.noFilter')} hint={say('list.noFilter.hint')} />
           : <Empty {...empty} />

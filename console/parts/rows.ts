@@ -19,9 +19,12 @@ export interface Sorting {
   isDescending: boolean
 }
 
+/** How rows are loaded, or the rows, where they came with something else. */
+export type Load<Row, Sort extends string> = ((query: PageQuery<Sort>) => Promise<Page<Row>>) | Row[]
+
 interface Options<Row, Sort extends string> {
   queryKey: readonly unknown[]
-  load: (query: PageQuery<Sort>) => Promise<Page<Row>>
+  load: Load<Row, Sort>
   search: string
   sort: Sort | `-${Sort}` | undefined
   refetchMs?: number | undefined
@@ -35,19 +38,20 @@ export function useRows<Row, Sort extends string>({ queryKey, load, search, sort
   const [wantsAll, setWantsAll] = useState(false)
   const query = useInfiniteQuery({
     queryKey: [...queryKey, search, sort],
-    queryFn: ({ pageParam }) => load({ limit: wantsAll ? '200' : '50', ...(pageParam ? { cursor: pageParam } : {}), ...(search ? { q: search } : {}), ...(sort ? { sort } : {}) }),
+    enabled: typeof load === 'function',
+    queryFn: ({ pageParam }) => Array.isArray(load) ? { items: load, nextCursor: null } : load({ limit: wantsAll ? '200' : '50', ...(pageParam ? { cursor: pageParam } : {}), ...(search ? { q: search } : {}), ...(sort ? { sort } : {}) }),
     initialPageParam: '',
     getNextPageParam: (page) => page.nextCursor,
     placeholderData: keepPreviousData,
     ...(refetchMs ? { refetchInterval: refetchMs } : {}),
   })
-  const rows = query.data?.pages.flatMap((page) => page.items) ?? []
+  const rows = Array.isArray(load) ? load : query.data?.pages.flatMap((page) => page.items) ?? []
   const { hasNextPage, isFetchingNextPage, fetchNextPage } = query
   const isLoadingAll = wantsAll && hasNextPage && rows.length < sortableRows
   useEffect(() => {
     if (isLoadingAll && !isFetchingNextPage) void fetchNextPage()
   }, [isLoadingAll, isFetchingNextPage, fetchNextPage])
-  return { query, rows, isLoadingAll, loadAll: () => setWantsAll(true) }
+  return { query, rows, isPending: !Array.isArray(load) && query.isPending, isLoadingAll, loadAll: () => setWantsAll(true) }
 }
 
 /** Orders rows by a value: numbers by size, text as people sort it, what is absent last. */

@@ -58,7 +58,7 @@ interface Visit {
 
 /** Somebody who has signed in, whose browser is watched. */
 async function watched(user: DemoUser): Promise<Visit> {
-  const context = await browser.newContext({ locale: 'en-GB', viewport: wide, colorScheme: 'light' })
+  const context = await browser.newContext({ locale: 'en-GB', viewport: wide, colorScheme: 'light', reducedMotion: 'reduce' })
   const errors: string[] = []
   const page = await signIn(context, gateway.url, user)
   watchHosts(context, errors)
