@@ -49,7 +49,8 @@ import { createIdentities } from './proxy/identity.js'
 import type { LiveRoutes } from './proxy/live-routes.js'
 import { isOwnPath } from './proxy/route-schema.js'
 import { verifyForProxies } from './proxy/verify.js'
-import { liveTexts } from './system/translations.js'
+import { consolePrefix } from './system/shipped-texts.js'
+import { changedTexts, liveTexts } from './system/translations.js'
 
 /** What a gateway is made of. */
 export interface Dependencies {
@@ -104,7 +105,7 @@ export function buildGateway(deps: Dependencies): Gateway {
   const textsOf = liveTexts({ sql: deps.database, prefix: portalPrefix, shipped: portalTexts })
   const endpoints = ownEndpoints({ ...deps, denials, textsOf })
   mountEndpoints(app, endpoints, admit)
-  mountPages(app, consolePages({ config }), admit)
+  mountPages(app, consolePages({ config, changedTexts: changedTexts({ sql: deps.database, prefix: consolePrefix }) }), admit)
   app.use((_req, _res, next) => next(new GatewayError('not_found', 'There is nothing at this path')))
   const answer = answerProblem(logger, { ownPage: portalErrorPage(textsOf), onRefusal: denials.note })
   app.use(answer)

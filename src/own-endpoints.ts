@@ -5,6 +5,7 @@ import { auditEventEndpoints } from './audit/events.js'
 import { verifyToken, verifyTokenOfAnyAge } from './authentication/verify-token.js'
 import type { Denials } from './authorization/denials.js'
 import { explainEndpoints } from './authorization/explain-endpoints.js'
+import { readShippedTexts } from './console/built-files.js'
 import { openapiEndpoints } from './console/openapi-document.js'
 import { directoryEndpoints } from './directory/endpoints.js'
 import type { Dependencies } from './gateway.js'
@@ -47,7 +48,7 @@ import { operationsEndpoints } from './system/operations.js'
 import { registryEndpoints } from './system/registry.js'
 import { routeEndpoints } from './system/routes.js'
 import { sessionRowEndpoints } from './system/session-rows.js'
-import { keyed } from './system/shipped-texts.js'
+import { keyed, shippedTexts } from './system/shipped-texts.js'
 import { tokenRowEndpoints } from './system/tokens.js'
 import { translationEndpoints } from './system/translations.js'
 
@@ -92,7 +93,7 @@ export function ownEndpoints({ config, database, directory, keys, identityKeys, 
     ...tokenRowEndpoints({ sql: database, coherent: node.coherent }),
     ...sessionRowEndpoints({ sql: database, coherent: node.coherent }),
     ...adminEndpoints({ sql: database, coherent: node.coherent }),
-    ...translationEndpoints({ database, shipped: keyed(portalPrefix, portalTexts) }),
+    ...translationEndpoints({ database, loadShipped: shippedTexts(keyed(portalPrefix, portalTexts), readShippedTexts) }),
     ...registryEndpoints({ sql: database, routes }),
     ...keyEndpoints({ sql: database, coherent: node.coherent, keys, identityKeys, config }),
     ...logEndpoints({ log }),

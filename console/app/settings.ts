@@ -4,6 +4,8 @@ export interface Settings {
   authorities: ('google' | 'msft')[]
   /** Whether the demo users are there. */
   demo: boolean
+  /** Texts that SysAdmins have put in place of those that were shipped. */
+  texts: Record<'en' | 'de', Readonly<Record<string, string>>>
 }
 
 const element = document.querySelector<HTMLMetaElement>('meta[name="settings"]')
@@ -12,7 +14,7 @@ function read(): Settings {
   try {
     return JSON.parse(element?.content ?? '') as Settings
   } catch {
-    return { authorities: [], demo: false } // served by Vite, which fills nothing in
+    return { authorities: [], demo: false, texts: { en: {}, de: {} } } // served by Vite, which fills nothing in
   }
 }
 

@@ -35,13 +35,15 @@ function EditText({ translation: { language, key, text: before, shipped }, onClo
   )
 }
 
-/** What the portal says, in each language, and as it was shipped. */
+const places = ['portal', 'console', 'changed'] as const
+
+/** What portal and console say, in each language, and as it was shipped. */
 export function Wording() {
   const say = useText()
   const queries = useQueryClient()
   const own = useLanguage()
   const [language, setLanguage] = useState<Language>(own)
-  const [which, setWhich] = useState<'changed' | null>(null)
+  const [which, setWhich] = useState<(typeof places)[number]>('portal')
   const [editing, setEditing] = useState<Translation>()
   const [ask, dialog] = useConfirm()
   const refresh = () => queries.invalidateQueries({ queryKey: ['wording'] })
@@ -60,12 +62,12 @@ export function Wording() {
         label={say('wording')} queryKey={['wording', language, which]} idOf={(one) => `${one.language} ${one.key}`} nameOf={(one) => one.key} search={(one) => `${one.key} ${one.text} ${one.shipped ?? ''}`}
         load={async () => {
           const { items } = await answerOf(api.GET('/system/translations', { params: { query: { language } } }))
-          return { items: which === null ? items : items.filter((one) => one.changed), nextCursor: null }
+          return { items: items.filter((one) => which === 'changed' ? one.changed : one.key.startsWith(`${which}.`)), nextCursor: null }
         }}
-        empty={{ icon: 'language', title: say('wording.empty') }} isFiltered={which !== null}
-        filters={<Select<'changed'> aria-label={say('wording.which')} placeholder={say('all')} clearable w={170} value={which} onChange={setWhich} data={[{ value: 'changed', label: say('wording.onlyChanged') }]} />}
+        empty={{ icon: 'language', title: say('wording.empty') }} isFiltered={which === 'changed'}
+        filters={<Select<(typeof places)[number]> aria-label={say('wording.which')} allowDeselect={false} w={170} value={which} onChange={(chosen) => setWhich(chosen ?? 'portal')} data={places.map((value) => ({ value, label: say(`wording.${value}.texts`) }))} />}
         columns={[
-          { key: 'key', title: say('wording.key'), sortBy: (one) => one.key, show: (one) => <><button type="button" className="row-link mono break" onClick={() => setEditing(one)}>{one.key.replace(/^portal\./, '')}</button>{one.changed && <span className="sub"><State kind="warn">{say('wording.changed')}</State></span>}</> },
+          { key: 'key', title: say('wording.key'), sortBy: (one) => one.key, show: (one) => <><button type="button" className="row-link mono break" onClick={() => setEditing(one)}>{one.key.replace(/^(?:portal|console)\./, '')}</button>{one.changed && <span className="sub"><State kind="warn">{say('wording.changed')}</State></span>}</> },
           { key: 'shipped', title: say('wording.shipped'), isSecondary: true, show: (one) => one.shipped === null ? <span className="soft">{say('wording.own')}</span> : <span lang={one.language} className={one.changed ? 'soft' : ''}>{one.shipped}</span> },
           { key: 'shown', title: say('wording.shown'), show: (one) => one.changed ? <span lang={one.language}>{one.text}</span> : <><span className="soft wide-only nowrap">{say('wording.same')}</span><span className="narrow-only" lang={one.language}>{one.text}</span></> },
         ]}

@@ -1,4 +1,5 @@
 import { useSyncExternalStore } from 'react'
+import { settings } from '../app/settings'
 import { texts, type TextKey } from './texts'
 
 export type Language = 'en' | 'de'
@@ -30,6 +31,6 @@ export type Say = (key: TextKey, insertions?: Insertions) => string
 
 /** The texts of the language that is chosen. */
 export function useText(): Say {
-  const index = useLanguage() === 'de' ? 1 : 0
-  return (name, insertions = {}) => texts[name][index].replace(/\{(\w+)\}/g, (hole, inner: string) => String(insertions[inner] ?? hole))
+  const language = useLanguage()
+  return (name, insertions = {}) => (settings.texts[language][name] ?? texts[name][language === 'de' ? 1 : 0]).replace(/\{(\w+)\}/g, (hole, inner: string) => String(insertions[inner] ?? hole))
 }

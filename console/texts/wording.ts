@@ -1,7 +1,7 @@
 /** Of the page where the portal's texts are changed. */
 export const wording = {
   'wording': ['Translations', 'Übersetzungen'],
-  'wording.hint': ['What the client portal says, by language. A changed text shows within seconds; reset it to have the shipped one back.', 'Was das Kundenportal sagt, nach Sprache. Eine Änderung ist in Sekunden zu sehen; zurückgesetzt gilt wieder der mitgelieferte Text.'],
+  'wording.hint': ['What portal and console say, by language. A changed text shows within seconds, in the console when it is loaded anew; reset it to have the shipped one back.', 'Was Portal und Konsole sagen, nach Sprache. Eine Änderung ist in Sekunden zu sehen, in der Konsole nach einem Neuladen; zurückgesetzt gilt wieder der mitgelieferte Text.'],
   'wording.language': ['Language', 'Sprache'],
   'wording.language.en': ['English', 'Englisch'],
   'wording.language.de': ['German', 'Deutsch'],
@@ -12,7 +12,9 @@ export const wording = {
   'wording.own': ['all your own', 'nur von Ihnen'],
   'wording.changed': ['changed', 'geändert'],
   'wording.which': ['Which texts', 'Welche Texte'],
-  'wording.onlyChanged': ['Changed ones', 'Geänderte'],
+  'wording.portal.texts': ['Client portal', 'Kundenportal'],
+  'wording.console.texts': ['Console', 'Konsole'],
+  'wording.changed.texts': ['Changed ones', 'Geänderte'],
   'wording.empty': ['There are no texts', 'Es gibt keine Texte'],
   'wording.edit': ['Edit text', 'Text bearbeiten'],
   'wording.text': ['Text', 'Text'],

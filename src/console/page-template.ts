@@ -9,6 +9,9 @@ interface Settings {
   demo: boolean
 }
 
+/** What the pages say in place of what was shipped, by language and key. */
+export type ChangedTexts = Record<'de' | 'en', Readonly<Record<string, string>>>
+
 /** The settings that a configuration comes to. */
 export function settingsOf(config: Pick<Config, 'GOOGLE_CLIENT_ID' | 'MSFT_CLIENT_ID' | 'SEED_DEMO'>): Settings {
   return {
@@ -23,12 +26,12 @@ const policyWith = (nonce: string) => [
   "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'",
 ].join('; ')
 
-/** A page as it is sent: its nonce and settings where the build left their places, and the headers that go with it. */
-export function fillPage(page: string, settings: Settings): { content: string; headers: Record<string, string> } {
+/** A page as it is sent: its nonce, settings and changed texts where the build left their places, and the headers that go with it. */
+export function fillPage(page: string, settings: Settings & { texts: ChangedTexts }): { content: string; headers: Record<string, string> } {
   const nonce = randomBytes(16).toString('base64')
   const written = JSON.stringify(settings).replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;')
   return {
-    content: page.replace('__NONCE__', nonce).replace('__SETTINGS__', written),
+    content: page.replace('__NONCE__', nonce).replace('__SETTINGS__', () => written),
     headers: {
       'Content-Security-Policy': policyWith(nonce),
       'Referrer-Policy': 'same-origin',

@@ -6,7 +6,7 @@ import { sendAnswer, type Endpoint } from '../http/endpoint.js'
 import { endWithout, writeHead } from '../http/head.js'
 import { anyone } from '../http/policy.js'
 import { builtFiles, type BuiltFile } from './built-files.js'
-import { fillPage, settingsOf } from './page-template.js'
+import { fillPage, settingsOf, type ChangedTexts } from './page-template.js'
 
 const year = 365 * 24 * 60 * 60
 
@@ -21,14 +21,14 @@ function sendAsset(res: Response, { contentType, codings }: BuiltFile, coding: '
 }
 
 /** What people see of the gateway: the console, the documentation and, outside production, the quick start page; with the assets of all three. */
-export function consolePages({ config }: { config: Config }): Endpoint[] {
+export function consolePages({ config, changedTexts }: { config: Config; changedTexts: () => ChangedTexts }): Endpoint[] {
   const built = builtFiles()
   const settings = settingsOf(config)
 
   const page = (name: string): Middleware => async (_req, res) => {
     const source = (await built()).pages.get(name)
     if (source === undefined) throw new GatewayError('not_found', 'This page has not been built. Run: npm run build')
-    const { content, headers } = fillPage(source, settings)
+    const { content, headers } = fillPage(source, { ...settings, texts: changedTexts() })
     sendAnswer(res, { status: 200, text: { type: 'text/html', content }, headers })
   }
   const asset: Middleware = async (req, res) => {

@@ -11,35 +11,42 @@ import { deleteText, findChangedText, listChangedTexts, putText } from './transl
 export const languages = ['de', 'en'] as const
 export type Language = (typeof languages)[number]
 
-/** Texts by language and key, as they were shipped. */
+/** Texts by language and key. */
 export type ShippedTexts = Record<Language, Readonly<Record<string, string>>>
 
 const freshForMs = 5000
 
-/** What texts are made of: those that were shipped, and under which prefix of their keys they can be changed. */
-interface TextSource<Texts extends object> {
-  sql: Sql
-  prefix: string
-  shipped: Record<Language, Texts>
-}
-
 /**
- * Texts as SysAdmins have changed them, else as shipped, at once. What was changed is looked up again behind a request when it is older than
- * five seconds; while the database cannot be asked, what was known last is said.
+ * The texts under a prefix of their keys that SysAdmins have changed, by language and by name without the prefix, at once. They are looked up again behind
+ * a request when what is known is older than five seconds; while the database cannot be asked, what was known last is said.
  */
-export function liveTexts<Texts extends object>({ sql, prefix, shipped }: TextSource<Texts>): (language: Language) => Texts {
-  let current: Record<Language, Texts> = shipped
+export function changedTexts({ sql, prefix }: { sql: Sql; prefix: string }): () => ShippedTexts {
+  let current: ShippedTexts = { de: {}, en: {} }
   let lookedAt = -Infinity
   const look = async () => {
-    const changed = await listChangedTexts(sql)
-    const known = (language: Language) => changed.filter((one) => one.language === language && one.key.startsWith(prefix))
-      .map(({ key, text }) => [key.slice(prefix.length), text] as const).filter(([name]) => name in shipped[language])
-    current = { de: { ...shipped.de, ...Object.fromEntries(known('de')) }, en: { ...shipped.en, ...Object.fromEntries(known('en')) } }
+    const changed = (await listChangedTexts(sql)).filter(({ key }) => key.startsWith(prefix))
+    const known = (language: Language) => Object.fromEntries(changed.filter((one) => one.language === language).map(({ key, text }) => [key.slice(prefix.length), text]))
+    current = { de: known('de'), en: known('en') }
   }
-  return (language) => {
+  return () => {
     if (performance.now() - lookedAt > freshForMs) {
       lookedAt = performance.now()
       look().catch(() => undefined) // what was known last stays
+    }
+    return current
+  }
+}
+
+/** Texts as SysAdmins have changed them, else as shipped, at once. */
+export function liveTexts<Texts extends object>({ shipped, ...source }: { sql: Sql; prefix: string; shipped: Record<Language, Texts> }): (language: Language) => Texts {
+  const changed = changedTexts(source)
+  let [known, current] = [changed(), shipped]
+  return (language) => {
+    const latest = changed()
+    if (latest !== known) {
+      known = latest
+      const merged = (one: Language) => ({ ...shipped[one], ...Object.fromEntries(Object.entries(latest[one]).filter(([name]) => name in shipped[one])) })
+      current = { de: merged('de'), en: merged('en') }
     }
     return current[language]
   }
@@ -57,8 +64,8 @@ const language = z.enum(languages, `must be ${languages.join(' or ')}`)
 const keyForm = /^[\w.-]{1,200}$/
 
 /** The texts of portal and console, as SysAdmins change them; the shipped ones are what there is without. */
-export function translationEndpoints({ database, shipped }: { database: Database; shipped: ShippedTexts }): Endpoint[] {
-  const represent = (of: Language, key: string, text: string | undefined) => ({ language: of, key, text: text ?? shipped[of][key] ?? '', shipped: shipped[of][key] ?? null, changed: text !== undefined })
+export function translationEndpoints({ database, loadShipped }: { database: Database; loadShipped: () => Promise<ShippedTexts> }): Endpoint[] {
+  const represent = (shipped: ShippedTexts, of: Language, key: string, text: string | undefined) => ({ language: of, key, text: text ?? shipped[of][key] ?? '', shipped: shipped[of][key] ?? null, changed: text !== undefined })
   const named = (params: Record<string, string>) => {
     const of = language.safeParse(params.language)
     if (!of.success || !keyForm.test(params.key ?? '')) throw new GatewayError('not_found', `There is no such text: languages are ${languages.join(' and ')}, keys are letters, digits and ._-`)
@@ -66,15 +73,16 @@ export function translationEndpoints({ database, shipped }: { database: Database
   }
   const change = (call: Parameters<typeof actorOf>[0], params: Record<string, string>, text: string | undefined) => database.transaction(async (tx) => {
     const { language: of, key } = named(params)
+    const shipped = await loadShipped()
     const before = await findChangedText(tx, of, key)
-    checkIfMatch(call, represent(of, key, before))
+    checkIfMatch(call, represent(shipped, of, key, before))
     if (text === undefined && before === undefined) throw new GatewayError('not_found', 'This text has not been changed')
     await (text === undefined ? deleteText(tx, of, key) : putText(tx, { language: of, key, text }))
     await recordChange(tx, {
       actor: actorOf(call), mandateId: 'system', action: text === undefined ? 'translation_reset' : 'translation_changed', subject: `translation:${of}:${key}`,
       ...(before === undefined ? {} : { before: { text: before } }), ...(text === undefined ? {} : { after: { text } }),
     })
-    return represent(of, key, text)
+    return represent(shipped, of, key, text)
   })
   return [
     endpoint({
@@ -85,10 +93,11 @@ export function translationEndpoints({ database, shipped }: { database: Database
       query: z.strictObject({ language: language.optional() }),
       answers: { 200: z.strictObject({ items: z.array(translated), nextCursor: z.null() }) },
       handle: async ({ query }) => {
+        const shipped = await loadShipped()
         const changed = new Map((await listChangedTexts(database, query.language)).map((row) => [`${row.language} ${row.key}`, row]))
         const items = languages.filter((one) => query.language === undefined || one === query.language).flatMap((of) => {
           const keys = new Set([...Object.keys(shipped[of]), ...[...changed.values()].filter((row) => row.language === of).map(({ key }) => key)])
-          return [...keys].sort().map((key) => represent(of, key, changed.get(`${of} ${key}`)?.text))
+          return [...keys].sort().map((key) => represent(shipped, of, key, changed.get(`${of} ${key}`)?.text))
         })
         return { status: 200, body: { items, nextCursor: null }, headers: { ETag: etagOf(items) } }
       },

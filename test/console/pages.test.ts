@@ -77,8 +77,8 @@ describe('what a page is told', () => {
   const settingsOf = async (url: string) => JSON.parse((/name="settings" content="([^"]*)"/.exec(await (await fetch(`${url}/console`)).text())?.[1] ?? '').replaceAll('&quot;', '"')) as unknown
 
   it('are the ways to sign in that are configured, and whether there are demo users', async () => {
-    expect(await settingsOf(gateway.url)).toEqual({ authorities: ['msft'], demo: false })
-    expect(await settingsOf(production.url)).toEqual({ authorities: [], demo: false })
+    expect(await settingsOf(gateway.url)).toEqual({ authorities: ['msft'], demo: false, texts: { de: {}, en: {} } })
+    expect(await settingsOf(production.url)).toEqual({ authorities: [], demo: false, texts: { de: {}, en: {} } })
   })
 })
 

@@ -135,6 +135,21 @@ describe('a text', () => {
     await sysAdmin('delete', path).expect(404)
     expect(await actions('translation:de:portal.enterTitle')).toEqual(['translation_changed', 'translation_reset'])
   })
+  it('of the console is told to its pages when it is changed, as text that cannot be taken for anything else', async () => {
+    const path = '/system/translations/de/console.signIn'
+    const { shipped } = await find('console.signIn')
+    expect(shipped).toBe('Anmelden')
+    const text = `"><script>alert(1)</script>&amp;'$&$1`
+    await sysAdmin('put', path).send({ text }).expect(200)
+    const settingsOf = (page: string) => JSON.parse((/<meta name="settings"[^>]* content="([^"]*)"/.exec(page)?.[1] ?? '{}').replaceAll('&quot;', '"').replaceAll('&lt;', '<').replaceAll('&amp;', '&')) as { texts?: unknown }
+    const { text: page, settings } = await until(async () => {
+      const answer = await ask(gateway.url, '/console')
+      return answer.text.includes('alert') ? { text: answer.text, settings: settingsOf(answer.text) } : undefined
+    }, 15_000)
+    expect(page).not.toContain('<script>alert')
+    expect(settings.texts).toEqual({ de: { signIn: text }, en: {} })
+    await sysAdmin('delete', path).expect(200)
+  })
   it('that somebody else has changed meanwhile is not overwritten', async () => {
     const first = await sysAdmin('put', '/system/translations/en/console.own').send({ text: 'a' }).expect(200)
     await sysAdmin('put', '/system/translations/en/console.own').send({ text: 'b' }).set('If-Match', first.headers.etag!).expect(200)
