@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import request from 'supertest'
 import { instances, mandates, roles, tokenFor, users } from '../support/demo.js'
+import { directoryOf } from '../support/directory.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { sendLines, sendRaw } from '../support/raw-http.js'
 import { startUpstream, type Upstream } from '../support/upstream.js'
@@ -89,6 +90,15 @@ describe('what an upstream is told', () => {
       const answer = await sendLines(gateway.url, `${method} /crm/contacts`, [`Authorization: Bearer ${bob.token}`, `X-Mandate-Id: ${mandates.acme}`, `X-Instance-Id: ${instances.acmeCrm}`])
       expect([method, answer.status, upstream.last().method, upstream.last().headers['x-access-level']]).toEqual([method, 200, method, level])
     }
+  })
+
+  it('no roles of somebody who has none', async () => {
+    const directory = directoryOf(gateway.database)
+    const nobody = await directory.user()
+    await directory.join(nobody.id, mandates.acme)
+    await request(gateway.url).get('/somewhere/x').set('Authorization', `Bearer ${nobody.token}`).set('X-Mandate-Id', mandates.acme).expect(200)
+    expect(upstream.last().headers).toMatchObject({ 'x-user-id': nobody.id, 'x-mandate-id': mandates.acme })
+    expect(upstream.last().headers).not.toHaveProperty('x-role-ids')
   })
 
   it('no place where a route asks for none, and no level where it asks for no permission', async () => {
@@ -260,6 +270,14 @@ describe('behind a proxy of ours', () => {
   it('the proxy’s word on protocol, host and client is passed on, and what came before it is not believed', async () => {
     await sendLines(gateway.url, 'GET /public/x', ['X-Forwarded-For: 6.6.6.6, 203.0.113.9', 'X-Forwarded-Proto: https', 'X-Forwarded-Host: app.example.com'])
     expect(upstream.last().headers).toMatchObject({ 'x-forwarded-for': '203.0.113.9, 127.0.0.1', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'app.example.com' })
+  })
+
+  it('a host that would have to be quoted is not told', async () => {
+    for (const host of ['a"b', 'a;b=c', 'a b', 'ä.example']) {
+      const { status } = await sendLines(gateway.url, 'GET /public/x', [`X-Forwarded-Host: ${host}`])
+      const { headers } = upstream.last()
+      expect([host, status, headers['x-forwarded-host'], headers.forwarded]).toEqual([host, 200, undefined, 'for=127.0.0.1;proto=http'])
+    }
   })
 
   it('of several header lines the last is the proxy’s', async () => {

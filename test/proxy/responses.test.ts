@@ -92,6 +92,16 @@ routes:
     expect(answer.headers).toMatchObject({ 'cache-control': ['public, max-age=60'], vary: ['Accept'] })
   })
 
+  it('says which pages may read it where it is public and no origin is allowed here, and never where it is private', async () => {
+    const open = { 'Access-Control-Allow-Origin': '*', 'Access-Control-Expose-Headers': 'X-Own' }
+    const shown = await ask('GET /public', (_req, res) => res.writeHead(200, open).end('all'), ['Origin: https://app.example.com'])
+    expect(shown.headers).toMatchObject({ 'access-control-allow-origin': ['*'], 'access-control-expose-headers': ['X-Own'] })
+    for (const path of ['/private', '/optional']) {
+      const answer = await ask(`GET ${path}`, (_req, res) => res.writeHead(200, { ...open, 'Access-Control-Allow-Credentials': 'true' }).end('mine'), ['Origin: https://app.example.com'])
+      expect(Object.keys(answer.headers).filter((name) => name.startsWith('access-control-'))).toEqual([])
+    }
+  })
+
   it('to HEAD has the headers and no body', async () => {
     const answer = await ask('HEAD /public', (_req, res) => res.writeHead(200, { 'Content-Length': '1234', 'X-Own': '1' }).end())
     expect(answer).toMatchObject({ status: 200, body: '' })

@@ -80,6 +80,17 @@ routes:
       expect(answer.text.slice(answer.text.indexOf('\r\n0\r\n'))).toMatch(/^\r\n0\r\nx-checksum: abc\r\n\r\n$/i)
     })
 
+    it('are not announced where none can come: of a body with a length, to HEAD, to HTTP/1.0', async () => {
+      const lines = ['HTTP/1.1 200 OK', 'Content-Length: 5', 'Trailer: X-Checksum', '', 'hello']
+      const answer = await answeredBy(lines, ['TE: trailers'])
+      expect([answer.status, answer.body, answer.headers.trailer]).toEqual([200, 'hello', undefined])
+      const head = await answeredBy(['HTTP/1.1 200 OK', 'Transfer-Encoding: chunked', 'Trailer: X-Checksum', '', ''], ['TE: trailers'], 'HEAD')
+      expect([head.status, head.headers.trailer]).toEqual([200, undefined])
+      literal.answer = withTrailers('X-Checksum: abc').join('\r\n')
+      const old = await within(5000, sendRaw(gateway.url, 'GET /literal HTTP/1.0\r\nHost: x\r\nTE: trailers\r\n\r\n'))
+      expect([old.status, old.body, old.headers.trailer]).toEqual([200, 'hello', undefined])
+    })
+
     it('that contradict the body end in no answer that looks whole', async () => {
       const answer = await answeredBy(withTrailers('Content-Length: 3'), ['TE: trailers'])
       expect(answer.text).not.toMatch(/content-length/i)
