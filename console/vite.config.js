@@ -16,6 +16,7 @@ export default defineConfig({
     assetsInlineLimit: 0, // nothing of the pages stands in data: addresses, but for what the component library has
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    license: { fileName: 'licences.md' }, // of what is built into the pages, which goes with them
     rolldownOptions: {
       onLog: (level, log, tell) => { if (log.code !== 'MODULE_LEVEL_DIRECTIVE') tell(level, log) }, // "use client" says nothing here
       input: { console: page('console'), docs: page('docs'), start: page('start') },
