@@ -1,6 +1,6 @@
 /** Builds the pages of console/ to dist/web/, and the types of the API that they are written against. Does nothing where nothing has changed. */
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -60,6 +60,8 @@ async function buildPages(stamp) {
   const { build } = await import('vite')
   const made = `${web}.${process.pid}`
   await build({ root: path.join(root, 'console'), configFile: path.join(root, 'console/vite.config.js'), logLevel: 'warn', build: { outDir: made } })
+  // Of scripts and styles the builder knows the licences, of fonts it does not.
+  await appendFile(path.join(made, 'licences.md'), `\n## @fontsource-variable/inter (OFL-1.1)\n\n${await readFile(path.join(root, 'node_modules/@fontsource-variable/inter/LICENSE'), 'utf8')}`)
   await compressAssets(made)
   await writeTexts(made)
   await writeFile(path.join(made, 'stamp'), stamp)

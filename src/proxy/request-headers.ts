@@ -75,7 +75,7 @@ function pushForwardingHeaders(headers: string[], req: Request, trustProxy: numb
   const trusted = trustProxy > 0
   const proto = trusted && lastOf(req.headers['x-forwarded-proto']) === 'https' ? 'https' : 'http'
   const host = req.requestedHost
-  const addresses = trusted ? trustedAddresses(req, trustProxy) : [req.clientAddress]
+  const addresses = trustedAddresses(req, trustProxy)
   headers.push('X-Forwarded-For', addresses.join(', '), 'X-Forwarded-Proto', proto, 'Forwarded', forwardedHeader(addresses, proto, host), 'Via', `${req.httpVersion} mandate-gateway`)
   if (host !== undefined && plainHost.test(host)) headers.push('X-Forwarded-Host', host)
 }

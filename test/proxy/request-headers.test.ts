@@ -92,6 +92,13 @@ describe('what an upstream is told', () => {
     }
   })
 
+  it('no session of a program, which has none', async () => {
+    const program = await tokenFor(gateway.database, 'reports', { row: { purpose: 'api_token', sessionId: null }, claims: { sid: undefined } })
+    await request(gateway.url).get('/required/x').set('Authorization', `Bearer ${program.token}`).expect(200)
+    expect(upstream.last().headers).toMatchObject({ 'x-user-id': users.reports })
+    expect(receivedNames()).not.toContain('x-session-id')
+  })
+
   it('no roles of somebody who has none', async () => {
     const directory = directoryOf(gateway.database)
     const nobody = await directory.user()
