@@ -57,6 +57,56 @@ describe('what another site’s page can make a browser ask for', () => {
   }, 120_000)
 })
 
+const unsafe = Object.entries(document.paths).flatMap(([path, operations]) => ['post', 'put', 'patch', 'delete'].flatMap((method) => operations[method] === undefined ? [] : [[method.toUpperCase(), path.replace(/\{\w+\}/g, users.alice)] as const]))
+/** What keeps no cookies and lets nobody in by one: programs of any page may use it. */
+const forPrograms = ['/auth/token', '/auth/revoke', '/auth/introspect', '/auth/verify']
+
+describe('what another site’s page sends with a browser’s cookies', () => {
+  it.each(unsafe.filter(([, path]) => !forPrograms.includes(path)))('%s %s is refused before anything else is looked at', async (method, path) => {
+    for (const cookie of [await cookieOf('root'), 'refresh_token=x', 'portal_session=x']) {
+      for (const elsewhere of [{ 'Sec-Fetch-Site': 'cross-site' }, { Origin: 'https://evil.example' }, { Origin: 'null' }]) {
+        for (const type of ['application/json', 'text/plain', 'application/x-www-form-urlencoded']) {
+          const { status, headers, text } = await ask(gateway.url, path, { method, headers: { Cookie: cookie, 'Content-Type': type, 'X-Mandate-Id': mandates.acme, ...elsewhere }, body: '{}' })
+          expect([status, text.includes('cross_site_request') || text.startsWith('<!doctype html>'), headers['set-cookie']]).toEqual([403, true, undefined])
+        }
+      }
+    }
+  })
+
+  it('changes nothing where programs are served, which are known by what they send and not by a cookie', async () => {
+    const login = await tokenFor(gateway.database, 'root')
+    for (const path of forPrograms) {
+      const { status, headers } = await ask(gateway.url, path, { method: 'POST', headers: { Cookie: `auth_token=${login.token}`, 'Content-Type': 'application/x-www-form-urlencoded', Origin: 'https://evil.example' }, body: 'token=x&grant_type=client_credentials' })
+      expect([path, status < 500, headers['set-cookie']]).toEqual([path, true, undefined])
+    }
+    expect((await ask(gateway.url, '/auth/me', { headers: { Cookie: `auth_token=${login.token}` } })).status).toBe(200)
+  })
+
+  it('reads nothing: no answer of any address is for its eyes', async () => {
+    const Cookie = await cookieOf('root')
+    for (const path of [...pages, ...paths]) {
+      const { headers } = await ask(gateway.url, path, { headers: { Cookie, Origin: 'https://evil.example', 'X-Mandate-Id': mandates.acme } })
+      const preflight = await ask(gateway.url, path, { method: 'OPTIONS', headers: { Origin: 'https://evil.example', 'Access-Control-Request-Method': 'DELETE', 'Access-Control-Request-Headers': 'authorization' } })
+      for (const answered of [headers, preflight.headers]) expect([path, answered['access-control-allow-origin'], answered['access-control-allow-credentials']]).toEqual([path, undefined, undefined])
+    }
+  }, 60_000)
+})
+
+describe('a cookie that a sibling domain has set beside the gateway’s own', () => {
+  const twice = (name: string, one: string, other: string) => [`${name}=${one}; ${name}=${other}`, `${name}=${other}; ${name}=${one}`]
+
+  it.each([['auth_token', 'GET', '/auth/me'], ['refresh_token', 'POST', '/auth/refresh'], ['portal_session', 'GET', '/portal/api/me']])('%s is not taken in its place, in whatever order: neither is', async (name, method, path) => {
+    const mine = (await tokenFor(gateway.database, 'alice')).token
+    const theirs = (await tokenFor(gateway.database, 'bob')).token
+    for (const Cookie of twice(name, mine, theirs)) {
+      const { status, headers, text } = await ask(gateway.url, path, { method, headers: { Cookie } })
+      expect(status).toBeGreaterThanOrEqual(400)
+      expect(headers['set-cookie']).toBeUndefined()
+      expect(text).not.toMatch(/alice|bob/)
+    }
+  })
+})
+
 describe('a redirect', () => {
   const parameters = ['next', 'url', 'redirect', 'redirect_uri', 'return_to', 'returnTo', 'continue', 'target']
   it('leads to no other site, whatever parameter asks for one', async () => {
