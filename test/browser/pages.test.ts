@@ -18,7 +18,7 @@ let gateway: TestGateway
 let browser: Browser
 beforeAll(async () => {
   const provider = { GOOGLE_CLIENT_ID: 'console', GOOGLE_CLIENT_SECRET: 'never-asked', MSFT_CLIENT_ID: 'console', MSFT_CLIENT_SECRET: 'never-asked' }
-  ;[gateway, browser] = await Promise.all([startTestGateway({ demoUpstream: true, environment: { COHERENCE_LEASE_MS: '5000', ...provider } }), openBrowser()])
+  ;[gateway, browser] = await Promise.all([startTestGateway({ demoUpstream: true, sealing: true, environment: { COHERENCE_LEASE_MS: '5000', ...provider } }), openBrowser()])
   await Promise.all([...useTheGateway(), ...fillTheLists()])
   if (pictures) await mkdir(pictures, { recursive: true })
 }, 60_000)

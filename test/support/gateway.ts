@@ -5,6 +5,8 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { startAuditLog } from '../../src/audit/audit-log.js'
+import { checkpointKeys } from '../../src/audit/checkpoint.js'
+import { startSealer } from '../../src/audit/sealer.js'
 import { loadTokenKeys } from '../../src/authentication/token-keys.js'
 import { createDirectory } from '../../src/coherence/directory.js'
 import { startNode, systemClock } from '../../src/coherence/node.js'
@@ -55,11 +57,13 @@ interface Options {
   routes?: string
   /** Start the demo upstream, for routes whose target is `demo`. */
   demoUpstream?: boolean
+  /** Seal the audit's events, as a gateway that is started does. */
+  sealing?: boolean
   database?: TestDatabase
 }
 
 /** Starts a gateway on a free port, on a database of its own unless one is given. Rate limits are off, and so is its memory, unless set. */
-export async function startTestGateway({ environment = {}, routes = demoRoutes, demoUpstream = false, database }: Options = {}): Promise<TestGateway> {
+export async function startTestGateway({ environment = {}, routes = demoRoutes, demoUpstream = false, sealing = false, database }: Options = {}): Promise<TestGateway> {
   const own = database ?? await createTestDatabase()
   const config = loadConfig({
     DATABASE_URL: own.url, DATABASE_MIGRATION_URL: own.ownerUrl, APP_JWT_KEY_SECRET: testSecret, SECRET_KEY: `${testSecret}-portal`,
@@ -77,6 +81,7 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
   })
   const spillDirectory = await mkdtemp(path.join(tmpdir(), 'mandate-gateway-test-spill-'))
   const audit = startAuditLog({ sql: pool, logger, spillDirectory })
+  const sealer = sealing ? startSealer({ database: pool, logger, audit, directory: path.join(spillDirectory, 'checkpoints'), keys: checkpointKeys({ secret: config.SECRET_KEY }), everyMs: 300 }) : undefined
   const tokenUses = startTokenUses({ sql: pool, logger })
   const identityKeys = await openIdentityKeys({ database: pool, logger, secret: `${testSecret}-portal` })
   const demo = demoUpstream ? await startDemoUpstream() : undefined
@@ -107,6 +112,7 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
       await identityKeys.close()
       await tokenUses.close()
       await audit.close()
+      await sealer?.close()
       await usage.close()
       await tracing?.stop()
       await rm(spillDirectory, { recursive: true, force: true })

@@ -1,0 +1,117 @@
+import { readFile } from 'node:fs/promises'
+import { afterAll, beforeAll, expect, it } from '@jest/globals'
+import type { Browser, Page } from 'playwright-core'
+import { openBrowser, signIn } from '../support/chromium.js'
+import { instances, tokenFor, type DemoUser } from '../support/demo.js'
+import { startTestGateway, type TestGateway } from '../support/gateway.js'
+import { until } from '../support/until.js'
+
+let gateway: TestGateway
+let browser: Browser
+beforeAll(async () => {
+  [gateway, browser] = await Promise.all([startTestGateway({ demoUpstream: true, sealing: true }), openBrowser()])
+}, 60_000)
+afterAll(async () => {
+  await browser.close()
+  await gateway.stop()
+})
+
+const as = async (user: DemoUser): Promise<Page> => await signIn(await browser.newContext({ locale: 'en-GB', viewport: { width: 1360, height: 850 } }), gateway.url, user)
+
+it('who asks why somebody may not is led to the role, changes the rule, and is told that they may', async () => {
+  const page = await as('alice')
+  const question = `${gateway.url}/console/explain?${new URLSearchParams({ user: 'bob', instance: instances.acmeCrm, context: 'RESOURCE', item: 'crm', action: 'create' }).toString()}`
+  await page.goto(question)
+  await page.getByText('bob may not').waitFor()
+  await page.getByText('The rules of their roles').waitFor()
+  await page.getByRole('button', { name: 'Open the role' }).or(page.getByRole('link', { name: 'Open the role' })).first().click()
+  await page.getByLabel('create on RESOURCE crm').selectOption('all')
+  await page.getByRole('button', { name: 'Preview' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click()
+  await page.getByText('change, not saved').waitFor({ state: 'detached' })
+  await page.goto(question)
+  await page.getByText('bob may', { exact: true }).waitFor()
+}, 60_000)
+
+it('a refused request is explained by its id, and by its method and path', async () => {
+  const { token } = await tokenFor(gateway.database, 'bob')
+  const refused = await fetch(`${gateway.url}/mandate/members`, { headers: { 'Authorization': `Bearer ${token}`, 'X-Mandate-Id': '00000000-0000-4000-8000-000000000101' } })
+  expect(refused.status).toBe(403)
+  const { requestId } = await refused.json() as { requestId: string }
+  const page = await as('alice')
+  await page.getByRole('link', { name: 'Explain' }).click()
+  await page.getByText('A refused request', { exact: true }).click()
+  await page.getByLabel('Request id').fill(requestId)
+  await page.getByRole('button', { name: 'Explain', exact: true }).click()
+  await page.getByText('bob was refused').waitFor()
+  await page.getByRole('button', { name: 'Ask again as of now' }).click()
+  await page.getByText('bob may not').waitFor()
+}, 60_000)
+
+it('a token that is revoked is no way in when the receipt says which nodes know it', async () => {
+  const { token, jti } = await tokenFor(gateway.database, 'carol')
+  const me = async () => (await fetch(`${gateway.url}/auth/me`, { headers: { Authorization: `Bearer ${token}` } })).status
+  expect(await me()).toBe(200)
+  const page = await as('root')
+  await page.getByRole('link', { name: 'Tokens' }).click()
+  await page.getByLabel('Name, address or claim jti').fill(jti)
+  await page.getByText('All 1 shown').waitFor()
+  await page.getByRole('button', { name: /^Actions for carol/ }).click()
+  await page.getByRole('menuitem', { name: 'Revoke' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click()
+  await page.getByText(/1 node acknowledged in \d/).waitFor()
+  expect(await me()).toBe(401)
+}, 60_000)
+
+it('a service account gets a secret that is shown once, and gets in by it', async () => {
+  const page = await as('petra')
+  await page.getByRole('link', { name: 'Service accounts' }).click()
+  await page.getByRole('link', { name: 'reports' }).click()
+  await page.getByRole('button', { name: 'New secret' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByLabel('Label').fill('of the test')
+  await dialog.getByRole('button', { name: 'Create' }).click()
+  await page.getByText('shown this once').waitFor()
+  const secret = (await page.getByRole('dialog').locator('pre, code').first().innerText()).trim()
+  const answer = await fetch(`${gateway.url}/auth/token`, { method: 'POST', body: new URLSearchParams({ grant_type: 'client_credentials', client_id: 'reports', client_secret: secret }) })
+  expect(answer.status).toBe(200)
+  await page.keyboard.press('Escape') // does not take it away by accident
+  await page.getByText('shown this once').waitFor()
+  await page.getByRole('dialog').getByRole('button').last().click()
+  await page.getByText('of the test').waitFor()
+  expect(await page.content()).not.toContain(secret)
+}, 60_000)
+
+it('the audit is filtered, its chain is seen to hold, and what is shown is exported', async () => {
+  const page = await as('petra')
+  await page.locator('nav a[href="/console/all-audit"]').first().click()
+  await until(async () => {
+    await page.reload()
+    await page.getByRole('heading', { name: 'Audit' }).waitFor()
+    return await page.getByText('Chain verified').waitFor({ timeout: 2000 }).then(() => true, () => undefined)
+  }, 20_000)
+  await page.getByRole('combobox', { name: 'Action' }).click()
+  await page.getByRole('option', { name: /^Signed in/ }).click()
+  await page.locator('.list tbody tr').filter({ hasText: 'Signed in' }).first().waitFor()
+  await until(async () => (await page.locator('.list tbody tr').filter({ hasNotText: 'Signed in' }).count()) === 0 || undefined)
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Export' }).click()])
+  const events = (await readFile(await download.path(), 'utf8')).trim().split('\n').map((line) => JSON.parse(line) as { action?: string })
+  expect(events.length).toBeGreaterThan(0)
+  expect(new Set(events.map(({ action }) => action).filter(Boolean)).size).toBe(1)
+}, 60_000)
+
+it('a text that is changed is said after a reload, in its language', async () => {
+  const page = await as('root')
+  await page.getByRole('link', { name: 'Translations' }).click()
+  await page.getByRole('combobox', { name: 'Which texts' }).click()
+  await page.getByRole('option', { name: 'Console' }).click()
+  await page.getByRole('searchbox').fill('nodes')
+  await page.getByRole('button', { name: 'nodes', exact: true }).click()
+  await page.getByRole('dialog').getByRole('textbox').fill('Machines')
+  await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click()
+  await page.getByText('The text is changed').waitFor()
+  await until(async () => {
+    await page.reload()
+    return await page.getByRole('link', { name: 'Machines' }).waitFor({ timeout: 2000 }).then(() => true, () => undefined)
+  }, 20_000)
+}, 60_000)
