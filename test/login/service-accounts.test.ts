@@ -305,6 +305,18 @@ describe('long-lived tokens', () => {
     expect((await request(here.url).get('/auth/identities').set(bearer(token))).body.code).toBe('permission_denied')
   })
 
+  it.each([['that remembers nothing', '0'], ['that remembers', '5000']])('have each use noted, by a node %s', async (_how, lease) => {
+    const { id, token } = await make()
+    const node = await startTestGateway({ database, environment: { COHERENCE_LEASE_MS: lease } })
+    expect(await me(token, node)).toBe(200)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    const before = Date.now()
+    if (lease !== '0') expect(await me(token, node)).toBe(200)
+    await node.stop() // which writes what it has noted
+    const [{ at } = { at: new Date(0) }] = await database.sql<{ at: Date }>('select last_used_at as at from tokens where id = $1', [id])
+    expect(at.getTime()).toBeGreaterThanOrEqual(lease === '0' ? before - 5000 : before)
+  })
+
   it('have their last use written now and then, and never by the request', async () => {
     const { id, token } = await make()
     const last = async () => (await database.sql<{ at: Date | null }>('select last_used_at as at from tokens where id = $1', [id]))[0]!.at
