@@ -71,8 +71,9 @@ export async function startGateway(database, upstream, environment = {}) {
     url,
     stop: async () => {
       child.kill('SIGTERM')
-      await once(child, 'exit')
+      const code = child.exitCode ?? (await once(child, 'exit'))[0]
       await rm(dataDir, { recursive: true, force: true })
+      return code
     },
   }
 }
