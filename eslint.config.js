@@ -13,7 +13,7 @@ const mayImport = {
   proxy: ['authentication', 'context', 'authorization', 'coherence', 'audit', 'database', 'config'],
   login: ['authentication', 'context', 'authorization', 'coherence', 'audit', 'database', 'config'],
   directory: ['authentication', 'context', 'authorization', 'coherence', 'audit', 'database', 'config'],
-  portal: ['authentication', 'context', 'authorization', 'coherence', 'audit', 'database', 'config'],
+  portal: ['authentication', 'context', 'authorization', 'coherence', 'audit', 'database', 'config', 'directory'],
   system: ['authentication', 'context', 'authorization', 'coherence', 'audit', 'database', 'config', 'directory', 'proxy'],
   console: ['config'],
   coherence: ['database', 'config'],

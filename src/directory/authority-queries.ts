@@ -64,10 +64,11 @@ export interface Standing {
   accesses: { instanceId: string; enabled: boolean; roleIds: string[] }[]
 }
 
-/** What a user has in a mandate, as it is now. */
+/** What a user who is enabled has in a mandate, as it is now. */
 export async function findStanding(sql: Sql, userId: string, mandateId: string): Promise<Standing> {
   const [membership] = await sql.rows<{ enabled: boolean; roleIds: string[] }>(`
-    select um.enabled, array(${rolesOfMember.replace('r.role_id', 'r.role_id::text')}) as "roleIds" from user_mandates um where um.user_id = ? and um.mandate_id = ?`, [userId, mandateId])
+    select um.enabled, array(${rolesOfMember.replace('r.role_id', 'r.role_id::text')}) as "roleIds"
+      from user_mandates um join users u on u.id = um.user_id and u.enabled where um.user_id = ? and um.mandate_id = ?`, [userId, mandateId])
   const accesses = await sql.rows<Standing['accesses'][number]>(`
     select fa.feature_instance_id as "instanceId", fa.enabled, array(${rolesOfAccess.replace('r.role_id', 'r.role_id::text')}) as "roleIds"
       from feature_access fa join feature_instances i on i.id = fa.feature_instance_id

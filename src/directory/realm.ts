@@ -1,6 +1,5 @@
 import type { Request } from 'express'
 import { recordChange, actorOf, type Actor, type Change } from '../audit/record-change.js'
-import { actionOfMethod } from '../authorization/guards.js'
 import { lockAdministration } from '../authorization/level-queries.js'
 import { beginAsAdmin } from '../authorization/still-admin.js'
 import type { Coherence, Coherent, CoherentTx, Rehearse } from '../coherence/coherent.js'
@@ -9,9 +8,9 @@ import { inMandate } from '../database/mandate.js'
 import { GatewayError } from '../errors.js'
 import type { Call } from '../http/endpoint.js'
 import { mandateAdmins, platformAdmins, type Policy } from '../http/policy.js'
-import { lockMandate } from './authority-queries.js'
 import { watchAuthority, type Concern, type Effect } from './authority.js'
-import { findGranter, refuseBeyond, refuseLockout, refuseUnpermitted, type Granter } from './granter.js'
+import { refuseBeyond, refuseLockout, type Granter } from './granter.js'
+import { beginAsGovernor, findGovernor, isChange } from './still-governs.js'
 
 declare const seenBrand: unique symbol
 
@@ -154,19 +153,13 @@ function placeOf(req: Request): { mandateId: string; instanceId: string | null }
 
 /** The mandate that the request names, for those whose rules there give them `RESOURCE item`: they can give only what they hold. */
 export function ownMandate(governing: Governing, item: string): Realm {
-  const isChange = (req: Request) => req.method !== 'GET' && req.method !== 'HEAD'
   return realmOf(governing, mandateAdmins(item), {
-    begin: async (tx, { req: { principal } }) => { if (principal?.user.isSysAdmin === true) await beginAsAdmin(tx, principal.user, 'sysAdmin') },
+    begin: (tx, { req }) => beginAsGovernor(tx, req),
     enter: async (tx, { req }, work) => {
-      const { mandateId, instanceId } = placeOf(req)
-      const user = req.principal?.user
-      return await inMandate(tx, mandateId, async (inside) => {
-        if (!isChange(req)) return await work(asSeen(inside), { mandateId })
-        await lockMandate(inside, mandateId)
-        if (user?.isSysAdmin === true) return await work(asSeen(inside), { mandateId })
-        const granter = await findGranter(inside, user?.id ?? '', mandateId)
-        refuseUnpermitted(granter, instanceId, item, actionOfMethod[req.method] ?? 'delete')
-        return await work(asSeen(inside), { mandateId, granter })
+      const place = placeOf(req)
+      return await inMandate(tx, place.mandateId, async (inside) => {
+        const granter = isChange(req) ? await findGovernor(inside, req, { ...place, item }) : undefined
+        return await work(asSeen(inside), { mandateId: place.mandateId, ...(granter ? { granter } : {}) })
       })
     },
   })

@@ -1,8 +1,11 @@
 import type { Request } from 'express'
 import { z } from 'zod'
+import { actionOfMethod } from '../authorization/guards.js'
+import type { Action } from '../authorization/permissions.js'
 import type { Coherence, Coherent, CoherentTx } from '../coherence/coherent.js'
-import type { Database } from '../database/connect.js'
+import type { Database, Tx } from '../database/connect.js'
 import { inMandate, type MandateTx } from '../database/mandate.js'
+import { beginAsGovernor, findGovernor, isChange } from '../directory/still-governs.js'
 import { GatewayError } from '../errors.js'
 
 /** Changes take no parameters: one that asks for something, such as `dryRun`, must not be made as if it did not. */
@@ -29,16 +32,31 @@ export function found<Row>(row: Row | undefined): Row {
   return row
 }
 
+/** Enters the caller's mandate; for a change, as somebody who still may make it. */
+async function enter<Transaction extends Tx, Result>(tx: Transaction, req: Request, mandateId: string, work: (tx: Transaction & MandateTx) => Promise<Result>): Promise<Result> {
+  if (!isChange(req)) return await inMandate(tx, mandateId, work)
+  return await enterAsGovernor(tx, req, mandateId, actionOfMethod[req.method] ?? 'delete', work)
+}
+
+/** Enters a mandate to change something in it, as somebody whose rules still permit the action on the portal by then. */
+export async function enterAsGovernor<Transaction extends Tx, Result>(tx: Transaction, req: Request, mandateId: string, action: Action, work: (tx: Transaction & MandateTx) => Promise<Result>): Promise<Result> {
+  await beginAsGovernor(tx, req)
+  return await inMandate(tx, mandateId, async (inside) => {
+    await findGovernor(inside, req, { mandateId, instanceId: null, item: 'gateway.portal', action })
+    return await work(inside)
+  })
+}
+
 /** Reads and adds, in the caller's mandate. */
 export function within<Result>({ database }: Rows, req: Request, work: (tx: MandateTx, mandateId: string) => Promise<Result>): Promise<Result> {
   const mandateId = mandateOf(req)
-  return database.transaction((tx) => inMandate(tx, mandateId, (inside) => work(inside, mandateId)))
+  return database.transaction((tx) => enter(tx, req, mandateId, (inside) => work(inside, mandateId)))
 }
 
 /** Changes and takes away, in the caller's mandate: answers when no node acts on the old state any more. */
 export function coherentWithin<Result>({ coherent }: Rows, req: Request, work: (tx: CoherentTx & MandateTx, mandateId: string) => Promise<Result>): Promise<{ result: Result; coherence: Coherence }> {
   const mandateId = mandateOf(req)
-  return coherent((tx) => inMandate(tx, mandateId, (inside) => work(inside, mandateId)))
+  return coherent((tx) => enter(tx, req, mandateId, (inside) => work(inside, mandateId)))
 }
 
 /** A row with what a change says of it; what the change leaves out stays. */

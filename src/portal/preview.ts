@@ -6,7 +6,7 @@ import { requirePermission } from '../authorization/guards.js'
 import type { CoherentTx } from '../coherence/coherent.js'
 import type { Config } from '../config.js'
 import { requestedPlace } from '../context/requested-place.js'
-import { inMandate, type MandateTx } from '../database/mandate.js'
+import type { MandateTx } from '../database/mandate.js'
 import { GatewayError } from '../errors.js'
 import { runStep } from '../http/chain.js'
 import { portalCookie, setCookie } from '../http/cookies.js'
@@ -14,7 +14,7 @@ import { endpoint, idOf, type Endpoint } from '../http/endpoint.js'
 import { signedIn } from '../http/policy.js'
 import { insertLink } from './link-queries.js'
 import { hashOf, newToken } from './link-token.js'
-import { found, notFound, type Rows } from './mandate.js'
+import { enterAsGovernor, found, notFound, type Rows } from './mandate.js'
 import { linkProject, lockClient, upsertPreviewClient, usePreviewLink, type PreviewClient } from './preview-queries.js'
 import { findMandateOfProject, findProjectForUpdate, type Project } from './project-queries.js'
 
@@ -84,7 +84,7 @@ export function previewEndpoints({ config, database, coherent, enterMandate }: D
       await runStep(mayCreate, req, res)
       if (!mandate.enabled) throw new GatewayError('conflict', 'The mandate is disabled, and its portal with it')
 
-      const { result } = await coherent((tx) => inMandate(tx, mandate.id, async (inside) => {
+      const { result } = await coherent((tx) => enterAsGovernor(tx, req, mandate.id, 'create', async (inside) => {
         const { clientId, linkId } = await openPreview(inside, projectId)
         const after = { operator: req.principal?.user.username, clientId, linkId }
         await recordChange(inside, { actor: actorOf(req), mandateId: mandate.id, action: 'portal_preview', subject: `project:${projectId}`, after })

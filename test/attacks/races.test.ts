@@ -7,9 +7,10 @@ import { startLine } from '../faults/support/line.js'
 import { ask } from '../support/ask.js'
 import { openBrowser } from '../support/browser.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
-import { signToken, tokenFor, users } from '../support/demo.js'
+import { mandates, signToken, tokenFor, users } from '../support/demo.js'
 import { directoryOf, type Newcomer } from '../support/directory.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
+import { demoPortal } from '../support/portal.js'
 import { until } from '../support/until.js'
 
 const rounds = Number(process.env.RACE_ROUNDS ?? 12)
@@ -35,21 +36,32 @@ afterAll(async () => {
 /** Some moment of the few milliseconds in which the two cross. */
 const someTime = () => pause(randomInt(12))
 
-const send = async (node: TestGateway, method: string, path: string, token: string, body?: object) => (await ask(node.url, path, {
-  method, headers: { Authorization: `Bearer ${token}`, ...(body ? { 'Content-Type': 'application/json' } : {}) }, ...(body ? { body: JSON.stringify(body) } : {}),
+const send = async (node: TestGateway, method: string, path: string, token: string, body?: object, mandate?: string) => (await ask(node.url, path, {
+  method, headers: { Authorization: `Bearer ${token}`, ...(mandate === undefined ? {} : { 'X-Mandate-Id': mandate }), ...(body ? { 'Content-Type': 'application/json' } : {}) }, ...(body ? { body: JSON.stringify(body) } : {}),
 })).status
 const meAt = (node: TestGateway, token: string) => send(node, 'GET', '/auth/me', token)
 
 /** Holds rows as a slow neighbour does: whoever wants to write them waits. Answers how to let go. */
-async function holdUser(id: string): Promise<() => Promise<void>> {
+async function holdRow(table: string, id: string): Promise<() => Promise<void>> {
   const neighbour = new pg.Client(database.ownerUrl)
   await neighbour.connect()
   await neighbour.query('begin')
-  await neighbour.query('select from users where id = $1 for update', [id])
+  await neighbour.query(`select from ${table} where id = $1 for update`, [id])
   return () => neighbour.end()
 }
+const holdUser = (id: string) => holdRow('users', id)
 const waiting = (count: number) => until(async () =>
   (await database.sql(`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`)).length >= count || undefined)
+
+/** Begins the second when the first waits for a lock, and answers when that one waits, too, or is over. */
+async function inTurn(start: (() => Promise<number>)[]): Promise<Promise<number>[]> {
+  const begun: Promise<number>[] = []
+  for (const [index, one] of start.entries()) {
+    begun.push(one())
+    await Promise.race([begun[index], waiting(index + 1)])
+  }
+  return begun
+}
 
 /** Events about somebody and by somebody, in the order in which their changes were made. */
 const eventsOf = (ids: string[]) => database.sql<{ action: string; user_id: string | null; subject: string }>(
@@ -103,6 +115,28 @@ describe('a level that is taken away', () => {
     expect(await demotion).toBe(200)
     expect([201, 403]).toContain(await made)
     expect(await changedAfterwards(mallory, 'user_changed')).toEqual([])
+  })
+
+  it.each<[string, (mallory: Newcomer) => [string, string, object?], (mallory: Newcomer) => [string, string, object?]]>([
+    ['a link to the portal, once they are no member', () => ['POST', `/mandate/portal-clients/${demoPortal.northwind}/links`, {}], ({ id }) => ['DELETE', `/mandate/members/${id}`]],
+    ['a client, once their roles are gone', () => ['POST', '/mandate/portal-clients', { name: 'A way back in' }], ({ id }) => ['PATCH', `/mandate/members/${id}`, { roleIds: [] }]],
+    ['a change of a project, once they are disabled', () => ['PATCH', `/mandate/projects/${demoPortal.campaign}`, { note: 'changed' }], ({ id }) => ['PATCH', `/admin/users/${id}`, { enabled: false }]],
+    ['a preview, once their roles are gone', () => ['GET', `/projects/${demoPortal.campaign}/portal-preview`], ({ id }) => ['PATCH', `/mandate/members/${id}`, { roleIds: [] }]],
+  ])('from who governs a mandate gives them nothing that they have waiting: %s', async (_what, attempt, end) => {
+    const mallory = await directory.user()
+    await directory.join(mallory.id, mandates.acme, { roles: [await directory.role({ mandateId: mandates.acme, rules: [{ context: 'RESOURCE', item: 'gateway.portal', view: true, read: 'a', create: 'a', update: 'a', delete: 'a' }] })] })
+    const [alice, letGo] = [(await tokenFor(database, 'alice')).token, await holdRow('mandates', mandates.acme)]
+    const [path, taken] = [attempt(mallory), end(mallory)]
+    const start = [
+      () => send(there, taken[0], taken[1], taken[1].startsWith('/admin') ? petra : alice, taken[2], mandates.acme),
+      () => send(here, path[0], path[1], mallory.token, path[2], mandates.acme),
+    ]
+    // Whoever comes first to the lock is first; the end of a user needs no lock of a mandate.
+    const [ending, waited] = taken[1].startsWith('/admin') ? await inTurn(start.reverse()).then((both) => both.reverse()) : await inTurn(start)
+    await letGo()
+    expect(await ending).toBe(200)
+    expect(await waited).toBe(403)
+    expect((await eventsOf([mallory.id])).filter(({ user_id, action }) => user_id === mallory.id && /^(portal|project)_/.test(action))).toEqual([])
   })
 
   it('from a SysAdmin gives nothing to a change that has waited meanwhile', async () => {
