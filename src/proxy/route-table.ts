@@ -80,7 +80,7 @@ function tableOf(file: RouteFile): RouteTable {
         throw new GatewayError('path_ambiguous', 'The path holds a parameter after ; that some programs would leave out')
       }
       if (route?.coversOwn !== true || !isOwnPath(pathname)) return route
-      return mayBePortals(route.prefix) && mayBePortals(pathname) ? route : undefined
+      return mayBePortals(route.prefix) ? route : undefined
     },
   }
 }
