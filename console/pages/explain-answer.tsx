@@ -88,7 +88,7 @@ function Facts({ verdict, realm, roles }: { verdict: Verdict; realm: Realm; role
       {refusal && <><dt>{say('explain.answered')}</dt><dd>{refusal.status}, {refusal.detail} <span className="mono soft">{refusal.code}</span></dd></>}
       {decidedBy && <><dt>{say('explain.decidedBy')}</dt><dd>{say(`explain.decidedBy.${decidedBy}`)}</dd></>}
       {level && level !== 'n' && <><dt>{say('explain.level')}</dt><dd>{say(`level.${level}`)}</dd></>}
-      {verdict.roleIds && <><dt>{say('explain.roles')}</dt><dd>{roles.length === 0 ? <span className="soft">{say('home.noRoles')}</span> : <Group gap={12}>{roles.map((role) => <Link key={role.id} className="row-link" href={pathOf(realm, 'roles', role.id)}>{role.label}</Link>)}</Group>}</dd></>}
+      {verdict.roleIds && <><dt>{say('explain.roles')}</dt><dd>{verdict.roleIds.length === 0 ? <span className="soft">{say('home.noRoles')}</span> : <Group gap={12}>{roles.map((role) => <Link key={role.id} className="row-link" href={pathOf(realm, 'roles', role.id)}>{role.label}</Link>)}</Group>}</dd></>}
     </dl>
   )
 }

@@ -2,14 +2,15 @@ import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import type { Browser, Page } from 'playwright-core'
 import { openBrowser, signIn } from '../support/chromium.js'
-import { instances, tokenFor, type DemoUser } from '../support/demo.js'
+import { instances, mandates, tokenFor, type DemoUser } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
+import { keepPicture, pictures } from '../support/pictures.js'
 import { until } from '../support/until.js'
 
 let gateway: TestGateway
 let browser: Browser
 beforeAll(async () => {
-  [gateway, browser] = await Promise.all([startTestGateway({ demoUpstream: true, sealing: true }), openBrowser()])
+  [gateway, browser] = await Promise.all([startTestGateway({ demoUpstream: true, sealing: true, environment: { COHERENCE_LEASE_MS: '5000' } }), openBrowser()])
 }, 60_000)
 afterAll(async () => {
   await browser.close()
@@ -24,9 +25,13 @@ it('who asks why somebody may not is led to the role, changes the rule, and is t
   await page.goto(question)
   await page.getByText('bob may not').waitFor()
   await page.getByText('The rules of their roles').waitFor()
+  await page.getByLabel('Answer').getByRole('link', { name: 'crm-reader' }).first().waitFor()
+  await keepPicture(page, 'explain')
   await page.getByRole('button', { name: 'Open the role' }).or(page.getByRole('link', { name: 'Open the role' })).first().click()
   await page.getByLabel('create on RESOURCE crm').selectOption('all')
   await page.getByRole('button', { name: 'Preview' }).click()
+  await page.getByRole('dialog').getByText('bob').first().waitFor()
+  await keepPicture(page, 'preview')
   await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click()
   await page.getByText('change, not saved').waitFor({ state: 'detached' })
   await page.goto(question)
@@ -60,6 +65,7 @@ it('a token that is revoked is no way in when the receipt says which nodes know 
   await page.getByRole('menuitem', { name: 'Revoke' }).click()
   await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click()
   await page.getByText(/1 node acknowledged in \d/).waitFor()
+  await keepPicture(page, 'receipt')
   expect(await me()).toBe(401)
 }, 60_000)
 
@@ -99,6 +105,25 @@ it('the audit is filtered, its chain is seen to hold, and what is shown is expor
   expect(events.length).toBeGreaterThan(0)
   expect(new Set(events.map(({ action }) => action).filter(Boolean)).size).toBe(1)
 }, 60_000)
+
+;(pictures ? it : it.skip)('the overview of a gateway at work', async () => {
+  const { token } = await tokenFor(gateway.database, 'alice')
+  const done = new AbortController()
+  const work = async (headers: Record<string, string>, pauseMs: number) => {
+    while (!done.signal.aborted) {
+      await fetch(`${gateway.url}/api/crm/contacts`, { headers }).then((answer) => answer.arrayBuffer())
+      await new Promise((resolve) => setTimeout(resolve, pauseMs * (0.5 + Math.random())))
+    }
+  }
+  const page = await as('root')
+  await page.emulateMedia({ colorScheme: 'dark' })
+  await page.getByRole('link', { name: 'Overview' }).click()
+  const working = [10, 15, 25].map((pauseMs) => work({ 'Authorization': `Bearer ${token}`, 'X-Mandate-Id': mandates.acme }, pauseMs)).concat(work({ 'X-Mandate-Id': mandates.acme }, 120))
+  await new Promise((resolve) => setTimeout(resolve, 60_000))
+  await keepPicture(page, 'overview')
+  done.abort()
+  await Promise.all(working)
+}, 90_000)
 
 it('a text that is changed is said after a reload, in its language', async () => {
   const page = await as('root')

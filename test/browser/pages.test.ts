@@ -1,14 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { mkdir } from 'node:fs/promises'
-import path from 'node:path'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { openBrowser, signIn } from '../support/chromium.js'
 import { mandates, tokenFor, users, type DemoUser } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { accessibilityFaults } from '../support/open-page.js'
+import { keepPicture, pictures } from '../support/pictures.js'
 
-/** Where pictures of every page are kept for somebody to look at, if anywhere. */
-const pictures = process.env.PICTURES ?? ''
 const wide = { width: 1360, height: 850 }
 const phone = { width: 390, height: 844 }
 const mostBytes = 300 * 1024
@@ -20,7 +17,6 @@ beforeAll(async () => {
   const provider = { GOOGLE_CLIENT_ID: 'console', GOOGLE_CLIENT_SECRET: 'never-asked', MSFT_CLIENT_ID: 'console', MSFT_CLIENT_SECRET: 'never-asked' }
   ;[gateway, browser] = await Promise.all([startTestGateway({ demoUpstream: true, sealing: true, environment: { COHERENCE_LEASE_MS: '5000', ...provider } }), openBrowser()])
   await Promise.all([...useTheGateway(), ...fillTheLists()])
-  if (pictures) await mkdir(pictures, { recursive: true })
 }, 60_000)
 afterAll(async () => {
   await browser.close()
@@ -85,10 +81,6 @@ async function open(page: Page, href: string): Promise<void> {
   await page.locator(unfinished).first().waitFor({ state: 'detached' })
 }
 
-async function keep(page: Page, name: string): Promise<void> {
-  if (pictures) await page.screenshot({ path: path.join(pictures, `${name}.png`), fullPage: true, animations: 'disabled' })
-}
-
 /** Everything that must be right about any page, as a list of what is not. */
 async function faultsOf({ page, errors }: Visit, href: string, name: string): Promise<string[]> {
   errors.length = 0
@@ -100,14 +92,14 @@ async function faultsOf({ page, errors }: Visit, href: string, name: string): Pr
   for (const scheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme: scheme })
     faults.push(...await accessibilityFaults(page, ...(scheme === 'light' ? [] : [['color-contrast']]))) // the rest is the same
-    await keep(page, `${name}-${scheme}-wide`)
+    await keepPicture(page, `${name}-${scheme}-wide`, { fullPage: true })
   }
   await page.setViewportSize(phone)
   const width = await page.evaluate<number>('document.documentElement.scrollWidth')
   if (width > phone.width) faults.push(`is ${width} wide on a phone`)
   for (const scheme of pictures ? ['dark', 'light'] as const : []) {
     await page.emulateMedia({ colorScheme: scheme })
-    await keep(page, `${name}-${scheme}-phone`)
+    await keepPicture(page, `${name}-${scheme}-phone`, { fullPage: true })
   }
   await page.emulateMedia({ colorScheme: 'light' })
   return [...faults, ...errors].map((fault) => `${href}: ${fault}`)
