@@ -48,7 +48,7 @@ const targets = {
     { files: ['src/proxy/sent-path.ts', 'src/proxy/route-table.ts'], tests: ['test/proxy/route-table', 'test/proxy/sent-path', 'test/attacks/properties', 'test/portal/routes'] },
   ],
   audit: [
-    { files: ['src/audit/chain.ts', 'src/audit/verify-chain.ts', 'src/audit/checkpoint.ts', 'src/audit/sealer.ts', 'src/audit/personal.ts'], tests: ['test/audit/chain', 'test/audit/archive', 'test/audit/events'] },
+    { files: ['src/audit/chain.ts', 'src/audit/verify-chain.ts', 'src/audit/checkpoint.ts', 'src/audit/sealer.ts', 'src/audit/personal.ts'], tests: ['test/audit/personal', 'test/audit/chain', 'test/audit/archive', 'test/audit/events'] },
     { files: ['src/audit/spill.ts', 'src/audit/audit-log.ts', 'src/audit/fold-refusals.ts'], tests: ['test/audit/audit-log', 'test/audit/events', 'test/attacks/audit'] },
   ],
   browsers: [
