@@ -86,6 +86,15 @@ describe('a refusal', () => {
     for (const id of ['a', 'b', 'c', 'd']) expect(denials.find(id)).toMatchObject([{ requestId: id, subject: null, deciding: [] }])
   })
 
+  it('by what an endpoint itself found out has no rules, nor has one by another step about the same item', () => {
+    const { recorded, denials } = remembering()
+    const context = { mandateId: mandate, rules: () => [{ priority: 1, rule: { context: 'DATA', item: null } }] }
+    denials.note(requestOf({ id: 'a', context }), refusal('permission_denied'))
+    denials.note(requestOf({ id: 'b', context, deniedSubject: { context: 'DATA', item: 'crm', action: 'read' } }), refusal('not_a_member'))
+    expect(recorded.map(({ requestId, details }) => [requestId, (details as Record<string, unknown>).subject, (details as Record<string, unknown>).deciding])).toEqual([['a', null, []], ['b', null, []]])
+    for (const id of ['a', 'b']) expect(denials.find(id)).toMatchObject([{ subject: null, deciding: [] }])
+  })
+
   it('of nobody, or that is no 403, is none', () => {
     const { recorded, denials } = remembering()
     denials.note(requestOf({ principal: undefined }), refusal('not_a_member'))
