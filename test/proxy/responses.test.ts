@@ -38,6 +38,8 @@ routes:
     const answer = await ask('GET /public', (_req, res) => res.writeHead(418, { 'X-Own': ['1', '2'], 'Content-Type': 'text/plain', ETag: '"e"', Location: '/elsewhere' }).end('short and stout'))
     expect(answer).toMatchObject({ status: 418, body: 'short and stout' })
     expect(answer.headers).toMatchObject({ 'x-own': ['1', '2'], 'content-type': ['text/plain'], etag: ['"e"'], location: ['/elsewhere'] })
+    const alike = await ask('GET /public', (_req, res) => res.writeHead(200, { 'X-Own': ['auth_token=1', '2'] }).end())
+    expect(alike.headers['x-own']).toEqual(['auth_token=1', '2']) // only a cookie is a cookie
   })
 
   it('keeps its other cookies, and none by the names of ours', async () => {
