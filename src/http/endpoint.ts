@@ -92,6 +92,9 @@ function parseInput<Schema extends z.ZodType>(schema: Schema | undefined, value:
   return parsed.data as z.infer<Schema>
 }
 
+/** Who wants to know what a call would do must not have it done. */
+const withoutRehearsal = z.looseObject({ dryRun: z.undefined('cannot be said here: this call has no preview, and nothing was done').optional() })
+
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 /** The `id` of a path such as `/system/tokens/:id`, or another parameter that is one, lower-case. Throws `not_found` for what is no UUID: nothing has such an id. */
@@ -139,9 +142,10 @@ const isClientGone = (error: unknown) => error instanceof Error && 'code' in err
 /** Declares an endpoint: what it asks, takes and answers, in one place, which the documentation is made of too. */
 export function endpoint<Body extends z.ZodType = z.ZodUndefined, Query extends z.ZodType = z.ZodUnknown>(spec: EndpointSpec<Body, Query>): Endpoint {
   const { handle, ...description } = spec
+  const fallback = spec.method === 'get' ? undefined : withoutRehearsal
   const answer: Middleware = async (req, res) => {
     const body = spec.body ? parseInput(spec.body, req.body, 'body') : undefined as z.infer<Body>
-    const query = parseInput(spec.query, entriesOf(new URLSearchParams(req.search)), 'query')
+    const query = parseInput<z.ZodType>(spec.query ?? fallback, entriesOf(new URLSearchParams(req.search)), 'query') as z.infer<Query>
     const answered = await handle({ req, res, body, query, params: req.params as Record<string, string>, decideAgain: () => decideAgain(req, res) })
     if (answered.lines) await sendLines(req, res, answered, answered.lines)
     else sendAnswer(res, answered)

@@ -1,16 +1,16 @@
 import { z } from 'zod'
 import { actorOf, recordChange, type Actor } from '../audit/record-change.js'
 import { beginAsAdmin } from '../authorization/still-admin.js'
-import type { Coherent, CoherentTx } from '../coherence/coherent.js'
+import type { CoherentTx } from '../coherence/coherent.js'
 import type { Sql } from '../database/connect.js'
+import { answerDeleted, changeQuery, deletedAnswers } from '../directory/changes.js'
 import { GatewayError } from '../errors.js'
-import { coherenceSchema } from '../http/coherence-schema.js'
 import { endpoint, type Call, type Endpoint } from '../http/endpoint.js'
 import { sysAdmins } from '../http/policy.js'
+import { changeLogins, type Changing } from './change-login.js'
 import { findUserToPromote, listSysAdmins, lockSysAdmins, setSysAdmin, voidIssuedCredentials } from './admin-queries.js'
 
 const sysAdmin = z.strictObject({ id: z.uuid(), username: z.string(), fullName: z.string().nullable(), enabled: z.boolean() }).meta({ id: 'SysAdmin' })
-const changed = { 200: z.strictObject({ coherence: coherenceSchema }) }
 
 /** Makes a user, named by id or username, a SysAdmin, or one like others, but not the last one. Doing so again changes nothing, and is waited for all the same. */
 export async function changeSysAdmin(tx: CoherentTx, { named, isSysAdmin, actor }: { named: string; isSysAdmin: boolean; actor: Actor }): Promise<void> {
@@ -31,13 +31,17 @@ export async function changeSysAdmin(tx: CoherentTx, { named, isSysAdmin, actor 
 }
 
 /** Who is a SysAdmin: decided by SysAdmins alone. */
-export function adminEndpoints({ sql, coherent }: { sql: Sql; coherent: Coherent }): Endpoint[] {
-  const become = (isSysAdmin: boolean) => async ({ req, params }: Pick<Call<unknown, unknown>, 'req' | 'params'>) => {
-    const { coherence } = await coherent(async (tx) => {
-      await beginAsAdmin(tx, req.principal?.user, 'sysAdmin')
-      await changeSysAdmin(tx, { named: params.userId ?? '', isSysAdmin, actor: actorOf(req) })
-    })
-    return { status: 200, body: { coherence } }
+export function adminEndpoints({ sql, ...changing }: Changing & { sql: Sql }): Endpoint[] {
+  const become = (isSysAdmin: boolean) => async ({ req, params, query: { dryRun } }: Pick<Call<unknown, { dryRun: boolean }>, 'req' | 'params' | 'query'>) => {
+    const named = params.userId ?? ''
+    return answerDeleted(await changeLogins(changing, {
+      dryRun,
+      ownerOf: async (tx) => (await findUserToPromote(tx, named))?.id,
+      change: async (tx) => {
+        await beginAsAdmin(tx, req.principal?.user, 'sysAdmin')
+        await changeSysAdmin(tx, { named, isSysAdmin, actor: actorOf(req) })
+      },
+    }))
   }
   return [
     endpoint({
@@ -53,7 +57,8 @@ export function adminEndpoints({ sql, coherent }: { sql: Sql; coherent: Coherent
       path: '/system/admins/:userId',
       summary: 'Make a user a SysAdmin, by id or username; also one who is already',
       access: sysAdmins,
-      answers: changed,
+      query: changeQuery,
+      answers: deletedAnswers,
       handle: become(true),
     }),
     endpoint({
@@ -61,7 +66,8 @@ export function adminEndpoints({ sql, coherent }: { sql: Sql; coherent: Coherent
       path: '/system/admins/:userId',
       summary: 'Make a SysAdmin a user like others, but not the last one; when this answers, no node takes them for one any more',
       access: sysAdmins,
-      answers: changed,
+      query: changeQuery,
+      answers: deletedAnswers,
       handle: become(false),
     }),
   ]

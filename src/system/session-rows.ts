@@ -1,13 +1,13 @@
 import { z } from 'zod'
 import { actorOf, recordChange } from '../audit/record-change.js'
 import { endSessions } from '../authentication/end-queries.js'
-import type { Coherent } from '../coherence/coherent.js'
 import type { Sql } from '../database/connect.js'
+import { answerDeleted, changeQuery, deletedAnswers } from '../directory/changes.js'
 import { GatewayError } from '../errors.js'
-import { coherenceSchema } from '../http/coherence-schema.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint.js'
 import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../http/page.js'
 import { sysAdmins } from '../http/policy.js'
+import { changeLogins, type Changing } from './change-login.js'
 import { findSessionOwner, listSessions } from './token-queries.js'
 
 const session = z.strictObject({
@@ -30,7 +30,7 @@ const query = z.strictObject({
 })
 
 /** All sessions, as SysAdmins see and end them. */
-export function sessionRowEndpoints({ sql, coherent }: { sql: Sql; coherent: Coherent }): Endpoint[] {
+export function sessionRowEndpoints({ sql, ...changing }: Changing & { sql: Sql }): Endpoint[] {
   return [
     endpoint({
       method: 'get',
@@ -50,16 +50,20 @@ export function sessionRowEndpoints({ sql, coherent }: { sql: Sql; coherent: Coh
       path: '/system/sessions/:id',
       summary: 'End a session with all its tokens; when this answers, no node accepts them any more',
       access: sysAdmins,
-      answers: { 200: z.strictObject({ coherence: coherenceSchema }) },
+      query: changeQuery,
+      answers: deletedAnswers,
       handle: async (call) => {
         const id = idOf(call)
-        const { coherence } = await coherent(async (tx) => {
-          const userId = await findSessionOwner(tx, id)
-          if (userId === undefined) throw new GatewayError('not_found', 'There is no session with this id')
-          await endSessions(tx, [id])
-          await recordChange(tx, { actor: actorOf(call.req), mandateId: 'system', action: 'session_ended', subject: `session:${id}`, before: { userId } })
-        })
-        return { status: 200, body: { coherence } }
+        return answerDeleted(await changeLogins(changing, {
+          dryRun: call.query.dryRun,
+          ownerOf: (tx) => findSessionOwner(tx, id),
+          change: async (tx) => {
+            const userId = await findSessionOwner(tx, id)
+            if (userId === undefined) throw new GatewayError('not_found', 'There is no session with this id')
+            await endSessions(tx, [id])
+            await recordChange(tx, { actor: actorOf(call.req), mandateId: 'system', action: 'session_ended', subject: `session:${id}`, before: { userId } })
+          },
+        }))
       },
     }),
   ]

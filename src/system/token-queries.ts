@@ -2,6 +2,12 @@ import type { CoherentTx } from '../coherence/coherent.js'
 import { allOf, beginsWith, where, type Condition } from '../database/conditions.js'
 import type { Sql } from '../database/connect.js'
 
+/** Whose token it is. */
+export async function findTokenOwner(sql: Sql, id: string): Promise<string | undefined> {
+  const [row] = await sql.rows<{ userId: string }>('select user_id as "userId" from tokens where id = ?', [id])
+  return row?.userId
+}
+
 /** Revokes a token, also one that already was. Answers whose it is, if it exists. */
 export async function revokeToken(tx: CoherentTx, id: string): Promise<string | undefined> {
   const [row] = await tx.rows<{ userId: string }>(`update tokens set status = 'revoked', revoked_at = coalesce(revoked_at, now()) where id = ? returning user_id as "userId"`, [id])

@@ -1,13 +1,13 @@
 import { z } from 'zod'
 import { actorOf, recordChange } from '../audit/record-change.js'
-import type { Coherent } from '../coherence/coherent.js'
 import type { Sql } from '../database/connect.js'
+import { answerDeleted, changeQuery, deletedAnswers } from '../directory/changes.js'
 import { GatewayError } from '../errors.js'
-import { coherenceSchema } from '../http/coherence-schema.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint.js'
 import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../http/page.js'
 import { sysAdmins } from '../http/policy.js'
-import { listTokens, revokeToken } from './token-queries.js'
+import { changeLogins, type Changing } from './change-login.js'
+import { findTokenOwner, listTokens, revokeToken } from './token-queries.js'
 
 const token = z.strictObject({
   id: z.uuid().meta({ description: "the token's claim `jti`" }),
@@ -34,7 +34,7 @@ const query = z.strictObject({
 })
 
 /** The rows of issued tokens, as SysAdmins govern them. */
-export function tokenRowEndpoints({ sql, coherent }: { sql: Sql; coherent: Coherent }): Endpoint[] {
+export function tokenRowEndpoints({ sql, ...changing }: Changing & { sql: Sql }): Endpoint[] {
   return [
     endpoint({
       method: 'get',
@@ -54,15 +54,19 @@ export function tokenRowEndpoints({ sql, coherent }: { sql: Sql; coherent: Coher
       path: '/system/tokens/:id',
       summary: 'Revoke a token; when this answers, no node accepts it any more',
       access: sysAdmins,
-      answers: { 200: z.strictObject({ coherence: coherenceSchema }) },
+      query: changeQuery,
+      answers: deletedAnswers,
       handle: async (call) => {
         const id = idOf(call)
-        const { coherence } = await coherent(async (tx) => {
-          const userId = await revokeToken(tx, id)
-          if (userId === undefined) throw new GatewayError('not_found', 'There is no token with this id')
-          await recordChange(tx, { actor: actorOf(call.req), mandateId: 'system', action: 'token_revoked', subject: `token:${id}`, before: { userId } })
-        })
-        return { status: 200, body: { coherence } }
+        return answerDeleted(await changeLogins(changing, {
+          dryRun: call.query.dryRun,
+          ownerOf: (tx) => findTokenOwner(tx, id),
+          change: async (tx) => {
+            const userId = await revokeToken(tx, id)
+            if (userId === undefined) throw new GatewayError('not_found', 'There is no token with this id')
+            await recordChange(tx, { actor: actorOf(call.req), mandateId: 'system', action: 'token_revoked', subject: `token:${id}`, before: { userId } })
+          },
+        }))
       },
     }),
   ]

@@ -169,3 +169,31 @@ describe('the registry', () => {
     expect(body.features).toContainEqual({ code: 'crm', label: expect.any(String), instances: 3 })
   })
 })
+
+describe('a preview', () => {
+  const preview = async (method: Method, path: string) => (await sysAdmin(method, `${path}?dryRun=1`).expect(200)).body
+
+  it('of revoking a token or ending a session names what would end, and ends nothing', async () => {
+    const { token, jti, sid } = await tokenFor(gateway.database, 'bob')
+    const other = await tokenFor(gateway.database, 'bob')
+    expect(await preview('delete', `/system/tokens/${jti}`)).toMatchObject({ dryRun: true, sessions: { count: 0 }, tokens: { count: 1, ids: [jti] } })
+    expect(await preview('delete', `/system/sessions/${sid}`)).toMatchObject({ dryRun: true, sessions: { count: 1, ids: [sid] }, tokens: { count: 1, ids: [jti] } })
+    await as(token, 'get', '/auth/me').expect(200)
+    await as(other.token, 'get', '/auth/me').expect(200)
+    expect(await actions(`token:${jti}`)).toEqual([])
+    await sysAdmin('delete', `/system/tokens/${randomUUID()}?dryRun=1`).expect(404)
+  })
+
+  it('of making somebody a SysAdmin or none tells whether it could be done, and does not do it', async () => {
+    expect(await preview('put', '/system/admins/carol')).toMatchObject({ dryRun: true })
+    expect((await sysAdmin('get', '/system/admins').expect(200)).body.items.map(({ username }: { username: string }) => username)).not.toContain('carol')
+    await sysAdmin('delete', `/system/admins/${users.root}?dryRun=1`).expect(409)
+  })
+
+  it('that a call does not have is refused, and the call with it', async () => {
+    const answer = await sysAdmin('put', '/system/translations/en/portal.enterTitle?dryRun=1').send({ text: 'never' }).expect(400)
+    expect(answer.body).toMatchObject({ code: 'validation_failed', errors: [{ path: 'dryRun' }] })
+    expect(await gateway.database.sql(`select * from translations where key = 'portal.enterTitle' and language = 'en'`)).toEqual([])
+    await sysAdmin('delete', '/system/keys/none?dryRun=1').expect(400)
+  })
+})

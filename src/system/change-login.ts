@@ -1,0 +1,33 @@
+import type { Coherent, CoherentTx, Rehearse } from '../coherence/coherent.js'
+import { watchAuthority } from '../directory/authority.js'
+import type { Outcome } from '../directory/realm.js'
+
+/** What changes on all nodes, or is tried and taken back. */
+export interface Changing {
+  coherent: Coherent
+  rehearse: Rehearse
+}
+
+interface LoginChange {
+  /** Find out what it would do, and do nothing. */
+  dryRun: boolean
+  /** Whose logins it may end. */
+  ownerOf: (tx: CoherentTx) => Promise<string | undefined>
+  change: (tx: CoherentTx) => Promise<void>
+}
+
+/** Memberships and accesses that a preview looks at. */
+const previewed = 1000
+
+/** Changes what somebody is let in by, on all nodes; or, for a preview, finds out which of their sessions and tokens that would end. */
+export async function changeLogins({ coherent, rehearse }: Changing, { dryRun, ownerOf, change }: LoginChange): Promise<Outcome<void>> {
+  if (!dryRun) return await coherent(change)
+  const effect = await rehearse(async (tx) => {
+    const userId = await ownerOf(tx)
+    const watch = watchAuthority(tx, { atMost: previewed })
+    if (userId !== undefined) await watch.about({ userId })
+    await change(tx)
+    return await watch.effect()
+  })
+  return { effect }
+}
