@@ -30,7 +30,7 @@ const key = z.strictObject({
 }).meta({ id: 'Key' })
 type Key = z.infer<typeof key>
 
-const forced = z.object({ force: z.literal(['0', '1']).optional().meta({ description: '1: also the key that signs, after which nobody can sign in until the nodes have another' }) })
+const forced = z.strictObject({ force: z.literal(['0', '1']).optional().meta({ description: '1: also the key that signs, after which nobody can sign in until the nodes have another' }) })
 
 /** Tells secrets apart, and nothing else of them. */
 const sealKid = (secret: string) => createHash('sha256').update('mandate-gateway seal kid ').update(secret).digest('base64url').slice(0, 12)
