@@ -53,7 +53,7 @@ const targets = {
   ],
   browsers: [
     { files: ['src/http/cookies.ts'], tests: ['test/attacks/properties', 'test/login/login.test', 'test/login/refresh.test', 'test/http/cross-site', 'test/portal/enter'] },
-    { files: ['src/http/cross-site.ts', 'src/http/refuse-ambiguous-headers.ts'], tests: ['test/http/cross-site', 'test/http/ambiguous-headers', 'test/login/sign-in-attacks', 'test/proxy/websocket.test', 'test/portal/enter'] },
+    { files: ['src/http/cross-site.ts', 'src/http/refuse-ambiguous-headers.ts'], tests: ['test/http/cross-site', 'test/http/ambiguous-headers', 'test/proxy/verify', 'test/portal/preview', 'test/login/sign-in-attacks', 'test/proxy/websocket.test'] },
   ],
 }
 

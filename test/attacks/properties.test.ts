@@ -162,6 +162,11 @@ describe('cookies', () => {
       expect(cookieValues(header, 'auth_token')).toEqual(own)
     }), { numRuns: 1000 })
   })
+
+  it('have a name and a value: a text that only begins like one of ours is none', () => {
+    for (const header of ['auth_token', 'auth_tokenx', 'a; auth_tokenx; b=auth_token', '=auth_token']) expect(cookieValues(header, 'auth_token')).toEqual([])
+    expect(cookieValues('auth_tokenx; auth_token==; auth_token=', 'auth_token')).toEqual(['=', ''])
+  })
 })
 
 describe('what the operator writes', () => {
