@@ -1,6 +1,8 @@
+import { spawnSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { validate } from 'dockerfile-utils'
 import { parse } from 'yaml'
 import { loadConfig } from '../../src/config.js'
 import { parseRouteTable } from '../../src/proxy/route-table.js'
@@ -10,6 +12,8 @@ import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { samplesOf, type Sample } from '../support/scrape.js'
 
 const root = path.resolve(import.meta.dirname, '../..')
+/** `docker-compose` reads a file without an engine; where it is not installed only the file itself is looked at. */
+const hasCompose = spawnSync('docker-compose', ['version']).status === 0
 const read = (file: string) => readFile(path.join(root, file), 'utf8')
 
 describe('docker-compose.yml', () => {
@@ -45,6 +49,19 @@ describe('docker-compose.yml', () => {
     parseRouteTable(await read('deploy/compose/routes.yaml'), 'routes.yaml')
   })
 
+  ;(hasCompose ? it : it.skip)('is taken by docker-compose as it is, and says which secrets are missing', () => {
+    const secrets = { POSTGRES_PASSWORD: 'postgres-secret', POSTGRES_GATEWAY_PASSWORD: 'gateway-secret', APP_JWT_KEY_SECRET: 'x'.repeat(40), SECRET_KEY: 'y'.repeat(40), GRAFANA_PASSWORD: 'grafana-secret' }
+    const config = (environment: Record<string, string>) => spawnSync('docker-compose', ['-f', 'docker-compose.yml', 'config'], { cwd: root, env: { PATH: process.env.PATH, ...environment }, encoding: 'utf8' })
+    const { status, stdout } = config(secrets)
+    expect(status).toBe(0)
+    expect(Object.keys((parse(stdout) as { services: object }).services).sort()).toEqual(Object.keys(services).sort())
+    for (const missing of Object.keys(secrets)) {
+      const refused = config(Object.fromEntries(Object.entries(secrets).filter(([name]) => name !== missing)))
+      expect(refused.status).not.toBe(0)
+      expect(refused.stderr).toContain(missing)
+    }
+  }, 60_000)
+
   it('has nginx configured as deploy/nginx/gateway.conf is, but for the nodes', async () => {
     const rest = (text: string) => text.split('\n').slice(1).filter((line) => !/^ {4}server [\w.:-]+ (?:fail_timeout=1s|max_fails=0 backup);$/.test(line)).join('\n')
     expect(rest(await read('deploy/compose/nginx.conf'))).toBe(rest(await read('deploy/nginx/gateway.conf')))
@@ -52,6 +69,12 @@ describe('docker-compose.yml', () => {
 })
 
 describe('the Dockerfile', () => {
+  it('has no fault that a linter finds', async () => {
+    const text = await read('Dockerfile')
+    expect(validate(text)).toEqual([])
+    expect(validate(text.replace(/^CMD .*$/m, 'CMD ["node"\nMAINTAINER somebody'))).not.toEqual([]) // it does find some
+  })
+
   it('runs as somebody else than root, tells whether it is ready, and is told nothing secret', async () => {
     const text = await read('Dockerfile')
     expect(text.slice(text.lastIndexOf('\nFROM'))).toMatch(/^USER 1000:1000$/m)
