@@ -70,6 +70,17 @@ routes:
 
   const sse = { 'Content-Type': 'text/event-stream' }
 
+  it('is cut though another of the same login has gone before it', async () => {
+    const caller = await nodes.caller()
+    const [gone, stays] = [await begin(caller, sse), await begin(caller, sse)]
+    gone.theirs.end()
+    expect(await gone.reading.end).toBe('whole')
+    await nodes.revoke(caller.jti)
+    stays.theirs.write('data: 2\n\n')
+    expect(await within(5000, stays.reading.end)).toBe('cut')
+    expect(stays.reading.text()).toBe('data: 1\n\n')
+  })
+
   describe.each([
     ['events', sse],
     ['a download of unknown length', { 'Content-Type': 'application/octet-stream' }],
