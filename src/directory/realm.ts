@@ -56,8 +56,8 @@ export interface Governing {
   rehearse: Rehearse
 }
 
-/** Holders that a preview on the platform looks at. */
-const previewed = 1000
+/** Holders that a preview beyond one mandate looks at. */
+export const previewed = 1000
 
 interface Inside {
   mandateId: string | undefined

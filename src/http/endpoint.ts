@@ -86,10 +86,10 @@ declare global {
 
 const faultsOf = (error: z.ZodError): Fault[] => error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message }))
 
-function parseInput<Schema extends z.ZodType>(schema: Schema | undefined, value: unknown, what: string): z.infer<Schema> {
-  const parsed = (schema ?? z.unknown()).safeParse(value)
+function parseInput<Schema extends z.ZodType>(schema: Schema, value: unknown, what: string): z.infer<Schema> {
+  const parsed = schema.safeParse(value)
   if (!parsed.success) throw new GatewayError('validation_failed', `The ${what} is not valid`, { errors: faultsOf(parsed.error) })
-  return parsed.data as z.infer<Schema>
+  return parsed.data
 }
 
 /** Who wants to know what a call would do must not have it done. */
@@ -142,10 +142,10 @@ const isClientGone = (error: unknown) => error instanceof Error && 'code' in err
 /** Declares an endpoint: what it asks, takes and answers, in one place, which the documentation is made of too. */
 export function endpoint<Body extends z.ZodType = z.ZodUndefined, Query extends z.ZodType = z.ZodUnknown>(spec: EndpointSpec<Body, Query>): Endpoint {
   const { handle, ...description } = spec
-  const fallback = spec.method === 'get' ? undefined : withoutRehearsal
+  const querySchema = spec.query ?? (spec.method === 'get' ? undefined : withoutRehearsal)
   const answer: Middleware = async (req, res) => {
     const body = spec.body ? parseInput(spec.body, req.body, 'body') : undefined as z.infer<Body>
-    const query = parseInput<z.ZodType>(spec.query ?? fallback, entriesOf(new URLSearchParams(req.search)), 'query') as z.infer<Query>
+    const query = (querySchema && parseInput<z.ZodType>(querySchema, entriesOf(new URLSearchParams(req.search)), 'query')) as z.infer<Query>
     const answered = await handle({ req, res, body, query, params: req.params as Record<string, string>, decideAgain: () => decideAgain(req, res) })
     if (answered.lines) await sendLines(req, res, answered, answered.lines)
     else sendAnswer(res, answered)

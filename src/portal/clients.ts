@@ -8,7 +8,7 @@ import { checkIfMatch, etagOf } from '../http/etag.js'
 import { pageFrom, pageOf, pageQuery } from '../http/page.js'
 import { mandateAdmins } from '../http/policy.js'
 import { deleteClient, findClient, findClientForUpdate, insertClient, listClients, lockProjectsOfClient, updateClient, type Client } from './client-queries.js'
-import { coherentWithin, found, merged, noQuery, within, type Rows } from './mandate.js'
+import { coherentWithin, found, merged, within, type Rows } from './mandate.js'
 import { positionFrom, positionOf } from './position.js'
 import { slugFrom } from './slug.js'
 
@@ -51,7 +51,7 @@ export function clientEndpoints(rows: Rows): Endpoint[] {
     },
   })
   const add = endpoint({
-    method: 'post', path, access, query: noQuery, body: newClient,
+    method: 'post', path, access, body: newClient,
     summary: 'Add a client',
     answers: { 201: client },
     handle: async ({ req, body }) => {
@@ -73,7 +73,7 @@ export function clientEndpoints(rows: Rows): Endpoint[] {
     },
   })
   const change = endpoint({
-    method: 'patch', path: itemPath, access, query: noQuery, body: clientChange,
+    method: 'patch', path: itemPath, access, body: clientChange,
     summary: 'Change a client; one who was deactivated is let in nowhere any more when this answers',
     answers: { 200: z.strictObject({ ...shown, coherence: coherenceSchema }) },
     handle: async (call) => {
@@ -89,7 +89,7 @@ export function clientEndpoints(rows: Rows): Endpoint[] {
     },
   })
   const remove = endpoint({
-    method: 'delete', path: itemPath, access, query: noQuery,
+    method: 'delete', path: itemPath, access,
     summary: 'Remove a client and their links; their projects stay',
     answers: { 200: z.strictObject({ coherence: coherenceSchema }) },
     handle: async (call) => {

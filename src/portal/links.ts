@@ -10,7 +10,7 @@ import { mandateAdmins } from '../http/policy.js'
 import { findClient } from './client-queries.js'
 import { findLink, findLinkForUpdate, insertLink, listLinks, revokeLink, updateLink } from './link-queries.js'
 import { hashOf, newToken } from './link-token.js'
-import { coherentWithin, found, merged, noQuery, within, type Rows } from './mandate.js'
+import { coherentWithin, found, merged, within, type Rows } from './mandate.js'
 import { positionFrom, positionOf } from './position.js'
 
 const fields = {
@@ -55,7 +55,7 @@ export function linkEndpoints({ publicUrl, ...rows }: Dependencies): Endpoint[] 
     },
   })
   const add = endpoint({
-    method: 'post', path, access, query: noQuery, body: newLink,
+    method: 'post', path, access, body: newLink,
     summary: 'Make a link. Its address is in this answer and nowhere else: copy it now',
     answers: { 201: z.strictObject({ ...shown, ...secret }) },
     handle: async (call) => {
@@ -81,7 +81,7 @@ export function linkEndpoints({ publicUrl, ...rows }: Dependencies): Endpoint[] 
     },
   })
   const change = endpoint({
-    method: 'patch', path: itemPath, access, query: noQuery, body: linkChange,
+    method: 'patch', path: itemPath, access, body: linkChange,
     summary: 'Label a link, or have it end at another time',
     answers: { 200: z.strictObject({ ...shown, coherence: coherenceSchema }) },
     handle: async (call) => {
@@ -98,7 +98,7 @@ export function linkEndpoints({ publicUrl, ...rows }: Dependencies): Endpoint[] 
     },
   })
   const revoke = endpoint({
-    method: 'delete', path: itemPath, access, query: noQuery,
+    method: 'delete', path: itemPath, access,
     summary: 'Revoke a link; when this answers, no node accepts it or a session that it opened',
     answers: { 200: z.strictObject({ coherence: coherenceSchema }) },
     handle: async (call) => {

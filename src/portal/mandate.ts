@@ -1,5 +1,4 @@
 import type { Request } from 'express'
-import { z } from 'zod'
 import { actionOfMethod } from '../authorization/guards.js'
 import type { Action } from '../authorization/permissions.js'
 import type { Coherence, Coherent, CoherentTx } from '../coherence/coherent.js'
@@ -7,9 +6,6 @@ import type { Database, Tx } from '../database/connect.js'
 import { inMandate, type MandateTx } from '../database/mandate.js'
 import { beginAsGovernor, findGovernor, isChange } from '../directory/still-governs.js'
 import { GatewayError } from '../errors.js'
-
-/** Changes take no parameters: one that asks for something, such as `dryRun`, must not be made as if it did not. */
-export const noQuery = z.strictObject({})
 
 /** What reads and writes the rows of a mandate. */
 export interface Rows {

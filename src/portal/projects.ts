@@ -8,7 +8,7 @@ import { checkIfMatch, etagOf } from '../http/etag.js'
 import { pageFrom, pageOf, pageQuery } from '../http/page.js'
 import { mandateAdmins } from '../http/policy.js'
 import { findClient } from './client-queries.js'
-import { coherentWithin, found, merged, noQuery, within, type Rows } from './mandate.js'
+import { coherentWithin, found, merged, within, type Rows } from './mandate.js'
 import { positionFrom, positionOf } from './position.js'
 import { deleteProject, findProject, findProjectForUpdate, insertProject, listProjects, projectStatuses, updateProject, type Project } from './project-queries.js'
 
@@ -52,7 +52,7 @@ export function projectEndpoints(rows: Rows): Endpoint[] {
     },
   })
   const add = endpoint({
-    method: 'post', path, access, query: noQuery, body: newProject,
+    method: 'post', path, access, body: newProject,
     summary: 'Add a project',
     answers: { 201: project },
     handle: async ({ req, body }) => {
@@ -75,7 +75,7 @@ export function projectEndpoints(rows: Rows): Endpoint[] {
     },
   })
   const change = endpoint({
-    method: 'patch', path: itemPath, access, query: noQuery, body: projectChange,
+    method: 'patch', path: itemPath, access, body: projectChange,
     summary: 'Change a project; a client who loses it sees it no more when this answers',
     answers: { 200: z.strictObject({ ...shown, coherence: coherenceSchema }) },
     handle: async (call) => {
@@ -92,7 +92,7 @@ export function projectEndpoints(rows: Rows): Endpoint[] {
     },
   })
   const remove = endpoint({
-    method: 'delete', path: itemPath, access, query: noQuery,
+    method: 'delete', path: itemPath, access,
     summary: 'Remove a project',
     answers: { 200: z.strictObject({ coherence: coherenceSchema }) },
     handle: async (call) => {

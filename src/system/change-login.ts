@@ -1,6 +1,6 @@
 import type { Coherent, CoherentTx, Rehearse } from '../coherence/coherent.js'
 import { watchAuthority } from '../directory/authority.js'
-import type { Outcome } from '../directory/realm.js'
+import { previewed, type Outcome } from '../directory/realm.js'
 
 /** What changes on all nodes, or is tried and taken back. */
 export interface Changing {
@@ -15,9 +15,6 @@ interface LoginChange {
   ownerOf: (tx: CoherentTx) => Promise<string | undefined>
   change: (tx: CoherentTx) => Promise<void>
 }
-
-/** Memberships and accesses that a preview looks at. */
-const previewed = 1000
 
 /** Changes what somebody is let in by, on all nodes; or, for a preview, finds out which of their sessions and tokens that would end. */
 export async function changeLogins({ coherent, rehearse }: Changing, { dryRun, ownerOf, change }: LoginChange): Promise<Outcome<void>> {
