@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import ts from 'typescript'
+import { compile } from './compile.js'
 import startCluster from '../test/setup/start-cluster.js'
 import stopCluster from '../test/setup/stop-cluster.js'
 
@@ -144,6 +145,12 @@ async function copyProject() {
   return copy
 }
 
+/** Tests run a file of src/ as it is, or start the program that is made of it. @param {string} copy @param {string} file @param {string} text */
+async function put(copy, file, text) {
+  await writeFile(path.join(copy, file), text)
+  await compile(copy, path.relative('src', file))
+}
+
 /** Runs tests until the first that fails. @param {string} copy @param {string[]} tests @param {number} withinMs @returns {Promise<'passed' | 'failed' | 'late'>} */
 function run(copy, tests, withinMs) {
   return new Promise((resolve) => {
@@ -224,9 +231,9 @@ try {
     let [killed, tried] = [0, 0]
     for (const { file, source, mutated, tests: own, shown } of some) {
       if (Date.now() > endsAt) break
-      await writeFile(path.join(copy, file), mutated)
+      await put(copy, file, mutated)
       const noticed = await isNoticed(copy, own, limits)
-      await writeFile(path.join(copy, file), source)
+      await put(copy, file, source)
       tried += 1
       if (noticed) killed += 1
       else console.log(`survived  ${shown}`)
