@@ -5,6 +5,7 @@ import { answerOf, api } from '../api/client'
 import type { Realm } from '../api/realms'
 import { useSession } from '../app/session'
 import { LineChart } from '../charts/line-chart'
+import { Breakable } from '../parts/breakable'
 import { FaultNote } from '../parts/fault'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
@@ -117,7 +118,7 @@ function AuditOf({ realm }: { realm: Realm }) {
               { key: 'action', title: say('audit.action'), show: (event) => <>{nameOfAction(event.action, language)}<span className="sub narrow-block">{event.username}</span></> },
               { key: 'who', title: say('audit.who'), isSecondary: true, show: (event) => event.username ?? <span className="soft">{say(event.userId === null ? 'audit.nobody' : 'audit.gone')}</span> },
               ...(realm === 'platform' ? [{ key: 'where', title: say('audit.where'), isSecondary: true, show: (event: AuditEvent) => nameOfMandate(event.mandateId) }] : []),
-              { key: 'about', title: say('audit.what'), show: (event) => <span className="mono break">{aboutOf(event)}</span> },
+              { key: 'about', title: say('audit.what'), show: (event) => <span className="mono"><Breakable text={aboutOf(event)} /></span> },
             ]}
           />
         </>

@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { answerOf, api } from '../api/client'
 import type { components } from '../api/schema'
+import { Breakable } from '../parts/breakable'
 import { FaultNote } from '../parts/fault'
 import { Figure } from '../parts/figure'
 import { List } from '../parts/list'
@@ -35,7 +36,7 @@ function Details({ state }: { state: Database }) {
         label={say('database.tables')} queryKey={['database', 'tables']} idOf={(one) => one.name} nameOf={(one) => one.name} search={(one) => one.name}
         load={state.tables} empty={{ icon: 'database', title: say('database.empty') }}
         columns={[
-          { key: 'name', title: say('database.table'), sortBy: (one) => one.name, show: (one) => <span className="mono">{one.name}</span> },
+          { key: 'name', title: say('database.table'), sortBy: (one) => one.name, show: (one) => <span className="mono"><Breakable text={one.name} /></span> },
           { key: 'rows', title: say('database.rows'), isNumber: true, sortBy: (one) => one.rows, show: (one) => number(one.rows) },
           { key: 'bytes', title: say('database.size'), isNumber: true, sortBy: (one) => one.bytes, show: (one) => size(one.bytes) },
         ]}
@@ -45,7 +46,7 @@ function Details({ state }: { state: Database }) {
         label={say('database.migrations')} queryKey={['database', 'migrations']} idOf={(one) => one.name} nameOf={(one) => one.name}
         load={state.migrations} empty={{ icon: 'database', title: say('database.empty') }}
         columns={[
-          { key: 'name', title: say('database.migration'), sortBy: (one) => one.name, show: (one) => <span className="mono">{one.name}</span> },
+          { key: 'name', title: say('database.migration'), sortBy: (one) => one.name, show: (one) => <span className="mono"><Breakable text={one.name} /></span> },
           { key: 'applied', title: say('database.applied'), sortBy: (one) => one.appliedAt, show: (one) => one.appliedAt ? dateTime(one.appliedAt) : <State kind="warn">{say('database.notApplied')}</State> },
         ]}
       />

@@ -3,6 +3,7 @@ import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { answerOf, api } from '../api/client'
 import type { components } from '../api/schema'
+import { Breakable } from '../parts/breakable'
 import { useConfirm } from '../parts/confirm'
 import { FormDialog } from '../parts/form-dialog'
 import { List } from '../parts/list'
@@ -67,7 +68,7 @@ export function Wording() {
         empty={{ icon: 'language', title: say('wording.empty') }} isFiltered={which === 'changed'}
         filters={<Select<(typeof places)[number]> aria-label={say('wording.which')} allowDeselect={false} w={170} value={which} onChange={(chosen) => setWhich(chosen ?? 'portal')} data={places.map((value) => ({ value, label: say(`wording.${value}.texts`) }))} />}
         columns={[
-          { key: 'key', title: say('wording.key'), sortBy: (one) => one.key, show: (one) => <><button type="button" className="row-link mono break" onClick={() => setEditing(one)}>{one.key.replace(/^(?:portal|console)\./, '')}</button>{one.changed && <span className="sub"><State kind="warn">{say('wording.changed')}</State></span>}</> },
+          { key: 'key', title: say('wording.key'), sortBy: (one) => one.key, show: (one) => <><button type="button" className="row-link mono" onClick={() => setEditing(one)}><Breakable text={one.key.replace(/^(?:portal|console)\./, '')} /></button>{one.changed && <span className="sub"><State kind="warn">{say('wording.changed')}</State></span>}</> },
           { key: 'shipped', title: say('wording.shipped'), isSecondary: true, show: (one) => one.shipped === null ? <span className="soft">{say('wording.own')}</span> : <span lang={one.language} className={one.changed ? 'soft' : ''}>{one.shipped}</span> },
           { key: 'shown', title: say('wording.shown'), show: (one) => one.changed ? <span lang={one.language}>{one.text}</span> : <><span className="soft wide-only nowrap">{say('wording.same')}</span><span className="narrow-only" lang={one.language}>{one.text}</span></> },
         ]}
