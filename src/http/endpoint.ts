@@ -143,14 +143,14 @@ const isClientGone = (error: unknown) => error instanceof Error && 'code' in err
 export function endpoint<Body extends z.ZodType = z.ZodUndefined, Query extends z.ZodType = z.ZodUnknown>(spec: EndpointSpec<Body, Query>): Endpoint {
   const { handle, ...description } = spec
   const querySchema = spec.query ?? (spec.method === 'get' ? undefined : withoutRehearsal)
-  const answer: Middleware = async (req, res) => {
+  const send = (req: Request, res: Response, answer: Answer) => answer.lines ? sendLines(req, res, answer, answer.lines) : sendAnswer(res, answer)
+  const serve: Middleware = (req, res) => {
     const body = spec.body ? parseInput(spec.body, req.body, 'body') : undefined as z.infer<Body>
     const query = (querySchema && parseInput<z.ZodType>(querySchema, entriesOf(new URLSearchParams(req.search)), 'query')) as z.infer<Query>
-    const answered = await handle({ req, res, body, query, params: req.params as Record<string, string>, decideAgain: () => decideAgain(req, res) })
-    if (answered.lines) await sendLines(req, res, answered, answered.lines)
-    else sendAnswer(res, answered)
+    const answer = handle({ req, res, body, query, params: req.params as Record<string, string>, decideAgain: () => decideAgain(req, res) })
+    return answer instanceof Promise ? answer.then((one) => send(req, res, one)) : send(req, res, answer)
   }
-  return { ...description, ...(spec.body ? { receive: readBody(spec.bodyTypes ?? ['application/json']) } : {}), serve: answer }
+  return { ...description, ...(spec.body ? { receive: readBody(spec.bodyTypes ?? ['application/json']) } : {}), serve }
 }
 
 /** The whole life of a request to an endpoint, once it has matched. */

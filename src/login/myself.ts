@@ -1,6 +1,6 @@
 import type { Request } from 'express'
 import { z } from 'zod'
-import { permissionIn } from '../authorization/permissions.js'
+import { permissionIn, type Permission } from '../authorization/permissions.js'
 import type { RequestContext } from '../context/request-context.js'
 import type { Sql } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
@@ -87,9 +87,10 @@ export function myselfEndpoints({ sql }: { sql: Sql }): Endpoint[] {
       access: signedInSomewhere,
       query: permissionQuery,
       answers: { 200: permissionAnswer },
-      handle: async ({ req, query }) => {
-        const subject = { context: query.context, item: query.item ?? null }
-        return { status: 200, body: { ...subject, ...await permissionIn(contextOf(req), subject.context, subject.item) } }
+      handle: ({ req, query: { context, item = null } }) => {
+        const answer = (permission: Permission) => ({ status: 200, body: { context, item, ...permission } })
+        const permission = permissionIn(contextOf(req), context, item)
+        return permission instanceof Promise ? permission.then(answer) : answer(permission)
       },
     }),
   ]
