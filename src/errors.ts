@@ -53,13 +53,3 @@ export function hasCode(error: unknown, ...codes: string[]): boolean {
   return typeof error === 'object' && error !== null && 'code' in error
     && typeof error.code === 'string' && codes.includes(error.code)
 }
-
-/** The file system's "it is not there" becomes undefined; everything else stays an error. */
-export async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {
-  try {
-    return await work
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined
-    throw error
-  }
-}

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
-import { hasCode, unlessMissing } from '../errors.js'
+import { hasCode } from '../errors.js'
+import { flushToDisk, unlessMissing } from '../files.js'
 import type { Logger } from '../observability/logger.js'
 import type { DatedAuditEvent } from './event.js'
 
@@ -32,15 +33,6 @@ async function writeDurably(file: string, text: string): Promise<void> {
   const handle = await open(file, 'wx', 0o600)
   try {
     await handle.writeFile(text)
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r')
-  try {
     await handle.sync()
   } finally {
     await handle.close()
@@ -83,7 +75,7 @@ export function openSpill(directory: string, logger: Logger): Spill {
         await rm(`${file}.part`, { force: true }) // it is tried again and again: on a full disk each beginning would take of what is left
         throw error
       }
-      await syncDirectory(directory)
+      await flushToDisk(directory)
     },
     replay: async (write) => {
       let count = 0

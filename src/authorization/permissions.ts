@@ -1,14 +1,9 @@
-import type { Level, ScopedRule } from '../coherence/directory.js'
+import type { Action, Level, Permission, ScopedRule } from '../coherence/directory.js'
 import type { PrioritisedRule, RequestContext } from '../context/request-context.js'
 import { RuleIndex } from './rule-index.js'
 
-export type Action = 'read' | 'create' | 'update' | 'delete'
+export type { Action, Permission }
 export type RuleContext = ScopedRule['context']
-
-/** What somebody may do with an item: see it, and to how much of it each action reaches. */
-export interface Permission extends Record<Action, Level> {
-  view: boolean
-}
 
 /** A permission, with the rules that it was made of. */
 export interface Decision {

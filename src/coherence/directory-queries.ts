@@ -1,5 +1,5 @@
 import type { Sql } from '../database/connect.js'
-import type { Grant, Level, Placement, PortalLink, PrincipalState, ScopedRule } from './directory.js'
+import type { Grant, Permission, Placement, PortalLink, PrincipalState, ScopedRule } from './directory.js'
 
 interface PrincipalRow {
   user_id: string | null
@@ -125,17 +125,12 @@ export async function findPortalLink(sql: Sql, id: string): Promise<Omit<PortalL
   }
 }
 
-interface RuleRow {
+interface RuleRow extends Permission {
   role_id: string
   mandate_id: string | null
   feature_instance_id: string | null
   context: ScopedRule['context']
   item: string | null
-  view: boolean
-  read: Level
-  create: Level
-  update: Level
-  delete: Level
 }
 
 /** The rules of these roles, each with its role's scope. */

@@ -65,18 +65,20 @@ export interface PortalLink {
 
 export type Level = 'n' | 'm' | 'g' | 'a'
 
+export type Action = 'read' | 'create' | 'update' | 'delete'
+
+/** What somebody may do with an item: see it, and to how much of it each action reaches. */
+export interface Permission extends Record<Action, Level> {
+  view: boolean
+}
+
 /** An access rule, with the scope of the role that it belongs to. */
-export interface ScopedRule {
+export interface ScopedRule extends Permission {
   roleId: string
   roleMandateId: string | null
   roleInstanceId: string | null
   context: 'DATA' | 'UI' | 'RESOURCE'
   item: string | null
-  view: boolean
-  read: Level
-  create: Level
-  update: Level
-  delete: Level
 }
 
 /** What names a token's user and row: claims that have been verified. */

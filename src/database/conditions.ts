@@ -1,5 +1,15 @@
 import type { Values } from './connect.js'
 
+/** What of a sorted list is asked for. */
+export interface Page {
+  /** The position that it begins after. */
+  after: (string | null)[] | undefined
+  atMost: number
+}
+
+/** A row with its place in the list that it is a row of. */
+export type Positioned<Row> = Row & { position: string[] }
+
 /** SQL with a `?` for each of the values. */
 export type Condition = readonly [sql: string, ...values: Values]
 

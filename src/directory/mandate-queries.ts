@@ -1,4 +1,4 @@
-import { allOf, beginsWith, where } from '../database/conditions.js'
+import { allOf, beginsWith, where, type Positioned } from '../database/conditions.js'
 import type { Sql } from '../database/connect.js'
 import type { Changing, Seen } from './realm.js'
 
@@ -32,14 +32,14 @@ const orders: Record<MandateSort, { after: string; by: string; position: string 
 export const columnsOf = (sort: MandateSort) => sort.endsWith('slug') ? 1 : 2
 
 /** Mandates in an order. */
-export async function listMandates(sql: Seen, sort: MandateSort, { enabled, after, atMost }: MandateFilter): Promise<(Mandate & { position: string[] })[]> {
+export async function listMandates(sql: Seen, sort: MandateSort, { enabled, after, atMost }: MandateFilter): Promise<Positioned<Mandate>[]> {
   const order = orders[sort]
   const { sql: condition, values } = allOf([where(enabled, 'm.enabled = ?'), after && [order.after, ...after]])
   return await sql.rows(`select ${columns}, ${order.position} as position from mandates m where ${condition} order by ${order.by} limit ?`, [...values, atMost])
 }
 
 /** Mandates of which the slug, the label or a word of them begins with `search`, by what was found, each once. */
-export async function searchMandates(sql: Seen, search: string, { enabled, after, atMost }: MandateFilter): Promise<(Mandate & { position: string[] })[]> {
+export async function searchMandates(sql: Seen, search: string, { enabled, after, atMost }: MandateFilter): Promise<Positioned<Mandate>[]> {
   const { sql: condition, values } = allOf([
     beginsWith('t.term', search),
     after && ['(t.term, t.mandate_id) > (?, ?::uuid)', ...after],

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint.js'
 import { checkIfMatch } from '../http/etag.js'
-import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../http/page.js'
+import { decodePosition, pageFields, pageOf, positionedPage } from '../http/page.js'
 import { answerChanged, answerCreated, answerDeleted, answerItem, changedAnswers, changeQuery, createdAnswers, deletedAnswers } from './changes.js'
 import { flag, found, label, search, slug } from './fields.js'
 import { columnsOf, deleteMandate, findMandate, findMandateForUpdate, insertMandate, listMandates, searchMandates, updateMandate } from './mandate-queries.js'
@@ -40,8 +40,7 @@ export function mandateEndpoints(governing: Governing): Endpoint[] {
         const { q, sort = 'slug', limit, cursor, enabled } = call.query
         const page = { enabled, after: decodePosition(cursor, q === undefined ? columnsOf(sort) : 2), atMost: limit + 1 }
         const rows = await see(call, (sql) => q === undefined ? listMandates(sql, sort, page) : searchMandates(sql, q, page))
-        const { items, nextCursor } = pageFrom(rows, limit, ({ position }) => positionOf(...position))
-        return { status: 200, body: { items: items.map(({ position: _position, ...one }) => one), nextCursor } }
+        return { status: 200, body: positionedPage(rows, limit) }
       },
     }),
     endpoint({

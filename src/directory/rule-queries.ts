@@ -1,20 +1,15 @@
-import type { Level, ScopedRule } from '../coherence/directory.js'
+import type { Permission, ScopedRule } from '../coherence/directory.js'
 import { allOf, where } from '../database/conditions.js'
 import { rolesSeenIn } from './role-queries.js'
 import type { Changing, Seen } from './realm.js'
 
 /** An access rule. */
-export interface Rule {
+export interface Rule extends Permission {
   id: string
   roleId: string
   context: ScopedRule['context']
   /** Null: all items. */
   item: string | null
-  view: boolean
-  read: Level
-  create: Level
-  update: Level
-  delete: Level
 }
 
 const columns = 'a.id, a.role_id as "roleId", a.context, a.item, a.view, a."read", a."create", a."update", a."delete"'

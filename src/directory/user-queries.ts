@@ -1,6 +1,6 @@
 import type { CoherentTx } from '../coherence/coherent.js'
 import type { User } from '../coherence/directory.js'
-import { allOf, beginsWith, where } from '../database/conditions.js'
+import { allOf, beginsWith, where, type Page, type Positioned } from '../database/conditions.js'
 import type { Sql } from '../database/connect.js'
 import type { Changing, Seen } from './realm.js'
 
@@ -20,9 +20,6 @@ export interface UserFilter {
 
 export type UserSort = 'username' | '-username' | 'createdAt' | '-createdAt'
 
-/** A row with its place in the list that it is a row of. */
-export type Positioned<Row> = Row & { position: string[] }
-
 const columns = `u.id, u.username, u.email, u.full_name as "fullName", u.enabled, u.is_sys_admin as "isSysAdmin", u.is_platform_admin as "isPlatformAdmin",
   u.is_service_account as "isServiceAccount", u.created_at as "createdAt"`
 
@@ -35,12 +32,6 @@ function conditionsOf({ enabled, level, serviceAccount }: UserFilter): (readonly
     level === undefined ? undefined : [levels[level]],
     serviceAccount === undefined ? undefined : [serviceAccount ? 'u.is_service_account' : 'not u.is_service_account'],
   ]
-}
-
-interface Page {
-  /** The position that the page begins after. */
-  after: (string | null)[] | undefined
-  atMost: number
 }
 
 /** Each order: its columns, the row before which a list begins, and how a position is written. */

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { endSessions, endSessionsOfUser, findSessionOfUser } from '../authentication/end-queries.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint.js'
-import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../http/page.js'
+import { decodePosition, pageFields, pageOf, positionedPage } from '../http/page.js'
 import { answerDeleted, changeQuery, deletedAnswers } from './changes.js'
 import { found, nothingHere } from './fields.js'
 import { platformRealm, type Edit, type Governing } from './realm.js'
@@ -42,8 +42,7 @@ export function userSessionEndpoints(governing: Governing): Endpoint[] {
           const user = found(await findUser(sql, idOf(call)))
           return await listUserSessions(sql, user.id, { after: decodePosition(cursor, 2), atMost: limit + 1 })
         })
-        const { items, nextCursor } = pageFrom(rows, limit, ({ position }) => positionOf(...position))
-        return { status: 200, body: { items: items.map(({ position: _position, ...session }) => session), nextCursor } }
+        return { status: 200, body: positionedPage(rows, limit) }
       },
     }),
     endpoint({

@@ -3,15 +3,16 @@ import { z } from 'zod'
 import { endSessionsOfUser } from '../authentication/end-queries.js'
 import { erasePersonalValues } from '../audit/audit-queries.js'
 import type { CoherentTx } from '../coherence/coherent.js'
+import type { Positioned } from '../database/conditions.js'
 import { GatewayError } from '../errors.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint.js'
 import { checkIfMatch } from '../http/etag.js'
-import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../http/page.js'
+import { decodePosition, pageFields, pageOf, positionedPage } from '../http/page.js'
 import { answerChanged, answerCreated, answerDeleted, answerItem, changedAnswers, changeQuery, createdAnswers, deletedAnswers } from './changes.js'
 import { exportUser, exportedLists } from './export-queries.js'
 import { flag, found, label, search, username } from './fields.js'
 import { platformRealm, type Changing, type Edit, type Governing, type Seen } from './realm.js'
-import { columnsOf, deleteUser, findUser, findUserForUpdate, insertUser, listUsers, lockEnabledAdmins, searchUsers, updateUser, type ListedUser, type Positioned } from './user-queries.js'
+import { columnsOf, deleteUser, findUser, findUserForUpdate, insertUser, listUsers, lockEnabledAdmins, searchUsers, updateUser, type ListedUser } from './user-queries.js'
 
 const userFields = {
   id: z.uuid(),
@@ -134,10 +135,7 @@ export function userEndpoints(governing: Governing & { issueFirstAccess: IssueFi
       access,
       query: userQuery,
       answers: { 200: pageOf(listedUser) },
-      handle: async (call) => {
-        const { items, nextCursor } = pageFrom(await see(call, (sql) => listed(sql, call.query)), call.query.limit, ({ position }) => positionOf(...position))
-        return { status: 200, body: { items: items.map(({ position: _position, ...user }) => user), nextCursor } }
-      },
+      handle: async (call) => ({ status: 200, body: positionedPage(await see(call, (sql) => listed(sql, call.query)), call.query.limit) }),
     }),
     endpoint({
       method: 'post',

@@ -58,3 +58,9 @@ export function pageFrom<Row>(rows: Row[], limit: number, positionOf: (row: Row)
   const last = items.at(-1)
   return { items, nextCursor: rows.length > limit && last !== undefined ? encodeCursor(positionOf(last)) : null }
 }
+
+/** As `pageFrom`, of rows that say where they stand, which the page does not. */
+export function positionedPage<Row extends { position: (string | null)[] }>(rows: Row[], limit: number): { items: Omit<Row, 'position'>[]; nextCursor: string | null } {
+  const { items, nextCursor } = pageFrom(rows, limit, ({ position }) => positionOf(...position))
+  return { items: items.map(({ position: _, ...row }) => row), nextCursor }
+}

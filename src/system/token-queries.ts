@@ -1,5 +1,5 @@
 import type { CoherentTx } from '../coherence/coherent.js'
-import { allOf, beginsWith, where, type Condition } from '../database/conditions.js'
+import { allOf, beginsWith, where, type Condition, type Page, type Positioned } from '../database/conditions.js'
 import type { Sql } from '../database/connect.js'
 
 /** Whose token it is. */
@@ -24,14 +24,6 @@ export interface TokenFilter {
   status?: 'active' | 'revoked' | 'expired' | undefined
   purpose?: string | undefined
 }
-
-interface Page {
-  after: (string | null)[] | undefined
-  atMost: number
-}
-
-/** A row with its place in the list. */
-export type Positioned<Row> = Row & { position: string[] }
 
 /** A token's row, as SysAdmins see one; nothing of it lets anybody in. */
 export interface ListedToken {

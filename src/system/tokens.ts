@@ -4,7 +4,7 @@ import type { Sql } from '../database/connect.js'
 import { answerDeleted, changeQuery, deletedAnswers } from '../directory/changes.js'
 import { GatewayError } from '../errors.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint.js'
-import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../http/page.js'
+import { decodePosition, pageFields, pageOf, positionedPage } from '../http/page.js'
 import { sysAdmins } from '../http/policy.js'
 import { changeLogins, type Changing } from './change-login.js'
 import { findTokenOwner, listTokens, revokeToken } from './token-queries.js'
@@ -45,8 +45,7 @@ export function tokenRowEndpoints({ sql, ...changing }: Changing & { sql: Sql })
       answers: { 200: pageOf(token) },
       handle: async ({ query: { limit, cursor, ...filter } }) => {
         const rows = await listTokens(sql, filter, { after: decodePosition(cursor, 2), atMost: limit + 1 })
-        const { items, nextCursor } = pageFrom(rows, limit, ({ position }) => positionOf(...position))
-        return { status: 200, body: { items: items.map(({ position: _, ...row }) => row), nextCursor } }
+        return { status: 200, body: positionedPage(rows, limit) }
       },
     }),
     endpoint({

@@ -1,7 +1,8 @@
-import { chown, copyFile, cp, mkdir, open, readdir, rm, writeFile } from 'node:fs/promises'
+import { chown, copyFile, cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import pg from 'pg'
-import { hasCode, unlessMissing } from '../../errors.js'
+import { hasCode } from '../../errors.js'
+import { flushToDisk, unlessMissing } from '../../files.js'
 import type { ExistingCluster } from './strategies.js'
 
 /** What Postgres makes anew when it starts from a backup, and what belongs to the server that runs. */
@@ -33,12 +34,7 @@ async function makeEmpty(directory: string, owner: number): Promise<void> {
 async function copyOne(source: string, target: string, owner: number): Promise<void> {
   await unlessMissing(copyFile(source, target).then(async () => {
     if (owner !== process.getuid?.()) await chown(target, owner, owner)
-    const handle = await open(target, 'r')
-    try {
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
+    await flushToDisk(target)
   }))
 }
 

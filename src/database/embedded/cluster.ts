@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chown, link, mkdir, open, readdir, readFile, realpath, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { chown, link, mkdir, readdir, readFile, realpath, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { z } from 'zod'
-import { hasCode, unlessMissing } from '../../errors.js'
+import { hasCode } from '../../errors.js'
+import { flushToDisk, unlessMissing } from '../../files.js'
 import { commandOf, type ExistingCluster, type Runner } from './strategies.js'
 
 const passwordFile = z.object({ postgres: z.string().min(1), gateway: z.string().min(1) })
@@ -47,7 +48,7 @@ async function writePasswords(file: string): Promise<void> {
   } finally {
     await rm(half)
   }
-  await syncDirectory(path.dirname(file))
+  await flushToDisk(path.dirname(file))
 }
 
 /** Makes the cluster in a directory of its own and puts it in place in one step: killed half way, nothing is half made. */
@@ -60,7 +61,7 @@ export async function createCluster(runner: Runner, dataDir: string, password: s
     const target = path.join(dataDir, 'postgres')
     if (home === dataDir) await rename(path.join(work, 'postgres'), target)
     else await symlink(path.join(work, 'postgres'), target)
-    await syncDirectory(dataDir)
+    await flushToDisk(dataDir)
   } catch (error) {
     // Another gateway was faster: its cluster is the one.
     if (!hasCode(error, 'EEXIST', 'ENOTEMPTY', 'ENOTDIR') || !await findCluster(dataDir)) throw error
@@ -119,14 +120,5 @@ async function removeIfUnused(work: string, dataDir: string): Promise<void> {
   } catch (error) {
     // An initdb that outlived its gateway still writes there, but not for long: the next start removes it.
     if (!hasCode(error, 'ENOTEMPTY', 'EBUSY')) throw error
-  }
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }

@@ -129,7 +129,7 @@ export async function spawnGateway(
 export async function copyForAnyUser(uid: number): Promise<{ from: string; node: string }> {
   const from = await makeDirectory()
   await cp(path.join(root, 'dist/database'), path.join(from, 'dist/database'), { recursive: true })
-  await cp(path.join(root, 'dist/errors.js'), path.join(from, 'dist/errors.js'))
+  for (const file of ['errors.js', 'files.js']) await cp(path.join(root, 'dist', file), path.join(from, 'dist', file))
   await cp(path.join(root, 'package.json'), path.join(from, 'package.json'))
   const binaries = path.dirname((await findBinaries()).native)
   const wanted = new Set(['pg', 'zod', path.relative(path.join(root, 'node_modules'), binaries)])
