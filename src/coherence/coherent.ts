@@ -63,7 +63,7 @@ const unknown = (cause: unknown) => new GatewayError('directory_unavailable',
 /** Makes the one way to write what decisions depend on. */
 export function createCoherent({ database, clock, renewNow, foreignLeasesEndAt, wait = setTimeout }: Dependencies): Coherent {
   const waiters = new Set<Waiter>()
-  let polling = false
+  let polling: Promise<void> | undefined
 
   /** One look at the nodes serves all writers of this process. */
   const settle = async (waiter: Waiter, nodes: NodeRow[]) => {
@@ -102,7 +102,7 @@ export function createCoherent({ database, clock, renewNow, foreignLeasesEndAt, 
       }
       if (waiters.size > 0) await wait(pauseMs)
     }
-    polling = false // in the same run as the last look at `waiters`
+    polling = undefined // in the same run as the last look at `waiters`
   }
 
   const forgotten = (epoch: string, identity: string) => new Promise<Coherence>((resolve, reject) => {
@@ -110,9 +110,7 @@ export function createCoherent({ database, clock, renewNow, foreignLeasesEndAt, 
     waiters.add({ xid: BigInt(epoch), epoch, since, notBefore: foreignLeasesEndAt(identity), waitedFor: undefined, fenced: 0, resolve, reject })
     renewNow()
     hintNodes(database).catch(() => undefined) // without the hint it only takes longer
-    if (polling) return
-    polling = true
-    poll().catch(reject)
+    polling ??= poll().catch(reject)
   })
 
   return async (work) => {

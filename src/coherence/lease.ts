@@ -64,7 +64,7 @@ export const clockDrift = 0.01
 const suspectMs = 100
 
 /** System and timeline, without the boot: a crash loses no row of a node, a failover may. */
-const historyOf = (identity: string) => identity.slice(0, identity.lastIndexOf('/'))
+const historyOf = (identity: string) => identity.replace(/\/[^/]*$/, '')
 
 /** A moment that a lease can be counted from. */
 interface Moment {

@@ -25,12 +25,12 @@ export interface Passage {
 
 /** The streams that are open on this node, by what their admission depended on. */
 export interface Streams {
-  /** A number that changes with everything that this node hears of. */
-  era: () => number
+  /** Stands for all that this node has heard of so far: another one as soon as it hears of more. */
+  era: () => symbol
   /** Whether what was decided in that era can be relied on without asking again. */
-  isCurrent: (era: number) => boolean
+  isCurrent: (era: symbol) => boolean
   /** Registers a stream that was let in by what held in `era`. */
-  open: (stream: OpenStream, era: number) => Passage
+  open: (stream: OpenStream, era: symbol) => Passage
   /** Shuts the streams that depend on these keys (`*`: all) until each has been decided again. Resolves when no refused one is open. */
   drop: (keys: readonly string[]) => Promise<void> | undefined
   /** As `drop` of everything, but nobody waits for it. */
@@ -119,7 +119,7 @@ export function createStreams({ holdsLease }: { holdsLease: () => boolean }): St
   const byKey = new Map<string, Set<TrackedStream>>()
   const all = new Map<TrackedStream, readonly string[]>()
   const limit = pLimit(decisionsAtATime)
-  let era = 0
+  let era = Symbol()
   let draining = false
   let round: Promise<void> | undefined
 
@@ -155,8 +155,7 @@ export function createStreams({ holdsLease }: { holdsLease: () => boolean }): St
   }
 
   const lookAround = setInterval(() => {
-    if (all.size === 0 || holdsLease() || round) return
-    round = Promise.all([...all.keys()].map((one) => limit(() => one.ended ? undefined : one.wait().catch(() => undefined)))).then(() => { round = undefined })
+    if (!holdsLease()) round ??= Promise.all([...all.keys()].map((one) => limit(() => one.ended ? undefined : one.wait().catch(() => undefined)))).then(() => { round = undefined })
   }, leaselessMs)
   lookAround.unref()
 
@@ -172,15 +171,14 @@ export function createStreams({ holdsLease }: { holdsLease: () => boolean }): St
     },
     drop: (keys) => {
       if (keys.length === 0) return undefined
-      era += 1
-      if (all.size === 0) return undefined
+      era = Symbol()
       for (const one of all.keys()) one.miss(keys)
       const concerned = new Set(keys.includes('*') ? all.keys() : keys.flatMap((key) => [...byKey.get(key) ?? []]))
       return concerned.size === 0 ? undefined : settle(concerned)
     },
     flush: () => {
-      era += 1
-      if (all.size > 0) void settle(all.keys())
+      era = Symbol()
+      void settle(all.keys())
     },
     drain: () => {
       draining = true

@@ -18,17 +18,18 @@ interface Dependencies {
  * could hold was granted by a renewal that had been executed, and so sent, when the row was first seen like that.
  */
 export function sweepNodes({ database, clock, onLease }: Dependencies): () => Promise<void> {
-  const seen = new Map<string, { seq: string; since: number }>()
+  let seen = new Map<string, { seq: string; since: number }>()
   return async () => {
     const nodes = await listNodeSeqs(database)
     const now = clock.monotonic()
-    const listed = new Set(nodes.map(({ id }) => id))
-    for (const id of seen.keys()) if (!listed.has(id)) seen.delete(id)
+    seen = new Map(nodes.map(({ id, seq }) => {
+      const before = seen.get(id)
+      return [id, before?.seq === seq ? before : { seq, since: now }]
+    }))
     for (const { id, seq, leaseMs } of nodes) {
       onLease(leaseMs)
-      const before = seen.get(id)
-      if (before?.seq !== seq) seen.set(id, { seq, since: now })
-      else if (now - before.since > Math.max(leaseMs * (1 + clockDrift), leastSilenceMs)) await deleteSilentNode(database, id, seq)
+      const silentMs = now - (seen.get(id)?.since ?? now)
+      if (silentMs > Math.max(leaseMs * (1 + clockDrift), leastSilenceMs)) await deleteSilentNode(database, id, seq)
     }
     await pruneChanges(database)
   }

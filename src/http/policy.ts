@@ -34,7 +34,7 @@ declare global {
   namespace Express {
     interface Request {
       /** The era of this node's knowledge that the decision was made in. */
-      decidedIn: number
+      decidedIn: symbol
       /** When it was made, milliseconds since 1970. */
       decidedAtMs: number
     }

@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import type { AccessLine } from '../../src/observability/log-access.js'
-import { roles, tokenFor } from '../support/demo.js'
+import { mandates, roles, tokenFor } from '../support/demo.js'
+import { directoryOf } from '../support/directory.js'
 import { openSocket, parseAnswer } from '../support/raw-http.js'
 import { startTwoNodes, type Caller, type TwoNodes } from '../support/two-nodes.js'
 import { until } from '../support/until.js'
@@ -79,6 +80,22 @@ routes:
     stays.theirs.write('data: 2\n\n')
     expect(await within(5000, stays.reading.end)).toBe('cut')
     expect(stays.reading.text()).toBe('data: 1\n\n')
+  })
+
+  it('is cut by a rule of a role that it was given only after it had begun', async () => {
+    const directory = directoryOf(nodes.database)
+    const caller = await nodes.caller()
+    const stronger = await directory.role({ mandateId: mandates.acme })
+    const { theirs, reading } = await begin(caller, sse)
+    await nodes.database.sql('insert into user_mandate_roles (user_mandate_id, role_id) values ($1, $2)', [caller.membership, stronger])
+    await nodes.allHaveHeard()
+    theirs.write('data: 2\n\n')
+    await eventually(() => reading.text() === 'data: 1\n\ndata: 2\n\n' || undefined)
+    await nodes.database.sql(`insert into access_rules (role_id, context, item, "read") values ($1, 'RESOURCE', 'crm', 'n')`, [stronger])
+    await nodes.allHaveHeard()
+    theirs.write('data: 3\n\n')
+    expect(await within(5000, reading.end)).toBe('cut')
+    expect(reading.text()).toBe('data: 1\n\ndata: 2\n\n')
   })
 
   describe.each([

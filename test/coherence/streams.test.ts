@@ -1,0 +1,126 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { afterEach, beforeEach, expect, it } from '@jest/globals'
+import { createStreams, type OpenStream, type Streams } from '../../src/coherence/streams.js'
+
+let streams: Streams
+let hasLease: boolean
+beforeEach(() => {
+  hasLease = true
+  streams = createStreams({ holdsLease: () => hasLease })
+})
+afterEach(() => streams.stop())
+
+/** A stream that says what is asked of it; its decisions are allowed until `refuses`, and take as long as `hold` says. */
+function stream(dependsOn: string[]) {
+  const said: string[] = []
+  const one = {
+    said, refuses: false, hold: undefined as Promise<void> | undefined,
+    open: { dependsOn, cut: () => said.push('cut'), drain: () => said.push('drain') } as unknown as OpenStream,
+  }
+  one.open.decide = async () => {
+    said.push('decide')
+    await one.hold
+    if (one.refuses) throw new Error('refused')
+    return dependsOn
+  }
+  return one
+}
+
+it('asks those again that a change concerns, and cuts whom it refuses, before the change is acknowledged', async () => {
+  const [first, second, other] = [stream(['a', 'b']), stream(['b']), stream(['c'])]
+  for (const one of [first, second, other]) streams.open(one.open, streams.era())
+  second.refuses = true
+  await streams.drop(['b'])
+  expect([first.said, second.said, other.said]).toEqual([['decide'], ['decide', 'cut'], []])
+  expect(streams.count()).toBe(2)
+  await streams.drop(['*'])
+  expect([first.said, second.said, other.said]).toEqual([['decide', 'decide'], ['decide', 'cut'], ['decide']])
+})
+
+it('forgets those that have ended: what they depended on concerns nobody', () => {
+  const [one, another] = [stream(['a', 'b']), stream(['b'])]
+  const passages = [one, another].map(({ open }) => streams.open(open, streams.era()))
+  passages[0]!.close()
+  expect(streams.drop(['a'])).toBeUndefined()
+  expect(streams.drop(['b'])).toBeInstanceOf(Promise)
+  passages[1]!.close()
+  expect(streams.drop(['b'])).toBeUndefined()
+  expect(streams.count()).toBe(0)
+  expect(one.said).toEqual([])
+})
+
+it('lets nothing pass while it is decided, nor without a lease', async () => {
+  const one = stream(['a'])
+  const passage = streams.open(one.open, streams.era())
+  expect(passage.isOpen()).toBe(true)
+  let allow: () => void = () => undefined
+  one.hold = new Promise((resolve) => { allow = resolve })
+  const dropped = streams.drop(['a'])
+  expect(passage.isOpen()).toBe(false)
+  allow()
+  await dropped
+  expect(passage.isOpen()).toBe(true)
+  hasLease = false
+  expect(passage.isOpen()).toBe(false)
+})
+
+it('decides once more what changed while it was decided, and what it was let in by before a change', async () => {
+  const one = stream(['a'])
+  const era = streams.era()
+  expect(streams.drop(['a'])).toBeUndefined()
+  expect([streams.isCurrent(era), streams.isCurrent(streams.era())]).toEqual([false, true])
+  let allow: () => void = () => undefined
+  one.hold = new Promise((resolve) => { allow = resolve })
+  const passage = streams.open(one.open, era)
+  expect(one.said).toEqual(['decide'])
+  const dropped = streams.drop(['a'])
+  allow()
+  await dropped
+  await passage.wait()
+  expect(one.said.length).toBeGreaterThanOrEqual(2)
+})
+
+it('does not keep a writer waiting for a decision that takes long, and lets nothing pass until it is made', async () => {
+  const one = stream(['a'])
+  const passage = streams.open(one.open, streams.era())
+  let allow: () => void = () => undefined
+  one.hold = new Promise((resolve) => { allow = resolve })
+  const begun = performance.now()
+  await streams.drop(['a'])
+  expect(performance.now() - begun).toBeLessThan(2000)
+  expect(passage.isOpen()).toBe(false)
+  one.refuses = true
+  allow()
+  await expect(passage.wait()).rejects.toThrow()
+  expect(one.said).toEqual(['decide', 'cut'])
+})
+
+it('asks all again when nobody knows what has changed', async () => {
+  const one = stream(['a'])
+  const era = streams.era()
+  streams.open(one.open, era)
+  streams.flush()
+  expect(streams.isCurrent(era)).toBe(false)
+  await pause(0)
+  expect(one.said).toEqual(['decide'])
+})
+
+it('asks all again, from time to time, while there is no lease', async () => {
+  const one = stream(['a'])
+  streams.open(one.open, streams.era())
+  await pause(700)
+  expect(one.said).toEqual([])
+  hasLease = false
+  one.refuses = true
+  await pause(700)
+  expect(one.said).toEqual(['decide', 'cut'])
+  expect(streams.isCurrent(streams.era())).toBe(false)
+})
+
+it('tells those that are open that the process is about to end, and those that begin then', () => {
+  const [one, another] = [stream(['a']), stream(['a'])]
+  streams.open(one.open, streams.era())
+  streams.drain()
+  streams.open(another.open, streams.era())
+  expect([one.said, another.said]).toEqual([['drain'], ['drain']])
+})
