@@ -95,6 +95,7 @@ async function faultsOf({ page, errors }: Visit, href: string, name: string): Pr
     await keepPicture(page, `${name}-${scheme}-wide`, { fullPage: true })
   }
   await page.setViewportSize(phone)
+  await page.waitForFunction(`document.documentElement.scrollWidth <= ${phone.width}`, undefined, { timeout: 3000 }).catch(() => undefined) // what a script lays out anew comes a moment later
   const width = await page.evaluate<number>('document.documentElement.scrollWidth')
   if (width > phone.width) faults.push(`is ${width} wide on a phone`)
   for (const scheme of pictures ? ['dark', 'light'] as const : []) {
