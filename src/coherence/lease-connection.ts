@@ -59,7 +59,6 @@ export function leaseConnection({ url, setRole, deadlineMs, node, onHint }: Opti
     client.on('end', forget)
     client.on('notification', onHint)
     const prepared = prepare(client)
-    prepared.catch(() => undefined) // may fail after it has been given up
     try {
       await within(3 * deadlineMs, prepared)
     } catch (error) {
@@ -74,7 +73,6 @@ export function leaseConnection({ url, setRole, deadlineMs, node, onHint }: Opti
   const ask = async <Row extends pg.QueryResultRow>(name: string, text: string, values: unknown[]): Promise<Row> => {
     const client = await open()
     const answer = client.query<Row>({ name, text, values })
-    answer.catch(() => undefined)
     try {
       const { rows: [row] } = await within(deadlineMs, answer)
       if (!row) throw new Error('a statement of the lease answered no row')

@@ -60,6 +60,8 @@ export interface Lease {
 
 /** Clocks that should tick alike may differ by this share. */
 export const clockDrift = 0.01
+/** Until when a lease of that length may live that has been granted by now, by a clock that differs. */
+export const leaseEnd = (clock: Clock, leaseMs: number) => clock.monotonic() + leaseMs * (1 + clockDrift)
 /** How far the wall clock may outrun the monotonic one before a suspended machine is suspected. */
 const suspectMs = 100
 
@@ -94,8 +96,7 @@ export function createLease({ statements, clock, leaseMs, longestLeaseMs, newId,
     return Math.max(0, leaseMs * (1 - clockDrift) - passed)
   }
 
-  /** No lease that has been granted by now lives longer. */
-  const endOfAllLeases = () => clock.monotonic() + longestLeaseMs() * (1 + clockDrift)
+  const endOfAllLeases = () => leaseEnd(clock, longestLeaseMs())
 
   const forgetEverything = () => {
     nodeId = undefined

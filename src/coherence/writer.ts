@@ -1,6 +1,6 @@
 import type { Database } from '../database/connect.js'
 import { createCoherent, createRehearse, type Coherent, type Rehearse } from './coherent.js'
-import { clockDrift, type Clock } from './lease.js'
+import { leaseEnd, type Clock } from './lease.js'
 
 /** The first timeline: of a database that has never been failed over. */
 const firstTimeline = '00000001'
@@ -22,7 +22,7 @@ export function createWriter({ database, clock, longestLeaseMs }: Options): { co
     coherent: createCoherent({
       database, clock,
       renewNow: () => undefined,
-      foreignLeasesEndAt: (identity) => hasFailedOver(identity) ? clock.monotonic() + longestLeaseMs * (1 + clockDrift) : Number.NEGATIVE_INFINITY,
+      foreignLeasesEndAt: (identity) => hasFailedOver(identity) ? leaseEnd(clock, longestLeaseMs) : Number.NEGATIVE_INFINITY,
     }),
     rehearse: createRehearse(database),
   }
