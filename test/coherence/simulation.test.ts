@@ -38,7 +38,7 @@ describe('the promise holds in virtual time', () => {
   // A writer's process learns of a standby that took over only from its own next renewal. Until then it believes
   // acknowledgements that speak of the lost history, and does not know of nodes whose rows were lost.
   it('also after a standby took over that lacks transactions', async () => {
-    await fc.assert(fc.asyncProperty(failovers, async (schedule) => { await simulate(schedule) }), { numRuns: 4 * numRuns, seed, endOnFailure: true })
+    await fc.assert(fc.asyncProperty(failovers, async (schedule) => { await simulate(schedule) }), { numRuns: 8 * numRuns, seed, endOnFailure: true })
   }, longMs)
 })
 
@@ -46,7 +46,7 @@ describe('the simulation catches', () => {
   it.each(mutants)('$name', async (mutant) => {
     for (const [statement, clause] of mutant.sql?.kept ?? []) expect(statement).toContain(clause)
     const code = await loadMutant(mutant)
-    for (const schedule of fc.sample(schedules[mutant.kind ?? 'any'], { numRuns: mostForMutant, seed })) {
+    for (const schedule of fc.sample({ ...schedules, failovers }[mutant.kind ?? 'any'], { numRuns: mostForMutant, seed })) {
       const violation = await simulate(schedule, code, mutant.sql?.broken).then(() => undefined, (error: unknown) => error)
       if (violation === undefined) continue
       expect(violation).toBeInstanceOf(Violation)

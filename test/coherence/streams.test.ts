@@ -95,6 +95,19 @@ it('does not keep a writer waiting for a decision that takes long, and lets noth
   expect(one.said).toEqual(['decide', 'cut'])
 })
 
+it('lets nothing more of one pass that ended while it was decided', async () => {
+  const one = stream(['a'])
+  const passage = streams.open(one.open, streams.era())
+  let allow: () => void = () => undefined
+  one.hold = new Promise((resolve) => { allow = resolve })
+  const next = passage.wait()
+  passage.close()
+  allow()
+  await expect(next).rejects.toThrow()
+  await expect(passage.wait()).rejects.toThrow()
+  expect(passage.isOpen()).toBe(false)
+})
+
 it('asks all again when nobody knows what has changed', async () => {
   const one = stream(['a'])
   const era = streams.era()

@@ -15,7 +15,7 @@ type Patch = readonly [file: string, text: string, instead: string]
 export interface Mutant {
   name: string
   /** The schedules in which it shows soon; any, if it does in any. */
-  kind?: keyof typeof schedules
+  kind?: keyof typeof schedules | 'failovers'
   patches?: readonly Patch[]
   sql?: { broken: BrokenSql; kept: readonly (readonly [statement: string, clause: string])[] }
 }
@@ -102,6 +102,10 @@ returning`]] } },
   { name: 'a silent node taken off before its lease has ended', kind: 'silences', patches: [
     ['sweep-nodes', 'const leastSilenceMs = 10_000', 'const leastSilenceMs = 0'], ['sweep-nodes', 'leaseMs * (1 + clockDrift)', 'leaseMs / 2'],
   ] },
+  { name: 'acknowledgements of a lost history believed', kind: 'failovers', patches: [
+    ['lease', 'identity !== undefined && historyOf(found) === historyOf(identity) ? foreignLeasesEndAt : endOfAllLeases()', 'historyOf(found) === undefined ? 0 : foreignLeasesEndAt'],
+  ] },
+  { name: 'nodes of a lost history forgotten', kind: 'failovers', patches: [['lease', 'if (identity !== undefined && historyOf(identity) !== historyOf(reply.identity)) {', 'if (identity === reply.identity) {']] },
   { name: 'dead nodes waited for', patches: [['coherent', 'if (overdue && await fenceNode(database, id, waiter.epoch))', 'if (overdue && Date.now() === 0)']] },
 ]
 

@@ -91,16 +91,16 @@ export const schedules = {
   }),
 } satisfies Record<string, fc.Arbitrary<Schedule>>
 
-/** A standby that lacks the last transactions takes over; then a change is made, while nodes renew slowly. */
+/** A standby that lacks the last transactions takes over; then a change is made, before its node has heard of that or after, while nodes renew slowly. */
 export const failovers = search({
   processes: fc.constantFrom([{ leaseMs: 800, rate: 1 }, { leaseMs: 800, rate: 1 }], [{ leaseMs: 0, rate: 1 }, { leaseMs: 800, rate: 1 }]),
   keys: fc.constant(1), requestEveryMs: fc.constant(4), sweepEveryMs: fc.constant(100),
   weather: fc.constant({ ...good, only: { renew: { slow: 0.4, longestMs: 150 } } }),
-  deeds: fc.record({ lostMs: fc.integer({ min: 0, max: 300 }), writeAfterMs: fc.nat(30), restarts: fc.nat(1), lost: fc.nat(10) }).map(({ lostMs, writeAfterMs, restarts, lost }) => [
-    { what: 'replicate', process: 0, afterMs: 500 },
+  deeds: fc.record({ lostMs: fc.integer({ min: 0, max: 300 }), writeAfterMs: fc.oneof(fc.nat(30), fc.integer({ min: 30, max: 300 })), restarts: fc.nat(1), lost: fc.nat(10), knowsNodes: fc.boolean() }).map(({ lostMs, writeAfterMs, restarts, lost, knowsNodes }) => [
+    { what: 'replicate', process: 0, afterMs: knowsNodes ? 500 : 0 },
     ...Array<Deed>(restarts).fill({ what: 'crash', process: 1, afterMs: 0 }),
     ...Array<Deed>(lost).fill({ what: 'write without waiting', process: 0, afterMs: 0, keys: [0], holdMs: 0 }),
-    { what: 'fail over', process: 0, afterMs: lostMs },
+    { what: 'fail over', process: 0, afterMs: knowsNodes ? lostMs : 500 + lostMs },
     { what: 'write', process: 0, afterMs: writeAfterMs, keys: [0], holdMs: 0 },
   ]),
 })
