@@ -2,9 +2,10 @@ import { z } from 'zod'
 import type { Database, Sql } from '../database/connect.js'
 import { inMandate } from '../database/mandate.js'
 import { endpoint, type Answer, type Endpoint } from '../http/endpoint.js'
+import { moment } from '../http/moment.js'
 import { mandateAdmins, platformAdmins } from '../http/policy.js'
 import { countAuditEvents, type EventFilter } from './event-queries.js'
-import { mandateChoice, moment } from './events.js'
+import { mandateChoice } from './events.js'
 
 const day = 86_400
 /** Widths that people can name, in seconds. */

@@ -3,6 +3,7 @@ import type { Database, Sql } from '../database/connect.js'
 import { inMandate } from '../database/mandate.js'
 import { GatewayError } from '../errors.js'
 import { endpoint, type Answer, type Call, type Endpoint } from '../http/endpoint.js'
+import { moment } from '../http/moment.js'
 import { decodeCursor, encodeCursor, pageOf, pageQuery } from '../http/page.js'
 import { mandateAdmins, platformAdmins } from '../http/policy.js'
 import { listAuditEvents, type EventFilter, type EventPosition, type ListedEvent } from './event-queries.js'
@@ -22,8 +23,6 @@ const listedEvent = z.strictObject({
   position: z.int().nullable().meta({ description: 'the place in the chain; null as long as the event is not sealed' }),
 }).meta({ id: 'AuditEvent' })
 
-/** A time as callers write one. */
-export const moment = z.iso.datetime({ offset: true, error: 'must be a time such as 2026-11-25T08:00:00Z' }).transform((text) => new Date(text))
 /** Which mandate is meant. */
 export const mandateChoice = z.union([z.literal('system'), z.uuid()], 'must be system or the id of a mandate')
 const filters = {

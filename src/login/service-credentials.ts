@@ -8,6 +8,7 @@ import type { Database, Tx } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
 import { coherenceSchema } from '../http/coherence-schema.js'
 import { endpoint, idOf, type Call, type Endpoint } from '../http/endpoint.js'
+import { moment } from '../http/moment.js'
 import { decodePosition, pageFrom, pageOf, pageQuery, positionOf } from '../http/page.js'
 import { platformAdmins } from '../http/policy.js'
 import { readPublicKey } from './client-assertion.js'
@@ -27,7 +28,7 @@ const dayMs = 24 * 60 * 60 * 1000
 const longestTokenDays = 400
 
 const label = z.string().trim().min(1, 'must not be empty').max(200).regex(/^[^\p{Cc}]*$/u, 'must be one line of printable characters')
-const future = z.iso.datetime({ offset: true, message: 'must be a time such as 2027-01-31T00:00:00Z' }).transform((value) => new Date(value))
+const future = moment
   .refine((value) => value.getTime() > Date.now(), 'must be in the future')
 const newSecret = z.strictObject({ label, expiresAt: future.nullable().optional() })
 const newKey = z.strictObject({ label, publicJwk: z.record(z.string(), z.unknown()).meta({ description: 'RFC 7517: EC P-256, OKP Ed25519, or RSA of 2048 bits and more; without its private part' }), expiresAt: future.nullable().optional() })

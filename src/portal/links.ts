@@ -5,6 +5,7 @@ import { GatewayError } from '../errors.js'
 import { coherenceSchema } from '../http/coherence-schema.js'
 import { endpoint, idOf, type Call, type Endpoint } from '../http/endpoint.js'
 import { checkIfMatch, etagOf } from '../http/etag.js'
+import { moment } from '../http/moment.js'
 import { pageFrom, pageOf, pageQuery } from '../http/page.js'
 import { mandateAdmins } from '../http/policy.js'
 import { findClient } from './client-queries.js'
@@ -15,7 +16,7 @@ import { positionFrom, positionOf } from './position.js'
 
 const fields = {
   label: z.string().trim().min(1).max(200).refine((value) => value !== previewLabel, `must not be ${previewLabel}, which is for previews`).nullable(),
-  expiresAt: z.iso.datetime({ offset: true }).transform((value) => new Date(value)).refine((value) => value.getTime() > Date.now(), 'must be in the future; to end a link now, DELETE it').nullable(),
+  expiresAt: moment.refine((value) => value.getTime() > Date.now(), 'must be in the future; to end a link now, DELETE it').nullable(),
 }
 const newLink = z.strictObject({ label: fields.label.default(null), expiresAt: fields.expiresAt.default(null) })
 const linkChange = z.strictObject(fields).partial()
