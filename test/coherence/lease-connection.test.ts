@@ -3,6 +3,7 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals'
 import { leaseConnection } from '../../src/coherence/lease-connection.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
+import { until } from '../support/until.js'
 
 const deadlineMs = 200
 /** `ReadyForQuery`, idle: the login is done. */
@@ -15,6 +16,7 @@ const sockets = new Set<Socket>()
 beforeAll(async () => { database = await createTestDatabase() })
 afterEach(() => {
   for (const socket of sockets) socket.destroy()
+  sockets.clear()
   proxy.close()
 })
 afterAll(() => database.drop())
@@ -50,6 +52,16 @@ it('a node registers through a network that works', async () => {
   expect(await register(await behindProxy(() => true))).toBe('answered')
 })
 
-it('a network that stops right after the login holds a renewal up for no longer than its deadlines', async () => {
+it('a network that stops right after the login holds a renewal up for no longer than its deadlines, and leaves no connection behind', async () => {
   expect(await register(await behindProxy(() => false))).toBe('given up')
+  await until(() => Promise.resolve([...sockets].every(({ destroyed }) => destroyed)))
+  expect(sockets.size).toBeGreaterThan(0)
+})
+
+it('a connection is closed with the node', async () => {
+  const connection = leaseConnection({ url: await behindProxy(() => true), setRole: false, deadlineMs: 5000, node: () => ({ address: 'here', processId: 1 }), onHint: () => undefined })
+  await connection.register('00000000-0000-4000-8000-000000000002', 5000)
+  await connection.close('00000000-0000-4000-8000-000000000002')
+  await until(() => Promise.resolve([...sockets].every(({ destroyed }) => destroyed)))
+  expect(await database.sql(`select from coherence.nodes where id = '00000000-0000-4000-8000-000000000002'`)).toEqual([])
 })
