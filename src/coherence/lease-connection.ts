@@ -89,7 +89,6 @@ export function leaseConnection({ url, setRole, deadlineMs, node, onHint }: Opti
     renew: (id, applied, seq) => ask<Renewal & pg.QueryResultRow>('renew', renew, [id, applied, seq]),
     close: async (nodeId) => {
       const client = current
-      current = undefined
       if (!client) return
       // Where this fails a writer fences the row, or the sweep of another node takes it away.
       if (nodeId !== undefined) await within(deadlineMs, client.query(leave, [nodeId])).catch(() => undefined)
