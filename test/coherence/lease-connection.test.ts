@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals'
+import pg from 'pg'
 import { leaseConnection } from '../../src/coherence/lease-connection.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { until } from '../support/until.js'
@@ -17,7 +18,7 @@ beforeAll(async () => { database = await createTestDatabase() })
 afterEach(() => {
   for (const socket of sockets) socket.destroy()
   sockets.clear()
-  proxy.close()
+  if (proxy.listening) proxy.close()
 })
 afterAll(() => database.drop())
 
@@ -64,4 +65,21 @@ it('a connection is closed with the node', async () => {
   await connection.close('00000000-0000-4000-8000-000000000002')
   await until(() => Promise.resolve([...sockets].every(({ destroyed }) => destroyed)))
   expect(await database.sql(`select from coherence.nodes where id = '00000000-0000-4000-8000-000000000002'`)).toEqual([])
+})
+
+it('a login that owns the tables takes the role that owns nothing', async () => {
+  const owner = new pg.Client(database.ownerUrl)
+  await owner.connect()
+  try {
+    await owner.query(`create table seen_roles (role text); grant insert on seen_roles to gateway_app;
+      create function note_role() returns trigger language plpgsql as $$ begin insert into seen_roles values (current_user); return new; end $$;
+      create trigger note_role before insert on coherence.nodes for each row execute function note_role()`)
+    const connection = leaseConnection({ url: database.ownerUrl, setRole: true, deadlineMs: 5000, node: () => ({ address: 'here', processId: 1 }), onHint: () => undefined })
+    await connection.register('00000000-0000-4000-8000-000000000003', 5000)
+    await connection.close('00000000-0000-4000-8000-000000000003')
+    expect((await owner.query('select role from seen_roles')).rows).toEqual([{ role: 'gateway_app' }])
+  } finally {
+    await owner.query('drop trigger if exists note_role on coherence.nodes')
+    await owner.end()
+  }
 })
