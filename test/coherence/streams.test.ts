@@ -100,10 +100,12 @@ it('lets nothing more of one pass that ended while it was decided', async () => 
   const passage = streams.open(one.open, streams.era())
   let allow: () => void = () => undefined
   one.hold = new Promise((resolve) => { allow = resolve })
-  const next = passage.wait()
+  const [next, other] = [passage.wait(), passage.wait()]
   passage.close()
   allow()
   await expect(next).rejects.toThrow()
+  await expect(other).rejects.toThrow()
+  expect(one.said).toEqual(['decide'])
   await expect(passage.wait()).rejects.toThrow()
   expect(passage.isOpen()).toBe(false)
 })
