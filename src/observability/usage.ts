@@ -73,19 +73,22 @@ export function startUsage({ write, forget, logger, now = Date.now, everyMs = 10
     return row
   }
 
+  const settle = async () => {
+    if (!unsettled) return
+    await write(unsettled)
+    unsettled = undefined
+    if (failing) logger.info('the usage is written again', { dropped })
+    failing = false
+  }
+  /** First the batch of which it is not known whether it was written, then one of all that was counted by now: what comes meanwhile waits for the next time. */
   const writeAll = async () => {
     try {
-      while (unsettled !== undefined || current.size + earlier.length > 0) {
-        if (unsettled === undefined) {
-          unsettled = { writerId, number: number += 1, rows: [...earlier, ...current.values()] }
-          earlier = []
-          current = new Map<string, UsageRow>()
-        }
-        await write(unsettled)
-        unsettled = undefined
-        if (failing) logger.info('the usage is written again', { dropped })
-        failing = false
-      }
+      await settle()
+      if (current.size + earlier.length === 0) return
+      unsettled = { writerId, number: number += 1, rows: [...earlier, ...current.values()] }
+      earlier = []
+      current = new Map<string, UsageRow>()
+      await settle()
     } catch (error) {
       if (!failing) logger.warn('the usage cannot be written; it is kept in memory and tried again', { error })
       failing = true

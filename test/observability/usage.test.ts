@@ -55,6 +55,25 @@ describe('the usage of mandates', () => {
     expect(await rowsOf(other)).toEqual([{ day: '2026-11-25', requests: '1', denials: '1' }])
   })
 
+  it('is written as often as it was said, and not more often while there is much', async () => {
+    const mandateId = randomUUID()
+    let written = 0
+    const usage = start({ everyMs: 250, write: async (batch) => {
+      written += 1
+      await addUsage(pool, batch)
+    } })
+    let counted = 0
+    for (const end = performance.now() + 1100; performance.now() < end;) {
+      for (let n = 0; n < 20; n += 1) usage.count(mandateId, false)
+      counted += 20
+      await new Promise((resolve) => { setImmediate(resolve) })
+    }
+    expect(written).toBeGreaterThan(0)
+    expect(written).toBeLessThanOrEqual(4)
+    await usage.close()
+    expect(await totalOf(mandateId)).toBe(counted)
+  })
+
   it('is never added twice, where it is not known whether it was', async () => {
     const mandateId = randomUUID()
     const sent: UsageBatch[] = []
