@@ -28,7 +28,7 @@ describe('the promise holds in virtual time', () => {
 
   it('and all that may happen has happened in them', () => {
     const leastOf60: Partial<Counts> = {
-      hits: 20_000, joins: 500, loads: 20_000, unanswered: 1000, writes: 1000, unknownWrites: 100, leasesLost: 300, lateCommits: 500, acknowledged: 5000,
+      hits: 20_000, joins: 500, loads: 20_000, unanswered: 1000, writes: 1000, unknownWrites: 100, leasesLost: 300, unacknowledged: 1000, lateCommits: 500, acknowledged: 5000,
       fenced: 200, swept: 20, pruned: 1000, behind: 2, givenUpRenewals: 200, rechecks: 100,
     }
     expect(total).toEqual(Object.fromEntries(Object.keys(total).map((name) => [name, expect.any(Number)])))

@@ -31,6 +31,8 @@ export interface Counts {
   writes: number
   unknownWrites: number
   leasesLost: number
+  /** Moments at which a process had heard of changes and not acknowledged them yet. */
+  unacknowledged: number
   lateCommits: number
   acknowledged: number
   fenced: number

@@ -26,7 +26,7 @@ export async function simulate(schedule: Schedule, code: Production = production
   const postgres = new SimulatedPostgres(broken)
   const network = new Network(timeline, postgres, random, schedule.weather)
   const counts: Counts = {
-    events: 0, requests: 0, hits: 0, joins: 0, loads: 0, unanswered: 0, writes: 0, unknownWrites: 0, leasesLost: 0,
+    events: 0, requests: 0, hits: 0, joins: 0, loads: 0, unanswered: 0, writes: 0, unknownWrites: 0, leasesLost: 0, unacknowledged: 0,
     lateCommits: 0, acknowledged: 0, fenced: 0, swept: 0, pruned: 0, behind: 0, givenUpRenewals: 0, rechecks: 0,
   }
   const history: string[] = []
@@ -191,6 +191,7 @@ export async function simulate(schedule: Schedule, code: Production = production
     for (const [index, process] of processes.entries()) {
       if (process.memory.counts().entries > schedule.maxEntries) violated(`process ${index} remembers more than it may`)
       const id = process.lease.nodeId()
+      if (process.lease.unacked() > 0) counts.unacknowledged += 1
       if (!process.isSuspended && process.lease.holds()) {
         // A standby that took over may have lost rows: writers then wait for leases that they cannot see.
         if (postgres.timeline === 1 && (id === undefined || !postgres.nodes.has(id))) violated(`process ${index} holds a lease without a row`)
