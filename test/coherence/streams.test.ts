@@ -14,14 +14,14 @@ afterEach(() => streams.stop())
 function stream(dependsOn: string[]) {
   const said: string[] = []
   const one = {
-    said, refuses: false, hold: undefined as Promise<void> | undefined,
+    said, refuses: false, keys: dependsOn, hold: undefined as Promise<void> | undefined,
     open: { dependsOn, cut: () => said.push('cut'), drain: () => said.push('drain') } as unknown as OpenStream,
   }
   one.open.decide = async () => {
     said.push('decide')
     await one.hold
     if (one.refuses) throw new Error('refused')
-    return dependsOn
+    return one.keys
   }
   return one
 }
@@ -78,6 +78,20 @@ it('decides once more what changed while it was decided, and what it was let in 
   await dropped
   await passage.wait()
   expect(one.said.length).toBeGreaterThanOrEqual(2)
+})
+
+it('decides once more where it turns out to depend on what changed while it was decided', async () => {
+  const one = stream(['a'])
+  const passage = streams.open(one.open, streams.era())
+  let allow: () => void = () => undefined
+  one.hold = new Promise((resolve) => { allow = resolve })
+  one.keys = ['a', 'new']
+  const dropped = streams.drop(['a'])
+  expect(streams.drop(['new'])).toBeUndefined() // nobody depends on it, as far as is known
+  allow()
+  await dropped
+  await passage.wait()
+  expect(one.said.filter((word) => word === 'decide').length).toBeGreaterThanOrEqual(3) // by the drop, by what was missed, by the wait
 })
 
 it('does not keep a writer waiting for a decision that takes long, and lets nothing pass until it is made', async () => {
