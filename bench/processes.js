@@ -8,7 +8,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import autocannon from 'autocannon'
 import pg from 'pg'
-import { startEmbeddedPostgres } from '../dist/database/embedded/postgres.js'
+import { startEmbeddedPostgres } from '#embedded-postgres'
 
 const here = (file) => fileURLToPath(new URL(file, import.meta.url))
 const ticksPerSecond = 100 // of /proc/PID/stat, on every Linux

@@ -75,7 +75,7 @@ async function buildPages(stamp) {
 export async function buildConsole() {
   await mkdir(path.dirname(web), { recursive: true })
   await writeSchema()
-  const inputs = [...await filesBelow('console'), ...await filesBelow('src/client'), 'package-lock.json', 'scripts/build-console.js']
+  const inputs = [...await filesBelow('console'), ...await filesBelow('packages/client/src'), 'package-lock.json', 'scripts/build-console.js']
   const stamp = await hashOf(inputs.filter((file) => !file.endsWith('schema.d.ts')))
   if (await readFile(path.join(web, 'stamp'), 'utf8').catch(() => '') !== stamp) await buildPages(stamp)
 }

@@ -7,7 +7,7 @@ async function writeChanged(file, text) {
   if (await readFile(file, 'utf8').catch(() => undefined) !== text) await writeFile(file, text)
 }
 
-/** Compiles one file of src/ to dist/. @param {string} root the project's folder @param {string} file below src/ */
+/** Compiles one file of a folder's src/ to its dist/. @param {string} root the project's folder, or one of packages/ @param {string} file below src/ */
 export async function compile(root, file) {
   const target = path.join(root, 'dist', file.replace(/\.ts$/, '.js'))
   const { code, map } = await transformFile(path.join(root, 'src', file), {

@@ -1,4 +1,4 @@
-import { startEmbeddedPostgres } from './database/embedded/postgres.js'
+import { startEmbeddedPostgres } from '#embedded-postgres'
 import { withMigrator } from './database/migrate.js'
 import { waitForDatabase } from './database/wait.js'
 import type { Config } from './config.js'
@@ -29,7 +29,7 @@ async function openDatabase(config: Config, logger: Logger, stops: Stop[], signa
 }
 
 /** Brings up what serving needs: the database, migrated, and the demo if it is asked for. What it starts goes onto `stops`; `signal` ends the waiting for the database. */
-export async function prepare(config: Config, logger: Logger, stops: Stop[], signal = new AbortController().signal): Promise<Prepared> {
+export async function prepare(config: Config, logger: Logger, stops: Stop[], signal: AbortSignal = new AbortController().signal): Promise<Prepared> {
   const { ownerUrl, databaseUrl, setRole } = await openDatabase(config, logger, stops, signal)
   await withMigrator(ownerUrl, async (migrator) => {
     for (const name of await migrator.up()) logger.info('migrated', { name })

@@ -1,5 +1,5 @@
 import createClient from 'openapi-fetch'
-import { asProblem, createGatewayClient, ProblemError } from '../../src/client/index'
+import { asProblem, createGatewayClient, ProblemError } from '../../packages/client/src/index'
 import type { components, paths } from './schema'
 
 /** The session of this page: cookies, renewal and the mandate of this tab. */

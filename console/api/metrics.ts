@@ -1,4 +1,4 @@
-import { problemOf, ProblemError } from '../../src/client/index'
+import { problemOf, ProblemError } from '../../packages/client/src/index'
 import { gateway } from './client'
 
 /** One line of Prometheus's text format. */

@@ -5,7 +5,7 @@ import { MantineProvider } from '@mantine/core'
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import type { ReactNode } from 'react'
 import { createRoot } from 'react-dom/client'
-import { ProblemError } from '../../src/client/index'
+import { ProblemError } from '../../packages/client/src/index'
 import { nonce } from './settings'
 import { theme } from './theme'
 

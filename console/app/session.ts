@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { createContext, useCallback, useContext, useEffect } from 'react'
-import { ProblemError } from '../../src/client/index'
+import { ProblemError } from '../../packages/client/src/index'
 import { answerOf, api, gateway } from '../api/client'
 import type { components, paths } from '../api/schema'
 

@@ -1,4 +1,4 @@
-import { problemOf, ProblemError } from '../../src/client/index'
+import { problemOf, ProblemError } from '../../packages/client/src/index'
 import { answerOf, api, gateway } from '../api/client'
 import type { Realm } from '../api/realms'
 import type { components } from '../api/schema'

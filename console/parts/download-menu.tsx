@@ -1,7 +1,7 @@
 import { Button, Menu } from '@mantine/core'
 import { useMutation } from '@tanstack/react-query'
 import { gateway } from '../api/client'
-import { asProblem, ProblemError } from '../../src/client/index'
+import { asProblem, ProblemError } from '../../packages/client/src/index'
 import { useText } from '../texts/language'
 import { tellFault } from './receipts'
 import { Icon } from './icons'

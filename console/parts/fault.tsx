@@ -1,5 +1,5 @@
 import { Alert, Button, Group, Text } from '@mantine/core'
-import { ProblemError, type Fault } from '../../src/client/index'
+import { ProblemError, type Fault } from '../../packages/client/src/index'
 import { useText } from '../texts/language'
 import type { TextKey } from '../texts/texts'
 

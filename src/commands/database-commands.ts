@@ -1,6 +1,5 @@
+import { backUp, findCluster } from '#embedded-postgres'
 import { loadConfig } from '../config.js'
-import { backUp } from '../database/embedded/backup.js'
-import { findCluster } from '../database/embedded/cluster.js'
 import { withMigrator } from '../database/migrate.js'
 import { exitCodes } from '../exit-codes.js'
 import { createPasswords } from '../login/password.js'
@@ -33,6 +32,9 @@ export async function seed({ json }: { json: boolean }): Promise<Said> {
   }
 }
 
+/** What a gateway keeps in its data directory beside the database. */
+const ownFiles = ['development-secrets.json', 'audit']
+
 /** `backup`: the data directory with the embedded database, also while a gateway runs on it. */
 export async function backup({ to, json }: { to: string; json: boolean }): Promise<Said> {
   try {
@@ -40,7 +42,7 @@ export async function backup({ to, json }: { to: string; json: boolean }): Promi
     if (config.DATABASE_URL !== undefined) throw new Error('Your own Postgres is backed up by its own tools, such as pg_basebackup or pg_dump')
     const cluster = await findCluster(config.DATA_DIR)
     if (!cluster) throw new Error(`There is no embedded database in ${config.DATA_DIR}`)
-    await useDatabase(config, ({ ownerUrl }) => backUp({ ownerUrl, dataDir: config.DATA_DIR, cluster, to }))
+    await useDatabase(config, ({ ownerUrl }) => backUp({ ownerUrl, dataDir: config.DATA_DIR, cluster, to, beside: ownFiles }))
     return said(exitCodes.ok, json, { to }, [`${to} is a whole data directory. It holds secrets: keep it where DATA_DIR could be.`])
   } catch (error) {
     return failed(error)

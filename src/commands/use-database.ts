@@ -1,7 +1,5 @@
+import { findCluster, readPasswords, sightPostmaster, startEmbeddedPostgres } from '#embedded-postgres'
 import type { Config } from '../config.js'
-import { findCluster, readPasswords } from '../database/embedded/cluster.js'
-import { sightPostmaster } from '../database/embedded/pidfile.js'
-import { startEmbeddedPostgres } from '../database/embedded/postgres.js'
 
 /** The logins of the database that the configuration means. */
 export interface Logins {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, expect, it } from '@jest/globals'
 import { connectDatabase } from '../../src/database/connect.js'
-import { startEmbeddedPostgres } from '../../src/database/embedded/postgres.js'
+import { startEmbeddedPostgres } from '#embedded-postgres'
 import { createTestDatabase } from '../support/database.js'
 import { users } from '../support/demo.js'
 

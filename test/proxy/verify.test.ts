@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { createIdentityVerifier } from '../../src/upstream/index.js'
+import { createIdentityVerifier } from '../../packages/upstream/src/index.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { mandates, roles, tokenFor, users } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'

@@ -3,7 +3,7 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import pg from 'pg'
-import { startEmbeddedPostgres } from '../../dist/database/embedded/postgres.js'
+import { startEmbeddedPostgres } from '#embedded-postgres'
 import { withMigrator } from '../../dist/database/migrate.js'
 import { createPasswords } from '../../dist/login/password.js'
 

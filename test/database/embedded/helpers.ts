@@ -7,8 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import { z } from 'zod'
-import { findBinaries } from '../../../src/database/embedded/binaries.js'
-import { startEmbeddedPostgres, type EmbeddedOptions, type EmbeddedPostgres } from '../../../src/database/embedded/postgres.js'
+import { findBinaries } from '../../../packages/embedded-postgres/src/binaries.js'
+import { startEmbeddedPostgres, type EmbeddedOptions, type EmbeddedPostgres } from '../../../packages/embedded-postgres/src/postgres.js'
 
 const root = path.resolve(import.meta.dirname, '../../..')
 const cleanups: (() => Promise<unknown>)[] = []
@@ -103,7 +103,7 @@ export async function spawnGateway(
   dataDir: string, { from = root, node = process.execPath, ...options }: SpawnOptions & { from?: string; node?: string } = {},
 ): Promise<{ child: ChildProcess; outcome: Outcome }> {
   const script = `
-    import { startEmbeddedPostgres } from ${JSON.stringify(path.join(from, 'dist/database/embedded/postgres.js'))}
+    import { startEmbeddedPostgres } from ${JSON.stringify(path.join(from, 'packages/embedded-postgres/dist/postgres.js'))}
     try {
       const postgres = await startEmbeddedPostgres({ dataDir: ${JSON.stringify(dataDir)}, durable: false, log() {} })
       process.once('SIGTERM', () => postgres.stop().then(() => process.exit(0)))
@@ -128,9 +128,8 @@ export async function spawnGateway(
 /** Copies what starting needs to where any user may read it: the checkout may lie in a directory of root's. */
 export async function copyForAnyUser(uid: number): Promise<{ from: string; node: string }> {
   const from = await makeDirectory()
-  await cp(path.join(root, 'dist/database'), path.join(from, 'dist/database'), { recursive: true })
-  for (const file of ['errors.js', 'files.js']) await cp(path.join(root, 'dist', file), path.join(from, 'dist', file))
-  await cp(path.join(root, 'package.json'), path.join(from, 'package.json'))
+  const own = 'packages/embedded-postgres'
+  for (const part of ['dist', 'package.json']) await cp(path.join(root, own, part), path.join(from, own, part), { recursive: true })
   const binaries = path.dirname((await findBinaries()).native)
   const wanted = new Set(['pg', 'zod', path.relative(path.join(root, 'node_modules'), binaries)])
   for (const name of wanted) {

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, realpath, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { asOtherUser, defaultStrategies, type ExistingCluster, type RunStrategy } from '../../../src/database/embedded/strategies.js'
+import { asOtherUser, defaultStrategies, type ExistingCluster, type RunStrategy } from '../../../packages/embedded-postgres/src/strategies.js'
 import {
   cleanUp, copyForAnyUser, endOf, keepForLater, killServer, makeDirectory, makeHomeOf, postmasterPid, query, spawnGateway, spawnProgram, start,
 } from './helpers.js'

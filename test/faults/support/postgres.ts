@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import pg from 'pg'
-import { startEmbeddedPostgres } from '../../../src/database/embedded/postgres.js'
+import { startEmbeddedPostgres } from '#embedded-postgres'
 import type { TestDatabase } from '../../support/database.js'
 import { makeDataDir } from '../../support/gateway-process.js'
 

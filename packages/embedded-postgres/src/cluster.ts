@@ -4,8 +4,8 @@ import { chown, link, mkdir, readdir, readFile, realpath, rename, rm, stat, syml
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { z } from 'zod'
-import { hasCode } from '../../errors.js'
-import { flushToDisk, unlessMissing } from '../../files.js'
+import { hasCode } from './errors.js'
+import { flushToDisk, unlessMissing } from './files.js'
 import { commandOf, type ExistingCluster, type Runner } from './strategies.js'
 
 const passwordFile = z.object({ postgres: z.string().min(1), gateway: z.string().min(1) })

@@ -1,16 +1,16 @@
 import { chown, copyFile, cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import pg from 'pg'
-import { hasCode } from '../../errors.js'
-import { flushToDisk, unlessMissing } from '../../files.js'
+import { hasCode } from './errors.js'
+import { flushToDisk, unlessMissing } from './files.js'
 import type { ExistingCluster } from './strategies.js'
 
 /** What Postgres makes anew when it starts from a backup, and what belongs to the server that runs. */
 const emptied = new Set(['pg_wal', 'pg_replslot', 'pg_dynshmem', 'pg_notify', 'pg_serial', 'pg_snapshots', 'pg_stat_tmp', 'pg_subtrans'])
 const left = /^(?:postmaster\.(?:pid|opts)|backup_label(?:\.old)?|pgsql_tmp.*|pg_internal\.init.*)$/
 
-/** What lies beside the cluster in a data directory, and is needed with it. */
-const beside = ['postgres-passwords.json', 'development-secrets.json', 'audit']
+/** The launcher's own file beside the cluster: without it nobody can log in. */
+const passwordsFile = 'postgres-passwords.json'
 
 async function copyTree(from: string, to: string, owner: number, isTop = false): Promise<void> {
   await mkdir(to, { recursive: true, mode: 0o700 })
@@ -38,14 +38,18 @@ async function copyOne(source: string, target: string, owner: number): Promise<v
   }))
 }
 
-interface Copied {
+/** What is copied, and where to. */
+export interface BackupOptions {
   ownerUrl: string
   dataDir: string
   cluster: ExistingCluster
+  /** the new directory, which must not exist yet */
   to: string
+  /** further files and folders of the data directory that belong to the backup, by name */
+  beside?: readonly string[]
 }
 
-async function copyCluster({ ownerUrl, cluster, to }: Copied): Promise<void> {
+async function copyCluster({ ownerUrl, cluster, to }: BackupOptions): Promise<void> {
   const client = new pg.Client({ connectionString: ownerUrl, application_name: 'mandate-gateway backup' })
   await client.connect()
   try {
@@ -70,16 +74,16 @@ async function copyCluster({ ownerUrl, cluster, to }: Copied): Promise<void> {
  * Copies a data directory, with its embedded database as it runs, to a directory that is not there yet, and from which a gateway can start. Rejects, and
  * leaves nothing there, when it cannot.
  */
-export async function backUp(copied: Copied): Promise<void> {
-  const { dataDir, to } = copied
+export async function backUp(options: BackupOptions): Promise<void> {
+  const { dataDir, to, beside = [] } = options
   try {
     await mkdir(to, { mode: 0o700 })
   } catch (error) {
     throw hasCode(error, 'EEXIST') ? new Error(`${to} is there already: name a directory that is not there yet`) : error
   }
   try {
-    await copyCluster(copied)
-    for (const name of beside) await unlessMissing(cp(path.join(dataDir, name), path.join(to, name), { recursive: true, preserveTimestamps: true }))
+    await copyCluster(options)
+    for (const name of [passwordsFile, ...beside]) await unlessMissing(cp(path.join(dataDir, name), path.join(to, name), { recursive: true, preserveTimestamps: true }))
   } catch (error) {
     await rm(to, { recursive: true, force: true })
     throw error

@@ -4,8 +4,8 @@ import { chmod, cp, lstat, mkdir, readFile, rename, rm, stat, symlink } from 'no
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { z } from 'zod'
-import { hasCode } from '../../errors.js'
-import { unlessMissing } from '../../files.js'
+import { hasCode } from './errors.js'
+import { unlessMissing } from './files.js'
 import { messageOf } from './errors.js'
 
 /** A Postgres installation: `native` holds bin, lib and share, which find each other by relative paths. */

@@ -3,8 +3,8 @@ import { execFile } from 'node:child_process'
 import { chown, link, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { hasCode } from '../../errors.js'
-import { unlessMissing } from '../../files.js'
+import { hasCode } from './errors.js'
+import { unlessMissing } from './files.js'
 
 /** What `postmaster.pid` says, checked against the process that it names. */
 export type Sighting =
