@@ -6,12 +6,18 @@ export interface EndedSession {
   userId: string
 }
 
+/**
+ * Tokens that somebody may still be let in by. Others are left as they are: a session has one for each refresh, and each row that changes
+ * is announced to all nodes. An hour, for nodes whose clocks are behind.
+ */
+export const liveTokens = `status = 'active' and expires_at > now() - interval '1 hour'`
+
 /** Ends sessions and revokes their access tokens; their refresh tokens are good for nothing from then on. Answers those that had not ended before. */
 export async function endSessions(tx: CoherentTx, ids: string[]): Promise<EndedSession[]> {
   // One order for all who lock several; and a refresh that is under way holds the lock until its tokens can be seen below.
   await tx.rows('select from sessions where id = any (?::uuid[]) order by id for update', [ids])
   const ended = await tx.rows<EndedSession>('update sessions set ended_at = now() where ended_at is null and id = any (?::uuid[]) returning id, user_id as "userId"', [ids])
-  await tx.run(`update tokens set status = 'revoked', revoked_at = now() where status = 'active' and session_id = any (?::uuid[])`, [ids])
+  await tx.run(`update tokens set status = 'revoked', revoked_at = now() where ${liveTokens} and session_id = any (?::uuid[])`, [ids])
   return ended
 }
 
@@ -21,7 +27,7 @@ export async function endSessionsOfUser(tx: CoherentTx, userId: string, { except
   const ended = await endSessions(tx, sessions.map(({ id }) => id))
   await tx.run(`
     update tokens set status = 'revoked', revoked_at = now()
-     where user_id = ? and status = 'active' and purpose = 'auth_session' and session_id is null`, [userId])
+     where user_id = ? and ${liveTokens} and purpose = 'auth_session' and session_id is null`, [userId])
   return ended
 }
 
@@ -39,7 +45,7 @@ export async function endLogins(tx: CoherentTx, { tokenIds, refreshHashes }: Pre
     select session_id as id from tokens where id = any (?::uuid[]) and session_id is not null
     union select session_id from refresh_tokens where token_hash = any (?::text[])`, [tokenIds, refreshHashes])
   const ended = await endSessions(tx, sessions.map(({ id }) => id))
-  await tx.run(`update tokens set status = 'revoked', revoked_at = now() where status = 'active' and id = any (?::uuid[])`, [tokenIds])
+  await tx.run(`update tokens set status = 'revoked', revoked_at = now() where ${liveTokens} and id = any (?::uuid[])`, [tokenIds])
   return ended
 }
 
@@ -53,6 +59,6 @@ export async function findSessionOfUser(tx: CoherentTx, id: string, userId: stri
 export async function revokeAccessToken(tx: CoherentTx, id: string): Promise<{ userId: string } | undefined> {
   const [revoked] = await tx.rows<{ userId: string }>(`
     update tokens set status = 'revoked', revoked_at = now()
-     where id = ? and status = 'active' and purpose in ('auth_session', 'api_token') returning user_id as "userId"`, [id])
+     where id = ? and ${liveTokens} and purpose in ('auth_session', 'api_token') returning user_id as "userId"`, [id])
   return revoked
 }

@@ -1,3 +1,4 @@
+import { liveTokens } from '../authentication/end-queries.js'
 import type { CoherentTx } from '../coherence/coherent.js'
 import type { User } from '../coherence/directory.js'
 import { allOf, beginsWith, where, type Page, type Positioned } from '../database/conditions.js'
@@ -131,5 +132,5 @@ export async function listUserSessions(sql: Seen, userId: string, { after, atMos
 
 /** Revokes the tokens of a user that belong to no session, such as those for programs. */
 export async function revokeLooseTokens(tx: CoherentTx, userId: string): Promise<void> {
-  await tx.run(`update tokens set status = 'revoked', revoked_at = now() where user_id = ? and session_id is null and status = 'active' and purpose <> 'data_connection'`, [userId])
+  await tx.run(`update tokens set status = 'revoked', revoked_at = now() where user_id = ? and session_id is null and ${liveTokens} and purpose <> 'data_connection'`, [userId])
 }

@@ -6,7 +6,7 @@ import { deleteExpiredRefreshTokens, deleteExpiredTokens, deleteSilentSessions, 
 /** Expired rows decide nothing any more; for a while they still tell what was. */
 const tokenDays = 7
 const sessionDays = 30
-/** Each deleted row is announced by its key, as every deletion is: past 300 at once all nodes would forget everything. */
+/** Small enough that nobody waits long for the rows of a batch. */
 const batchSize = 200
 const pauseMs = 50
 const batchesPerRound = 200

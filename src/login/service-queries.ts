@@ -1,3 +1,4 @@
+import { liveTokens } from '../authentication/end-queries.js'
 import type { CoherentTx } from '../coherence/coherent.js'
 import type { Sql, Tx } from '../database/connect.js'
 
@@ -123,6 +124,6 @@ export async function removeCredential(tx: CoherentTx, kind: CredentialKind, use
   if (kind !== 'token') await tx.run(`delete from ${tableOf[kind]} where id = ? and user_id = ?`, [id, userId])
   return await tx.run(`
     update tokens set status = 'revoked', revoked_at = now()
-     where user_id = ? and status = 'active' and session_id is null and (case when ? then id = ?::uuid and purpose = 'api_token' else label = ? and purpose = 'auth_session' end)`,
+     where user_id = ? and ${liveTokens} and session_id is null and (case when ? then id = ?::uuid and purpose = 'api_token' else label = ? and purpose = 'auth_session' end)`,
   [userId, kind === 'token', id, `${kind}:${id}`])
 }

@@ -1,3 +1,4 @@
+import { liveTokens } from '../authentication/end-queries.js'
 import type { CoherentTx } from '../coherence/coherent.js'
 import type { Sql } from '../database/connect.js'
 
@@ -39,5 +40,5 @@ export async function setSysAdmin(tx: CoherentTx, id: string, isSysAdmin: boolea
  */
 export async function voidIssuedCredentials(tx: CoherentTx, userId: string): Promise<void> {
   for (const table of ['first_access_links', 'service_secrets', 'service_keys']) await tx.run(`delete from ${table} where user_id = ?`, [userId])
-  await tx.run(`update tokens set status = 'revoked', revoked_at = now() where user_id = ? and session_id is null and status = 'active' and purpose <> 'data_connection'`, [userId])
+  await tx.run(`update tokens set status = 'revoked', revoked_at = now() where user_id = ? and session_id is null and ${liveTokens} and purpose <> 'data_connection'`, [userId])
 }

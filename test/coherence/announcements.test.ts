@@ -42,6 +42,7 @@ describe('what is announced', () => {
     ['a token revoked', `update tokens set status = 'revoked', revoked_at = now() where id = '${token}'`, [`token:${token}`]],
     ['a token that expires sooner', `update tokens set expires_at = now() where id = '${token}'`, [`token:${token}`]],
     ['a token given to another user', `update tokens set user_id = '${users.alice}' where id = '${token}'`, [`token:${token}`]],
+    ['a token that counts again', `update tokens set status = 'revoked' where id = '${token}'; delete from coherence.changes; update tokens set status = 'active' where id = '${token}'`, [`token:${token}`]],
     ['a token without its session', `update tokens set session_id = null where id = '${token}'`, [`token:${token}`]],
     ['a token under another id', `update tokens set id = '${other}' where id = '${token}'`, [`token:${token}`, `token:${other}`]],
     ['tokens deleted', `delete from tokens where user_id = '${users.bob}'`, [`token:${token}`, `token:${second}`]],
@@ -117,6 +118,10 @@ describe('what is announced', () => {
     ['a portal link used', `update portal_access_tokens set last_used_at = now() where id = '${link}'`],
     ['a portal client made, and a link', `insert into portal_clients (id, mandate_id, name, slug) values ('${other}', '${mandates.acme}', 'New', 'new'); insert into portal_access_tokens (client_id, token_hash) values ('${other}', repeat('0', 64))`],
     ['a project linked to a client', `update projects set client_id = '${client}'`],
+    ['tokens that have expired revoked', `insert into tokens (user_id, authority, expires_at) values ('${users.bob}', 'local', now() - interval '2 hours');
+      update tokens set status = 'revoked' where expires_at < now(); delete from tokens where expires_at < now()`],
+    ['a token that was revoked before deleted', `insert into tokens (user_id, authority, status, expires_at) values ('${users.bob}', 'local', 'revoked', 'infinity'); delete from tokens where status = 'revoked'`],
+    ['a session that had ended before deleted', `insert into sessions (user_id, authority, ended_at) values ('${users.bob}', 'local', now()); delete from sessions where ended_at is not null`],
     ['a password changed', `update users set password_hash = 'another'`],
     ['labels changed', `update mandates set label = 'another', slug = slug || '-renamed'`],
     ['an instance named', `update feature_instances set label = 'another'`],
@@ -152,33 +157,58 @@ describe('what is announced', () => {
     expect(await announced()).toEqual(sorted([...userKeys(users.bob, 'bob'), `member:${membership}`, `mandate:${other}`]))
   })
 
-  it('each of 300 keys of one statement, and everything past that', async () => {
-    await owner.query(`insert into roles (label) select 'many' from generate_series(1, 300)`)
-    expect((await announced()).filter((key) => key.startsWith('role:'))).toHaveLength(300)
+  it('each of 20,000 keys of one statement, and everything past that', async () => {
+    await owner.query(`insert into roles (label) select 'many' from generate_series(1, 20000)`)
+    expect((await announced()).filter((key) => key.startsWith('role:'))).toHaveLength(20_000)
     await owner.query('delete from coherence.changes')
-    await owner.query(`insert into roles (label) select 'too many' from generate_series(1, 301)`)
+    await owner.query(`insert into roles (label) select 'too many' from generate_series(1, 20001)`)
     expect(await announced()).toEqual(['*'])
     await owner.query('delete from coherence.changes')
     await owner.query(`delete from roles where label = 'too many'`)
     expect(await announced()).toEqual(['*'])
   })
 
-  it('a user has two keys: 151 of them updated are everything', async () => {
-    await owner.query(`insert into users (username) select 'user-' || n from generate_series(1, 151) as n`)
+  it('a user has two keys: 10,001 of them updated are everything', async () => {
+    await owner.query(`insert into users (username) select 'user-' || n from generate_series(1, 10001) as n`)
     expect(await announced()).toEqual(['*'])
     await owner.query('delete from coherence.changes')
     await owner.query(`update users set enabled = false where username like 'user-%' and username <> 'user-1'`)
-    expect(await announced()).toHaveLength(300)
+    expect(await announced()).toHaveLength(20_000)
     await owner.query('delete from coherence.changes')
     await owner.query(`update users set enabled = not enabled where username like 'user-%'`)
     expect(await announced()).toEqual(['*'])
+  })
+
+  it.each<[string, string, string, string]>([
+    ['more than 20 tokens of one user by that user', `insert into tokens (user_id, authority, expires_at) select '${users.bob}', 'local', 'infinity' from generate_series(1, 19)`,
+      `update tokens set status = 'revoked' where user_id = '${users.bob}'`, `user:${users.bob}`],
+    ['more than 20 sessions of one user by that user', `insert into sessions (user_id, authority) select '${users.bob}', 'local' from generate_series(1, 20)`,
+      `update sessions set ended_at = now() where user_id = '${users.bob}'`, `user:${users.bob}`],
+    ['more than 1,000 memberships of one mandate by that mandate', `insert into users (username) select 'new-' || n from generate_series(1, 1001) as n`,
+      `insert into user_mandates (user_id, mandate_id) select id, '${mandates.globex}' from users where username like 'new-%'`, `mandate:${mandates.globex}`],
+    ['more than 1,000 accesses of one instance by that instance', `insert into users (username) select 'new-' || n from generate_series(1, 1001) as n`,
+      `insert into feature_access (user_id, feature_instance_id) select id, '${instances.globexCrm}' from users where username like 'new-%'`, `instance:${instances.globexCrm}`],
+    ['more than 20 links of one portal client by that client', `insert into portal_access_tokens (client_id, token_hash) select '${client}', encode(sha256(n::text::bytea), 'hex') from generate_series(1, 20) as n`,
+      `update portal_access_tokens set revoked_at = now() where client_id = '${client}'`, `client:${client}`],
+  ])('%s', async (_what, preparation, statement, key) => {
+    await owner.query(preparation)
+    await owner.query('delete from coherence.changes')
+    await owner.query(statement)
+    expect(await announced()).toEqual([key])
+  })
+
+  it('one by one the rows of those of whom a statement changes few, beside somebody of whom it changes many', async () => {
+    const [alices] = (await owner.query<{ id: string }>(`insert into tokens (user_id, authority, expires_at) values ('${users.alice}', 'local', 'infinity') returning id`)).rows
+    await owner.query(`insert into tokens (user_id, authority, expires_at) select '${users.bob}', 'local', 'infinity' from generate_series(1, 400)`)
+    await owner.query(`update tokens set status = 'revoked'`)
+    expect(await announced()).toEqual(sorted([`token:${alices!.id}`, `user:${users.bob}`]))
   })
 
   it('rows that are copied in', async () => {
     await owner.query(`copy users (username) from program 'echo copied'`)
     expect(await announced()).toEqual([expect.stringMatching(/^user:/), 'username:copied'])
     await owner.query('delete from coherence.changes')
-    await owner.query(`copy users (username) from program 'seq -f copied-%g 400'`)
+    await owner.query(`copy users (username) from program 'seq -f copied-%g 10001'`)
     expect(await announced()).toEqual(['*'])
   })
 
