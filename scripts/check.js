@@ -12,5 +12,5 @@ async function run(name) {
   return isWell
 }
 
-const areWell = await Promise.all(['check:types', 'check:lint', 'check:dead', 'check:supply', 'check:openapi'].map(run))
+const areWell = await Promise.all(['check:types', 'check:lint', 'check:dead', 'check:supply', 'check:patterns', 'check:openapi'].map(run))
 process.exitCode = areWell.every(Boolean) ? 0 : 1

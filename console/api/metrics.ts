@@ -15,7 +15,7 @@ export function parseMetrics(text: string): Sample[] {
   return text.split('\n').flatMap((one) => {
     const [, name, labels = '', value] = one.startsWith('#') ? [] : line.exec(one) ?? []
     if (name === undefined) return []
-    const pairs = [...labels.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].map(([, key = '', text = '']) => [key, text] as const)
+    const pairs = [...labels.matchAll(/\b(\w+)="((?:[^"\\]|\\.)*)"/g)].map(([, key = '', text = '']) => [key, text] as const)
     return [{ name, labels: Object.fromEntries(pairs), value: Number(value) }]
   })
 }

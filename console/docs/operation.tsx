@@ -5,7 +5,7 @@ import { useText } from '../texts/language'
 import { nameOf, resolve, type Description, type Operation, type Schema } from './description'
 import { TryIt } from './try-it'
 
-export const anchorOf = ({ method, path }: Operation) => `${method}-${path.replace(/[^a-z0-9]+/gi, '-')}`.replace(/-+$/, '')
+export const anchorOf = ({ method, path }: Operation) => `${method}-${path.replace(/[^a-z0-9]+/gi, '-')}`.replace(/-$/, '')
 
 interface Field {
   name: string

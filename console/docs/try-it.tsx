@@ -44,7 +44,7 @@ function curlOf(method: string, { path, headers, body }: Sent): string {
   return [
     `curl -s -b /tmp/mandate.cookies${method === 'get' ? '' : ` -X ${method.toUpperCase()}`}`,
     ...Object.entries(headers).map(([name, value]) => `-H ${quoted(`${name}: ${value}`)}`),
-    ...(body === undefined ? [] : [`-d ${quoted(body.replace(/\s*\n\s*/g, ' '))}`]),
+    ...(body === undefined ? [] : [`-d ${quoted(body.split('\n').map((line) => line.trim()).join(' '))}`]),
     quoted(window.location.origin + path),
   ].join(' ')
 }

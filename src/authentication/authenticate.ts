@@ -18,7 +18,7 @@ interface Dependencies {
 
 /** RFC 6750 §2.1: the token of an `Authorization: Bearer` header, its scheme in any case. */
 function bearerToken(header: string | undefined): string | undefined {
-  return /^bearer +(.+)$/i.exec(header ?? '')?.[1]
+  return /^bearer +([^ ].*)$/i.exec(header ?? '')?.[1]
 }
 
 /** Every token that a request presents, whether or not it would decide: for signing out. */

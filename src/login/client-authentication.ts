@@ -35,7 +35,7 @@ function decodePart(text: string): string {
 
 /** The id and secret of an `Authorization: Basic` header; undefined where there is none. */
 export function basicCredentials(header: string | undefined): { clientId: string; secret: string } | undefined {
-  const [, encoded] = /^basic +(\S*)\s*$/i.exec(header ?? '') ?? []
+  const [, encoded] = /^basic +(\S+)$/i.exec(header ?? '') ?? []
   if (encoded === undefined) return undefined
   const text = Buffer.from(encoded, 'base64').toString()
   const colon = text.indexOf(':')
