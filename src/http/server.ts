@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { STATUS_CODES, createServer, type RequestListener, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { GatewayError } from '../errors.js'
-import { inTurn, runningResponse } from './in-turn.js'
+import { inTurn, pausedCode, runningResponse } from './in-turn.js'
 import { problemDocument, statusOf } from './problem.js'
 import { GatewayRequest, listenToUpgrades } from './upgrade.js'
 
@@ -13,6 +13,7 @@ const usualPatience: Patience = { headersTimeoutMs: 15_000, keepAliveTimeoutMs: 
 
 /** What Node's parser refused never became a request: it is answered here, in the same form as everything else. */
 function answerMalformed(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === pausedCode) return // too many requests wait: the connection ends with their answers
   const running = runningResponse(socket)
   if (running?.req.complete === true && !running.headersSent && socket.writable && error.code !== 'ECONNRESET') {
     // What is malformed came behind a request that was not: that gets its own answer first.
