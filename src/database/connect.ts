@@ -1,7 +1,8 @@
-import knex, { type Knex } from 'knex'
+import pg from 'pg'
 import { GatewayError } from '../errors.js'
+import { asDirectoryError, sqlState, unavailable } from './directory-error.js'
 
-/** A statement's values; a knex `?` stands for each in order. */
+/** A statement's values; a `?` in the statement stands for each in order. */
 export type Values = readonly (string | number | boolean | Date | null | string[])[]
 
 /**
@@ -10,15 +11,15 @@ export type Values = readonly (string | number | boolean | Date | null | string[
  * own words stay in its `cause`.
  */
 export interface Sql {
-  /** Runs a statement and answers its rows. */
+  /** Runs a statement and returns its rows. */
   rows: <Row>(statement: string, values?: Values) => Promise<Row[]>
-  /** Runs a statement and answers how many rows it touched. */
+  /** Runs a statement and returns how many rows it touched. */
   run: (statement: string, values?: Values) => Promise<number>
 }
 
 declare const transactionBrand: unique symbol
 
-/** One transaction: what runs in it is of one piece. Only `Database.transaction` makes one. */
+/** One transaction: all that runs in it takes effect together or not at all. Only `Database.transaction` makes one. */
 export type Tx = Sql & { readonly [transactionBrand]: true }
 
 /** The pool of connections that requests use. */
@@ -37,111 +38,168 @@ export interface Connections {
 
 interface ConnectOptions {
   url: string
-  /** True when the login is the owner's: each connection then becomes `gateway_app` before its first statement. */
+  /** True when the login is the owner's: each transaction then becomes `gateway_app` before its first statement. */
   setRole: boolean
   poolSize?: number
-  /** How long a statement may take; by default what a request can wait. */
+  /** Milliseconds that a statement may take; by default what a request can wait. */
   timeoutMs?: number
 }
 
 /** Longer than any statement of a request takes; shorter than a caller's patience. */
 const requestTimeoutMs = 5000
-const connectTimeoutMs = 2000
+/** How long to wait for a connection: a new one, or one that others use. */
+const connectTimeoutMs = 2500
+const idleMs = 30_000
 
 const silent = () => undefined
 
-/** Connects lazily: the first statement opens the first connection. */
+type Answer = pg.QueryResult<pg.QueryResultRow>
+type Opened = pg.QueryResult<{ standby?: boolean }>
+type Ask = (statement: string, values: Values) => Promise<Answer>
+
+/**
+ * Connects lazily: the first statement opens the first connection. Nothing is set for a session and no statement is
+ * named, because a pooler in transaction mode gives each transaction another session. Role and time limits are set
+ * within each transaction instead.
+ */
 export function connectDatabase({ url, setRole, poolSize = 10, timeoutMs = requestTimeoutMs }: ConnectOptions): Database {
-  const pool = knex({
-    client: 'pg',
-    connection: {
-      connectionString: url,
-      application_name: 'mandate-gateway',
-      connectionTimeoutMillis: connectTimeoutMs,
-      statement_timeout: timeoutMs,
-      query_timeout: timeoutMs,
-      idle_in_transaction_session_timeout: 2 * timeoutMs,
-      keepAlive: true,
-    },
-    // What fails is told by the error; knex would print it to the console besides.
-    log: { warn: silent, error: silent, deprecate: silent, debug: silent },
-    acquireConnectionTimeout: connectTimeoutMs + 500,
-    pool: {
-      min: 0,
-      max: poolSize,
-      afterCreate: (connection: RawConnection, done: (error: unknown, connection: RawConnection) => void) => {
-        prepareConnection(connection, setRole).then(() => done(null, connection), (error: unknown) => done(error, connection))
-      },
-    },
+  const pool = new pg.Pool({
+    connectionString: url,
+    application_name: 'mandate-gateway',
+    max: poolSize,
+    connectionTimeoutMillis: connectTimeoutMs,
+    idleTimeoutMillis: idleMs,
+    query_timeout: timeoutMs,
+    keepAlive: true,
+    pipeline: true, // `begin`, a statement and `commit` go out together and cost one round trip
   })
-  forgetUnusable(pool)
+  // A connection that broke rejects its statements; the pool drops it.
+  pool.on('error', silent)
+  pool.on('connect', (client) => client.on('error', silent))
+  const opening = openingOf(setRole, timeoutMs)
+  let closing: Promise<void> | undefined
   return {
-    ...sqlOf(pool),
-    transaction: (work) => answering(pool.transaction((trx) => work(sqlOf(trx) as Tx))), // the brand is made here and nowhere else
-    connections: () => connectionsOf(pool),
-    close: () => pool.destroy(),
+    ...sqlOf((statement, values) => withClient(pool, (client) => askOnce(client, opening, statement, values))),
+    transaction: async (work) => {
+      try {
+        return await withClient(pool, (client) => transact(client, opening, work))
+      } catch (error) {
+        throw asDirectoryError(error)
+      }
+    },
+    connections: () => ({ used: pool.totalCount - pool.idleCount, free: pool.idleCount, pending: pool.waitingCount }),
+    close: () => closing ??= pool.end(),
   }
 }
 
-function connectionsOf(pool: Knex): Connections {
-  const { pool: counted } = pool.client as { pool: { numUsed: () => number; numFree: () => number; numPendingAcquires: () => number } }
-  return { used: counted.numUsed(), free: counted.numFree(), pending: counted.numPendingAcquires() }
+/** What each transaction begins with. `set_config(…, true)` ends with the transaction, as `set local` does. */
+function openingOf(setRole: boolean, timeoutMs: number): string {
+  return `
+    begin;
+    select pg_catalog.pg_is_in_recovery() as standby,
+           pg_catalog.set_config('statement_timeout', '${timeoutMs}', true),
+           pg_catalog.set_config('idle_in_transaction_session_timeout', '${2 * timeoutMs}', true)
+           ${setRole ? `, pg_catalog.set_config('role', 'gateway_app', true)` : ''}`
+}
+
+/** The connection leads to a standby. */
+class StandbyError extends Error {}
+
+/** Begins a transaction. A standby is refused: it may not know yet what has been revoked. */
+async function open(client: pg.PoolClient, opening: string): Promise<void> {
+  try {
+    // One result for each of the two statements, which the types do not know.
+    const results: Opened | Opened[] = await client.query<{ standby?: boolean }>(opening)
+    if ([results].flat().at(-1)?.rows[0]?.standby !== false) throw new StandbyError('the database is a standby: decisions are made of what the primary says')
+  } catch (error) {
+    throw unavailable(error) // the caller's values have no part in it, whatever its SQLSTATE
+  }
+}
+
+/** `?` as Postgres numbers them. */
+function numbered(statement: string): string {
+  let count = 0
+  return statement.replaceAll('?', () => `$${count += 1}`)
+}
+
+const queryOf = (statement: string, values: Values) => ({ text: numbered(statement), values: [...values] })
+
+/** Runs one statement in a transaction of its own, in one round trip. */
+async function askOnce(client: pg.PoolClient, opening: string, statement: string, values: Values): Promise<Answer> {
+  const { stream } = client.connection
+  stream.cork()
+  const opened = open(client, opening)
+  const answer = client.query<pg.QueryResultRow>(queryOf(statement, values))
+  const committed = client.query('commit')
+  stream.uncork()
+  await Promise.allSettled([opened, answer, committed]) // the connection must be idle before somebody else gets it
+  await opened
+  const result = await answer
+  await committed
+  return result
+}
+
+/** Runs `work` in one transaction, which is rolled back when it rejects. */
+async function transact<Result>(client: pg.PoolClient, opening: string, work: (tx: Tx) => Promise<Result>): Promise<Result> {
+  const opened = open(client, opening)
+  opened.catch(silent) // whichever comes first, the first statement or the end, reports it
+  let isOpen = true
+  const ask: Ask = async (statement, values) => {
+    if (!isOpen) throw new Error('a statement came after the end of its transaction')
+    const [, answer] = await Promise.all([opened, client.query<pg.QueryResultRow>(queryOf(statement, values))])
+    return answer
+  }
+  try {
+    const result = await work(sqlOf(ask) as Tx) // the brand is made here and nowhere else
+    await opened
+    isOpen = false
+    const { command } = await client.query('commit')
+    // Postgres answers `commit` with a rollback when a statement of the transaction had failed.
+    if (command !== 'COMMIT') throw new Error('the transaction was rolled back: one of its statements had failed')
+    return result
+  } catch (error) {
+    isOpen = false
+    await client.query('rollback').catch(silent) // of a connection that is gone, nothing is left to roll back
+    throw error
+  }
 }
 
 /** read_only_sql_transaction: a session that began while the database was read-only stays so when the database is not any more. */
 const readOnly = '25006'
 
 /**
- * A connection on which a statement got no answer may never give one again (its peer is gone without a word), and one that may not write will
- * not: they must not be handed out once more. knex knows of connections that broke, and not of those.
+ * Whether a connection must not be used again: on one that did not answer, an answer may come late or never; one that
+ * may not write, or leads to a standby, stays so.
  */
-function forgetUnusable(pool: Knex): void {
-  const unusable = new Set<unknown>()
-  const client = pool.client as { validateConnection: (connection: { __knexUid?: string }) => boolean }
-  const isValid = client.validateConnection.bind(client)
-  client.validateConnection = (connection) => !unusable.delete(connection.__knexUid) && isValid(connection)
-  pool.on('query-error', (error: Error, { __knexUid }: { __knexUid?: string }) => {
-    if (error.message.endsWith('Query read timeout') || sqlState(error) === readOnly) unusable.add(__knexUid)
-  })
+function isSpoilt(error: unknown): boolean {
+  const reason = error instanceof GatewayError ? error.cause : error
+  return sqlState(reason) === readOnly || reason instanceof StandbyError || (reason instanceof Error && reason.message === 'Query read timeout')
 }
 
-interface RawConnection {
-  query: (statement: string) => Promise<{ rows: { standby: boolean }[] }>
-}
-
-/** A standby is behind: it may not know yet of what has been revoked. It cannot become one while a connection lives, so that one look is enough. */
-async function prepareConnection(connection: RawConnection, setRole: boolean): Promise<void> {
-  const { rows: [row] } = await connection.query('select pg_catalog.pg_is_in_recovery() as standby')
-  if (row?.standby !== false) throw new Error('the database is a standby: decisions are made of what the primary says')
-  if (setRole) await connection.query('set role gateway_app')
-}
-
-function sqlOf(runner: Knex): Sql {
-  return {
-    rows: async <Row>(statement: string, values: Values = []) => (await answering(runner.raw<{ rows: Row[] }>(statement, values))).rows,
-    run: async (statement, values = []) => (await answering(runner.raw<{ rowCount: number | null }>(statement, values))).rowCount ?? 0,
-  }
-}
-
-/** What the database answers, or what a caller should hear of its failure. */
-async function answering<Result>(work: PromiseLike<Result>): Promise<Result> {
+async function withClient<Result>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<Result>): Promise<Result> {
+  const client = await pool.connect()
+  let isUnusable = false
   try {
-    return await work
+    return await work(client)
   } catch (error) {
-    throw asDirectoryError(error)
+    isUnusable = isSpoilt(error)
+    throw error
+  } finally {
+    client.release(isUnusable)
   }
 }
 
-const sqlState = (error: unknown) =>
-  typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : undefined
-
-/** Every failure but a refusal of the values themselves is one to come again later with: 503, never 401 and never 500. */
-function asDirectoryError(error: unknown): GatewayError {
-  if (error instanceof GatewayError) return error
-  const state = sqlState(error)
-  if (state === '23505' || state === '23503') return new GatewayError('conflict', 'This contradicts what is already stored', { cause: error })
-  if (state?.startsWith('22')) {
-    return new GatewayError('validation_failed', 'A value cannot be stored as it is', { cause: error, errors: [{ path: '', message: 'holds something that cannot be stored' }] })
+/** What `ask` returns, or what a caller should hear of its failure. */
+function sqlOf(ask: Ask): Sql {
+  const asked: Ask = async (statement, values) => {
+    try {
+      return await ask(statement, values)
+    } catch (error) {
+      throw asDirectoryError(error)
+    }
   }
-  return new GatewayError('directory_unavailable', 'The directory is temporarily unavailable. Try again shortly.', { cause: error })
+  return {
+    rows: async <Row>(statement: string, values: Values = []) => (await asked(statement, values)).rows as Row[],
+    run: async (statement, values = []) => (await asked(statement, values)).rowCount ?? 0,
+  }
 }
