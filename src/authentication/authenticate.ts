@@ -6,7 +6,7 @@ import type { Middleware } from '../http/chain.js'
 import { cookieValue } from '../http/cookies.js'
 import type { Policy } from '../http/policy.js'
 import { decidePrincipal, type Principal } from './principal.js'
-import { tokenExpired, type VerifiedClaims } from './verify-token.js'
+import { refuseNoToken, tokenExpired, type VerifiedClaims } from './verify-token.js'
 
 interface Dependencies {
   directory: Pick<Directory, 'login'>
@@ -37,6 +37,12 @@ function refusalOf(error: unknown): GatewayError {
   return new GatewayError('authentication_unavailable', 'Authentication service temporarily unavailable. Please contact administrator.', { cause: error })
 }
 
+/** The login of a token as it was presented. Throws `token_invalid` for text that is none, before it is looked up. */
+export function findLogin(directory: Pick<Directory, 'login'>, token: string, verifyToken: Dependencies['verifyToken']): Login<VerifiedClaims> | Promise<Login<VerifiedClaims>> {
+  refuseNoToken(token)
+  return directory.login(token, verifyToken)
+}
+
 /** Who a remembered login turned out to be. Lives as long as the login is remembered; only time can change it. */
 const decided = new WeakMap<Login<VerifiedClaims>, Principal>()
 
@@ -62,7 +68,7 @@ export function authenticate({ directory, verifyToken, atMs, onApiToken = () => 
       next()
       return undefined
     }
-    const login = directory.login(token, verifyToken)
+    const login = findLogin(directory, token, verifyToken)
     if (!(login instanceof Promise)) {
       const principal = principalOf(login, atMs(req))
       req.principal = principal

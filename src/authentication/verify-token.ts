@@ -29,6 +29,7 @@ interface SignedClaims {
 const maxTokenBytes = 8192
 const maxLifetimeSeconds = 400 * 24 * 60 * 60
 const clockSkewSeconds = 5
+const tokenForm = /^[\w.-]+$/
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
@@ -81,8 +82,13 @@ async function checkSignature(token: string, kid: unknown, keys: TokenKeys): Pro
   throw tokenInvalid()
 }
 
+/** Refuses text that holds other characters than base64url and dots (RFC 7515 §3.1), or is too long: it is never looked up. Throws `token_invalid`. */
+export function refuseNoToken(text: string): void {
+  if (text.length > maxTokenBytes || !tokenForm.test(text)) throw tokenInvalid()
+}
+
 async function checkForm(token: string, keys: TokenKeys, nowSeconds: number): Promise<SignedClaims> {
-  if (token.length > maxTokenBytes) throw tokenInvalid()
+  refuseNoToken(token)
   const segments = token.split('.')
   if (segments.length !== 3) throw tokenInvalid()
   const [header, claims] = segments.map(segmentBytes).slice(0, 2).map(jsonObject) as [Claims, Claims]

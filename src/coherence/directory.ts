@@ -153,8 +153,8 @@ export const roleKey = (roleId: string) => `role:${roleId}`
 /** The directory as this node knows it: from memory while it holds a lease, else as the database has it now. */
 export function createDirectory({ sql, memory }: { sql: Sql; memory: Memory }): Directory {
   return {
-    // Tokens hold no blank, the other names do: they cannot be taken for one another.
-    login: (token, verify) => memory.read(token, () => loadLogin(sql, token, verify)),
+    // Each kind has its own first word: whatever a token says, it is not taken for another kind.
+    login: (token, verify) => memory.read(`token ${token}`, () => loadLogin(sql, token, verify)),
     placement: (userId, mandateId, instanceId) =>
       memory.read(`place ${userId} ${mandateId ?? ''} ${instanceId ?? ''}`, () => loadPlacement(sql, userId, mandateId, instanceId)),
     portalLink: (id) => memory.read(`link ${id}`, () => loadPortalLink(sql, id)),

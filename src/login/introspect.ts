@@ -1,6 +1,7 @@
 import type { Request } from 'express'
 import { decodeJwt } from 'jose'
 import { z } from 'zod'
+import { findLogin } from '../authentication/authenticate.js'
 import { decidePrincipal } from '../authentication/principal.js'
 import type { VerifiedClaims } from '../authentication/verify-token.js'
 import type { Directory } from '../coherence/directory.js'
@@ -50,7 +51,7 @@ export function introspectionEndpoints({ database, directory, verifyToken, authe
   /** The same decision as for any request, by the same memory. */
   const ofAccessToken = async (token: string): Promise<Introspection> => {
     try {
-      const login = await directory.login(token, verifyToken)
+      const login = await findLogin(directory, token, verifyToken)
       const nowMs = Date.now()
       const { user, tokenId, sessionId, expiresAtMs } = decidePrincipal(login, nowMs)
       if (expiresAtMs <= nowMs) return inactive
