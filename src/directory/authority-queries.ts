@@ -18,14 +18,23 @@ export interface Holding {
   /** Null: the mandate itself. */
   instanceId: string | null
   roleIds: string[]
+  /** False where the user, the mandate, or one of the rows that let them in, is disabled: it is what they would hold. */
+  isOpen: boolean
+}
+
+/** Which places are listed: those that can be entered, or also those that could be if what is disabled were not. */
+export interface Listed {
+  withDisabled?: boolean
+  atMost?: number | undefined
 }
 
 const rolesOfMember = 'select r.role_id from user_mandate_roles r where r.user_mandate_id = um.id'
 const rolesOfAccess = 'select r.role_id from feature_access_roles r where r.feature_access_id = fa.id'
 
 /** The places that users of a scope may enter, at most so many; without a number all. */
-export async function listHoldings(sql: Sql, { userId, mandateId, instanceId, roleId }: Scope, atMost?: number): Promise<Holding[]> {
+export async function listHoldings(sql: Sql, { userId, mandateId, instanceId, roleId }: Scope, { withDisabled = false, atMost }: Listed = {}): Promise<Holding[]> {
   const open = 'u.enabled and um.enabled and m.enabled'
+  const openInstance = `${open} and fa.enabled and i.enabled`
   const member = [where(userId, 'u.id = ?'), where(mandateId, 'm.id = ?')]
   const inMandate = allOf([...member, ...(instanceId === undefined ? [] : [['false'] as const]), where(roleId, `exists (${rolesOfMember} and r.role_id = ?)`)])
   const onInstance = allOf([
@@ -33,17 +42,17 @@ export async function listHoldings(sql: Sql, { userId, mandateId, instanceId, ro
     ...(roleId === undefined ? [] : [[`exists (${rolesOfMember} and r.role_id = ?) or exists (${rolesOfAccess} and r.role_id = ?)`, roleId, roleId] as const]),
   ])
   return await sql.rows<Holding>(`
-    select u.id as "userId", u.username, m.id as "mandateId", null::uuid as "instanceId", array(select role_id::text from (${rolesOfMember}) as held order by 1) as "roleIds"
+    select u.id as "userId", u.username, m.id as "mandateId", null::uuid as "instanceId", array(select role_id::text from (${rolesOfMember}) as held order by 1) as "roleIds", ${open} as "isOpen"
       from user_mandates um join users u on u.id = um.user_id join mandates m on m.id = um.mandate_id
-     where ${open} and ${inMandate.sql}
+     where (${String(withDisabled)} or ${open}) and ${inMandate.sql}
     union all
-    select u.id, u.username, m.id, i.id, array(select role_id::text from (${rolesOfMember} union ${rolesOfAccess}) as held order by 1)
+    select u.id, u.username, m.id, i.id, array(select role_id::text from (${rolesOfMember} union ${rolesOfAccess}) as held order by 1), ${openInstance}
       from feature_access fa
       join feature_instances i on i.id = fa.feature_instance_id
       join mandates m on m.id = i.mandate_id
       join user_mandates um on um.mandate_id = m.id and um.user_id = fa.user_id
       join users u on u.id = um.user_id
-     where fa.enabled and i.enabled and ${open} and ${onInstance.sql}
+     where (${String(withDisabled)} or ${openInstance}) and ${onInstance.sql}
      limit ?`, [...inMandate.values, ...onInstance.values, atMost ?? null])
 }
 

@@ -4,7 +4,7 @@ import type { ScopedRule } from '../coherence/directory.js'
 import { countingRules } from '../context/counting-rules.js'
 import type { PrioritisedRule } from '../context/request-context.js'
 import type { Sql } from '../database/connect.js'
-import { countHoldings, listHoldings, listLogins, type Holding, type Scope } from './authority-queries.js'
+import { countHoldings, listHoldings, listLogins, type Holding, type Listed, type Scope } from './authority-queries.js'
 
 /** What a permission is asked for; null is every item that no rule names. */
 export interface Point {
@@ -34,11 +34,15 @@ export interface Shift {
   after: PrioritisedRule[]
   /** Whether the place could be entered before. */
   entered: boolean
+  /** Whether something of the holder is disabled: it is what they would hold. */
+  isLatent?: true
 }
 
 /** All that a change does to what people may do. */
 export interface Effect {
   shifts: Shift[]
+  /** What it does to what people could do if nothing of theirs were disabled. Listed only where asked for. */
+  latent: Shift[]
   /** How many memberships and accesses it concerns, where that is more than were looked at. */
   unseen: number
   sessions: string[]
@@ -87,40 +91,50 @@ interface Before {
 const placeOf = ({ userId, mandateId, instanceId }: Holding) => `${userId} ${mandateId} ${instanceId ?? ''}`
 const noLogins = { sessions: [], tokens: [] }
 
-async function shiftsOf(sql: Sql, { concern, holdings, book }: Before, mandateId: string, atMost: number | undefined): Promise<Shift[]> {
+/** The shifts of holders who can enter, and of roles that are handed out; and what holders who cannot, before or after, would hold. */
+async function shiftsOf(sql: Sql, { concern, holdings, book }: Before, mandateId: string, listed: Listed): Promise<{ shifts: Shift[]; latent: Shift[] }> {
   const gifts = concern.gifts ?? []
   // Who holds a role stays who they are when its rules change, and when it goes.
-  const later = concern.roleId === undefined ? await listHoldings(sql, concern, atMost) : holdings
+  const later = concern.roleId === undefined ? await listHoldings(sql, concern, listed) : holdings
   const after = ruleReader(await readBook(sql, [...later.flatMap(({ roleIds }) => roleIds), ...gifts.flatMap((gift) => gift.after)]))
   const before = ruleReader(book)
   const [was, is] = [holdings, later].map((all) => new Map(all.map((one) => [placeOf(one), one]))) as [Map<string, Holding>, Map<string, Holding>]
-  const held = [...new Map([...was, ...is])].map(([place, holder]): Shift => {
-    const [old, now] = [was.get(place), is.get(place)]
-    return { holder, mandateId: holder.mandateId, instanceId: holder.instanceId, before: old ? before(old) : [], after: now ? after(now) : [], entered: old !== undefined }
+  const places = [...new Map([...was, ...is])].map(([place, holder]) => ({ holder, old: was.get(place), now: is.get(place) }))
+  const shift = ({ holder, old, now }: (typeof places)[number], counts: (one: Holding) => boolean): Shift => ({
+    holder, mandateId: holder.mandateId, instanceId: holder.instanceId, entered: old?.isOpen === true,
+    before: old && counts(old) ? before(old) : [], after: now && counts(now) ? after(now) : [],
   })
-  return [...held, ...gifts.map(({ instanceId, ...gift }): Shift => ({
-    holder: undefined, mandateId, instanceId, entered: true,
-    before: before({ mandateId, instanceId, roleIds: gift.before }), after: after({ mandateId, instanceId, roleIds: gift.after }),
-  }))]
+  const isOpen = (one: Holding | undefined) => one?.isOpen === true
+  const isDisabled = (one: Holding | undefined) => one?.isOpen === false
+  return {
+    shifts: [
+      ...places.filter(({ old, now }) => isOpen(old) || isOpen(now)).map((one) => shift(one, isOpen)),
+      ...gifts.map(({ instanceId, ...gift }): Shift => ({
+        holder: undefined, mandateId, instanceId, entered: true,
+        before: before({ mandateId, instanceId, roleIds: gift.before }), after: after({ mandateId, instanceId, roleIds: gift.after }),
+      })),
+    ],
+    latent: places.filter(({ old, now }) => isDisabled(old) || isDisabled(now)).map((one) => ({ ...shift(one, () => true), isLatent: true })),
+  }
 }
 
-/** Watches a transaction. `mandateId` is where gifts count; with `atMost` no more holders than that are looked at. */
-export function watchAuthority(sql: Sql, { mandateId = '', atMost }: { mandateId?: string | undefined; atMost?: number }): Watch {
+/** Watches a transaction. `mandateId` is where gifts count; with `atMost` no more holders than that are looked at; `withDisabled` lists latent shifts, too. */
+export function watchAuthority(sql: Sql, { mandateId = '', ...listed }: { mandateId?: string | undefined } & Listed): Watch {
   let seen: Before | undefined
   const isPerson = ({ userId, mandateId: within }: Concern) => userId !== undefined && within === undefined
   return {
     about: async (concern) => {
-      const holdings = await listHoldings(sql, concern, atMost)
+      const holdings = await listHoldings(sql, concern, listed)
       const book = await readBook(sql, [...holdings.flatMap(({ roleIds }) => roleIds), ...(concern.gifts ?? []).flatMap((gift) => gift.before)])
       seen = { concern, holdings, book, logins: isPerson(concern) ? await listLogins(sql, concern.userId ?? '') : noLogins }
     },
     effect: async () => {
-      if (!seen) return { shifts: [], unseen: 0, ...noLogins }
+      if (!seen) return { shifts: [], latent: [], unseen: 0, ...noLogins }
       const { concern, logins, holdings } = seen
       const left = isPerson(concern) ? await listLogins(sql, concern.userId ?? '') : noLogins
       return {
-        shifts: await shiftsOf(sql, seen, mandateId, atMost),
-        unseen: holdings.length === atMost ? Math.max(0, await countHoldings(sql, concern) - holdings.length) : 0,
+        ...await shiftsOf(sql, seen, mandateId, listed),
+        unseen: holdings.length === listed.atMost ? Math.max(0, await countHoldings(sql, concern) - holdings.length) : 0,
         sessions: logins.sessions.filter((id) => !left.sessions.includes(id)),
         tokens: logins.tokens.filter((id) => !left.tokens.includes(id)),
       }

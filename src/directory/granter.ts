@@ -40,7 +40,7 @@ function mayGive(granter: Granter, instanceId: string | null, { context, item }:
   return [granter.rulesAt(null), granter.rulesAt(instanceId)].map((rules) => permissionFrom(rules, context, item))
 }
 
-function refuseShift(granter: Granter, { holder, instanceId, before, after, entered }: Shift): void {
+function refuseShift(granter: Granter, { holder, instanceId, before, after, entered, isLatent }: Shift): void {
   const isOwn = holder?.userId === granter.userId && entered
   for (const point of pointsOf(before, after, granter.rulesAt(null), granter.rulesAt(instanceId))) {
     const [was, is] = [before, after].map((rules) => permissionFrom(rules, point.context, point.item)) as [Permission, Permission]
@@ -48,7 +48,7 @@ function refuseShift(granter: Granter, { holder, instanceId, before, after, ente
     if (wider.length > 0 && isOwn) throw new GatewayError('permission_denied', `This would give yourself more than you have: ${wider.join(', ')} on ${nameOf(point)}`)
     const held = wider.length > 0 ? mayGive(granter, instanceId, point) : []
     const beyond = wider.filter((field) => held.every((one) => sizeOf(one[field]) < sizeOf(is[field])))
-    if (beyond.length > 0) throw new GatewayError('permission_denied', `You can give only what you hold: this would give ${beyond.map((field) => `${field} ${String(is[field])}`).join(', ')} on ${nameOf(point)}`)
+    if (beyond.length > 0) throw new GatewayError('permission_denied', `You can give only what you hold: this would give ${beyond.map((field) => `${field} ${String(is[field])}`).join(', ')} on ${nameOf(point)}${isLatent && holder ? `, once ${holder.username} can enter again` : ''}`)
   }
 }
 

@@ -71,7 +71,7 @@ type EnterChange = <Result>(tx: CoherentTx, work: (inside: Changing, at: Inside)
 /** Makes a change on all nodes, or finds out what it would do. */
 async function carryOut<Result>({ coherent, rehearse }: Governing, { actor, dryRun }: { actor: Actor; dryRun: boolean }, enter: EnterChange, work: (edit: Edit) => Promise<Result>): Promise<Outcome<Result>> {
   const run = (outer: CoherentTx) => enter(outer, async (tx, { mandateId, granter }) => {
-    const watch = watchAuthority(tx, { mandateId, ...(granter ? {} : { atMost: previewed }) })
+    const watch = watchAuthority(tx, { mandateId, ...(granter ? { withDisabled: true } : { atMost: previewed }) })
     const isWatched = granter !== undefined || dryRun
     const result = await work({
       tx, mandateId, granter, actor,
@@ -80,14 +80,14 @@ async function carryOut<Result>({ coherent, rehearse }: Governing, { actor, dryR
     })
     const effect = isWatched ? await watch.effect() : undefined
     if (granter && effect) {
-      refuseBeyond(granter, effect.shifts)
+      refuseBeyond(granter, [...effect.shifts, ...effect.latent]) // what is disabled now may be enabled by somebody else
       refuseLockout(granter, effect.shifts)
     }
     return { result, effect }
   })
   if (dryRun) {
     const { effect } = await rehearse(run)
-    return { effect: effect ?? { shifts: [], unseen: 0, sessions: [], tokens: [] } }
+    return { effect: effect ?? { shifts: [], latent: [], unseen: 0, sessions: [], tokens: [] } }
   }
   const { result: { result }, coherence } = await coherent(run)
   return { result, coherence }

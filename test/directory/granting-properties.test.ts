@@ -38,11 +38,13 @@ const attempt = fc.oneof(
   fc.record({ kind: fc.constant('change access' as const), who: some, roles: roleSet, enabled: fc.boolean() }),
   fc.record({ kind: fc.constant('shut out' as const), who: some }),
   fc.record({ kind: fc.constant('open or close' as const), enabled: fc.boolean() }),
+  // done by an admin of the platform, who looks at the person and not at their rights
+  fc.record({ kind: fc.constant('lock or unlock account' as const), who: fc.constantFrom(1, 2, 3), enabled: fc.boolean() }),
 )
 type Attempt = typeof attempt extends fc.Arbitrary<infer One> ? One : never
 
 /** A mandate with one instance, four roles and four people; the first governs it by a role that the attempts do not reach. */
-async function build(shape: { roles: { scope: string; rules: Record<string, unknown>[] }[]; held: { member: number[]; access: number[] | null; enabled: boolean }[] }) {
+async function build(shape: { roles: { scope: string; rules: Record<string, unknown>[] }[]; held: { member: number[]; access: number[] | null; enabled: boolean; account: boolean; accessEnabled: boolean }[] }) {
   const mandateId = await directory.mandate()
   const instanceId = await directory.instance(mandateId)
   const governs = await directory.role({ mandateId, rules: [{ context: 'RESOURCE', item: 'gateway', view: true, read: 'a', create: 'a', update: 'a', delete: 'a' }] })
@@ -51,10 +53,11 @@ async function build(shape: { roles: { scope: string; rules: Record<string, unkn
   const idsOf = (indexes: number[]) => indexes.map((index) => roleIds[index]!)
   const isOfInstance = (id: string) => shape.roles[roleIds.indexOf(id)]?.scope === 'instance'
   const people: Newcomer[] = []
-  for (const { member, access, enabled } of shape.held) {
+  for (const { member, access, enabled, account, accessEnabled } of shape.held) {
     const person = await directory.user()
     await directory.join(person.id, mandateId, { enabled: enabled || people.length === 0, roles: [...idsOf(member).filter((id) => !isOfInstance(id)), ...people.length === 0 ? [governs] : []] })
-    if (access) await directory.grant(person.id, instanceId, { roles: idsOf(access) })
+    if (access) await directory.grant(person.id, instanceId, { roles: idsOf(access), enabled: accessEnabled })
+    if (people.length > 0) await gateway.database.sql('update users set enabled = $2 where id = $1', [person.id, account])
     people.push(person)
   }
   return { mandateId, instanceId, governs, roleIds, people, idsOf, isOfInstance }
@@ -63,21 +66,21 @@ type World = Awaited<ReturnType<typeof build>>
 
 interface Row { userId: string; place: string; entered: boolean; scope: number; roleId: string | null; context: 'DATA' | 'RESOURCE' | 'UI' | null; item: string | null; view: boolean; read: Level; create: Level; update: Level; delete: Level }
 
-/** What everybody holds, read from the tables: by person and place ('mandate' or 'instance') the rules, and whether they may enter. */
-async function holdings({ mandateId, instanceId, people }: World) {
+/** What everybody holds, read from the tables: by person and place ('mandate' or 'instance') the rules, and whether they may enter, or could if nothing were disabled. */
+async function holdings({ mandateId, instanceId, people }: World, { ifEnabled = false } = {}) {
   const rows = await gateway.database.sql<Row>(`
     with places as (
-      select um.user_id, 'mandate' as place, um.enabled as entered, mr.role_id
-        from user_mandates um left join user_mandate_roles mr on mr.user_mandate_id = um.id where um.mandate_id = $1
+      select um.user_id, 'mandate' as place, $3 or u.enabled and um.enabled as entered, mr.role_id
+        from user_mandates um join users u on u.id = um.user_id left join user_mandate_roles mr on mr.user_mandate_id = um.id where um.mandate_id = $1
       union all
-      select fa.user_id, 'instance', um.enabled and fa.enabled and i.enabled, held.role_id
-        from feature_access fa join feature_instances i on i.id = fa.feature_instance_id join user_mandates um on um.user_id = fa.user_id and um.mandate_id = i.mandate_id
+      select fa.user_id, 'instance', $3 or u.enabled and um.enabled and fa.enabled and i.enabled, held.role_id
+        from feature_access fa join feature_instances i on i.id = fa.feature_instance_id join user_mandates um on um.user_id = fa.user_id and um.mandate_id = i.mandate_id join users u on u.id = fa.user_id
         left join lateral (select role_id from user_mandate_roles where user_mandate_id = um.id union select role_id from feature_access_roles where feature_access_id = fa.id) held on true
        where fa.feature_instance_id = $2)
     select p.user_id as "userId", p.place, p.entered, r.id as "roleId", case when r.mandate_id is null then 1 when r.feature_instance_id is null then 2 else 3 end as scope,
            a.context, a.item, a.view, a."read", a."create", a."update", a."delete"
       from places p left join roles r on r.id = p.role_id and (r.mandate_id is null or r.mandate_id = $1 and (r.feature_instance_id is null or p.place = 'instance' and r.feature_instance_id = $2))
-      left join access_rules a on a.role_id = r.id order by p.user_id, p.place, r.id, a.context, a.item`, [mandateId, instanceId])
+      left join access_rules a on a.role_id = r.id order by p.user_id, p.place, r.id, a.context, a.item`, [mandateId, instanceId, ifEnabled])
   const rulesOf = (userId: string, place: string) => rows.filter((row) => row.userId === userId && row.place === place).flatMap(({ scope, context, roleId, ...rest }): PrioritisedRule[] =>
     context === null || roleId === null ? [] : [{ priority: scope as 1 | 2 | 3, rule: { ...rest, context, roleId, roleMandateId: null, roleInstanceId: null } }])
   const mayEnter = (userId: string, place: string) => rows.some((row) => row.userId === userId && row.place === place && row.entered)
@@ -103,6 +106,7 @@ async function attempts({ mandateId, instanceId, roleIds, people, idsOf, isOfIns
     case 'let in': return await ask('post', `instances/${instanceId}/access`, { userId: person, roleIds: idsOf(what.roles) })
     case 'change access': return await ask('patch', `instances/${instanceId}/access/${person}`, { roleIds: idsOf(what.roles), enabled: what.enabled })
     case 'shut out': return await ask('delete', `instances/${instanceId}/access/${person}`)
+    case 'lock or unlock account': return await admin.ask('petra', 'patch', `/admin/users/${person}`, { body: { enabled: what.enabled } })
     case 'open or close': return await ask('patch', `instances/${instanceId}`, { enabled: what.enabled })
   }
 }
@@ -128,15 +132,30 @@ function excess({ people: [governor] }: World, before: Holdings, after: Holdings
   return found
 }
 
+/** Lifts what everybody may hold in the end: what they would have held anyway, and what the governor had to give at that time. */
+function lift(limits: Map<string, number>, { people: [governor] }: World, held: Holdings, whose: 'everybody' | 'governor') {
+  for (const [id, places] of held) for (const place of ['mandate', 'instance']) for (const [context, one] of points) {
+    const theirs = whose === 'everybody' ? [places[place]!] : ['mandate', place].map((where) => held.get(governor!.id)![where]!)
+    for (const { held: written } of theirs.filter(({ entered }) => entered)) {
+      const permission = naivePermission(written, context, one)
+      for (const field of fields) {
+        const key = `${id} ${place} ${context} ${one} ${field}`
+        limits.set(key, Math.max(limits.get(key) ?? 0, sizeOf(permission[field])))
+      }
+    }
+  }
+}
+
+const start = fc.record({
+  roles: fc.tuple(...['mandate', 'mandate', 'instance', 'instance'].map((scope) => rules.map((written) => ({ scope, rules: written })))),
+  held: fc.tuple(...[0, 1, 2, 3].map(() => fc.record({ member: roleSet, access: fc.option(roleSet), enabled: fc.boolean(), account: fc.boolean(), accessEnabled: fc.boolean() }))),
+})
+const numRuns = Number(process.env.GRANT_RUNS ?? 8)
+
 it('whatever somebody who governs a mandate tries, nobody comes to hold what they did not', async () => {
-  const shape = fc.record({
-    roles: fc.tuple(...['mandate', 'mandate', 'instance', 'instance'].map((scope) => rules.map((written) => ({ scope, rules: written })))),
-    held: fc.tuple(...[0, 1, 2, 3].map(() => fc.record({ member: roleSet, access: fc.option(roleSet), enabled: fc.boolean() }))),
-  })
   const answers = new Map<string, number>()
-  const numRuns = Number(process.env.GRANT_RUNS ?? 8)
-  await fc.assert(fc.asyncProperty(shape, fc.array(attempt, { minLength: 8, maxLength: 12 }), async (start, tries) => {
-    const world = await build(start)
+  await fc.assert(fc.asyncProperty(start, fc.array(attempt, { minLength: 8, maxLength: 12 }), async (shape, tries) => {
+    const world = await build(shape)
     let before = await holdings(world)
     for (const what of tries) {
       const { status, body } = await attempts(world, what)
@@ -146,11 +165,31 @@ it('whatever somebody who governs a mandate tries, nobody comes to hold what the
         expect([status, after]).toEqual([status, before])
         expect([403, 404, 409]).toContain(status)
       }
-      expect({ what, status, body, excess: excess(world, before, after) }).toMatchObject({ excess: [] })
+      if (what.kind !== 'lock or unlock account') expect({ what, status, body, excess: excess(world, before, after) }).toMatchObject({ excess: [] })
       before = after
     }
   }), { numRuns, endOnFailure: true })
   const count = (status: number) => answers.get(String(status)) ?? 0
   expect(count(200) + count(201)).toBeGreaterThan(2 * numRuns) // much is tried that may be done,
   expect(count(403)).toBeGreaterThan(numRuns) // and much that may not
+}, 120_000)
+
+it('nor when all that was disabled on the way is enabled by somebody else', async () => {
+  await fc.assert(fc.asyncProperty(start, fc.array(attempt, { minLength: 8, maxLength: 12 }), async (shape, tries) => {
+    const world = await build(shape)
+    const limits = new Map<string, number>()
+    lift(limits, world, await holdings(world, { ifEnabled: true }), 'everybody')
+    for (const what of tries) {
+      lift(limits, world, await holdings(world), 'governor')
+      await attempts(world, what)
+    }
+    await gateway.database.sql('update users set enabled = true where id = any ($1::uuid[])', [world.people.map(({ id }) => id)])
+    for (const [table, column, id] of [['user_mandates', 'mandate_id', world.mandateId], ['feature_access', 'feature_instance_id', world.instanceId], ['feature_instances', 'id', world.instanceId]]) {
+      await gateway.database.sql(`update ${table!} set enabled = true where ${column!} = $1`, [id])
+    }
+    const held = new Map<string, number>()
+    lift(held, world, await holdings(world), 'everybody')
+    const beyond = [...held].filter(([key, size]) => size > (limits.get(key) ?? 0))
+    expect({ tries, beyond }).toMatchObject({ beyond: [] })
+  }), { numRuns, endOnFailure: true })
 }, 120_000)

@@ -216,3 +216,53 @@ describe('the roles of others', () => {
     expect(flipped.filter((one: string) => one.startsWith('dave'))).toEqual([]) // who is not let in anyway
   })
 })
+
+describe('what is given to somebody who is disabled is judged by what they would hold', () => {
+  /** A member who may do everything with crm in acme, but at the instance, where another role takes it from them. */
+  async function masked() {
+    const instance = await directory.instance(acme)
+    const wide = await directory.role({ mandateId: acme, rules: [{ context: 'RESOURCE', item: 'crm', view: true, read: 'a', create: 'a', update: 'a', delete: 'a' }] })
+    const mask = await directory.role({ mandateId: acme, instanceId: instance, rules: [{ context: 'RESOURCE', item: 'crm', view: true, read: 'm' }] })
+    await member([wide])
+    await directory.grant(other.id, instance, { roles: [mask] })
+    const [rule] = await gateway.database.sql<{ id: string }>('select id from access_rules where role_id = $1', [mask])
+    return { instance, mask, rule: rule!.id }
+  }
+  const disable = (statement: string, id: string) => gateway.database.sql(statement, [id])
+
+  it.each<[string, (place: { instance: string }) => Promise<unknown>]>([
+    ['while nothing is disabled', () => Promise.resolve()],
+    ['while the account is', () => admin.ask('petra', 'patch', `/admin/users/${other.id}`, { body: { enabled: false } })],
+    ['while the membership is', () => disable('update user_mandates set enabled = false where user_id = $1', other.id)],
+    ['while the access is', () => disable('update feature_access set enabled = false where user_id = $1', other.id)],
+    ['while the instance is', ({ instance }) => disable('update feature_instances set enabled = false where id = $1', instance)],
+  ])('nobody takes away what masks more than they hold, %s', async (_when, lock) => {
+    const place = await masked()
+    await lock(place)
+    await refuses('patch', `instances/${place.instance}/access/${other.id}`, { roleIds: [] })
+    await refuses('delete', `rules/${place.rule}`)
+    await refuses('delete', `roles/${place.mask}`)
+    expect((await does('patch', `members/${other.id}`, { roleIds: [] })).status).toBe(200) // taking away is free
+  })
+
+  it('nobody gives a disabled member what they do not hold, for somebody else to enable', async () => {
+    const beyond = await directory.role({ mandateId: acme, rules: [{ context: 'DATA', item: 'crm', read: 'a' }] })
+    await member([], { enabled: false })
+    await refuses('patch', `members/${other.id}`, { roleIds: [beyond] })
+    const newcomer = await directory.user()
+    await refuses('post', 'members', { userId: newcomer.id, enabled: false, roleIds: [beyond] })
+  })
+
+  it('the refusal says that it is for when they can enter again', async () => {
+    const { instance } = await masked()
+    await disable('update users set enabled = false where id = $1', other.id)
+    const { body } = await does('patch', `instances/${instance}/access/${other.id}`, { roleIds: [] })
+    expect(body.detail).toBe(`You can give only what you hold: this would give create a, update a, delete a on RESOURCE crm, once ${other.username} can enter again`)
+  })
+
+  it('a preview shows only what would change for those who can enter', async () => {
+    await member([deputyRole], { enabled: false })
+    const { body } = await does('patch', `members/${other.id}?dryRun=1`, { roleIds: [] })
+    expect(body.permissions).toEqual({ count: 0, items: [], unseen: 0 })
+  })
+})
