@@ -2,6 +2,7 @@ import { startEmbeddedPostgres } from '#embedded-postgres'
 import { withMigrator } from './database/migrate.js'
 import { waitForDatabase } from './database/wait.js'
 import type { Config } from './config.js'
+import { requireUsableLogins } from './doctor/database.js'
 import { createPasswords } from './login/password.js'
 import type { Logger } from './observability/logger.js'
 import { startDemoUpstream } from './proxy/demo-upstream.js'
@@ -20,7 +21,10 @@ export interface Prepared {
 
 async function openDatabase(config: Config, logger: Logger, stops: Stop[], signal: AbortSignal) {
   if (config.DATABASE_URL) {
-    await waitForDatabase(config.DATABASE_MIGRATION_URL ?? config.DATABASE_URL, { logger, signal, patienceMs: config.DATABASE_WAIT_SECONDS * 1000 })
+    for (const name of ['DATABASE_MIGRATION_URL', 'DATABASE_URL', 'DATABASE_DIRECT_URL'] as const) {
+      const url = config[name]
+      if (url !== undefined) await waitForDatabase(url, { name, logger, signal, patienceMs: config.DATABASE_WAIT_SECONDS * 1000 })
+    }
     return { ownerUrl: config.DATABASE_MIGRATION_URL ?? config.DATABASE_URL, databaseUrl: config.DATABASE_URL, setRole: !config.DATABASE_MIGRATION_URL }
   }
   const postgres = await startEmbeddedPostgres({ dataDir: config.DATA_DIR, log: (message) => logger.info(message) })
@@ -35,6 +39,7 @@ export async function prepare(config: Config, logger: Logger, stops: Stop[], sig
     for (const name of await migrator.up()) logger.info('migrated', { name })
     if (config.SEED_DEMO) await migrator.seedDemo(createPasswords().hash)
   })
+  if (config.DATABASE_URL) await requireUsableLogins({ url: databaseUrl, ownerUrl, directUrl: config.DATABASE_DIRECT_URL ?? databaseUrl, setRole })
   const demo = config.SEED_DEMO ? await startDemoUpstream() : undefined
   if (demo) stops.push(() => demo.stop())
   return { databaseUrl, setRole, demoUrl: demo?.url }

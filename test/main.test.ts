@@ -115,6 +115,22 @@ describe('a start that cannot be', () => {
     await upstream.stop()
   })
 
+  const renamed = (url: string, change: Partial<URL>) => Object.assign(new URL(url), change).href
+  it.each<[string, (database: TestDatabase) => Record<string, string>, RegExp]>([
+    ['has a wrong password', ({ url, ownerUrl }) => ({ DATABASE_URL: renamed(url, { password: 'very-secret' }), DATABASE_MIGRATION_URL: ownerUrl }), /DATABASE_URL \(127\.0\.0\.1:\d+\) cannot be used: password authentication failed for user "gateway"\. Correct the user or the password/],
+    ['is the only one, and wrong', ({ ownerUrl }) => ({ DATABASE_URL: renamed(ownerUrl, { password: 'very-secret' }) }), /DATABASE_URL .* cannot be used: password authentication failed/],
+    ['may not become gateway_app', ({ url, ownerUrl }) => ({ DATABASE_URL: renamed(url, { username: 'outsider', password: 'very-secret' }), DATABASE_MIGRATION_URL: ownerUrl }), /outsider may not become gateway_app\. Say, as the owner: grant gateway_app to "outsider"/],
+    ['is a superuser, from whom row-level security keeps nothing', ({ ownerUrl }) => ({ DATABASE_URL: ownerUrl, DATABASE_MIGRATION_URL: `${ownerUrl}?application_name=x` }), /postgres is a superuser: mandates are not kept apart from it/],
+  ])('stops, with a sentence and exit code 1, when the login of requests %s', async (_what, environment, sentence) => {
+    const database = await makeDatabase()
+    await database.sql(`do $$ begin create role outsider login password 'very-secret'; exception when duplicate_object then null; end $$`)
+    const gateway = startGatewayProcess({ DATA_DIR: await makeDataDir(), ...environment(database) })
+    expect(await gateway.ended).toBe(1)
+    expect(gateway.errors()).toMatch(sentence)
+    expect(gateway.errors()).not.toMatch(/\n\s+at /)
+    expect(gateway.output() + gateway.errors()).not.toContain('very-secret')
+  })
+
   it('says that the database cannot be reached, without its password', async () => {
     const gateway = startGatewayProcess({ DATA_DIR: await makeDataDir(), DATABASE_URL: 'postgres://gateway:very-secret@127.0.0.1:1/gateway', DATABASE_WAIT_SECONDS: '1' })
     expect(await gateway.ended).toBe(1)

@@ -1,3 +1,4 @@
+import { TLSSocket } from 'node:tls'
 import pg from 'pg'
 import { listMigrations } from './migrate.js'
 import type { Sql } from './connect.js'
@@ -24,7 +25,12 @@ export interface DatabaseFacts {
   unknown: string[]
   /** Whether statements of one connection go to several sessions. */
   isPooled: boolean
+  /** How the connection is protected on its way; `local` does not leave this machine. */
+  transport: 'local' | 'plain' | 'encrypted' | 'verified'
 }
+
+/** A statement as requests make it: it needs the role, the table and the way to both, and reads no row. */
+export const asRequestsDo = 'select id from tokens limit 0'
 
 const facts = `
   select session_user as login, current_database() as database, current_setting('server_version') as version, current_setting('server_version_num')::int as "versionNumber",
@@ -40,6 +46,14 @@ async function connect(url: string): Promise<pg.Client> {
   client.on('error', () => undefined)
   await client.connect()
   return client
+}
+
+const loopback = /^(?:localhost|127(?:\.\d+){3}|\[?::1\]?|\/.*|)$/
+
+function transportOf(client: pg.Client): DatabaseFacts['transport'] {
+  const { stream } = client.connection
+  if (stream instanceof TLSSocket) return stream.authorized ? 'verified' : 'encrypted'
+  return loopback.test(client.host) ? 'local' : 'plain'
 }
 
 async function isPooled(url: string, client: pg.Client): Promise<boolean> {
@@ -60,14 +74,14 @@ export async function askDatabase(url: string, now: () => number): Promise<Datab
   const client = await connect(url)
   try {
     const askedAt = now()
-    const { rows: [row] } = await client.query<Omit<DatabaseFacts, 'skew' | 'pending' | 'unknown' | 'isPooled'> & { databaseMs: number }>(facts)
+    const { rows: [row] } = await client.query<Omit<DatabaseFacts, 'skew' | 'pending' | 'unknown' | 'isPooled' | 'transport'> & { databaseMs: number }>(facts)
     if (!row) throw new Error('the database does not know its own login')
     const { databaseMs, ...found } = row
     const sql: Pick<Sql, 'rows'> = { rows: async <Row>(statement: string) => (await client.query(statement)).rows as Row[] }
     const { rows: [table] } = await client.query<{ there: boolean; readable: boolean }>(`select t is not null as there, coalesce(has_table_privilege(t, 'select'), false) as readable from to_regclass('gateway_migrations') t`)
     const all = await listMigrations(table?.readable === true ? sql : { rows: () => Promise.resolve([]) })
     return {
-      ...found, skew: (askedAt + now()) / 2 - databaseMs, isPooled: await isPooled(url, client),
+      ...found, skew: (askedAt + now()) / 2 - databaseMs, isPooled: await isPooled(url, client), transport: transportOf(client),
       pending: all.filter(({ appliedAt, isKnown }) => isKnown && appliedAt === null).map(({ name }) => name),
       unknown: all.filter(({ isKnown }) => !isKnown).map(({ name }) => name),
     }

@@ -14,11 +14,32 @@ const firstPauseMs = 250
 const longestPauseMs = 5000
 const connectTimeoutMs = 5000
 
+/** What mends an error of connecting, by SQLSTATE or the network's code. */
+const remedies: Record<string, string> = {
+  '28P01': 'Correct the user or the password in it.',
+  '28000': 'Correct the user in it, or pg_hba.conf of the server.',
+  '3D000': 'Create the database, or correct its name.',
+  '42501': 'Grant what is missing.',
+  ECONNREFUSED: 'Start Postgres, or correct host and port.',
+  ENOTFOUND: 'Correct the name of the host.',
+  SELF_SIGNED_CERT_IN_CHAIN: 'Name its certificate authority: ?sslmode=verify-full&sslrootcert=FILE.',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'Name its certificate authority: ?sslmode=verify-full&sslrootcert=FILE.',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'Name its certificate authority: ?sslmode=verify-full&sslrootcert=FILE.',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'Use the name of the host that its certificate names.',
+}
+
+/** What PgBouncer says while the database behind it is not there yet. */
+const poolerWaits = /server login has been failing|cannot connect to server/
+
+/** Returns the code of an error of connecting: a SQLSTATE, or the network's; empty where it has none. */
 function codeOf(error: unknown): string {
   if (error instanceof AggregateError) return codeOf(error.errors[0]) // one for each address of a name
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code
   return error instanceof Error && /timeout|terminated/i.test(error.message) ? 'ETIMEDOUT' : ''
 }
+
+/** Returns what an operator should do about an error of connecting. */
+export const remedyOf = (error: unknown) => remedies[codeOf(error)] ?? 'Correct what it says.'
 
 async function answers(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url, application_name: 'mandate-gateway start', connectionTimeoutMillis: connectTimeoutMs })
@@ -32,6 +53,8 @@ async function answers(url: string): Promise<void> {
 }
 
 interface Options {
+  /** The variable that holds the URL. */
+  name: string
   logger: Pick<Logger, 'warn' | 'info'>
   patienceMs: number
   /** Ends the waiting. */
@@ -39,11 +62,13 @@ interface Options {
 }
 
 /**
- * Answers when the database does: containers start in any order. Tries again for as long as it is not there yet, less and less often; rejects with what
- * the database said when patience is over, at once where waiting would not help, and with the signal's reason when that is given.
+ * Resolves when the database answers: containers start in any order. Tries again for as long as it is not there yet, less
+ * and less often. Rejects with a sentence for the operator when patience is over, at once where waiting would not help,
+ * and with the signal's reason when that is given.
  */
-export async function waitForDatabase(url: string, { logger, patienceMs, signal }: Options): Promise<void> {
+export async function waitForDatabase(url: string, { name, logger, patienceMs, signal }: Options): Promise<void> {
   const { hostname, port } = new URL(url)
+  const host = `${hostname}:${port || '5432'}`
   const since = performance.now()
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     try {
@@ -53,10 +78,13 @@ export async function waitForDatabase(url: string, { logger, patienceMs, signal 
     } catch (error) {
       signal.throwIfAborted()
       const code = codeOf(error)
+      const says = error instanceof Error ? error.message : String(error)
       const leftMs = patienceMs - (performance.now() - since)
-      if (!notYet.has(code)) throw error
-      if (leftMs <= 0) throw new Error(`The database at ${hostname}:${port || '5432'} is not there (${code}) and was waited for ${Math.round(patienceMs / 1000)} s. Start it, or mend DATABASE_URL.`, { cause: error })
-      logger.warn('waiting for the database', { host: `${hostname}:${port || '5432'}`, code, givenUpInMs: Math.round(leftMs) })
+      if (!notYet.has(code) && !poolerWaits.test(says)) {
+        throw new Error(`${name} (${host}) cannot be used: ${says}. ${remedyOf(error)}`, { cause: error })
+      }
+      if (leftMs <= 0) throw new Error(`The database at ${host} is not there (${code}) and was waited for ${Math.round(patienceMs / 1000)} s. Start it, or mend ${name}.`, { cause: error })
+      logger.warn('waiting for the database', { host, code, givenUpInMs: Math.round(leftMs) })
       await pause(Math.min(pauseMs, leftMs), undefined, { signal }).catch(() => signal.throwIfAborted())
     }
   }

@@ -1,4 +1,6 @@
-import { askDatabase, type DatabaseFacts } from '../database/diagnose.js'
+import { connectDatabase } from '../database/connect.js'
+import { askDatabase, asRequestsDo, type DatabaseFacts } from '../database/diagnose.js'
+import { remedyOf } from '../database/wait.js'
 import { fault, ok, warning, wordsOf, type Finding } from './finding.js'
 
 interface Options {
@@ -48,31 +50,60 @@ function settingsFindings({ isStandby, fsync, synchronousCommit, skew }: Databas
   ]
 }
 
-const unreachable: Record<string, string> = {
-  '28P01': 'Mend the user or password.',
-  '28000': 'Mend the user, or pg_hba.conf.',
-  '3D000': 'Create the database, or mend its name.',
-  'ECONNREFUSED': 'Start Postgres, or mend host and port.',
-  'ENOTFOUND': 'Mend the host\'s name.',
+function transportFinding({ transport }: DatabaseFacts): Finding {
+  const check = 'database encryption'
+  if (transport === 'local') return ok(check, 'the database is on this machine')
+  if (transport === 'verified') return ok(check, 'TLS, with a certificate that was checked')
+  return transport === 'plain'
+    ? warning(check, 'the connection is not encrypted: whoever is on its way reads and changes what is asked', 'Add ?sslmode=verify-full to the URL (docs/deploy.md).')
+    : warning(check, 'TLS, but nobody checked the certificate: the server may be another one', 'Use ?sslmode=verify-full, with sslrootcert=FILE for a certificate authority of your own.')
+}
+
+function poolerFinding(name: string, isDirect: boolean, { isPooled }: DatabaseFacts): Finding {
+  if (isDirect && isPooled) return fault('pooler', `${name} goes through a pooler in transaction mode: the lease would be lost`, 'Set DATABASE_DIRECT_URL to the database itself.')
+  return ok('pooler', isPooled ? `${name} goes through a pooler in transaction mode` : 'leases have a session of their own')
+}
+
+/** Asks what requests ask, by the way that they take: the same pool, the same role, the same limits. */
+async function requestFinding({ url, setRole }: Options): Promise<Finding> {
+  const pool = connectDatabase({ url, setRole, poolSize: 1 })
+  try {
+    await pool.rows(asRequestsDo)
+    await pool.transaction((tx) => tx.rows(asRequestsDo))
+    return ok('database requests', 'statements of requests are answered')
+  } catch (error) {
+    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
+    return fault('database requests', `a statement as requests make it fails: ${wordsOf(cause)}`, remedyOf(cause))
+  } finally {
+    await pool.close()
+  }
 }
 
 /** Everything that can be known about the database. `now` is this machine's clock. */
-export async function examineDatabase({ url, ownerUrl, directUrl, setRole }: Options, now: () => number = Date.now): Promise<Finding[]> {
+export async function examineDatabase(options: Options, now: () => number = Date.now): Promise<Finding[]> {
+  const { url, ownerUrl, directUrl, setRole } = options
   const names = [['DATABASE_URL', url], ['DATABASE_MIGRATION_URL', ownerUrl], ['DATABASE_DIRECT_URL', directUrl]] as const
   const findings: Finding[] = []
   for (const [name, one] of names.filter(([, one], index) => names.findIndex(([, other]) => other === one) === index)) {
     try {
       const facts = await askDatabase(one, now)
-      if (one === url) findings.push(ok('database', `${facts.login} reaches ${facts.database}`), versionFinding(facts), roleFinding(facts, setRole), migrationFinding(facts), ...settingsFindings(facts))
-      if (one === directUrl) {
-        findings.push(facts.isPooled
-          ? fault('pooler', `${name} goes through a pooler in transaction mode: the lease would be lost`, 'Set DATABASE_DIRECT_URL to the database itself.')
-          : ok('pooler', 'leases have a session of their own'))
+      if (one === url) {
+        findings.push(ok('database', `${facts.login} reaches ${facts.database}`), versionFinding(facts), roleFinding(facts, setRole), migrationFinding(facts), ...settingsFindings(facts), transportFinding(facts))
+        if (facts.pending.length === 0) findings.push(await requestFinding(options))
       }
+      if (one === directUrl || (one === url && facts.isPooled)) findings.push(poolerFinding(name, one === directUrl, facts))
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? String(error.code) : error instanceof AggregateError ? 'ECONNREFUSED' : ''
-      findings.push(fault('database', `${name} (${new URL(one).host}) cannot be used: ${wordsOf(error)}`, unreachable[code] ?? 'Mend what it says.'))
+      findings.push(fault('database', `${name} (${new URL(one).host}) cannot be used: ${wordsOf(error)}`, remedyOf(error)))
     }
   }
   return findings
+}
+
+/** What keeps requests from being answered, or mandates from being kept apart: with it a start would be in vain. */
+const startChecks = new Set(['database', 'database version', 'database role', 'database requests', 'pooler'])
+
+/** Rejects, with a sentence for the operator, when a gateway could not serve with these logins. */
+export async function requireUsableLogins(options: Options): Promise<void> {
+  const faults = (await examineDatabase(options)).filter(({ check, level }) => level === 'fault' && startChecks.has(check))
+  if (faults.length > 0) throw new Error(faults.map(({ says, todo }) => `${says}. ${todo ?? ''}`).join('\n'))
 }
