@@ -5,6 +5,7 @@ import { loadConfig } from './config.js'
 import { withDevelopmentSecrets } from './development-secrets.js'
 import type { Gateway } from './gateway.js'
 import { watchLoad } from './http/load.js'
+import { corsHeadersOf } from './http/cors.js'
 import { createGatewayServer } from './http/server.js'
 import { anyone, platformAdmins, signedIn, signedInSomewhere, sysAdmins, type Policy, type Subject } from './http/policy.js'
 import { createLog } from './observability/logger.js'
@@ -68,7 +69,7 @@ export async function gateway({ environment, write = (line) => process.stdout.wr
     }
     return Object.assign(middleware, {
       createServer: (app: Express) => {
-        const server = createGatewayServer((req, res) => { app(req, res) })
+        const server = createGatewayServer((req, res) => { app(req, res) }, { corsHeaders: corsHeadersOf(config.CORS_ORIGINS) })
         load.watch(server)
         return server
       },

@@ -18,7 +18,7 @@ import type { Database } from './database/connect.js'
 import { limitByQuota } from './directory/request-quota.js'
 import { GatewayError } from './errors.js'
 import { chain, type Middleware } from './http/chain.js'
-import { allowOrigins } from './http/cors.js'
+import { allowOrigins, corsHeadersOf } from './http/cors.js'
 import type { Counts } from './http/counts.js'
 import { refuseCrossSite } from './http/cross-site.js'
 import { showPending } from './http/head.js'
@@ -107,7 +107,7 @@ export function buildGateway(deps: Dependencies): Gateway {
   mountEndpoints(app, endpoints, admit)
   mountPages(app, consolePages({ config, changedTexts: changedTexts({ sql: deps.database, prefix: consolePrefix }) }), admit)
   app.use((_req, _res, next) => next(new GatewayError('not_found', 'There is nothing at this path')))
-  const answer = answerProblem(logger, { ownPage: portalErrorPage(textsOf), onRefusal: denials.note })
+  const answer = answerProblem(logger, { ownPage: portalErrorPage(textsOf), onRefusal: denials.note, corsHeaders: corsHeadersOf(config.CORS_ORIGINS) })
   app.use(answer)
 
   const arrive = chain(
@@ -186,7 +186,7 @@ function admission(deps: Dependencies): Admit {
   const { config, directory, keys, audit, node: { streams } } = deps
   const perAddress = limitByAddress(config.RATE_LIMIT_ADDRESS, deps.counts)
   const perUser = limitByUser(config.RATE_LIMIT_USER, (req) => req.principal?.user.id ?? req.portalClient?.id, deps.counts)
-  const unambiguous = refuseAmbiguousHeaders()
+  const unambiguous = { token: refuseAmbiguousHeaders({ readsToken: true }), noToken: refuseAmbiguousHeaders({ readsToken: false }) }
   const sameSite = refuseCrossSite({ ownOrigin: () => new URL(deps.publicUrl()).origin, allowedOrigins: config.CORS_ORIGINS })
   const identify = authenticate({ directory, verifyToken: (token) => verifyToken(token, keys), atMs: (req) => req.decidedAtMs, onApiToken: deps.tokenUses.note })
   const identifyClient = currentClient({ directory, keys: sealKeysOf(config), atMs: (req) => req.decidedAtMs })
@@ -207,7 +207,7 @@ function admission(deps: Dependencies): Admit {
   return (policy, crossSite) => ({
     steps: [
       perAddress,
-      unambiguous,
+      policy.auth === 'required' || policy.auth === 'optional' ? unambiguous.token : unambiguous.noToken,
       sameSite(policy.auth === 'portal' && crossSite === 'ambient' ? 'cookie' : crossSite),
       ...(policy.auth === 'public' ? [] : [noteMoment, policy.auth === 'portal' ? identifyClient : identify(policy.auth), perUser(isPlaced(policy))]), // from here on there is a principal, or a client of the portal
       ...(isPlaced(policy) ? [place(policy)] : []), // from here on there is a context
@@ -249,7 +249,6 @@ function decideAgain({ config, directory, keys, node: { streams } }: Dependencie
 
 /** Normalises the path once, for all that match it or send it on. */
 const settlePath: Middleware = (req, _res, next) => {
-  if (req.url.startsWith('/auth/verify')) req.errorForm = 'verify' // whatever is wrong with it
   const query = req.url.indexOf('?')
   req.search = query === -1 ? '' : req.url.slice(query)
   req.pathname = normalisePath(query === -1 ? req.url : req.url.slice(0, query))

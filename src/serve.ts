@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import { assemble } from './assemble.js'
 import type { Config } from './config.js'
+import { corsHeadersOf } from './http/cors.js'
 import { drainable } from './http/drain.js'
 import { watchLoad } from './http/load.js'
 import { createGatewayServer } from './http/server.js'
@@ -35,7 +36,7 @@ export async function serve(config: Config, log: Log, prepared: Prepared, stops:
     return Promise.resolve()
   })
   const { gateway, node } = await assemble(config, log, prepared, stops, { address: () => address, isDraining: () => isDraining(), metrics, scrape, load })
-  const server = createGatewayServer(gateway.listener)
+  const server = createGatewayServer(gateway.listener, { corsHeaders: corsHeadersOf(config.CORS_ORIGINS) })
   load.watch(server)
   const drain = drainable(server)
   isDraining = drain.isDraining

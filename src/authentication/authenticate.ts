@@ -3,7 +3,7 @@ import type { Request } from 'express'
 import type { Directory, Login } from '../coherence/directory.js'
 import { GatewayError } from '../errors.js'
 import type { Middleware } from '../http/chain.js'
-import { cookieValue } from '../http/cookies.js'
+import { cookieValue, cookieValues } from '../http/cookies.js'
 import type { Policy } from '../http/policy.js'
 import { decidePrincipal, type Principal } from './principal.js'
 import { refuseNoToken, tokenExpired, type VerifiedClaims } from './verify-token.js'
@@ -21,9 +21,13 @@ function bearerToken(header: string | undefined): string | undefined {
   return /^bearer +([^ ].*)$/i.exec(header ?? '')?.[1]
 }
 
-/** Every token that a request presents, whether or not it would decide: for signing out. */
+/** Tokens of one request that are looked at: each costs a verification. */
+const mostPresented = 32
+
+/** Returns the tokens that a request presents, whether or not they would decide, each once and at most 32: for signing out. */
 export function presentedTokens(req: IncomingMessage): string[] {
-  return [cookieValue(req, 'auth_token'), bearerToken(req.headers.authorization)].filter((token) => token !== undefined)
+  const tokens = [bearerToken(req.headers.authorization), ...cookieValues(req.headers.cookie, 'auth_token')]
+  return [...new Set(tokens.flatMap((token) => token ? [token] : []))].slice(0, mostPresented)
 }
 
 /** The cookie's token, and only without one the header's: a page cannot choose what its cookie says. */

@@ -42,10 +42,14 @@ export const previewLabel = 'preview'
 /** One refusal for everything: which of the reasons it was concerns nobody. */
 export const portalAccessRequired = () => new GatewayError('portal_access_required', 'Access to the portal is required: open the link that you were given')
 
-/** The session cookie; two that differ are none, as nobody can say which was meant. */
-function sessionCookie(req: Request): string | undefined {
-  const [first, ...others] = new Set(cookieValues(req.headers.cookie, 'portal_session').filter((value) => value !== ''))
-  return others.length > 0 ? undefined : first
+/** Cookies of one name that are looked at. */
+const mostCookies = 8
+
+/** The session of the cookie. Two that are ours are none, as nobody can say which was meant; what another application has set does not count. */
+function sessionOf(req: Request, keys: SealKeys, nowMs: number): ReturnType<typeof openSession> {
+  const cookies = [...new Set(cookieValues(req.headers.cookie, 'portal_session'))].slice(0, mostCookies)
+  const [session, other] = cookies.map((cookie) => openSession(cookie, keys, nowMs)).filter((opened) => opened !== undefined)
+  return other ? undefined : session
 }
 
 function clientOf(link: PortalLink | undefined, issuedAt: number, nowMs: number): PortalClient {
@@ -67,9 +71,8 @@ function clientOf(link: PortalLink | undefined, issuedAt: number, nowMs: number)
  */
 export function currentClient({ directory, keys, atMs }: Dependencies): Middleware {
   return (req, _res, next) => {
-    const cookie = sessionCookie(req)
     const nowMs = atMs(req)
-    const session = cookie === undefined ? undefined : openSession(cookie, keys, nowMs)
+    const session = sessionOf(req, keys, nowMs)
     if (!session) throw portalAccessRequired()
     const link = directory.portalLink(session.linkId)
     if (link instanceof Promise) {

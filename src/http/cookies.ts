@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { isIP } from 'node:net'
 import type { Response } from 'express'
 import type { Config } from '../config.js'
 
@@ -54,8 +55,42 @@ export function portalCookie({ COOKIE_SECURE }: Pick<Config, 'COOKIE_SECURE'>, m
   return { path: '/', sameSite: 'lax', secure: COOKIE_SECURE, maxAgeSeconds }
 }
 
-/** Sets one of our cookies, which no script may read. `value` is base64url with dots, so it needs no encoding. */
-export function setCookie(res: Response, name: GatewayCookie, value: string, { path, sameSite, secure, maxAgeSeconds }: CookieAttributes): void {
+/** True when the request carries this cookie more than once: another application of the parent domain has set one, too. */
+export function carriesTwo(req: IncomingMessage, name: GatewayCookie): boolean {
+  return cookieValues(req.headers.cookie, name).length > 1
+}
+
+/** A host has at most so many parent domains that matter here. */
+const mostDomains = 8
+
+/** The domains that a cookie of this host can belong to: the host and its parents, without the last label. */
+function domainsOf(requestedHost: string | undefined): string[] {
+  const host = (requestedHost ?? '').replace(/:\d*$/, '').toLowerCase()
+  if (isIP(host) !== 0 || !/^[\w-]+(?:\.[\w-]+)+$/.test(host)) return []
+  const labels = host.split('.')
+  return labels.slice(0, -1).map((_, index) => labels.slice(index).join('.')).slice(-mostDomains)
+}
+
+/**
+ * Expires every cookie of this name that the browser can have sent here. RFC 6265 §5.3 tells cookies apart by name, domain and
+ * path, and the request names neither domain nor path: so each parent domain and the usual paths are named in turn.
+ */
+function expireAll(res: Response, name: GatewayCookie, { path, secure }: CookieAttributes): void {
+  const end = `Max-Age=0; Expires=${new Date(0).toUTCString()}; HttpOnly${secure ? '; Secure' : ''}`
+  for (const where of new Set(['/', name === 'portal_session' ? '/portal' : '/auth', path])) {
+    for (const domain of ['', ...domainsOf(res.req.requestedHost).map((one) => `; Domain=${one}`)]) {
+      res.pendingHeaders.push('Set-Cookie', `${name}=; Path=${where}${domain}; ${end}`)
+    }
+  }
+}
+
+/**
+ * Sets one of our cookies, which no script may read. `value` is base64url with dots, so it needs no encoding. A browser that sent
+ * several of this name is told to forget them all first: else it would go on sending two, which are refused.
+ */
+export function setCookie(res: Response, name: GatewayCookie, value: string, attributes: CookieAttributes): void {
+  const { path, sameSite, secure, maxAgeSeconds } = attributes
+  if (carriesTwo(res.req, name)) expireAll(res, name, attributes)
   const expires = new Date(maxAgeSeconds === 0 ? 0 : Date.now() + maxAgeSeconds * 1000).toUTCString()
   const site = `${sameSite.charAt(0).toUpperCase()}${sameSite.slice(1)}`
   res.pendingHeaders.push('Set-Cookie', `${name}=${value}; Max-Age=${maxAgeSeconds}; Path=${path}; Expires=${expires}; HttpOnly; SameSite=${site}${secure ? '; Secure' : ''}`)

@@ -1,6 +1,34 @@
 import corsMiddleware from 'cors'
+import type { Response } from 'express'
 import type { Middleware } from './chain.js'
 import { endWithout } from './head.js'
+
+/** Headers of answers that the pages of other origins may read. */
+const exposedHeaders = ['X-Request-Id', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'Location', 'ETag']
+
+/** Returns the CORS headers for a request of this `Origin`: names and values, in turn. */
+export type CorsHeaders = (origin: string | undefined) => string[]
+
+/**
+ * Makes the CORS headers of refusals that leave before `allowOrigins`, so that single-page apps can read why a request was
+ * refused (Fetch standard, CORS check). Without origins there are none.
+ */
+export function corsHeadersOf(origins: string[]): CorsHeaders {
+  const allowed = new Set(origins)
+  return (origin) => {
+    if (allowed.size === 0) return []
+    if (origin === undefined || !allowed.has(origin.toLowerCase())) return ['Vary', 'Origin']
+    return [
+      'Access-Control-Allow-Origin', origin, 'Access-Control-Allow-Credentials', 'true',
+      'Access-Control-Expose-Headers', exposedHeaders.join(','), 'Vary', 'Origin',
+    ]
+  }
+}
+
+/** True when `allowOrigins` has judged the request, and its headers go out with whatever is answered. */
+export function hasCors(res: Response): boolean {
+  return res.hasHeader('Access-Control-Allow-Origin') || res.pendingHeaders.includes('Vary')
+}
 
 /** Lets the pages of `origins` call with credentials and read the headers that callers need; everybody else gets no CORS header. */
 export function allowOrigins(origins: string[]): Middleware {
@@ -9,7 +37,7 @@ export function allowOrigins(origins: string[]): Middleware {
     origin: origins,
     credentials: true,
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    exposedHeaders: ['X-Request-Id', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'Location', 'ETag'],
+    exposedHeaders,
     maxAge: 600,
     preflightContinue: true,
   })

@@ -27,7 +27,7 @@ export function html(parts: TemplateStringsArray, ...values: Insertion[]): Html 
 export type Language = 'de' | 'en'
 
 /** German or English, whichever `Accept-Language` (RFC 9110 §12.5.4) likes better; English where it says neither. */
-export function languageOf(req: IncomingMessage): Language {
+export function languageOf(req: Pick<IncomingMessage, 'headers'>): Language {
   let [best, bestQuality]: [Language, number] = ['en', 0]
   for (const range of (req.headers['accept-language'] ?? '').toLowerCase().split(',')) {
     const [, language, weight = '1'] = /^\s*(de|en)(?:-[a-z0-9-]+)?\s*(?:;\s*q=([0-9.]+)\s*)?$/.exec(range) ?? []
@@ -38,7 +38,16 @@ export function languageOf(req: IncomingMessage): Language {
 }
 
 /** Whether a person looks at the answer: a program asks for JSON, or says nothing. */
-export const wantsHtml = (req: IncomingMessage) => /\btext\/html\b/i.test(req.headers.accept ?? '')
+export const wantsHtml = (req: Pick<IncomingMessage, 'headers'>) => /\btext\/html\b/i.test(req.headers.accept ?? '')
+
+/**
+ * Whether a browser goes to a page (a link, a form, the address bar), so that a person sees the answer. Browsers send
+ * `Sec-Fetch-Mode` over https alone; without it `Accept` decides.
+ */
+export function isNavigation(req: Pick<IncomingMessage, 'headers'>): boolean {
+  const mode = req.headers['sec-fetch-mode']
+  return wantsHtml(req) && (mode === undefined || mode === 'navigate')
+}
 
 const style = `
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #5b6675; --paper: #fff; --ground: #f3f5f8; --line: #c9d0da; --accent: #1f5fbf; --on-accent: #fff }

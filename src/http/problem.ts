@@ -2,9 +2,10 @@ import { STATUS_CODES } from 'node:http'
 import type { ErrorRequestHandler, Request } from 'express'
 import { GatewayError, type ErrorCode } from '../errors.js'
 import type { Logger } from '../observability/logger.js'
+import { hasCors, type CorsHeaders } from './cors.js'
 import type { Answer } from './endpoint.js'
 import { writeHead } from './head.js'
-import { wantsHtml } from './html.js'
+import { isNavigation } from './html.js'
 import { problemPage } from './problem-page.js'
 
 /** The HTTP status of each code. */
@@ -82,9 +83,33 @@ function answeredStatus(error: GatewayError, form: Request['errorForm']): number
 /** The page by which some part of the gateway tells a person of an error in its own words; undefined where it does not. */
 export type ErrorPage = (error: GatewayError, status: number, req: Request) => Answer | undefined
 
-/** What is said to the caller: names and values of headers in turn, and the body. */
-function refusalBody(req: Request, error: GatewayError, status: number, ownPage: ErrorPage): { headers: string[]; body: Buffer } {
-  const shown = ownPage(error, status, req) ?? (req.errorForm === 'page' && wantsHtml(req) ? problemPage(req, error, status) : undefined)
+/** What a refusal needs to know of its request: less than a request where the parser has refused it. */
+export type Refused = Pick<Request, 'id' | 'headers' | 'errorForm'> & { pathname?: string }
+
+/** Where only programs ask, whatever they accept. */
+const forPrograms = /^\/portal\/api(?:\/|$)/
+
+/** The path at which other proxies ask, whatever else is wrong with the request. */
+const verifyPath = /^\/auth\/verify(?:[/?]|$)/
+
+/** Notes that a request is another proxy's question, which is answered with the statuses that such proxies understand. */
+export function noteForm(req: Refused, url: string): void {
+  if (req.errorForm === undefined && verifyPath.test(url)) req.errorForm = 'verify'
+}
+
+/** A page for each refusal that a person sees; programs and other proxies have their own forms. */
+const pageFor = (req: Refused, error: GatewayError, status: number) =>
+  req.errorForm !== 'oauth' && req.errorForm !== 'verify' && isNavigation(req) && !forPrograms.test(req.pathname ?? '') ? problemPage(req, error, status) : undefined
+
+/** Returns what a refusal says to its caller: names and values of headers in turn, and the body. */
+export function refusalOf(req: Refused, error: GatewayError, ownPage?: Answer): { status: number; headers: string[]; body: Buffer } {
+  const status = answeredStatus(error, req.errorForm)
+  const { headers, body } = refusalBody(req, error, status, ownPage)
+  return { status, headers: [...refusalHeaders(error), ...headers, 'Content-Length', String(body.length)], body }
+}
+
+function refusalBody(req: Refused, error: GatewayError, status: number, ownPage: Answer | undefined): { headers: string[]; body: Buffer } {
+  const shown = ownPage ?? pageFor(req, error, status)
   if (shown) {
     const { headers = {}, text } = shown
     return { headers: [...Object.entries(headers).flat(), 'Content-Type', 'text/html; charset=utf-8'], body: Buffer.from(text?.content ?? '') }
@@ -101,8 +126,15 @@ function noteRefusal(req: Request, error: GatewayError, logger: Logger): void {
   }
 }
 
+interface ProblemOptions {
+  ownPage?: ErrorPage
+  onRefusal?: (req: Request, error: GatewayError) => void
+  /** The CORS headers of a request that was refused before it had any. */
+  corsHeaders?: CorsHeaders
+}
+
 /** The one place where an error becomes an answer: problem+json (RFC 9457) or a page, with nothing inside that was not meant for the caller. */
-export function answerProblem(logger: Logger, { ownPage = () => undefined, onRefusal = () => undefined }: { ownPage?: ErrorPage; onRefusal?: (req: Request, error: GatewayError) => void } = {}): ErrorRequestHandler {
+export function answerProblem(logger: Logger, { ownPage = () => undefined, onRefusal = () => undefined, corsHeaders = () => [] }: ProblemOptions = {}): ErrorRequestHandler {
   return (thrown: unknown, req, res, _next) => {
     const error = asGatewayError(thrown)
     onRefusal(req, error)
@@ -113,9 +145,9 @@ export function answerProblem(logger: Logger, { ownPage = () => undefined, onRef
       else res.destroy()
       return
     }
-    const status = answeredStatus(error, req.errorForm)
-    const { headers, body } = refusalBody(req, error, status, ownPage)
-    writeHead(res, status, [...refusalHeaders(error), ...headers, 'Content-Length', String(body.length)])
+    noteForm(req, req.url)
+    const { status, headers, body } = refusalOf(req, error, ownPage(error, answeredStatus(error, req.errorForm), req))
+    writeHead(res, status, [...hasCors(res) ? [] : corsHeaders(req.headers.origin), ...headers])
     res.end(body) // Node leaves it out where HEAD asked
   }
 }

@@ -7,8 +7,14 @@ const single = new Set(['authorization', 'host', 'x-mandate-id', 'x-instance-id'
 
 const mayHoldTwo = (cookies: string | undefined) => cookies !== undefined && cookies.indexOf('auth_token') !== cookies.lastIndexOf('auth_token')
 
-/** Refuses a request that names its caller or its place twice (row 0 of the authentication table). */
-export function refuseAmbiguousHeaders(): Middleware {
+const twoTokens = () => new GatewayError('header_ambiguous',
+  'Two different auth_token cookies were sent: another application of this domain has set one. Sign out here, then sign in again.')
+
+/**
+ * Refuses a request that names its caller or its place twice (row 0 of the authentication table). Two `auth_token` cookies that differ
+ * are refused only where `readsToken` says that one is read: nobody else has to care for what another application has set.
+ */
+export function refuseAmbiguousHeaders({ readsToken }: { readsToken: boolean }): Middleware {
   return (req, res, next) => {
     const lines = req.rawHeaders
     let seen = ''
@@ -25,9 +31,9 @@ export function refuseAmbiguousHeaders(): Middleware {
       }
       seen += `${name};`
     }
-    const tokens = mayHoldTwo(req.headers.cookie) ? cookieValues(req.headers.cookie, 'auth_token') : []
+    const tokens = readsToken && mayHoldTwo(req.headers.cookie) ? cookieValues(req.headers.cookie, 'auth_token') : []
     if (tokens.some((token) => token !== tokens[0])) {
-      next(new GatewayError('header_ambiguous', 'Two different auth_token cookies were sent'))
+      next(twoTokens())
       return
     }
     next()

@@ -18,7 +18,10 @@ export function clearLoginCookies(res: Response, config: CookieConfig): void {
   setCookie(res, 'refresh_token', '', refreshCookie(config, 0))
 }
 
-/** Every refresh token that a request's cookies hold, each once: usually one. */
+/** Refresh tokens of one request that are looked at. */
+const mostPresented = 32
+
+/** Returns the refresh tokens that a request's cookies hold, each once and at most 32: usually one. */
 export function presentedRefreshTokens(req: IncomingMessage): string[] {
-  return [...new Set(cookieValues(req.headers.cookie, 'refresh_token').filter((value) => value !== ''))]
+  return [...new Set(cookieValues(req.headers.cookie, 'refresh_token').filter((value) => value !== ''))].slice(0, mostPresented)
 }

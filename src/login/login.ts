@@ -7,7 +7,9 @@ import type { Coherent } from '../coherence/coherent.js'
 import type { User } from '../coherence/directory.js'
 import type { Config } from '../config.js'
 import { GatewayError } from '../errors.js'
-import { endpoint, type Endpoint } from '../http/endpoint.js'
+import { carriesTwo } from '../http/cookies.js'
+import { endpoint, type Answer, type Endpoint } from '../http/endpoint.js'
+import { isNavigation } from '../http/html.js'
 import { anyone } from '../http/policy.js'
 import type { CheckPassword } from './check-password.js'
 import { endLogins } from '../authentication/end-queries.js'
@@ -31,6 +33,18 @@ const loginAnswer = z.strictObject({ user: userSchema, expiresAt: z.iso.datetime
 
 const signedInAs = ({ id, username, email, fullName, isSysAdmin, isPlatformAdmin }: User, expiresAt: Date) =>
   ({ status: 200, body: { user: { id, username, email, fullName, isSysAdmin, isPlatformAdmin }, expiresAt: expiresAt.toISOString() } })
+
+/** Logins of one request that a logout ends. */
+const mostEnded = 8
+
+/** Where people sign in. */
+const signInPage = '/console'
+
+/** Ends a login for a browser: also the cookies of other applications that kept it from being served. */
+function signedOut(req: Request): Answer {
+  const headers = carriesTwo(req, 'auth_token') || carriesTwo(req, 'refresh_token') ? { 'Clear-Site-Data': '"cookies"' } : {}
+  return isNavigation(req) ? { status: 303, headers: { ...headers, Location: signInPage } } : { status: 204, headers }
+}
 
 /** The refresh token that a browser holds. Two that differ were not both set by us: it is not known whose the request is. */
 function refreshTokenOf(req: Request): string | undefined {
@@ -75,12 +89,12 @@ export function loginEndpoints({ config, coherent, checkPassword, issueTokens, r
   const logout = endpoint({
     method: 'post',
     path: '/auth/logout',
-    summary: 'End the session of either cookie and of the bearer token, valid or expired, and clear the cookies',
+    summary: 'End the session of either cookie and of the bearer token, valid or expired, and clear the cookies; a form is sent to the sign-in page',
     access: anyone,
-    answers: { 204: null },
+    answers: { 204: null, 303: null },
     handle: async ({ req, res }) => {
       const claims = await Promise.all(presentedTokens(req).map((token) => verifyTokenOfAnyAge(token).catch(() => undefined)))
-      const tokenIds = claims.flatMap((one) => one ? [one.jti] : [])
+      const tokenIds = claims.flatMap((one) => one ? [one.jti] : []).slice(0, mostEnded)
       const refreshHashes = presentedRefreshTokens(req).map(refreshTokenHash).filter((hash) => hash !== undefined)
       if (tokenIds.length + refreshHashes.length > 0) {
         await coherent(async (tx) => {
@@ -90,7 +104,7 @@ export function loginEndpoints({ config, coherent, checkPassword, issueTokens, r
         })
       }
       clearLoginCookies(res, config)
-      return { status: 204 }
+      return signedOut(req)
     },
   })
 

@@ -4,7 +4,7 @@ import type { Response } from 'express'
 import { CompactEncrypt, compactDecrypt } from 'jose'
 import { z } from 'zod'
 import type { Config } from '../config.js'
-import { cookieValue, setCookie } from '../http/cookies.js'
+import { cookieValues, setCookie } from '../http/cookies.js'
 
 const flowSchema = z.strictObject({
   authority: z.enum(['google', 'msft']),
@@ -36,6 +36,8 @@ const lifetimeSeconds = 600
 /** Tabs of one browser that sign in at once; the cookie has to stay below 4 KiB. */
 const maxFlows = 3
 const maxCookieBytes = 3800
+/** Cookies of one name that are looked at. */
+const mostCookies = 4
 
 const sealingKeyOf = (secret: string) => new Uint8Array(hkdfSync('sha256', Buffer.from(secret, 'utf8'), '', 'mandate-gateway sign-in flows', 32))
 
@@ -64,8 +66,8 @@ export function signInFlows(config: FlowConfig, now: () => number = Date.now): S
   }
 
   const underWay = async (req: IncomingMessage, authority: SignInAuthority) => {
-    const sealed = cookieValue(req, 'sign_in_flow')
-    const flows = sealed === undefined ? [] : await unseal(sealed)
+    const sealed = cookieValues(req.headers.cookie, 'sign_in_flow').slice(0, mostCookies)
+    const flows = (await Promise.all(sealed.map(unseal))).flat() // what another application has set is none of ours
     return flows.filter((flow) => flow.authority === authority && flow.expiresAt > now())
   }
 

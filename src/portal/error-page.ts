@@ -1,6 +1,6 @@
 import type { Request } from 'express'
 import type { GatewayError } from '../errors.js'
-import { html, languageOf, page, wantsHtml } from '../http/html.js'
+import { html, isNavigation, languageOf, page } from '../http/html.js'
 import type { ErrorPage } from '../http/problem.js'
 import { fill, type PortalTexts, type TextsOf } from './texts.js'
 
@@ -9,8 +9,7 @@ const isWithin = (path: string, prefix: string) => path === prefix || path.start
 /** Whether a person is shown the answer: on the portal's own pages always, in the rest of the portal and where its gate refused when a browser asks for a page. */
 function isForPerson(req: Request, error: GatewayError): boolean {
   if (req.errorForm !== undefined) return req.errorForm === 'portal'
-  const { 'sec-fetch-mode': mode } = req.headers
-  if (!wantsHtml(req) || (mode !== undefined && mode !== 'navigate')) return false
+  if (!isNavigation(req)) return false
   // Where the path was not even understood there is none.
   const path = (req as { pathname?: string }).pathname ?? ''
   return (isWithin(path, '/portal') && !isWithin(path, '/portal/api')) || (error.code === 'portal_access_required' && !isWithin(path, '/portal/api'))

@@ -13,6 +13,7 @@ import { startNode, systemClock } from '../../src/coherence/node.js'
 import { loadConfig, type Config } from '../../src/config.js'
 import { connectDatabase } from '../../src/database/connect.js'
 import { buildGateway } from '../../src/gateway.js'
+import { corsHeadersOf } from '../../src/http/cors.js'
 import { openCounts } from '../../src/http/counts.js'
 import { watchLoad } from '../../src/http/load.js'
 import { createGatewayServer } from '../../src/http/server.js'
@@ -96,7 +97,7 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
     passwords: createPasswords(), tokenUses, counts, audit, log, logger, logRequest: log.logRequest, routes: live, identityKeys, isDraining: () => false,
     metrics, tracing, usage, load, scrape: () => metrics.registry.metrics(),
   })
-  const server = createGatewayServer(listener)
+  const server = createGatewayServer(listener, { corsHeaders: corsHeadersOf(config.CORS_ORIGINS) })
   load.watch(server)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
