@@ -50,6 +50,8 @@ function parametersOf({ search }: Request, kind: Kind): string[] {
   const values = new URLSearchParams(search).getAll(name)
   const couldBe = search.slice(1).split(/[&;]/).filter(({ length }) => length >= name.length) // no spelling is shorter, and a query may hold thousands of pairs
   const alike = couldBe.flatMap((pair) => [...new URLSearchParams(pair).keys()]).filter((one) => asForgivenByOthers(one) === name.toLowerCase())
+  // Some programs read the last value of a name, and some the first: with an empty one beside it the service could read no id at all.
+  if (values.length > 1 && values.includes('') && values.some((value) => value !== '')) throw new GatewayError('header_ambiguous', `Name the ${kind} once: the parameter ${name} is there with an id and without one`)
   if (alike.length !== values.length) throw new GatewayError('header_ambiguous', `Name the ${kind} in the parameter ${name}, in no other spelling and behind no semicolon`)
   return values
 }

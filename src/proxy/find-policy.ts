@@ -13,7 +13,7 @@ function find({ endpoints, table }: { endpoints: Endpoint[]; table: RouteTable }
   const route = table.match(path)
   if (route) {
     refuseTrace(method)
-    return { route: route.prefix, policy: policyOf(route) }
+    return { route: route.name, policy: policyOf(route) }
   }
   const exact = endpoints.filter((one) => one.path === path)
   const there = exact.length > 0 ? exact : endpoints.filter((one) => patternOf(one.path).test(path))

@@ -27,9 +27,9 @@ const counters = new WeakMap<Route, Middleware[]>()
 
 /** The limits of a route's own, in the order in which they are asked. */
 export function routeLimits(route: Route, counts: Pick<Counts, 'each'>): Middleware[] {
-  const { prefix, rateLimit, concurrency } = route
+  const { name, rateLimit, concurrency } = route
   const limits = counters.get(route) ?? [
-    ...(rateLimit ? [limitRoute(prefix, rateLimit.limit, keys[rateLimit.by], counts)] : []),
+    ...(rateLimit ? [limitRoute(name, rateLimit.limit, keys[rateLimit.by], counts)] : []),
     ...(concurrency ? [limitConcurrency(concurrency.limit, concurrency.by === 'route' ? undefined : keys[concurrency.by])] : []),
   ]
   counters.set(route, limits)
@@ -59,12 +59,12 @@ export function forwardByTable({ routes, admit, streams, identityFor, counts, tr
   }
   return (req, res, next) => {
     const live = routes.current()
-    const route = live.table.match(req.pathname)
+    const route = live.table.match(req.pathname, req.requestedHost)
     if (!route) {
       next()
       return
     }
-    req.routePattern = route.prefix
+    req.routePattern = route.name
     refuseTrace(req.method)
     laneOf(route, live)(req, res, next)
   }

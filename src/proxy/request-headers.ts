@@ -71,9 +71,12 @@ function forwardedHeader(addresses: string[], proto: string, host: string | unde
   return [`${client}${asked};proto=${proto}`, ...proxies].join(', ')
 }
 
+/** The protocols by which a client may have come to a trusted proxy, as it may call them: a WebSocket's are those of its handshake. */
+const encrypted = new Set(['https', 'wss'])
+
 function pushForwardingHeaders(headers: string[], req: Request, trustProxy: number): void {
   const trusted = trustProxy > 0
-  const proto = trusted && lastOf(req.headers['x-forwarded-proto']) === 'https' ? 'https' : 'http'
+  const proto = trusted && encrypted.has(lastOf(req.headers['x-forwarded-proto'])?.toLowerCase() ?? '') ? 'https' : 'http'
   const host = req.requestedHost
   const addresses = trustedAddresses(req, trustProxy)
   headers.push('X-Forwarded-For', addresses.join(', '), 'X-Forwarded-Proto', proto, 'Forwarded', forwardedHeader(addresses, proto, host), 'Via', `${req.httpVersion} mandate-gateway`)

@@ -84,12 +84,16 @@ const concurrency = z.union([
 
 /** Unreserved characters only: any other might be written in two ways, one of which would pass the prefix by. */
 const prefix = z.string().regex(/^\/(?:[\w.~-]+(?:\/[\w.~-]+)*)?$/, 'must be a path prefix such as /api/crm: letters, digits and -._~, without a slash at its end')
-  .refine((value) => !/(?:^|\/)\.{1,2}(?:\/|$)/.test(value), 'must not hold a dot segment')
+  .refine((value) => !/\.(?:\/|$)/.test(value), 'must not hold a dot segment, nor a dot at the end of a segment')
 
 const title = z.string().trim().min(1, 'must not be empty').max(100)
 
+const host = z.string().max(253).regex(/^(?:(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])$/i, 'must be a host such as crm.example.com or *.example.com, without scheme and port')
+
 const route = z.strictObject({
   upstream: z.string(),
+  /** Without it the route is there for every host. */
+  host: z.preprocess((value) => typeof value === 'string' ? [value] : value, z.array(host).min(1, 'must name at least one host')).optional(),
   strip: z.boolean().default(false),
   rewrite: prefix.optional(),
   auth: z.enum(['required', 'optional', 'public', 'portal'], 'must be required, optional, public or portal').default('required'),
@@ -108,17 +112,29 @@ const route = z.strictObject({
 
 type RouteInput = z.infer<typeof route>
 
+/** A prefix holds one route, or a list of routes for different hosts. Each fault keeps its place in the file. */
+const routesAt = z.unknown().transform((value, ctx): RouteInput[] => {
+  const list: unknown[] = Array.isArray(value) ? value : [value]
+  if (list.length === 0) ctx.addIssue({ code: 'custom', message: 'must hold a route, or a list of routes for different hosts' })
+  return list.flatMap((one, index) => {
+    const parsed = route.safeParse(one)
+    for (const { path, message } of parsed.error?.issues ?? []) ctx.addIssue({ code: 'custom', path: [...Array.isArray(value) ? [index] : [], ...path], message })
+    return parsed.data ? [parsed.data] : []
+  })
+})
+
 /** Whether a path below `/portal` is free for an `auth: portal` route. */
 export function mayBePortals(path: string): boolean {
   return path.startsWith('/portal/') && !ownPortalPrefixes.some((own) => isWithin(path, own))
 }
 
 /** What contradicts itself in one route, as [field, message]. */
-function* contradictions(path: string, { strip, rewrite, auth, mandate, instance, guard, permission, mandateFrom, title: shownAs }: RouteInput): Generator<[string, string]> {
+function* contradictions(path: string, { host: hosts, strip, rewrite, auth, mandate, instance, guard, permission, mandateFrom, title: shownAs }: RouteInput): Generator<[string, string]> {
   const claimed = ownPrefixes.find((own) => isWithin(path, own))
   if (claimed !== undefined && !(auth === 'portal' && mayBePortals(path))) yield ['', `claims ${claimed}, which belongs to the gateway`]
   if (strip && rewrite !== undefined) yield ['rewrite', 'cannot be set together with strip']
   if (mandateFrom && mandate === 'none' && instance === 'none') yield ['mandateFrom', 'needs mandate or instance: required or optional, else nobody asks']
+  if (hosts && auth === 'portal') yield ['host', 'cannot be set with auth: portal: the portal and its session live on the host of the gateway']
   if (shownAs && auth !== 'portal') yield ['title', 'needs auth: portal: only the portal shows it']
   if (auth === 'required') return
   if (mandate === 'required' || (mandate !== 'none' && auth !== 'optional')) yield ['mandate', `cannot be ${mandate} with auth: ${auth}: only a caller who is known has a mandate`]
@@ -127,22 +143,35 @@ function* contradictions(path: string, { strip, rewrite, auth, mandate, instance
   if (permission) yield ['permission', `cannot be set with auth: ${auth}: it needs a caller`]
 }
 
+/** What contradicts itself among the routes of a table, as [path, message]. */
+function* contradictionsBetween(routes: Record<string, RouteInput[]>): Generator<[PropertyKey[], string]> {
+  const known = new Map<string, string>()
+  for (const [prefix, at] of Object.entries(routes)) {
+    const folded = prefix.toLowerCase()
+    const other = known.get(folded)
+    if (other !== undefined) yield [['routes', prefix], `is ${other} for programs that ignore letter case: use one of them`]
+    known.set(folded, prefix)
+    const hosts = at.flatMap(({ host: of = ['every host'] }) => of.map((one) => one.toLowerCase()))
+    const twice = hosts.find((one, index) => hosts.indexOf(one) !== index)
+    if (twice !== undefined) yield [['routes', prefix], `has two routes for ${twice}: give each a host of its own`]
+  }
+}
+
 /** The route table as its file holds it. */
 export const routeTableSchema = z.strictObject({
   upstreams: z.record(z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'must be a name of lower-case letters, digits and hyphens'), upstream),
-  routes: z.record(prefix, route),
+  routes: z.record(prefix, routesAt),
 }).superRefine((table, ctx) => {
-  for (const [path, one] of Object.entries(table.routes)) {
-    if (!Object.hasOwn(table.upstreams, one.upstream)) {
-      ctx.addIssue({ code: 'custom', path: ['routes', path, 'upstream'], message: `names the upstream ${one.upstream}, which is not under upstreams` })
-    }
-    if (one.permission && one.mandate === 'none') {
-      ctx.addIssue({ code: 'custom', path: ['routes', path, 'permission'], message: 'needs mandate: required or optional: without a mandate there are no rules' })
-    }
-    for (const [field, message] of contradictions(path, one)) {
-      ctx.addIssue({ code: 'custom', path: ['routes', path, ...(field ? [field] : [])], message })
+  const fault = (path: PropertyKey[], message: string) => ctx.addIssue({ code: 'custom', path, message })
+  for (const [prefixOf, at] of Object.entries(table.routes)) {
+    for (const [index, one] of at.entries()) {
+      const place = ['routes', prefixOf, ...at.length > 1 ? [index] : []]
+      if (!Object.hasOwn(table.upstreams, one.upstream)) fault([...place, 'upstream'], `names the upstream ${one.upstream}, which is not under upstreams`)
+      if (one.permission && one.mandate === 'none') fault([...place, 'permission'], 'needs mandate: required or optional: without a mandate there are no rules')
+      for (const [field, message] of contradictions(prefixOf, one)) fault([...place, ...(field ? [field] : [])], message)
     }
   }
+  for (const [place, message] of contradictionsBetween(table.routes)) fault(place, message)
 })
 
 export type RouteFile = z.infer<typeof routeTableSchema>

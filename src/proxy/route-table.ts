@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { LineCounter, isMap, isNode, isSeq, parseDocument, type Document } from 'yaml'
-import { GatewayError, hasCode } from '../errors.js'
-import { coversOwnPaths, isOwnPath, mayBePortals, routeTableSchema, type RouteFile } from './route-schema.js'
+import { hasCode } from '../errors.js'
+import { createMatcher, type MatchRoute } from './match-route.js'
+import { coversOwnPaths, routeTableSchema, type RouteFile } from './route-schema.js'
 
 /** A route file cannot be used; `faults` lists everything wrong with it, by file and line. */
 export class RouteTableError extends Error {
@@ -12,8 +13,10 @@ export class RouteTableError extends Error {
 }
 
 /** One route, with its prefix. */
-export type Route = RouteFile['routes'][string] & {
+export type Route = RouteFile['routes'][string][number] & {
   prefix: string
+  /** The prefix, behind the host where it has one: what logs and limits call it. */
+  name: string
   /** True where some paths below the prefix are the gateway's own all the same. */
   coversOwn: boolean
 }
@@ -22,8 +25,7 @@ export type Route = RouteFile['routes'][string] & {
 export interface RouteTable {
   upstreams: RouteFile['upstreams']
   routes: Route[]
-  /** The route whose prefix is the longest, on whole segments, of a normalised path. Throws `path_ambiguous`. */
-  match: (pathname: string) => Route | undefined
+  match: MatchRoute
 }
 
 /** The line that a fault is on: of the place itself, else of the nearest thing around it that is there. */
@@ -57,32 +59,16 @@ export function parseRouteTable(text: string, file: string): RouteTable {
   if (!parsed.success) {
     throw new RouteTableError(parsed.error.issues.map((issue) => {
       const place = issue.path.length > 0 ? `${issue.path.map(String).join(' › ')}: ` : ''
-      return `${file}:${lineOf(document, lines, issue.path)}: ${place}${issue.message}`
+      return `${file}:${lineOf(document, lines, issue.path)}: ${place}${issue.code === 'invalid_key' ? issue.issues.map(({ message }) => message).join('; ') : issue.message}`
     }))
   }
   return tableOf(parsed.data)
 }
 
-/** What some programs take for a parameter of a segment, and leave out. Encoded twice it is refused before. */
-const parameter = /;|%3B/
-const parameters = /(?:;|%3B)[^/]*/g
-
 function tableOf(file: RouteFile): RouteTable {
-  const routes = Object.entries(file.routes).map(([prefix, route]) => ({ ...route, prefix, coversOwn: coversOwnPaths(prefix) }))
-  const byLength = [...routes].sort((a, b) => b.prefix.length - a.prefix.length)
-  const longest = (pathname: string) => byLength.find(({ prefix }) => prefix === '/' || pathname === prefix || pathname.startsWith(`${prefix}/`))
-  return {
-    upstreams: file.upstreams,
-    routes,
-    match: (pathname) => {
-      const route = longest(pathname)
-      if (parameter.test(pathname) && longest(pathname.replace(parameters, '')) !== route) {
-        throw new GatewayError('path_ambiguous', 'The path holds a parameter after ; that some programs would leave out')
-      }
-      if (route?.coversOwn !== true || !isOwnPath(pathname)) return route
-      return mayBePortals(route.prefix) ? route : undefined
-    },
-  }
+  const routes = Object.entries(file.routes).flatMap(([prefix, at]) => at.map((route): Route =>
+    ({ ...route, prefix, name: (route.host?.join(',') ?? '') + prefix, coversOwn: coversOwnPaths(prefix) })))
+  return { upstreams: file.upstreams, routes, match: createMatcher(routes) }
 }
 
 /** Reads the route table from `file`. Throws a RouteTableError. */

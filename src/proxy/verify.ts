@@ -97,7 +97,7 @@ export function verifyForProxies({ routes, admit, identityFor, counts, trustProx
     }
     if (trustProxy === 0) throw new GatewayError('permission_denied', 'What a proxy says of a request is believed only from trusted ones: set TRUST_PROXY to the number of proxies in front')
     becomeOriginal(req, original)
-    const route = routes.current().table.match(req.pathname)
+    const route = routes.current().table.match(req.pathname, req.requestedHost)
     if (!route) throw new GatewayError('not_found', 'There is nothing at this path')
     laneOf(route)(req, res, next)
   }

@@ -97,6 +97,9 @@ routes:
       expect(await ask(`/query?mandateId=${acme}&mandateId=${globex}`)).toBe('header_ambiguous')
       expect(await ask(`/query?mandateId=${acme}&mandate%49d=${globex}`)).toBe('header_ambiguous')
       expect(await ask(`/query?mandateId=${acme}&mandateId=${acme}`)).toEqual([acme, undefined])
+      for (const query of [`mandateId=${acme}&mandateId=`, `mandateId=&mandateId=${acme}`, `mandateId&mandateId=${acme}`, `mandateId=${acme}&instanceId=${instances.acmeCrm}&instanceId=`]) {
+        expect([query, await ask(`/query?${query}`)]).toEqual([query, 'header_ambiguous'])
+      }
       expect(await ask(`/query?mandateId=${acme}&instanceId=${instances.acmeCrm}&instanceId=${instances.acmeArchive}`)).toBe('header_ambiguous')
     })
 

@@ -65,9 +65,10 @@ describe('a route’s policy', () => {
       expect(upstream.last().url).toBe('/apix')
     })
 
-    it('prefixes are compared exactly, upper case and slashes at the end included', async () => {
-      expect(await ask('GET', '/API/crm')).toEqual(passed)
-      expect(upstream.last().url).toBe('/API/crm')
+    it('prefixes are compared exactly; what only a router that ignores letter case would give to another route is refused', async () => {
+      expect(await ask('GET', '/API/crm')).toEqual({ status: 400, forwarded: false, code: 'path_ambiguous' })
+      expect(await ask('GET', '/API2/crm')).toEqual(passed)
+      expect(upstream.last().url).toBe('/API2/crm')
       expect(await ask('GET', '/api/crm/')).toEqual(passed)
       expect(other.last().url).toBe('/api/crm/')
     })

@@ -128,7 +128,7 @@ routes:
 
   it.each<[string, Prefix, string]>([
     ['/open', '/open', ''], ['/open/', '/open', '/'], ['/open/x', '/open', '/x'], ['/open/secretx', '/open', '/secretx'], ['/open/xsecret', '/open', '/xsecret'],
-    ['/open/SECRET', '/open', '/SECRET'], ['/open/x/secret', '/open', '/x/secret'], ['/open/secret', '/open/secret', ''], ['/open/secret/', '/open/secret', '/'],
+    ['/open/OTHER', '/open', '/OTHER'], ['/open/x/secret', '/open', '/x/secret'], ['/open/secret', '/open/secret', ''], ['/open/secret/', '/open/secret', '/'],
     ['/open/secret/x', '/open/secret', '/x'], ['/open/secret/lesson', '/open/secret', '/lesson'], ['/open/secret/less/x', '/open/secret/less', '/x'],
     ['/open/%73ecret/x', '/open/secret', '/x'], ['/%6fpen/secre%74', '/open/secret', ''], ['/%6F%70%65%6E/%78', '/open', '/x'], ['/api/crm', '/api/crm', ''],
     ['/api/%63rm/a%20b', '/api/crm', '/a%20b'],
@@ -146,6 +146,7 @@ routes:
     '/open/../api/crm', '/open/..', '/open/.', '/open/./x', '/open//secret', '//open/secret', '/open/secret/../x', '/open/x/../secret', '/open/%2e%2e/api/crm',
     '/open/.%2e/api', '/open/%2e/secret', '/open%2fsecret', '/open%2Fsecret/x', '/open/%2fsecret', '/open\\secret', '/open/..\\secret', '/open%5csecret',
     '/open/%5c..%5csecret',
+    '/open/SECRET', '/open/Secret/x', '/open/secret./x', '/open/secret%20', '/open/%2573ecret', '/open/%EF%BD%93ecret', '/open/%C5%BFecret', '/open/x/..%20/secret', '/open/secret/LESS',
     '/open/..;/api/crm', '/open/..;x=1/api/crm', '/open/.;/secret', '/open/%2e%2e;/api', '/open/secret;x', '/open/secret;x=1/y', '/open;x/secret', '/open;/secret',
     '/open/secret;/less', '/api;x/crm', '/api/crm;x', '/open/%73ecret;x', '/open/secre%74;',
     '/open/%252e%252e/api', '/open/%252fsecret', '/open/%255csecret', '/open/%25%32%65%25%32%65/x', '/open/%25252e', '/open/x%00', '/open/%00', '/open/secret%00',

@@ -279,6 +279,14 @@ describe('behind a proxy of ours', () => {
     expect(upstream.last().headers).toMatchObject({ 'x-forwarded-for': '203.0.113.9, 127.0.0.1', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'app.example.com' })
   })
 
+  it('the protocol in any case, and that of a WebSocket as the one of its handshake', async () => {
+    for (const [said, told] of [['HTTPS', 'https'], ['Https', 'https'], ['wss', 'https'], ['WSS', 'https'], ['ws', 'http'], ['HTTP', 'http'], ['http, HTTPS', 'https'], ['https, http', 'http'], ['ftp', 'http'], ['httpss', 'http']]) {
+      await sendLines(gateway.url, 'GET /public/x', [`X-Forwarded-Proto: ${said}`])
+      const { headers } = upstream.last()
+      expect([said, headers['x-forwarded-proto'], headers.forwarded]).toEqual([said, told, expect.stringContaining(`;proto=${told}`)])
+    }
+  })
+
   it('a host that would have to be quoted is not told', async () => {
     for (const host of ['a"b', 'a;b=c', 'a b', 'ä.example']) {
       const { status } = await sendLines(gateway.url, 'GET /public/x', [`X-Forwarded-Host: ${host}`])
