@@ -75,6 +75,7 @@ routes.command('match')
   .description('say which route a request takes, what it must pass there and what is sent on')
   .argument('<method>', 'such as GET', methodOf)
   .argument('<path>', 'the path as a client sends it, with or without a query')
+  .option('--host <host>', 'the host that the client asks for, where routes are there for some hosts only')
   .option(...fromFile)
   .option(...asJson)
   .addHelpText('after', `
@@ -83,8 +84,8 @@ Examples:
   mandate-gateway routes match DELETE /api/crm/contacts/7 --json -f new-routes.yaml
 
 Exit codes: ${exitCodes.ok} when a route takes it, ${exitCodes.no} when none does or the path is refused, ${exitCodes.configuration} when the file has faults.`)
-  .action(async (method: string, target: string, { file, json = false }: FileOptions) => {
-    say(await matchRoute({ file, json, method, target }))
+  .action(async (method: string, target: string, { file, json = false, host }: FileOptions & { host?: string }) => {
+    say(await matchRoute({ file, json, method, target, host }))
   })
 
 registerOperatorCommands(program, say)

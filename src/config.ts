@@ -66,6 +66,7 @@ const variables = z.object({
   COOKIE_SAMESITE: z.enum(['lax', 'strict', 'none'], 'must be lax, strict or none').default('lax'),
   COOKIE_SECURE: flag.optional(),
   TRUST_PROXY: whole(0, 20).default(0),
+  TRUST_FORWARDED_HOST: flag.default(true),
   COHERENCE_LEASE_MS: whole(0, 60_000).default(5000),
   COHERENCE_CACHE_ENTRIES: whole(1, 100_000_000).default(100_000),
   RATE_LIMIT_ADDRESS: rateLimit.default({ requests: 1200, windowMs: 60_000 }),

@@ -8,7 +8,7 @@ export type ErrorCode =
   | 'sign_in_invalid' | 'sign_in_refused' | 'identity_unknown' | 'provider_failed' | 'provider_unavailable'
   | 'user_disabled' | 'membership_disabled' | 'not_a_member' | 'mandate_disabled'
   | 'no_instance_access' | 'feature_access_disabled'
-  | 'sysadmin_required' | 'platform_admin_required' | 'permission_denied' | 'cross_site_request'
+  | 'sysadmin_required' | 'platform_admin_required' | 'permission_denied' | 'cross_site_request' | 'address_not_allowed'
   | 'not_found' | 'mandate_not_found' | 'instance_not_found'
   | 'method_not_allowed' | 'conflict' | 'changed_meanwhile' | 'rate_limited'
   | 'internal_error' | 'upstream_failed' | 'upstream_unavailable' | 'upstream_timeout'

@@ -111,7 +111,7 @@ export function buildGateway(deps: Dependencies): Gateway {
   app.use(answer)
 
   const arrive = chain(
-    identifyRequest({ trustProxy: config.TRUST_PROXY, isDraining: deps.isDraining, isHttps: config.PUBLIC_URL?.startsWith('https:') === true }), // every line logged below carries its id
+    identifyRequest({ trustProxy: config.TRUST_PROXY, trustsForwardedHost: config.TRUST_FORWARDED_HOST, isDraining: deps.isDraining, isHttps: config.PUBLIC_URL?.startsWith('https:') === true }), // every line logged below carries its id
     ...beginSpan(deps.tracing),
     logAccess(takeLine(deps), { userOf: (req) => req.principal?.user.id, mandateOf: (req) => req.context?.mandateId ?? req.portalClient?.mandateId, tierOf }),
     deps.load.refuse,

@@ -19,7 +19,7 @@ interface Reloading {
   watch: boolean
 }
 
-const isSame = (one: RouteTable, other: RouteTable) => isDeepStrictEqual([one.upstreams, one.routes], [other.upstreams, other.routes])
+const isSame = (one: RouteTable, other: RouteTable) => isDeepStrictEqual({ ...one, match: undefined }, { ...other, match: undefined })
 
 /** Runs `work`, never twice at once: who asks during a run gets one that begins after it, so that what was read last is what stays. */
 function oneAtATime(work: () => Promise<void>): () => void {

@@ -51,12 +51,12 @@ export async function checkRoutes({ file, json }: Options): Promise<Said> {
 }
 
 /** `routes match`: which route a request would take, and all that it has to pass there. */
-export async function matchRoute({ file, json, method, target }: Options & { method: string; target: string }): Promise<Said> {
+export async function matchRoute({ file, json, method, target, host }: Options & { method: string; target: string; host?: string | undefined }): Promise<Said> {
   const loaded = await load(file)
   if ('faults' in loaded) {
     return { exitCode: exitCodes.configuration, stdout: json ? asJson({ file, faults: loaded.faults }) : '', stderr: json ? '' : asLines(loaded.faults) }
   }
-  const explanation = explainRoute(loaded.table, method, target)
+  const explanation = explainRoute(loaded.table, method, target, host)
   return { exitCode: explanation.outcome === 'matched' ? exitCodes.ok : exitCodes.no, stdout: json ? asJson(explanation) : inWords(explanation), stderr: '' }
 }
 
@@ -91,6 +91,20 @@ function matchedLines(matched: Matched): [string, string][] {
     ['concurrency', concurrency ? `${counted(concurrency.limit, 'request')} at a time, ${concurrency.by === 'route' ? 'of all together' : `by ${concurrency.by}`}` : 'no limit of its own'],
     ['body limit', bodyLimit === null ? 'none' : counted(bodyLimit, 'byte')],
     ['timeouts', `${timeouts.connectMs} ms to connect, ${timeouts.headersMs} ms for the head, ${timeouts.bodyMs} ms between parts of the body`],
+    ...extraLines(matched),
+  ]
+}
+
+const rulesInWords = ({ set, removed }: NonNullable<Matched['requestHeaders']>) => [...set.map((name) => `${name} set`), ...removed.map((name) => `${name} removed`)].join(', ')
+
+function extraLines({ host, addresses, preserveHost, exposeHeaders, requestHeaders, responseHeaders }: Matched): [string, string][] {
+  return [
+    ...(host ? [['host', host.join(', ')] as [string, string]] : []),
+    ...(addresses ? [['addresses', `${addresses.join(', ')}; others are refused: 403 address_not_allowed`] as [string, string]] : []),
+    ...(preserveHost ? [['sent host', 'the one that the client asked for'] as [string, string]] : []),
+    ...(requestHeaders ? [['request headers', rulesInWords(requestHeaders)] as [string, string]] : []),
+    ...(responseHeaders ? [['response headers', rulesInWords(responseHeaders)] as [string, string]] : []),
+    ...(exposeHeaders ? [['exposed headers', exposeHeaders.join(', ')] as [string, string]] : []),
   ]
 }
 

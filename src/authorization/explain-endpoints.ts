@@ -54,12 +54,13 @@ const question = z.strictObject({
   action: action.optional(),
   method: z.string().regex(/^[A-Za-z]{1,20}$/, 'must be a method such as GET').transform((value) => value.toUpperCase()).optional(),
   path: z.string().min(1).max(4000).optional(),
+  host: z.string().min(1).max(255).optional().meta({ description: 'the host of the request, for routes that are there for some hosts only' }),
 }).refine((asked) => (asked.context !== undefined && asked.action !== undefined) !== (asked.method !== undefined && asked.path !== undefined),
   { path: ['context'], message: 'name either context, item and action, or method and path' })
 type Asked = z.infer<typeof question>
 
 /** What a request for a path has to pass, or why it comes nowhere. */
-export type FindPolicy = (method: string, path: string) => { route: string; policy: Policy } | { refusal: z.infer<typeof refusal> }
+export type FindPolicy = (method: string, path: string, host?: string) => { route: string; policy: Policy } | { refusal: z.infer<typeof refusal> }
 
 interface Dependencies {
   database: Database
@@ -71,10 +72,10 @@ interface Dependencies {
 const anywhere: Policy = { auth: 'required', mandate: 'optional', instance: 'optional' }
 const invalid = (path: string, message: string) => new GatewayError('validation_failed', 'The body is not valid', { errors: [{ path, message }] })
 
-function questionOf({ context: of, item = null, action: does, method, path, mandate, instance }: Asked, user: Question['user'], findPolicy: FindPolicy) {
+function questionOf({ context: of, item = null, action: does, method, path, host, mandate, instance }: Asked, user: Question['user'], findPolicy: FindPolicy) {
   const place = { mandateId: mandate, instanceId: instance }
   if (of !== undefined && does !== undefined) return { route: null, question: { user, place, policy: anywhere, subject: { context: of, item, action: does } } }
-  const found = findPolicy(method ?? '', path ?? '')
+  const found = findPolicy(method ?? '', path ?? '', host)
   if ('refusal' in found) return found
   const { policy, route } = found
   if (policy.auth === 'portal') throw invalid('path', 'is for clients of the portal, who are no users')

@@ -18,7 +18,7 @@ export const statusOf: Record<ErrorCode, number> = {
   sign_in_invalid: 400, sign_in_refused: 401, identity_unknown: 403, provider_failed: 502, provider_unavailable: 503,
   user_disabled: 403, membership_disabled: 403, not_a_member: 403, mandate_disabled: 403,
   no_instance_access: 403, feature_access_disabled: 403,
-  sysadmin_required: 403, platform_admin_required: 403, permission_denied: 403, cross_site_request: 403,
+  sysadmin_required: 403, platform_admin_required: 403, permission_denied: 403, cross_site_request: 403, address_not_allowed: 403,
   not_found: 404, mandate_not_found: 404, instance_not_found: 404,
   method_not_allowed: 405, conflict: 409, changed_meanwhile: 412, rate_limited: 429,
   internal_error: 500, upstream_failed: 502, upstream_unavailable: 503, upstream_timeout: 504,

@@ -3,6 +3,7 @@ import type { OpenStream, Passage, Streams } from '../coherence/streams.js'
 import { roleKey } from '../coherence/directory.js'
 import { GatewayError } from '../errors.js'
 import type { Middleware } from '../http/chain.js'
+import type { AnswerSettings } from './response-headers.js'
 import type { Route } from './route-table.js'
 import type { Upstreams } from './upstreams.js'
 
@@ -18,6 +19,7 @@ export interface Exchange {
 export interface Lane {
   route: Route
   upstreams: Upstreams
+  answers: AnswerSettings
   /** Silence after which a WebSocket ends. */
   idleMs: number
   streams: Streams

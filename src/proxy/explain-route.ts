@@ -5,6 +5,7 @@ import { GatewayError, type ErrorCode } from '../errors.js'
 import { checkQuery, normalisePath } from '../http/normalise-path.js'
 import { statusOf } from '../http/problem.js'
 import { refuseTrace } from './forward-by-table.js'
+import { compileRules, type HeaderRules } from './header-rules.js'
 import { isOwnPath, type RouteFile } from './route-schema.js'
 import type { Route, RouteTable } from './route-table.js'
 import { sentPath } from './sent-path.js'
@@ -46,25 +47,38 @@ export interface Matched extends Asked, Pick<Route, 'auth' | 'mandate' | 'instan
   concurrency: Route['concurrency'] | null
   bodyLimit: number | null
   timeouts: RouteFile['upstreams'][string]['timeouts']
+  /** What only few routes say; left out where a route does not. */
+  host?: string[]
+  addresses?: string[]
+  preserveHost?: true
+  exposeHeaders?: string[]
+  requestHeaders?: ExplainedRules
+  responseHeaders?: ExplainedRules
+}
+
+/** Names alone: a value may be a secret of the service. */
+interface ExplainedRules {
+  set: string[]
+  removed: string[]
 }
 
 /** How the gateway would decide about a request, as far as its route file says. */
 export type Explanation = Refused | Unmatched | Matched
 
-/** Says what the gateway would do with a request of `method` for `target`, by the same steps in the same order. */
-export function explainRoute(table: RouteTable, method: string, target: string): Explanation {
+/** Returns what the gateway would do with a request of `method` for `target` at `host`, by the same steps in the same order. */
+export function explainRoute(table: RouteTable, method: string, target: string, host?: string): Explanation {
   const asked = { method, target }
   try {
     const query = target.indexOf('?')
     const search = query === -1 ? '' : target.slice(query)
     const path = normalisePath(query === -1 ? target : target.slice(0, query))
     checkQuery(search)
-    const route = table.match(path)
+    const route = table.match(path, host)
     if (!route) return { ...asked, outcome: isOwnPath(path) || path === '/' ? 'own' : 'not_found', path }
     refuseTrace(method)
     const policy = policyOf(route, method)
     const sent = policy.permission?.action === null ? null : sentPath(route, path, search)
-    return { ...asked, outcome: 'matched', path, sent, ...policy, ...destinationOf(route, table) }
+    return { ...asked, outcome: 'matched', path, sent, ...policy, ...destinationOf(route, table), ...extrasOf(route, table) }
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error
     return { ...asked, outcome: 'refused', status: statusOf[error.code], code: error.code, detail: error.detail }
@@ -83,12 +97,34 @@ function policyOf({ auth, mandate, instance, mandateFrom, guard, permission, rat
   }
 }
 
-function destinationOf({ prefix, upstream, timeoutMs }: Route, { upstreams }: RouteTable) {
+function destinationOf({ name, upstream, timeoutMs }: Route, { upstreams }: RouteTable) {
   const destination = upstreams[upstream]
   if (!destination) throw new Error(`the upstream ${upstream} is not there`) // a table with such a fault is not parsed
   const { targets, timeouts } = destination
   return {
-    route: prefix, upstream, targets,
+    route: name, upstream, targets,
     timeouts: timeoutMs === undefined ? timeouts : { ...timeouts, headersMs: timeoutMs, bodyMs: timeoutMs },
   }
+}
+
+function extrasOf({ host, addresses, preserveHost, exposeHeaders, requestHeaders, responseHeaders, upstream }: Route, { upstreams }: RouteTable) {
+  const shared = upstreams[upstream]
+  const requests = namesOf(shared?.requestHeaders, requestHeaders)
+  const responses = namesOf(shared?.responseHeaders, responseHeaders)
+  return {
+    ...(host && { host }),
+    ...(addresses && { addresses }),
+    ...(preserveHost && { preserveHost: true as const }),
+    ...(exposeHeaders && { exposeHeaders }),
+    ...(requests && { requestHeaders: requests }),
+    ...(responses && { responseHeaders: responses }),
+  }
+}
+
+function namesOf(...rules: (HeaderRules | undefined)[]): ExplainedRules | undefined {
+  const given = rules.filter((one) => one !== undefined)
+  const compiled = compileRules((name) => name.toLowerCase(), ...given)
+  const set = compiled.added.filter((_, index) => index % 2 === 0)
+  const isSet = new Set(set.map((name) => name.toLowerCase()))
+  return given.length === 0 ? undefined : { set, removed: [...compiled.dropped].filter((name) => !isSet.has(name)) }
 }

@@ -8,9 +8,9 @@ import type { RouteTable } from './route-table.js'
 
 const patternOf = (path: string) => new RegExp(`^${path.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/:\w+/g, '[^/]+')}$`)
 
-function find({ endpoints, table }: { endpoints: Endpoint[]; table: RouteTable }, method: string, target: string): { route: string; policy: Policy } {
+function find({ endpoints, table }: { endpoints: Endpoint[]; table: RouteTable }, method: string, target: string, host: string | undefined): { route: string; policy: Policy } {
   const path = normalisePath(target.split('?', 1)[0] ?? '')
-  const route = table.match(path)
+  const route = table.match(path, host)
   if (route) {
     refuseTrace(method)
     return { route: route.name, policy: policyOf(route) }
@@ -24,9 +24,9 @@ function find({ endpoints, table }: { endpoints: Endpoint[]; table: RouteTable }
 }
 
 /** What a request for a path has to pass, of the route table or of the gateway's own endpoints; or what it is answered where it comes to none. */
-export function findPolicy(where: { endpoints: Endpoint[]; table: RouteTable }, method: string, target: string): { route: string; policy: Policy } | { refusal: { status: number; code: string; detail: string } } {
+export function findPolicy(where: { endpoints: Endpoint[]; table: RouteTable }, method: string, target: string, host?: string): { route: string; policy: Policy } | { refusal: { status: number; code: string; detail: string } } {
   try {
-    return find(where, method, target)
+    return find(where, method, target, host)
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error
     return { refusal: { status: statusOf[error.code], code: error.code, detail: error.detail } }

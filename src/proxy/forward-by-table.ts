@@ -8,6 +8,7 @@ import type { Admit, Policy } from '../http/policy.js'
 import { forwardTo } from './forward.js'
 import type { IdentityFor } from './identity.js'
 import type { LiveRoutes } from './live-routes.js'
+import { answerSettings, requestSettings, routeGates } from './route-settings.js'
 import type { Route, RouteTable } from './route-table.js'
 import type { Upstreams } from './upstreams.js'
 
@@ -53,7 +54,8 @@ export function forwardByTable({ routes, admit, streams, identityFor, counts, tr
     const known = lanes.get(route)
     if (known) return known
     const { steps, again } = admit(policyOf(route), 'ambient')
-    const lane = chain(...steps, ...routeLimits(route, counts), forwardTo({ route, upstreams, streams, again, idleMs: table.upstreams[route.upstream]?.timeouts.idleMs ?? 0 }, identityFor, trustProxy))
+    const shared = { route, upstreams, streams, again, answers: answerSettings(route, table), idleMs: table.upstreams[route.upstream]?.timeouts.idleMs ?? 0 }
+    const lane = chain(...routeGates(route), ...steps, ...routeLimits(route, counts), forwardTo(shared, identityFor, requestSettings(route, table, trustProxy)))
     lanes.set(route, lane)
     return lane
   }

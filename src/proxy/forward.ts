@@ -5,14 +5,13 @@ import { openPassage, type Exchange, type Lane } from './exchange.js'
 import type { IdentityFor } from './identity.js'
 import { checkLength, limitedBody } from './limited-body.js'
 import { Relay } from './relay.js'
-import { upstreamHeaders } from './request-headers.js'
+import { upstreamHeaders, type HeaderSettings } from './request-headers.js'
 import { sentPath } from './sent-path.js'
 import { UpgradeRelay } from './upgrade.js'
 
 /** Sends the request on to its route's upstream, as a stream in both directions. */
-export function forwardTo(lane: Lane, identityFor: IdentityFor, trustProxy: number): Middleware {
+export function forwardTo(lane: Lane, identityFor: IdentityFor, settings: HeaderSettings): Middleware {
   const { route, upstreams } = lane
-  const settings = { trustProxy, keepAuthorization: route.auth === 'public', hidesPlaceProtocols: route.mandateFrom?.includes('subprotocol') === true }
 
   const send = (exchange: Exchange, identity: string | undefined) => {
     const { req, res } = exchange

@@ -218,8 +218,8 @@ export class Relay implements Dispatcher.DispatchHandler {
     if (!this.head) return
     const { status, headers } = this.head
     this.head = undefined
-    const { req, res, lane: { route } } = this.exchange
-    writeHead(res, status, responseHeaders(status === 204 ? { ...headers, 'content-length': undefined } : headers, req, res, route.auth !== 'public'))
+    const { req, res, lane: { answers } } = this.exchange
+    writeHead(res, status, responseHeaders(status === 204 ? { ...headers, 'content-length': undefined } : headers, req, res, answers))
   }
 
   private giveUp(reason: Error): void {

@@ -3,42 +3,9 @@ import { lastOf, trustedAddresses } from '../http/client-address.js'
 import { namesPlace } from '../context/requested-place.js'
 import { gatewayCookies } from '../http/cookies.js'
 import { callersTrace, traceparentFrom } from '../http/trace-context.js'
-import { callerHeaders, pushCallerHeaders } from './caller-headers.js'
+import { pushCallerHeaders } from './caller-headers.js'
+import type { HeaderPolicy } from './header-names.js'
 import { takesTrailers } from './response-headers.js'
-
-/** RFC 9110 §7.6.1, and its predecessors' names. */
-const hopByHop = ['connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings']
-
-/** Headers that the gateway writes itself, whatever the client says. */
-const rebuilt = ['x-request-id', 'traceparent', 'forwarded', 'host', 'expect', 'x-real-ip', 'x-client-ip', 'true-client-ip', 'x-cluster-client-ip', 'cf-connecting-ip', 'x-original-host', 'x-host', 'remote-user', 'proxy']
-
-/** Headers by which some programs let a client say another method or path than the one that was decided on. */
-const overrides = ['x-http-method-override', 'x-http-method', 'x-method-override', 'x-original-url', 'x-rewrite-url', 'x-original-uri']
-
-type Fate = 'drop' | 'keep' | 'cookie' | 'authorization' | 'protocols' | 'tracestate'
-
-const dropped = new Set<string>([...callerHeaders, ...hopByHop, ...rebuilt, ...overrides])
-
-/** Some upstreams read `X_User_Id` as `X-User-Id`: a name is judged as the most forgiving of them would read it. */
-function fateOf(name: string): Fate {
-  const folded = name.toLowerCase().replace(/[^a-z0-9]/g, '-')
-  if (dropped.has(folded) || folded.startsWith('x-forwarded-') || (folded === 'content-length' && name.toLowerCase() !== folded)) return 'drop'
-  if (folded === 'cookie' || folded === 'tracestate') return folded
-  if (folded === 'sec-websocket-protocol') return 'protocols'
-  return folded === 'authorization' ? 'authorization' : 'keep'
-}
-
-/** Clients send the same few names over and over, in the same spelling. */
-const fates = new Map<string, Fate>()
-const maxRemembered = 2000
-
-function rememberedFate(name: string): Fate {
-  const known = fates.get(name)
-  if (known) return known
-  const fate = fateOf(name)
-  if (fates.size < maxRemembered && name.length <= 64) fates.set(name, fate)
-  return fate
-}
 
 function withoutGatewayCookies(header: string): string | undefined {
   if (!gatewayCookies.some((name) => header.includes(name))) return header
@@ -62,7 +29,7 @@ function connectionNames(req: Request): Set<string> | undefined {
 }
 
 /** A host that needs no thought about quoting; another is not worth telling. */
-const plainHost = /^[\w.~\-:[\]]+$/
+const plainHost = /^[\w.~\-:[\]]{1,261}$/
 
 /** RFC 7239 §4: who came through whom, and by what name the client called. */
 function forwardedHeader(addresses: string[], proto: string, host: string | undefined): string {
@@ -83,23 +50,31 @@ function pushForwardingHeaders(headers: string[], req: Request, trustProxy: numb
   if (host !== undefined && plainHost.test(host)) headers.push('X-Forwarded-Host', host)
 }
 
-interface HeaderSettings {
+/** What a route does to the headers of its requests, worked out once for all of them. */
+export interface HeaderSettings {
   trustProxy: number
   keepAuthorization: boolean
   /** True where a WebSocket's subprotocols may have named the place. */
   hidesPlaceProtocols: boolean
+  policyOf: (name: string) => HeaderPolicy
+  /** Names and values that the route file sets, in turn. */
+  added: readonly string[]
+  /** What was taken off the path. */
+  strippedPrefix: string | undefined
+  /** The service is called by the host that the client asked for. */
+  preservesHost: boolean
 }
 
 /** The span that an upstream is to go on with, where spans are exported. */
 type Onward = string | undefined
 
-function sentValue(name: string, value: string, hasTrace: boolean, { keepAuthorization, hidesPlaceProtocols }: HeaderSettings): string | undefined {
-  const fate = rememberedFate(name)
-  if (fate === 'keep') return value
-  if (fate === 'cookie') return withoutGatewayCookies(value)
-  if (fate === 'authorization') return keepAuthorization ? value : undefined
-  if (fate === 'tracestate') return hasTrace ? value : undefined // W3C: it goes with the caller's trace, or not at all
-  if (fate === 'protocols') return hidesPlaceProtocols ? withoutPlaces(value) : value
+function sentValue(name: string, value: string, hasTrace: boolean, { policyOf, keepAuthorization, hidesPlaceProtocols }: HeaderSettings): string | undefined {
+  const policy = policyOf(name)
+  if (policy === 'keep') return value
+  if (policy === 'cookie') return withoutGatewayCookies(value)
+  if (policy === 'authorization') return keepAuthorization ? value : undefined
+  if (policy === 'tracestate') return hasTrace ? value : undefined // W3C: it goes with the caller's trace, or not at all
+  if (policy === 'protocols') return hidesPlaceProtocols ? withoutPlaces(value) : value
   return undefined
 }
 
@@ -117,7 +92,10 @@ export function upstreamHeaders(req: Request, identity: string | undefined, sett
   }
   headers.push('X-Request-Id', req.id, 'traceparent', onward ?? traceparentFrom(caller))
   if (takesTrailers(req)) headers.push('TE', 'trailers')
+  if (settings.preservesHost && req.requestedHost !== undefined && plainHost.test(req.requestedHost)) headers.push('Host', req.requestedHost)
   pushForwardingHeaders(headers, req, settings.trustProxy)
+  if (settings.strippedPrefix !== undefined) headers.push('X-Forwarded-Prefix', settings.strippedPrefix)
+  headers.push(...settings.added)
   pushCallerHeaders(headers, req)
   if (identity !== undefined) headers.push('X-Gateway-Identity', identity)
   return headers

@@ -1,10 +1,28 @@
 import type { Request, Response } from 'express'
 import { gatewayCookies } from '../http/cookies.js'
+import { addressHeaders, type MapBack } from './map-back.js'
 
 const hopByHop = ['connection', 'keep-alive', 'proxy-authenticate', 'proxy-connection', 'te', 'transfer-encoding', 'upgrade']
 /** Headers of the gateway's own, which an upstream does not overwrite: how browsers come here is said of the whole host. */
 const own = ['x-request-id', 'x-content-type-options', 'strict-transport-security', 'ratelimit', 'ratelimit-policy']
 const dropped = new Set([...hopByHop, ...own])
+
+/** Response headers that no route file may set or remove: framing, cookies, CORS and the gateway's own. */
+const reserved = new Set([...dropped, 'trailer', 'content-length', 'content-encoding', 'set-cookie', 'www-authenticate'])
+
+/** Returns whether a response header is the gateway's own to write, or belongs to the answer's framing. */
+export const isReservedOnResponses = (name: string) => reserved.has(name.toLowerCase()) || name.toLowerCase().startsWith('access-control-')
+
+/** What a route does to the headers of its answers, worked out once for all of them. */
+export interface AnswerSettings {
+  /** The answer depends on its caller. */
+  isPrivate: boolean
+  mapBack: MapBack
+  /** Lower-case names that the route file removes or sets. */
+  dropped: ReadonlySet<string>
+  /** Names and values that it sets, in turn. */
+  added: readonly string[]
+}
 
 /** A cookie without a name, `=auth_token=x`, comes back as `auth_token=x`: what stands before the second `=` is looked at too. */
 const setsGatewayCookie = (value: string) => {
@@ -22,19 +40,23 @@ function connectionNames(connection: string | string[] | undefined): Set<string>
 }
 
 /**
- * An upstream's response headers, less those for one hop, our own, and cookies by our names: names and values, in turn. An
- * answer that depends on its caller is stored nowhere, and which pages may read it is the gateway's to say, whatever the upstream thinks.
+ * An upstream's response headers, less those for one hop, our own, and cookies by our names: names and values, in turn. Addresses are mapped back to
+ * the client's. An answer that depends on its caller is stored nowhere, and which pages may read it is the gateway's to say, whatever the upstream thinks.
  */
-export function responseHeaders(headers: UpstreamHeaders, req: Request, res: Response, isPrivate: boolean): string[] {
+export function responseHeaders(headers: UpstreamHeaders, req: Request, res: Response, settings: AnswerSettings): string[] {
   const named = connectionNames(headers.connection)
+  const { isPrivate, mapBack } = settings
   const lines: string[] = []
   for (const name in headers) {
     const value = headers[name]
-    if (value === undefined || dropped.has(name) || named?.has(name) === true || (name === 'trailer' && !mayHaveTrailers(headers, req))) continue
+    if (value === undefined || dropped.has(name) || named?.has(name) === true || settings.dropped.has(name)) continue
+    if (name === 'trailer' && !mayHaveTrailers(headers, req)) continue
     if (isPrivate ? name === 'cache-control' || name.startsWith('access-control-') : name.startsWith('access-control-') && res.hasHeader(name)) continue
-    if (typeof value === 'string' && name !== 'set-cookie') lines.push(name, value)
-    else for (const one of [value].flat()) if (name !== 'set-cookie' || !setsGatewayCookie(one)) lines.push(name, one)
+    const maps = addressHeaders.has(name)
+    if (typeof value === 'string' && !maps) lines.push(name, value)
+    else for (const one of [value].flat()) if (name !== 'set-cookie' || !setsGatewayCookie(one)) lines.push(name, maps ? mapBack(name, one, req) : one)
   }
+  lines.push(...settings.added)
   if (isPrivate) lines.push('Cache-Control', 'no-store')
   return lines
 }

@@ -1,5 +1,7 @@
+import { isIP } from 'node:net'
 import { z } from 'zod'
 import { mandateSources } from '../http/policy.js'
+import { droppedHeaders, exposedHeaders, requestHeaderRules, responseHeaderRules } from './header-rules.js'
 
 /** Path prefixes of the gateway itself, which no route may claim; below `/portal` an `auth: portal` route may live. */
 const ownPrefixes = ['/auth', '/mandate', '/admin', '/system', '/portal', '/projects', '/healthz', '/readyz', '/metrics', '/.well-known', '/openapi.yaml', '/docs', '/console']
@@ -53,6 +55,8 @@ const upstream = z.strictObject({
     keepAliveMs: milliseconds.default(4000),
   }).prefault({}),
   health: health.optional(),
+  requestHeaders: requestHeaderRules.optional(),
+  responseHeaders: responseHeaderRules.optional(),
 })
 
 const subject = z.strictObject({
@@ -90,12 +94,21 @@ const title = z.string().trim().min(1, 'must not be empty').max(100)
 
 const host = z.string().max(253).regex(/^(?:(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])$/i, 'must be a host such as crm.example.com or *.example.com, without scheme and port')
 
+function isRange(value: string): boolean {
+  const [address = '', bits, ...more] = value.split('/')
+  const family = isIP(address)
+  return family !== 0 && !address.includes('%') && more.length === 0 && (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 6 ? 128 : 32)))
+}
+
+const addressRange = z.string().refine(isRange, 'must be an address or a range such as 10.0.0.0/8 or 2001:db8::/32')
+
 const route = z.strictObject({
   upstream: z.string(),
   /** Without it the route is there for every host. */
   host: z.preprocess((value) => typeof value === 'string' ? [value] : value, z.array(host).min(1, 'must name at least one host')).optional(),
   strip: z.boolean().default(false),
   rewrite: prefix.optional(),
+  preserveHost: z.boolean().default(false),
   auth: z.enum(['required', 'optional', 'public', 'portal'], 'must be required, optional, public or portal').default('required'),
   mandate: place.default('none'),
   instance: place.default('none'),
@@ -106,6 +119,12 @@ const route = z.strictObject({
   concurrency: concurrency.optional(),
   timeoutMs: milliseconds.optional(),
   bodyLimit: bytes.optional(),
+  /** Client addresses that may come; without it all. */
+  addresses: z.array(addressRange).min(1, 'must name at least one range').optional(),
+  requestHeaders: requestHeaderRules.optional(),
+  responseHeaders: responseHeaderRules.optional(),
+  /** What pages of `CORS_ORIGINS` may read beside what they may read everywhere. */
+  exposeHeaders: exposedHeaders.optional(),
   /** What the portal calls the way there: one text, or one for each language. */
   title: z.union([title.transform((text) => ({ en: text, de: text })), z.strictObject({ en: title, de: title })], 'must be a text, or { en: a text, de: a text }').optional(),
 })
@@ -128,13 +147,16 @@ export function mayBePortals(path: string): boolean {
   return path.startsWith('/portal/') && !ownPortalPrefixes.some((own) => isWithin(path, own))
 }
 
+const lowerCased = (headers: Record<string, string>) => Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+
 /** What contradicts itself in one route, as [field, message]. */
-function* contradictions(path: string, { host: hosts, strip, rewrite, auth, mandate, instance, guard, permission, mandateFrom, title: shownAs }: RouteInput): Generator<[string, string]> {
+function* contradictions(path: string, { host: hosts, strip, rewrite, auth, mandate, instance, guard, permission, mandateFrom, title: shownAs, responseHeaders }: RouteInput): Generator<[string, string]> {
   const claimed = ownPrefixes.find((own) => isWithin(path, own))
   if (claimed !== undefined && !(auth === 'portal' && mayBePortals(path))) yield ['', `claims ${claimed}, which belongs to the gateway`]
   if (strip && rewrite !== undefined) yield ['rewrite', 'cannot be set together with strip']
   if (mandateFrom && mandate === 'none' && instance === 'none') yield ['mandateFrom', 'needs mandate or instance: required or optional, else nobody asks']
   if (hosts && auth === 'portal') yield ['host', 'cannot be set with auth: portal: the portal and its session live on the host of the gateway']
+  if (auth !== 'public' && responseHeaders && 'cache-control' in lowerCased(responseHeaders.set)) yield ['responseHeaders', `cannot set Cache-Control with auth: ${auth}: an answer that depends on its caller is stored nowhere`]
   if (shownAs && auth !== 'portal') yield ['title', 'needs auth: portal: only the portal shows it']
   if (auth === 'required') return
   if (mandate === 'required' || (mandate !== 'none' && auth !== 'optional')) yield ['mandate', `cannot be ${mandate} with auth: ${auth}: only a caller who is known has a mandate`]
@@ -161,8 +183,12 @@ function* contradictionsBetween(routes: Record<string, RouteInput[]>): Generator
 export const routeTableSchema = z.strictObject({
   upstreams: z.record(z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'must be a name of lower-case letters, digits and hyphens'), upstream),
   routes: z.record(prefix, routesAt),
+  dropRequestHeaders: droppedHeaders.default([]),
 }).superRefine((table, ctx) => {
   const fault = (path: PropertyKey[], message: string) => ctx.addIssue({ code: 'custom', path, message })
+  for (const [name, { responseHeaders }] of Object.entries(table.upstreams)) {
+    if (responseHeaders && 'cache-control' in lowerCased(responseHeaders.set)) fault(['upstreams', name, 'responseHeaders'], 'cannot set Cache-Control: set it on the public routes that may be cached')
+  }
   for (const [prefixOf, at] of Object.entries(table.routes)) {
     for (const [index, one] of at.entries()) {
       const place = ['routes', prefixOf, ...at.length > 1 ? [index] : []]

@@ -25,6 +25,8 @@ export type Route = RouteFile['routes'][string][number] & {
 export interface RouteTable {
   upstreams: RouteFile['upstreams']
   routes: Route[]
+  /** Headers of clients that reach no upstream, beside those that the gateway knows of. */
+  dropRequestHeaders: string[]
   match: MatchRoute
 }
 
@@ -68,7 +70,7 @@ export function parseRouteTable(text: string, file: string): RouteTable {
 function tableOf(file: RouteFile): RouteTable {
   const routes = Object.entries(file.routes).flatMap(([prefix, at]) => at.map((route): Route =>
     ({ ...route, prefix, name: (route.host?.join(',') ?? '') + prefix, coversOwn: coversOwnPaths(prefix) })))
-  return { upstreams: file.upstreams, routes, match: createMatcher(routes) }
+  return { upstreams: file.upstreams, routes, dropRequestHeaders: file.dropRequestHeaders, match: createMatcher(routes) }
 }
 
 /** Reads the route table from `file`. Throws a RouteTableError. */

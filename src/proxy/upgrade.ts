@@ -26,7 +26,7 @@ export class UpgradeRelay extends Relay {
   }
 
   override onRequestUpgrade(_controller: Dispatcher.DispatchController, status: number, headers: UpstreamHeaders, upstream: Duplex): void {
-    const { req, res, next, lane: { route, idleMs } } = this.exchange
+    const { req, res, next, lane: { route, answers, idleMs } } = this.exchange
     upstream.on('error', () => undefined) // undici has taken its own listener away; 'close' follows
     this.finish('answered')
     if (String(headers.upgrade).toLowerCase() !== 'websocket') {
@@ -39,7 +39,7 @@ export class UpgradeRelay extends Relay {
       upstream.destroy()
       return
     }
-    const lines = responseHeaders({ ...headers, trailer: undefined }, req, res, false)
+    const lines = responseHeaders({ ...headers, trailer: undefined }, req, res, { ...answers, isPrivate: false })
     // A browser that offered only names of places would take an answer without any protocol for a refusal.
     const placeProtocol = route.mandateFrom?.includes('subprotocol') === true && headers['sec-websocket-protocol'] === undefined ? offeredProtocols(req).find(namesPlace) : undefined
     if (placeProtocol !== undefined) lines.push('Sec-WebSocket-Protocol', placeProtocol)

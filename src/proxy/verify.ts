@@ -11,6 +11,7 @@ import { pushCallerHeaders } from './caller-headers.js'
 import { policyOf, refuseTrace, routeLimits } from './forward-by-table.js'
 import type { IdentityFor } from './identity.js'
 import type { LiveRoutes } from './live-routes.js'
+import { routeGates } from './route-settings.js'
 import type { Route } from './route-table.js'
 
 const verifyPath = '/auth/verify'
@@ -79,7 +80,7 @@ const answerCaller = (identityFor: IdentityFor, upstream: string): Middleware =>
 export function verifyForProxies({ routes, admit, identityFor, counts, trustProxy }: Dependencies): Middleware {
   const lanes = new WeakMap<Route, Middleware>()
   const laneOf = (route: Route) => {
-    const lane = lanes.get(route) ?? chain(...admit(policyOf(route), 'ambient').steps, ...routeLimits(route, counts), answerCaller(identityFor, route.upstream))
+    const lane = lanes.get(route) ?? chain(...routeGates(route), ...admit(policyOf(route), 'ambient').steps, ...routeLimits(route, counts), answerCaller(identityFor, route.upstream))
     lanes.set(route, lane)
     return lane
   }

@@ -1,0 +1,50 @@
+import { z } from 'zod'
+import { isReservedOnRequests, type foldName } from './header-names.js'
+import { isReservedOnResponses } from './response-headers.js'
+
+const headerName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/, 'must be the name of a header (RFC 9110 §5.1)')
+const headerValue = z.string().max(4096).regex(/^(?:[!-~](?:[ -~\t]*[!-~])?)?$/, 'must be printable ASCII without blanks around it')
+
+const notReserved = (isReserved: (name: string) => boolean) =>
+  headerName.refine((name) => !isReserved(name), { error: ({ input }) => `cannot hold ${String(input)}: the gateway writes it, or answers for it` })
+
+const rules = (isReserved: (name: string) => boolean) => z.strictObject({
+  set: z.record(notReserved(isReserved), headerValue).default({}),
+  remove: z.array(notReserved(isReserved)).default([]),
+})
+
+/** What becomes of the headers of requests on their way to an upstream. */
+export const requestHeaderRules = rules(isReservedOnRequests)
+/** What becomes of the headers of an upstream's answers. */
+export const responseHeaderRules = rules(isReservedOnResponses)
+
+/** Headers of clients that an operator knows some service to believe. */
+export const droppedHeaders = z.array(notReserved(isReservedOnRequests))
+
+/** What pages of other origins may read: not cookies (Fetch §"CORS-safelisted response-header name"). */
+export const exposedHeaders = z.array(headerName.refine((name) => !/^set-cookie2?$/i.test(name), 'cannot hold Set-Cookie: no browser shows it to a page')).min(1, 'must name at least one header')
+
+export type HeaderRules = z.infer<typeof requestHeaderRules>
+
+/** Rules as a request needs them. */
+export interface CompiledRules {
+  /** Folded names (requests) or lower-case names (responses) that are left out: removed ones, and those that are set anew. */
+  dropped: ReadonlySet<string>
+  /** Names and values, in turn. */
+  added: readonly string[]
+}
+
+/** Returns the rules of an upstream and one of its routes as one: what the route sets replaces what the upstream sets, and setting goes before removing. */
+export function compileRules(fold: typeof foldName, ...all: (HeaderRules | undefined)[]): CompiledRules {
+  const added = new Map<string, [string, string]>()
+  const dropped = new Set<string>()
+  for (const { set, remove } of all.filter((one) => one !== undefined)) {
+    for (const name of remove) {
+      dropped.add(fold(name))
+      added.delete(fold(name))
+    }
+    for (const [name, value] of Object.entries(set)) added.set(fold(name), [name, value])
+  }
+  for (const name of added.keys()) dropped.add(name)
+  return { dropped, added: [...added.values()].flat() }
+}

@@ -1,0 +1,73 @@
+import { BlockList, isIPv6 } from 'node:net'
+import { GatewayError } from '../errors.js'
+import type { Middleware } from '../http/chain.js'
+import { foldName, headerPolicies, type HeaderPolicy } from './header-names.js'
+import { compileRules } from './header-rules.js'
+import { createMapBack } from './map-back.js'
+import type { HeaderSettings } from './request-headers.js'
+import type { AnswerSettings } from './response-headers.js'
+import type { Route, RouteTable } from './route-table.js'
+
+/** Routes without header rules of their own share what is remembered of names. */
+const shared = new WeakMap<RouteTable, (name: string) => HeaderPolicy>()
+
+function policiesOf(table: RouteTable, alsoDropped: ReadonlySet<string>): (name: string) => HeaderPolicy {
+  if (alsoDropped.size > 0) return headerPolicies(new Set([...alsoDropped, ...table.dropRequestHeaders.map(foldName)]))
+  const policies = shared.get(table) ?? headerPolicies(new Set(table.dropRequestHeaders.map(foldName)))
+  shared.set(table, policies)
+  return policies
+}
+
+/** Returns what a route does to the headers of its requests. */
+export function requestSettings(route: Route, table: RouteTable, trustProxy: number): HeaderSettings {
+  const { dropped, added } = compileRules(foldName, table.upstreams[route.upstream]?.requestHeaders, route.requestHeaders)
+  return {
+    trustProxy,
+    keepAuthorization: route.auth === 'public',
+    hidesPlaceProtocols: route.mandateFrom?.includes('subprotocol') === true,
+    policyOf: policiesOf(table, dropped),
+    added,
+    strippedPrefix: route.strip && route.prefix !== '/' ? route.prefix : undefined,
+    preservesHost: route.preserveHost,
+  }
+}
+
+/** Returns what a route does to the headers of its answers. */
+export function answerSettings(route: Route, table: RouteTable): AnswerSettings {
+  const upstream = table.upstreams[route.upstream]
+  return {
+    isPrivate: route.auth !== 'public',
+    mapBack: createMapBack(route, upstream?.targets ?? []),
+    ...compileRules((name) => name.toLowerCase(), upstream?.responseHeaders, route.responseHeaders),
+  }
+}
+
+/** Refuses clients whose address is in none of the ranges (RFC 4632, RFC 4291 §2.3). */
+function limitAddresses(ranges: string[]): Middleware {
+  const list = new BlockList()
+  for (const range of ranges) {
+    const [address = '', bits] = range.split('/')
+    const family = isIPv6(address) ? 'ipv6' : 'ipv4'
+    list.addSubnet(address, bits === undefined ? (family === 'ipv6' ? 128 : 32) : Number(bits), family)
+  }
+  return (req, _res, next) => {
+    const address = req.clientAddress.replace(/%.*$/, '') // a zone means nothing on another machine
+    if (!list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')) throw new GatewayError('address_not_allowed', 'Requests from this address are not accepted here')
+    next()
+  }
+}
+
+/** Lets pages of `CORS_ORIGINS` read more headers of an answer than they can everywhere. */
+function exposeHeaders(names: string[]): Middleware {
+  const more = names.join(', ')
+  return (_req, res, next) => {
+    const exposed = res.getHeader('Access-Control-Expose-Headers')
+    if (exposed !== undefined) res.setHeader('Access-Control-Expose-Headers', `${String(exposed)},${more}`)
+    next()
+  }
+}
+
+/** Returns the steps of a route that come before anybody is asked who they are. */
+export function routeGates({ addresses, exposeHeaders: names }: Route): Middleware[] {
+  return [...(names ? [exposeHeaders(names)] : []), ...(addresses ? [limitAddresses(addresses)] : [])]
+}
