@@ -209,8 +209,8 @@ function admission(deps: Dependencies): Admit {
       perAddress,
       policy.auth === 'required' || policy.auth === 'optional' ? unambiguous.token : unambiguous.noToken,
       sameSite(policy.auth === 'portal' && crossSite === 'ambient' ? 'cookie' : crossSite),
-      ...(policy.auth === 'public' ? [] : [noteMoment, policy.auth === 'portal' ? identifyClient : identify(policy.auth), perUser(isPlaced(policy))]), // from here on there is a principal, or a client of the portal
-      ...(isPlaced(policy) ? [place(policy)] : []), // from here on there is a context
+      ...(policy.auth === 'public' ? [] : [noteMoment, policy.auth === 'portal' ? identifyClient : identify(policy.auth), perUser.count(isPlaced(policy))]), // from here on there is a principal, or a client of the portal
+      ...(isPlaced(policy) ? [place(policy), perUser.entered] : []), // from here on there is a context
       ...(isPlaced(policy) && policy.prefix !== undefined ? [withinQuota] : []), // what is sold is what routes serve: the gateway's own endpoints are not
       ...(policy.guard ? [guards[policy.guard]] : []),
       ...(policy.permission ? [requirePermission(policy.permission)] : []),

@@ -10,7 +10,7 @@ import { openapiEndpoints } from './console/openapi-document.js'
 import { directoryEndpoints } from './directory/endpoints.js'
 import type { Dependencies } from './gateway.js'
 import type { Endpoint } from './http/endpoint.js'
-import { checkPassword } from './login/check-password.js'
+import { auditSpraying, checkPassword } from './login/check-password.js'
 import { checkAssertions } from './login/client-assertion.js'
 import { authenticateClient } from './login/client-authentication.js'
 import { limitFailedLogins } from './login/failed-logins.js'
@@ -54,7 +54,7 @@ import { translationEndpoints } from './system/translations.js'
 
 /** Everything that the gateway answers itself; `openapi.yaml` is made of the same list. */
 export function ownEndpoints({ config, database, directory, keys, identityKeys, passwords, isDraining, node, scrape, audit, counts, log, routes, publicUrl, denials, textsOf }: Dependencies & { denials: Denials; textsOf: TextsOf }): Endpoint[] {
-  const credentials = checkPassword({ sql: database, passwords, limitAttempts: limitFailedLogins(config.RATE_LIMIT_LOGIN, counts), audit })
+  const credentials = checkPassword({ sql: database, passwords, limitAttempts: limitFailedLogins(config.RATE_LIMIT_LOGIN, counts, auditSpraying(audit)), audit })
   const issue = issueTokens({ database, keys, config })
   const refresh = refreshTokens({ database, coherent: node.coherent, keys, succession: createSuccession(config), config })
   const verifyOfAnyAge = (token: string) => verifyTokenOfAnyAge(token, keys)
@@ -65,7 +65,7 @@ export function ownEndpoints({ config, database, directory, keys, identityKeys, 
     ...metricsEndpoints({ scrape, ownPort: config.METRICS_PORT }),
     ...openapiEndpoints(),
     ...jwksEndpoints({ keys: identityKeys }),
-    ...loginEndpoints({ config, coherent: node.coherent, checkPassword: credentials, issueTokens: issue, refresh, verifyTokenOfAnyAge: verifyOfAnyAge }),
+    ...loginEndpoints({ config, sql: database, coherent: node.coherent, checkPassword: credentials, issueTokens: issue, refresh, verifyTokenOfAnyAge: verifyOfAnyAge }),
     ...tokenEndpoints({ checkPassword: credentials, issueTokens: issue, refresh, authenticateClient: authenticate, issueClientToken: issueClientTokens({ database, keys, config }) }),
     ...introspectionEndpoints({ database, directory, config, authenticateClient: authenticate, verifyToken: (token) => verifyToken(token, keys) }),
     ...serviceCredentialEndpoints({ database, coherent: node.coherent, rehearse: node.rehearse, keys }),
@@ -73,7 +73,7 @@ export function ownEndpoints({ config, database, directory, keys, identityKeys, 
     ...identityEndpoints(signIn, { coherent: node.coherent }),
     ...firstAccessEndpoints({ sql: database, coherent: node.coherent, passwords }),
     ...setupEndpoints({ sql: database, coherent: node.coherent, passwords }),
-    ...revocationEndpoints({ coherent: node.coherent, verifyTokenOfAnyAge: verifyOfAnyAge }),
+    ...revocationEndpoints({ sql: database, coherent: node.coherent, verifyTokenOfAnyAge: verifyOfAnyAge }),
     ...sessionEndpoints({ config, sql: database, coherent: node.coherent }),
     ...passwordEndpoints({ sql: database, coherent: node.coherent, passwords, checkPassword: credentials }),
     ...myselfEndpoints({ sql: database }),

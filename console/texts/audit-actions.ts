@@ -11,7 +11,7 @@ const names: Record<string, readonly [string, string]> = {
   identity_linked: ['Account linked', 'Konto verbunden'], identity_unlinked: ['Account unlinked', 'Konto getrennt'],
   instance_changed: ['Instance changed', 'Instanz geändert'], instance_created: ['Instance created', 'Instanz angelegt'], instance_deleted: ['Instance deleted', 'Instanz gelöscht'],
   key_retired: ['Key retired', 'Schlüssel zurückgezogen'],
-  login_failed: ['Sign-in failed', 'Anmeldung gescheitert'], sign_in_refused: ['Sign-in refused', 'Anmeldung abgelehnt'],
+  login_failed: ['Sign-in failed', 'Anmeldung gescheitert'], logins_limited: ['Address shut out from signing in', 'Adresse von der Anmeldung ausgesperrt'], sign_in_refused: ['Sign-in refused', 'Anmeldung abgelehnt'],
   mandate_changed: ['Mandate changed', 'Mandat geändert'], mandate_created: ['Mandate created', 'Mandat angelegt'], mandate_deleted: ['Mandate deleted', 'Mandat gelöscht'],
   member_added: ['Member added', 'Mitglied aufgenommen'], member_changed: ['Member changed', 'Mitglied geändert'], member_removed: ['Member removed', 'Mitglied entfernt'],
   password_changed: ['Password changed', 'Passwort geändert'],

@@ -3,15 +3,15 @@ import { GatewayError } from '../errors.js'
 import type { Logger } from '../observability/logger.js'
 import { insertAuditEvents } from './audit-queries.js'
 import { dated, type AuditEvent, type DatedAuditEvent } from './event.js'
-import { foldRefusals } from './fold-refusals.js'
+import { foldRefusals, type Fold } from './fold-refusals.js'
 import { openSpill } from './spill.js'
 
 /** Events that are written behind the request: recording one neither waits nor fails. */
 export interface AuditLog {
   /** Never dropped. */
   record: (event: AuditEvent) => void
-  /** Past 20 a minute of one user, mandate and action the rest is folded into one event with its count. Dropped, and counted, where neither the database nor the disk takes more. */
-  recordRefusal: (event: AuditEvent) => void
+  /** Past 20 a minute of one user, mandate and action, or as `fold` says, the rest is folded into one event with its count. Dropped, and counted, where neither the database nor the disk takes more. */
+  recordRefusal: (event: AuditEvent, fold?: Fold) => void
   /** As `record`, but at most once a minute for one user, mandate and action. */
   recordOnce: (event: AuditEvent) => void
   /** Events in memory that are not written yet, and events that were dropped since the start. */

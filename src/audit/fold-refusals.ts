@@ -1,9 +1,16 @@
+import { LRUCache } from 'lru-cache'
 import type { AuditEvent } from './event.js'
+
+/** Another way to fold refusals: by what else than the user, and past how many a minute. */
+export interface Fold {
+  by: string
+  most: number
+}
 
 /** Lets a few of what comes in floods through, and says of the rest how many there were. */
 export interface Folding {
   /** Past 20 a minute of one user, mandate and action the rest is folded into one event with its count. */
-  refusal: (event: AuditEvent) => void
+  refusal: (event: AuditEvent, fold?: Fold) => void
   /** At most once a minute for one user, mandate and action. */
   once: (event: AuditEvent) => void
   /** Passes on the counts of minutes that are over; of all where the process ends. */
@@ -17,32 +24,36 @@ const refusalsPerWindow = 20
 interface Tally {
   since: number
   count: number
+  most: number
   last: AuditEvent
 }
 
-const keyOf = ({ userId, mandateId, action }: AuditEvent) => `${userId} ${mandateId} ${action}`
+/** Strangers choose from how many addresses they come: what is folded past these is told early. */
+const mostKept = 10_000
+
+const keyOf = ({ userId, mandateId, action }: AuditEvent, by = '') => `${userId} ${mandateId} ${action} ${by}`
 
 /** Makes a folding that passes on to `record`. `now` is monotonic, in milliseconds. */
 export function foldRefusals(record: (event: AuditEvent) => void, now: () => number = () => performance.now()): Folding {
-  const refusals = new Map<string, Tally>()
-  const entries = new Map<string, number>()
-
-  const isOver = (since: number) => now() - since >= windowMs
-  const tell = ({ count, last }: Tally) => {
-    const folded = count - refusalsPerWindow
+  const tell = ({ count, most, last }: Tally) => {
+    const folded = count - most
     if (folded > 0) record({ ...last, details: { ...last.details, folded } })
   }
+  const refusals = new LRUCache<string, Tally>({ max: mostKept, dispose: (tally, _key, reason) => { if (reason === 'evict') tell(tally) } })
+  const entries = new LRUCache<string, number>({ max: mostKept })
+
+  const isOver = (since: number) => now() - since >= windowMs
 
   return {
-    refusal: (event) => {
-      const key = keyOf(event)
+    refusal: (event, { by, most } = { by: '', most: refusalsPerWindow }) => {
+      const key = keyOf(event, by)
       const known = refusals.get(key)
-      const tally = known && !isOver(known.since) ? known : { since: now(), count: 0, last: event }
+      const tally = known && !isOver(known.since) ? known : { since: now(), count: 0, most, last: event }
       if (known && known !== tally) tell(known)
       tally.count += 1
       tally.last = event
       refusals.set(key, tally)
-      if (tally.count <= refusalsPerWindow) record(event)
+      if (tally.count <= tally.most) record(event)
     },
     once: (event) => {
       const key = keyOf(event)

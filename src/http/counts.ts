@@ -2,8 +2,8 @@ import type { Logger } from '../observability/logger.js'
 import { keepWindows, type Window } from './count-windows.js'
 import { connectRedisCounters, type SharedCounters } from './redis-counters.js'
 
-/** Adds one to a key's running window, at once. */
-export type CountOne = (key: string, now: number) => Window
+/** Adds to a key's running window, at once: one, if no other amount is given. */
+export type CountOne = (key: string, now: number, amount?: number) => Window
 
 /** Counts what is rare, together with the other nodes before it answers. */
 export interface Tally {
@@ -32,7 +32,7 @@ interface Untold {
 
 /** Tells the shared counters what was counted here, and takes over what they say. */
 function createTeller(shared: SharedCounters) {
-  let untold: Untold[] = []
+  const untold = new Map<Window, string>()
   let telling: Promise<void> | undefined
 
   const tellSome = async (some: Untold[]) => {
@@ -47,7 +47,7 @@ function createTeller(shared: SharedCounters) {
         window.count = Math.max(window.count, count.count + window.unsent)
         window.endsAt = performance.now() + count.ttlMs
       } else {
-        if (window.unsent === 0) untold.push({ key, window })
+        untold.set(window, key)
         window.unsent += amounts[index] ?? 0
       }
     }
@@ -55,28 +55,28 @@ function createTeller(shared: SharedCounters) {
 
   const dropEnded = () => {
     const now = performance.now()
-    untold = untold.filter(({ window }) => window.endsAt > now)
+    for (const window of untold.keys()) if (window.endsAt <= now) untold.delete(window)
   }
 
   const tell = async () => {
     dropEnded()
-    const all = untold
-    untold = []
+    const all = [...untold].map(([window, key]) => ({ key, window }))
+    untold.clear()
     for (let begin = 0; begin < all.length; begin += atATime) await tellSome(all.slice(begin, begin + atATime))
   }
 
   let ticks = 0
   const timer = setInterval(() => {
-    if (untold.length === 0 || telling) return
+    if (untold.size === 0 || telling) return
     if (shared.isUp()) telling = tell().finally(() => { telling = undefined })
     else if ((ticks += 1) % 10 === 0) dropEnded() // or an outage would keep all that was ever counted in it
   }, tellEveryMs)
   timer.unref()
 
   return {
-    note: (key: string, window: Window) => {
-      if (window.unsent === 0) untold.push({ key, window })
-      window.unsent += 1
+    note: (key: string, window: Window, amount: number) => {
+      untold.set(window, key)
+      window.unsent += amount
     },
     close: async () => {
       clearInterval(timer)
@@ -92,10 +92,10 @@ export function openCounts({ redisUrl, logger }: { redisUrl?: string | undefined
   return {
     each: (name, windowMs) => {
       const windows = keepWindows(windowMs)
-      return (key, now) => {
+      return (key, now, amount = 1) => {
         const window = windows.of(key, now)
-        window.count += 1
-        teller?.note(`${name}:${windowMs}:${key}`, window)
+        window.count = Math.max(0, window.count + amount)
+        teller?.note(`${name}:${windowMs}:${key}`, window, amount)
         return window
       }
     },

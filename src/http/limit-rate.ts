@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Request } from 'express'
 import { ipKeyGenerator } from 'express-rate-limit'
+import { LRUCache } from 'lru-cache'
 import type { RateLimit } from '../config.js'
 import { GatewayError } from '../errors.js'
 import type { Middleware } from './chain.js'
@@ -8,6 +9,9 @@ import type { CountOne, Counts } from './counts.js'
 
 /** An IPv6 customer has a whole network, so one address of it is not one client. */
 export const networkOf = (address: string) => address.includes(':') ? ipKeyGenerator(address, 64) : address
+
+/** The network that a provider gives one customer at the most (RFC 6177): a customer with a /48 has 65,536 networks of /64. */
+export const wideNetworkOf = (address: string) => address.includes(':') ? ipKeyGenerator(address, 48) : address
 
 /** Limits requests by `keyOf`, and says so in the `RateLimit` headers (draft-ietf-httpapi-ratelimit-headers-08). */
 function limiter(name: string, limit: RateLimit, keyOf: (req: Request) => string, count: CountOne): Middleware {
@@ -36,37 +40,81 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 /** Names the caller of a request, where it is known. */
 type CallerOf = (req: Request) => string | undefined
 
-/** Mandates that one caller may be counted in apart; more than these share a counter. */
-const mandatesOfOne = 50
-
-/** Answers under which mandate a caller is counted: naming ever new ones must not be a way around the limit. */
-function foldMandates(windowMs: number): (caller: string, mandate: string) => string {
-  let named = new Map<string, Set<string>>()
-  let clearsAt = 0
-  return (caller, mandate) => {
-    const now = performance.now()
-    if (now >= clearsAt) {
-      named = new Map<string, Set<string>>()
-      clearsAt = now + windowMs
+declare global {
+  // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
+  namespace Express {
+    interface Request {
+      /** The mandate that this request named, while it is not known that the caller may enter it. */
+      unknownMandate?: string
     }
-    const known = named.get(caller) ?? new Set<string>()
-    if (known.has(mandate)) return mandate
-    if (known.size >= mandatesOfOne) return 'others'
-    named.set(caller, known.add(mandate))
-    return mandate
   }
 }
 
-/** Limits requests by caller and, where a mandate counts, by the one that the request names. */
-export function limitByUser(limit: RateLimit, callerOf: CallerOf, counts: Pick<Counts, 'each'>): (countsMandate: boolean) => Middleware {
+/** Mandates that one caller is counted in apart; requests in more than these share a window. */
+const mandatesOfOne = 50
+const mostCallers = 100_000
+
+/** Remembers, for one window, which mandates callers have entered. */
+function rememberEntered(windowMs: number) {
+  const entered = new LRUCache<string, Set<string>>({ max: mostCallers })
+  let clearsAt = 0
+  return {
+    has: (caller: string, mandate: string, now: number) => {
+      if (now >= clearsAt) {
+        entered.clear()
+        clearsAt = now + windowMs
+      }
+      return entered.get(caller)?.has(mandate) === true
+    },
+    /** Returns false where the caller has entered too many. */
+    add: (caller: string, mandate: string) => {
+      const known = entered.get(caller) ?? new Set<string>()
+      if (known.size >= mandatesOfOne) return false
+      entered.set(caller, known.add(mandate))
+      return true
+    },
+  }
+}
+
+interface UserLimit {
+  /** Counts a request before its context is known. */
+  count: (countsMandate: boolean) => Middleware
+  /** Behind the context: the mandate that was named is one that the caller may enter. */
+  entered: Middleware
+}
+
+/**
+ * Limits requests by caller and mandate. Mandates that the caller only names, and has not entered, share one window: each of them would be another
+ * limit otherwise. What was counted there is moved to the mandate's own window when the caller has entered it.
+ */
+export function limitByUser(limit: RateLimit, callerOf: CallerOf, counts: Pick<Counts, 'each'>): UserLimit {
   const windowMs = limit?.windowMs ?? 0
-  const count = counts.each('user', windowMs)
-  const fold = foldMandates(windowMs)
-  return (countsMandate) => limiter('user', limit, (req) => {
-    const caller = callerOf(req) ?? networkOf(req.clientAddress)
-    const mandate = countsMandate ? req.headers['x-mandate-id'] : undefined
-    return typeof mandate === 'string' && uuid.test(mandate) ? `${caller} ${fold(caller, mandate.toLowerCase())}` : caller
-  }, count)
+  const add = counts.each('user', windowMs)
+  const entered = rememberEntered(windowMs)
+  const nameOf = (req: Request) => callerOf(req) ?? networkOf(req.clientAddress)
+  const unknownOf = (caller: string) => `${caller} others`
+  return {
+    count: (countsMandate) => limiter('user', limit, (req) => {
+      const caller = nameOf(req)
+      const named = countsMandate ? req.headers['x-mandate-id'] : undefined
+      if (typeof named !== 'string' || !uuid.test(named)) return caller
+      const mandate = named.toLowerCase()
+      if (entered.has(caller, mandate, performance.now())) return `${caller} ${mandate}`
+      req.unknownMandate = mandate
+      return unknownOf(caller)
+    }, add),
+    entered: (req, _res, next) => {
+      const { unknownMandate: mandate } = req
+      if (limit && mandate !== undefined && req.context?.mandateId === mandate) {
+        const [caller, now] = [nameOf(req), performance.now()]
+        if (entered.add(caller, mandate)) {
+          add(`${caller} ${mandate}`, now)
+          add(unknownOf(caller), now, -1)
+        }
+      }
+      next()
+    },
+  }
 }
 
 /** By whom a route's limits count: the caller, the mandate that was entered, the client's address. Each falls back to the next that is known. */

@@ -9,6 +9,8 @@ export interface AuthenticatedClient {
   credential: string | undefined
   /** Uses the credential, in the transaction that gives something for it. Answers whether it still is good. */
   use: (tx: Tx) => Promise<boolean>
+  /** Uses the credential where nothing is given for it: an assertion is used up, the use of a secret noted. Answers whether it still is good. */
+  show: () => Promise<boolean>
 }
 
 /** One answer for whatever is wrong. RFC 6749 §5.2: with the scheme that the client used. */

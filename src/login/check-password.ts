@@ -1,6 +1,7 @@
 import type { AuditLog } from '../audit/audit-log.js'
 import type { Sql } from '../database/connect.js'
-import type { LimitAttempts } from './failed-logins.js'
+import { networkOf, wideNetworkOf } from '../http/limit-rate.js'
+import type { LimitAttempts, OnSpraying } from './failed-logins.js'
 import type { Passwords } from './password.js'
 import { findLoginUser, type LoginUser } from './session-queries.js'
 
@@ -26,12 +27,16 @@ interface Dependencies {
 export function checkPassword({ sql, passwords, limitAttempts, audit }: Dependencies): CheckPassword {
   return async ({ username: typed, password, address, requestId }) => {
     const username = typed.toLowerCase()
-    return await limitAttempts({ username, address }, async () => {
+    return await limitAttempts({ username, address, requestId }, async (mayGoOn) => {
       const user = await findLoginUser(sql, username)
-      const matches = await passwords.matches(user?.passwordHash, password)
+      const matches = await passwords.matches(user?.passwordHash, password, { lane: wideNetworkOf(address), mayGoOn })
       if (user?.enabled && matches) return user
       audit.recordRefusal({ userId: user?.id ?? null, mandateId: 'system', action: 'login_failed', details: { address }, requestId })
       return undefined
     })
   }
 }
+
+/** Records that an address has been shut out, once a minute, with the number of attempts that were refused since. */
+export const auditSpraying = (audit: Pick<AuditLog, 'recordRefusal'>): OnSpraying => ({ address, requestId }, failures) =>
+  audit.recordRefusal({ userId: null, mandateId: 'system', action: 'logins_limited', details: { address, failures }, requestId }, { by: networkOf(address), most: 1 })

@@ -1,6 +1,6 @@
 import { calculateJwkThumbprint, decodeJwt, decodeProtectedHeader, importJWK, jwtVerify, type JWK, type JWTPayload } from 'jose'
 import { z } from 'zod'
-import type { Database } from '../database/connect.js'
+import type { Database, Tx } from '../database/connect.js'
 import { clientInvalid, type AuthenticatedClient } from './authenticated-client.js'
 import { hashSecret } from './secret-token.js'
 import { findServiceAccount, listGoodKeys, takeAssertion, useCredential, type StoredServiceKey } from './service-queries.js'
@@ -77,11 +77,8 @@ export function checkAssertions({ database, publicUrl }: { database: Database; p
     const { jti, exp } = verified?.claims ?? {}
     if (!verified || typeof jti !== 'string' || exp === undefined || !isShortLived(verified.claims, Date.now() / 1000)) throw clientInvalid()
     const { key } = verified
-    return {
-      account,
-      credential: `key:${key.id}`,
-      use: async (tx) => await useCredential(tx, 'key', key.id)
-        && await takeAssertion(tx, { userId: account.id, jtiHash: hashSecret(jti), expiresAt: new Date((exp + clockSkewSeconds) * 1000) }),
-    }
+    const use = async (tx: Tx) => await useCredential(tx, 'key', key.id)
+      && await takeAssertion(tx, { userId: account.id, jtiHash: hashSecret(jti), expiresAt: new Date((exp + clockSkewSeconds) * 1000) })
+    return { account, credential: `key:${key.id}`, use, show: () => database.transaction(use) }
   }
 }

@@ -7,7 +7,7 @@ import type { CheckPassword } from './check-password.js'
 import { assertionType, type CheckAssertion } from './client-assertion.js'
 import { originOf } from './issue-token.js'
 import { hashSecret } from './secret-token.js'
-import { findSecret, findServiceAccount, useCredential } from './service-queries.js'
+import { findSecret, findServiceAccount, noteSecretUse, useCredential } from './service-queries.js'
 import { lockLoginUser } from './session-queries.js'
 
 /** What a client may send in the body to say who it is (RFC 6749 §2.3.1, RFC 7521 §4.2). */
@@ -76,11 +76,13 @@ export function authenticateClient({ database, checkPassword, checkAssertion }: 
   const bySecret = async ({ clientId, secret }: Presented, req: Request): Promise<AuthenticatedClient> => {
     const account = await findServiceAccount(database, clientId)
     const known = account && await findSecret(database, account.id, hashSecret(secret))
-    if (known && account.enabled) return { account, credential: `secret:${known.id}`, use: (tx) => useCredential(tx, 'secret', known.id) }
+    if (known && account.enabled) {
+      return { account, credential: `secret:${known.id}`, use: (tx) => useCredential(tx, 'secret', known.id), show: () => noteSecretUse(database, known.id) }
+    }
     // Also for a name that nobody has, and counted like any login: neither answer nor time tells which names there are.
     const user = await checkPassword({ username: account?.username ?? clientId, password: secret, ...originOf(req) })
     if (!user || account?.id !== user.id) throw clientInvalid()
-    return { account, credential: undefined, use: (tx) => lockLoginUser(tx, user.id, user.passwordHash) }
+    return { account, credential: undefined, use: (tx) => lockLoginUser(tx, user.id, user.passwordHash), show: () => Promise.resolve(true) }
   }
   return async (req, body) => {
     const presented = presentedBy(req, body)

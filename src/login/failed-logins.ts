@@ -3,17 +3,21 @@ import pLimit, { type LimitFunction } from 'p-limit'
 import type { RateLimit } from '../config.js'
 import { GatewayError } from '../errors.js'
 import type { Counts, Tally } from '../http/counts.js'
-import { networkOf } from '../http/limit-rate.js'
+import { networkOf, wideNetworkOf } from '../http/limit-rate.js'
 import { hashSecret } from './secret-token.js'
 
 /** Somebody who tries to sign in as somebody. */
-interface Attempt {
+export interface Attempt {
   username: string
   address: string
+  requestId: string
 }
 
+/** Rejects with `rate_limited` if the address has failed too often meanwhile: to be asked when an attempt's turn has come. */
+type MayGoOn = () => Promise<void>
+
 /** Checks an attempt, unless there were too many; undefined is a failed one, a rejection one that could not be made. */
-export type LimitAttempts = <Result>(attempt: Attempt, check: () => Promise<Result | undefined>) => Promise<Result | undefined>
+export type LimitAttempts = <Result>(attempt: Attempt, check: (mayGoOn: MayGoOn) => Promise<Result | undefined>) => Promise<Result | undefined>
 
 /** Failures of an account are remembered for so long, wherever they came from. */
 const accountWindowMs = 15 * 60_000
@@ -59,25 +63,63 @@ async function countAttempt(byAddress: Tally, key: string, allowed: number): Pro
   if (count > allowed) throw tooManyFailures(endsAt)
 }
 
+/** Failures of an address are remembered for so long, whatever accounts it names, and whatever it gets right between them. */
+const addressWindowMs = 15 * 60_000
+const leastOfAddress = 100
+/** Many customers of a provider may be in a wide network. */
+const customersOfWideNetwork = 10
+
+/** Tells of an attempt that was refused because its address had failed so often. */
+export type OnSpraying = (attempt: Attempt, failures: number) => void
+
+/** Counts the failures of an address (IPv6: of its /64 and of its /48) whatever accounts they name: few passwords are tried on many accounts. */
+function limitSpraying({ requests }: Exclude<RateLimit, undefined>, counts: Pick<Counts, 'tally'>, onSpraying: OnSpraying) {
+  const tally = counts.tally('login-address', addressWindowMs)
+  const most = Math.max(leastOfAddress, 10 * requests)
+  const limitsOf = (address: string) => {
+    const [network, wide] = [networkOf(address), wideNetworkOf(address)]
+    return [{ network, most }, ...(wide === network ? [] : [{ network: wide, most: customersOfWideNetwork * most }])]
+  }
+  return {
+    refuse: async (attempt: Attempt) => {
+      for (const { network, most: allowed } of limitsOf(attempt.address)) {
+        const { count, endsAt } = await tally.add(network, 0)
+        if (count < allowed) continue
+        onSpraying(attempt, count)
+        throw tooManyFailures(endsAt)
+      }
+    },
+    count: async ({ address }: Attempt) => {
+      for (const { network } of limitsOf(address)) await tally.add(network, 1)
+    },
+  }
+}
+
 /**
  * Slows guessers down, wherever they are, and shuts nobody out but the address that guesses. Failures are counted by address and account together
- * (`limit`), and by account alone: those let every attempt at the account wait, right or wrong, before it is checked. See docs/sessions.md.
+ * (`limit`), by account alone: those let every attempt at the account wait, right or wrong, before it is checked; and by address alone, which shuts
+ * the address out. See docs/sessions.md.
  */
-export function limitFailedLogins(limit: RateLimit, counts: Pick<Counts, 'tally'>): LimitAttempts {
-  if (!limit) return (_attempt, check) => check()
+export function limitFailedLogins(limit: RateLimit, counts: Pick<Counts, 'tally'>, onSpraying: OnSpraying): LimitAttempts {
+  if (!limit) return (_attempt, check) => check(() => Promise.resolve())
   const byAddress = counts.tally('login', limit.windowMs)
   const byAccount = counts.tally('account', accountWindowMs)
+  const spraying = limitSpraying(limit, counts, onSpraying)
   const inTurn = takeTurns()
-  return ({ username, address }, check) => {
+  return async (attempt, check) => {
+    const { username, address } = attempt
+    await spraying.refuse(attempt)
     const [account, key] = [hashSecret(username), hashSecret(`${networkOf(address)} ${username}`)] // names are nobody's business in Redis
-    return inTurn(key, async () => {
+    return await inTurn(key, async () => {
       const { count: failures } = await byAccount.add(account, 0)
       await countAttempt(byAddress, key, allowedFailures(limit.requests, failures))
       try {
         await wait(delayMs(failures))
-        const result = await check()
-        if (result === undefined) await byAccount.add(account, 1)
-        else await byAddress.forget(key)
+        const result = await check(() => spraying.refuse(attempt))
+        if (result === undefined) {
+          await byAccount.add(account, 1)
+          await spraying.count(attempt)
+        } else await byAddress.forget(key)
         return result
       } catch (error) {
         await byAddress.add(key, -1)

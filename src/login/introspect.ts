@@ -9,6 +9,7 @@ import type { Config } from '../config.js'
 import type { Database } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
 import { endpoint, type Answer, type Endpoint } from '../http/endpoint.js'
+import { clientInvalid } from './authenticated-client.js'
 import { clientFields, type AuthenticateClient } from './client-authentication.js'
 import { findLiveRefreshToken, isServiceAccount } from './introspection-queries.js'
 import { refreshTokenHash } from './refresh-token.js'
@@ -78,7 +79,8 @@ export function introspectionEndpoints({ database, directory, verifyToken, authe
   const refuseOthers = async (req: Request, body: z.infer<typeof question>): Promise<Answer | undefined> => {
     const user = req.principal?.user
     if (!user) {
-      await authenticateClient(req, body)
+      const { show } = await authenticateClient(req, body)
+      if (!await show()) throw clientInvalid()
       return undefined
     }
     if (user.isSysAdmin || await isServiceAccount(database, user.id)) return undefined

@@ -6,6 +6,7 @@ import type { VerifiedClaims } from '../authentication/verify-token.js'
 import type { Coherent } from '../coherence/coherent.js'
 import type { User } from '../coherence/directory.js'
 import type { Config } from '../config.js'
+import type { Sql } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
 import { carriesTwo } from '../http/cookies.js'
 import { endpoint, type Answer, type Endpoint } from '../http/endpoint.js'
@@ -15,12 +16,14 @@ import type { CheckPassword } from './check-password.js'
 import { endLogins } from '../authentication/end-queries.js'
 import { originOf, type IssuedTokens, type Login } from './issue-token.js'
 import { clearLoginCookies, presentedRefreshTokens, setLoginCookies } from './login-cookies.js'
+import { areIssued } from './refresh-queries.js'
 import { refreshTokenHash } from './refresh-token.js'
 import type { Refresh } from './refresh.js'
 import { userSchema, usernameInput } from './schemas.js'
 
 interface Dependencies {
   config: Pick<Config, 'COOKIE_SAMESITE' | 'COOKIE_SECURE'>
+  sql: Sql
   coherent: Coherent
   checkPassword: CheckPassword
   issueTokens: (login: Login) => Promise<IssuedTokens>
@@ -54,7 +57,7 @@ function refreshTokenOf(req: Request): string | undefined {
 }
 
 /** Signing in with a password and cookies, staying signed in, and signing out. */
-export function loginEndpoints({ config, coherent, checkPassword, issueTokens, refresh, verifyTokenOfAnyAge }: Dependencies): Endpoint[] {
+export function loginEndpoints({ config, sql, coherent, checkPassword, issueTokens, refresh, verifyTokenOfAnyAge }: Dependencies): Endpoint[] {
   const login = endpoint({
     method: 'post',
     path: '/auth/login',
@@ -96,7 +99,7 @@ export function loginEndpoints({ config, coherent, checkPassword, issueTokens, r
       const claims = await Promise.all(presentedTokens(req).map((token) => verifyTokenOfAnyAge(token).catch(() => undefined)))
       const tokenIds = claims.flatMap((one) => one ? [one.jti] : []).slice(0, mostEnded)
       const refreshHashes = presentedRefreshTokens(req).map(refreshTokenHash).filter((hash) => hash !== undefined)
-      if (tokenIds.length + refreshHashes.length > 0) {
+      if (tokenIds.length > 0 || (refreshHashes.length > 0 && await areIssued(sql, refreshHashes))) {
         await coherent(async (tx) => {
           for (const { id, userId } of await endLogins(tx, { tokenIds, refreshHashes })) {
             await recordChange(tx, { actor: { userId, requestId: req.id, address: req.clientAddress }, mandateId: 'system', action: 'session_ended', subject: `session:${id}`, after: { by: 'logout' } })

@@ -18,6 +18,12 @@ export async function insertRefreshToken(tx: Sql, { hash, sessionId, expiryDays,
   return Math.round(row.seconds)
 }
 
+/** Whether one of these refresh tokens was ever issued: anybody can invent one, and a coherent write for it would make all nodes busy. */
+export async function areIssued(sql: Sql, refreshHashes: string[]): Promise<boolean> {
+  const found = await sql.rows('select from refresh_tokens where token_hash = any (?::text[]) limit 1', [refreshHashes])
+  return found.length > 0
+}
+
 /** A refresh token with all that decides about it, as of one moment. */
 export interface RefreshState {
   sessionId: string

@@ -3,13 +3,16 @@ import { z } from 'zod'
 import { recordChange } from '../audit/record-change.js'
 import type { VerifiedClaims } from '../authentication/verify-token.js'
 import type { Coherence, Coherent, CoherentTx } from '../coherence/coherent.js'
+import type { Sql } from '../database/connect.js'
 import { coherenceSchema } from '../http/coherence-schema.js'
 import { endpoint, type Endpoint } from '../http/endpoint.js'
 import { anyone } from '../http/policy.js'
 import { endLogins, revokeAccessToken } from '../authentication/end-queries.js'
+import { areIssued } from './refresh-queries.js'
 import { refreshTokenHash } from './refresh-token.js'
 
 interface Dependencies {
+  sql: Sql
   coherent: Coherent
   verifyTokenOfAnyAge: (token: string) => Promise<VerifiedClaims>
 }
@@ -38,11 +41,11 @@ async function revokeOne(tx: CoherentTx, id: string): Promise<Revoked | undefine
 }
 
 /** `POST /auth/revoke` (RFC 7009): whoever holds a token may end it. Clients are public, so the token itself is what they show. */
-export function revocationEndpoints({ coherent, verifyTokenOfAnyAge }: Dependencies): Endpoint[] {
+export function revocationEndpoints({ sql, coherent, verifyTokenOfAnyAge }: Dependencies): Endpoint[] {
   /** What revokes a token that may be ours; undefined for what cannot be, of which the database need not be asked. */
   const revokerOf = async (token: string): Promise<((tx: CoherentTx) => Promise<Revoked | undefined>) | undefined> => {
     const hash = refreshTokenHash(token)
-    if (hash !== undefined) return (tx) => endFamily(tx, hash)
+    if (hash !== undefined) return await areIssued(sql, [hash]) ? (tx) => endFamily(tx, hash) : undefined
     const claims = await verifyTokenOfAnyAge(token).catch(() => undefined)
     return claims && ((tx) => revokeOne(tx, claims.jti))
   }

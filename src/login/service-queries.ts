@@ -52,6 +52,12 @@ export async function useCredential(tx: Tx, kind: 'secret' | 'key', id: string):
   return await tx.run(`update ${tableOf[kind]} set last_used_at = now() where id = ? and (expires_at is null or expires_at > now())`, [id]) > 0
 }
 
+/** Notes that a secret was used, once a minute: a resource server may show it with every request of its own. Answers true: it was good when it was found. */
+export async function noteSecretUse(sql: Sql, id: string): Promise<true> {
+  await sql.run("update service_secrets set last_used_at = now() where id = ? and (last_used_at is null or last_used_at < now() - interval '1 minute')", [id])
+  return true
+}
+
 /** Uses an assertion up, on all nodes. Answers false where it was used before. Forgets some that could not be used any more. */
 export async function takeAssertion(tx: Tx, assertion: { userId: string; jtiHash: string; expiresAt: Date }): Promise<boolean> {
   await tx.run(`

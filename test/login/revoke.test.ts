@@ -1,7 +1,8 @@
+import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { ask } from '../support/ask.js'
 import { signToken, tokenFor, users } from '../support/demo.js'
-import { demoRoutes } from '../support/gateway.js'
+import { demoRoutes, startTestGateway } from '../support/gateway.js'
 import { startTwoNodes, type TwoNodes } from '../support/two-nodes.js'
 
 interface Given { access_token: string; refresh_token: string }
@@ -124,4 +125,21 @@ describe('POST /auth/revoke (RFC 7009)', () => {
     const answer = await ask(nodes.here.url, '/auth/revoke?token=x')
     expect([answer.status, answer.headers.allow]).toEqual([405, 'POST, OPTIONS'])
   })
+})
+
+it('a refresh token that was never issued costs no coherent write, neither at revoke nor at logout', async () => {
+  const gateway = await startTestGateway()
+  try {
+    const transactions = async () => Number((await gateway.database.sql<{ id: string }>('select pg_snapshot_xmax(pg_current_snapshot())::text as id'))[0]?.id)
+    const invented = () => randomBytes(32).toString('base64url')
+    const before = await transactions()
+    for (let count = 0; count < 20; count += 1) {
+      const revoked = await ask(gateway.url, '/auth/revoke', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ token: invented() }) })
+      expect([revoked.status, revoked.text]).toEqual([200, '{}'])
+      expect((await ask(gateway.url, '/auth/logout', { method: 'POST', headers: { Cookie: `refresh_token=${invented()}` } })).status).toBe(204)
+    }
+    expect(await transactions() - before).toBeLessThan(20) // of forty, if each wrote
+  } finally {
+    await gateway.stop()
+  }
 })

@@ -215,6 +215,14 @@ describe('client_credentials with a signed assertion (RFC 7523)', () => {
     expect(answers.map((answer) => answer.status).sort()).toEqual([200, 401, 401, 401])
   })
 
+  it('is used up by introspection, too, on whichever node, and its use is noted', async () => {
+    const made = await assertion()
+    const introspect = async (gateway = here) => (await request(gateway.url).post('/auth/introspect').type('form').send({ token: 'x', client_assertion: made, client_assertion_type: type })).status
+    expect(await introspect()).toBe(200)
+    expect((await admin('get', `${path}/keys/${keyId}`)).body.lastUsedAt).not.toBeNull()
+    expect([await introspect(), await introspect(there), (await send(made)).status]).toEqual([401, 401, 401])
+  })
+
   it('is for this gateway or its token endpoint', async () => {
     for (const aud of [here.url, `${here.url}/auth/token`, [`${here.url}/auth/token`, 'x']]) expect((await send(await assertion({ aud }), { client_id: account.username })).status).toBe(200)
     expect((await send(await assertion({ aud: there.url }))).status).toBe(401)
