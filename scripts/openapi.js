@@ -1,4 +1,7 @@
-/** Writes openapi.yaml from the endpoints' own schemas; with --check only says whether it is up to date. Run it after `npm run build`. */
+/**
+ * Writes openapi.yaml from the endpoints' own schemas; with --check only says whether it is up to date, with --print writes it to
+ * the output. Run it after `npm run build`.
+ */
 import { readFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { stringify } from 'yaml'
@@ -27,8 +30,27 @@ const placeHeaders = z.object({
   'X-Instance-Id': z.uuid().optional().meta({ description: 'the feature instance that this request works in' }),
 })
 
+/** Unicode classes as ranges: JSON Schema's patterns are read by engines that know no `\p{…}` (JSON Schema 2020-12, core, 6.4). */
+const ranges = { Cc: '\\x00-\\x1f\\x7f-\\x9f', Zl: '\\u2028', Zp: '\\u2029', C: '\\x00-\\x1f\\x7f-\\x9f' }
+
+/**
+ * Returns a pattern that every engine reads. `\p{C}` becomes the control characters alone: the gateway refuses the rest, too.
+ * @param {string} pattern
+ */
+function portable(pattern) {
+  return pattern.replaceAll('\\0', '\\x00').replace(/\\p\{(\w+)\}/g, (_, name) => {
+    const range = ranges[name]
+    if (!range) throw new Error(`The pattern ${pattern} has \\p{${name}}, which client generators cannot read. Say its ranges in scripts/openapi.js.`)
+    return range
+  })
+}
+
+/** A name for the function that a generator makes: `GET /admin/users/{id}/roles` is `getAdminUsersByIdRoles`. */
+const operationId = (method, path) =>
+  method + path.split(/[/.-]+/).filter(Boolean).map((word) => word.replace(/^:?(.)/, (all, first) => (all.startsWith(':') ? 'By' : '') + first.toUpperCase())).join('')
+
 /** @param {import('../dist/http/endpoint.js').Endpoint} endpoint */
-function operation({ summary, access, body, bodyTypes = ['application/json'], query, errors, answers, path }) {
+function operation({ method, summary, access, body, bodyTypes = ['application/json'], query, errors, answers, path }) {
   const inPlace = access.mandate !== 'none' || access.instance !== 'none'
   const params = [...path.matchAll(/:(\w+)/g)].map(([, name]) => name)
   const good = Object.entries(answers).map(([status, schema]) => [status, {
@@ -40,6 +62,7 @@ function operation({ summary, access, body, bodyTypes = ['application/json'], qu
     : errors === 'oauth' ? { description: 'Refused', content: { 'application/json': { schema: oauthError } } }
     : { description: 'Refused or failed', content: { 'application/problem+json': { schema: problem } } }
   return {
+    operationId: operationId(method, path),
     summary,
     tags: [path.split('/')[1] || 'operations'],
     ...(access.auth === 'public' ? { security: [] } : {}),
@@ -63,6 +86,10 @@ for (const endpoint of ownEndpoints(dependencies)) {
   paths[path] = { ...paths[path], [endpoint.method]: operation(endpoint) }
 }
 
+const override = ({ jsonSchema }) => {
+  if (typeof jsonSchema.pattern === 'string') jsonSchema.pattern = portable(jsonSchema.pattern)
+}
+
 const document = createDocument({
   openapi: '3.1.0',
   info: { title: 'Mandate Gateway', version, description, license: { name: 'MIT', identifier: 'MIT' } },
@@ -76,10 +103,12 @@ const document = createDocument({
       bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
     },
   },
-})
+}, { override })
 const text = `# Made by \`npm run openapi\` from the schemas in src/. Change them, not this file.\n${stringify(document, { lineWidth: 140, aliasDuplicateObjects: false })}`
 
-if (process.argv.includes('--check')) {
+if (process.argv.includes('--print')) {
+  process.stdout.write(text)
+} else if (process.argv.includes('--check')) {
   if (await readFile(file, 'utf8').catch(() => '') !== text) {
     process.stderr.write('openapi.yaml is not what the schemas say. Run: npm run openapi\n')
     process.exitCode = 1

@@ -62,7 +62,7 @@ export function accessOverviewEndpoints(governing: Governing): Endpoint[] {
     answers: { 200: pageOf(place) },
     handle: async (call) => await see(call, async (sql) => {
       const { limit, format } = call.query
-      if (wantsCsv(call.req, format)) return csvAnswer(columns, rowsOf(await accessOf(sql, await findMemberships(sql, call.query, mostCsvRows), call.query)))
+      if (wantsCsv(call.req, format)) return csvAnswer('access-overview', columns, rowsOf(await accessOf(sql, await findMemberships(sql, call.query, mostCsvRows), call.query)))
       const { items, nextCursor } = pageFrom(await findMemberships(sql, call.query, limit + 1), limit, (membershipId) => positionOf(membershipId))
       return { status: 200, body: { items: await accessOf(sql, items, call.query), nextCursor } }
     }),

@@ -75,7 +75,7 @@ export function usageEndpoints(governing: Governing): Endpoint[] {
         const { limit: size, cursor, mandateId, from, to, format: wanted } = call.query
         const asTable = wantsCsv(call.req, wanted)
         const rows = await see(call, (sql) => listUsage(sql, { mandateId, from, to, after: decodePosition(cursor, 2), atMost: (asTable ? mostCsvRows : size) + 1 }))
-        return asTable ? csvAnswer(dayColumns, rows) : { status: 200, body: pageFrom(rows, size, (one) => positionOf(one.day, one.mandateId)) }
+        return asTable ? csvAnswer('usage', dayColumns, rows) : { status: 200, body: pageFrom(rows, size, (one) => positionOf(one.day, one.mandateId)) }
       },
     }),
     endpoint({
@@ -98,7 +98,7 @@ export function usageEndpoints(governing: Governing): Endpoint[] {
         const { limit: size, cursor, mandateId, format: wanted, month = new Date().toISOString().slice(0, 7) } = call.query
         const asTable = wantsCsv(call.req, wanted)
         const rows = await see(call, (sql) => listBills(sql, month, { mandateId, after: decodePosition(cursor, 1)?.[0], atMost: (asTable ? mostCsvRows : size) + 1 }))
-        return asTable ? csvAnswer(billColumns, rows) : { status: 200, body: pageFrom(rows, size, (one) => positionOf(one.mandateId)) }
+        return asTable ? csvAnswer(`billing-${month}`, billColumns, rows) : { status: 200, body: pageFrom(rows, size, (one) => positionOf(one.mandateId)) }
       },
     }),
   ]

@@ -49,7 +49,8 @@ describe('the access overview', () => {
   it('comes as a table, too', async () => {
     const { headers, text } = await ask('petra', 'get', `/admin/access-overview?userId=${users.bob}&format=csv`)
     expect(headers['content-type']).toBe('text/csv; charset=utf-8')
-    expect(text.split('\r\n')[0]).toBe('username,userId,mandateSlug,mandateId,instanceLabel,instanceId,context,item,view,read,create,update,delete')
+    expect(headers['content-disposition']).toBe('attachment; filename="access-overview.csv"')
+    expect(text.split('\r\n')[0]?.replace('\ufeff', '')).toBe('username,userId,mandateSlug,mandateId,instanceLabel,instanceId,context,item,view,read,create,update,delete')
     expect(text).toContain(`bob,${users.bob},acme,${mandates.acme},acme-crm,${instances.acmeCrm},RESOURCE,crm,true,g,n,n,n`)
   })
 

@@ -87,7 +87,7 @@ describe('use', () => {
     expect((await all('petra', `/admin/usage?mandateId=${one}&from=2025-03-02`)).map(({ day }) => day)).toEqual(['2025-03-02'])
     const table = await ask('petra', 'get', `/admin/usage?mandateId=${one}`, { accept: 'text/csv' })
     expect(table.headers['content-type']).toBe('text/csv; charset=utf-8')
-    expect(table.text.split('\r\n').slice(0, 2)).toEqual(['day,mandateId,slug,requests,denials', expect.stringMatching(`^2025-03-02,${one},[0-9a-f]+,20,2$`)])
+    expect(table.text.replace('\ufeff', '').split('\r\n').slice(0, 2)).toEqual(['day,mandateId,slug,requests,denials', expect.stringMatching(`^2025-03-02,${one},[0-9a-f]+,20,2$`)])
     for (const query of ['from=yesterday', 'format=xml', 'mandateId=x']) expect((await ask('petra', 'get', `/admin/usage?${query}`)).body.code).toBe('validation_failed')
   })
 
