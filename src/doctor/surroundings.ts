@@ -3,7 +3,9 @@ import net from 'node:net'
 import tls from 'node:tls'
 import type { Config } from '../config.js'
 import { reachesRedis } from '../http/redis-counters.js'
+import { lookupOf, placeOf, tlsOptions } from '../proxy/connect.js'
 import { RouteTableError, loadRouteTable, type RouteTable } from '../proxy/route-table.js'
+import type { UpstreamSettings } from '../proxy/upstream-schema.js'
 import { fault, ok, warning, wordsOf, type Finding } from './finding.js'
 
 const connectTimeoutMs = 3000
@@ -30,24 +32,25 @@ function connected(socket: net.Socket, event: 'connect' | 'secureConnect'): Prom
   }).finally(() => socket.destroy())
 }
 
-async function examineTarget(upstream: string, target: string): Promise<Finding> {
-  const url = new URL(target)
-  const isTls = url.protocol === 'https:'
-  const [host, port] = [url.hostname.replace(/^\[|\]$/g, ''), Number(url.port || (isTls ? 443 : 80))]
+async function examineTarget(upstream: string, target: string, settings: UpstreamSettings): Promise<Finding> {
   const check = `upstream ${upstream}`
+  const place = placeOf(target)
+  const url = new URL(place.origin)
+  const isTls = url.protocol === 'https:'
+  const at = place.socketPath === undefined ? { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port || (isTls ? 443 : 80)) } : { path: place.socketPath }
   try {
-    await connected(net.connect({ host, port }), 'connect')
+    await connected(net.connect({ ...at, ...lookupOf(settings) }), 'connect')
   } catch (error) {
     return fault(check, `${target} cannot be reached: ${wordsOf(error)}`, 'Start the service, or mend its address in the route file.')
   }
   if (!isTls) return ok(check, `${target} can be reached`)
-  const socket = tls.connect({ host, port, ...(net.isIP(host) === 0 ? { servername: host } : {}) })
+  const socket = tls.connect({ ...at, ...lookupOf(settings), ...tlsOptions(place, settings) })
   let expiresAt = Number.NaN
   socket.once('secureConnect', () => { expiresAt = Date.parse(socket.getPeerCertificate().valid_to) })
   try {
     await connected(socket, 'secureConnect')
   } catch (error) {
-    return fault(`certificate of ${upstream}`, `${target}: ${wordsOf(error)}`, 'Give the service a certificate that this machine trusts (NODE_EXTRA_CA_CERTS names further authorities).')
+    return fault(`certificate of ${upstream}`, `${target}: ${wordsOf(error)}`, 'Give the service a certificate for its name by an authority that this machine trusts, or name the authority in tls.ca and the name in tls.serverName.')
   }
   const days = Math.floor((expiresAt - Date.now()) / dayMs)
   return days < soonDays ? warning(`certificate of ${upstream}`, `${target}: it ends in ${days} days`, 'Renew it.') : ok(`certificate of ${upstream}`, `${target}: good for ${days} days`)
@@ -55,8 +58,8 @@ async function examineTarget(upstream: string, target: string): Promise<Finding>
 
 /** Whether each target of each upstream can be reached, and trusted where it is https. */
 export async function examineUpstreams({ upstreams }: RouteTable): Promise<Finding[]> {
-  const targets = Object.entries(upstreams).flatMap(([name, { targets: all }]) => all.filter((target) => target !== 'demo').map((target) => ({ name, target })))
-  return await Promise.all(targets.map(({ name, target }) => examineTarget(name, target)))
+  return await Promise.all(Object.entries(upstreams).flatMap(([name, settings]) =>
+    settings.targets.filter((target) => target !== 'demo').map((target) => examineTarget(name, target, settings))))
 }
 
 /** Whether Redis answers, where one is configured. */

@@ -12,7 +12,7 @@ export interface Sources {
   usage: { counts: () => { waiting: number; dropped: number } }
   load: { counts: () => { connections: number; refused: number } }
   pool: () => { used: number; free: number; pending: number }
-  upstreams: () => { name: string; targets: { address: string; state: 'closed' | 'open' | 'half-open'; healthy: boolean; running: number }[] }[]
+  upstreams: () => { name: string; targets: { address: string; state: 'closed' | 'open' | 'half-open'; healthy: boolean; running: number; streams: number }[] }[]
 }
 
 /** Prometheus's text format, in UTF-8. */
@@ -126,7 +126,8 @@ function describeUpstreams(registry: Registry, { upstreams }: Sources): void {
   })
   each('gateway_upstream_healthy', 'Whether a target answers its health checks (1 where there are none)', ({ healthy }) => healthy ? 1 : 0, 'min')
   each('gateway_upstream_circuit_open', 'Whether a target is sent no requests as it failed: 1 open, 0.5 being tried, 0 closed', ({ state }) => ({ 'closed': 0, 'half-open': 0.5, 'open': 1 })[state], 'max')
-  each('gateway_upstream_running', 'Requests under way to a target', ({ running }) => running, 'sum')
+  each('gateway_upstream_running', 'Requests that wait for the answer of a target', ({ running }) => running, 'sum')
+  each('gateway_upstream_streams', 'Answers of a target that go on, WebSockets included', ({ streams }) => streams, 'sum')
 }
 
 function counter(registry: Registry, name: string, help: string, read: () => number): void {

@@ -4,7 +4,9 @@ import { roleKey } from '../coherence/directory.js'
 import { GatewayError } from '../errors.js'
 import type { Middleware } from '../http/chain.js'
 import type { AnswerSettings } from './response-headers.js'
+import type { Callers } from './callers.js'
 import type { Route } from './route-table.js'
+import type { UpstreamSettings } from './upstream-schema.js'
 import type { Upstreams } from './upstreams.js'
 
 /** One request on its way through a route. */
@@ -20,6 +22,11 @@ export interface Lane {
   route: Route
   upstreams: Upstreams
   answers: AnswerSettings
+  /** Who has what under way at the route's upstream. */
+  callers: Callers
+  /** By whom a request is counted: the user, the client of the portal, or the address. */
+  callerOf: (req: Request) => string
+  leastBodyRate: UpstreamSettings['limits']['leastBodyRate']
   /** Silence after which a WebSocket ends. */
   idleMs: number
   streams: Streams

@@ -54,7 +54,11 @@ export function forwardByTable({ routes, admit, streams, identityFor, counts, tr
     const known = lanes.get(route)
     if (known) return known
     const { steps, again } = admit(policyOf(route), 'ambient')
-    const shared = { route, upstreams, streams, again, answers: answerSettings(route, table), idleMs: table.upstreams[route.upstream]?.timeouts.idleMs ?? 0 }
+    const settings = table.upstreams[route.upstream]
+    const shared = {
+      route, upstreams, streams, again, answers: answerSettings(route, table), callers: upstreams.callers(route.upstream), callerOf: keys.user,
+      idleMs: settings?.timeouts.idleMs ?? 0, leastBodyRate: settings?.limits.leastBodyRate ?? { bytesPerSecond: 0, windowMs: 1 },
+    }
     const lane = chain(...routeGates(route), ...steps, ...routeLimits(route, counts), forwardTo(shared, identityFor, requestSettings(route, table, trustProxy)))
     lanes.set(route, lane)
     return lane

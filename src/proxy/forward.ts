@@ -11,12 +11,12 @@ import { UpgradeRelay } from './upgrade.js'
 
 /** Sends the request on to its route's upstream, as a stream in both directions. */
 export function forwardTo(lane: Lane, identityFor: IdentityFor, settings: HeaderSettings): Middleware {
-  const { route, upstreams } = lane
+  const { route, upstreams, callers, callerOf, leastBodyRate } = lane
 
   const send = (exchange: Exchange, identity: string | undefined) => {
     const { req, res } = exchange
     if (hasBody(req)) checkLength(req, route.bodyLimit)
-    const target = upstreams.next(route.upstream)
+    const target = upstreams.next(route.upstream, route)
     const options: Dispatcher.DispatchOptions = {
       method: req.method,
       path: sentPath(route, req.pathname, req.search),
@@ -24,19 +24,20 @@ export function forwardTo(lane: Lane, identityFor: IdentityFor, settings: Header
       body: null,
       ...(route.timeoutMs === undefined ? {} : { headersTimeout: route.timeoutMs, bodyTimeout: route.timeoutMs }),
     }
+    const share = callers.enter(callerOf(req)) // nothing throws between here and the relay, which gives it back
     if (req.takeUpgrade) {
-      new UpgradeRelay(exchange, target, { ...options, upgrade: 'websocket' }, undefined).send()
+      new UpgradeRelay(exchange, target, share, { ...options, upgrade: 'websocket' }, undefined).send()
       return
     }
     if (!hasBody(req)) {
-      new Relay(exchange, target, options, undefined).send()
+      new Relay(exchange, target, share, options, undefined).send()
       return
     }
     const ends: { relay?: Relay } = {}
     const passage = openPassage(exchange, { cut: (refusal) => ends.relay?.cut(refusal), drain: () => ends.relay?.drain() })
-    options.body = limitedBody(req, route.bodyLimit, passage)
+    options.body = limitedBody(req, { limit: route.bodyLimit, leastRate: leastBodyRate }, passage)
     if (req.headers.expect !== undefined && req.httpVersion !== '1.0') res.writeContinue()
-    ends.relay = new Relay(exchange, target, options, passage)
+    ends.relay = new Relay(exchange, target, share, options, passage)
     ends.relay.send()
   }
 

@@ -1,5 +1,5 @@
-import { Client } from 'undici'
-import type { RouteFile } from './route-schema.js'
+import { Client, type buildConnector } from 'undici'
+import type { UpstreamSettings } from './upstream-schema.js'
 
 /** Asks a target again and again how it is. */
 export interface HealthCheck {
@@ -10,8 +10,10 @@ export interface HealthCheck {
 
 interface Options {
   /** The target's origin. */
-  url: string
-  health: NonNullable<RouteFile['upstreams'][string]['health']>
+  origin: string
+  /** Opens connections to the target. */
+  connect: buildConnector.connector
+  health: NonNullable<UpstreamSettings['health']>
   /** Called once for each change. */
   onChange: (isHealthy: boolean) => void
 }
@@ -41,7 +43,7 @@ async function answersWell(client: Client, path: string, timeoutMs: number): Pro
 }
 
 /** Starts to check a target, which counts as healthy at first. Never two checks at a time: `intervalMs` is the pause between them. */
-export function checkHealth({ url, health: { path, intervalMs, timeoutMs, unhealthyAfter, healthyAfter }, onChange }: Options): HealthCheck {
+export function checkHealth({ origin, connect, health: { path, intervalMs, timeoutMs, unhealthyAfter, healthyAfter }, onChange }: Options): HealthCheck {
   let isHealthy = true
   /** Checks in a row that said the contrary. */
   let contrary = 0
@@ -56,7 +58,7 @@ export function checkHealth({ url, health: { path, intervalMs, timeoutMs, unheal
     onChange(isWell)
   }
   const check = async () => {
-    client = new Client(url, { connect: { timeout: timeoutMs }, maxHeaderSize: 32 * 1024, allowH2: false })
+    client = new Client(origin, { connect, maxHeaderSize: 32 * 1024, allowH2: false })
     const isWell = await answersWell(client, path, timeoutMs)
     if (isStopped) return
     note(isWell)

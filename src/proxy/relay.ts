@@ -6,6 +6,8 @@ import { GatewayError } from '../errors.js'
 import { writeHead } from '../http/head.js'
 import { atTokenEnd, decideAgain, openPassage, refuseLess, toldOf, type Exchange } from './exchange.js'
 import { responseHeaders, responseTrailers, type UpstreamHeaders } from './response-headers.js'
+import type { Share } from './callers.js'
+import type { Outcome } from './circuit-breaker.js'
 import type { Target } from './upstreams.js'
 
 const timeouts = [errors.HeadersTimeoutError, errors.BodyTimeoutError, errors.ConnectTimeoutError]
@@ -38,7 +40,7 @@ const isStale = (error: Error) => error instanceof errors.SocketError ? error.me
 /** Sends a request to a target, and writes the answer to the client as it comes, no faster than the client reads. */
 export class Relay implements Dispatcher.DispatchHandler {
   private controller: Dispatcher.DispatchController | undefined = undefined
-  private isDone = false
+  protected isDone = false
   private isGivenUp = false
   /** Whether the target has begun to answer. */
   private isAnswered = false
@@ -49,10 +51,13 @@ export class Relay implements Dispatcher.DispatchHandler {
   private stopWaiting: (() => void) | undefined = undefined
   private stalled: NodeJS.Timeout | undefined = undefined
   private isEndless = false
+  /** Whether it counts as a stream, and no longer as a request that waits. */
+  private isStream = false
 
   constructor(
     protected readonly exchange: Exchange,
     private target: Target,
+    private readonly share: Share,
     private readonly options: Dispatcher.DispatchOptions,
     protected passage: Passage | undefined,
   ) {
@@ -149,20 +154,26 @@ export class Relay implements Dispatcher.DispatchHandler {
       this.onResponseEnd(_controller, {})
       return
     }
+    const isLate = error instanceof errors.HeadersTimeoutError
     const isOurs = this.isGivenUp || error instanceof GatewayError || req.errored !== null || neverSent.some((kind) => error instanceof kind)
     const other = isOurs || res.destroyed ? undefined : this.targetForRetry(error)
     // A connection that had been kept may have been closed just then: that says nothing of the target.
-    this.finish(isOurs || other === this.target ? 'cut' : this.isAnswered ? 'answered' : 'failed')
+    this.finish(isOurs || other === this.target ? 'cut' : this.isAnswered ? 'answered' : isLate ? 'late' : 'failed', other !== undefined)
     if (res.destroyed) req.refusal ??= 'client_closed'
     if (other) this.retry(other)
     else if (!this.isGivenUp && !res.destroyed) next(upstreamError(error))
   }
 
-  /** Where the request may be sent once more: where it changes nothing for the service, and the budget allows it. */
+  /**
+   * Where the request may be sent once more. One of which nothing was sent, since there was no connection, goes to any other target;
+   * one of which something may have arrived only where that changes nothing for the service, and the budget allows it.
+   */
   private targetForRetry(error: Error): Target | undefined {
     const { exchange: { req, lane: { route, upstreams } }, options } = this
-    if (this.isAnswered || error instanceof errors.HeadersTimeoutError || options.body !== null || options.upgrade !== undefined || !idempotent.has(req.method)) return undefined
+    if (this.controller === undefined && !(error instanceof errors.ConnectTimeoutError)) return this.otherTarget()
     if (this.retries >= maxRetries) return undefined
+    if (this.controller === undefined) return this.otherTarget()
+    if (this.isAnswered || error instanceof errors.HeadersTimeoutError || options.body !== null || options.upgrade !== undefined || !idempotent.has(req.method)) return undefined
     const target = this.otherTarget() ?? (isStale(error) && this.retries === 0 ? this.target : undefined)
     return target && upstreams.mayRetry(route.upstream) ? target : undefined
   }
@@ -170,7 +181,7 @@ export class Relay implements Dispatcher.DispatchHandler {
   private otherTarget(): Target | undefined {
     const { route, upstreams } = this.exchange.lane
     try {
-      return upstreams.next(route.upstream, (this.tried ??= new Set()).add(this.target))
+      return upstreams.next(route.upstream, route, (this.tried ??= new Set()).add(this.target))
     } catch {
       return undefined // what went wrong first says more than that there is no other
     }
@@ -180,13 +191,14 @@ export class Relay implements Dispatcher.DispatchHandler {
   private retry(target: Target): void {
     this.target = target
     target.begin()
+    this.controller = undefined
     this.retries += 1
     this.isDone = false
     const told = toldOf(this.exchange.req)
     decideAgain(this.exchange).then(() => {
       refuseLess(told, this.exchange.req)
       if (this.exchange.res.destroyed) this.finish('cut')
-      else target.pool.dispatch(this.options, this)
+      else target.pool.dispatch(this.options, this, true)
     }).catch((refusal: unknown) => {
       this.finish('cut')
       this.exchange.next(refusal)
@@ -197,6 +209,7 @@ export class Relay implements Dispatcher.DispatchHandler {
   private watch(isEndless: boolean): void {
     this.isEndless ||= isEndless
     this.passage ??= openPassage(this.exchange, this)
+    this.countAsStream()
     if (isEndless) this.stopWaiting ??= atTokenEnd(this.exchange.req, () => this.cut(tokenExpired()))
   }
 
@@ -229,11 +242,27 @@ export class Relay implements Dispatcher.DispatchHandler {
     this.stopWaiting?.()
   }
 
-  protected finish(outcome: 'answered' | 'failed' | 'cut'): void {
+  /** What goes on for long takes no place of a request, of which there are fewer. Where there are too many streams it stays one. */
+  protected countAsStream(): void {
+    const { exchange: { lane: { callers } }, share } = this
+    if (this.isStream || !callers.mayStream(share) || !this.target.stream()) return
+    callers.stream(share)
+    this.isStream = true
+  }
+
+  /** The request has ended, for this target at least. */
+  protected finish(outcome: Outcome, isRetried = false): void {
     this.isDone = true
-    this.target.end(outcome)
-    this.exchange.req.span?.forwarded(outcome)
+    this.exchange.req.span?.forwarded(outcome === 'late' ? 'failed' : outcome)
+    this.leave(outcome, isRetried)
+    if (isRetried) return
     this.stopWaiting?.()
     this.passage?.close()
+  }
+
+  /** Gives back what it took of the upstream. */
+  protected leave(outcome: Outcome, isRetried = false): void {
+    this.target.end(this.isAnswered ? undefined : outcome, this.isStream)
+    if (!isRetried) this.exchange.lane.callers.leave(this.share, this.isStream)
   }
 }

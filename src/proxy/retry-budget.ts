@@ -1,5 +1,3 @@
-import { requestsPerTarget } from './open-pool.js'
-
 /** How often requests of one upstream may be sent again: so that retries cannot multiply the load on what already struggles. */
 export interface RetryBudget {
   /** A request was sent for the first time. */
@@ -10,11 +8,9 @@ export interface RetryBudget {
 
 /** So many requests earn one retry. Counted in requests, since whole numbers add up exactly. */
 const requestsPerRetry = 5
-/** As many as one target has under way at most: all of them are lost together when it dies. */
-const mostRetries = requestsPerTarget
 
-/** A token bucket of retries, full at first. */
-export function createRetryBudget(): RetryBudget {
+/** Returns a token bucket of retries, full at first. It holds as many as one target has under way: all of them are lost together when it dies. */
+export function createRetryBudget(mostRetries: number): RetryBudget {
   const most = mostRetries * requestsPerRetry
   let earned = most
   return {

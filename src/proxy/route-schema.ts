@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 import { mandateSources } from '../http/policy.js'
 import { droppedHeaders, exposedHeaders, requestHeaderRules, responseHeaderRules } from './header-rules.js'
+import { milliseconds, upstreamSchema } from './upstream-schema.js'
 
 /** Path prefixes of the gateway itself, which no route may claim; below `/portal` an `auth: portal` route may live. */
 const ownPrefixes = ['/auth', '/mandate', '/admin', '/system', '/portal', '/projects', '/healthz', '/readyz', '/metrics', '/.well-known', '/openapi.yaml', '/docs', '/console']
@@ -21,43 +22,7 @@ export function isOwnPath(pathname: string): boolean {
   return ownPrefixes.some((own) => isWithin(pathname, own))
 }
 
-const milliseconds = z.int().min(1).max(3_600_000)
 const bytes = z.int().min(0).max(Number.MAX_SAFE_INTEGER)
-
-const target = z.string().refine((value) => {
-  if (value === 'demo') return true
-  if (!URL.canParse(value)) return false
-  const { protocol, pathname, search, hash, username } = new URL(value)
-  return (protocol === 'http:' || protocol === 'https:') && pathname === '/' && !search && !hash && !username
-}, 'must be an address such as http://127.0.0.1:9000, without path, query or credentials (or demo, the demo upstream)')
-
-const checksInARow = z.int().min(1).max(100)
-
-/** A path alone stands for checks that are as they usually are. */
-const health = z.preprocess((value) => typeof value === 'string' ? { path: value } : value, z.strictObject({
-  path: z.string().regex(/^\/[!-"$-~]*$/, 'must be a path such as /healthz'),
-  intervalMs: milliseconds.default(5000),
-  timeoutMs: milliseconds.default(2000),
-  unhealthyAfter: checksInARow.default(2),
-  healthyAfter: checksInARow.default(1),
-}))
-
-const upstream = z.strictObject({
-  targets: z.array(target).min(1, 'must name at least one target'),
-  timeouts: z.strictObject({
-    connectMs: milliseconds.default(2000),
-    headersMs: milliseconds.default(30_000),
-    /** Silence within an answer's body. */
-    bodyMs: milliseconds.default(60_000),
-    /** Silence of a WebSocket. */
-    idleMs: milliseconds.default(300_000),
-    /** How long a connection is kept that nobody uses. */
-    keepAliveMs: milliseconds.default(4000),
-  }).prefault({}),
-  health: health.optional(),
-  requestHeaders: requestHeaderRules.optional(),
-  responseHeaders: responseHeaderRules.optional(),
-})
 
 const subject = z.strictObject({
   context: z.enum(['DATA', 'UI', 'RESOURCE'], 'must be DATA, UI or RESOURCE'),
@@ -181,7 +146,7 @@ function* contradictionsBetween(routes: Record<string, RouteInput[]>): Generator
 
 /** The route table as its file holds it. */
 export const routeTableSchema = z.strictObject({
-  upstreams: z.record(z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'must be a name of lower-case letters, digits and hyphens'), upstream),
+  upstreams: z.record(z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'must be a name of lower-case letters, digits and hyphens'), upstreamSchema),
   routes: z.record(prefix, routesAt),
   dropRequestHeaders: droppedHeaders.default([]),
 }).superRefine((table, ctx) => {

@@ -1,79 +1,77 @@
-import type { Pool } from 'undici'
 import type { Logger } from '../observability/logger.js'
-import { createCircuitBreaker, type CircuitState, type Outcome } from './circuit-breaker.js'
-import { checkHealth } from './health-check.js'
-import { openPool, requestsPerTarget } from './open-pool.js'
-import type { RouteFile } from './route-schema.js'
-
-/** One place that an upstream runs at. `begin` and `end` frame each request that is sent there. */
-export interface Target {
-  /** `host:port`, for logs. */
-  readonly address: string
-  readonly pool: Pool
-  /** A request is sent there. To be called in the same turn as the `next` that gave the target. */
-  begin: () => void
-  /** It has begun to answer, and may go on for long. */
-  answered: () => void
-  /** It has ended. */
-  end: (outcome: Outcome) => void
-}
+import { createCircuitBreaker, type CircuitBreaker, type CircuitState } from './circuit-breaker.js'
+import { connectorTo, labelOf, type Place } from './connect.js'
+import type { Connections } from './connections.js'
+import { checkHealth, type HealthCheck } from './health-check.js'
+import { openConnections } from './open-connections.js'
+import type { UpstreamSettings } from './upstream-schema.js'
+import { openWays, type Load, type Target, type Ways } from './ways.js'
 
 /** What operators see of a target. */
 export interface TargetStatus {
   address: string
   state: CircuitState
   healthy: boolean
-  /** Requests under way. */
+  /** Requests that wait for their answer. */
   running: number
+  /** Answers that go on, WebSockets included. */
+  streams: number
 }
 
 /** A target as its upstream sees it, which decides whether it is sent a request. */
 export interface OwnTarget {
-  /** What a request may go through now: the target, the same as a probe, or nothing while it is out of use. */
-  offer: () => Target | undefined
+  /** What a request of a route may go through now: the target, the same as a probe, or nothing while it is out of use. */
+  offer: (route: object | undefined) => Target | undefined
+  /** The target for a request that has no other place to go to; nothing where it is known not to be healthy. */
+  offerAnyway: (route: object | undefined) => Target | undefined
   isBusy: () => boolean
   isIn: (tried: ReadonlySet<Target>) => boolean
-  /** How long it is out of use, at most, as far as that is known. */
-  usableInMs: () => number
   status: () => TargetStatus
   stopChecks: () => void
-  pool: Pool
+  pool: Connections
 }
 
 interface Options {
   /** The name of its upstream, for logs. */
   upstream: string
-  /** Its origin. */
-  url: string
-  settings: RouteFile['upstreams'][string]
+  place: Place
+  settings: UpstreamSettings
   logger: Logger
   /** Milliseconds on a monotonic clock. */
   now: () => number
 }
 
-function addressOf(url: string): string {
-  const { hostname, port, protocol } = new URL(url)
-  return `${hostname}:${port || (protocol === 'https:' ? '443' : '80')}`
-}
-
-/** Opens a target's pool, and begins to check its health where the upstream says how. */
-export function openTarget({ upstream, url, settings: { timeouts, health }, logger, now }: Options): OwnTarget {
-  const address = addressOf(url)
-  const pool = openPool(url, timeouts)
-  const told = { upstream, address }
-  let running = 0
-
-  const breaker = createCircuitBreaker({
-    now,
-    probeMs: timeouts.connectMs + timeouts.headersMs,
+/** Returns the circuit of a target. */
+function circuitOf({ upstream, place, settings: { circuit, timeouts }, logger, now }: Options): CircuitBreaker {
+  const told = { upstream, address: labelOf(place) }
+  return createCircuitBreaker({
+    settings: circuit, now, probeMs: timeouts.connectMs + timeouts.headersMs,
     onChange: (state) => {
-      if (state === 'open') logger.warn('a target fails: it is sent no requests for a while', told)
+      if (state === 'open') logger.warn('a target fails: it is sent no requests for a while, unless there is no other', told)
       else if (state === 'half-open') logger.info('a target that failed is tried again', told)
       else logger.info('a target that failed is in use again', told)
     },
   })
-  const checks = health && checkHealth({
-    url, health,
+}
+
+/** Returns the circuit of a target for one route, which answers that are late open. */
+function latenessOf({ upstream, place, settings: { circuit, timeouts }, logger, now }: Options): CircuitBreaker {
+  const told = { upstream, address: labelOf(place) }
+  return createCircuitBreaker({
+    settings: circuit, now, probeMs: timeouts.connectMs + timeouts.headersMs,
+    onChange: (state) => {
+      if (state === 'open') logger.warn('a target is late with the answers of a route: it is sent none of its requests for a while, unless there is no other', told)
+      else if (state === 'closed') logger.info('a target answers a route in time again', told)
+    },
+  })
+}
+
+/** Begins to check a target's health, where its upstream says how. */
+function checksOf({ upstream, place, settings, logger }: Options, breaker: CircuitBreaker): HealthCheck | undefined {
+  const told = { upstream, address: labelOf(place) }
+  const { health } = settings
+  return health && checkHealth({
+    origin: place.origin, connect: connectorTo(place, settings, health.timeoutMs), health,
     onChange: (isHealthy) => {
       if (isHealthy) {
         logger.info('a target is healthy again', told)
@@ -81,35 +79,41 @@ export function openTarget({ upstream, url, settings: { timeouts, health }, logg
       } else logger.warn('a target is not healthy: it is sent no requests', told)
     },
   })
+}
+
+/** Opens a target, and begins to check its health where the upstream says how. */
+export function openTarget(options: Options): OwnTarget {
+  const { place, settings: { limits } } = options
+  const most = limits.connections ?? Infinity
+  const address = labelOf(place)
+  const pool = openConnections(options)
+  const load: Load = { running: 0, streams: 0 }
+  const breaker = circuitOf(options)
+  const checks = checksOf(options, breaker)
   const isHealthy = () => checks === undefined || checks.isHealthy()
 
-  /** Counts a request as under way, and tells the breaker of it. */
-  const countedBy = (begin: (() => void) | undefined, end: (outcome: Outcome) => void): Target => ({
-    address, pool,
-    begin: () => {
-      running += 1
-      begin?.()
-    },
-    answered: () => end('answered'),
-    end: (outcome) => {
-      running -= 1
-      end(outcome)
-    },
-  })
-  const usual = countedBy(undefined, breaker.count)
-  // A target of its own, so that the end of the probe is told from the ends of what was sent before the circuit opened.
-  const probe = countedBy(breaker.beginProbe, breaker.endProbe)
+  const byRoute = new Map<object | undefined, Ways & { lateness: CircuitBreaker }>()
+  const waysOf = (route: object | undefined) => {
+    const known = byRoute.get(route)
+    if (known) return known
+    const lateness = latenessOf(options)
+    const ways = { lateness, ...openWays({ address, pool, load, limits, breaker, lateness }) }
+    byRoute.set(route, ways)
+    return ways
+  }
 
   return {
-    offer: () => {
+    offer: (route) => {
       if (!isHealthy()) return undefined
-      if (breaker.isClosed()) return usual
-      return breaker.mayProbe() ? probe : undefined
+      const { usual, probe, lateness, lateProbe } = waysOf(route)
+      if (!breaker.isClosed()) return breaker.mayProbe() ? probe : undefined
+      if (lateness.isClosed()) return usual
+      return lateness.mayProbe() ? lateProbe : undefined
     },
-    isBusy: () => running >= requestsPerTarget,
-    isIn: (tried) => tried.has(usual) || tried.has(probe),
-    usableInMs: () => isHealthy() ? breaker.probeInMs() : health?.intervalMs ?? 0,
-    status: () => ({ address, state: breaker.state(), healthy: isHealthy(), running }),
+    offerAnyway: (route) => isHealthy() ? waysOf(route).anyway : undefined,
+    isBusy: () => load.running >= limits.requests || load.running + load.streams >= most,
+    isIn: (tried) => [...tried].some((target) => target.pool === pool),
+    status: () => ({ address, state: breaker.state(), healthy: isHealthy(), ...load }),
     stopChecks: () => checks?.stop(),
     pool,
   }

@@ -28,15 +28,18 @@ export class UpgradeRelay extends Relay {
   override onRequestUpgrade(_controller: Dispatcher.DispatchController, status: number, headers: UpstreamHeaders, upstream: Duplex): void {
     const { req, res, next, lane: { route, answers, idleMs } } = this.exchange
     upstream.on('error', () => undefined) // undici has taken its own listener away; 'close' follows
-    this.finish('answered')
+    this.isDone = true
+    req.span?.forwarded('answered')
     if (String(headers.upgrade).toLowerCase() !== 'websocket') {
       upstream.destroy()
+      this.leave('answered')
       next(new GatewayError('upstream_failed', 'The service behind the gateway upgraded to something else than a WebSocket'))
       return
     }
     const client = res.socket
     if (!client || res.destroyed || res.headersSent) {
       upstream.destroy()
+      this.leave('answered')
       return
     }
     const lines = responseHeaders({ ...headers, trailer: undefined }, req, res, { ...answers, isPrivate: false })
@@ -49,9 +52,11 @@ export class UpgradeRelay extends Relay {
     const early = req.takeUpgrade?.()
     if (early && early.length > 0) client.unshift(early)
 
+    this.countAsStream()
     const stopWaiting = atTokenEnd(req, () => this.cut(tokenExpired()))
     this.joined = new WebSocketRelay(client, upstream, idleMs, () => {
       stopWaiting()
+      this.leave('answered')
       res.emit('close') // so that its access line is written, with how long it lasted
     })
     this.joined.start(openPassage(this.exchange, this))

@@ -1,10 +1,14 @@
 import { GatewayError } from '../errors.js'
 import type { Logger } from '../observability/logger.js'
+import { createCallers, type Callers } from './callers.js'
 import { createRetryBudget, type RetryBudget } from './retry-budget.js'
 import type { RouteFile } from './route-schema.js'
-import { openTarget, type OwnTarget, type Target, type TargetStatus } from './target.js'
+import type { TargetStatus } from './target.js'
+import { openTargets, type Targets } from './targets.js'
+import type { UpstreamSettings } from './upstream-schema.js'
+import type { Target } from './ways.js'
 
-export type { Target } from './target.js'
+export type { Target } from './ways.js'
 
 /** What operators see of an upstream. */
 export interface UpstreamStatus {
@@ -12,13 +16,15 @@ export interface UpstreamStatus {
   targets: TargetStatus[]
 }
 
-/** The targets of the upstreams of one route table, each with its pool of connections. */
+/** The targets of the upstreams of one route table, each with its connections. */
 export interface Upstreams {
   /**
-   * The next usable target of an upstream, in turn; never one of `except`, which were tried already for this request.
-   * Throws `upstream_unavailable` when there is none, `overloaded` when all of them are busy.
+   * The next usable target of an upstream for a request of `route`, in turn; never one of `except`, which were tried already for this
+   * request. Throws `upstream_unavailable` when there is none, `overloaded` when all of them are busy.
    */
-  next: (name: string, except?: ReadonlySet<Target>) => Target
+  next: (name: string, route?: object, except?: ReadonlySet<Target>) => Target
+  /** Who has what under way at an upstream. */
+  callers: (name: string) => Callers
   /** Whether one more retry is within the upstream's budget; takes it from the budget if so. */
   mayRetry: (name: string) => boolean
   status: () => UpstreamStatus[]
@@ -37,67 +43,70 @@ interface Options {
 }
 
 interface Upstream {
-  targets: OwnTarget[]
+  targets: Targets
+  callers: Callers
   /** Which of the targets is asked first, next time. */
   turn: number
   budget: RetryBudget
 }
 
-function unavailable(targets: OwnTarget[]): GatewayError {
-  const seconds = Math.max(1, Math.ceil(Math.min(...targets.map((target) => target.usableInMs())) / 1000))
-  const headers = targets.length === 0 ? {} : { 'Retry-After': String(seconds) }
-  return new GatewayError('upstream_unavailable', 'There is no target to send this request to', { headers })
+function unavailable(health: UpstreamSettings['health']): GatewayError {
+  return new GatewayError('upstream_unavailable', 'There is no target to send this request to', { headers: health ? { 'Retry-After': String(Math.max(1, Math.ceil(health.intervalMs / 1000))) } : {} })
 }
 
 const overloaded = () => new GatewayError('overloaded', 'The service behind the gateway has as many requests as it may. Try again shortly.')
 
 /** Runs before each forwarded request: makes nothing unless it fails. */
-function nextOf(upstream: Upstream, except: ReadonlySet<Target> | undefined): Target {
-  const { targets, turn } = upstream
-  let isBusy = false
-  for (let asked = 0; asked < targets.length; asked += 1) {
-    const own = targets[(turn + asked) % targets.length]
+function nextOf(upstream: Upstream, route: object | undefined, except: ReadonlySet<Target> | undefined, anyway: boolean): Target {
+  const { targets: { current, settings }, turn } = upstream
+  let [isBusy, isOut] = [false, false]
+  for (let asked = 0; asked < current.length; asked += 1) {
+    const own = current[(turn + asked) % current.length]
     if (!own || (except !== undefined && own.isIn(except))) continue
-    const target = own.offer()
-    if (!target) continue
+    const target = anyway ? own.offerAnyway(route) : own.offer(route)
+    if (!target) {
+      isOut = true
+      continue
+    }
     if (own.isBusy()) {
       isBusy = true
       continue
     }
-    upstream.turn = (turn + asked + 1) % targets.length
+    upstream.turn = (turn + asked + 1) % current.length
     if (except === undefined || except.size === 0) upstream.budget.earn()
     return target
   }
-  throw isBusy ? overloaded() : unavailable(targets)
+  // Where all of them fail, each may still serve some: to send nobody anything would be worse.
+  if (isOut && !isBusy && !anyway && except === undefined) return nextOf(upstream, route, except, true)
+  throw isBusy ? overloaded() : unavailable(settings.health)
 }
 
-/** Opens the pools of the upstreams, and begins the health checks. */
+/** Opens the targets of the upstreams, and begins the health checks. */
 export function openUpstreams(upstreams: RouteFile['upstreams'], { demoUrl, logger, now = () => performance.now() }: Options): Upstreams {
-  const urlOf = (target: string) => target === 'demo' ? demoUrl : target
-  const byName = new Map<string, Upstream>(Object.entries(upstreams).map(([name, settings]) => {
-    const urls = settings.targets.map(urlOf).filter((url) => url !== undefined)
-    return [name, { targets: urls.map((url) => openTarget({ upstream: name, url, settings, logger, now })), turn: 0, budget: createRetryBudget() }]
-  }))
-  const opened = [...byName.values()].flatMap(({ targets }) => targets)
-  const stop = () => {
-    byName.clear()
-    for (const { stopChecks } of opened) stopChecks()
+  const byName = new Map<string, Upstream>(Object.entries(upstreams).map(([name, settings]) => [name, {
+    targets: openTargets({ upstream: name, settings, demoUrl, logger, now }),
+    callers: createCallers(settings.limits),
+    turn: 0,
+    budget: createRetryBudget(settings.limits.requests),
+  }]))
+  const opened = [...byName.values()].map(({ targets }) => targets)
+  const upstreamOf = (name: string) => {
+    const upstream = byName.get(name)
+    if (!upstream) throw unavailable(undefined)
+    return upstream
   }
   return {
-    next: (name, except) => {
-      const upstream = byName.get(name)
-      if (!upstream) throw unavailable([])
-      return nextOf(upstream, except)
-    },
+    next: (name, route, except) => nextOf(upstreamOf(name), route, except, false),
+    callers: (name) => upstreamOf(name).callers,
     mayRetry: (name) => byName.get(name)?.budget.spend() ?? false,
-    status: () => [...byName].map(([name, { targets }]) => ({ name, targets: targets.map(({ status }) => status()) })),
+    status: () => [...byName].map(([name, { targets: { current } }]) => ({ name, targets: current.map(({ status }) => status()) })),
     retire: async () => {
-      stop()
-      await Promise.all(opened.filter(({ pool }) => !pool.destroyed).map(({ pool }) => pool.close()))
+      byName.clear()
+      await Promise.all(opened.map((targets) => targets.retire()))
     },
     close: async () => {
-      stop()
-      await Promise.all(opened.map(({ pool }) => pool.destroy()))
+      byName.clear()
+      await Promise.all(opened.map((targets) => targets.close()))
     },
   }
 }

@@ -8,7 +8,8 @@ const target = z.strictObject({
   address: z.string(),
   healthy: z.boolean(),
   state: z.enum(['closed', 'open', 'half-open']).meta({ description: 'of its circuit: open, it is sent no requests' }),
-  running: z.int(),
+  running: z.int().meta({ description: 'requests that wait for their answer' }),
+  streams: z.int().meta({ description: 'answers that go on, WebSockets included' }),
 })
 const route = z.strictObject({
   prefix: z.string(),

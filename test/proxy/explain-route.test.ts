@@ -26,13 +26,13 @@ describe('the explanation of a request', () => {
     expect(explainRoute(table, 'GET', '/contacts/7?x=1')).toEqual({
       method: 'GET', target: '/contacts/7?x=1', outcome: 'matched', path: '/contacts/7', route: '/contacts', upstream: 'slow', targets: ['http://127.0.0.1:9000', 'demo'], sent: '/contacts/7?x=1',
       auth: 'required', mandate: 'required', instance: 'optional', guard: null, permission: { context: 'RESOURCE', item: 'crm.contacts', action: 'read' },
-      rateLimit: { limit: { requests: 100, windowMs: 60_000 }, by: 'user' }, concurrency: null, mandateFrom: ['header'], bodyLimit: 9, timeouts: { connectMs: 1, headersMs: 50, bodyMs: 50, idleMs: 300_000, keepAliveMs: 4000 },
+      rateLimit: { limit: { requests: 100, windowMs: 60_000 }, by: 'user' }, concurrency: null, mandateFrom: ['header'], bodyLimit: 9, timeouts: { connectMs: 1, headersMs: 50, bodyMs: 50, idleMs: 300_000, keepAliveMs: 4000, connectionMs: 60_000 },
     })
   })
 
   it('tells the defaults of a route that leaves them', () => {
     expect(explainRoute(table, 'GET', '/ops')).toMatchObject({
-      auth: 'required', mandate: 'none', instance: 'none', guard: 'sysAdmin', permission: null, rateLimit: null, concurrency: null, mandateFrom: ['header'], bodyLimit: null, timeouts: { connectMs: 1, headersMs: 2, bodyMs: 3, idleMs: 300_000, keepAliveMs: 4000 },
+      auth: 'required', mandate: 'none', instance: 'none', guard: 'sysAdmin', permission: null, rateLimit: null, concurrency: null, mandateFrom: ['header'], bodyLimit: null, timeouts: { connectMs: 1, headersMs: 2, bodyMs: 3, idleMs: 300_000, keepAliveMs: 4000, connectionMs: 60_000 },
     })
     expect(explainRoute(table, 'GET', '/api')).toMatchObject({ guard: null, timeouts: { connectMs: 2000, headersMs: 30_000, bodyMs: 60_000 } })
   })

@@ -3,13 +3,14 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from '@jest/globals'
-import { failuresInARow } from '../../src/proxy/circuit-breaker.js'
 import { GatewayError } from '../../src/errors.js'
 import { createLog } from '../../src/observability/logger.js'
 import { RouteTableError, parseRouteTable } from '../../src/proxy/route-table.js'
 import { openUpstreams, type Upstreams } from '../../src/proxy/upstreams.js'
 import { until } from '../support/until.js'
 
+/** So many in a row open a circuit. */
+const failures = 10
 const upstreamsOf = (upstream: string) => parseRouteTable(`upstreams:\n  own: ${upstream}\nroutes: {}\n`, 'routes.yaml').upstreams
 
 describe('the health check of an upstream', () => {
@@ -146,8 +147,8 @@ describe('the health check of an upstream', () => {
     const checked = await startChecked((_req, res) => res.writeHead(500).end())
     const { upstreams, untilHealthy } = open([checked.url])
     const target = upstreams.next('own')
-    for (let time = 0; time < failuresInARow; time += 1) target.begin()
-    for (let time = 0; time < failuresInARow; time += 1) target.end('failed')
+    for (let time = 0; time < failures; time += 1) target.begin()
+    for (let time = 0; time < failures; time += 1) target.end('failed')
     const state = () => upstreams.status()[0]!.targets[0]!.state
     expect(state()).toBe('open')
     await untilHealthy(false)
@@ -238,7 +239,7 @@ describe('the health field of an upstream', () => {
   })
 
   it('stands beside timeouts that each have a default', () => {
-    expect(upstreamsOf('{ targets: [demo] }').own?.timeouts).toEqual({ connectMs: 2000, headersMs: 30_000, bodyMs: 60_000, idleMs: 300_000, keepAliveMs: 4000 })
+    expect(upstreamsOf('{ targets: [demo] }').own?.timeouts).toEqual({ connectMs: 2000, headersMs: 30_000, bodyMs: 60_000, idleMs: 300_000, keepAliveMs: 4000, connectionMs: 60_000 })
     expect(upstreamsOf('{ targets: [demo], timeouts: { idleMs: 10, keepAliveMs: 20 } }').own?.timeouts).toMatchObject({ headersMs: 30_000, idleMs: 10, keepAliveMs: 20 })
   })
 })

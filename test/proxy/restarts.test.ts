@@ -140,7 +140,7 @@ routes:
     expect(total).toBeGreaterThan(1000)
   }, 60_000)
 
-  it('the only one: 502, soon 503 that says when to come again, and good again by itself', async () => {
+  it('the only one: 502 as long as it is away, never 503, and good again as soon as it is back', async () => {
     const only = await startService()
     const gateway = await startGateway([only])
     const traffic = load(`${gateway.url}/api/crm/contacts`, headers, 4)
@@ -149,14 +149,8 @@ routes:
       expect(traffic.counts()).toEqual({ 200: traffic.outcomes.length })
       const before = traffic.outcomes.length
       await only.kill()
-      await eventually(() => (traffic.counts(before)[503] ?? 0) > 50 || undefined)
-      const failed = traffic.outcomes.slice(before)
-      const counts = traffic.counts(before)
-      expect(Object.keys(counts).filter((status) => !['200', '502', '503'].includes(status))).toEqual([])
-      // Ten failures in a row open the circuit; what was under way with them may fail too.
-      expect(counts[502]).toBeGreaterThanOrEqual(1)
-      expect(counts[502]).toBeLessThan(30)
-      for (const { status, retryAfter } of failed) if (status === 503) expect(Number(retryAfter)).toBeGreaterThanOrEqual(1)
+      await eventually(() => (traffic.counts(before)[502] ?? 0) > 100 || undefined)
+      expect(Object.keys(traffic.counts(before)).filter((status) => !['200', '502'].includes(status))).toEqual([])
       await only.start()
       const backAt = traffic.outcomes.length
       await eventually(() => (traffic.counts(backAt)[200] ?? 0) > 100 || undefined, 10_000)

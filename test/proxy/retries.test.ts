@@ -4,14 +4,16 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { codeOf, sendLines } from '../support/raw-http.js'
+import { startUpstream, type Upstream } from '../support/upstream.js'
 
 /** A target of raw sockets: counts the requests that reach it. */
 async function startTarget(behave: (socket: Socket) => void) {
-  const target = { url: '', hits: 0, stop: async () => { await new Promise((resolve) => server.close(resolve)) } }
+  const target = { url: '', hits: 0, heard: [] as string[], stop: async () => { await new Promise((resolve) => server.close(resolve)) } }
   const server = net.createServer((socket) => {
     socket.on('error', () => undefined)
-    socket.once('data', () => {
+    socket.once('data', (chunk: Buffer) => {
       target.hits += 1
+      target.heard.push(chunk.toString('latin1'))
       behave(socket)
     })
   }).listen(0, '127.0.0.1')
@@ -29,6 +31,7 @@ describe('a request that got no answer', () => {
   let goneUrl: string
   let database: TestDatabase
   let gateway: TestGateway
+  let taking: Upstream
   beforeAll(async () => {
     database = await createTestDatabase()
     targets = {
@@ -38,10 +41,16 @@ describe('a request that got no answer', () => {
     const gone = await startTarget(resetting)
     await gone.stop()
     goneUrl = gone.url
+    taking = await startUpstream()
+    taking.answerWith((req, res) => {
+      let length = 0
+      req.on('data', (chunk: Buffer) => { length += chunk.length })
+      req.on('end', () => res.end(String(length)))
+    })
   })
   // A gateway for each test, so that each begins with closed circuits and at the first target.
   beforeEach(async () => {
-    for (const target of Object.values(targets)) target.hits = 0
+    for (const target of Object.values(targets)) [target.hits, target.heard] = [0, []]
     const { good, rude, ruder, rudest, late } = targets
     gateway = await startTestGateway({
       database,
@@ -49,11 +58,13 @@ describe('a request that got no answer', () => {
 upstreams:
   half: { targets: ['${rude.url}', '${good.url}'] }
   gone: { targets: ['${goneUrl}', '${good.url}'] }
+  takes: { targets: ['${goneUrl}', '${taking.url}'] }
   bad: { targets: ['${rude.url}', '${ruder.url}', '${rudest.url}', '${good.url}'] }
   slow: { targets: ['${late.url}', '${good.url}'] }
 routes:
   /half: { upstream: half, auth: public }
   /gone: { upstream: gone, auth: public }
+  /takes: { upstream: takes, auth: public }
   /bad: { upstream: bad, auth: public }
   /slow: { upstream: slow, auth: public, timeoutMs: 600 }
 `,
@@ -61,6 +72,7 @@ routes:
   })
   afterEach(() => gateway.stop())
   afterAll(async () => {
+    await taking.stop()
     await Promise.all(Object.values(targets).map(({ stop }) => stop()))
     await database.drop()
   })
@@ -75,6 +87,18 @@ routes:
     for (let count = 0; count < 2; count += 1) answers.push(await sendLines(gateway.url, `${method} /half`, [`Content-Length: ${body.length}`], body))
     expect(answers.map(({ status }) => status)).toEqual([502, 200])
     expect([targets.rude.hits, targets.good.hits]).toEqual([1, 1])
+  })
+
+  it.each([['POST', ''], ['PATCH', ''], ['POST', 'a body'], ['PATCH', 'a body'], ['PUT', 'a body'], ['DELETE', 'a body']])('%s with "%s" goes to another target where the connection is refused: nothing had been sent', async (method, body) => {
+    const answers = []
+    for (let count = 0; count < 4; count += 1) answers.push(await sendLines(gateway.url, `${method} /gone`, [`Content-Length: ${body.length}`], body))
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200])
+    expect([targets.good.hits, targets.good.heard.every((heard) => heard.startsWith(method) && heard.endsWith(`\r\n\r\n${body}`))]).toEqual([4, true])
+  })
+
+  it('a large upload goes to another target, whole, where the connection is refused', async () => {
+    const body = 'x'.repeat(3_000_000)
+    for (let count = 0; count < 2; count += 1) expect((await sendLines(gateway.url, 'POST /takes', [`Content-Length: ${body.length}`], body)).body).toBe(String(body.length))
   })
 
   it('is sent to two others at most', async () => {

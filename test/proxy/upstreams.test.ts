@@ -2,7 +2,6 @@ import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
-import { failuresInARow } from '../../src/proxy/circuit-breaker.js'
 import { GatewayError } from '../../src/errors.js'
 import { createLog } from '../../src/observability/logger.js'
 import { parseRouteTable } from '../../src/proxy/route-table.js'
@@ -12,6 +11,8 @@ import { codeOf, openSocket, parseAnswer, sendLines } from '../support/raw-http.
 import { until } from '../support/until.js'
 import { startUpstream, type Upstream } from '../support/upstream.js'
 
+/** So many in a row open a circuit. */
+const failures = 10
 /** Requests that one target may have at a time. */
 const atATime = 512
 const { logger } = createLog({ LOG_LEVEL: 'debug', LOG_FORMAT: 'json' }, { write: () => undefined, flush: () => undefined })
@@ -28,7 +29,7 @@ describe('the targets of an upstream', () => {
   }
   const codeOfNext = (upstreams: Upstreams, name = 'own', except?: ReadonlySet<Target>) => {
     try {
-      upstreams.next(name, except)
+      upstreams.next(name, undefined, except)
       return undefined
     } catch (error) {
       return error instanceof GatewayError ? error.code : error
@@ -83,8 +84,8 @@ describe('the targets of an upstream', () => {
     }
     expect(shares()).toEqual([['127.0.0.1:1', 30], ['127.0.0.1:2', 30], ['127.0.0.1:3', 30], ['127.0.0.1:4', 30]])
     const failing = upstreams.next('own')
-    for (let time = 0; time < failuresInARow; time += 1) failing.begin()
-    for (let time = 0; time < failuresInARow; time += 1) failing.end('failed')
+    for (let time = 0; time < failures; time += 1) failing.begin()
+    for (let time = 0; time < failures; time += 1) failing.end('failed')
     expect(shares()).toEqual([['127.0.0.1:2', 40], ['127.0.0.1:3', 40], ['127.0.0.1:4', 40]])
   })
 
@@ -92,14 +93,14 @@ describe('the targets of an upstream', () => {
     const upstreams = open(['http://127.0.0.1:1', 'http://127.0.0.1:2', 'http://127.0.0.1:3'])
     const tried = new Set<Target>()
     for (let time = 0; time < 3; time += 1) {
-      const target = upstreams.next('own', tried)
+      const target = upstreams.next('own', undefined, tried)
       expect(tried.has(target)).toBe(false)
       tried.add(target)
     }
     expect(codeOfNext(upstreams, 'own', tried)).toBe('upstream_unavailable')
     expect(codeOfNext(upstreams)).toBeUndefined()
     const [first] = tried
-    for (let time = 0; time < 6; time += 1) expect(upstreams.next('own', new Set([first!]))).not.toBe(first)
+    for (let time = 0; time < 6; time += 1) expect(upstreams.next('own', undefined, new Set([first!]))).not.toBe(first)
   })
 
   it('of which the only one left is busy are overloaded, of which none is left are unavailable', () => {
@@ -116,8 +117,8 @@ describe('the targets of an upstream', () => {
     const upstreams = openUpstreams(settings, { demoUrl: undefined, logger, now: () => ms })
     opened = upstreams
     const target = upstreams.next('own')
-    for (let time = 0; time < failuresInARow; time += 1) target.begin()
-    for (let time = 0; time < failuresInARow; time += 1) target.end('failed')
+    for (let time = 0; time < failures; time += 1) target.begin()
+    for (let time = 0; time < failures; time += 1) target.end('failed')
     ms += 1000
     expect(codeOfNext(upstreams, 'own', new Set([target]))).toBe('upstream_unavailable')
     const probe = upstreams.next('own')
@@ -132,9 +133,9 @@ describe('the targets of an upstream', () => {
     expect(upstreams.status()).toEqual([{
       name: 'own',
       targets: [
-        { address: '127.0.0.1:1', state: 'closed', healthy: true, running: 1 },
-        { address: 'example.com:443', state: 'closed', healthy: true, running: 0 },
-        { address: '[::1]:2', state: 'closed', healthy: true, running: 0 },
+        { address: '127.0.0.1:1', state: 'closed', healthy: true, running: 1, streams: 0 },
+        { address: 'example.com:443', state: 'closed', healthy: true, running: 0, streams: 0 },
+        { address: '[::1]:2', state: 'closed', healthy: true, running: 0, streams: 0 },
       ],
     }])
   })
@@ -149,9 +150,9 @@ describe('the targets of an upstream', () => {
     expect([allowed(), allowed()]).toEqual([atATime, 0])
     const tried = new Set([upstreams.next('own')])
     for (let request = 0; request < 3; request += 1) upstreams.next('own')
-    for (let retry = 0; retry < 20; retry += 1) upstreams.next('own', tried) // earns nothing: it was sent before
+    for (let retry = 0; retry < 20; retry += 1) upstreams.next('own', undefined, tried) // earns nothing: it was sent before
     expect(allowed()).toBe(0)
-    upstreams.next('own', new Set())
+    upstreams.next('own', undefined, new Set())
     expect(allowed()).toBe(1)
     for (let request = 0; request < 10 * atATime; request += 1) upstreams.next('own')
     expect(allowed()).toBe(atATime)
@@ -165,7 +166,7 @@ describe('an upstream that answers nobody', () => {
   beforeAll(async () => {
     upstream = await startUpstream()
     gateway = await startTestGateway({
-      routes: `{ upstreams: { own: { targets: ['${upstream.url}'] }, other: { targets: ['${upstream.url}'] } }, routes: { /public: { upstream: own, auth: public }, /other: { upstream: other, auth: public } } }`,
+      routes: `{ upstreams: { own: { targets: ['${upstream.url}'], limits: { requestsPerCaller: 1000 } }, other: { targets: ['${upstream.url}'] } }, routes: { /public: { upstream: own, auth: public }, /other: { upstream: other, auth: public } } }`,
     })
   })
   afterAll(async () => {

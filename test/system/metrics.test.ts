@@ -60,7 +60,7 @@ describe('/metrics', () => {
     expect(valueOf(text, 'gateway_coherence_wait_seconds_count')).toBe(1)
     for (const name of [
       'gateway_memory_misses_total', 'gateway_epoch_lag_changes', 'gateway_open_streams', 'gateway_audit_waiting', 'gateway_audit_dropped_total', 'gateway_usage_waiting',
-      'gateway_coherence_fenced_total', 'gateway_pool_connections', 'gateway_upstream_healthy', 'gateway_upstream_circuit_open', 'gateway_upstream_running',
+      'gateway_coherence_fenced_total', 'gateway_pool_connections', 'gateway_upstream_healthy', 'gateway_upstream_circuit_open', 'gateway_upstream_running', 'gateway_upstream_streams',
       'nodejs_eventloop_lag_p99_seconds', 'process_resident_memory_bytes', 'process_cpu_seconds_total',
     ]) expect([name, valueOf(text, name)]).toEqual([name, expect.any(Number)])
   })
