@@ -19,7 +19,6 @@ COPY --from=build /build/migrations ./migrations
 COPY --from=build /build/seeds ./seeds
 COPY --from=build /build/examples ./examples
 COPY --from=build /build/dist ./dist
-COPY --from=build /build/packages ./packages
 # node, by its number: Kubernetes can tell that it is not root
 USER 1000:1000
 VOLUME /data

@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { transformFile } from '@swc/core'
 
@@ -7,17 +7,39 @@ async function writeChanged(file, text) {
   if (await readFile(file, 'utf8').catch(() => undefined) !== text) await writeFile(file, text)
 }
 
-/** Compiles one file of a folder's src/ to its dist/. @param {string} root the project's folder, or one of packages/ @param {string} file below src/ */
-export async function compile(root, file) {
-  const target = path.join(root, 'dist', file.replace(/\.ts$/, '.js'))
-  const { code, map } = await transformFile(path.join(root, 'src', file), {
+/**
+ * Compiles one file.
+ * @param {string} from the folder of the sources @param {string} to the folder of what is compiled @param {string} file below `from`
+ */
+export async function compile(from, to, file) {
+  const target = path.join(to, file.replace(/\.ts$/, '.js'))
+  const { code, map } = await transformFile(path.join(from, file), {
     jsc: { parser: { syntax: 'typescript' }, target: 'es2023' },
     module: { type: 'es6' },
     sourceMaps: true,
-    sourceFileName: path.relative(path.dirname(target), path.join(root, 'src', file)),
+    sourceFileName: path.relative(path.dirname(target), path.join(from, file)),
   })
   await mkdir(path.dirname(target), { recursive: true })
   await writeChanged(target, `${code}\n//# sourceMappingURL=${path.basename(target)}.map\n`)
   await writeChanged(`${target}.map`, map ?? '')
   if (code.startsWith('#!')) await chmod(target, 0o755)
+}
+
+/** @param {string} folder @param {string} ending */
+async function filesIn(folder, ending) {
+  const entries = await readdir(folder, { recursive: true }).catch(() => [])
+  return entries.filter((entry) => entry.endsWith(ending))
+}
+
+/**
+ * Compiles a folder of sources, and removes what is left of sources that are gone.
+ * @param {string} from @param {string} to @param {string[]} spared folders of `to` that hold something else
+ */
+export async function compileFolder(from, to, spared = []) {
+  const sources = await filesIn(from, '.ts')
+  await Promise.all(sources.map((file) => compile(from, to, file)))
+  const expected = new Set(sources.map((file) => file.replace(/\.ts$/, '.js')))
+  const left = (await filesIn(to, '.js')).filter((file) => !expected.has(file) && !spared.includes(file.split(path.sep)[0] ?? ''))
+  const outputs = (/** @type {string} */ file) => [file, `${file}.map`, file.replace(/\.js$/, '.d.ts')]
+  await Promise.all(left.flatMap(outputs).map((file) => rm(path.join(to, file), { force: true })))
 }

@@ -151,7 +151,7 @@ async function copyProject() {
 /** Tests run a file of src/ as it is, or start the program that is made of it. @param {string} copy @param {string} file @param {string} text */
 async function put(copy, file, text) {
   await writeFile(path.join(copy, file), text)
-  await compile(copy, path.relative('src', file))
+  await compile(path.join(copy, 'src'), path.join(copy, 'dist'), path.relative('src', file))
 }
 
 /** Runs tests until the first that fails. @param {string} copy @param {string[]} tests @param {number} withinMs @returns {Promise<'passed' | 'failed' | 'late'>} */

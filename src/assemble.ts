@@ -32,14 +32,16 @@ interface Surroundings {
   metrics: Metrics
   scrape: Scrape
   load: Load
+  /** Whether a missing route file is a table without routes; else it is a fault. */
+  routesMayBeMissing?: boolean
 }
 
 /** Everything that serves requests but the server: a node on the prepared database. What it starts goes onto `stops`. */
-export async function assemble(config: Config, log: Log, { databaseUrl, setRole, demoUrl }: Prepared, stops: Stop[], { address, isDraining, metrics, scrape, load }: Surroundings): Promise<{ gateway: Gateway; node: Node }> {
+export async function assemble(config: Config, log: Log, { databaseUrl, setRole, demoUrl }: Prepared, stops: Stop[], { address, isDraining, metrics, scrape, load, routesMayBeMissing = false }: Surroundings): Promise<{ gateway: Gateway; node: Node }> {
   const { logger, logRequest } = log
   if (config.SECRET_KEY === undefined) throw new ConfigError(['SECRET_KEY: must be set'])
   const keys = await loadTokenKeys(config)
-  const table = await loadRouteTable(config.GATEWAY_ROUTES)
+  const table = await loadRouteTable(config.GATEWAY_ROUTES, { mayBeMissing: routesMayBeMissing })
   const database = connectDatabase({ url: databaseUrl, setRole })
   stops.push(() => database.close())
   // Only so that operators can see since when: a database that is away does not keep a node from starting.
@@ -74,7 +76,7 @@ export async function assemble(config: Config, log: Log, { databaseUrl, setRole,
   stops.push(() => counts.close())
   const routes = liveRoutes(table, { demoUrl, logger })
   stops.push(() => routes.close())
-  stops.push(reloadRoutes({ file: config.GATEWAY_ROUTES, routes, logger, watch: config.GATEWAY_ROUTES_WATCH }))
+  stops.push(reloadRoutes({ file: config.GATEWAY_ROUTES, mayBeMissing: routesMayBeMissing, routes, logger, watch: config.GATEWAY_ROUTES_WATCH }))
   metrics.watch({
     audit, usage, load, lease: node.lease, streams: node.streams, memory: node.memory.counts, pool: database.connections,
     upstreams: () => routes.current().upstreams.status(),

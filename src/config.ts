@@ -176,3 +176,8 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
 export function routeFile(environment: NodeJS.ProcessEnv = process.env): string {
   return variables.shape.GATEWAY_ROUTES.parse(environment.GATEWAY_ROUTES || undefined)
 }
+
+/** Returns whether `environment` names a route file, rather than leaving the default. */
+export function namesRouteFile({ GATEWAY_ROUTES }: NodeJS.ProcessEnv = process.env): boolean {
+  return GATEWAY_ROUTES !== undefined && GATEWAY_ROUTES !== ''
+}

@@ -1,7 +1,7 @@
 import type { Server } from 'node:http'
 import type { Express, RequestHandler } from 'express'
 import { assemble } from './assemble.js'
-import { loadConfig } from './config.js'
+import { loadConfig, namesRouteFile } from './config.js'
 import { withDevelopmentSecrets } from './development-secrets.js'
 import type { Gateway } from './gateway.js'
 import { watchLoad } from './http/load.js'
@@ -43,7 +43,7 @@ declare global {
   }
 }
 
-/** Starts a gateway inside this program: its database (embedded unless DATABASE_URL is set), migrations and node. Rejects with a ConfigError or RouteTableError. */
+/** Starts a gateway inside this program: its database (embedded unless DATABASE_URL is set), migrations and node. Where GATEWAY_ROUTES is not set and there is no `routes.yaml`, there are no routes. Rejects with a ConfigError or RouteTableError. */
 export async function gateway({ environment, write = (line) => process.stdout.write(line) }: GatewayOptions = {}): Promise<EmbeddedGateway> {
   const { config } = await withDevelopmentSecrets(loadConfig(environment))
   const log = createLog(config, { write, flush: () => undefined })
@@ -61,7 +61,7 @@ export async function gateway({ environment, write = (line) => process.stdout.wr
     })
     const scrape = () => metrics.registry.metrics()
     await openMetrics(config, scrape, log.logger, stops)
-    const assembled = await assemble(config, log, prepared, stops, { address: () => `${config.HOST}:${config.PORT}`, isDraining: () => false, metrics, scrape, load })
+    const assembled = await assemble(config, log, prepared, stops, { address: () => `${config.HOST}:${config.PORT}`, isDraining: () => false, metrics, scrape, load, routesMayBeMissing: !namesRouteFile(environment) })
     await offerSetup(config, prepared, config.PUBLIC_URL ?? `http://${config.HOST}:${config.PORT}`, log.logger, write)
     const middleware: RequestHandler = (req, res, next) => {
       req.gateway = assembled.gateway

@@ -13,6 +13,8 @@ const quietMs = 600
 
 interface Reloading {
   file: string
+  /** Whether a missing file is a table without routes. */
+  mayBeMissing: boolean
   routes: LiveRoutes
   logger: Logger
   /** Whether a change of the file is enough, without SIGHUP. */
@@ -43,11 +45,11 @@ function oneAtATime(work: () => Promise<void>): () => void {
  * Reads the route file anew at SIGHUP and, with `watch`, some moments after it has changed. A table with faults changes
  * nothing, and the log says why. Answers what ends it.
  */
-export function reloadRoutes({ file, routes, logger, watch }: Reloading): Stop {
+export function reloadRoutes({ file, mayBeMissing, routes, logger, watch }: Reloading): Stop {
   let stopped = false
   const reload = oneAtATime(async () => {
     try {
-      const table = await loadRouteTable(file)
+      const table = await loadRouteTable(file, { mayBeMissing })
       if (stopped) return
       const changed = !isSame(table, routes.current().table)
       if (changed) routes.replace(table) // the same one again would only cost connections and begin limits anew

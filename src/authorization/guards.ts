@@ -1,6 +1,6 @@
 import type { NextFunction, Request } from 'express'
 import type { AuditLog } from '../audit/audit-log.js'
-import type { Level, User } from '../coherence/directory.js'
+import type { User } from '../coherence/directory.js'
 import { GatewayError, type ErrorCode } from '../errors.js'
 import type { Middleware } from '../http/chain.js'
 import type { Subject } from '../http/policy.js'
@@ -10,8 +10,6 @@ declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
   namespace Express {
     interface Request {
-      /** The level that the rules gave for what was asked. */
-      accessLevel?: Level
       /** What the rules refused. */
       deniedSubject?: { context: Subject['context']; item: string; action: Action | null }
       /** Whether the refusal is in the audit already. */

@@ -2,6 +2,16 @@ import type { Action, Level, Permission, ScopedRule } from '../coherence/directo
 import type { PrioritisedRule, RequestContext } from '../context/request-context.js'
 import { RuleIndex } from './rule-index.js'
 
+declare global {
+  // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
+  namespace Express {
+    interface Request {
+      /** The level that the rules gave for what was asked. */
+      accessLevel?: Level
+    }
+  }
+}
+
 export type { Action, Permission }
 export type RuleContext = ScopedRule['context']
 

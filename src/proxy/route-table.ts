@@ -73,12 +73,13 @@ function tableOf(file: RouteFile): RouteTable {
   return { upstreams: file.upstreams, routes, dropRequestHeaders: file.dropRequestHeaders, match: createMatcher(routes) }
 }
 
-/** Reads the route table from `file`. Throws a RouteTableError. */
-export async function loadRouteTable(file: string): Promise<RouteTable> {
+/** Reads the route table from `file`. With `mayBeMissing` a missing file is a table without routes. Throws a RouteTableError. */
+export async function loadRouteTable(file: string, { mayBeMissing = false } = {}): Promise<RouteTable> {
   let text: string
   try {
     text = await readFile(file, 'utf8')
   } catch (error) {
+    if (mayBeMissing && hasCode(error, 'ENOENT')) return parseRouteTable('upstreams: {}\nroutes: {}', file)
     const reason = hasCode(error, 'ENOENT') ? 'there is no such file' : String(error)
     throw new RouteTableError([`${file}: ${reason}`])
   }

@@ -18,7 +18,7 @@ let browser: Browser
 let context: BrowserContext
 let asked: string[]
 
-const built = path.resolve(import.meta.dirname, '../../packages/client/dist')
+const built = path.resolve(import.meta.dirname, '../../dist/packages/client')
 
 beforeAll(async () => {
   app = createServer((req, res) => {

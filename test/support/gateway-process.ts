@@ -31,9 +31,11 @@ export async function makeDataDir(): Promise<string> {
 }
 
 /** Starts `node dist/main.js`, or another command that comes to the same, on a free port, with these variables and no others of ours. */
-export function startGatewayProcess(environment: Record<string, string>, [command, ...args]: [string, ...string[]] = [process.execPath, 'dist/main.js']): GatewayProcess {
+export function startGatewayProcess(
+  environment: Record<string, string>, [command, ...args]: [string, ...string[]] = [process.execPath, 'dist/main.js'], cwd = root,
+): GatewayProcess {
   const { PATH = '', HOME = '' } = process.env
-  const child = spawn(command, args, { cwd: root, env: { PATH, HOME, PORT: '0', LOG_FORMAT: 'json', ...environment }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(command, args, { cwd, env: { PATH, HOME, PORT: '0', LOG_FORMAT: 'json', ...environment }, stdio: ['ignore', 'pipe', 'pipe'] })
   const texts = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const) child[name].on('data', (chunk: Buffer) => { texts[name] += chunk.toString() })
   const ended = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string)

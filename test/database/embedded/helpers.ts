@@ -103,7 +103,7 @@ export async function spawnGateway(
   dataDir: string, { from = root, node = process.execPath, ...options }: SpawnOptions & { from?: string; node?: string } = {},
 ): Promise<{ child: ChildProcess; outcome: Outcome }> {
   const script = `
-    import { startEmbeddedPostgres } from ${JSON.stringify(path.join(from, 'packages/embedded-postgres/dist/postgres.js'))}
+    import { startEmbeddedPostgres } from ${JSON.stringify(path.join(from, 'dist/packages/embedded-postgres/postgres.js'))}
     try {
       const postgres = await startEmbeddedPostgres({ dataDir: ${JSON.stringify(dataDir)}, durable: false, log() {} })
       process.once('SIGTERM', () => postgres.stop().then(() => process.exit(0)))
@@ -128,8 +128,7 @@ export async function spawnGateway(
 /** Copies what starting needs to where any user may read it: the checkout may lie in a directory of root's. */
 export async function copyForAnyUser(uid: number): Promise<{ from: string; node: string }> {
   const from = await makeDirectory()
-  const own = 'packages/embedded-postgres'
-  for (const part of ['dist', 'package.json']) await cp(path.join(root, own, part), path.join(from, own, part), { recursive: true })
+  for (const part of ['dist/packages/embedded-postgres', 'package.json']) await cp(path.join(root, part), path.join(from, part), { recursive: true })
   const binaries = path.dirname((await findBinaries()).native)
   const wanted = new Set(['pg', 'zod', path.relative(path.join(root, 'node_modules'), binaries)])
   for (const name of wanted) {
