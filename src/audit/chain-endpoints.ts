@@ -47,6 +47,7 @@ export function auditChainEndpoints({ database, keys }: { database: Database; ke
     endpoint({
       method: 'delete',
       path: '/system/audit/persons/:id',
+      unversioned: true,
       summary: 'Erase what the audit says about a person: names, addresses, email. The events stay, and the chain still holds',
       access: sysAdmins,
       answers: { 200: z.strictObject({ erased: z.int() }) },

@@ -48,6 +48,7 @@ export function userSessionEndpoints(governing: Governing): Endpoint[] {
     endpoint({
       method: 'delete',
       path: '/admin/users/:id/sessions',
+      unversioned: true,
       summary: 'Sign a user out everywhere: ends their sessions, and their tokens that belong to none',
       access,
       query: changeQuery,
@@ -62,6 +63,7 @@ export function userSessionEndpoints(governing: Governing): Endpoint[] {
     endpoint({
       method: 'delete',
       path: '/admin/users/:id/sessions/:sessionId',
+      unversioned: true,
       summary: 'End a session of a user',
       access,
       query: changeQuery,

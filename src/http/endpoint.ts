@@ -6,6 +6,7 @@ import { GatewayError, type Fault } from '../errors.js'
 import { entriesOf, readBody, type BodyType } from './body.js'
 import { asError, chain, type Middleware } from './chain.js'
 import type { CrossSitePolicy } from './cross-site.js'
+import { refuseIfMatch } from './etag.js'
 import { endWithout, writeHead } from './head.js'
 import type { Admit, Policy } from './policy.js'
 
@@ -58,6 +59,8 @@ export interface EndpointSpec<Body extends z.ZodType, Query extends z.ZodType> {
   body?: Body
   bodyTypes?: BodyType[]
   query?: Query
+  /** Set on a change of something that has no ETag, such as ending a session: an `If-Match`, which it could not check, is refused. */
+  unversioned?: true
   /** RFC 6749 §5.2 errors in place of problem+json; or only the statuses that other proxies understand; or pages, where a person looks at them; or the portal's pages, always. */
   errors?: 'oauth' | 'verify' | 'page' | 'portal'
   /** What each good answer's body is, by status: its schema, or the type of a text that is no JSON; null where there is no body. */
@@ -145,6 +148,7 @@ export function endpoint<Body extends z.ZodType = z.ZodUndefined, Query extends 
   const querySchema = spec.query ?? (spec.method === 'get' ? undefined : withoutRehearsal)
   const send = (req: Request, res: Response, answer: Answer) => answer.lines ? sendLines(req, res, answer, answer.lines) : sendAnswer(res, answer)
   const serve: Middleware = (req, res) => {
+    if (spec.unversioned) refuseIfMatch(req)
     const body = spec.body ? parseInput(spec.body, req.body, 'body') : undefined as z.infer<Body>
     const query = (querySchema && parseInput<z.ZodType>(querySchema, entriesOf(new URLSearchParams(req.search)), 'query')) as z.infer<Query>
     const answer = handle({ req, res, body, query, params: req.params as Record<string, string>, decideAgain: () => decideAgain(req, res) })

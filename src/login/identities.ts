@@ -72,6 +72,7 @@ export function identityEndpoints(signIn: SignIn, { coherent }: { coherent: Cohe
     endpoint({
       method: 'delete',
       path: '/auth/identities/:id',
+      unversioned: true,
       summary: 'Unlink an identity; ends the other sessions of its authority',
       access: signedIn,
       answers: { 200: z.strictObject({ coherence: coherenceSchema }) },

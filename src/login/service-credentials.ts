@@ -8,6 +8,7 @@ import type { Database, Tx } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
 import { coherenceSchema } from '../http/coherence-schema.js'
 import { endpoint, idOf, type Call, type Endpoint } from '../http/endpoint.js'
+import { checkIfMatch, etagOf } from '../http/etag.js'
 import { moment } from '../http/moment.js'
 import { decodePosition, pageFrom, pageOf, pageQuery, positionOf } from '../http/page.js'
 import { platformAdmins } from '../http/policy.js'
@@ -105,6 +106,7 @@ function endpointsOf<Body>({ database, coherent, rehearse }: Dependencies, kind:
   const remove = async (tx: CoherentTx, call: Call<unknown, unknown>) => {
     const account = await accountFor(tx, call)
     const found = await find(tx, account, idOf(call, 'credentialId'))
+    checkIfMatch(call.req, found)
     const revoked = await removeCredential(tx, kind, account.id, found.id)
     await record(tx, call.req, account, `service_${kind}_revoked`, { before: found })
     return revoked
@@ -154,7 +156,7 @@ function endpointsOf<Body>({ database, coherent, rehearse }: Dependencies, kind:
       answers: { 200: item },
       handle: async (call) => {
         const found = await database.transaction(async (tx) => find(tx, await seenAccount(tx, call), idOf(call, 'credentialId')))
-        return { status: 200, body: found }
+        return { status: 200, body: found, headers: { ETag: etagOf(found) } }
       },
     }),
     endpoint({

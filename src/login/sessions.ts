@@ -58,6 +58,7 @@ export function sessionEndpoints({ config, sql, coherent }: Dependencies): Endpo
   const end = endpoint({
     method: 'delete',
     path: '/auth/sessions/:id',
+    unversioned: true,
     summary: 'End one of my sessions; when this answers, no node accepts its tokens any more',
     access: signedIn,
     answers: { 200: ended },

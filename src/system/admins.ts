@@ -55,6 +55,7 @@ export function adminEndpoints({ sql, ...changing }: Changing & { sql: Sql }): E
     endpoint({
       method: 'put',
       path: '/system/admins/:userId',
+      unversioned: true,
       summary: 'Make a user a SysAdmin, by id or username; also one who is already',
       access: sysAdmins,
       query: changeQuery,
@@ -64,6 +65,7 @@ export function adminEndpoints({ sql, ...changing }: Changing & { sql: Sql }): E
     endpoint({
       method: 'delete',
       path: '/system/admins/:userId',
+      unversioned: true,
       summary: 'Make a SysAdmin a user like others, but not the last one; when this answers, no node takes them for one any more',
       access: sysAdmins,
       query: changeQuery,

@@ -119,6 +119,7 @@ export function keyEndpoints(dependencies: Dependencies): Endpoint[] {
     endpoint({
       method: 'delete',
       path: '/system/keys/:kid',
+      unversioned: true,
       summary: 'Retire a key. When this answers, no node accepts an access token that it signed; an identity key is published no more',
       access: sysAdmins,
       query: forced,

@@ -33,6 +33,7 @@ export function logEndpoints({ log }: { log: Pick<Log, 'recent' | 'level' | 'set
     endpoint({
       method: 'put',
       path: '/system/logs',
+      unversioned: true,
       summary: 'Change how much the answering process writes, until it ends',
       access: sysAdmins,
       body: z.strictObject({ level }),

@@ -47,6 +47,7 @@ export function sessionRowEndpoints({ sql, ...changing }: Changing & { sql: Sql 
     endpoint({
       method: 'delete',
       path: '/system/sessions/:id',
+      unversioned: true,
       summary: 'End a session with all its tokens; when this answers, no node accepts them any more',
       access: sysAdmins,
       query: changeQuery,

@@ -51,6 +51,7 @@ export function tokenRowEndpoints({ sql, ...changing }: Changing & { sql: Sql })
     endpoint({
       method: 'delete',
       path: '/system/tokens/:id',
+      unversioned: true,
       summary: 'Revoke a token; when this answers, no node accepts it any more',
       access: sysAdmins,
       query: changeQuery,

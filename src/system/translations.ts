@@ -61,6 +61,7 @@ const translated = z.strictObject({
 }).meta({ id: 'Translation' })
 
 const language = z.enum(languages, `must be ${languages.join(' or ')}`)
+const noText = () => new GatewayError('not_found', `There is no such text: languages are ${languages.join(' and ')}, keys are letters, digits and ._-`)
 const keyForm = /^[\w.-]{1,200}$/
 
 /** The texts of portal and console, as SysAdmins change them; the shipped ones are what there is without. */
@@ -68,7 +69,7 @@ export function translationEndpoints({ database, loadShipped }: { database: Data
   const represent = (shipped: ShippedTexts, of: Language, key: string, text: string | undefined) => ({ language: of, key, text: text ?? shipped[of][key] ?? '', shipped: shipped[of][key] ?? null, changed: text !== undefined })
   const named = (params: Record<string, string>) => {
     const of = language.safeParse(params.language)
-    if (!of.success || !keyForm.test(params.key ?? '')) throw new GatewayError('not_found', `There is no such text: languages are ${languages.join(' and ')}, keys are letters, digits and ._-`)
+    if (!of.success || !keyForm.test(params.key ?? '')) throw noText()
     return { language: of.data, key: params.key ?? '' }
   }
   const change = (call: Parameters<typeof actorOf>[0], params: Record<string, string>, text: string | undefined) => database.transaction(async (tx) => {
@@ -103,6 +104,21 @@ export function translationEndpoints({ database, loadShipped }: { database: Data
       },
     }),
     endpoint({
+      method: 'get',
+      path: '/system/translations/:language/:key',
+      summary: 'Show a text, with what was shipped',
+      access: sysAdmins,
+      answers: { 200: translated },
+      handle: async ({ params }) => {
+        const { language: of, key } = named(params)
+        const shipped = await loadShipped()
+        const changed = (await listChangedTexts(database, of)).find((row) => row.key === key)?.text
+        const body = represent(shipped, of, key, changed)
+        if (body.shipped === null && !body.changed) throw noText()
+        return { status: 200, body, headers: { ETag: etagOf(body) } }
+      },
+    }),
+    endpoint({
       method: 'put',
       path: '/system/translations/:language/:key',
       summary: 'Put a text in place of the shipped one',
@@ -120,7 +136,10 @@ export function translationEndpoints({ database, loadShipped }: { database: Data
       summary: 'Take a changed text away: the shipped one counts again',
       access: sysAdmins,
       answers: { 200: translated },
-      handle: async ({ req, params }) => ({ status: 200, body: await change(req, params, undefined) }),
+      handle: async ({ req, params }) => {
+        const body = await change(req, params, undefined)
+        return { status: 200, body, headers: { ETag: etagOf(body) } }
+      },
     }),
   ]
 }
