@@ -1,12 +1,24 @@
 import createClient from 'openapi-fetch'
 import { asProblem, createGatewayClient, ProblemError } from '../../packages/client/src/index'
+import { fetchAsSeen } from './as-seen'
 import type { components, paths } from './schema'
 
 /** The session of this page: cookies, renewal and the mandate of this tab. */
 export const gateway = createGatewayClient()
 
-/** The gateway's own endpoints, typed by openapi.yaml. */
-export const api = createClient<paths>({ fetch: gateway.fetch })
+const client = createClient<paths>({ fetch: gateway.fetch })
+
+/** The gateway's own endpoints, typed by openapi.yaml: those that read, and those that make something new. */
+export const api: Pick<typeof client, 'GET' | 'POST'> = client
+
+/**
+ * Changes of an item that the person has seen in this state: what somebody else has changed since is not overwritten. The item's path is the
+ * path of the call. Rejects with a `ChangedError` where it is another by now.
+ */
+export const edit = (seen: object): Pick<typeof client, 'PATCH' | 'PUT' | 'DELETE'> => createClient<paths>({ fetch: fetchAsSeen(gateway.fetch, seen) })
+
+/** Calls about what has no version: they end a session, token, key or link for good, or set what is one value. No edit can be lost by them. */
+export const unversioned: Pick<typeof client, 'PUT' | 'DELETE'> = client
 
 interface Answered<Data> {
   data?: Data

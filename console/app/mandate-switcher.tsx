@@ -1,5 +1,6 @@
 import { Menu, Text, UnstyledButton } from '@mantine/core'
 import { Icon } from '../parts/icons'
+import { leave } from '../parts/unsaved'
 import { useText } from '../texts/language'
 import { useSession, type Membership } from './session'
 
@@ -26,7 +27,7 @@ export function MandateSwitcher() {
       <Menu.Dropdown>
         <Menu.Label>{say('mandate.switch')}</Menu.Label>
         {memberships.map((one) => (
-          <Menu.Item key={one.mandate.id} disabled={!isUsable(one)} onClick={() => enter(one.mandate.id)} rightSection={one.mandate.id === mandateId ? <Icon name="check" size={14} /> : null}>
+          <Menu.Item key={one.mandate.id} disabled={!isUsable(one)} onClick={() => leave(() => enter(one.mandate.id))} rightSection={one.mandate.id === mandateId ? <Icon name="check" size={14} /> : null}>
             {one.mandate.label}
             {!isUsable(one) && <Text size="xs" c="dimmed">{say(one.mandate.enabled ? 'mandate.membershipDisabled' : 'mandate.disabled')}</Text>}
           </Menu.Item>

@@ -40,6 +40,7 @@ export const pages: Page[] = [
   { path: '/users', title: 'users', icon: 'users', group: 'platform', may: platformAdmin, content: page(() => import('../pages/users'), 'Users'), below: onePage(() => import('../pages/user'), 'UserPage') },
   { path: '/mandates', title: 'mandates', icon: 'building', group: 'platform', may: platformAdmin, content: page(() => import('../pages/mandates'), 'Mandates'), below: onePage(() => import('../pages/mandate'), 'MandatePage') },
   { path: '/all-roles', title: 'roles', icon: 'shield', group: 'platform', may: platformAdmin, content: page(() => import('../pages/roles'), 'AllRoles'), below: onePage(() => import('../pages/role'), 'AnyRolePage') },
+  { path: '/features', title: 'features', icon: 'box', group: 'platform', may: platformAdmin, content: page(() => import('../pages/features'), 'Features') },
   { path: '/all-instances', title: 'instances', icon: 'grid', group: 'platform', may: platformAdmin, content: page(() => import('../pages/instances'), 'AllInstances'), below: onePage(() => import('../pages/instance'), 'AnyInstancePage') },
   { path: '/subscriptions', title: 'subscriptions', icon: 'card', group: 'platform', may: platformAdmin, content: page(() => import('../pages/subscriptions'), 'Subscriptions') },
   { path: '/usage', title: 'usage', icon: 'chart', group: 'platform', may: platformAdmin, content: page(() => import('../pages/usage'), 'Usage') },

@@ -2,6 +2,7 @@ import { Menu, UnstyledButton, useMantineColorScheme, type MantineColorScheme } 
 import { useQueryClient } from '@tanstack/react-query'
 import { gateway } from '../api/client'
 import { Icon, type IconName } from '../parts/icons'
+import { leave } from '../parts/unsaved'
 import { chooseLanguage, useLanguage, useText, type Language } from '../texts/language'
 import { useSession } from './session'
 
@@ -47,7 +48,7 @@ export function PersonMenu() {
         ))}
         <Menu.Divider />
         <Menu.Item component="a" href="/docs" leftSection={<Icon name="file" size={14} />}>{say('nav.help')}</Menu.Item>
-        <Menu.Item leftSection={<Icon name="exit" size={14} />} onClick={() => void signOut()}>{say('signOut')}</Menu.Item>
+        <Menu.Item leftSection={<Icon name="exit" size={14} />} onClick={() => leave(() => void signOut())}>{say('signOut')}</Menu.Item>
       </Menu.Dropdown>
     </Menu>
   )

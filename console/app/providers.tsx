@@ -5,15 +5,16 @@ import { MantineProvider } from '@mantine/core'
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import type { ReactNode } from 'react'
 import { createRoot } from 'react-dom/client'
-import { ProblemError } from '../../packages/client/src/index'
+import { isOutage } from '../parts/fault'
 import { nonce } from './settings'
 import { theme } from './theme'
 
-/** A refusal is an answer: only what failed by itself is asked again. */
-const mayRetry = (failures: number, error: Error) => failures < 2 && !(error instanceof ProblemError && error.status < 500)
+/** How soon the gateway is asked again what it could not answer. */
+const againMs = 3000
 
+/** A refusal is an answer. What failed by itself is said at once, and asked again until it works. */
 const queries = new QueryClient({
-  defaultOptions: { queries: { retry: mayRetry, staleTime: 5000, refetchOnWindowFocus: true } },
+  defaultOptions: { queries: { retry: false, staleTime: 5000, refetchOnWindowFocus: true, refetchInterval: ({ state: { error } }) => isOutage(error) ? againMs : false } },
 })
 
 function Providers({ children }: { children: ReactNode }) {

@@ -1,10 +1,12 @@
-import { ActionIcon, Center, Drawer, Loader } from '@mantine/core'
-import { Component, Suspense, useEffect, useState, type ReactNode } from 'react'
+import { ActionIcon, Alert, Center, Drawer, Loader } from '@mantine/core'
+import { useQueryClient } from '@tanstack/react-query'
+import { Component, Suspense, useEffect, useState, useSyncExternalStore, type ReactNode } from 'react'
 import { Link, Redirect, Route, Switch, useLocation } from 'wouter'
 import { Empty } from '../parts/empty'
-import { useFault } from '../parts/fault'
+import { isOutage, useFault } from '../parts/fault'
 import logo from '../parts/icon.svg'
 import { Icon } from '../parts/icons'
+import { LeaveDialog } from '../parts/leave-dialog'
 import { Receipts, tellFault } from '../parts/receipts'
 import { useText } from '../texts/language'
 import { MandateSwitcher } from './mandate-switcher'
@@ -59,8 +61,27 @@ class Guarded extends Component<{ title: string; hint: string; children: ReactNo
   }
 }
 
-function Pages() {
+/** Where there is no page; or where there is one that the person cannot see in this mandate. */
+function NoPage() {
   const say = useText()
+  const [location] = useLocation()
+  const { mandateLabel } = useSession()
+  const isElsewhere = mandateLabel !== undefined && pages.some((page) => page.group === 'mandate' && isShown(page, location))
+  const home = <Link href="/">{say('home')}</Link>
+  return isElsewhere
+    ? <Empty icon="help" title={say('fault.elsewhere', { mandate: mandateLabel })} hint={say('fault.elsewhere.hint')} action={home} />
+    : <Empty icon="help" title={say('fault.notFound')} hint={say('fault.notFound.hint')} action={home} />
+}
+
+/** Says that what is shown is of before an outage. */
+function StaleNote() {
+  const say = useText()
+  const cache = useQueryClient().getQueryCache()
+  const isStale = useSyncExternalStore((listener) => cache.subscribe(listener), () => cache.getAll().some((query) => query.isActive() && query.state.data !== undefined && isOutage(query.state.error)))
+  return isStale ? <Alert color="yellow" variant="light" mb="md" role="status">{say('fault.stale')}</Alert> : null
+}
+
+function Pages() {
   const session = useSession()
   if (session.permissions === undefined) return <Center h={240}><Loader /></Center>
   const allowed = pages.filter((page) => page.may(session))
@@ -72,7 +93,7 @@ function Pages() {
           ...(Below ? [<Route key={`${path}/:id`} path={`${path}/:id`}>{({ id }: { id: string }) => <Below key={id} id={id} />}</Route>] : []),
         ])}
         <Route path="/index.html"><Redirect to="/" /></Route>
-        <Route><Empty icon="help" title={say('fault.notFound')} hint={say('fault.notFound.hint')} /></Route>
+        <Route><NoPage /></Route>
       </Switch>
     </Suspense>
   )
@@ -111,8 +132,10 @@ export function Shell() {
       <Drawer opened={isOpen} onClose={() => setOpen(false)} position="left" size={280} padding={0} withCloseButton={false} className="drawer" attributes={{ content: { 'aria-label': say('console') } }} styles={{ body: { height: '100%' } }}><Side /></Drawer>
       <Side />
       <main className="content" id="content" tabIndex={-1}>
+        <StaleNote />
         <Guarded key={`${location} ${mandateId ?? ''}`} title={say('fault.crash')} hint={say('fault.crash.hint')}><Pages /></Guarded>
       </main>
+      <LeaveDialog />
       <Receipts />
     </div>
   )

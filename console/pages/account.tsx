@@ -1,7 +1,7 @@
 import { Button, Group, PasswordInput } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
-import { answerOf, api } from '../api/client'
+import { answerOf, api, unversioned } from '../api/client'
 import { useSession } from '../app/session'
 import { useConfirm } from '../parts/confirm'
 import { FormDialog } from '../parts/form-dialog'
@@ -37,7 +37,7 @@ export function Account() {
   const [isChanging, setChanging] = useState(false)
   const columns = useSessionColumns()
   const end = async (id: string) => {
-    tellDone(say('session.ended'), receiptOf(await answerOf(api.DELETE('/auth/sessions/{id}', { params: { path: { id } } }))))
+    tellDone(say('session.ended'), receiptOf(await answerOf(unversioned.DELETE('/auth/sessions/{id}', { params: { path: { id } } }))))
     await queries.invalidateQueries({ queryKey: ['my sessions'] })
   }
   const endAll = async () => {

@@ -1,7 +1,7 @@
 import { Badge, Button, Text, TextInput } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
-import { answerOf, api } from '../api/client'
+import { answerOf, api, unversioned } from '../api/client'
 import type { components } from '../api/schema'
 import { useSession } from '../app/session'
 import { useConfirm } from '../parts/confirm'
@@ -19,7 +19,7 @@ function AddAdmin({ onClose, onDone }: { onClose: () => void; onDone: (text: str
   const say = useText()
   const [username, setUsername] = useState('')
   const name = username.trim()
-  const add = async () => onDone(say('admin.added', { name }), await answerOf(api.PUT('/system/admins/{userId}', { params: { path: { userId: name } } })))
+  const add = async () => onDone(say('admin.added', { name }), await answerOf(unversioned.PUT('/system/admins/{userId}', { params: { path: { userId: name } } })))
   return (
     <FormDialog title={say('admin.add')} action={say('admin.add')} onSubmit={add} onClose={onClose}>
       <Text size="sm">{say('admin.add.hint')}</Text>
@@ -40,7 +40,7 @@ export function Admins() {
     await queries.invalidateQueries({ queryKey: ['admins'] })
   }
   const remove = async ({ id, username }: SysAdmin) => {
-    await done(say('admin.removed', { name: username }), await answerOf(api.DELETE('/system/admins/{userId}', { params: { path: { userId: id } } })))
+    await done(say('admin.removed', { name: username }), await answerOf(unversioned.DELETE('/system/admins/{userId}', { params: { path: { userId: id } } })))
     if (id === me.id) await queries.invalidateQueries({ queryKey: ['me'] })
   }
   return (

@@ -2,7 +2,7 @@ import { Select } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useLocation } from 'wouter'
-import { answerOf, api } from '../api/client'
+import { answerOf, api, unversioned } from '../api/client'
 import type { components } from '../api/schema'
 import { useConfirm } from '../parts/confirm'
 import { List } from '../parts/list'
@@ -27,7 +27,7 @@ export function AllSessions() {
   const [status, setStatus] = useState<Status | null>('active')
   const columns = useSessionColumns()
   const end = async ({ id }: Session) => {
-    tellDone(say('session.ended'), receiptOf(await answerOf(api.DELETE('/system/sessions/{id}', { params: { path: { id } } }))))
+    tellDone(say('session.ended'), receiptOf(await answerOf(unversioned.DELETE('/system/sessions/{id}', { params: { path: { id } } }))))
     await queries.invalidateQueries({ queryKey: ['all sessions'] })
   }
   return (

@@ -1,4 +1,4 @@
-import { answerOf, api } from '../api/client'
+import { answerOf, api, unversioned } from '../api/client'
 import type { Coherence } from '../app/session'
 import type { components } from '../api/schema'
 import type { PageQuery } from '../parts/rows'
@@ -53,8 +53,8 @@ export const credentialsOf = (id: string): Record<Kind, Source> => {
         const { secret, clientId, coherence } = await answerOf(api.POST('/admin/service-accounts/{id}/secrets', { params: { path: { id } }, body: { label, expiresAt } }))
         return { value: secret, usage: tokenRequest(clientId, secret), coherence }
       },
-      tryRemove: async (credentialId) => countOf(await answerOf(api.DELETE('/admin/service-accounts/{id}/secrets/{credentialId}', one(credentialId, '1')))),
-      remove: (credentialId) => answerOf(api.DELETE('/admin/service-accounts/{id}/secrets/{credentialId}', one(credentialId, '0'))),
+      tryRemove: async (credentialId) => countOf(await answerOf(unversioned.DELETE('/admin/service-accounts/{id}/secrets/{credentialId}', one(credentialId, '1')))),
+      remove: (credentialId) => answerOf(unversioned.DELETE('/admin/service-accounts/{id}/secrets/{credentialId}', one(credentialId, '0'))),
     },
     publicKeys: {
       list: (query) => answerOf(api.GET('/admin/service-accounts/{id}/keys', { params: { path: { id }, query } })),
@@ -62,8 +62,8 @@ export const credentialsOf = (id: string): Record<Kind, Source> => {
         const { kid, coherence } = await answerOf(api.POST('/admin/service-accounts/{id}/keys', { params: { path: { id } }, body: { label, expiresAt, publicJwk } }))
         return { value: kid, coherence }
       },
-      tryRemove: async (credentialId) => countOf(await answerOf(api.DELETE('/admin/service-accounts/{id}/keys/{credentialId}', one(credentialId, '1')))),
-      remove: (credentialId) => answerOf(api.DELETE('/admin/service-accounts/{id}/keys/{credentialId}', one(credentialId, '0'))),
+      tryRemove: async (credentialId) => countOf(await answerOf(unversioned.DELETE('/admin/service-accounts/{id}/keys/{credentialId}', one(credentialId, '1')))),
+      remove: (credentialId) => answerOf(unversioned.DELETE('/admin/service-accounts/{id}/keys/{credentialId}', one(credentialId, '0'))),
     },
     apiTokens: {
       list: (query) => answerOf(api.GET('/admin/service-accounts/{id}/tokens', { params: { path: { id }, query } })),
@@ -71,8 +71,8 @@ export const credentialsOf = (id: string): Record<Kind, Source> => {
         const { token, coherence } = await answerOf(api.POST('/admin/service-accounts/{id}/tokens', { params: { path: { id } }, body: { label, expiresAt: expiresAt ?? '' } }))
         return { value: token, usage: `curl -H "Authorization: Bearer ${token}" ${window.location.origin}/auth/me`, coherence }
       },
-      tryRemove: async (credentialId) => countOf(await answerOf(api.DELETE('/admin/service-accounts/{id}/tokens/{credentialId}', one(credentialId, '1')))),
-      remove: (credentialId) => answerOf(api.DELETE('/admin/service-accounts/{id}/tokens/{credentialId}', one(credentialId, '0'))),
+      tryRemove: async (credentialId) => countOf(await answerOf(unversioned.DELETE('/admin/service-accounts/{id}/tokens/{credentialId}', one(credentialId, '1')))),
+      remove: (credentialId) => answerOf(unversioned.DELETE('/admin/service-accounts/{id}/tokens/{credentialId}', one(credentialId, '0'))),
     },
   }
 }

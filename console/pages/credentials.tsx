@@ -1,12 +1,12 @@
-import { Button, Group, Modal, Stack, Text, Textarea, TextInput } from '@mantine/core'
+import { Button, Textarea, TextInput } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
-import { Code } from '../parts/code'
 import { useConfirm } from '../parts/confirm'
 import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
 import { receiptOf, tellDone } from '../parts/receipts'
+import { ShownOnce } from '../parts/shown-once'
 import { State } from '../parts/state'
 import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
@@ -26,21 +26,6 @@ interface Secret {
   hint: string
   value: string
   usage?: string | undefined
-}
-
-/** What is seen this once. It goes only by the button, not by a click beside it. */
-function ShownOnce({ secret: { title, hint, value, usage }, onClose }: { secret: Secret; onClose: () => void }) {
-  const say = useText()
-  return (
-    <Modal opened onClose={onClose} title={title} size="lg" closeOnClickOutside={false} closeOnEscape={false} withCloseButton={false}>
-      <Stack gap="sm">
-        <Text size="sm">{hint}</Text>
-        <Code text={value} />
-        {usage && <><Text size="sm" fw={500}>{say('credential.use')}</Text><Code text={usage} /></>}
-        <Group justify="flex-end"><Button onClick={onClose}>{say('credential.kept')}</Button></Group>
-      </Stack>
-    </Modal>
-  )
 }
 
 const day = 24 * 60 * 60 * 1000
@@ -137,7 +122,7 @@ export function Credentials({ kind, source, queryKey, name, mayChange }: Props) 
         setSecret(made)
         await refresh()
       }} />}
-      {secret && <ShownOnce secret={secret} onClose={() => setSecret(undefined)} />}
+      {secret && <ShownOnce {...secret} onClose={() => setSecret(undefined)} />}
     </div>
   )
 }

@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query'
 import { answerOf, api } from '../api/client'
 import type { components } from '../api/schema'
 import { Breakable } from '../parts/breakable'
-import { FaultNote } from '../parts/fault'
+import { blocking, FaultNote } from '../parts/fault'
 import { Figure } from '../parts/figure'
 import { List } from '../parts/list'
 import { PageHead } from '../parts/page-head'
@@ -57,7 +57,8 @@ function Details({ state }: { state: Database }) {
 /** How the database is. */
 export function DatabasePage() {
   const say = useText()
-  const { data, error, refetch } = useQuery({ queryKey: ['database'], queryFn: () => answerOf(api.GET('/system/database')), refetchInterval: 5000 })
+  const { data, refetch, ...query } = useQuery({ queryKey: ['database'], queryFn: () => answerOf(api.GET('/system/database')), refetchInterval: 5000 })
+  const error = blocking({ data, error: query.error })
   return (
     <>
       <PageHead title={say('database')} hint={say('database.hint')} />

@@ -4,6 +4,7 @@ import type { Realm, Role } from '../api/realms'
 import { useSession } from '../app/session'
 import { Icon } from '../parts/icons'
 import { useText } from '../texts/language'
+import { useReach } from './explain-reach'
 import { addressOf, type Subject, type Verdict } from './explain-question'
 
 /** One way to a yes, and where that is done. */
@@ -13,7 +14,7 @@ interface Cure {
   action?: string
 }
 
-interface Props {
+export interface Props {
   realm: Realm
   verdict: Verdict
   /** The roles that count for the person there. */
@@ -28,19 +29,22 @@ type Cured = (typeof curedCodes)[number]
 const curedOf = (code: string) => curedCodes.find((one) => one === code)
 
 /** Where the people of the verdict's mandate are governed. */
-function useMembersLink(realm: Realm, mandateId: string | null): Pick<Cure, 'href' | 'action'> {
+function useMembersLink(realm: Realm, { mandateId, user }: Verdict): Pick<Cure, 'href' | 'action'> {
   const say = useText()
   const { permissions } = useSession()
-  if (realm === 'platform') return mandateId === null ? {} : { href: `/mandates/${mandateId}`, action: say('explain.change.members') }
-  return (permissions?.['gateway.members']?.read ?? 'n') === 'n' ? {} : { href: '/members', action: say('explain.change.members') }
+  const search = user.username === null ? '' : `?q=${encodeURIComponent(user.username)}`
+  if (realm === 'platform') return mandateId === null ? {} : { href: `/mandates/${mandateId}${search}`, action: say('explain.change.members') }
+  return (permissions?.['gateway.members']?.read ?? 'n') === 'n' ? {} : { href: `/members${search}`, action: say('explain.change.members') }
 }
 
 /** What would have to change for a yes. */
-function useCures({ realm, verdict, roles }: Props): Cure[] {
+function useCures(props: Props): Cure[] {
+  const { realm, verdict, roles } = props
   const say = useText()
   const { user: me } = useSession()
+  const reach = useReach(props)
   const { refusal, subject, deciding, user, mandateId, instanceId } = verdict
-  const members = useMembersLink(realm, mandateId)
+  const members = useMembersLink(realm, verdict)
   if (!refusal) return []
   const instance = instanceId === null ? members : { href: pathOf(realm, 'instances', instanceId), action: say('explain.change.instance') }
   const account = realm === 'platform' ? { href: `/users/${user.id}`, action: say('explain.change.user') } : {}
@@ -54,25 +58,40 @@ function useCures({ realm, verdict, roles }: Props): Cure[] {
     return [{ text: say(`explain.cure.${code}`), ...links[code] }]
   }
   if (refusal.code !== 'permission_denied' || !subject) return []
-  return ruleCures(realm, subject, deciding, roles, members, say)
+  return ruleCures({ realm, subject, deciding, roles, members, reach, say, name: user.username ?? say('explain.somebody') })
 }
 
-function ruleCures(realm: Realm, subject: Subject, deciding: Verdict['deciding'], roles: Role[], members: Pick<Cure, 'href' | 'action'>, say: ReturnType<typeof useText>): Cure[] {
+interface RuleCures extends Pick<Verdict, 'deciding'> {
+  realm: Realm
+  subject: Subject
+  roles: Role[]
+  members: Pick<Cure, 'href' | 'action'>
+  /** Whom a rule of a global role concerns. */
+  reach: string
+  name: string
+  say: ReturnType<typeof useText>
+}
+
+/** Ways to a permission: what helps this person alone comes first; a global role, which concerns everybody who holds it in any mandate, last. */
+function ruleCures({ realm, subject, deciding, roles, members, reach, name, say }: RuleCures): Cure[] {
   if (subject.action === null) return [{ text: say('explain.cure.method') }]
   const action = say(`rule.${subject.action}`)
   const target = (item: string | null) => `${subject.context} ${item ?? `(${say('rule.item.all')})`}`
   const open = (roleId: string) => ({ href: pathOf(realm, 'roles', roleId), action: say('explain.change.role') })
+  const newRole = { text: say('explain.cure.newRole', { name, action, target: target(subject.item) }), ...members }
   const [first] = deciding
   if (first) {
     const role = first.roleLabel ?? first.roleId.slice(-6)
-    return realm === 'mandate' && first.priority === 1
-      ? [{ text: say('explain.cure.foreignRule', { role, target: target(subject.item) }), ...open(first.roleId) }, { text: say('explain.cure.newRole', { target: target(subject.item) }), ...members }]
-      : [{ text: say('explain.cure.rule', { action, target: target(first.item), role }), ...open(first.roleId) }]
+    if (first.priority !== 1) return [{ text: say('explain.cure.rule', { action, target: target(first.item), role }), ...open(first.roleId) }]
+    return realm === 'mandate'
+      ? [newRole, { text: say('explain.cure.foreignRule', { role }), ...open(first.roleId) }]
+      : [newRole, { text: say('explain.cure.globalRule', { action, target: target(first.item), role, reach }), ...open(first.roleId) }]
   }
-  const own = roles.filter((role) => realm === 'platform' || role.scope !== 'global')
+  const [own, global] = [roles.filter((role) => role.scope !== 'global'), roles.filter((role) => role.scope === 'global' && realm === 'platform')]
   return [
     ...own.slice(0, 3).map((role) => ({ text: say('explain.cure.noRule', { role: role.label, target: target(subject.item), action }), ...open(role.id) })),
-    { text: say('explain.cure.newRole', { target: target(subject.item) }), ...members },
+    newRole,
+    ...global.slice(0, 1).map((role) => ({ text: say('explain.cure.globalRule', { action, target: target(subject.item), role: role.label, reach }), ...open(role.id) })),
   ]
 }
 
@@ -99,7 +118,7 @@ export function Cures(props: Props) {
             }}>{action}</Button>}
           </li>
         ))}
-        {again !== undefined && <li><span>{say('explain.hint')}</span><Button size="xs" variant="default" onClick={() => go(`${realm === 'mandate' ? '/explain' : '/all-explain'}?${again}`)}>{say('explain.change.again')}</Button></li>}
+        {again !== undefined && <li><span>{say('explain.again.hint')}</span><Button size="xs" variant="default" onClick={() => go(`${realm === 'mandate' ? '/explain' : '/all-explain'}?${again}`)}>{say('explain.change.again')}</Button></li>}
       </ul>
     </>
   )

@@ -1,6 +1,6 @@
 import { Button, Group, Text } from '@mantine/core'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
-import { answerOf, api } from '../api/client'
+import { answerOf, api, unversioned } from '../api/client'
 import type { components } from '../api/schema'
 import { settings } from '../app/settings'
 import { useConfirm } from '../parts/confirm'
@@ -26,7 +26,7 @@ export function Identities() {
     },
   })
   const unlink = async (id: string) => {
-    tellDone(say('identity.unlinked'), receiptOf(await answerOf(api.DELETE('/auth/identities/{id}', { params: { path: { id } } }))))
+    tellDone(say('identity.unlinked'), receiptOf(await answerOf(unversioned.DELETE('/auth/identities/{id}', { params: { path: { id } } }))))
     await queries.invalidateQueries({ queryKey: ['my identities'] })
   }
   return (

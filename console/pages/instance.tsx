@@ -2,7 +2,7 @@ import { Button, Group } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { accessTo, instancesOf, type Realm } from '../api/realms'
 import { useConfirm } from '../parts/confirm'
-import { FaultNote } from '../parts/fault'
+import { blocking, FaultNote } from '../parts/fault'
 import { PageHead } from '../parts/page-head'
 import { EnabledState } from '../parts/state'
 import { Waiting } from '../parts/waiting'
@@ -16,8 +16,9 @@ function OneInstance({ realm, id }: { realm: Realm; id: string }) {
   const { dateTime } = useFormat()
   const [ask, dialog] = useConfirm()
   const actionsOf = useInstanceActions(realm, ask)
-  const { data: instance, error, refetch } = useQuery({ queryKey: [realm, 'instances', 'one', id], queryFn: () => instancesOf(realm).get(id) })
+  const { data: instance, refetch, ...query } = useQuery({ queryKey: [realm, 'instances', 'one', id], queryFn: () => instancesOf(realm).get(id) })
   const backTo = { href: realm === 'mandate' ? '/instances' : '/all-instances', label: say('instances') }
+  const error = blocking({ data: instance, error: query.error })
   if (error) return <><PageHead title={say('instance')} backTo={backTo} /><FaultNote error={error} onRetry={() => void refetch()} /></>
   if (!instance) return <Waiting />
   return (

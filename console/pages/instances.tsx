@@ -1,4 +1,4 @@
-import { Button, Select, TextInput } from '@mantine/core'
+import { Alert, Button, Select, TextInput } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { Link } from 'wouter'
@@ -24,14 +24,22 @@ export function useInstanceActions(realm: Realm, ask: (question: Question) => vo
     tellDone(text, receiptOf(answer))
     await queries.invalidateQueries({ queryKey: [realm] })
   }
-  const askFirst = (title: string, hint: string, action: string, text: string, run: (dryRun: DryRun) => Promise<object>) => ask({
-    title, hint, action, preview: () => previewOf(run('1')), onConfirm: async () => done(text, await run('0')),
-  })
-  return ({ id, label: name, enabled }) => [
-    enabled
-      ? { label: say('disable'), icon: 'cross', isDestructive: true, onChoose: () => askFirst(say('instance.disable', { name }), say('instance.disable.hint'), say('disable'), say('instance.isDisabled', { name }), (dryRun) => change(id, { enabled: false }, dryRun)) }
-      : { label: say('enable'), icon: 'check', onChoose: () => void change(id, { enabled: true }, '0').then((answer) => done(say('instance.isEnabled', { name }), answer)) },
-    { label: say('delete'), icon: 'trash', isDestructive: true, onChoose: () => askFirst(say('instance.delete', { name }), say('instance.delete.hint'), say('delete'), say('instance.deleted', { name }), (dryRun) => remove(id, dryRun)) },
+  type Wording = (name: string) => Pick<Question, 'title' | 'hint' | 'action' | 'isHarmless'> & { text: string }
+  const askFirst = (instance: Instance, wording: Wording, run: (instance: Instance, dryRun: DryRun) => Promise<object>) => {
+    const { text, ...question } = wording(instance.label)
+    ask({
+      ...question, preview: () => previewOf(run(instance, '1')), onConfirm: async () => done(text, await run(instance, '0')),
+      redo: (now) => askFirst({ ...instance, ...now }, wording, run),
+    })
+  }
+  const disabling: Wording = (name) => ({ title: say('instance.disable', { name }), hint: say('instance.disable.hint'), action: say('disable'), text: say('instance.isDisabled', { name }) })
+  const enabling: Wording = (name) => ({ title: `${say('enable')}: ${name}?`, hint: '', action: say('enable'), isHarmless: true, text: say('instance.isEnabled', { name }) })
+  const deleting: Wording = (name) => ({ title: say('instance.delete', { name }), hint: say('instance.delete.hint'), action: say('delete'), text: say('instance.deleted', { name }) })
+  return (instance) => [
+    instance.enabled
+      ? { label: say('disable'), icon: 'cross', isDestructive: true, onChoose: () => askFirst(instance, disabling, (one, dryRun) => change(one, { enabled: false }, dryRun)) }
+      : { label: say('enable'), icon: 'check', onChoose: () => askFirst(instance, enabling, (one, dryRun) => change(one, { enabled: true }, dryRun)) },
+    { label: say('delete'), icon: 'trash', isDestructive: true, onChoose: () => askFirst(instance, deleting, remove) },
   ]
 }
 
@@ -51,9 +59,10 @@ function NewInstance({ realm, onClose }: { realm: Realm; onClose: () => void }) 
   return (
     <FormDialog title={say('instance.new')} action={say('create')} onSubmit={make} onClose={onClose}>
       <TextInput label={say('label')} required value={label} onChange={(event) => set({ label: event.currentTarget.value })} data-autofocus />
+      {features?.length === 0 && <Alert color="yellow" variant="light">{say('instance.noFeatures')} <Link href="/features">{say('instance.noFeatures.make')}</Link></Alert>}
       {features
         ? <Select label={say('instance.feature')} required data={features.map((one) => ({ value: one.code, label: one.label }))} value={featureCode || null} onChange={(value) => set({ featureCode: value ?? '' })} />
-        : <TextInput label={say('instance.feature')} required value={featureCode} onChange={(event) => set({ featureCode: event.currentTarget.value })} classNames={{ input: 'mono' }} placeholder="crm" />}
+        : <TextInput label={say('instance.feature')} required value={featureCode} onChange={(event) => set({ featureCode: event.currentTarget.value })} description={say('instance.feature.hint')} classNames={{ input: 'mono' }} placeholder="crm" />}
       {realm === 'platform' && <Select label={say('mandate')} required data={(mandates ?? []).map((one) => ({ value: one.id, label: one.label }))} value={mandateId || null} onChange={(value) => set({ mandateId: value ?? '' })} />}
     </FormDialog>
   )

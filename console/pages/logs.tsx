@@ -2,10 +2,10 @@ import { Group, Select, Switch, TextInput } from '@mantine/core'
 import { useDebouncedValue } from '@mantine/hooks'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
-import { answerOf, api } from '../api/client'
+import { answerOf, api, unversioned } from '../api/client'
 import type { components } from '../api/schema'
 import { Empty } from '../parts/empty'
-import { FaultNote } from '../parts/fault'
+import { blocking, FaultNote } from '../parts/fault'
 import { Icon } from '../parts/icons'
 import { PageHead } from '../parts/page-head'
 import { tellDone } from '../parts/receipts'
@@ -53,9 +53,10 @@ export function Logs() {
   const [text] = useDebouncedValue(typed.trim(), 250)
   const [isFollowing, setFollowing] = useState(true)
   const query = { limit: '200', ...(level ? { level } : {}), ...(text ? { text } : {}) }
-  const { data, error, refetch } = useQuery({ queryKey: ['logs', level, text], queryFn: () => answerOf(api.GET('/system/logs', { params: { query } })), refetchInterval: isFollowing ? 2000 : false, placeholderData: (before) => before })
+  const { data, refetch, ...asked } = useQuery({ queryKey: ['logs', level, text], queryFn: () => answerOf(api.GET('/system/logs', { params: { query } })), refetchInterval: isFollowing ? 2000 : false, placeholderData: (before) => before })
+  const error = blocking({ data, error: asked.error })
   const setWritten = async (wanted: Level) => {
-    await answerOf(api.PUT('/system/logs', { body: { level: wanted } }))
+    await answerOf(unversioned.PUT('/system/logs', { body: { level: wanted } }))
     tellDone(say('logs.level.set', { level: wanted }))
     await queries.invalidateQueries({ queryKey: ['logs'] })
   }

@@ -4,7 +4,7 @@ import { useState } from 'react'
 import { answerOf, api } from '../api/client'
 import { membersOf } from '../api/realms'
 import { useConfirm } from '../parts/confirm'
-import { FaultNote } from '../parts/fault'
+import { blocking, FaultNote } from '../parts/fault'
 import { Icon } from '../parts/icons'
 import { PageHead } from '../parts/page-head'
 import { EnabledState } from '../parts/state'
@@ -22,8 +22,9 @@ export function MandatePage({ id }: { id: string }) {
   const [ask, dialog] = useConfirm()
   const actionsOf = useMandateActions(ask)
   const [isEditing, setEditing] = useState(false)
-  const { data: mandate, error, refetch } = useQuery({ queryKey: ['mandates', 'one', id], queryFn: () => answerOf(api.GET('/admin/mandates/{id}', { params: { path: { id } } })) })
+  const { data: mandate, refetch, ...query } = useQuery({ queryKey: ['mandates', 'one', id], queryFn: () => answerOf(api.GET('/admin/mandates/{id}', { params: { path: { id } } })) })
   const backTo = { href: '/mandates', label: say('mandates') }
+  const error = blocking({ data: mandate, error: query.error })
   if (error) return <><PageHead title={say('mandate')} backTo={backTo} /><FaultNote error={error} onRetry={() => void refetch()} /></>
   if (!mandate) return <Waiting />
   return (

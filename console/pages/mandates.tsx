@@ -2,9 +2,10 @@ import { Button, TextInput } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { Link } from 'wouter'
-import { answerOf, api } from '../api/client'
+import { answerOf, api, edit } from '../api/client'
 import type { components } from '../api/schema'
 import { useConfirm } from '../parts/confirm'
+import { useEdited } from '../parts/edited'
 import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
@@ -23,18 +24,17 @@ const slugOf = (label: string) => label.toLowerCase().replace(/[^a-z0-9]+/g, '-'
 export function MandateForm({ mandate, onClose }: { mandate?: Mandate; onClose: () => void }) {
   const say = useText()
   const queries = useQueryClient()
-  const [label, setLabel] = useState(mandate?.label ?? '')
-  const [slug, setSlug] = useState(mandate?.slug)
+  const { seen, fields: { label, slug }, set, takeOver } = useEdited(mandate, (item?: Mandate) => ({ label: item?.label ?? '', slug: item?.slug }))
   const body = { label: label.trim(), slug: slug ?? slugOf(label) }
   const save = async () => {
-    await answerOf<object>(mandate ? api.PATCH('/admin/mandates/{id}', { params: { path: { id: mandate.id } }, body }) : api.POST('/admin/mandates', { body }))
+    await answerOf<object>(seen ? edit(seen).PATCH('/admin/mandates/{id}', { params: { path: { id: seen.id } }, body }) : api.POST('/admin/mandates', { body }))
     tellDone(say(mandate ? 'mandate.saved' : 'mandate.made', { name: body.label }))
     await queries.invalidateQueries({ queryKey: ['mandates'] })
   }
   return (
-    <FormDialog title={say(mandate ? 'mandate.edit' : 'mandate.new')} action={say(mandate ? 'save' : 'create')} onSubmit={save} onClose={onClose}>
-      <TextInput label={say('label')} required value={label} onChange={(event) => setLabel(event.currentTarget.value)} data-autofocus />
-      <TextInput label={say('mandate.slug')} description={say('mandate.slug.hint')} required value={body.slug} onChange={(event) => setSlug(event.currentTarget.value)} />
+    <FormDialog title={say(mandate ? 'mandate.edit' : 'mandate.new')} action={say(mandate ? 'save' : 'create')} onSubmit={save} onClose={onClose} onTakeOver={takeOver}>
+      <TextInput label={say('label')} required value={label} onChange={(event) => set({ label: event.currentTarget.value })} data-autofocus />
+      <TextInput label={say('mandate.slug')} description={say('mandate.slug.hint')} required value={body.slug} onChange={(event) => set({ slug: event.currentTarget.value })} />
     </FormDialog>
   )
 }
@@ -55,8 +55,8 @@ export function Mandates() {
         empty={{ icon: 'building', title: say('mandates.empty'), hint: say('mandates.empty.hint') }}
         columns={[
           { key: 'label', title: say('mandate'), show: (mandate) => <Link className="row-link" href={`/mandates/${mandate.id}`}>{mandate.label}</Link> },
-          { key: 'slug', title: say('mandate.slug'), sort: 'slug', show: (mandate) => <span className="mono">{mandate.slug}</span> },
-          { key: 'created', title: say('user.created'), sort: 'createdAt', isSecondary: true, show: (mandate) => date(mandate.createdAt) },
+          { key: 'slug', title: say('mandate.slug'), sort: 'slug', sortBy: (mandate) => mandate.slug, show: (mandate) => <span className="mono">{mandate.slug}</span> },
+          { key: 'created', title: say('user.created'), sort: 'createdAt', sortBy: (mandate) => mandate.createdAt, isSecondary: true, show: (mandate) => date(mandate.createdAt) },
           { key: 'state', title: say('state'), show: (mandate) => <EnabledState enabled={mandate.enabled} /> },
         ]}
         actionsOf={actionsOf}

@@ -37,7 +37,7 @@ function rates(looks: Look[], countOf: (samples: Sample[]) => number): Point[] {
   })
 }
 
-const requests = (samples: Sample[]) => sumOf(samples, 'gateway_requests_total')
+const grants = (samples: Sample[]) => sumOf(samples, 'gateway_decisions_total', ({ decision }) => decision === 'granted')
 const refusals = (samples: Sample[]) => sumOf(samples, 'gateway_decisions_total', ({ decision }) => decision !== 'granted')
 
 function latencies(looks: Look[]): Point[] {
@@ -57,7 +57,7 @@ function Charts({ looks }: { looks: Look[] }) {
   const { number, ms, time } = useFormat()
   const shared = { formatTime: time, empty: say('overview.collecting') }
   const charts = [
-    { title: say('overview.requests'), format: number, series: [{ name: say('overview.granted'), kind: 'main' as const, points: rates(looks, requests) }, { name: say('overview.refused'), kind: 'bad' as const, points: rates(looks, refusals) }] },
+    { title: say('overview.decisions'), format: number, series: [{ name: say('overview.granted'), kind: 'main' as const, points: rates(looks, grants) }, { name: say('overview.refused'), kind: 'bad' as const, points: rates(looks, refusals) }] },
     { title: say('overview.latency'), format: ms, series: [{ name: '', kind: 'main' as const, points: latencies(looks) }] },
     { title: say('overview.streams'), format: number, series: [{ name: '', kind: 'main' as const, points: gauges(looks, 'gateway_open_streams') }] },
     { title: say('overview.lag'), format: number, series: [{ name: '', kind: 'main' as const, points: gauges(looks, 'gateway_epoch_lag_changes') }] },

@@ -1,9 +1,10 @@
 import { Badge, Button, Group, MultiSelect, TextInput } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
+import { rebased } from '../api/as-seen'
 import { previewOf } from '../api/client'
 import { rolesOf, type DryRun, type Member, type People, type Realm, type Role } from '../api/realms'
-import { useConfirm } from '../parts/confirm'
+import { useConfirm, type Question } from '../parts/confirm'
 import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
@@ -58,12 +59,20 @@ function AddPerson({ people, kind, roles, labelOf, onClose, onDone }: { people: 
   )
 }
 
-function ChangeRoles({ member, roles, labelOf, onClose, onSave }: { member: Member; roles: Role[]; labelOf: (id: string) => string; onClose: () => void; onSave: (roleIds: string[]) => void }) {
+/** Whose roles are being changed, and to what. */
+interface RoleChange {
+  member: Member
+  roleIds: string[]
+  /** Whether somebody else has changed them since. */
+  isTakenOver?: boolean
+}
+
+function ChangeRoles({ change: { member, isTakenOver = false, ...change }, roles, labelOf, onClose, onSave }: { change: RoleChange; roles: Role[]; labelOf: (id: string) => string; onClose: () => void; onSave: (change: RoleChange) => void }) {
   const say = useText()
-  const [roleIds, setRoleIds] = useState(member.roleIds)
+  const [roleIds, setRoleIds] = useState(change.roleIds)
   return (
-    <FormDialog title={say('member.roles.of', { name: member.username })} action={say('rules.preview')} onClose={onClose} onSubmit={() => {
-      onSave(roleIds)
+    <FormDialog title={say('member.roles.of', { name: member.username })} action={say('rules.preview')} onClose={onClose} isTakenOver={isTakenOver} onSubmit={() => {
+      onSave({ member, roleIds })
       return Promise.resolve()
     }}>
       <RoleChoice roles={roles} labelOf={labelOf} value={roleIds} onChange={setRoleIds} />
@@ -78,24 +87,35 @@ export function PeopleList({ people, kind, realm, mandateId, instanceId, mayChan
   const queries = useQueryClient()
   const [ask, dialog] = useConfirm()
   const [isAdding, setAdding] = useState(false)
-  const [changing, setChanging] = useState<Member>()
+  const [changing, setChanging] = useState<RoleChange>()
   const { roles, labelOf } = useRoles({ realm, mandateId, ...(instanceId ? { instanceId } : {}) })
 
   const done = async (text: string, answer: object) => {
     tellDone(text, receiptOf(answer))
     await queries.invalidateQueries({ queryKey: people.key })
   }
-  const askFirst = (title: string, hint: string, action: string, text: string, run: (dryRun: DryRun) => Promise<object>, isHarmless = false) => ask({
-    title, hint, action, isHarmless, preview: () => previewOf(run('1')), onConfirm: async () => done(text, await run('0')),
+  type Wanted = Pick<Question, 'title' | 'hint' | 'action' | 'isHarmless'> & { text: string; run: (member: Member, dryRun: DryRun) => Promise<object> }
+  const askFirst = (member: Member, { text, run, ...question }: Wanted) => ask({
+    ...question, nameOf: labelOf, preview: () => previewOf(run(member, '1')), onConfirm: async () => done(text, await run(member, '0')),
+    redo: (now) => askFirst({ ...member, ...now }, { text, run, ...question }),
+  })
+  const askToSaveRoles = ({ member, roleIds }: RoleChange) => ask({
+    title: say('member.roles.of', { name: member.username }), hint: say('member.roles.preview'), action: say('save'), isHarmless: true, nameOf: labelOf,
+    preview: () => previewOf(people.change(member, { roleIds }, '1')),
+    onConfirm: async () => done(say('member.roles.saved', { name: member.username }), await people.change(member, { roleIds }, '0')),
+    redo: (now) => {
+      const current = { ...member, ...now }
+      setChanging({ member: current, ...rebased({ roleIds: member.roleIds }, { roleIds }, { roleIds: current.roleIds }), isTakenOver: true })
+    },
   })
   const actionsOf = (member: Member) => {
-    const { id, username: name } = member
+    const name = member.username
     return [
-      { label: say('member.roles.change'), icon: 'shield' as const, onChoose: () => setChanging(member) },
+      { label: say('member.roles.change'), icon: 'shield' as const, onChoose: () => setChanging({ member, roleIds: member.roleIds }) },
       member.enabled
-        ? { label: say('disable'), icon: 'cross' as const, isDestructive: true, onChoose: () => askFirst(say(`${kind}.disable`, { name }), say(`${kind}.disable.hint`), say('disable'), say(`${kind}.isDisabled`, { name }), (dryRun) => people.change(id, { enabled: false }, dryRun)) }
-        : { label: say('enable'), icon: 'check' as const, onChoose: () => askFirst(`${say('enable')}: ${name}?`, '', say('enable'), say(`${kind}.isEnabled`, { name }), (dryRun) => people.change(id, { enabled: true }, dryRun), true) },
-      { label: say('remove'), icon: 'trash' as const, isDestructive: true, onChoose: () => askFirst(say(`${kind}.remove`, { name }), say(`${kind}.remove.hint`), say('remove'), say(`${kind}.removed`, { name }), (dryRun) => people.remove(id, dryRun)) },
+        ? { label: say('disable'), icon: 'cross' as const, isDestructive: true, onChoose: () => askFirst(member, { title: say(`${kind}.disable`, { name }), hint: say(`${kind}.disable.hint`), action: say('disable'), text: say(`${kind}.isDisabled`, { name }), run: (one, dryRun) => people.change(one, { enabled: false }, dryRun) }) }
+        : { label: say('enable'), icon: 'check' as const, onChoose: () => askFirst(member, { title: `${say('enable')}: ${name}?`, hint: '', action: say('enable'), isHarmless: true, text: say(`${kind}.isEnabled`, { name }), run: (one, dryRun) => people.change(one, { enabled: true }, dryRun) }) },
+      { label: say('remove'), icon: 'trash' as const, isDestructive: true, onChoose: () => askFirst(member, { title: say(`${kind}.remove`, { name }), hint: say(`${kind}.remove.hint`), action: say('remove'), text: say(`${kind}.removed`, { name }), run: people.remove }) },
     ]
   }
   const add = mayChange && <Button leftSection={<Icon name="plus" />} onClick={() => setAdding(true)}>{say(kind === 'member' ? 'member.add' : 'access.give')}</Button>
@@ -115,10 +135,7 @@ export function PeopleList({ people, kind, realm, mandateId, instanceId, mayChan
       />
       {dialog}
       {isAdding && <AddPerson people={people} kind={kind} roles={roles} labelOf={labelOf} onClose={() => setAdding(false)} onDone={done} />}
-      {changing && <ChangeRoles member={changing} roles={roles} labelOf={labelOf} onClose={() => setChanging(undefined)} onSave={(roleIds) => {
-        const { id, username: name } = changing
-        askFirst(say('member.roles.of', { name }), say('rules.preview.hint'), say('save'), say('member.roles.saved', { name }), (dryRun) => people.change(id, { roleIds }, dryRun), true)
-      }} />}
+      {changing && <ChangeRoles change={changing} roles={roles} labelOf={labelOf} onClose={() => setChanging(undefined)} onSave={askToSaveRoles} />}
     </>
   )
 }

@@ -1,5 +1,5 @@
 import { useQueryClient } from '@tanstack/react-query'
-import { answerOf, api } from '../api/client'
+import { answerOf, edit } from '../api/client'
 import type { Question } from '../parts/confirm'
 import type { RowAction } from '../parts/list'
 import { receiptOf, tellDone } from '../parts/receipts'
@@ -15,24 +15,28 @@ export function usePortalClientActions(ask: (question: Question) => void, onRemo
     tellDone(text, receiptOf(answer))
     await queries.invalidateQueries({ queryKey: key })
   }
-  const setActive = (id: string, active: boolean) => answerOf(api.PATCH('/mandate/portal-clients/{id}', { params: { path: { id } }, body: { active } }))
-  const remove = async ({ id, name }: PortalClient) => {
-    const answer = await answerOf(api.DELETE('/mandate/portal-clients/{id}', { params: { path: { id } } }))
+  const setActive = ({ id, ...seen }: PortalClient, active: boolean) => answerOf(edit(seen).PATCH('/mandate/portal-clients/{id}', { params: { path: { id } }, body: { active } }))
+  const remove = async ({ id, ...seen }: PortalClient) => {
+    const answer = await answerOf(edit(seen).DELETE('/mandate/portal-clients/{id}', { params: { path: { id } } }))
     onRemoved()
-    await done(say('portalClient.deleted', { name }), answer)
+    await done(say('portalClient.deleted', { name: seen.name }), answer)
   }
-  return (client) => {
-    const { id, name, active } = client
-    return [
-      active
-        ? { label: say('disable'), icon: 'cross', isDestructive: true, onChoose: () => ask({
-          title: say('portalClient.disable', { name }), hint: say('portalClient.disable.hint'), action: say('disable'),
-          onConfirm: async () => done(say('portalClient.isInactive', { name }), await setActive(id, false)),
-        }) }
-        : { label: say('enable'), icon: 'check', onChoose: () => void setActive(id, true).then((answer) => done(say('portalClient.isActive', { name }), answer)) },
-      { label: say('delete'), icon: 'trash', isDestructive: true, onChoose: () => ask({
-        title: say('portalClient.delete', { name }), hint: say('portalClient.delete.hint'), action: say('delete'), onConfirm: () => remove(client),
-      }) },
-    ]
+  const askToSetActive = (client: PortalClient, active: boolean) => {
+    const { name } = client
+    ask({
+      ...(active ? { title: `${say('enable')}: ${name}?`, hint: '', action: say('enable'), isHarmless: true } : { title: say('portalClient.disable', { name }), hint: say('portalClient.disable.hint'), action: say('disable') }),
+      onConfirm: async () => done(say(active ? 'portalClient.isActive' : 'portalClient.isInactive', { name }), await setActive(client, active)),
+      redo: (now) => askToSetActive({ ...client, ...now }, active),
+    })
   }
+  const askToRemove = (client: PortalClient) => ask({
+    title: say('portalClient.delete', { name: client.name }), hint: say('portalClient.delete.hint'), action: say('delete'), onConfirm: () => remove(client),
+    redo: (now) => askToRemove({ ...client, ...now }),
+  })
+  return (client) => [
+    client.active
+      ? { label: say('disable'), icon: 'cross', isDestructive: true, onChoose: () => askToSetActive(client, false) }
+      : { label: say('enable'), icon: 'check', onChoose: () => askToSetActive(client, true) },
+    { label: say('delete'), icon: 'trash', isDestructive: true, onChoose: () => askToRemove(client) },
+  ]
 }

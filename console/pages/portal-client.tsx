@@ -1,16 +1,16 @@
-import { Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core'
+import { Button, Group, Text, TextInput } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useLocation } from 'wouter'
-import { answerOf, api } from '../api/client'
-import { Code } from '../parts/code'
+import { answerOf, api, unversioned } from '../api/client'
 import { useConfirm } from '../parts/confirm'
-import { FaultNote } from '../parts/fault'
+import { blocking, FaultNote } from '../parts/fault'
 import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
 import { PageHead } from '../parts/page-head'
 import { receiptOf, tellDone } from '../parts/receipts'
+import { ShownOnce } from '../parts/shown-once'
 import { EnabledState, State } from '../parts/state'
 import { Waiting } from '../parts/waiting'
 import { useFormat } from '../texts/format'
@@ -42,19 +42,6 @@ function NewLink({ clientId, onMade, onClose }: { clientId: string; onMade: (url
   )
 }
 
-/** A link that has just been made: shown once. */
-function MadeLink({ url, onClose }: { url: string; onClose: () => void }) {
-  const say = useText()
-  return (
-    <Modal opened onClose={onClose} title={say('portalLink.made')} closeButtonProps={{ 'aria-label': say('close') }}>
-      <Stack gap="sm">
-        <Text size="sm">{say('portalLink.made.hint')}</Text>
-        <Code text={url} />
-      </Stack>
-    </Modal>
-  )
-}
-
 function LinkState({ link: { revokedAt, expiresAt } }: { link: PortalLink }) {
   const say = useText()
   if (revokedAt) return <State kind="bad">{say('portalLink.revoked')}</State>
@@ -71,7 +58,7 @@ function Links({ clientId }: { clientId: string }) {
   const [isMaking, setMaking] = useState(false)
   const [url, setUrl] = useState<string>()
   const revoke = async (linkId: string) => {
-    tellDone(say('portalLink.isRevoked'), receiptOf(await answerOf(api.DELETE('/mandate/portal-clients/{id}/links/{linkId}', { params: { path: { id: clientId, linkId } } }))))
+    tellDone(say('portalLink.isRevoked'), receiptOf(await answerOf(unversioned.DELETE('/mandate/portal-clients/{id}/links/{linkId}', { params: { path: { id: clientId, linkId } } }))))
     await queries.invalidateQueries({ queryKey: key })
   }
   return (
@@ -95,7 +82,7 @@ function Links({ clientId }: { clientId: string }) {
       />
       {dialog}
       {isMaking && <NewLink clientId={clientId} onMade={setUrl} onClose={() => setMaking(false)} />}
-      {url && <MadeLink url={url} onClose={() => setUrl(undefined)} />}
+      {url && <ShownOnce title={say('portalLink.made')} hint={say('portalLink.made.hint')} value={url} onClose={() => setUrl(undefined)} />}
     </>
   )
 }
@@ -109,8 +96,9 @@ export function PortalClientPage({ id }: { id: string }) {
   const [ask, dialog] = useConfirm()
   const actionsOf = usePortalClientActions(ask, () => navigate('/portal-clients'))
   const [isEditing, setEditing] = useState(false)
-  const { data: client, error, refetch } = useQuery({ queryKey: [...key, 'clients', 'one', id], queryFn: () => answerOf(api.GET('/mandate/portal-clients/{id}', { params: { path: { id } } })) })
+  const { data: client, refetch, ...query } = useQuery({ queryKey: [...key, 'clients', 'one', id], queryFn: () => answerOf(api.GET('/mandate/portal-clients/{id}', { params: { path: { id } } })) })
   const backTo = { href: '/portal-clients', label: say('portalClients') }
+  const error = blocking({ data: client, error: query.error })
   if (error) return <><PageHead title={say('portalClient')} backTo={backTo} /><FaultNote error={error} onRetry={() => void refetch()} /></>
   if (!client) return <Waiting />
   return (

@@ -2,8 +2,9 @@ import { Badge, Button, TextInput } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { Link } from 'wouter'
-import { answerOf, api } from '../api/client'
+import { answerOf, api, edit } from '../api/client'
 import { useConfirm } from '../parts/confirm'
+import { useEdited } from '../parts/edited'
 import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
@@ -19,16 +20,16 @@ export function PortalClientForm({ client, onClose }: { client?: PortalClient; o
   const say = useText()
   const queries = useQueryClient()
   const key = usePortalKey()
-  const [name, setName] = useState(client?.name ?? '')
+  const { seen, fields: { name }, set, takeOver } = useEdited(client, (item?: PortalClient) => ({ name: item?.name ?? '' }))
   const save = async () => {
     const body = { name: name.trim() }
-    const answer = await answerOf<object>(client ? api.PATCH('/mandate/portal-clients/{id}', { params: { path: { id: client.id } }, body }) : api.POST('/mandate/portal-clients', { body }))
+    const answer = await answerOf<object>(seen ? edit(seen).PATCH('/mandate/portal-clients/{id}', { params: { path: { id: seen.id } }, body }) : api.POST('/mandate/portal-clients', { body }))
     tellDone(say('portalClient.saved', body), receiptOf(answer))
     await queries.invalidateQueries({ queryKey: key })
   }
   return (
-    <FormDialog title={say(client ? 'portalClient.edit' : 'portalClient.new')} action={say(client ? 'save' : 'create')} onSubmit={save} onClose={onClose}>
-      <TextInput label={say('name')} required value={name} onChange={(event) => setName(event.currentTarget.value)} data-autofocus />
+    <FormDialog title={say(client ? 'portalClient.edit' : 'portalClient.new')} action={say(client ? 'save' : 'create')} onSubmit={save} onClose={onClose} onTakeOver={takeOver}>
+      <TextInput label={say('name')} required value={name} onChange={(event) => set({ name: event.currentTarget.value })} data-autofocus />
     </FormDialog>
   )
 }

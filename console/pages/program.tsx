@@ -1,10 +1,11 @@
 import { Alert, Button, Group, TextInput } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
-import { answerOf, api } from '../api/client'
+import { answerOf, api, edit } from '../api/client'
 import { useSession } from '../app/session'
 import { useConfirm } from '../parts/confirm'
-import { FaultNote } from '../parts/fault'
+import { blocking, FaultNote } from '../parts/fault'
+import { useEdited } from '../parts/edited'
 import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { PageHead } from '../parts/page-head'
@@ -19,18 +20,18 @@ import { useProgramActions, type Program } from './programs'
 
 const kinds = ['secrets', 'publicKeys', 'apiTokens'] as const
 
-function EditProgram({ program: { id, username, fullName }, onClose }: { program: Program; onClose: () => void }) {
+function EditProgram({ program, onClose }: { program: Program; onClose: () => void }) {
   const say = useText()
   const queries = useQueryClient()
-  const [name, setName] = useState(fullName ?? '')
+  const { seen, fields: { name }, set, takeOver } = useEdited(program, (item: Program) => ({ name: item.fullName ?? '' }))
   const save = async () => {
-    await answerOf<object>(api.PATCH('/admin/service-accounts/{id}', { params: { path: { id } }, body: { fullName: name.trim() || null } }))
-    tellDone(say('program.saved', { name: username }))
+    await answerOf<object>(edit(seen).PATCH('/admin/service-accounts/{id}', { params: { path: { id: seen.id } }, body: { fullName: name.trim() || null } }))
+    tellDone(say('program.saved', { name: seen.username }))
     await queries.invalidateQueries({ queryKey: ['programs'] })
   }
   return (
-    <FormDialog title={say('edit')} action={say('save')} onSubmit={save} onClose={onClose}>
-      <TextInput label={say('program.fullName')} value={name} onChange={(event) => setName(event.currentTarget.value)} data-autofocus />
+    <FormDialog title={say('edit')} action={say('save')} onSubmit={save} onClose={onClose} onTakeOver={takeOver}>
+      <TextInput label={say('program.fullName')} value={name} onChange={(event) => set({ name: event.currentTarget.value })} data-autofocus />
     </FormDialog>
   )
 }
@@ -43,8 +44,9 @@ export function ProgramPage({ id }: { id: string }) {
   const [ask, dialog] = useConfirm()
   const actionsOf = useProgramActions(ask)
   const [isEditing, setEditing] = useState(false)
-  const { data: program, error, refetch } = useQuery({ queryKey: ['programs', 'one', id], queryFn: () => answerOf(api.GET('/admin/service-accounts/{id}', { params: { path: { id } } })) })
+  const { data: program, refetch, ...query } = useQuery({ queryKey: ['programs', 'one', id], queryFn: () => answerOf(api.GET('/admin/service-accounts/{id}', { params: { path: { id } } })) })
   const backTo = { href: '/service-accounts', label: say('programs') }
+  const error = blocking({ data: program, error: query.error })
   if (error) return <><PageHead title={say('program')} backTo={backTo} /><FaultNote error={error} onRetry={() => void refetch()} /></>
   if (!program) return <Waiting />
   const mayChange = me.isSysAdmin || !program.isSysAdmin

@@ -2,7 +2,7 @@ import { Button, TextInput } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { Link, useLocation } from 'wouter'
-import { answerOf, api, previewOf } from '../api/client'
+import { answerOf, api, edit, previewOf } from '../api/client'
 import type { components } from '../api/schema'
 import { useConfirm, type Question } from '../parts/confirm'
 import { FormDialog } from '../parts/form-dialog'
@@ -25,17 +25,22 @@ export function useProgramActions(ask: (question: Question) => void): (program: 
     tellDone(text, receiptOf(answer))
     await queries.invalidateQueries({ queryKey: ['programs'] })
   }
-  const change = (id: string, enabled: boolean, dryRun: DryRun) => answerOf<object>(api.PATCH('/admin/service-accounts/{id}', { params: { path: { id }, query: { dryRun } }, body: { enabled } }))
-  const remove = (id: string, dryRun: DryRun) => answerOf<object>(api.DELETE('/admin/service-accounts/{id}', { params: { path: { id }, query: { dryRun } } }))
-  const askFirst = (title: string, hint: string, action: string, text: string, run: (dryRun: DryRun) => Promise<object>) => ask({
-    title, hint, action, preview: () => previewOf(run('1')), onConfirm: async () => done(text, await run('0')),
+  const change = ({ id, ...seen }: Program, enabled: boolean, dryRun: DryRun) => answerOf<object>(edit(seen).PATCH('/admin/service-accounts/{id}', { params: { path: { id }, query: { dryRun } }, body: { enabled } }))
+  const remove = ({ id, ...seen }: Program, dryRun: DryRun) => answerOf<object>(edit(seen).DELETE('/admin/service-accounts/{id}', { params: { path: { id }, query: { dryRun } } }))
+  type Wanted = Pick<Question, 'title' | 'hint' | 'action' | 'isHarmless'> & { text: string; run: (program: Program, dryRun: DryRun) => Promise<object> }
+  const askFirst = (program: Program, { text, run, ...question }: Wanted) => ask({
+    ...question, preview: () => previewOf(run(program, '1')), onConfirm: async () => done(text, await run(program, '0')),
+    redo: (now) => askFirst({ ...program, ...now }, { text, run, ...question }),
   })
-  return ({ id, username: name, enabled }) => [
-    enabled
-      ? { label: say('disable'), icon: 'cross', isDestructive: true, onChoose: () => askFirst(say('program.disable', { name }), say('program.disable.hint'), say('disable'), say('program.isDisabled', { name }), (dryRun) => change(id, false, dryRun)) }
-      : { label: say('enable'), icon: 'check', onChoose: () => void change(id, true, '0').then((answer) => done(say('program.isEnabled', { name }), answer)) },
-    { label: say('delete'), icon: 'trash', isDestructive: true, onChoose: () => askFirst(say('program.delete', { name }), say('program.delete.hint'), say('delete'), say('program.deleted', { name }), (dryRun) => remove(id, dryRun)) },
-  ]
+  return (program) => {
+    const name = program.username
+    return [
+      program.enabled
+        ? { label: say('disable'), icon: 'cross', isDestructive: true, onChoose: () => askFirst(program, { title: say('program.disable', { name }), hint: say('program.disable.hint'), action: say('disable'), text: say('program.isDisabled', { name }), run: (one, dryRun) => change(one, false, dryRun) }) }
+        : { label: say('enable'), icon: 'check', onChoose: () => askFirst(program, { title: `${say('enable')}: ${name}?`, hint: '', action: say('enable'), isHarmless: true, text: say('program.isEnabled', { name }), run: (one, dryRun) => change(one, true, dryRun) }) },
+      { label: say('delete'), icon: 'trash', isDestructive: true, onChoose: () => askFirst(program, { title: say('program.delete', { name }), hint: say('program.delete.hint'), action: say('delete'), text: say('program.deleted', { name }), run: remove }) },
+    ]
+  }
 }
 
 function NewProgram({ onClose }: { onClose: () => void }) {

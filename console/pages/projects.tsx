@@ -2,8 +2,9 @@ import { Button, Select, Textarea, TextInput } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { Link } from 'wouter'
-import { answerOf, api } from '../api/client'
+import { answerOf, api, edit } from '../api/client'
 import { useConfirm } from '../parts/confirm'
+import { useEdited } from '../parts/edited'
 import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
@@ -30,18 +31,17 @@ function ProjectForm({ project, onClose }: { project?: Project; onClose: () => v
   const queries = useQueryClient()
   const key = usePortalKey()
   const clients = useClientChoice()
-  const [{ name, clientName, clientId, status, note }, setFields] = useState({
-    name: project?.name ?? '', clientName: project?.clientName ?? '', clientId: project?.clientId ?? null, status: project?.status ?? null, note: project?.note ?? '',
-  })
-  const set = (change: object) => setFields((before) => ({ ...before, ...change }))
+  const { seen, fields: { name, clientName, clientId, status, note }, set, takeOver } = useEdited(project, (item?: Project) => ({
+    name: item?.name ?? '', clientName: item?.clientName ?? '', clientId: item?.clientId ?? null, status: item?.status ?? null, note: item?.note ?? '',
+  }))
   const save = async () => {
     const body = { name: name.trim(), clientName: clientName.trim() || null, clientId, status, note: note.trim() || null }
-    const answer = await answerOf<object>(project ? api.PATCH('/mandate/projects/{id}', { params: { path: { id: project.id } }, body }) : api.POST('/mandate/projects', { body }))
+    const answer = await answerOf<object>(seen ? edit(seen).PATCH('/mandate/projects/{id}', { params: { path: { id: seen.id } }, body }) : api.POST('/mandate/projects', { body }))
     tellDone(say('project.saved', { name: body.name }), receiptOf(answer))
     await queries.invalidateQueries({ queryKey: key })
   }
   return (
-    <FormDialog title={say(project ? 'project.edit' : 'project.new')} action={say(project ? 'save' : 'create')} onSubmit={save} onClose={onClose}>
+    <FormDialog title={say(project ? 'project.edit' : 'project.new')} action={say(project ? 'save' : 'create')} onSubmit={save} onClose={onClose} onTakeOver={takeOver}>
       <TextInput label={say('name')} required value={name} onChange={(event) => set({ name: event.currentTarget.value })} data-autofocus />
       <Select label={say('portalClient')} description={say('project.client.hint')} placeholder={say('project.noClient')} clearable searchable data={clients.map((one) => ({ value: one.id, label: one.name }))} value={clientId} onChange={(value) => set({ clientId: value })} />
       <TextInput label={say('project.clientName')} description={say('project.clientName.hint')} value={clientName} onChange={(event) => set({ clientName: event.currentTarget.value })} />
@@ -60,10 +60,13 @@ export function Projects() {
   const clients = useClientChoice()
   const [ask, dialog] = useConfirm()
   const [editing, setEditing] = useState<Project | 'new'>()
-  const remove = async ({ id, name }: Project) => {
-    tellDone(say('project.deleted', { name }), receiptOf(await answerOf(api.DELETE('/mandate/projects/{id}', { params: { path: { id } } }))))
+  const remove = async ({ id, ...seen }: Project) => {
+    tellDone(say('project.deleted', { name: seen.name }), receiptOf(await answerOf(edit(seen).DELETE('/mandate/projects/{id}', { params: { path: { id } } }))))
     await queries.invalidateQueries({ queryKey: key })
   }
+  const askToRemove = (one: Project) => ask({
+    title: say('project.delete', { name: one.name }), hint: say('project.delete.hint'), action: say('delete'), onConfirm: () => remove(one), redo: (now) => askToRemove({ ...one, ...now }),
+  })
   const clientOf = ({ clientId, clientName }: Project) => {
     if (clientId === null) return <>{clientName}<span className="sub">{say('project.noClient')}</span></>
     return <Link className="row-link" href={`/portal-clients/${clientId}`}>{clients.find((one) => one.id === clientId)?.name ?? clientName ?? say('portalClient')}</Link>
@@ -90,7 +93,7 @@ export function Projects() {
         actionsOf={(one) => [
           { label: say('project.preview'), icon: 'open', onChoose: () => void openPreview(one.id) },
           { label: say('edit'), icon: 'edit', onChoose: () => setEditing(one) },
-          { label: say('delete'), icon: 'trash', isDestructive: true, onChoose: () => ask({ title: say('project.delete', { name: one.name }), hint: say('project.delete.hint'), action: say('delete'), onConfirm: () => remove(one) }) },
+          { label: say('delete'), icon: 'trash', isDestructive: true, onChoose: () => askToRemove(one) },
         ]}
       />
       {dialog}

@@ -54,6 +54,11 @@ function RoleList({ realm }: { realm: Realm }) {
   const key = [realm, realm === 'mandate' ? mandateId : '', 'roles']
   const { list, remove } = rolesOf(realm)
   const placeOf = (role: Role) => instances.find((one) => one.id === role.featureInstanceId)?.label ?? mandates.find((one) => one.id === role.mandateId)?.label
+  const askToRemove = (role: Role) => ask({
+    title: say('role.delete', { name: role.label }), hint: say('role.delete.hint'), action: say('delete'),
+    preview: () => previewOf(remove(role, '1')), onConfirm: async () => done(say('role.deleted', { name: role.label }), await remove(role, '0')),
+    redo: (now) => askToRemove({ ...role, ...now }),
+  })
   const done = async (text: string, answer: object) => {
     tellDone(text, receiptOf(answer))
     await queries.invalidateQueries({ queryKey: key })
@@ -69,10 +74,7 @@ function RoleList({ realm }: { realm: Realm }) {
           { key: 'scope', title: say('role.scope'), sortBy: (role) => role.scope, show: (role) => <>{say(`role.scope.${role.scope}`)}<span className="sub">{role.scope === 'global' ? null : placeOf(role)}</span></> },
           { key: 'created', title: say('user.created'), sortBy: (role) => role.createdAt, isSecondary: true, show: (role) => date(role.createdAt) },
         ]}
-        actionsOf={({ id, label: name, scope }) => realm === 'mandate' && scope === 'global' ? [] : [{ label: say('delete'), icon: 'trash', isDestructive: true, onChoose: () => ask({
-          title: say('role.delete', { name }), hint: say('role.delete.hint'), action: say('delete'),
-          preview: () => previewOf(remove(id, '1')), onConfirm: async () => done(say('role.deleted', { name }), await remove(id, '0')),
-        }) }]}
+        actionsOf={(role) => realm === 'mandate' && role.scope === 'global' ? [] : [{ label: say('delete'), icon: 'trash', isDestructive: true, onChoose: () => askToRemove(role) }]}
       />
       {dialog}
       {isMaking && <NewRole realm={realm} onClose={() => setMaking(false)} onMade={(name) => done(say('role.made', { name }), {})} />}

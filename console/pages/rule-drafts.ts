@@ -1,7 +1,8 @@
 import { previewOf } from '../api/client'
 import type { DryRun, Rule, rolesOf } from '../api/realms'
 import type { Preview } from '../parts/effect'
-import { isSame, nothing, type Grant } from '../parts/levels'
+import { rebased } from '../api/as-seen'
+import { grantOf, isSame, nothing, type Grant } from '../parts/levels'
 
 export type RuleSource = ReturnType<typeof rolesOf>
 
@@ -15,8 +16,6 @@ export interface Draft {
   isRemoved: boolean
 }
 
-const grantOf = ({ view, read, create, update, delete: remove }: Rule): Grant => ({ view, read, create, update, delete: remove })
-
 export const draftOf = (rule: Rule): Draft => ({ key: rule.id, context: rule.context, item: rule.item, grant: grantOf(rule), before: rule, isRemoved: false })
 
 export const newDraft = (context: Rule['context'], item: string | null): Draft => ({ key: `${context} ${item ?? '*'}`, context, item, grant: { ...nothing, view: true, read: 'a' }, before: undefined, isRemoved: false })
@@ -24,10 +23,23 @@ export const newDraft = (context: Rule['context'], item: string | null): Draft =
 /** Whether saving would do anything for it. */
 export const isChanged = ({ before, grant, isRemoved }: Draft) => before ? isRemoved || !isSame(grantOf(before), grant) : !isRemoved
 
+/** What is being edited, on top of the rules as they are now. Says whether somebody else has changed one that is being edited. */
+export function draftsOn(rules: Rule[], drafts: Draft[]): { drafts: Draft[]; isOverlaid: boolean } {
+  const left = new Map(drafts.filter(isChanged).map((draft) => [draft.key, draft]))
+  const kept = rules.map((rule) => {
+    const draft = left.get(rule.id)
+    return draft?.before ? { ...draft, grant: rebased(grantOf(draft.before), draft.grant, grantOf(rule)), before: rule } : draftOf(rule)
+  })
+  const isOverlaid = kept.some((draft) => draft.before && isChanged(draft) && !isSame(grantOf(draft.before), grantOf(left.get(draft.key)?.before ?? draft.before)))
+  const isGone = drafts.some((draft) => draft.before && isChanged(draft) && !draft.isRemoved && !rules.some((rule) => rule.id === draft.key))
+  const isThere = (draft: Draft) => rules.some((rule) => rule.context === draft.context && rule.item === draft.item)
+  return { drafts: [...kept, ...drafts.filter((draft) => draft.before === undefined && !isThere(draft))], isOverlaid: isOverlaid || isGone }
+}
+
 /** The requests that drafts come to, one a rule. */
 function changeOf(source: RuleSource, roleId: string, { before, context, item, grant, isRemoved }: Draft, dryRun: DryRun): Promise<object> {
   if (!before) return source.addRule(roleId, { context, item, ...grant }, dryRun)
-  return isRemoved ? source.removeRule(before.id, dryRun) : source.changeRule(before.id, { context, item, ...grant }, dryRun)
+  return isRemoved ? source.removeRule(before, dryRun) : source.changeRule(before, { context, item, ...grant }, dryRun)
 }
 
 /** What saving would change, tried rule by rule. */

@@ -1,4 +1,4 @@
-import { ActionIcon, Button, Group, Select, Text, TextInput } from '@mantine/core'
+import { ActionIcon, Alert, Button, Group, Select, Text, TextInput } from '@mantine/core'
 import { useState } from 'react'
 import type { Role, Rule } from '../api/realms'
 import { useConfirm } from '../parts/confirm'
@@ -7,8 +7,9 @@ import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { actions, levels, type Grant, type Level } from '../parts/levels'
 import { receiptOf, tellDone } from '../parts/receipts'
+import { useUnsaved } from '../parts/unsaved'
 import { useText } from '../texts/language'
-import { draftOf, isChanged, newDraft, saveDrafts, tryDrafts, type Draft, type RuleSource } from './rule-drafts'
+import { draftOf, draftsOn, isChanged, newDraft, saveDrafts, tryDrafts, type Draft, type RuleSource } from './rule-drafts'
 
 const contexts = ['RESOURCE', 'DATA', 'UI'] as const
 
@@ -103,12 +104,21 @@ interface Props {
 export function RuleMatrix({ role, rules, source, mayChange, onSaved }: Props) {
   const say = useText()
   const [ask, dialog] = useConfirm()
-  const [drafts, setDrafts] = useState(() => rules.map(draftOf))
+  const [{ drafts, on, isOverlaid }, setState] = useState(() => ({ drafts: rules.map(draftOf), on: rules, isOverlaid: false }))
+  const setDrafts = (next: (before: Draft[]) => Draft[]) => setState((before) => ({ ...before, drafts: next(before.drafts) }))
+  if (on !== rules) { // loaded anew: what is being edited stays
+    setState((before) => {
+      const next = draftsOn(rules, before.drafts)
+      return { drafts: next.drafts, on: rules, isOverlaid: (before.isOverlaid || next.isOverlaid) && next.drafts.some(isChanged) }
+    })
+  }
   const [isAdding, setAdding] = useState(false)
   const changed = drafts.filter(isChanged)
+  useUnsaved(() => changed.length > 0)
   const preview = () => ask({
     title: say('rules.preview.title', { name: role.label }), hint: say('rules.preview.hint'), action: say('save'), isHarmless: true,
     preview: () => tryDrafts(source, role.id, drafts),
+    redo: () => void onSaved(),
     onConfirm: async () => {
       try {
         tellDone(say('rules.saved', { name: role.label }), receiptOf(await saveDrafts(source, role.id, drafts)))
@@ -123,6 +133,7 @@ export function RuleMatrix({ role, rules, source, mayChange, onSaved }: Props) {
   const add = <Button variant={drafts.length === 0 ? 'filled' : 'default'} size="xs" leftSection={<Icon name="plus" size={14} />} onClick={() => setAdding(true)}>{say('rule.add')}</Button>
   return (
     <>
+      {isOverlaid && changed.length > 0 && <Alert color="yellow" variant="light" mb="sm" role="status">{say('changed.takenOver')}</Alert>}
       <section className="card list" aria-label={say('rules')}>
         {drafts.length === 0
           ? <Empty icon="shield" title={say('rules.empty')} hint={say('rules.empty.hint')} action={mayChange && add} />
@@ -132,7 +143,7 @@ export function RuleMatrix({ role, rules, source, mayChange, onSaved }: Props) {
             {add}
             <Group gap="xs" aria-live="polite">
               {changed.length > 0 && <Text size="xs">{say(changed.length === 1 ? 'rules.changed.one' : 'rules.changed', { count: changed.length })}</Text>}
-              <Button size="xs" variant="default" disabled={changed.length === 0} onClick={() => setDrafts(rules.map(draftOf))}>{say('rules.discard')}</Button>
+              <Button size="xs" variant="default" disabled={changed.length === 0} onClick={() => setDrafts(() => rules.map(draftOf))}>{say('rules.discard')}</Button>
               <Button size="xs" disabled={changed.length === 0} onClick={preview}>{say('rules.preview')}</Button>
             </Group>
           </div>

@@ -2,9 +2,10 @@ import { Button, NumberInput, Stack, TextInput } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { Link } from 'wouter'
-import { answerOf, api, previewOf } from '../api/client'
+import { answerOf, api, edit, previewOf } from '../api/client'
 import type { components } from '../api/schema'
 import { useConfirm } from '../parts/confirm'
+import { useEdited } from '../parts/edited'
 import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
@@ -19,7 +20,6 @@ type Subscription = components['schemas']['Subscription']
 type Quotas = Pick<Subscription, 'requestsPerMonth' | 'members' | 'instances'>
 
 const quotaNames = [['requestsPerMonth', 'billing.requests'], ['members', 'members'], ['instances', 'instances']] as const
-const noQuotas: Quotas = { requestsPerMonth: null, members: null, instances: null }
 
 /** What a mandate uses now, beside what it would be allowed: so that nobody is sold less than they have without noticing. */
 function UseOf({ mandateId, quotas }: { mandateId: string; quotas: Quotas }) {
@@ -39,25 +39,26 @@ function SubscriptionForm({ subscription, onClose }: { subscription?: Subscripti
   const say = useText()
   const queries = useQueryClient()
   const [mandateId, setMandate] = useState(subscription?.mandateId ?? null)
-  const [plan, setPlan] = useState(subscription?.plan ?? '')
-  const [quotas, setQuotas] = useState<Quotas>(subscription ?? noQuotas)
-  const { requestsPerMonth, members, instances } = quotas
+  const { seen, fields, set, takeOver } = useEdited(subscription, (item?: Subscription) => ({
+    plan: item?.plan ?? '', requestsPerMonth: item?.requestsPerMonth ?? null, members: item?.members ?? null, instances: item?.instances ?? null,
+  }))
+  const { plan, ...quotas } = fields
   const save = async () => {
-    const body = { plan: plan.trim(), requestsPerMonth, members, instances }
-    const answer = await answerOf<object>(subscription
-      ? api.PATCH('/admin/subscriptions/{id}', { params: { path: { id: subscription.mandateId } }, body })
+    const body = { plan: plan.trim(), ...quotas }
+    const answer = await answerOf<object>(seen
+      ? edit(seen).PATCH('/admin/subscriptions/{id}', { params: { path: { id: seen.mandateId } }, body })
       : api.POST('/admin/subscriptions', { body: { mandateId: mandateId ?? '', ...body } }))
     tellDone(say('subscription.saved'), receiptOf(answer))
     await Promise.all(['subscriptions', 'billing'].map((key) => queries.invalidateQueries({ queryKey: [key] })))
   }
   return (
-    <FormDialog title={subscription ? say('subscription.edit', { name: subscription.label }) : say('subscription.new')} action={say(subscription ? 'save' : 'create')} onSubmit={save} onClose={onClose}>
+    <FormDialog title={subscription ? say('subscription.edit', { name: subscription.label }) : say('subscription.new')} action={say(subscription ? 'save' : 'create')} onSubmit={save} onClose={onClose} onTakeOver={takeOver}>
       {!subscription && <MandateSelect isField value={mandateId} onChange={setMandate} />}
-      <TextInput label={say('subscription.plan')} description={say('subscription.plan.hint')} required value={plan} onChange={(event) => setPlan(event.currentTarget.value)} {...(subscription ? { 'data-autofocus': true } : {})} />
+      <TextInput label={say('subscription.plan')} description={say('subscription.plan.hint')} required value={plan} onChange={(event) => set({ plan: event.currentTarget.value })} {...(subscription ? { 'data-autofocus': true } : {})} />
       <Stack gap="sm">
         {quotaNames.map(([name, text]) => (
           <NumberInput key={name} label={say(text)} placeholder={say('quota.none')} min={0} max={name === 'requestsPerMonth' ? Number.MAX_SAFE_INTEGER : 2_147_483_647} allowDecimal={false} allowNegative={false} thousandSeparator=" " hideControls
-            value={quotas[name] ?? ''} onChange={(value) => setQuotas((before) => ({ ...before, [name]: value === '' ? null : Number(value) }))} />
+            value={quotas[name] ?? ''} onChange={(value) => set({ [name]: value === '' ? null : Number(value) })} />
         ))}
       </Stack>
       {mandateId && <UseOf mandateId={mandateId} quotas={quotas} />}
@@ -72,7 +73,15 @@ export function Subscriptions() {
   const queries = useQueryClient()
   const [ask, dialog] = useConfirm()
   const [editing, setEditing] = useState<Subscription | 'new'>()
-  const end = (id: string, dryRun: '0' | '1') => answerOf<object>(api.DELETE('/admin/subscriptions/{id}', { params: { path: { id }, query: { dryRun } } }))
+  const end = ({ mandateId: id, ...seen }: Subscription, dryRun: '0' | '1') => answerOf<object>(edit(seen).DELETE('/admin/subscriptions/{id}', { params: { path: { id }, query: { dryRun } } }))
+  const askToEnd = (one: Subscription) => ask({
+    title: say('subscription.end.title', { name: one.label }), hint: say('subscription.end.hint'), action: say('subscription.end'), preview: () => previewOf(end(one, '1')),
+    onConfirm: async () => {
+      tellDone(say('subscription.ended', { name: one.label }), receiptOf(await end(one, '0')))
+      await Promise.all(['subscriptions', 'billing'].map((key) => queries.invalidateQueries({ queryKey: [key] })))
+    },
+    redo: (now) => askToEnd({ ...one, ...now }),
+  })
   const limit = (value: number | null) => value === null ? <span className="soft">{say('quota.none')}</span> : number(value)
   return (
     <>
@@ -91,13 +100,7 @@ export function Subscriptions() {
         ]}
         actionsOf={(one) => [
           { label: say('edit'), icon: 'edit', onChoose: () => setEditing(one) },
-          { label: say('subscription.end'), icon: 'trash', isDestructive: true, onChoose: () => ask({
-            title: say('subscription.end.title', { name: one.label }), hint: say('subscription.end.hint'), action: say('subscription.end'), preview: () => previewOf(end(one.mandateId, '1')),
-            onConfirm: async () => {
-              tellDone(say('subscription.ended', { name: one.label }), receiptOf(await end(one.mandateId, '0')))
-              await Promise.all(['subscriptions', 'billing'].map((key) => queries.invalidateQueries({ queryKey: [key] })))
-            },
-          }) },
+          { label: say('subscription.end'), icon: 'trash', isDestructive: true, onChoose: () => askToEnd(one) },
         ]}
       />
       {dialog}

@@ -2,7 +2,7 @@ import { Button, Select } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useSearchParams } from 'wouter'
-import { answerOf, api } from '../api/client'
+import { answerOf, api, unversioned } from '../api/client'
 import type { components } from '../api/schema'
 import { useConfirm } from '../parts/confirm'
 import { Icon } from '../parts/icons'
@@ -33,7 +33,7 @@ export function Tokens() {
   const [status, setStatus] = useState<Status | null>(session ? null : 'active')
   const [purpose, setPurpose] = useState<Purpose | null>(null)
   const revoke = async ({ id, username }: Token) => {
-    tellDone(say('token.isRevoked', { name: username }), receiptOf(await answerOf(api.DELETE('/system/tokens/{id}', { params: { path: { id } } }))))
+    tellDone(say('token.isRevoked', { name: username }), receiptOf(await answerOf(unversioned.DELETE('/system/tokens/{id}', { params: { path: { id } } }))))
     await queries.invalidateQueries({ queryKey: ['tokens'] })
   }
   const filter = { ...(status ? { status } : {}), ...(purpose ? { purpose } : {}), ...(session ? { session } : {}) }

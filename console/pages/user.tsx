@@ -1,11 +1,12 @@
 import { Button, Group, Menu, TextInput } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
-import { answerOf, api, previewOf } from '../api/client'
+import { answerOf, api, edit, previewOf, unversioned } from '../api/client'
 import type { components } from '../api/schema'
 import { useConfirm } from '../parts/confirm'
 import { Empty } from '../parts/empty'
-import { FaultNote } from '../parts/fault'
+import { blocking, FaultNote } from '../parts/fault'
+import { useEdited } from '../parts/edited'
 import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
@@ -15,6 +16,7 @@ import { EnabledState } from '../parts/state'
 import { Waiting } from '../parts/waiting'
 import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
+import { useNewLink } from './first-access'
 import { useSessionColumns } from './session-columns'
 import { useUserActions } from './user-actions'
 
@@ -23,17 +25,16 @@ type User = components['schemas']['ListedUser']
 function EditUser({ user, onClose }: { user: User; onClose: () => void }) {
   const say = useText()
   const queries = useQueryClient()
-  const [fullName, setFullName] = useState(user.fullName ?? '')
-  const [email, setEmail] = useState(user.email ?? '')
+  const { seen, fields: { fullName, email }, set, takeOver } = useEdited(user, (item: User) => ({ fullName: item.fullName ?? '', email: item.email ?? '' }))
   const save = async () => {
-    await answerOf(api.PATCH('/admin/users/{id}', { params: { path: { id: user.id } }, body: { fullName: fullName.trim() || null, email: email.trim() || null } }))
+    await answerOf(edit(seen).PATCH('/admin/users/{id}', { params: { path: { id: user.id } }, body: { fullName: fullName.trim() || null, email: email.trim() || null } }))
     tellDone(say('user.saved', { name: user.username }))
     await queries.invalidateQueries({ queryKey: ['users'] })
   }
   return (
-    <FormDialog title={say('user.edit')} action={say('save')} onSubmit={save} onClose={onClose}>
-      <TextInput label={say('user.fullName')} value={fullName} onChange={(event) => setFullName(event.currentTarget.value)} data-autofocus />
-      <TextInput label={say('user.email')} type="email" value={email} onChange={(event) => setEmail(event.currentTarget.value)} />
+    <FormDialog title={say('user.edit')} action={say('save')} onSubmit={save} onClose={onClose} onTakeOver={takeOver}>
+      <TextInput label={say('user.fullName')} value={fullName} onChange={(event) => set({ fullName: event.currentTarget.value })} data-autofocus />
+      <TextInput label={say('user.email')} type="email" value={email} onChange={(event) => set({ email: event.currentTarget.value })} />
     </FormDialog>
   )
 }
@@ -59,7 +60,7 @@ function Sessions({ user }: { user: User }) {
   const queries = useQueryClient()
   const [ask, dialog] = useConfirm()
   const columns = useSessionColumns()
-  const end = (sessionId: string, dryRun: '0' | '1') => answerOf(api.DELETE('/admin/users/{id}/sessions/{sessionId}', { params: { path: { id: user.id, sessionId }, query: { dryRun } } }))
+  const end = (sessionId: string, dryRun: '0' | '1') => answerOf(unversioned.DELETE('/admin/users/{id}/sessions/{sessionId}', { params: { path: { id: user.id, sessionId }, query: { dryRun } } }))
   return (
     <>
       <h2 className="section">{say('sessions')}</h2>
@@ -84,10 +85,12 @@ function Sessions({ user }: { user: User }) {
 export function UserPage({ id }: { id: string }) {
   const say = useText()
   const [ask, dialog] = useConfirm()
-  const actionsOf = useUserActions(ask)
+  const { askForLink, linkDialog } = useNewLink(ask)
+  const actionsOf = useUserActions(ask, askForLink)
   const [isEditing, setEditing] = useState(false)
-  const { data: user, error, refetch } = useQuery({ queryKey: ['users', 'one', id], queryFn: () => answerOf(api.GET('/admin/users/{id}', { params: { path: { id } } })) })
+  const { data: user, refetch, ...query } = useQuery({ queryKey: ['users', 'one', id], queryFn: () => answerOf(api.GET('/admin/users/{id}', { params: { path: { id } } })) })
   const backTo = { href: '/users', label: say('users') }
+  const error = blocking({ data: user, error: query.error })
   if (error) return <><PageHead title={say('user')} backTo={backTo} /><FaultNote error={error} onRetry={() => void refetch()} /></>
   if (!user) return <Waiting />
   const actions = actionsOf(user)
@@ -99,7 +102,7 @@ export function UserPage({ id }: { id: string }) {
           {actions.length > 0 && (
             <Menu position="bottom-end" width={230}>
               <Menu.Target><Button variant="default" rightSection={<Icon name="down" size={13} />}>{say('actions')}</Button></Menu.Target>
-              <Menu.Dropdown>{actions.map(({ label, icon, isDestructive, onChoose }) => <Menu.Item key={label} leftSection={<Icon name={icon} size={14} />} onClick={onChoose} {...(isDestructive ? { color: 'red' } : {})}>{label}</Menu.Item>)}</Menu.Dropdown>
+              <Menu.Dropdown>{actions.map(({ label, icon, isDestructive, onChoose }) => <Menu.Item key={label} leftSection={<Icon name={icon} size={14} />} onClick={onChoose} {...(isDestructive ? { className: 'danger' } : {})}>{label}</Menu.Item>)}</Menu.Dropdown>
             </Menu>
           )}
         </Group>
@@ -107,6 +110,7 @@ export function UserPage({ id }: { id: string }) {
       <Facts user={user} />
       {user.isServiceAccount ? <Empty icon="robot" title={say('user.service')} /> : <Sessions user={user} />}
       {dialog}
+      {linkDialog}
       {isEditing && <EditUser user={user} onClose={() => setEditing(false)} />}
     </>
   )

@@ -1,10 +1,9 @@
-import { Button, Checkbox, Modal, Select, Stack, Text, TextInput } from '@mantine/core'
+import { Button, Checkbox, Select, TextInput } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { Link } from 'wouter'
 import { answerOf, api } from '../api/client'
 import type { components } from '../api/schema'
-import { Code } from '../parts/code'
 import { useConfirm } from '../parts/confirm'
 import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
@@ -14,15 +13,10 @@ import { tellDone } from '../parts/receipts'
 import { EnabledState } from '../parts/state'
 import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
+import { AccessLink, useNewLink, type FirstAccess } from './first-access'
 import { useUserActions } from './user-actions'
 
 type User = components['schemas']['ListedUser']
-
-interface FirstAccess {
-  name: string
-  url: string
-  expiresAt: string
-}
 
 function NewUser({ onClose, onMade }: { onClose: () => void; onMade: (access: FirstAccess) => void }) {
   const say = useText()
@@ -32,7 +26,7 @@ function NewUser({ onClose, onMade }: { onClose: () => void; onMade: (access: Fi
   const make = async () => {
     const made: object = await answerOf(api.POST('/admin/users', { body: { username: username.trim(), fullName: fullName.trim() || null, email: email.trim() || null, isPlatformAdmin } }))
     tellDone(say('user.made', { name: username.trim() }))
-    if ('firstAccess' in made) onMade({ name: username.trim(), ...made.firstAccess as components['schemas']['FirstAccess'] })
+    if ('firstAccess' in made) onMade({ name: username.trim(), isReset: false, ...made.firstAccess as components['schemas']['FirstAccess'] })
     await queries.invalidateQueries({ queryKey: ['users'] })
   }
   return (
@@ -45,20 +39,6 @@ function NewUser({ onClose, onMade }: { onClose: () => void; onMade: (access: Fi
   )
 }
 
-/** The link by which somebody new sets a password: shown once. */
-function AccessLink({ access: { name, url, expiresAt }, onClose }: { access: FirstAccess; onClose: () => void }) {
-  const say = useText()
-  const { dateTime } = useFormat()
-  return (
-    <Modal opened onClose={onClose} title={say('user.firstAccess', { name })} closeButtonProps={{ 'aria-label': say('close') }}>
-      <Stack gap="sm">
-        <Text size="sm">{say('user.firstAccess.hint', { date: dateTime(expiresAt) })}</Text>
-        <Code text={url} />
-      </Stack>
-    </Modal>
-  )
-}
-
 type Level = 'sysAdmin' | 'platformAdmin' | 'none'
 
 /** Users of the whole platform. */
@@ -66,7 +46,8 @@ export function Users() {
   const say = useText()
   const { date } = useFormat()
   const [ask, dialog] = useConfirm()
-  const actionsOf = useUserActions(ask)
+  const { askForLink, linkDialog } = useNewLink(ask)
+  const actionsOf = useUserActions(ask, askForLink)
   const [isMaking, setMaking] = useState(false)
   const [access, setAccess] = useState<FirstAccess>()
   const [level, setLevel] = useState<Level | null>(null)
@@ -81,15 +62,16 @@ export function Users() {
         isFiltered={level !== null}
         filters={<Select<Level> aria-label={say('user.level')} placeholder={say('user.level')} clearable w={170} value={level} onChange={setLevel} data={[{ value: 'sysAdmin', label: say('level.sysAdmin') }, { value: 'platformAdmin', label: say('level.platformAdmin') }, { value: 'none', label: say('user.level.none') }]} />}
         columns={[
-          { key: 'name', title: say('user'), sort: 'username', show: (user) => <><Link className="row-link" href={`/users/${user.id}`}>{user.username}</Link><span className="sub">{user.fullName}</span></> },
+          { key: 'name', title: say('user'), sort: 'username', sortBy: (user) => user.username, show: (user) => <><Link className="row-link" href={`/users/${user.id}`}>{user.username}</Link><span className="sub">{user.fullName}</span></> },
           { key: 'email', title: say('user.email'), isSecondary: true, show: (user) => user.email },
           { key: 'level', title: say('user.level'), isSecondary: true, show: levelOf },
-          { key: 'created', title: say('user.created'), sort: 'createdAt', isSecondary: true, show: (user) => date(user.createdAt) },
+          { key: 'created', title: say('user.created'), sort: 'createdAt', sortBy: (user) => user.createdAt, isSecondary: true, show: (user) => date(user.createdAt) },
           { key: 'state', title: say('state'), show: (user) => <EnabledState enabled={user.enabled} /> },
         ]}
         actionsOf={actionsOf}
       />
       {dialog}
+      {linkDialog}
       {isMaking && <NewUser onClose={() => setMaking(false)} onMade={setAccess} />}
       {access && <AccessLink access={access} onClose={() => setAccess(undefined)} />}
     </>

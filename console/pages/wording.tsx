@@ -1,10 +1,11 @@
 import { SegmentedControl, Select, Text, Textarea } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
-import { answerOf, api } from '../api/client'
+import { answerOf, api, edit } from '../api/client'
 import type { components } from '../api/schema'
 import { Breakable } from '../parts/breakable'
 import { useConfirm } from '../parts/confirm'
+import { useEdited } from '../parts/edited'
 import { FormDialog } from '../parts/form-dialog'
 import { List } from '../parts/list'
 import { PageHead } from '../parts/page-head'
@@ -16,21 +17,22 @@ type Translation = components['schemas']['Translation']
 
 const holesIn = (text: string | null) => [...new Set(text?.match(/\{\w+\}/g) ?? [])]
 
-function EditText({ translation: { language, key, text: before, shipped }, onClose, onSaved }: { translation: Translation; onClose: () => void; onSaved: () => Promise<void> }) {
+function EditText({ translation, onClose, onSaved }: { translation: Translation; onClose: () => void; onSaved: () => Promise<void> }) {
   const say = useText()
-  const [text, setText] = useState(before)
+  const { seen, fields: { text }, set, takeOver } = useEdited(translation, (item: Translation) => ({ text: item.text }))
+  const { language, key, shipped } = seen
   const holes = holesIn(shipped)
   const missing = holes.filter((hole) => !text.includes(hole))
   const save = async () => {
-    await answerOf(api.PUT('/system/translations/{language}/{key}', { params: { path: { language, key } }, body: { text: text.trim() } }))
+    await answerOf(edit(seen).PUT('/system/translations/{language}/{key}', { params: { path: { language, key } }, body: { text: text.trim() } }))
     tellDone(say('wording.saved'))
     await onSaved()
   }
   return (
-    <FormDialog title={say('wording.edit')} action={say('save')} onSubmit={save} onClose={onClose}>
+    <FormDialog title={say('wording.edit')} action={say('save')} onSubmit={save} onClose={onClose} onTakeOver={takeOver}>
       <Text size="sm" className="mono soft">{key}</Text>
       {shipped !== null && <div><Text size="sm" fw={500}>{say('wording.shipped')}</Text><Text size="sm" className="quoted" lang={language}>{shipped}</Text></div>}
-      <Textarea label={say('wording.text')} required rows={4} maxLength={5000} value={text} onChange={(event) => setText(event.currentTarget.value)} lang={language} data-autofocus
+      <Textarea label={say('wording.text')} required rows={4} maxLength={5000} value={text} onChange={(event) => set({ text: event.currentTarget.value })} lang={language} data-autofocus
         {...(missing.length > 0 ? { error: say('wording.holes.missing', { holes: missing.join(', ') }) } : holes.length > 0 ? { description: say('wording.holes', { holes: holes.join(', ') }) } : {})} />
     </FormDialog>
   )
@@ -48,12 +50,13 @@ export function Wording() {
   const [editing, setEditing] = useState<Translation>()
   const [ask, dialog] = useConfirm()
   const refresh = () => queries.invalidateQueries({ queryKey: ['wording'] })
-  const reset = async ({ language: of, key }: Translation) => {
-    await answerOf(api.DELETE('/system/translations/{language}/{key}', { params: { path: { language: of, key } } }))
+  const reset = async (one: Translation) => {
+    const { language: of, key } = one
+    await answerOf(edit(one).DELETE('/system/translations/{language}/{key}', { params: { path: { language: of, key } } }))
     tellDone(say('wording.isReset'))
     await refresh()
   }
-  const askToReset = (one: Translation) => ask({ title: say('wording.reset.title'), hint: one.shipped === null ? one.text : say('wording.reset.hint', { text: one.shipped }), action: say('wording.reset'), onConfirm: () => reset(one) })
+  const askToReset = (one: Translation) => ask({ redo: (now) => askToReset({ ...one, ...now }), title: say('wording.reset.title'), hint: one.shipped === null ? one.text : say('wording.reset.hint', { text: one.shipped }), action: say('wording.reset'), onConfirm: () => reset(one) })
   return (
     <>
       <PageHead title={say('wording')} hint={say('wording.hint')} actions={(

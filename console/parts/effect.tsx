@@ -27,7 +27,7 @@ function Changes({ preview: { sessions, tokens, permissions } }: { preview: Prev
   const more = permissions.count - Math.min(permissions.items.length, shownShifts) + permissions.unseen
   const isNothing = sessions.count + tokens.count + permissions.count === 0
   return (
-    <div className="effect">
+    <div className="effect" role="region" aria-label={say('effect')} tabIndex={0}>
       <Text size="sm" fw={600}>{say('effect')}</Text>
       {isNothing && <Text size="sm" c="dimmed">{say('effect.nothing')}</Text>}
       {sessions.count + tokens.count > 0 && <Text size="sm">{say('effect.sessions', { sessions: sessions.count, tokens: tokens.count })}</Text>}

@@ -1,9 +1,10 @@
 import { ActionIcon, Button, Loader, Menu, Skeleton, TextInput } from '@mantine/core'
 import { useDebouncedValue } from '@mantine/hooks'
 import { useState, type ReactNode } from 'react'
+import { useSearchParams } from 'wouter'
 import { useText } from '../texts/language'
 import { Empty } from './empty'
-import { FaultNote } from './fault'
+import { blocking, FaultNote } from './fault'
 import { Icon, type IconName } from './icons'
 import { compareBy, useRows, type Load, type Sorting } from './rows'
 
@@ -74,7 +75,7 @@ function RowMenu({ name, actions }: { name: string; actions: RowAction[] }) {
       <Menu.Target><ActionIcon variant="subtle" color="gray" aria-label={say('actions.of', { name })}><Icon name="more" /></ActionIcon></Menu.Target>
       <Menu.Dropdown>
         {actions.map(({ label, icon, isDestructive, onChoose }) => (
-          <Menu.Item key={label} leftSection={<Icon name={icon} size={14} />} onClick={onChoose} {...(isDestructive ? { color: 'red' } : {})}>{label}</Menu.Item>
+          <Menu.Item key={label} leftSection={<Icon name={icon} size={14} />} onClick={onChoose} {...(isDestructive ? { className: 'danger' } : {})}>{label}</Menu.Item>
         ))}
       </Menu.Dropdown>
     </Menu>
@@ -110,22 +111,22 @@ function DataRow<Row, Sort extends string>({ row, name, columns, detailsOf, acti
 /** A list of rows with search, sorting, paging by cursor, and something to say where there are none. */
 export function List<Row, Sort extends string = never>({ label, queryKey, load, columns, idOf, nameOf, search, searchHint, detailsOf, actionsOf, filters, isFiltered = false, end, empty, refetchMs }: Props<Row, Sort>) {
   const say = useText()
-  const [typed, setTyped] = useState('')
+  const [params] = useSearchParams()
+  const [typed, setTyped] = useState(() => search ? params.get('q') ?? '' : '')
   const [wanted] = useDebouncedValue(typed.trim(), 250)
   const [sorting, setSorting] = useState<Sorting>()
   const sorted = columns.find((column) => column.key === sorting?.key)
-  const sort: Sort | `-${Sort}` | undefined = sorted?.sort && (sorting?.isDescending ? `-${sorted.sort}` : sorted.sort)
-  const { query, rows: loaded, isPending, isLoadingAll, loadAll } = useRows({ queryKey, load, search: search === 'server' ? wanted : '', sort, refetchMs })
+  // Endpoints that search answer in the order of what they found: that is sorted here.
+  const isSearched = search === 'server' && wanted !== ''
+  const sort: Sort | `-${Sort}` | undefined = isSearched || !sorted?.sort ? undefined : sorting?.isDescending ? `-${sorted.sort}` : sorted.sort
+  const { query, rows: loaded, isPending, isLoadingAll } = useRows({ queryKey, load, search: search === 'server' ? wanted : '', sort, wantsAll: sorted !== undefined && sort === undefined, refetchMs })
 
-  const sortAnew = (key: string) => {
-    setSorting((before) => before?.key === key ? (before.isDescending ? undefined : { key, isDescending: true }) : { key, isDescending: false })
-    if (!columns.find((column) => column.key === key)?.sort) loadAll() // what is not here cannot be in its place
-  }
+  const sortAnew = (key: string) => setSorting((before) => before?.key === key ? (before.isDescending ? undefined : { key, isDescending: true }) : { key, isDescending: false })
   const matching = typeof search === 'function' && wanted ? loaded.filter((row) => search(row).toLowerCase().includes(wanted.toLowerCase())) : loaded
   const rows = sorting && !sort && sorted?.sortBy ? [...matching].sort(compareBy(sorted.sortBy, sorting.isDescending)) : matching
   const width = columns.length + (actionsOf ? 1 : 0) + (detailsOf ? 1 : 0)
 
-  if (query.isError) return <FaultNote error={query.error} title={say('fault.load')} onRetry={() => void query.refetch()} />
+  const error = blocking(query)
   return (
     <>
       {(search ?? filters ?? end) && (
@@ -135,7 +136,8 @@ export function List<Row, Sort extends string = never>({ label, queryKey, load, 
           {end && <div className="tool-end">{end}</div>}
         </div>
       )}
-      <section className="card list" aria-label={label} aria-busy={isPending}>
+      {error && <FaultNote error={error} title={say('fault.load')} onRetry={() => void query.refetch()} />}
+      {!error && <section className="card list" aria-label={label} aria-busy={isPending}>
         <div className="list-scroll">
           <table>
             <thead>
@@ -162,7 +164,7 @@ export function List<Row, Sort extends string = never>({ label, queryKey, load, 
             {query.isFetchingNextPage ? <Loader size="xs" /> : query.hasNextPage && <Button size="compact-xs" variant="default" onClick={() => void query.fetchNextPage()}>{say('list.more')}</Button>}
           </div>
         )}
-      </section>
+      </section>}
     </>
   )
 }

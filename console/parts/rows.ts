@@ -1,5 +1,5 @@
 import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query'
-import { useEffect, useState } from 'react'
+import { useEffect } from 'react'
 
 /** What a page of a list is asked for, in the words of the endpoints. */
 export interface PageQuery<Sort extends string = never> {
@@ -27,6 +27,8 @@ interface Options<Row, Sort extends string> {
   load: Load<Row, Sort>
   search: string
   sort: Sort | `-${Sort}` | undefined
+  /** Whether all of them are needed: what is not here cannot be sorted into its place. */
+  wantsAll: boolean
   refetchMs?: number | undefined
 }
 
@@ -34,8 +36,7 @@ interface Options<Row, Sort extends string> {
 const sortableRows = 5000
 
 /** The rows of a list, page after page. */
-export function useRows<Row, Sort extends string>({ queryKey, load, search, sort, refetchMs }: Options<Row, Sort>) {
-  const [wantsAll, setWantsAll] = useState(false)
+export function useRows<Row, Sort extends string>({ queryKey, load, search, sort, wantsAll, refetchMs }: Options<Row, Sort>) {
   const query = useInfiniteQuery({
     queryKey: [...queryKey, search, sort],
     enabled: typeof load === 'function',
@@ -51,7 +52,7 @@ export function useRows<Row, Sort extends string>({ queryKey, load, search, sort
   useEffect(() => {
     if (isLoadingAll && !isFetchingNextPage) void fetchNextPage()
   }, [isLoadingAll, isFetchingNextPage, fetchNextPage])
-  return { query, rows, isPending: !Array.isArray(load) && query.isPending, isLoadingAll, loadAll: () => setWantsAll(true) }
+  return { query, rows, isPending: !Array.isArray(load) && query.isPending, isLoadingAll }
 }
 
 /** Orders rows by a value: numbers by size, text as people sort it, what is absent last. */

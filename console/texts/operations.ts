@@ -16,8 +16,7 @@ export const operations = {
 
   'overview': ['Overview', 'Lage'],
   'overview.hint': ['What the node that answers you counts, every two seconds.', 'Was der antwortende Knoten zählt, alle zwei Sekunden.'],
-  'overview.requests': ['Requests a second', 'Anfragen je Sekunde'],
-  'overview.denials': ['Refused a second', 'Abgelehnt je Sekunde'],
+  'overview.decisions': ['Decisions a second', 'Entscheidungen je Sekunde'],
   'overview.latency': ['Latency, 99th percentile', 'Latenz, 99. Perzentil'],
   'overview.nodeLag': ['Largest lag, changes', 'Größter Rückstand, Änderungen'],
   'overview.lease': ['Lease left', 'Lease noch'],
@@ -65,7 +64,10 @@ export const operations = {
   'key.rotated': ['A new key was made; it signs once upstreams have had time to learn of it', 'Ein neuer Schlüssel ist da; er signiert, sobald die Dienste ihn kennen können'],
   'key.retire': ['Retire', 'Zurückziehen'],
   'key.retire.title': ['Retire this key?', 'Diesen Schlüssel zurückziehen?'],
-  'key.retire.hint': ['What it signed is accepted on no node any more when this answers: whoever holds such a token signs in again.', 'Was er signiert hat, nimmt kein Knoten mehr an, sobald dies antwortet: wer ein solches Token hat, meldet sich neu an.'],
+  'key.retire.hint.access_token': ['What it signed is accepted on no node any more when this answers: whoever holds such a token signs in again.', 'Was er signiert hat, nimmt kein Knoten mehr an, sobald dies antwortet: wer ein solches Token hat, meldet sich neu an.'],
+  'key.retire.hint.identity': ['The gateway signs no identity with it any more when this answers. Services may trust what it signed for up to ten minutes. Nobody has to sign in again.', 'Das Gateway signiert keine Identität mehr damit, sobald dies antwortet. Dienste können dem Signierten noch bis zu zehn Minuten trauen. Niemand muss sich neu anmelden.'],
+  'key.rotate.title': ['Make a new identity key?', 'Einen neuen Identitätsschlüssel machen?'],
+  'key.rotate.hint': ['It signs the identities that services get, once they have had time to learn of it. The present key verifies until what it signed is over. Keys of access tokens are changed by SECRET_KEY and a restart.', 'Er signiert die Identitäten für die Dienste, sobald sie ihn kennen können. Der jetzige prüft, bis das von ihm Signierte abgelaufen ist. Schlüssel der Zugangstokens wechseln durch SECRET_KEY und einen Neustart.'],
   'key.isRetired': ['The key is retired', 'Der Schlüssel ist zurückgezogen'],
 
   'database': ['Database', 'Datenbank'],

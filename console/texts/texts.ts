@@ -5,11 +5,15 @@ import { explain } from './explain'
 import { logins } from './logins'
 import { operations } from './operations'
 import { plans } from './plans'
+import { problems } from './problems'
 import { programs } from './programs'
 import { quickStart } from './quick-start'
 import { wording } from './wording'
 
 /** Every text that people see, as [English, German]. */
-export const texts = { ...audit, ...common, ...directory, ...explain, ...logins, ...operations, ...plans, ...programs, ...quickStart, ...wording } as const satisfies Record<string, readonly [string, string]>
+export const texts = { ...audit, ...common, ...directory, ...explain, ...logins, ...operations, ...plans, ...problems, ...programs, ...quickStart, ...wording } as const satisfies Record<string, readonly [string, string]>
 
 export type TextKey = keyof typeof texts
+
+/** Whether there is a text with this key: of codes that a newer gateway has there may be none. */
+export const isTextKey = (key: string): key is TextKey => Object.hasOwn(texts, key)

@@ -1,0 +1,42 @@
+import { useQueryClient } from '@tanstack/react-query'
+import { useState, type ReactNode } from 'react'
+import { answerOf, api } from '../api/client'
+import type { components } from '../api/schema'
+import type { Question } from '../parts/confirm'
+import { ShownOnce } from '../parts/shown-once'
+import { useFormat } from '../texts/format'
+import { useText } from '../texts/language'
+
+type User = components['schemas']['ListedUser']
+
+/** A link by which somebody sets a password, once. */
+export interface FirstAccess {
+  name: string
+  url: string
+  expiresAt: string
+  /** Whether it is in place of a password or link that was there. */
+  isReset: boolean
+}
+
+/** The link by which somebody sets a password: shown once. */
+export function AccessLink({ access: { name, url, expiresAt, isReset }, onClose }: { access: FirstAccess; onClose: () => void }) {
+  const say = useText()
+  const { dateTime } = useFormat()
+  return <ShownOnce title={say('user.firstAccess', { name })} hint={say(isReset ? 'user.link.made.hint' : 'user.firstAccess.hint', { date: dateTime(expiresAt) })} value={url} onClose={onClose} />
+}
+
+/** Makes somebody another link by which they set a password: for those whose first one is lost or over, and for those who forgot theirs. */
+export function useNewLink(ask: (question: Question) => void): { askForLink: (user: User) => void; linkDialog: ReactNode } {
+  const say = useText()
+  const queries = useQueryClient()
+  const [access, setAccess] = useState<FirstAccess>()
+  const make = async ({ id, username: name }: User) => {
+    const made = await answerOf(api.POST('/admin/users/{id}/first-access', { params: { path: { id }, query: { dryRun: '0' } } }))
+    if ('url' in made) setAccess({ name, isReset: true, ...made })
+    await queries.invalidateQueries({ queryKey: ['users'] })
+  }
+  const askForLink = (user: User) => ask({
+    title: say('user.link.title', { name: user.username }), hint: say('user.link.hint'), action: say('user.link.make'), isHarmless: true, onConfirm: () => make(user),
+  })
+  return { askForLink, linkDialog: access && <AccessLink access={access} onClose={() => setAccess(undefined)} /> }
+}
