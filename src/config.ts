@@ -75,6 +75,7 @@ const variables = z.object({
   GATEWAY_WORKERS: whole(1, 256).default(1),
   DATABASE_WAIT_SECONDS: whole(0, 3600).default(60),
   MAX_CONNECTIONS: whole(1, 1_000_000).default(10_000),
+  MAX_CONNECTIONS_ADDRESS: whole(1, 1_000_000).optional(),
   MAX_MEMORY_MB: whole(64, 1_000_000).optional(),
   METRICS_PORT: whole(0, 65535).optional(),
   AUDIT_RETENTION_DAYS: whole(1, 36_500).optional(),
@@ -132,6 +133,10 @@ function* faultsBetween(values: Variables): Generator<string> {
   }
 }
 
+/** Connections that one address may have: by default a tenth of all, and a hundred at least. Behind proxies the peer is a proxy, which carries everybody. */
+const connectionsOfAddress = ({ TRUST_PROXY, MAX_CONNECTIONS, MAX_CONNECTIONS_ADDRESS }: Variables) =>
+  TRUST_PROXY > 0 ? undefined : MAX_CONNECTIONS_ADDRESS ?? Math.max(100, Math.ceil(MAX_CONNECTIONS / 10))
+
 const limitOf = (value: Limit | 'off'): RateLimit => value === 'off' ? undefined : value
 
 function settle(values: Variables) {
@@ -145,6 +150,7 @@ function settle(values: Variables) {
     RATE_LIMIT_LOGIN: limitOf(values.RATE_LIMIT_LOGIN),
     CORS_ORIGINS: values.CORS_ORIGINS.map((entry) => entry.toLowerCase()),
     COOKIE_SECURE: values.COOKIE_SECURE ?? (production || values.COOKIE_SAMESITE === 'none'),
+    MAX_CONNECTIONS_ADDRESS: connectionsOfAddress(values),
     SEED_DEMO: values.SEED_DEMO ?? (embedded && !production),
   }
 }

@@ -54,7 +54,7 @@ export async function gateway({ environment, write = (line) => process.stdout.wr
   try {
     const prepared = await prepare(config, log.logger, stops)
     const metrics = createMetrics()
-    const load = watchLoad({ maxConnections: config.MAX_CONNECTIONS, maxMemoryMb: config.MAX_MEMORY_MB })
+    const load = watchLoad({ maxConnections: config.MAX_CONNECTIONS, maxPerAddress: config.MAX_CONNECTIONS_ADDRESS, maxMemoryMb: config.MAX_MEMORY_MB })
     stops.push(() => {
       load.stop()
       return Promise.resolve()

@@ -30,7 +30,7 @@ async function listen(server: Server, { HOST, PORT }: Config): Promise<number> {
 export async function serve(config: Config, log: Log, prepared: Prepared, stops: Stop[], { metrics, scrape }: { metrics: Metrics; scrape: Scrape }): Promise<string> {
   let address = `${hostOf(config)}:${config.PORT}`
   let isDraining = () => false
-  const load = watchLoad({ maxConnections: config.MAX_CONNECTIONS, maxMemoryMb: config.MAX_MEMORY_MB })
+  const load = watchLoad({ maxConnections: config.MAX_CONNECTIONS, maxPerAddress: config.MAX_CONNECTIONS_ADDRESS, maxMemoryMb: config.MAX_MEMORY_MB })
   stops.push(() => {
     load.stop()
     return Promise.resolve()

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { isIP } from 'node:net'
+import { isIP, type Socket } from 'node:net'
 
 /**
  * The addresses a request came through, client first, the peer of our socket last, as far as they can be believed:
@@ -25,10 +25,12 @@ function withoutPort(entry: string): string {
   return /^\[(.+)\](?::\d+)?$/.exec(trimmed)?.[1] ?? /^([\d.]+):\d+$/.exec(trimmed)?.[1] ?? trimmed
 }
 
-function peerAddress(req: IncomingMessage): string {
-  const address = req.socket.remoteAddress ?? ''
-  return address.startsWith('::ffff:') ? address.slice(7) : address
+/** The address of a connection's other end; an IPv4 address in IPv6 form is that IPv4 address. */
+export function addressOf({ remoteAddress = '' }: Pick<Socket, 'remoteAddress'>): string {
+  return remoteAddress.startsWith('::ffff:') ? remoteAddress.slice(7) : remoteAddress
 }
+
+const peerAddress = (req: IncomingMessage) => addressOf(req.socket)
 
 /** The last of a forwarding header's values: the one that the nearest proxy wrote. */
 export function lastOf(header: string | string[] | undefined): string | undefined {

@@ -3,18 +3,21 @@ import type { Socket } from 'node:net'
 import { answerMalformed } from './answer-malformed.js'
 import type { CorsHeaders } from './cors.js'
 import { inTurn, runningResponse } from './in-turn.js'
+import { closeUnread } from './unread-answers.js'
 import { GatewayRequest, listenToUpgrades } from './upgrade.js'
 
 /** Bytes of a request's head; a token alone may take 8 KiB. */
 const maxHeaderBytes = 32 * 1024
 /** Idle keep-alive connections are kept for longer than the 60 s of common proxies in front, so that they close first. */
-const usualPatience: Patience = { headersTimeoutMs: 15_000, keepAliveTimeoutMs: 65_000, lookEveryMs: 2000 }
+const usualPatience: Patience = { headersTimeoutMs: 15_000, keepAliveTimeoutMs: 65_000, lookEveryMs: 2000, unreadMs: 60_000 }
 
 /** How slowly clients may send, and how often that is looked at. */
 interface Patience {
   headersTimeoutMs: number
   keepAliveTimeoutMs: number
   lookEveryMs: number
+  /** After which a client that reads nothing of its answer is given up. */
+  unreadMs: number
 }
 
 interface ServerOptions extends Partial<Patience> {
@@ -24,7 +27,7 @@ interface ServerOptions extends Partial<Patience> {
 
 /** An HTTP server with limits on what a client may send and how slowly. */
 export function createGatewayServer(gateway: RequestListener, { corsHeaders = () => [], ...patience }: ServerOptions = {}): Server {
-  const { headersTimeoutMs, keepAliveTimeoutMs, lookEveryMs } = { ...usualPatience, ...patience }
+  const { headersTimeoutMs, keepAliveTimeoutMs, lookEveryMs, unreadMs } = { ...usualPatience, ...patience }
   const listener = inTurn(gateway)
   const refuse = answerMalformed({ corsHeaders, maxHeaderBytes })
   const server = createServer({
@@ -42,6 +45,7 @@ export function createGatewayServer(gateway: RequestListener, { corsHeaders = ()
   server.on('checkContinue', listener)
   server.on('checkExpectation', listener)
   listenToUpgrades(server, gateway)
+  closeUnread(server, { unreadMs })
   server.on('connect', (_req, socket: Socket) => {
     socket.on('error', () => undefined) // Node has taken its own listeners away
     if (runningResponse(socket)) {

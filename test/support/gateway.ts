@@ -75,7 +75,7 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
   const { logger } = log
   const pool = connectDatabase({ url: own.url, setRole: false })
   const metrics = createMetrics()
-  const load = watchLoad({ maxConnections: config.MAX_CONNECTIONS, maxMemoryMb: config.MAX_MEMORY_MB })
+  const load = watchLoad({ maxConnections: config.MAX_CONNECTIONS, maxPerAddress: config.MAX_CONNECTIONS_ADDRESS, maxMemoryMb: config.MAX_MEMORY_MB })
   const node = await startNode({
     database: pool, logger, clock: systemClock, directUrl: own.url, setRole: false,
     leaseMs: config.COHERENCE_LEASE_MS, maxEntries: config.COHERENCE_CACHE_ENTRIES, address: () => 'test', onWait: metrics.noteWait,
