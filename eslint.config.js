@@ -24,7 +24,7 @@ const mayImport = {
 }
 const everybodys = ['http', 'observability']
 const folders = [...new Set([...Object.keys(mayImport), ...beyond])]
-const programs = ['main', 'prepare', 'serve', 'workers', 'gateway', 'own-endpoints', 'cli', 'index', 'demo-greeting', 'offer-setup', 'development-secrets', 'exit-codes', 'open-metrics', 'reload-routes', 'routes-command', 'assemble', 'embedded', 'worker-metrics']
+const programs = ['main', 'prepare', 'serve', 'workers', 'gateway', 'own-endpoints', 'cli', 'index', 'demo-greeting', 'offer-setup', 'development-secrets', 'exit-codes', 'open-metrics', 'reload-routes', 'routes-command', 'assemble', 'embedded', 'worker-metrics', 'stop-signals', 'node-version', 'resembling-names', 'data-dir']
 
 const onlyIn = {
   jose: { may: ['src/authentication/**', 'src/login/**', 'src/proxy/identity*'], why: 'Tokens are made and checked in authentication/, login/ and proxy/identity only.' },

@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { transformFile } from '@swc/core'
 
@@ -22,7 +22,7 @@ export async function compile(from, to, file) {
   await mkdir(path.dirname(target), { recursive: true })
   await writeChanged(target, `${code}\n//# sourceMappingURL=${path.basename(target)}.map\n`)
   await writeChanged(`${target}.map`, map ?? '')
-  if (code.startsWith('#!')) await chmod(target, 0o755)
+  if (code.startsWith('#!') && ((await stat(target)).mode & 0o111) === 0) await chmod(target, 0o755) // only its owner may
 }
 
 /** @param {string} folder @param {string} ending */

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './node-version.js'
 import { readFileSync } from 'node:fs'
 import { METHODS } from 'node:http'
 import { Command, InvalidArgumentError } from 'commander'

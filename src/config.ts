@@ -1,5 +1,6 @@
 import { deflateRawSync } from 'node:zlib'
 import { z } from 'zod'
+import { resembles } from './resembling-names.js'
 
 /** The configuration cannot be used; `faults` lists everything wrong with it, by variable. */
 export class ConfigError extends Error {
@@ -46,6 +47,7 @@ const variables = z.object({
   PORT: whole(0, 65535).default(8080),
   PUBLIC_URL: origin.optional(),
   DATABASE_URL: postgresUrl.optional(),
+  EMBEDDED_DATABASE: flag.optional(),
   DATABASE_MIGRATION_URL: postgresUrl.optional(),
   DATABASE_DIRECT_URL: postgresUrl.optional(),
   DATA_DIR: z.string().default('.data'),
@@ -119,8 +121,12 @@ function* faultsBetween(values: Variables): Generator<string> {
       const value = values[name]
       if (value !== undefined && looksWeak(value)) yield `${name}: is too weak for production; leave it out`
     }
+    if (!values.DATABASE_URL && !values.EMBEDDED_DATABASE) yield 'DATABASE_URL: must be set in production; to use the gateway\'s own Postgres below DATA_DIR on purpose, set EMBEDDED_DATABASE=true'
     if (values.SEED_DEMO) yield 'SEED_DEMO: demo data has published passwords and cannot be used with NODE_ENV=production'
   }
+  if (values.DATABASE_URL && values.EMBEDDED_DATABASE) yield 'EMBEDDED_DATABASE: must not be true with DATABASE_URL: which of the two is meant?'
+  if (!production && !values.DATABASE_URL && values.EMBEDDED_DATABASE === false) yield 'DATABASE_URL: must be set with EMBEDDED_DATABASE=false'
+  if (values.METRICS_PORT !== undefined && values.METRICS_PORT !== 0 && values.METRICS_PORT === values.PORT) yield 'METRICS_PORT: must be another one than PORT'
   if (values.DATABASE_MIGRATION_URL && !values.DATABASE_URL) yield 'DATABASE_MIGRATION_URL: needs DATABASE_URL, the database that requests use'
   if (values.DATABASE_DIRECT_URL && !values.DATABASE_URL) yield 'DATABASE_DIRECT_URL: needs DATABASE_URL, the database that requests use'
   if (values.COOKIE_SAMESITE === 'none' && values.COOKIE_SECURE === false) yield 'COOKIE_SECURE: must not be false with COOKIE_SAMESITE=none: browsers refuse such cookies'
@@ -176,6 +182,18 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
   const between = [...faultsBetween(parsed.data)]
   if (between.length > 0) throw new ConfigError(between)
   return Object.freeze(settle(parsed.data))
+}
+
+/**
+ * Returns a warning for each variable that the gateway does not read but that looks as if it were meant for it: a
+ * misspelt variable is otherwise ignored without a word.
+ */
+export function unknownVariables(environment: NodeJS.ProcessEnv = process.env): string[] {
+  const known = [...Object.keys(variables.shape), 'Auth_ALGORITHM']
+  return Object.keys(environment).flatMap((name) => {
+    const meant = known.includes(name) ? undefined : resembles(name, known)
+    return meant === undefined ? [] : [`${name} is not a variable of the gateway and is ignored. ${meant === '' ? 'README.md lists them.' : `Is ${meant} meant?`}`]
+  })
 }
 
 /** The route file that `environment` names, for those who want no more of the configuration and do not care whether the rest is right. */

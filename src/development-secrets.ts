@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { link, mkdir, readFile, unlink, writeFile } from 'node:fs/promises'
+import { link, readFile, unlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import type { Config } from './config.js'
 import { hasCode } from './errors.js'
+import { makeDataDir } from './data-dir.js'
 
 const secretsSchema = z.object({ APP_JWT_KEY_SECRET: z.string().min(32), SECRET_KEY: z.string().min(32) })
 type Secrets = z.infer<typeof secretsSchema>
@@ -39,7 +40,7 @@ export async function withDevelopmentSecrets(config: Config): Promise<{ config: 
   const needed = [...(config.AUTH_ALGORITHM.startsWith('HS') ? ['APP_JWT_KEY_SECRET' as const] : []), 'SECRET_KEY' as const]
   const missing = needed.filter((name) => config[name] === undefined)
   if (missing.length === 0) return { config, generated: [] }
-  await mkdir(config.DATA_DIR, { recursive: true, mode: 0o700 })
+  await makeDataDir(config.DATA_DIR)
   const file = path.join(config.DATA_DIR, 'development-secrets.json')
   const secrets = await readSecrets(file).catch(async (error: unknown) => {
     if (!hasCode(error, 'ENOENT')) throw error

@@ -1,6 +1,6 @@
+import './node-version.js'
 import cluster from 'node:cluster'
-import { once } from 'node:events'
-import { ConfigError, loadConfig, type Config } from './config.js'
+import { ConfigError, loadConfig, unknownVariables, type Config } from './config.js'
 import { demoGreeting } from './demo-greeting.js'
 import { withDevelopmentSecrets } from './development-secrets.js'
 import { exitCodes } from './exit-codes.js'
@@ -12,6 +12,7 @@ import { openMetrics } from './open-metrics.js'
 import { prepare, type Stop } from './prepare.js'
 import { RouteTableError, loadRouteTable } from './proxy/route-table.js'
 import { serve } from './serve.js'
+import { stopSignal } from './stop-signals.js'
 import { answerPrimary, gatherMetrics, scrapeAll } from './worker-metrics.js'
 import { receiveTask, startWorkers, tellListening } from './workers.js'
 
@@ -22,6 +23,7 @@ const longestStopMs = 60_000
 async function startPrimary(loaded: Config, log: Log, output: Output, stops: Stop[], signal: AbortSignal): Promise<void> {
   await loadRouteTable(loaded.GATEWAY_ROUTES) // a fault in it is worth knowing before anything has been started
   const { config, generated } = await withDevelopmentSecrets(loaded)
+  for (const warning of unknownVariables()) log.logger.warn(warning)
   if (generated.length > 0) log.logger.warn('secrets were generated into DATA_DIR: good for development only', { generated })
   const prepared = await prepare(config, log.logger, stops, signal)
   const hasWorkers = config.GATEWAY_WORKERS > 1
@@ -62,7 +64,7 @@ function toggleDebug(log: Log, { LOG_LEVEL }: Config): void {
 
 async function main(): Promise<number> {
   const stopping = new AbortController()
-  const stopRequested = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]).then(() => stopping.abort())
+  const stopRequested = stopSignal(() => process.exit(130)).then(() => stopping.abort())
   const stops: Stop[] = []
   const output = bufferedOutput(1)
   let logger: Logger | undefined
@@ -74,7 +76,6 @@ async function main(): Promise<number> {
     await (cluster.isWorker ? startWorker(config, log, stops) : startPrimary(config, log, output, stops, stopping.signal))
     await stopRequested
     logger.info('draining')
-    process.once('SIGINT', () => process.exit(130)) // a second Ctrl-C does not wait
     const patience = setTimeout(() => process.exit(1), longestStopMs)
     await stopAll(stops, logger)
     clearTimeout(patience)

@@ -2,6 +2,7 @@ import { startEmbeddedPostgres } from '#embedded-postgres'
 import { withMigrator } from './database/migrate.js'
 import { waitForDatabase } from './database/wait.js'
 import type { Config } from './config.js'
+import { makeDataDir } from './data-dir.js'
 import { requireUsableLogins } from './doctor/database.js'
 import { createPasswords } from './login/password.js'
 import type { Logger } from './observability/logger.js'
@@ -27,8 +28,13 @@ async function openDatabase(config: Config, logger: Logger, stops: Stop[], signa
     }
     return { ownerUrl: config.DATABASE_MIGRATION_URL ?? config.DATABASE_URL, databaseUrl: config.DATABASE_URL, setRole: !config.DATABASE_MIGRATION_URL }
   }
+  await makeDataDir(config.DATA_DIR)
   const postgres = await startEmbeddedPostgres({ dataDir: config.DATA_DIR, log: (message) => logger.info(message) })
-  stops.push(() => postgres.stop())
+  process.once('exit', postgres.interrupt) // however this process ends by itself, its Postgres ends with it
+  stops.push(async () => {
+    await postgres.stop()
+    process.off('exit', postgres.interrupt)
+  })
   return { ownerUrl: postgres.ownerUrl, databaseUrl: postgres.url, setRole: false }
 }
 

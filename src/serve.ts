@@ -20,6 +20,8 @@ async function listen(server: Server, { HOST, PORT }: Config): Promise<number> {
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     if (code === 'EADDRINUSE') throw new Error(`${HOST}:${PORT} is in use by another program. Stop it, or choose another PORT.`, { cause: error })
+    if (code === 'EACCES') throw new Error(`${HOST}:${PORT} may not be opened by this user: ports below 1024 are for root. Choose another PORT, such as 8080, and put a proxy in front.`, { cause: error })
+    if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') throw new Error(`${HOST} is no address of this machine. Correct HOST; 0.0.0.0 means all of them.`, { cause: error })
     throw error
   }
   const address = server.address()

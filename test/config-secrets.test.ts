@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { ConfigError, loadConfig } from '../src/config.js'
 
-const strong = { NODE_ENV: 'production', APP_JWT_KEY_SECRET: 'k7Jq2xVd9LrT4mWz8Bn3Yc6Hf1Gs5Pa0', SECRET_KEY: 'Zx3Cv6Bn9Mq2We5Rt8Yu1Io4Pa7Sd0Fg' }
+const strong = { NODE_ENV: 'production', EMBEDDED_DATABASE: 'true', APP_JWT_KEY_SECRET: 'k7Jq2xVd9LrT4mWz8Bn3Yc6Hf1Gs5Pa0', SECRET_KEY: 'Zx3Cv6Bn9Mq2We5Rt8Yu1Io4Pa7Sd0Fg' }
 
 function faultsOf(environment: Record<string, string>): string[] {
   try {

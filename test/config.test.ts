@@ -55,8 +55,8 @@ describe('the configuration', () => {
     [{ SEED_DEMO: 'false' }, { SEED_DEMO: false }],
     [{ DATABASE_URL: 'postgres://a:b@c/d' }, { SEED_DEMO: false }],
     [{ DATABASE_URL: 'postgresql://a:b@c/d', SEED_DEMO: 'true' }, { SEED_DEMO: true }],
-    [{ ...strong, NODE_ENV: 'production' }, { COOKIE_SECURE: true, SEED_DEMO: false }],
-    [{ ...strong, NODE_ENV: 'production', COOKIE_SECURE: 'false' }, { COOKIE_SECURE: false }],
+    [{ ...strong, NODE_ENV: 'production', EMBEDDED_DATABASE: 'true' }, { COOKIE_SECURE: true, SEED_DEMO: false }],
+    [{ ...strong, NODE_ENV: 'production', EMBEDDED_DATABASE: 'true', COOKIE_SECURE: 'false' }, { COOKIE_SECURE: false }],
     [{ NODE_ENV: 'test', METRICS_PORT: '9100', LOG_FORMAT: 'pretty', LOG_LEVEL: 'debug' }, { METRICS_PORT: 9100, LOG_FORMAT: 'pretty', LOG_LEVEL: 'debug' }],
     [{ APP_JWT_KEY_SECRET: 'é'.repeat(16) }, { APP_JWT_KEY_SECRET: 'é'.repeat(16) }], // bytes, not letters
   ])('%j gives %j', (environment, expected) => {
@@ -110,7 +110,7 @@ describe('the configuration', () => {
 
   it('is refused for all its faults at once, those between variables included', () => {
     const faults = faultsOf({ NODE_ENV: 'production', PORT: 'x', TRUST_PROXY: 'x', LOG_LEVEL: 'x', SEED_DEMO: 'true', DATABASE_MIGRATION_URL: 'postgres://a/b', COOKIE_SAMESITE: 'none', COOKIE_SECURE: 'false', GOOGLE_CLIENT_ID: 'x', APP_JWT_KEY_SECRET: 'short' })
-    expect(namesOf(faults)).toEqual(['APP_JWT_KEY_SECRET', 'COOKIE_SECURE', 'DATABASE_MIGRATION_URL', 'GOOGLE_CLIENT_SECRET', 'LOG_LEVEL', 'PORT', 'SECRET_KEY', 'SEED_DEMO', 'TRUST_PROXY'])
+    expect(namesOf(faults)).toEqual(['APP_JWT_KEY_SECRET', 'COOKIE_SECURE', 'DATABASE_MIGRATION_URL', 'DATABASE_URL', 'GOOGLE_CLIENT_SECRET', 'LOG_LEVEL', 'PORT', 'SECRET_KEY', 'SEED_DEMO', 'TRUST_PROXY'])
     const { message } = new ConfigError(faults)
     for (const fault of faults) expect(message).toContain(fault)
   })
@@ -130,23 +130,23 @@ describe('the configuration', () => {
 
   describe('in production', () => {
     it('needs its secrets, and says how to make one', () => {
-      const faults = faultsOf({ NODE_ENV: 'production' })
+      const faults = faultsOf({ NODE_ENV: 'production', EMBEDDED_DATABASE: 'true' })
       expect(namesOf(faults)).toEqual(['APP_JWT_KEY_SECRET', 'SECRET_KEY'])
       for (const fault of faults) expect(fault).toContain('openssl rand')
-      expect(faultsOf({ NODE_ENV: 'production', ...strong })).toEqual([])
+      expect(faultsOf({ NODE_ENV: 'production', EMBEDDED_DATABASE: 'true', ...strong })).toEqual([])
     })
 
     it.each(['a'.repeat(64), 'abab'.repeat(16), '1234'.repeat(10), ' '.repeat(40)])('refuses the weak secret %j', (weak) => {
-      expect(namesOf(faultsOf({ NODE_ENV: 'production', ...strong, APP_JWT_KEY_SECRET: weak }))).toEqual(['APP_JWT_KEY_SECRET'])
-      expect(namesOf(faultsOf({ NODE_ENV: 'production', ...strong, SECRET_KEY: weak }))).toEqual(['SECRET_KEY'])
+      expect(namesOf(faultsOf({ NODE_ENV: 'production', EMBEDDED_DATABASE: 'true', ...strong, APP_JWT_KEY_SECRET: weak }))).toEqual(['APP_JWT_KEY_SECRET'])
+      expect(namesOf(faultsOf({ NODE_ENV: 'production', EMBEDDED_DATABASE: 'true', ...strong, SECRET_KEY: weak }))).toEqual(['SECRET_KEY'])
     })
 
     it('refuses demo data', () => {
-      expect(namesOf(faultsOf({ NODE_ENV: 'production', ...strong, SEED_DEMO: 'true' }))).toEqual(['SEED_DEMO'])
+      expect(namesOf(faultsOf({ NODE_ENV: 'production', EMBEDDED_DATABASE: 'true', ...strong, SEED_DEMO: 'true' }))).toEqual(['SEED_DEMO'])
     })
 
     it('needs no symmetric key beside a private one', () => {
-      expect(faultsOf({ NODE_ENV: 'production', SECRET_KEY: strong.SECRET_KEY, AUTH_ALGORITHM: 'EdDSA', APP_JWT_PRIVATE_KEY: '-----BEGIN PRIVATE KEY-----' })).toEqual([])
+      expect(faultsOf({ NODE_ENV: 'production', EMBEDDED_DATABASE: 'true', SECRET_KEY: strong.SECRET_KEY, AUTH_ALGORITHM: 'EdDSA', APP_JWT_PRIVATE_KEY: '-----BEGIN PRIVATE KEY-----' })).toEqual([])
     })
   })
 

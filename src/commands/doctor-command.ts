@@ -1,6 +1,6 @@
-import { ConfigError, loadConfig, routeFile, type Config } from '../config.js'
+import { ConfigError, loadConfig, routeFile, unknownVariables, type Config } from '../config.js'
 import { examineDatabase } from '../doctor/database.js'
-import { fault, ok, wordsOf, type Finding } from '../doctor/finding.js'
+import { fault, ok, warning, wordsOf, type Finding } from '../doctor/finding.js'
 import { examineAddress, examineDataDir, examineRedis, examineRoutes, examineUpstreams } from '../doctor/surroundings.js'
 import { exitCodes } from '../exit-codes.js'
 import type { Said } from '../routes-command.js'
@@ -16,11 +16,12 @@ async function examine(config: Config): Promise<Finding[]> {
 }
 
 function configFindings(): { findings: Finding[]; config?: Config } {
+  const unknown = unknownVariables().map((one) => warning('configuration', one, 'Correct its name, or unset it.'))
   try {
-    return { findings: [ok('configuration', 'no faults')], config: loadConfig() }
+    return { config: loadConfig(), findings: [ok('configuration', 'no faults'), ...unknown] }
   } catch (error) {
     const faults = error instanceof ConfigError ? error.faults : [wordsOf(error)]
-    return { findings: faults.map((one) => fault('configuration', one, 'Mend the variable; README.md lists them.')) }
+    return { findings: [...faults.map((one) => fault('configuration', one, 'Mend the variable; README.md lists them.')), ...unknown] }
   }
 }
 

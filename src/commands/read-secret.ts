@@ -37,3 +37,14 @@ export async function readNewPassword(): Promise<string> {
   }
   return password
 }
+
+/** Whether somebody on the terminal types `name` when asked to. Without a terminal nobody can: false. */
+export async function confirmName(name: string): Promise<boolean> {
+  if (!process.stdin.isTTY) return false
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    return await terminal.question(`This cannot be undone. Type ${name} to go on: `) === name
+  } finally {
+    terminal.close()
+  }
+}

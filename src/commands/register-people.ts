@@ -44,9 +44,10 @@ function registerUserCommands(program: Command, say: Say): void {
     .addHelpText('after', `${examples('user export anna > anna.json')}${codes}`)
     .action(async (who: string) => say(await (await users()).exportPerson(who)))
   user.command('erase').description('delete a user, and what the audit says about them; their id stays there').argument(...named)
-    .option('-n, --dry-run', 'say what would end, and change nothing').option(...asJson)
-    .addHelpText('after', `${examples('user erase anna --dry-run', 'user erase anna')}${promise}${codes}`)
-    .action(async (who: string, { dryRun = false, json = false }: Json & { dryRun?: boolean }) => say(await (await users()).erasePerson(who, { dryRun, json })))
+    .option('-n, --dry-run', 'say what would end, and change nothing').option('-y, --yes', 'do not ask').option(...asJson)
+    .addHelpText('after', `${examples('user erase anna --dry-run', 'user erase anna', 'user erase anna --yes')}
+It cannot be undone: the name is asked for on the terminal, unless --yes is given.${promise}${codes}`)
+    .action(async (who: string, { dryRun = false, yes = false, json = false }: Json & { dryRun?: boolean; yes?: boolean }) => say(await (await users()).erasePerson(who, { dryRun, yes, json })))
   user.command('password').description('set a password; ends all sessions of the user').argument(...named).option(...asJson)
     .addHelpText('after', `${examples('user password anna', 'user password anna < password.txt')}
 The password is asked for, or read from standard input; it is never an argument, which others on this machine could read.${promise}${codes}`)

@@ -16,7 +16,7 @@ import { createPasswords } from '../login/password.js'
 import type { Said } from '../routes-command.js'
 import { changeSysAdmin } from '../system/admins.js'
 import { asOperator, heard, type Operator } from './as-operator.js'
-import { readNewPassword } from './read-secret.js'
+import { confirmName, readNewPassword } from './read-secret.js'
 import { failed, said } from './said.js'
 
 /** Whoever runs the gateway has its secrets: nothing of a SysAdmin is beyond them. */
@@ -170,8 +170,21 @@ export async function exportPerson(named: string): Promise<Said> {
   })
 }
 
-/** `user erase`: deletes a user and what the audit says about them; or says what that would end. */
-export async function erasePerson(named: string, { dryRun, json }: { dryRun: boolean; json: boolean }): Promise<Said> {
+interface EraseOptions {
+  dryRun: boolean
+  /** Nobody needs to be asked. */
+  yes: boolean
+  json: boolean
+}
+
+/**
+ * `user erase`: deletes a user and what the audit says about them; or says what that would end. It cannot be undone, so
+ * the name must be typed once more on the terminal; elsewhere `--yes` is needed.
+ */
+export async function erasePerson(named: string, { dryRun, yes, json }: EraseOptions): Promise<Said> {
+  if (!dryRun && !yes && !await confirmName(named)) {
+    return { exitCode: exitCodes.no, stdout: '', stderr: `Nothing was changed. Erasing ${named} cannot be undone: type the name as asked, or give --yes. --dry-run says what it would end.\n` }
+  }
   return await asOperator(async ({ realm }) => {
     const outcome = await realm.change(async (edit) => {
       const admins = await lockEnabledAdmins(edit.tx)

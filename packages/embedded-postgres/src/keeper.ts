@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { messageOf } from './errors.js'
+import { hasCode, messageOf } from './errors.js'
 import type { Server } from './launch.js'
 import { shutDown, type Link } from './server.js'
 import { DirectoryInUse, openSession } from './session.js'
@@ -7,12 +7,21 @@ import { DirectoryInUse, openSession } from './session.js'
 const retryMs = 50
 const maxRetryMs = 2000
 
-/** Brings server and lock back whenever the connection breaks; returns the way to stop both. */
-export function keepRunning(server: Server, first: Link, log: (message: string) => void): () => Promise<void> {
+/** The ways to end a server that is kept running. */
+export interface Kept {
+  /** Stops server and lock; resolves when the server has exited. */
+  stop: () => Promise<void>
+  /** Tells the server to stop, without waiting: for a process that ends now. Does nothing once it has stopped. */
+  interrupt: () => void
+}
+
+/** Brings server and lock back whenever the connection breaks. */
+export function keepRunning(server: Server, first: Link, log: (message: string) => void): Kept {
   const stopping = new AbortController()
   const { signal } = stopping
   const isStopping = () => signal.aborted
   let ours = true
+  let running: number | undefined
 
   async function recover(): Promise<Link | undefined> {
     for (let wait = retryMs; !isStopping(); wait = Math.min(2 * wait, maxRetryMs)) {
@@ -32,7 +41,9 @@ export function keepRunning(server: Server, first: Link, log: (message: string) 
 
   async function keep(): Promise<void> {
     for (let link: Link | undefined = first; link !== undefined;) {
+      running = link.pid
       await link.closed
+      running = undefined
       if (isStopping()) return
       log('embedded Postgres closed the lock connection: starting it again if it is gone')
       link = await recover()
@@ -50,5 +61,15 @@ export function keepRunning(server: Server, first: Link, log: (message: string) 
 
   const keeping = keep()
   let stopped: Promise<void> | undefined
-  return () => stopped ??= stop()
+  return {
+    stop: () => stopped ??= stop(),
+    interrupt: () => {
+      if (running === undefined) return
+      try {
+        process.kill(running, 'SIGINT') // a fast shutdown
+      } catch (error) {
+        if (!hasCode(error, 'ESRCH')) throw error
+      }
+    },
+  }
 }

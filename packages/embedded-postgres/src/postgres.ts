@@ -1,6 +1,6 @@
 import { access, constants, mkdir } from 'node:fs/promises'
 import path from 'node:path'
-import { findBinaries } from './binaries.js'
+import { binariesAt, findBinaries } from './binaries.js'
 import { createCluster, findCluster, readPasswords, removeLeftovers, type Passwords } from './cluster.js'
 import { keepRunning } from './keeper.js'
 import type { Server } from './launch.js'
@@ -16,6 +16,8 @@ export interface EmbeddedPostgres {
   url: string
   /** resolves once the server has really exited; its clients are disconnected */
   stop(): Promise<void>
+  /** tells the server to stop, without waiting: for a process that ends now */
+  interrupt: () => void
 }
 
 export interface EmbeddedOptions {
@@ -25,6 +27,8 @@ export interface EmbeddedOptions {
   log: (message: string) => void
   /** where it listens; any free port without */
   port?: number
+  /** the folder of an installed package with another Postgres; by default the one that npm installed beside this one */
+  binaries?: string
   /** how to run the server, in order of preference; the default suits the user and the platform */
   strategies?: readonly RunStrategy[]
 }
@@ -46,7 +50,7 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
   return {
     ownerUrl: `postgres://postgres:${passwords.postgres}@${address}`,
     url: `postgres://gateway:${passwords.gateway}@${address}`,
-    stop: keepRunning({ ...server, port: link.port }, link, options.log),
+    ...keepRunning({ ...server, port: link.port }, link, options.log),
   }
 }
 
@@ -59,7 +63,7 @@ async function prepare(options: EmbeddedOptions): Promise<{ server: Server; pass
       { cause: error })
   })
   const existing = await findCluster(dataDir)
-  const binaries = await findBinaries()
+  const binaries = options.binaries === undefined ? await findBinaries() : await binariesAt(options.binaries)
   const runner = await chooseRunner(options.strategies ?? defaultStrategies(existing), binaries, dataDir, existing)
   const passwords = await readPasswords(dataDir, existing)
 

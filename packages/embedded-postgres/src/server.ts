@@ -11,6 +11,8 @@ import { disarmPidFile, isPostmaster, sightPostmaster } from './pidfile.js'
 export interface Link {
   client: pg.Client
   port: number
+  /** the server's process */
+  pid: number
   /** resolves when the connection is gone, for whatever reason */
   closed: Promise<void>
 }
@@ -20,6 +22,9 @@ const pollMs = 15
 const maxLaunches = 3
 const relaunchMs = 100
 const quickStopMs = 20_000
+
+/** What a gateway's lock connection is called; its process id follows. */
+export const lockName = 'gateway lock '
 
 /** Connects to the cluster's server: to one that runs already, even from a killed gateway, else to a new one. */
 export async function reachServer(server: Server, signal: AbortSignal): Promise<Link> {
@@ -34,7 +39,7 @@ export async function reachServer(server: Server, signal: AbortSignal): Promise<
 
     const seen = await sightPostmaster(server.cluster)
     if (seen.state === 'running') {
-      const link = seen.ready ? await connect(server, seen.port).catch(async (error: unknown) => {
+      const link = seen.ready ? await connect(server, seen).catch(async (error: unknown) => {
         await child?.interrupt()      // nobody can use it
         throw error
       }) : undefined
@@ -51,20 +56,20 @@ export async function reachServer(server: Server, signal: AbortSignal): Promise<
 }
 
 /** Undefined while the server is not ready to answer. */
-async function connect(server: Server, port: number): Promise<Link | undefined> {
+async function connect(server: Server, { port, pid }: { port: number; pid: number }): Promise<Link | undefined> {
   if (server.port !== undefined && server.port !== port) {
     throw new Error(`the embedded Postgres runs on port ${port}, started by another gateway, instead of ${server.port}`)
   }
   const client = new pg.Client({
     host: '127.0.0.1', port, user: 'postgres', password: server.password, database: 'postgres', ssl: false,
-    connectionTimeoutMillis: 5000, application_name: 'gateway lock',
+    connectionTimeoutMillis: 5000, application_name: `${lockName}${process.pid}`,
     options: '-c log_min_error_statement=panic',      // a failed CREATE ROLE must not log its password
   })
   const closed = new Promise<void>((resolve) => client.once('end', () => resolve()))
   client.on('error', () => undefined)                 // 'end' follows, and says enough
   try {
     await client.connect()
-    return { client, port, closed }
+    return { client, port, pid, closed }
   } catch (error) {
     client.end().catch(() => undefined)               // nothing waits for a connection that never was
     if (!hasCode(error, '28P01')) return undefined

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Server } from './launch.js'
-import { reachServer, shutDown, type Link } from './server.js'
+import { lockName, reachServer, shutDown, type Link } from './server.js'
 
 const lockKey = 0x6d61_6e64     // "mand"
 const lockMs = 2000
@@ -21,13 +21,25 @@ export async function openSession(server: Server, signal: AbortSignal): Promise<
       return 'again' as const
     })
     if (outcome === 'taken') return link
+    const holder = outcome === 'refused' ? await holderOf(link) : undefined
     await link.client.end().catch(() => undefined)
     if (outcome === 'refused') {
-      throw new DirectoryInUse(`another gateway already runs on the data directory ${server.dataDir}: `
+      throw new DirectoryInUse(`another gateway${holder ?? ''} already runs on the data directory ${server.dataDir}: `
         + 'stop it, or give this one a directory of its own with DATA_DIR (or a database with DATABASE_URL)')
     }
     if (outcome !== 'again') throw outcome.error
   }
+}
+
+/** Returns ` (pid …)` of the gateway that holds the lock, as far as that can be found out. */
+async function holderOf({ client }: Link): Promise<string> {
+  const { rows: [row] } = await client.query<{ name: string }>(`
+    select a.application_name as name
+      from pg_locks l
+      join pg_stat_activity a on a.pid = l.pid
+     where l.locktype = 'advisory' and l.granted and l.objid = $1`, [lockKey])
+  const pid = row?.name.startsWith(lockName) ? Number(row.name.slice(lockName.length)) : Number.NaN
+  return Number.isInteger(pid) ? ` (pid ${pid})` : ''
 }
 
 async function takeOver(link: Link, server: Server, signal: AbortSignal): Promise<'taken' | 'refused' | 'again'> {

@@ -1,0 +1,25 @@
+import { isatty } from 'node:tty'
+
+/** Ctrl-C arrives twice within a moment: from the terminal, and from npm, which forwards its own. */
+const sameKeyMs = 1000
+
+/**
+ * Returns a promise of the first signal to stop: SIGTERM, SIGINT (Ctrl-C) and, in a process that was started on a
+ * terminal, SIGHUP, which says that the terminal is gone. `onImpatience` is called when Ctrl-C comes again later.
+ */
+export function stopSignal(onImpatience: () => void): Promise<void> {
+  const isOnTerminal = [0, 1, 2].some((fd) => isatty(fd))
+  let stoppedAt: number | undefined
+  return new Promise((resolve) => {
+    const stop = () => {
+      stoppedAt ??= performance.now()
+      resolve()
+    }
+    process.on('SIGTERM', stop)
+    process.on('SIGINT', () => {
+      if (stoppedAt !== undefined && performance.now() - stoppedAt > sameKeyMs) onImpatience()
+      stop()
+    })
+    if (isOnTerminal) process.on('SIGHUP', stop)
+  })
+}

@@ -1,0 +1,72 @@
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { afterEach, describe, expect, it } from '@jest/globals'
+import { cleanUpProcesses, makeDataDir, startGatewayProcess } from './support/gateway-process.js'
+import { startOnTerminal } from './support/terminal.js'
+import { until } from './support/until.js'
+
+afterEach(cleanUpProcesses)
+
+const pidOf = async (dataDir: string) => Number.parseInt(await readFile(path.join(dataDir, 'postgres/postmaster.pid'), 'utf8'), 10)
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+const listening = /"message":"listening".*?"url":"([^"]+)"/
+
+describe('a gateway that was started on a terminal', () => {
+  it.each(['npm start', 'node dist/main.js'])('%s ends at Ctrl-C, and so does its Postgres', async (command) => {
+    const dataDir = await makeDataDir()
+    const started = startOnTerminal({ DATA_DIR: dataDir }, command.split(' '))
+    await started.says(listening)
+    const postgres = await pidOf(dataDir)
+    started.interrupt()
+    await started.ended
+    await until(() => Promise.resolve(!isAlive(postgres)), 10_000)
+    expect(started.output()).toContain('"message":"stopped"')
+  }, 60_000)
+
+  it('ends at a second Ctrl-C without waiting, and so does its Postgres', async () => {
+    const dataDir = await makeDataDir()
+    const started = startOnTerminal({ DATA_DIR: dataDir }, ['node', 'dist/main.js'])
+    const [, url = ''] = await started.says(listening)
+    const postgres = await pidOf(dataDir)
+    const open = fetch(`${url}/auth/login`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: new ReadableStream({ pull: () => new Promise(() => undefined) }), duplex: 'half' }).catch(() => undefined)
+    started.interrupt()
+    await started.says(/"message":"draining"/)
+    const since = performance.now()
+    await until(() => {
+      if (performance.now() - since > 1200) started.interrupt()
+      return Promise.resolve(performance.now() - since > 1250)
+    })
+    expect(await started.ended).toBe(130)
+    await until(() => Promise.resolve(!isAlive(postgres)), 10_000)
+    await open
+  }, 60_000)
+
+  it('ends when its terminal is closed, and so does its Postgres', async () => {
+    const dataDir = await makeDataDir()
+    const started = startOnTerminal({ DATA_DIR: dataDir }, ['npm', 'start'])
+    const [, url = ''] = await started.says(listening)
+    const postgres = await pidOf(dataDir)
+    started.close()
+    await until(() => Promise.resolve(!isAlive(postgres)), 20_000)
+    await expect(fetch(`${url}/healthz`)).rejects.toThrow()
+  }, 60_000)
+})
+
+describe('a data directory that a gateway holds', () => {
+  it('is refused to another one, by the process id of the first', async () => {
+    const dataDir = await makeDataDir()
+    const first = startGatewayProcess({ DATA_DIR: dataDir })
+    await first.url()
+    const second = startGatewayProcess({ DATA_DIR: dataDir })
+    expect(await second.ended).toBe(1)
+    expect(second.errors()).toContain(`another gateway (pid ${first.child.pid ?? 0}) already runs on the data directory ${dataDir}`)
+  }, 60_000)
+})
