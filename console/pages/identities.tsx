@@ -1,10 +1,13 @@
-import { Button, Group, Text } from '@mantine/core'
+import { Button, Group, PasswordInput, Text } from '@mantine/core'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { useState } from 'react'
+import { ProblemError } from '../../packages/client/src/index'
 import { answerOf, api, unversioned } from '../api/client'
 import type { components } from '../api/schema'
 import { settings } from '../app/settings'
 import { useConfirm } from '../parts/confirm'
 import { FaultNote } from '../parts/fault'
+import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
 import { receiptOf, tellDone } from '../parts/receipts'
@@ -13,17 +16,39 @@ import { useText } from '../texts/language'
 
 type Identity = components['schemas']['Identity']
 
+type Authority = Identity['authority']
+
+const wantsProof = (error: unknown) => error instanceof ProblemError && error.code === 'credentials_invalid'
+
+/** Goes to where the account is linked. */
+async function goToLink(authority: Authority, currentPassword?: string): Promise<void> {
+  const body = { authority, next: '/console/account', ...(currentPassword === undefined ? {} : { currentPassword }) }
+  const { authorizationUrl } = await answerOf(api.POST('/auth/identities', { body }))
+  window.location.assign(authorizationUrl)
+}
+
+/** Asks for the password: a session that is not young is no proof that it is the person. */
+function ProofDialog({ authority, onClose }: { authority: Authority; onClose: () => void }) {
+  const say = useText()
+  const [password, setPassword] = useState('')
+  const name = say(`authority.${authority}`)
+  return (
+    <FormDialog title={say('identity.link', { name })} action={say('identity.link', { name })} onSubmit={() => goToLink(authority, password)} onClose={onClose}>
+      <PasswordInput label={say('password.current')} description={say('identity.proof')} required autoComplete="current-password" value={password} onChange={(event) => setPassword(event.currentTarget.value)} data-autofocus />
+    </FormDialog>
+  )
+}
+
 /** By what else than a password the person can sign in, and the way to add and remove that. */
 export function Identities() {
   const say = useText()
   const { ago, date, dateTime } = useFormat()
   const queries = useQueryClient()
   const [ask, dialog] = useConfirm()
+  const [proving, setProving] = useState<Authority>()
   const link = useMutation({
-    mutationFn: async (authority: Identity['authority']) => {
-      const { authorizationUrl } = await answerOf(api.POST('/auth/identities', { body: { authority, next: '/console/account' } }))
-      window.location.assign(authorizationUrl)
-    },
+    mutationFn: (authority: Authority) => goToLink(authority),
+    onError: (error, authority) => { if (wantsProof(error)) setProving(authority) },
   })
   const unlink = async (id: string) => {
     tellDone(say('identity.unlinked'), receiptOf(await answerOf(unversioned.DELETE('/auth/identities/{id}', { params: { path: { id } } }))))
@@ -41,7 +66,7 @@ export function Identities() {
           ))}
         </Group>
       </Group>
-      {link.isError && <FaultNote error={link.error} />}
+      {link.isError && !wantsProof(link.error) && <FaultNote error={link.error} />}
       <List<Identity>
         label={say('identities')} queryKey={['my identities']} idOf={(one) => one.id} nameOf={(one) => `${say(`authority.${one.authority}`)} ${one.email ?? ''}`}
         load={async () => ({ ...await answerOf(api.GET('/auth/identities')), nextCursor: null })}
@@ -54,6 +79,7 @@ export function Identities() {
         actionsOf={(one) => [{ label: say('identity.unlink'), icon: 'cross', isDestructive: true, onChoose: () => ask({ title: say('identity.unlink.title'), hint: say('identity.unlink.hint'), action: say('identity.unlink'), onConfirm: () => unlink(one.id) }) }]}
       />
       {dialog}
+      {proving && <ProofDialog authority={proving} onClose={() => setProving(undefined)} />}
     </>
   )
 }

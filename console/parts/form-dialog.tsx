@@ -62,7 +62,7 @@ export function FormDialog({ title, action, onSubmit, onClose, onTakeOver, isTak
           {changed ? <ChangedNote error={changed} /> : run.isError && <FaultNote error={run.error} />}
           {isLeaving ? (
             <Group justify="flex-end" gap="xs" mt="xs" role="alert">
-              <Text size="sm">{say('unsaved.form')}</Text>
+              <Text size="sm" w="100%" ta="right">{say('unsaved.form')}</Text>
               <Button variant="default" onClick={() => setLeaving(false)} autoFocus>{say('unsaved.form.stay')}</Button>
               <Button color="red.9" onClick={onClose}>{say('unsaved.form.discard')}</Button>
             </Group>

@@ -109,6 +109,7 @@ export const operations = {
   'password.changed': ['Your password is changed, your other sessions have ended', 'Ihr Passwort ist geändert, Ihre anderen Sitzungen sind beendet'],
   'identities': ['Ways to sign in', 'Anmeldewege'],
   'identity.link': ['Link {name}', '{name} verbinden'],
+  'identity.proof': ['You signed in a while ago: your password shows that it is you.', 'Ihre Anmeldung liegt länger zurück: Ihr Passwort zeigt, dass Sie es sind.'],
   'identity.unlink': ['Unlink', 'Trennen'],
   'identity.unlink.title': ['Unlink this account?', 'Dieses Konto trennen?'],
   'identity.unlink.hint': ['You can no longer sign in with it, and your other sessions from it end.', 'Sie können sich damit nicht mehr anmelden, und Ihre anderen Sitzungen darüber enden.'],
