@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import type { Database, Tx } from '../database/connect.js'
+import { unbelieved } from '../database/history.js'
 import { GatewayError } from '../errors.js'
 import { clockDrift, type Clock } from './lease.js'
 import { fenceNode, hintNodes, insertChange, listNodeRows, type NodeRow } from './node-queries.js'
@@ -41,6 +42,8 @@ interface Dependencies {
 interface Waiter {
   xid: bigint
   epoch: string
+  /** The history that it was committed in. */
+  identity: string
   /** When the commit's reply had come. */
   since: number
   /** Not answered before, as leases of a lost history may live. */
@@ -75,7 +78,7 @@ export function createCoherent({ database, clock, renewNow, foreignLeasesEndAt, 
       // Gone: fenced or ended. A lease of 0: asks the database each time.
       if (!node || node.leaseMs === 0 || isVisible(waiter.xid, parseSnapshot(node.acked))) continue
       const overdue = clock.monotonic() - waiter.since > node.leaseMs * (1 + clockDrift)
-      if (overdue && await fenceNode(database, id, waiter.epoch)) waiter.fenced += 1
+      if (overdue && await fenceNode(database.unconfirmed, id, waiter.epoch)) waiter.fenced += 1
       else lagging += 1
     }
     if (lagging > 0 || clock.monotonic() < waiter.notBefore) return
@@ -84,20 +87,28 @@ export function createCoherent({ database, clock, renewNow, foreignLeasesEndAt, 
     waiter.resolve({ epoch: waiter.epoch, acked: waiter.waitedFor.size - waiter.fenced, fenced: waiter.fenced, waitedMs })
   }
 
+  const giveUp = (waiter: Waiter, cause: unknown) => {
+    waiters.delete(waiter)
+    waiter.reject(unknown(cause))
+  }
+
   const poll = async () => {
     let unanswered: number | undefined
     for (let pauseMs = shortestPollMs; waiters.size > 0; pauseMs = Math.min(pauseMs * 1.5, longestPollMs)) {
       // Whoever joins while this is under way looks for itself in the next round: the list must be read after its commit.
       const present = [...waiters]
       try {
-        const nodes = await listNodeRows(database)
-        for (const waiter of present) await settle(waiter, nodes)
+        const { identity, rows: nodes } = await listNodeRows(database.unconfirmed)
+        database.history.see(identity)
+        for (const waiter of present) {
+          if (waiter.identity === identity) await settle(waiter, nodes)
+          else giveUp(waiter, unbelieved(`it was committed in ${waiter.identity}, and the nodes are those of ${identity}`))
+        }
         unanswered = undefined
       } catch (error) {
         unanswered ??= clock.monotonic()
         if (clock.monotonic() - unanswered > patienceMs) {
-          for (const waiter of waiters) waiter.reject(unknown(error))
-          waiters.clear()
+          for (const waiter of waiters) giveUp(waiter, error)
         }
       }
       if (waiters.size > 0) await wait(pauseMs)
@@ -107,9 +118,9 @@ export function createCoherent({ database, clock, renewNow, foreignLeasesEndAt, 
 
   const forgotten = (epoch: string, identity: string) => new Promise<Coherence>((resolve, reject) => {
     const since = clock.monotonic()
-    waiters.add({ xid: BigInt(epoch), epoch, since, notBefore: foreignLeasesEndAt(identity), waitedFor: undefined, fenced: 0, resolve, reject })
+    waiters.add({ xid: BigInt(epoch), epoch, identity, since, notBefore: foreignLeasesEndAt(identity), waitedFor: undefined, fenced: 0, resolve, reject })
     renewNow()
-    hintNodes(database).catch(() => undefined) // without the hint it only takes longer
+    hintNodes(database.unconfirmed).catch(() => undefined) // without the hint it only takes longer
     polling ??= poll().catch(reject)
   })
 
@@ -127,13 +138,14 @@ export function createCoherent({ database, clock, renewNow, foreignLeasesEndAt, 
 export function createRehearse(database: Database): Rehearse {
   return async <Result>(work: (tx: CoherentTx) => Promise<Result>) => {
     let rehearsed: { result: Result } | undefined
+    const takenBack = new GatewayError('conflict', 'A rehearsal is taken back')
     try {
       await database.transaction(async (tx) => {
         rehearsed = { result: await work(tx as CoherentTx) }
-        throw new Error('a rehearsal is taken back')
+        throw takenBack
       })
     } catch (error) {
-      if (!rehearsed) throw error
+      if (error !== takenBack) throw error
     }
     if (!rehearsed) throw new Error('a rehearsal was kept')
     return rehearsed.result

@@ -1,8 +1,5 @@
 /** The statements of the lease, as plain SQL: a function around them would take a snapshot per statement. `$n` as pg has them. */
 
-/** Marks this boot of the server, once. */
-export const markBoot = 'insert into coherence.boot default values on conflict do nothing'
-
 /** $1 id, $2 lease in ms, $3 address, $4 process id. Its snapshot is the row's first acknowledgement. */
 export const register = `
 insert into coherence.nodes (id, lease_ms, address, process_id) values ($1, $2, $3, $4)

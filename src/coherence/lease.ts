@@ -1,3 +1,5 @@
+import { timelineOf } from '../database/history.js'
+
 /** What a renewal brought: one statement, one snapshot. */
 export interface Renewal {
   /** False: the row is gone, a writer has fenced this node. */
@@ -37,6 +39,8 @@ interface Dependencies {
   /** Forgets what depends on the keys, at once; what it answers is waited for before that is acknowledged. */
   drop: (keys: readonly string[]) => Promise<void> | undefined
   flush: () => void
+  /** Told of the identity that each statement was answered with; throws where that is not to be believed. */
+  see: (identity: string) => void
 }
 
 /** The right of a node to answer from memory, which ends by itself. See docs/coherence.md. */
@@ -45,6 +49,10 @@ export interface Lease {
   holds: () => boolean
   /** Registers, or renews once. Answers whether to renew again at once. Rejects as the statements do. */
   step: () => Promise<boolean>
+  /** The history that the lease is, or was, granted by; undefined before the first registration. */
+  identity: () => string | undefined
+  /** Another history has been seen: gives up a lease of any other, and forgets everything. Returns whether there is to be registered anew. */
+  giveUpOthers: (identity: string) => boolean
   /** The id of this node's row; undefined before it is registered and after it has been fenced. */
   nodeId: () => string | undefined
   /** Milliseconds that are left, 0 when the lease has ended. */
@@ -65,9 +73,6 @@ export const leaseEnd = (clock: Clock, leaseMs: number) => clock.monotonic() + l
 /** How far the wall clock may outrun the monotonic one before a suspended machine is suspected. */
 const suspectMs = 100
 
-/** System and timeline, without the boot: a crash loses no row of a node, a failover may. */
-const historyOf = (identity: string) => identity.replace(/\/[^/]*$/, '')
-
 /** A moment that a lease can be counted from. */
 interface Moment {
   monotonic: number
@@ -77,7 +82,7 @@ interface Moment {
 const never: Moment = { monotonic: Number.NEGATIVE_INFINITY, wall: Number.NEGATIVE_INFINITY }
 
 /** Makes a node's lease. It is not held until a renewal has succeeded: a registration grants none. */
-export function createLease({ statements, clock, leaseMs, longestLeaseMs, newId, drop, flush }: Dependencies): Lease {
+export function createLease({ statements, clock, leaseMs, longestLeaseMs, newId, drop, flush, see }: Dependencies): Lease {
   let nodeId: string | undefined
   let identity: string | undefined
   let foreignLeasesEndAt = Number.NEGATIVE_INFINITY
@@ -108,8 +113,9 @@ export function createLease({ statements, clock, leaseMs, longestLeaseMs, newId,
     const id = newId()
     const sentAt = now()
     const reply = await statements.register(id, leaseMs)
+    see(reply.identity)
     flush()
-    if (identity !== undefined && historyOf(identity) !== historyOf(reply.identity)) {
+    if (identity !== undefined && timelineOf(identity) !== timelineOf(reply.identity)) {
       foreignLeasesEndAt = endOfAllLeases()
     }
     identity = reply.identity
@@ -123,7 +129,9 @@ export function createLease({ statements, clock, leaseMs, longestLeaseMs, newId,
     seq += 1
     const sentAt = now()
     const { alive, seen, keys, flush: isBehind, identity: found } = await statements.renew(id, applied.snapshot, seq)
-    if (!alive || found !== identity) {
+    see(found)
+    // Its row is gone, or it was given up meanwhile.
+    if (!alive || found !== identity || nodeId !== id) {
       forgetEverything()
       return true
     }
@@ -140,9 +148,16 @@ export function createLease({ statements, clock, leaseMs, longestLeaseMs, newId,
   return {
     holds: () => remainingMs() > 0,
     step: () => nodeId === undefined ? register() : renew(nodeId),
+    identity: () => identity,
+    giveUpOthers: (current) => {
+      if (identity === current) return false
+      const wasRegistered = nodeId !== undefined
+      forgetEverything()
+      return wasRegistered
+    },
     nodeId: () => nodeId,
     remainingMs,
     unacked: () => unacked,
-    foreignLeasesEndAt: (found) => identity !== undefined && historyOf(found) === historyOf(identity) ? foreignLeasesEndAt : endOfAllLeases(),
+    foreignLeasesEndAt: (found) => identity !== undefined && timelineOf(found) === timelineOf(identity) ? foreignLeasesEndAt : endOfAllLeases(),
   }
 }

@@ -1,4 +1,4 @@
-import type { Sql } from '../database/connect.js'
+import type { Pool, Sql } from '../database/connect.js'
 import { listNodes, prune } from './lease-queries.js'
 
 /** A node's row: what it has acknowledged, and how long its lease is. */
@@ -9,9 +9,11 @@ export interface NodeRow {
   acked: string
 }
 
-/** All nodes, as they are now. */
-export async function listNodeRows(sql: Sql): Promise<NodeRow[]> {
-  return await sql.rows<NodeRow>(listNodes)
+/** All nodes, as they are now, and which database says so. */
+export async function listNodeRows(pool: Pick<Pool, 'once'>): Promise<{ identity: string; rows: NodeRow[] }> {
+  const ended = await pool.once(listNodes)
+  if ('refusal' in ended) throw ended.refusal
+  return { identity: ended.identity, rows: ended.result.rows as NodeRow[] }
 }
 
 /** All nodes, with the number of the renewal that was executed last. */
@@ -36,7 +38,8 @@ export async function pruneChanges(sql: Sql): Promise<void> {
 
 /** Adds a change row of the writer's own, as also a transaction that changed nothing is waited for. Answers its id, and which database it is in. */
 export async function insertChange(tx: Sql): Promise<{ xid: string; identity: string }> {
-  const [row] = await tx.rows<{ xid: string; identity: string }>(`insert into coherence.changes (key) values ('') returning xid::text as xid, coherence.identity() as identity`)
+  const [row] = await tx.rows<{ xid: string; identity: string }>(
+    `insert into coherence.changes (key) values ('') returning xid::text as xid, coherence.identity() as identity`)
   if (!row) throw new Error('an insert answered no row')
   return row
 }

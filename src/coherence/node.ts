@@ -64,9 +64,15 @@ export async function startNode({ database, logger, clock, directUrl, setRole, l
       memory.flush()
       streams.flush()
     },
+    see: database.history.see,
   })
   const memory: Memory = createMemory({ holdsLease: lease.holds, maxEntries })
   const streams = createStreams({ holdsLease: lease.holds })
+  database.history.onChange((identity) => {
+    connection.closeOthers(identity)
+    if (lease.giveUpOthers(identity)) renewNow()
+  })
+  database.relyOn(lease)
 
   /** Until the interval has passed or somebody says that something changed. */
   const pause = async (ms: number) => {

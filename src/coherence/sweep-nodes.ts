@@ -17,10 +17,10 @@ interface Dependencies {
  * A node is dead when its row has stayed the same for longer than its lease, by this process's monotonic clock: every lease that it
  * could hold was granted by a renewal that had been executed, and so sent, when the row was first seen like that.
  */
-export function sweepNodes({ database, clock, onLease }: Dependencies): () => Promise<void> {
+export function sweepNodes({ database: { unconfirmed: sql }, clock, onLease }: Dependencies): () => Promise<void> {
   let seen = new Map<string, { seq: string; since: number }>()
   return async () => {
-    const nodes = await listNodeSeqs(database)
+    const nodes = await listNodeSeqs(sql)
     const now = clock.monotonic()
     seen = new Map(nodes.map(({ id, seq }) => {
       const before = seen.get(id)
@@ -29,8 +29,8 @@ export function sweepNodes({ database, clock, onLease }: Dependencies): () => Pr
     for (const { id, seq, leaseMs } of nodes) {
       onLease(leaseMs)
       const silentMs = now - (seen.get(id)?.since ?? now)
-      if (silentMs > Math.max(leaseMs * (1 + clockDrift), leastSilenceMs)) await deleteSilentNode(database, id, seq)
+      if (silentMs > Math.max(leaseMs * (1 + clockDrift), leastSilenceMs)) await deleteSilentNode(sql, id, seq)
     }
-    await pruneChanges(database)
+    await pruneChanges(sql)
   }
 }

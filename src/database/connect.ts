@@ -1,5 +1,9 @@
 import pg from 'pg'
 import { GatewayError } from '../errors.js'
+import { commitConnection, markBoot } from './commit-connection.js'
+import { confirmReads, type Confirmed } from './confirmed.js'
+import { createHistory, type History } from './history.js'
+import { cancelledWaits, watchConnections } from './connections.js'
 import { asDirectoryError, sqlState, unavailable } from './directory-error.js'
 
 /** A statement's values; a `?` in the statement stands for each in order. */
@@ -22,12 +26,37 @@ declare const transactionBrand: unique symbol
 /** One transaction: all that runs in it takes effect together or not at all. Only `Database.transaction` makes one. */
 export type Tx = Sql & { readonly [transactionBrand]: true }
 
-/** The pool of connections that requests use. */
-export interface Database extends Sql {
-  transaction: <Result>(work: (tx: Tx) => Promise<Result>) => Promise<Result>
+/** Rows that a statement returned, and how many it touched. */
+export interface Answer {
+  rows: unknown[]
+  count: number
+}
+
+/** How a transaction ended, and the identity of the history that it ran in. */
+export type Ended<Result> = {
+  identity: string
+  /** Whether its commit wrote something: then it has waited for the synchronous standby, if there is one. */
+  wrote: boolean
+} & ({ result: Result } | {
+  /** Why it was rolled back: its work, or the database, refused it. */
+  refusal: unknown
+})
+
+/** Connections, and what their servers say: whichever history those are of. Rejects where a server cannot be asked. */
+export interface Pool {
+  /** Runs one statement in a transaction of its own. */
+  once: (statement: string, values?: Values) => Promise<Ended<Answer>>
+  transact: <Result>(work: (tx: Tx) => Promise<Result>) => Promise<Ended<Result>>
   /** Connections that are used, free, and waited for. */
   connections: () => Connections
   close: () => Promise<void>
+}
+
+/** The database that decisions are made of: what it reads counts, or is `directory_unavailable`. See docs/coherence.md, "Two primaries". */
+export interface Database extends Confirmed, Pick<Pool, 'connections' | 'close'> {
+  /** What a server says, unconfirmed: for the statements that keep coherence. Nothing else may be decided of it. */
+  unconfirmed: Sql & Pick<Pool, 'once'>
+  history: History
 }
 
 export interface Connections {
@@ -50,19 +79,46 @@ const requestTimeoutMs = 5000
 /** How long to wait for a connection: a new one, or one that others use. */
 const connectTimeoutMs = 2500
 const idleMs = 30_000
+/** A read may wait for the commit that is under way and then for its own: as long as for a statement. */
+const commitTimeoutMs = requestTimeoutMs / 2
 
 const silent = () => undefined
 
-type Answer = pg.QueryResult<pg.QueryResultRow>
-type Opened = pg.QueryResult<{ standby?: boolean }>
-type Ask = (statement: string, values: Values) => Promise<Answer>
+type Opened = pg.QueryResult<{ standby?: boolean; identity?: string }>
+type Ask = (statement: string, values: Values) => Promise<pg.QueryResult<pg.QueryResultRow>>
+
+/** Connects lazily: the first statement opens the first connection. Reads are confirmed by commits until there is a lease to rely on. */
+export function connectDatabase(options: ConnectOptions): Database {
+  const history = createHistory({ monotonic: () => performance.now() })
+  const pool = openPool(options, history)
+  const commits = commitConnection({ url: options.url, deadlineMs: commitTimeoutMs })
+  history.onChange(commits.closeOthers)
+  const answerOf = async (statement: string, values: Values = []) => {
+    const ended = await pool.once(statement, values)
+    if ('refusal' in ended) throw ended.refusal
+    return ended.result
+  }
+  return {
+    ...confirmReads({ pool, history, commit: commits.commit }),
+    unconfirmed: {
+      once: pool.once,
+      rows: async <Row>(statement: string, values?: Values) => (await answerOf(statement, values)).rows as Row[],
+      run: async (statement, values) => (await answerOf(statement, values)).count,
+    },
+    history,
+    connections: pool.connections,
+    close: async () => {
+      await commits.close()
+      await pool.close()
+    },
+  }
+}
 
 /**
- * Connects lazily: the first statement opens the first connection. Nothing is set for a session and no statement is
- * named, because a pooler in transaction mode gives each transaction another session. Role and time limits are set
- * within each transaction instead.
+ * Nothing is set for a session and no statement is named, because a pooler in transaction mode gives each transaction
+ * another session. Role and time limits are set within each transaction instead.
  */
-export function connectDatabase({ url, setRole, poolSize = 10, timeoutMs = requestTimeoutMs }: ConnectOptions): Database {
+function openPool({ url, setRole, poolSize = 10, timeoutMs = requestTimeoutMs }: ConnectOptions, history: History): Pool {
   const pool = new pg.Pool({
     connectionString: url,
     application_name: 'mandate-gateway',
@@ -75,18 +131,28 @@ export function connectDatabase({ url, setRole, poolSize = 10, timeoutMs = reque
   })
   // A connection that broke rejects its statements; the pool drops it.
   pool.on('error', silent)
-  pool.on('connect', (client) => client.on('error', silent))
+  pool.on('connect', (client) => {
+    client.on('error', silent)
+    client.query(markBoot).catch(silent) // goes out with the first transaction; a server that is read-only is not marked
+  })
+  const connections = watchConnections(pool)
+  history.onChange(connections.closeOthers)
   const opening = openingOf(setRole, timeoutMs)
+  const use = async <Result>(work: (client: pg.PoolClient) => Promise<Ended<Result>>): Promise<Ended<Result>> => {
+    try {
+      return await withClient(pool, async (client) => {
+        const ended = await work(client)
+        connections.note(client, ended.identity)
+        return ended
+      })
+    } catch (error) {
+      throw asDirectoryError(error)
+    }
+  }
   let closing: Promise<void> | undefined
   return {
-    ...sqlOf((statement, values) => withClient(pool, (client) => askOnce(client, opening, statement, values))),
-    transaction: async (work) => {
-      try {
-        return await withClient(pool, (client) => transact(client, opening, work))
-      } catch (error) {
-        throw asDirectoryError(error)
-      }
-    },
+    once: (statement, values = []) => use((client) => askOnce(client, opening, statement, values)),
+    transact: (work) => use((client) => transact(client, opening, work)),
     connections: () => ({ used: pool.totalCount - pool.idleCount, free: pool.idleCount, pending: pool.waitingCount }),
     close: () => closing ??= pool.end(),
   }
@@ -97,6 +163,8 @@ function openingOf(setRole: boolean, timeoutMs: number): string {
   return `
     begin;
     select pg_catalog.pg_is_in_recovery() as standby,
+           case when not pg_catalog.pg_is_in_recovery() then coherence.identity() end as identity,
+           pg_catalog.set_config('synchronous_commit', 'on', true),
            pg_catalog.set_config('statement_timeout', '${timeoutMs}', true),
            pg_catalog.set_config('idle_in_transaction_session_timeout', '${2 * timeoutMs}', true)
            ${setRole ? `, pg_catalog.set_config('role', 'gateway_app', true)` : ''}`
@@ -105,12 +173,14 @@ function openingOf(setRole: boolean, timeoutMs: number): string {
 /** The connection leads to a standby. */
 class StandbyError extends Error {}
 
-/** Begins a transaction. A standby is refused: it may not know yet what has been revoked. */
-async function open(client: pg.PoolClient, opening: string): Promise<void> {
+/** Begins a transaction; returns the identity of its history. A standby is refused: it may not know yet what has been revoked. */
+async function open(client: pg.PoolClient, opening: string): Promise<string> {
   try {
     // One result for each of the two statements, which the types do not know.
-    const results: Opened | Opened[] = await client.query<{ standby?: boolean }>(opening)
-    if ([results].flat().at(-1)?.rows[0]?.standby !== false) throw new StandbyError('the database is a standby: decisions are made of what the primary says')
+    const results: Opened | Opened[] = await client.query<{ standby?: boolean; identity?: string }>(opening)
+    const { standby, identity } = [results].flat().at(-1)?.rows[0] ?? {}
+    if (standby !== false || identity === undefined) throw new StandbyError('the database is a standby: decisions are made of what the primary says')
+    return identity
   } catch (error) {
     throw unavailable(error) // the caller's values have no part in it, whatever its SQLSTATE
   }
@@ -124,8 +194,18 @@ function numbered(statement: string): string {
 
 const queryOf = (statement: string, values: Values) => ({ text: numbered(statement), values: [...values] })
 
+/** Whether the statement wrote rows. One that wrote through a function counts as one that read. */
+const hasWritten = ({ command, rowCount }: pg.QueryResult) => command !== 'SELECT' && (rowCount ?? 0) > 0
+
+/** What the database refused, for what it is asked or for how things are; rejects with what says nothing of either. */
+function refusalOf(error: unknown): unknown {
+  const refusal = asDirectoryError(error)
+  if (refusal.code === 'directory_unavailable') throw refusal
+  return refusal
+}
+
 /** Runs one statement in a transaction of its own, in one round trip. */
-async function askOnce(client: pg.PoolClient, opening: string, statement: string, values: Values): Promise<Answer> {
+async function askOnce(client: pg.PoolClient, opening: string, statement: string, values: Values): Promise<Ended<Answer>> {
   const { stream } = client.connection
   stream.cork()
   const opened = open(client, opening)
@@ -133,34 +213,40 @@ async function askOnce(client: pg.PoolClient, opening: string, statement: string
   const committed = client.query('commit')
   stream.uncork()
   await Promise.allSettled([opened, answer, committed]) // the connection must be idle before somebody else gets it
-  await opened
-  const result = await answer
-  await committed
-  return result
+  const identity = await opened
+  try {
+    const result = await answer
+    await committed
+    return { identity, wrote: hasWritten(result), result: { rows: result.rows, count: result.rowCount ?? 0 } }
+  } catch (error) {
+    return { identity, wrote: false, refusal: refusalOf(error) }
+  }
 }
 
 /** Runs `work` in one transaction, which is rolled back when it rejects. */
-async function transact<Result>(client: pg.PoolClient, opening: string, work: (tx: Tx) => Promise<Result>): Promise<Result> {
+async function transact<Result>(client: pg.PoolClient, opening: string, work: (tx: Tx) => Promise<Result>): Promise<Ended<Result>> {
   const opened = open(client, opening)
   opened.catch(silent) // whichever comes first, the first statement or the end, reports it
   let isOpen = true
+  let wrote = false
   const ask: Ask = async (statement, values) => {
     if (!isOpen) throw new Error('a statement came after the end of its transaction')
     const [, answer] = await Promise.all([opened, client.query<pg.QueryResultRow>(queryOf(statement, values))])
+    wrote ||= hasWritten(answer)
     return answer
   }
   try {
     const result = await work(sqlOf(ask) as Tx) // the brand is made here and nowhere else
-    await opened
+    const identity = await opened
     isOpen = false
     const { command } = await client.query('commit')
     // Postgres answers `commit` with a rollback when a statement of the transaction had failed.
     if (command !== 'COMMIT') throw new Error('the transaction was rolled back: one of its statements had failed')
-    return result
+    return { identity, wrote, result }
   } catch (error) {
     isOpen = false
     await client.query('rollback').catch(silent) // of a connection that is gone, nothing is left to roll back
-    throw error
+    return { refusal: refusalOf(error), identity: await opened, wrote: false }
   }
 }
 
@@ -180,7 +266,9 @@ async function withClient<Result>(pool: pg.Pool, work: (client: pg.PoolClient) =
   const client = await pool.connect()
   let isUnusable = false
   try {
-    return await work(client)
+    const result = await work(client)
+    if (cancelledWaits.delete(client)) throw unavailable(new Error('the wait for the synchronous standby was cancelled: nobody knows whether the commit will last'))
+    return result
   } catch (error) {
     isUnusable = isSpoilt(error)
     throw error

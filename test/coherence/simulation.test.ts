@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { loadMutant, mutants } from './simulation/mutants.js'
 import type { Counts, Schedule } from './simulation/schedule.js'
-import { failovers, schedules } from './simulation/schedules.js'
+import { failovers, schedules, splits } from './simulation/schedules.js'
 import { simulate, Violation } from './simulation/world.js'
 
 /** How many schedules of each kind; `SIMULATION_RUNS` makes a night's search of it, with another `SIMULATION_SEED`. */
@@ -42,11 +42,19 @@ describe('the promise holds in virtual time', () => {
   }, longMs)
 })
 
+describe('the promise holds while there are two primaries', () => {
+  it('in schedules in which connections stay with the old one', async () => {
+    let split = 0
+    await fc.assert(fc.asyncProperty(splits, async (schedule) => { split += (await simulate(schedule)).split }), { numRuns: 5 * numRuns, seed, endOnFailure: true })
+    expect(split).toBeGreaterThan(50 * numRuns)
+  }, longMs)
+})
+
 describe('the simulation catches', () => {
   it.each(mutants)('$name', async (mutant) => {
     for (const [statement, clause] of mutant.sql?.kept ?? []) expect(statement).toContain(clause)
     const code = await loadMutant(mutant)
-    for (const schedule of fc.sample({ ...schedules, failovers }[mutant.kind ?? 'any'], { numRuns: mostForMutant, seed })) {
+    for (const schedule of fc.sample({ ...schedules, failovers, splits }[mutant.kind ?? 'any'], { numRuns: mostForMutant, seed })) {
       const violation = await simulate(schedule, code, mutant.sql?.broken).then(() => undefined, (error: unknown) => error)
       if (violation === undefined) continue
       expect(violation).toBeInstanceOf(Violation)

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, expect, it } from '@jest/globals'
 import { connectDatabase } from '../../src/database/connect.js'
+import { withMigrator } from '../../src/database/migrate.js'
 import { startEmbeddedPostgres } from '#embedded-postgres'
 import { createTestDatabase } from '../support/database.js'
 import { users } from '../support/demo.js'
@@ -13,6 +14,7 @@ describe('the database of requests', () => {
     const start = () => startEmbeddedPostgres({ dataDir, durable: false, log: () => undefined })
     try {
       const primary = await start()
+      await withMigrator(primary.ownerUrl, (migrator) => migrator.up())
       const writable = connectDatabase({ url: primary.url, setRole: false })
       expect(await writable.rows('select 1 as one')).toEqual([{ one: 1 }])
       await writable.close()

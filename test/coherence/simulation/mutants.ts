@@ -8,14 +8,14 @@ import type { BrokenSql } from './postgres.js'
 import { production, type Production } from './production.js'
 import type { schedules } from './schedules.js'
 
-/** Where a mutant differs: file of `src/coherence/`, a text that occurs there once, and what stands there instead. */
+/** Where a mutant differs: file of `src/coherence/`, or of `src/database/` with that folder's name before it, a text that occurs there once, and what stands there instead. */
 type Patch = readonly [file: string, text: string, instead: string]
 
 /** A rule of the protocol, broken: in the production code, or where the rule is SQL, in the simulated Postgres. */
 export interface Mutant {
   name: string
   /** The schedules in which it shows soon; any, if it does in any. */
-  kind?: keyof typeof schedules | 'failovers'
+  kind?: keyof typeof schedules | 'failovers' | 'splits'
   patches?: readonly Patch[]
   sql?: { broken: BrokenSql; kept: readonly (readonly [statement: string, clause: string])[] }
 }
@@ -51,13 +51,13 @@ export const mutants: readonly Mutant[] = [
     ['memory', 'const flight = joinable.get(name)', 'if (!holdsLease()) return send(name, load)\n      const flight = joinable.get(name)'],
   ] },
   { name: 'registration keeps loads', patches: [
-    ['lease', 'const reply = await statements.register(id, leaseMs)\n    flush()', `const reply = await statements.register(id, leaseMs)\n    drop(['all but loads'])`],
+    ['lease', 'see(reply.identity)\n    flush()', `see(reply.identity)\n    drop(['all but loads'])`],
     ['memory', `if (keys.includes('*')) flush()`, `if (keys.includes('*')) flush()\n      if (keys.includes('all but loads')) entries.clear()`],
   ] },
   { name: 'node list read before the commit', patches: [
     ['coherent', 'const forgotten = (epoch: string, identity: string) =>', 'const forgotten = (epoch: string, identity: string, early: Set<string>) =>'],
     ['coherent', 'waitedFor: undefined, fenced: 0', 'waitedFor: early, fenced: 0'],
-    ['coherent', 'const { result, xid, identity } = await', 'const early = new Set((await listNodeRows(database)).map(({ id }) => id))\n    const { result, xid, identity } = await'],
+    ['coherent', 'const { result, xid, identity } = await', 'const early = new Set((await listNodeRows(database.unconfirmed)).rows.map(({ id }) => id))\n    const { result, xid, identity } = await'],
     ['coherent', 'await forgotten(xid, identity)', 'await forgotten(xid, identity, early)'],
   ] },
   { name: 'w0 taken before the commit', patches: [
@@ -83,7 +83,7 @@ export const mutants: readonly Mutant[] = [
   { name: 'no order among renewals', sql: { broken: { noOrderAmongRenewals: true }, kept: [[renew, 'seq = $3, renewed_at = now() where id = $1 and seq < $3']] } },
   { name: 'fenced node keeps its memory', patches: [
     ['lease', 'grantedFrom = never\n    flush()', 'grantedFrom = never'],
-    ['lease', 'const reply = await statements.register(id, leaseMs)\n    flush()', 'const reply = await statements.register(id, leaseMs)'],
+    ['lease', 'see(reply.identity)\n    flush()', 'see(reply.identity)'],
   ] },
   { name: 'no flush below the horizon', kind: 'lateRows', patches: [
     ['lease', 'if (isBehind) flush()\n    else await drop(keys)', 'await drop(keys)'],
@@ -103,10 +103,40 @@ returning`]] } },
     ['sweep-nodes', 'const leastSilenceMs = 10_000', 'const leastSilenceMs = 0'], ['sweep-nodes', 'leaseMs * (1 + clockDrift)', 'leaseMs / 2'],
   ] },
   { name: 'acknowledgements of a lost history believed', kind: 'failovers', patches: [
-    ['lease', 'identity !== undefined && historyOf(found) === historyOf(identity) ? foreignLeasesEndAt : endOfAllLeases()', 'historyOf(found) === undefined ? 0 : foreignLeasesEndAt'],
+    ['lease', 'identity !== undefined && timelineOf(found) === timelineOf(identity) ? foreignLeasesEndAt : endOfAllLeases()', 'timelineOf(found) === undefined ? 0 : foreignLeasesEndAt'],
   ] },
-  { name: 'nodes of a lost history forgotten', kind: 'failovers', patches: [['lease', 'if (identity !== undefined && historyOf(identity) !== historyOf(reply.identity)) {', 'if (identity === reply.identity) {']] },
-  { name: 'dead nodes waited for', patches: [['coherent', 'if (overdue && await fenceNode(database, id, waiter.epoch))', 'if (overdue && Date.now() === 0)']] },
+  { name: 'nodes of a lost history forgotten', kind: 'failovers', patches: [['lease', 'if (identity !== undefined && timelineOf(identity) !== timelineOf(reply.identity)) {', 'if (identity === reply.identity) {']] },
+  // Two primaries: one of each rule of docs/coherence.md. The first has two guards: each holds without the other.
+  { name: 'what one primary says believed under a lease of the other', kind: 'splits', patches: [
+    ['database/confirmed', 'history.see(identity)\n    if (lease.holds() && lease.identity() === identity) return', 'if (lease.holds()) return'],
+  ] },
+  { name: 'connections to the old primary kept', kind: 'splits', patches: [
+    ['database/history', 'lastSeen = now\n      for (const listener of listeners) listener(identity)', 'lastSeen = now'],
+    ['database/history', 'for (const listener of listeners) listener(current)\n', ''],
+  ] },
+  { name: 'a commit that began before the read', kind: 'splits', patches: [
+    ['database/confirmed', 'running === undefined ? send() : next ??=', 'running !== undefined && sent ? sent : running === undefined ? send() : next ??='],
+    ['database/confirmed', 'const sent = commit()', 'sent = commit()'],
+    ['database/confirmed', 'let next: Ticket | undefined', 'let next: Ticket | undefined\n  let sent: Ticket'],
+  ] },
+  { name: 'a commit of the other primary', kind: 'splits', patches: [
+    ['database/confirmed', 'if (confirmed !== identity) throw', 'if (confirmed === undefined) throw'],
+    ['database/confirmed', 'history.see(confirmed)\n', ''], ['database/confirmed', 'history.see(identity)\n    if (lease', 'if (lease'],
+  ] },
+  { name: 'a read without a lease believed unconfirmed', kind: 'splits', patches: [['database/confirmed', 'else await believe(ended.identity, ticket)', 'else if (!ticket) await believe(ended.identity, ticket)']] },
+  { name: 'a read in a transaction not confirmed', kind: 'splits', patches: [
+    ['database/confirmed', 'transaction: (work) => counting(() => pool.transact(work))', `transaction: async (work) => {
+      const ended = await pool.transact(work)
+      if ('refusal' in ended) throw ended.refusal
+      return ended.result
+    }`],
+  ] },
+  // A writer has two guards: the rows of nodes, which the standby had, and the time that a lease of before may live.
+  { name: 'leases that the old primary granted not waited for', kind: 'splits', patches: [
+    ['coherent', 'node.leaseMs * (1 + clockDrift)', `(waiter.identity.includes('/1/') ? node.leaseMs : 0) * (1 + clockDrift)`],
+    ['coherent', 'notBefore: foreignLeasesEndAt(identity)', 'notBefore: 0'],
+  ] },
+  { name: 'dead nodes waited for', patches: [['coherent', 'if (overdue && await fenceNode(database.unconfirmed, id, waiter.epoch))', 'if (overdue && Date.now() === 0)']] },
 ]
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
@@ -128,19 +158,23 @@ export async function loadMutant({ patches = [] }: Mutant): Promise<Production> 
   if (patches.length === 0) return production
   const folder = await mkdtemp(path.join(tmpdir(), 'mutant-'))
   try {
-    await mkdir(path.join(folder, 'coherence'))
     await writeFile(path.join(folder, 'package.json'), '{ "type": "module" }')
     await writeFile(path.join(folder, 'errors.js'), compile(await readFile(path.join(root, 'src/errors.ts'), 'utf8')))
     await symlink(path.join(root, 'node_modules'), path.join(folder, 'node_modules'))
-    const files = (await readdir(path.join(root, 'src/coherence'))).map((file) => file.replace(/\.ts$/, ''))
+    const files = [
+      ...(await readdir(path.join(root, 'src/coherence'))).map((file) => file.replace(/\.ts$/, '')),
+      ...['confirmed', 'history', 'commit-connection', 'connections', 'own-connection'].map((file) => `database/${file}`),
+    ]
     const unknown = patches.find(([file]) => !files.includes(file))
-    if (unknown) throw new Error(`there is no src/coherence/${unknown[0]}.ts`)
+    if (unknown) throw new Error(`there is no ${unknown[0]} to make a mutant of`)
+    for (const directory of ['coherence', 'database']) await mkdir(path.join(folder, directory))
     for (const file of files) {
-      const source = await readFile(path.join(root, 'src/coherence', `${file}.ts`), 'utf8')
-      await writeFile(path.join(folder, 'coherence', `${file}.js`), compile(patched(file, source, patches)))
+      const place = file.includes('/') ? file : `coherence/${file}`
+      const source = await readFile(path.join(root, 'src', `${place}.ts`), 'utf8')
+      await writeFile(path.join(folder, `${place}.js`), compile(patched(file, source, patches)))
     }
     const together = path.join(folder, 'coherence', 'together.js')
-    await writeFile(together, `export * from './coherent.js'\nexport * from './lease.js'\nexport * from './memory.js'\nexport * from './sweep-nodes.js'\n`)
+    await writeFile(together, `export * from './coherent.js'\nexport * from '../database/confirmed.js'\nexport * from '../database/history.js'\nexport * from './lease.js'\nexport * from './memory.js'\nexport * from './sweep-nodes.js'\n`)
     return await import(pathToFileURL(together).href) as Production
   } finally {
     await rm(folder, { recursive: true })

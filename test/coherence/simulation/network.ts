@@ -1,4 +1,5 @@
-import type { SimulatedPostgres, Statement } from './postgres.js'
+import type { Link } from './link.js'
+import type { Statement } from './postgres.js'
 import type { Happening, Timeline } from './timeline.js'
 
 /** How messages fare. */
@@ -12,7 +13,7 @@ export interface Weather {
   only?: Partial<Record<MessageKind, { slow: number; longestMs: number; lost?: number }>>
 }
 
-export type MessageKind = 'register' | 'renew' | 'load' | 'list' | 'write' | 'commit' | 'other'
+export type MessageKind = 'register' | 'renew' | 'load' | 'list' | 'write' | 'commit' | 'confirm' | 'other'
 
 /** Whoever sends: it may be out of reach, and gets its answers when it runs. */
 export interface Host {
@@ -28,21 +29,21 @@ export class Network {
 
   constructor(
     private readonly timeline: Timeline,
-    private readonly postgres: SimulatedPostgres,
     private readonly random: () => number,
     private readonly weather: Weather,
   ) {}
 
   /** One autocommit statement that writes. Whether it was given up or not, it may be executed. */
-  execute<Result>(host: Host, kind: MessageKind, { read }: Statement<Result>, deadlineMs: number): Promise<Result> {
-    return this.exchange(host, kind, deadlineMs, (answer) => {
+  execute<Result>(host: Host, kind: MessageKind, link: Link, { read }: Statement<Result>, deadlineMs: number): Promise<Result> {
+    const { server } = link
+    return this.exchange(host, kind, link, deadlineMs, (answer) => {
       const finish = read()
-      const tx = this.postgres.begin()
-      this.postgres.assignXid(tx)
+      const tx = server.begin()
+      server.assignXid(tx)
       this.timeline.at(this.timeline.now + this.delay(kind), () => {
-        if (!this.postgres.isUnderWay(tx)) return false
+        if (!server.isUnderWay(tx) || server.isSucceeded) return false
         const result = finish()
-        this.postgres.end(tx)
+        server.end(tx)
         answer(result)
         return undefined
       })
@@ -50,8 +51,8 @@ export class Network {
   }
 
   /** One statement that is done when it arrives, or does not arrive. */
-  ask<Result>(host: Host, kind: MessageKind, look: () => Result, deadlineMs: number): Promise<Result> {
-    return this.exchange(host, kind, deadlineMs, (answer) => { answer(look()) })
+  ask<Result>(host: Host, kind: MessageKind, link: Link, look: () => Result, deadlineMs: number): Promise<Result> {
+    return this.exchange(host, kind, link, deadlineMs, (answer) => { answer(look()) })
   }
 
   delay(kind: MessageKind): number {
@@ -59,7 +60,7 @@ export class Network {
     return this.random() < slow && !this.isCalm ? this.random() * longestMs : 0.1 + this.random() * 2
   }
 
-  private exchange<Result>(host: Host, kind: MessageKind, deadlineMs: number, arrive: (answer: (result: Result) => void) => void): Promise<Result> {
+  private exchange<Result>(host: Host, kind: MessageKind, link: Link, deadlineMs: number, arrive: (answer: (result: Result) => void) => void): Promise<Result> {
     return new Promise((resolve, reject) => {
       let isWaiting = true
       const settle = (act: () => void) => {
@@ -69,11 +70,15 @@ export class Network {
         return undefined
       }
       const { now } = this.timeline
-      const { timeline: connectedTo } = this.postgres
-      host.deliver(now + deadlineMs, () => settle(() => reject(new Error('no answer'))))
+      const { server } = link
+      const { timeline: connectedTo } = server
+      host.deliver(now + deadlineMs, () => settle(() => {
+        link.isBroken = true // what has missed its time is not used again
+        reject(new Error('no answer'))
+      }))
       if (this.isLost(kind)) return
       this.timeline.at(now + host.outOfReachMs() + this.delay(kind), () => {
-        if (connectedTo !== this.postgres.timeline) return false
+        if (connectedTo !== server.timeline) return false
         const reply = (act: () => void) => {
           if (!this.isLost(kind)) host.deliver(this.timeline.now + host.outOfReachMs() + this.delay(kind), () => settle(act))
         }

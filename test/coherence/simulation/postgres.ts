@@ -55,18 +55,22 @@ const sees = (text: string, xid: number) => xid < read(text).xmax && !read(text)
 export class SimulatedPostgres {
   /** Rises when a standby takes over: what was under way then is lost. */
   timeline = 1
+  /** Its synchronous standby has been promoted: it lives on and is read, but no commit of it ends any more. */
+  isSucceeded = false
   readonly nodes = new Map<string, NodeState>()
   /** How many committed transactions have changed each key. */
   readonly versions = new Map<string, number>()
   changes: Change[] = []
   pruned = 0
-  readonly counts = { lateCommits: 0, acknowledged: 0, fenced: 0, swept: 0, pruned: 0, behind: 0, givenUpRenewals: 0, rechecks: 0 }
   private replica: Replica = { nextXid: 10, nodes: [], changes: [], pruned: 0 }
   private nextXid = 10
   private latestCompleted = 9
   private readonly running = new Set<number>()
 
-  constructor(private readonly broken: BrokenSql) {}
+  constructor(
+    private readonly broken: BrokenSql,
+    readonly counts = { lateCommits: 0, acknowledged: 0, fenced: 0, swept: 0, pruned: 0, behind: 0, givenUpRenewals: 0, rechecks: 0 },
+  ) {}
 
   /** Xids at or above one past the last that has ended are not listed: they are invisible anyway. */
   snapshot(): string {
@@ -126,6 +130,20 @@ export class SimulatedPostgres {
     this.changes = [...this.replica.changes]
     this.pruned = this.replica.pruned
     for (const [key, version] of this.versions) this.versions.set(key, version + 1000)
+  }
+
+  /** The synchronous standby, which has all that was committed, becomes a primary while this one lives on. */
+  promoteStandby(): SimulatedPostgres {
+    const promoted = new SimulatedPostgres(this.broken, this.counts)
+    promoted.timeline = this.timeline + 1
+    promoted.nextXid = this.nextXid
+    promoted.latestCompleted = this.nextXid - 1
+    for (const [id, node] of this.nodes) promoted.nodes.set(id, node)
+    for (const [key, version] of this.versions) promoted.versions.set(key, version)
+    promoted.changes = [...this.changes]
+    promoted.pruned = this.pruned
+    this.isSucceeded = true
+    return promoted
   }
 
   register(id: string, leaseMs: number): Statement<{ seen: string; identity: string }> {

@@ -1,9 +1,11 @@
 import type { Coherent } from '../../../src/coherence/coherent.js'
+import type { History } from '../../../src/database/history.js'
 import type { Lease } from '../../../src/coherence/lease.js'
+import type { Database } from '../../../src/database/connect.js'
 import type { Memory } from '../../../src/coherence/memory.js'
-import { connectSimulated, type Connections } from './database.js'
+import { connectSimulated, loadVersions, type Connections } from './database.js'
+import { Socket, type Address } from './link.js'
 import type { Host, Network } from './network.js'
-import type { SimulatedPostgres } from './postgres.js'
 import type { Production } from './production.js'
 import type { Happening, Timeline } from './timeline.js'
 
@@ -11,7 +13,8 @@ interface Parts {
   code: Production
   timeline: Timeline
   network: Network
-  postgres: SimulatedPostgres
+  /** Where its new connections lead. */
+  address: Address
   leaseMs: number
   /** How fast its clocks run; 1 is right. */
   rate: number
@@ -20,6 +23,8 @@ interface Parts {
   newId: () => string
   onVersion: (write: string, key: string, version: number) => void
   onHint: () => void
+  /** Told when it has seen another history and keeps a connection to the one before. */
+  onKept: () => void
 }
 
 const longestIntervalMs = 500
@@ -31,7 +36,10 @@ export class SimulatedProcess implements Host {
   readonly memory: Memory
   readonly lease: Lease
   readonly coherent: Coherent
+  private readonly database: Database
   readonly sweep: () => Promise<void>
+  /** Its connections: of the lease, of commits, and of the pool. */
+  readonly sockets: readonly Socket[]
   /** Between these moments it does not run. */
   private stalledUntil = 0
   private outOfReachUntil = 0
@@ -45,14 +53,26 @@ export class SimulatedProcess implements Host {
   private readonly connections: Connections
 
   constructor(private readonly parts: Parts) {
-    const { code, timeline, network, postgres, leaseMs, maxEntries, timeoutMs, newId, onVersion, onHint } = parts
+    const { code, timeline, network, address, leaseMs, maxEntries, timeoutMs, newId, onVersion, onHint } = parts
     const clock = { monotonic: () => this.monotonic(), wall: () => timeline.now * parts.rate + this.wallOffset }
-    this.connections = connectSimulated({ host: this, network, postgres, timeline, timeoutMs, onVersion, onHint })
+    const history = this.watch(code.createHistory(clock))
+    const [own, commits, ...pool] = this.sockets = [new Socket(address), new Socket(address), new Socket(address), new Socket(address)] as const
+    history.onChange((identity) => {
+      for (const socket of this.sockets) socket.closeOthers(identity)
+    })
+    this.connections = connectSimulated({ host: this, network, pool, commits, timeline, timeoutMs, onVersion, onHint, history, confirmReads: code.confirmReads })
+    this.database = this.connections.database
     let longestLeaseMs = leaseMs
     this.lease = code.createLease({
       statements: {
-        register: (id, ms) => network.execute(this, 'register', postgres.register(id, ms), this.intervalMs * 0.9),
-        renew: (id, applied, seq) => network.execute(this, 'renew', postgres.renew(id, applied, seq), this.intervalMs * 0.9),
+        register: (id, ms) => {
+          const link = own.open()
+          return network.execute(this, 'register', link, link.server.register(id, ms), this.intervalMs * 0.9)
+        },
+        renew: (id, applied, seq) => {
+          const link = own.open()
+          return network.execute(this, 'renew', link, link.server.renew(id, applied, seq), this.intervalMs * 0.9)
+        },
       },
       clock, leaseMs, longestLeaseMs: () => longestLeaseMs, newId,
       drop: (keys) => {
@@ -60,9 +80,14 @@ export class SimulatedProcess implements Host {
         return undefined
       },
       flush: () => this.memory.flush(),
+      see: history.see,
     })
+    history.onChange((identity) => {
+      if (this.lease.giveUpOthers(identity)) this.renewNow()
+    })
+    this.database.relyOn(this.lease)
     this.memory = code.createMemory({ holdsLease: this.lease.holds, maxEntries })
-    const { database } = this.connections
+    const { database } = this
     this.coherent = code.createCoherent({
       database, clock, renewNow: () => { this.renewNow() }, foreignLeasesEndAt: this.lease.foreignLeasesEndAt,
       wait: (ms) => this.wait(ms),
@@ -77,6 +102,13 @@ export class SimulatedProcess implements Host {
 
   get isSuspended(): boolean {
     return this.parts.timeline.now < this.suspendedUntil
+  }
+
+  /** Versions of keys as the database has them: in a statement by itself, or in a transaction that writes nothing. */
+  async load(keys: readonly string[], inTransaction: boolean): Promise<number[]> {
+    const ask = (sql: Pick<Database, 'rows'>) => sql.rows<{ version: number }>(loadVersions, keys)
+    const rows = inTransaction ? await this.database.transaction(ask) : await ask(this.database)
+    return rows.map(({ version }) => version)
   }
 
   outOfReachMs(): number {
@@ -128,6 +160,18 @@ export class SimulatedProcess implements Host {
   die(): void {
     this.isAlive = false
     this.connections.breakAll()
+  }
+
+  private watch(history: History): History {
+    let known: string | undefined
+    return {
+      ...history,
+      see: (identity) => {
+        history.see(identity)
+        if (identity !== known && this.sockets.some((socket) => socket.leadsElsewhere(identity))) this.parts.onKept()
+        known = identity
+      },
+    }
   }
 
   private get intervalMs(): number {

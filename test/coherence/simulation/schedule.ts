@@ -5,7 +5,9 @@ export type Deed = { afterMs: number; process: number } & (
   | { what: 'write' | 'repeat' | 'write without waiting'; keys: number[]; holdMs: number }
   | { what: 'stall' | 'suspend' | 'cut off'; ms: number }
   | { what: 'jump'; ms: number }
-  | { what: 'crash' | 'sweep' | 'replicate' | 'fail over' })
+  | { what: 'crash' | 'sweep' | 'replicate' | 'fail over' }
+  /** The synchronous standby is promoted. Each connection of each process stays with the old primary, or is broken, by a bit of `stay`; new ones lead to it for a while. */
+  | { what: 'split'; stay: number; ms: number })
 
 /** All that a run depends on. */
 export interface Schedule {
@@ -41,4 +43,8 @@ export interface Counts {
   behind: number
   givenUpRenewals: number
   rechecks: number
+  /** Reads in a transaction that wrote nothing. */
+  transactions: number
+  /** Requests that were answered while there were two primaries. */
+  split: number
 }

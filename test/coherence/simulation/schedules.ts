@@ -91,6 +91,20 @@ export const schedules = {
   }),
 } satisfies Record<string, fc.Arbitrary<Schedule>>
 
+/**
+ * A synchronous standby is promoted while the old primary lives on: connections stay with it, of the lease, of commits or of the pool, and new
+ * ones may lead to it for a while. Then changes are made.
+ */
+export const splits = search({
+  processes: fc.oneof(leases(120, 120), leases(0, 120), leases(400, 240), leases(0, 0)), keys: fc.constant(1), requestEveryMs: fc.constant(4),
+  weather: fc.oneof(fc.constant(good), fc.constant({ ...good, only: { confirm: { slow: 0.5, longestMs: 550 } } }), fc.constant({ ...good, only: { renew: { slow: 0.4, longestMs: 100, lost: 0.1 }, load: { slow: 0.2, longestMs: 300 } } })),
+  deeds: fc.record({ before: fc.nat(300), stay: fc.nat(255), ms: fc.oneof(fc.constant(0), fc.nat(300)), after: deeds([[8, write], [1, writeWithoutWaiting], [1, halt]], { maxLength: 8 }) }).map(({ before, stay, ms, after }): Deed[] => [
+    { what: 'write', process: 0, afterMs: 50, keys: [0], holdMs: 0 },
+    { what: 'split', process: 0, afterMs: before, stay, ms },
+    ...after,
+  ]),
+})
+
 /** A standby that lacks the last transactions takes over; then a change is made, before its node has heard of that or after, while nodes renew slowly. */
 export const failovers = search({
   processes: fc.constantFrom([{ leaseMs: 800, rate: 1 }, { leaseMs: 800, rate: 1 }], [{ leaseMs: 0, rate: 1 }, { leaseMs: 800, rate: 1 }]),

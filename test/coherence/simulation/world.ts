@@ -24,10 +24,12 @@ export async function simulate(schedule: Schedule, code: Production = production
   const timeline = new Timeline()
   const random = randomOf(schedule.seed)
   const postgres = new SimulatedPostgres(broken)
-  const network = new Network(timeline, postgres, random, schedule.weather)
+  let isLate = false
+  const address = { server: postgres, pick: () => isLate && random() < 0.5 ? postgres : address.server }
+  const network = new Network(timeline, random, schedule.weather)
   const counts: Counts = {
     events: 0, requests: 0, hits: 0, joins: 0, loads: 0, unanswered: 0, writes: 0, unknownWrites: 0, leasesLost: 0, unacknowledged: 0,
-    lateCommits: 0, acknowledged: 0, fenced: 0, swept: 0, pruned: 0, behind: 0, givenUpRenewals: 0, rechecks: 0,
+    lateCommits: 0, acknowledged: 0, fenced: 0, swept: 0, pruned: 0, behind: 0, givenUpRenewals: 0, rechecks: 0, transactions: 0, split: 0,
   }
   const history: string[] = []
   const note = (text: string) => { history.push(`${timeline.now.toFixed(1).padStart(8)} ${text}`) }
@@ -46,9 +48,10 @@ export async function simulate(schedule: Schedule, code: Production = production
   let isOver = false
 
   const start = ({ leaseMs, rate }: Schedule['processes'][number]): SimulatedProcess => new SimulatedProcess({
-    code, timeline, network, postgres, leaseMs, rate, maxEntries: schedule.maxEntries, timeoutMs,
+    code, timeline, network, address, leaseMs, rate, maxEntries: schedule.maxEntries, timeoutMs,
     newId: () => `node ${ids += 1}`,
     onVersion: (name, key, version) => { writes.get(name)?.versions.set(key, version) },
+    onKept: () => { violated('a process keeps a connection to another history than the one it has seen') },
     onHint: () => {
       for (const process of processes) process.deliver(timeline.now + process.outOfReachMs() + network.delay('other'), () => { process.renewNow(); return undefined })
     },
@@ -70,6 +73,7 @@ export async function simulate(schedule: Schedule, code: Production = production
 
   const answer = (process: SimulatedProcess, n: number, keys: string[], known: number[]): undefined => {
     counts.requests += 1
+    if (address.server !== postgres) counts.split += 1
     let isOwn = false
     const check = (found: readonly number[], how: 'hits' | 'joins' | 'loads') => {
       counts[how] += 1
@@ -78,7 +82,9 @@ export async function simulate(schedule: Schedule, code: Production = production
     }
     const load = async () => {
       isOwn = true
-      const value = await network.ask(process, 'load', () => keys.map((key) => postgres.versions.get(key) ?? 0), timeoutMs)
+      const inTransaction = random() < 0.2
+      if (inTransaction) counts.transactions += 1
+      const value = await process.load(keys, inTransaction)
       return { value, keys, keep: random() > 0.03 }
     }
     const found = process.memory.read(`name ${n}`, load)
@@ -122,11 +128,12 @@ export async function simulate(schedule: Schedule, code: Production = production
   }
 
   const writeWithoutWaiting = (keys: number[], holdMs: number) => {
-    const tx = postgres.begin()
+    const { server } = address
+    const tx = server.begin()
     tx.changes.push(...keys.map((n) => keyOf(n % schedule.keys)))
-    postgres.assignXid(tx)
-    tx.onCommit.push(() => { for (const key of tx.changes) postgres.versions.set(key, (postgres.versions.get(key) ?? 0) + 1) })
-    timeline.at(timeline.now + holdMs, () => { postgres.commit(tx); return false })
+    server.assignXid(tx)
+    tx.onCommit.push(() => { for (const key of tx.changes) server.versions.set(key, (server.versions.get(key) ?? 0) + 1) })
+    timeline.at(timeline.now + holdMs, () => { if (!server.isSucceeded) server.commit(tx); return false })
   }
 
   /** Its requests end with it; another process starts in its place. */
@@ -135,6 +142,15 @@ export async function simulate(schedule: Schedule, code: Production = production
     process.die()
     for (const name of begun.get(process) ?? []) waiting.delete(writes.get(name)!)
     processes[index] = start(schedule.processes[index]!)
+  }
+
+  /** New connections lead to either primary, later to the new one only; those of before stay where they are, or are broken. */
+  const split = (stay: number, lateMs: number) => {
+    if (address.server !== postgres) return
+    address.server = postgres.promoteStandby()
+    isLate = true
+    for (const [index, socket] of processes.flatMap(({ sockets }) => sockets).entries()) if (((stay >> index) & 1) === 0) socket.break()
+    timeline.at(timeline.now + lateMs, () => { isLate = false; return undefined })
   }
 
   const act = (deed: Deed) => {
@@ -160,6 +176,7 @@ export async function simulate(schedule: Schedule, code: Production = production
         returned.clear() // what was lost is not promised any more; what is written from now on is
         for (const one of waiting) one.versions.clear()
         break
+      case 'split': split(deed.stay, deed.ms); break
       case 'crash': crash(index)
     }
   }
@@ -194,7 +211,9 @@ export async function simulate(schedule: Schedule, code: Production = production
       if (process.lease.unacked() > 0) counts.unacknowledged += 1
       if (!process.isSuspended && process.lease.holds()) {
         // A standby that took over may have lost rows: writers then wait for leases that they cannot see.
-        if (postgres.timeline === 1 && (id === undefined || !postgres.nodes.has(id))) violated(`process ${index} holds a lease without a row`)
+        // While there are two, a lease may be of either.
+        const has = (server: SimulatedPostgres) => id !== undefined && server.nodes.has(id)
+        if (postgres.timeline === 1 && !has(postgres) && !has(address.server)) violated(`process ${index} holds a lease without a row`)
         held.set(process, id ?? '')
       } else if (held.delete(process)) counts.leasesLost += 1
     }
@@ -204,12 +223,24 @@ export async function simulate(schedule: Schedule, code: Production = production
   const calmAt = lastDeedAt + 20
   const deadline = calmAt + 4 * longestMs + 3 * timeoutMs + 1.1 * longestLeaseMs + 1000 + Math.max(0, ...schedule.deeds.map((deed) => 'holdMs' in deed ? deed.holdMs : 'ms' in deed ? deed.ms : 0))
   timeline.at(calmAt, () => { network.isCalm = true; return false })
-  const isSettled = () => timeline.now > calmAt + longestMs && waiting.size === 0 && processes.every(({ lease, leaseMs }) => leaseMs === 0 || lease.holds())
+  const answered = new Set<SimulatedProcess>()
+  /** In the end each reads again, whichever primary its connections led to. */
+  const readAgain = async (process: SimulatedProcess): Promise<void> => {
+    while (!isOver && !answered.has(process)) {
+      await process.load([keyOf(0)], false).then(() => { answered.add(process) }, () => process.wait(20))
+    }
+  }
+  timeline.at(calmAt + longestMs, () => {
+    for (const process of processes) void readAgain(process)
+    return undefined
+  })
+  const isSettled = () => timeline.now > calmAt + longestMs && waiting.size === 0
+    && processes.every((process) => answered.has(process) && (process.leaseMs === 0 || process.lease.holds()))
 
   while (!violation && !isSettled()) {
     await timeline.step()
     look()
-    if (timeline.now > deadline) violated(waiting.size > 0 ? `${[...waiting].map(({ name }) => name).join()} never returned` : 'a node did not get its lease again')
+    if (timeline.now > deadline) violated(waiting.size > 0 ? `${[...waiting].map(({ name }) => name).join()} never returned` : 'a node did not get its lease again, or could not read')
   }
   isOver = true
   for (const process of processes) process.die()

@@ -1,0 +1,81 @@
+import type { Ended, Pool, Sql, Tx, Values } from './connect.js'
+import { unbelieved, type History } from './history.js'
+
+/** A node's lease, as far as reads rely on it. */
+export interface Reliance {
+  /** Whether it is held now. */
+  holds: () => boolean
+  /** The history that it was granted by. */
+  identity: () => string | undefined
+}
+
+/** Reads that count, and writes: what decisions are made of. */
+export interface Confirmed extends Sql {
+  transaction: <Result>(work: (tx: Tx) => Promise<Result>) => Promise<Result>
+  /** From now on, what was read from the lease's history counts as long as the lease is held. */
+  relyOn: (lease: Reliance) => void
+}
+
+interface Dependencies {
+  pool: Pick<Pool, 'once' | 'transact'>
+  history: History
+  /** Commits something durably, and returns the identity of the history in which it did. */
+  commit: () => Promise<string>
+}
+
+/** A commit that began after a read began: when it succeeds, no other history had begun before the read. */
+type Ticket = Promise<string>
+
+/** One commit serves all who ask before it is sent; whoever asks later waits for the next one. */
+export function shareCommits(commit: () => Promise<string>): () => Ticket {
+  let running: Promise<void> | undefined
+  let next: Ticket | undefined
+  const send = () => {
+    const sent = commit()
+    const ended = sent.then(() => undefined, () => undefined).then(() => { if (running === ended) running = undefined })
+    running = ended
+    return sent
+  }
+  return () => {
+    const ticket = running === undefined ? send() : next ??= running.then(() => {
+      next = undefined
+      return send()
+    })
+    ticket.catch(() => undefined) // a read that failed by itself needs it no more
+    return ticket
+  }
+}
+
+/**
+ * Makes the one way to read what decisions are made of. A read counts under a lease of the same history that it was read from; else
+ * only after a durable commit on that history which began after the read began. A transaction that writes is such a commit itself.
+ * A refusal tells of what was read, and counts by the same rule. Rejects with `directory_unavailable` where a read does not count.
+ */
+export function confirmReads({ pool, history, commit }: Dependencies): Confirmed {
+  let lease: Reliance = { holds: () => false, identity: () => undefined }
+  const nextCommit = shareCommits(commit)
+
+  const believe = async (identity: string, ticket: Ticket | undefined): Promise<void> => {
+    history.see(identity)
+    if (lease.holds() && lease.identity() === identity) return
+    const confirmed = await (ticket ?? nextCommit()).catch((cause: unknown) => { throw unbelieved('nothing can be committed', cause) })
+    history.see(confirmed)
+    if (confirmed !== identity) throw unbelieved(`it was read from ${identity}, and ${confirmed} has committed since`)
+  }
+
+  const counting = async <Result>(begin: () => Promise<Ended<Result>>): Promise<Result> => {
+    const ticket = lease.holds() ? undefined : nextCommit()
+    const ended = await begin()
+    if (ended.wrote) history.see(ended.identity)
+    else await believe(ended.identity, ticket)
+    if ('refusal' in ended) throw ended.refusal
+    return ended.result
+  }
+
+  return {
+    rows: async <Row>(statement: string, values?: Values) => (await counting(() => pool.once(statement, values))).rows as Row[],
+    run: async (statement, values) => (await counting(() => pool.once(statement, values))).count,
+    transaction: (work) => counting(() => pool.transact(work)),
+    relyOn: (granted) => { lease = granted },
+  }
+}

@@ -1,0 +1,62 @@
+import { GatewayError } from '../errors.js'
+
+/**
+ * Which history the database is of: `system/timeline/boot`. A promoted standby begins another timeline, and a server that
+ * crashed another boot. Two servers of one system can both be reached for a while: see docs/coherence.md, "Two primaries".
+ */
+export interface History {
+  /**
+   * Notes that a server has answered with this identity. An identity that is new becomes the current one, and the listeners
+   * hear of it in the same run. Throws `directory_unavailable` for a standby, and for a timeline that is older than the current one.
+   */
+  see: (identity: string) => void
+  /** Adds a listener: it closes connections of other identities, or forgets what was read from them. */
+  onChange: (listener: (identity: string) => void) => void
+}
+
+/** A primary that has been succeeded is not believed for this long after its successor was last heard of. */
+const succeededMs = 10_000
+
+/** System and timeline, without the boot: a crash loses no row of a node, a failover may. */
+export const timelineOf = (identity: string) => identity.replace(/\/[^/]*$/, '')
+
+const partsOf = (identity: string) => {
+  const [system = '', timeline = '', boot = ''] = identity.split('/')
+  return { system, timeline, boot }
+}
+
+/** Whether it is an earlier timeline of the same system: that of a primary which a standby has succeeded. */
+function isOlder(identity: string, than: string): boolean {
+  const [one, other] = [partsOf(identity), partsOf(than)]
+  return one.system === other.system && Number.parseInt(one.timeline, 16) < Number.parseInt(other.timeline, 16)
+}
+
+/** Makes the record of what one process has seen of its database. */
+export function createHistory({ monotonic }: { monotonic: () => number }): History {
+  const listeners: ((identity: string) => void)[] = []
+  let current: string | undefined
+  let lastSeen = Number.NEGATIVE_INFINITY
+  return {
+    see: (identity) => {
+      if (partsOf(identity).timeline === 'standby') throw unbelieved('the server is a standby')
+      const now = monotonic()
+      if (identity === current) {
+        lastSeen = now
+        return
+      }
+      // An older timeline counts again when the newer one is gone: somebody may have restored a backup of before.
+      if (current !== undefined && isOlder(identity, current) && now - lastSeen < succeededMs) {
+        for (const listener of listeners) listener(current)
+        throw unbelieved(`the server is of the timeline ${timelineOf(identity)}, and ${timelineOf(current)} has succeeded it`)
+      }
+      current = identity
+      lastSeen = now
+      for (const listener of listeners) listener(identity)
+    },
+    onChange: (listener) => { listeners.push(listener) },
+  }
+}
+
+/** The refusal of an answer that may be out of date. */
+export const unbelieved = (reason: string, cause?: unknown) => new GatewayError('directory_unavailable',
+  'It is not certain that the directory’s answer is up to date. Try again shortly.', { cause: cause ?? new Error(reason) })
