@@ -1,0 +1,116 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { acceptedAfter, isAccepted, tally, type Answer } from '../../faults/support/http.js'
+import { probePath, revoke, type FaultNode } from '../../faults/support/nodes.js'
+import { signToken, users } from '../../support/demo.js'
+import { until } from '../../support/until.js'
+import type { Server } from './servers.js'
+
+/** What came of a round. */
+export interface Outcome {
+  /** Revocations that were answered with 2xx, and how the others were answered. */
+  acknowledged: number
+  revocations: Record<number, number>
+  probes: number
+  /** Probes that were let in although they began after the revocation was answered. */
+  accepted: number
+  /** Tokens that some node still lets in at the end of the round. */
+  acceptedForGood: number
+  /** Acknowledged revocations that the primary does not know of in the end. */
+  lost: number
+  /** How requests with a token that stays good were answered. */
+  good: Record<number, number>
+  /** Until the first revocation was acknowledged after the event. */
+  firstAfterMs: number | undefined
+}
+
+interface Login {
+  token: string
+  jti: string
+}
+
+/** Tokens of alice, many at once. */
+export async function makeTokens(server: Server, howMany: number): Promise<Login[]> {
+  const rows = await server.sql<{ jti: string; sid: string }>(`
+    with made as (insert into sessions (user_id, authority) select $1::uuid, 'local' from generate_series(1, $2) returning id),
+         given as (insert into tokens (id, user_id, authority, session_id, expires_at) select gen_random_uuid(), $1, 'local', id, now() + interval '1 hour' from made returning id, session_id)
+    select id as jti, session_id as sid from given`, [users.alice, howMany])
+  return await Promise.all(rows.map(async ({ jti, sid }) => ({ jti, token: await signToken('alice', jti, sid) })))
+}
+
+const lanes = 3
+
+interface Round {
+  nodes: FaultNode[]
+  root: string
+  /** Who the primary is in the end. */
+  successor: () => Server
+  before: Server
+  /** What happens after a second. */
+  event: () => Promise<void>
+  /** How long after. */
+  afterMs: number
+}
+
+/** Revokes tokens at each node in turn and asks all nodes for them, while something happens to the database. */
+export async function runRound({ nodes, root, before, successor, event, afterMs }: Round): Promise<Outcome> {
+  const [still, ...logins] = await makeTokens(before, 4000) as [Login, ...Login[]]
+  const revoked: { login: Login; answeredAt: number }[] = []
+  const outcomes: Answer[] = []
+  const probes: Answer[] = []
+  const good: Answer[] = []
+  let [accepted, next, over] = [0, 0, false]
+
+  const check = async (login: Login, answeredAt: number) => {
+    const answers = await Promise.all(nodes.map((node) => node.ask(probePath, { token: login.token, timeoutMs: 15_000 })))
+    accepted += acceptedAfter(answers, answeredAt).length
+    probes.push(...answers)
+  }
+  const revoking = Array.from({ length: lanes }, async (_, lane) => {
+    while (!over && next < logins.length) {
+      const login = logins[next++]!
+      await Promise.all(nodes.map((node) => node.ask(probePath, { token: login.token, timeoutMs: 15_000 })))
+      const taken = await revoke(nodes[(next + lane) % nodes.length]!, root, login.jti)
+      outcomes.push(taken)
+      if (!isAccepted(taken)) {
+        await wait(20)
+        continue
+      }
+      revoked.push({ login, answeredAt: taken.answeredAt })
+      await check(login, taken.answeredAt)
+    }
+  })
+  // What was revoked is asked for again and again: a node may remember it only now.
+  const again = Array.from({ length: lanes }, async () => {
+    while (!over) {
+      const one = revoked[Math.floor(Math.random() * revoked.length)]
+      if (one) await check(one.login, one.answeredAt)
+      else await wait(20)
+    }
+  })
+  const staying = nodes.map(async (node) => {
+    while (!over) {
+      good.push(await node.ask(probePath, { token: still.token, timeoutMs: 15_000 }))
+      await wait(5)
+    }
+  })
+  await wait(1000)
+  const happenedAt = performance.now()
+  await event()
+  await wait(afterMs)
+  // Until writers are served again: the first after a failover waits out the leases of before.
+  await until(() => Promise.resolve(over || revoked.some(({ answeredAt }) => answeredAt > happenedAt + 500)), 30_000).catch(() => undefined)
+  over = true
+  await Promise.all([...revoking, ...again, ...staying])
+
+  const lasting = await Promise.all(revoked.map(async ({ login }) => (await Promise.all(nodes.map((node) => node.ask(probePath, { token: login.token })))).some(isAccepted)))
+  const known = await successor().sql<{ id: string }>(`select id from tokens where status = 'revoked'`)
+  const ids = new Set(known.map(({ id }) => id))
+  const firstAfter = Math.min(...revoked.filter(({ answeredAt }) => answeredAt > happenedAt + 500).map(({ answeredAt }) => answeredAt))
+  return {
+    acknowledged: revoked.length, revocations: tally(outcomes), probes: probes.length, accepted,
+    acceptedForGood: lasting.filter(Boolean).length,
+    lost: revoked.filter(({ login }) => !ids.has(login.jti)).length,
+    good: tally(good),
+    firstAfterMs: Number.isFinite(firstAfter) ? Math.round(firstAfter - happenedAt) : undefined,
+  }
+}

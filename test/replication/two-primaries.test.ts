@@ -1,0 +1,81 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { startNodes, warmToken, type FaultNodes } from '../faults/support/nodes.js'
+import type { TestDatabase } from '../support/database.js'
+import { cleanUpProcesses } from '../support/gateway-process.js'
+import { report, rounds } from './support/mode.js'
+import { startAddress, type Address } from './support/address.js'
+import { runRound } from './support/load.js'
+import { startPair, type Pair } from './support/servers.js'
+
+const leaseMs = 1000
+
+/** What happens to the primary, and to the gateway's connections. New ones lead to the promoted standby at once. */
+const events: Record<string, (pair: Pair, address: Address) => Promise<void>> = {
+  'the primary is killed': async ({ primary, standby }, address) => {
+    await primary.kill()
+    await standby.promote()
+    address.lead(standby.port)
+    address.cut()
+  },
+  'the standby is promoted, and each connection stays with the old primary or not, as it happens': async ({ standby }, address) => {
+    await standby.promote()
+    address.lead(standby.port)
+    address.cut(() => Math.random() < 0.5)
+  },
+  'the standby is promoted, and only the connections of leases move to it': async ({ standby }, address) => {
+    await standby.promote()
+    address.lead(standby.port)
+    address.cut((kind) => kind === 'lease')
+  },
+  'the standby is promoted, and only the connections of pools move to it': async ({ standby }, address) => {
+    await standby.promote()
+    address.lead(standby.port)
+    address.cut((kind) => kind === 'pool')
+  },
+  'the primary is stopped in order, and the standby takes over': async ({ primary, standby }, address) => {
+    await primary.stop()
+    await standby.promote()
+    address.lead(standby.port)
+    address.cut()
+  },
+  'the primary is paused, the standby takes over, and the old primary goes on': async ({ primary, standby }, address) => {
+    await primary.pause()
+    await standby.promote()
+    address.lead(standby.port)
+    await wait(2000)
+    primary.resume()
+  },
+}
+
+describe('a primary with a synchronous standby, behind one address', () => {
+  let pair: Pair
+  let address: Address
+  let cluster: FaultNodes
+  let root: string
+
+  beforeAll(async () => {
+    pair = await startPair()
+    address = await startAddress(pair.primary.port)
+    const database: TestDatabase = { url: pair.url(address.port), ownerUrl: pair.url(address.port, 'postgres'), sql: (statement, values) => pair.primary.sql(statement, values), drop: () => Promise.resolve() }
+    cluster = await startNodes(database, { leases: [leaseMs, leaseMs, leaseMs] })
+    root = (await warmToken(database, cluster.nodes, 'root')).token
+  }, 180_000)
+  afterAll(async () => {
+    await cluster.close()
+    await cleanUpProcesses()
+    await address.close()
+    await pair.close()
+  }, 60_000)
+
+  it.each(Object.entries(events))('%s: nothing is let in after its revocation was answered, and no answered revocation is lost', async (name, event) => {
+    for (let round = 1; round <= rounds; round += 1) {
+      const outcome = await runRound({ nodes: cluster.nodes, root, before: pair.primary, successor: () => pair.standby, event: () => event(pair, address), afterMs: 4000 })
+      report(name, { round, ...outcome })
+      expect(outcome).toMatchObject({ accepted: 0, acceptedForGood: 0, lost: 0 })
+      expect(outcome.firstAfterMs).toBeDefined() // revocations are served again
+      expect(Object.keys(outcome.good).filter((status) => status !== '200' && status !== '503')).toEqual([]) // a good token is never told 401
+      await pair.rebuild()
+    }
+  }, 120_000 * rounds)
+})
