@@ -224,6 +224,32 @@ describe('nginx asks the gateway and serves itself', () => {
     })
   })
 
+  it('a path beside the prefix is no path below it, also where a wider route is public', async () => {
+    const wide = await startTestGateway({ routes: routesTo(service.url) + '  /: { upstream: crm, auth: public }\n', environment: { TRUST_PROXY: '1' } })
+    const before = await startNginx('auth-request.conf', { nodes: [wide.url], service: service.url })
+    try {
+      for (const path of ['/api/crmX/contacts', '/api/crm%20/contacts', '/api/crm.bak', '/api/crm-internal/x', '/api/crm%0A', '/api/crm;x/contacts', '/api/CRM/contacts', '/api/crm%2Fcontacts', '/api/crmX']) {
+        service.received.length = 0
+        await sendLines(before.url, `GET ${path}`)
+        // What arrives came through the gateway, by its own route for it, and never past it.
+        for (const { headers } of service.received) expect([path, headers.via]).toEqual([path, '1.1 mandate-gateway'])
+      }
+      expect((await ask(before.url, '/api/crm/contacts', {})).status).toBe(401)
+      expect((await ask(before.url, '/api/crm', {})).status).toBe(401)
+      expect((await ask(before.url, '/api/crm/open/x', {})).status).toBe(200)
+      expect(service.last().headers).not.toHaveProperty('via')
+    } finally {
+      await before.stop()
+      await wide.stop()
+    }
+  })
+
+  it('a service hears nothing by which common software takes identity, address, scheme, host or path from a proxy', async () => {
+    const names = ['X-Original-Method', 'X-Remote-User', 'Client-IP', 'X-Script-Name', 'SSL-Client-Cert', 'X-Forwarded', 'X-Originating-IP', 'X-Remote-IP', 'X-Remote-Addr', 'Fastly-Client-IP', 'X-Scheme', 'X-Url-Scheme', 'Front-End-Https', 'X-HTTP-Host-Override', 'Remote-User', 'X-Forwarded-User']
+    expect((await send('/api/crm/open/x', { headers: Object.fromEntries(names.map((name) => [name, 'forged'])) })).status).toBe(200)
+    expect(JSON.stringify(service.last().rawHeaders)).not.toContain('forged')
+  })
+
   describe('paths', () => {
     /** Nobody is signed in, so that only what is below `/api/crm/open` may arrive. */
     const arrivals = async (target: string): Promise<string[]> => {

@@ -99,6 +99,32 @@ describe('what the configurations must say', () => {
     expect(depth).toBe(0)
   })
 
+  it('every configuration matches paths by whole segments, so that /api/crmX is never sent to the service of /api/crm', async () => {
+    const nginx = (await Promise.all(['gateway.conf', 'auth-request.conf', 'portal.conf'].map((file) => read(`nginx/${file}`)))).flatMap(effective)
+    const prefixes = nginx.flatMap((line) => /^location (?:\^~ )?(\/\S*) \{$/.exec(line)?.[1] ?? [])
+    expect(prefixes.filter((prefix) => !prefix.endsWith('/'))).toEqual([])
+    for (const pattern of nginx.flatMap((line) => /^location ~\*? (\S+) \{$/.exec(line)?.[1] ?? [])) expect(pattern).toMatch(/^\^\/.*\(\?:\/\|(?:\$|\\z)\)$/)
+    const { http } = parse(await read('traefik/dynamic.yaml'))
+    const rules = Object.values<{ rule: string }>(http.routers).flatMap(({ rule }) => [...rule.matchAll(/PathPrefix\(`([^`]*)`\)/g)].map(([, prefix]) => prefix))
+    expect(rules).toContain('/api/crm/')
+    expect(rules.filter((prefix) => prefix?.endsWith('/') !== true)).toEqual([])
+    const { static_resources: resources } = parse(await read('envoy/envoy.yaml'))
+    for (const { match } of resources.listeners[0].filter_chains[0].filters[0].typed_config.route_config.virtual_hosts[0].routes) {
+      expect(match.prefix === undefined ? Object.keys(match) : match.prefix).toEqual(match.prefix === undefined ? ['path_separated_prefix'] : '/')
+    }
+    for (const line of effective(await read('caddy/Caddyfile')).filter((one) => /^@\w+ path /.test(one))) {
+      const paths = line.split(' ').slice(2)
+      expect(paths.filter((one) => one.endsWith('*'))).toEqual(paths.filter((one) => !one.endsWith('*')).map((one) => `${one}/*`))
+    }
+  })
+
+  it('envoy sends on no X-Forwarded-Host of a client, which it leaves as it is', async () => {
+    const { static_resources: resources } = parse(await read('envoy/envoy.yaml'))
+    for (const { route, request_headers_to_remove: removed } of resources.listeners[0].filter_chains[0].filters[0].typed_config.route_config.virtual_hosts[0].routes) {
+      if (route) expect(removed).toEqual(expect.arrayContaining(['x-forwarded-host', 'x-original-uri', 'x-original-method', 'x-forwarded-uri', 'x-forwarded-method']))
+    }
+  })
+
   it('the README names every file', async () => {
     const readme = await read('README.md')
     for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
