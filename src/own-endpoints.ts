@@ -35,6 +35,7 @@ import { tokenEndpoints } from './login/token-endpoint.js'
 import { allOfThePortal } from './portal/endpoints.js'
 import { portalPrefix, portalTexts, type TextsOf } from './portal/texts.js'
 import { findPolicy } from './proxy/find-policy.js'
+import { identityRolesEndpoints } from './proxy/identity-roles.js'
 import { portalPlaces } from './proxy/portal-places.js'
 import { verifyEndpoints } from './proxy/verify.js'
 import { adminEndpoints } from './system/admins.js'
@@ -65,6 +66,7 @@ export function ownEndpoints({ config, database, directory, keys, identityKeys, 
     ...metricsEndpoints({ scrape, ownPort: config.METRICS_PORT }),
     ...openapiEndpoints(),
     ...jwksEndpoints({ keys: identityKeys }),
+    ...identityRolesEndpoints({ keys: identityKeys, directory }),
     ...loginEndpoints({ config, sql: database, coherent: node.coherent, checkPassword: credentials, issueTokens: issue, refresh, verifyTokenOfAnyAge: verifyOfAnyAge }),
     ...tokenEndpoints({ checkPassword: credentials, issueTokens: issue, refresh, authenticateClient: authenticate, issueClientToken: issueClientTokens({ database, keys, config }) }),
     ...introspectionEndpoints({ database, directory, config, authenticateClient: authenticate, verifyToken: (token) => verifyToken(token, keys) }),

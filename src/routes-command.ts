@@ -97,10 +97,11 @@ function matchedLines(matched: Matched): [string, string][] {
 
 const rulesInWords = ({ set, removed }: NonNullable<Matched['requestHeaders']>) => [...set.map((name) => `${name} set`), ...removed.map((name) => `${name} removed`)].join(', ')
 
-function extraLines({ host, addresses, preserveHost, exposeHeaders, requestHeaders, responseHeaders }: Matched): [string, string][] {
+function extraLines({ host, addresses, tell, preserveHost, exposeHeaders, requestHeaders, responseHeaders }: Matched): [string, string][] {
   return [
     ...(host ? [['host', host.join(', ')] as [string, string]] : []),
     ...(addresses ? [['addresses', `${addresses.join(', ')}; others are refused: 403 address_not_allowed`] as [string, string]] : []),
+    ...(tell ? [['told', tell.length > 0 ? tell.join(', ') : 'nothing of the caller'] as [string, string]] : []),
     ...(preserveHost ? [['sent host', 'the one that the client asked for'] as [string, string]] : []),
     ...(requestHeaders ? [['request headers', rulesInWords(requestHeaders)] as [string, string]] : []),
     ...(responseHeaders ? [['response headers', rulesInWords(responseHeaders)] as [string, string]] : []),

@@ -50,6 +50,7 @@ export interface Matched extends Asked, Pick<Route, 'auth' | 'mandate' | 'instan
   /** What only few routes say; left out where a route does not. */
   host?: string[]
   addresses?: string[]
+  tell?: string[]
   preserveHost?: true
   exposeHeaders?: string[]
   requestHeaders?: ExplainedRules
@@ -107,13 +108,14 @@ function destinationOf({ name, upstream, timeoutMs }: Route, { upstreams }: Rout
   }
 }
 
-function extrasOf({ host, addresses, preserveHost, exposeHeaders, requestHeaders, responseHeaders, upstream }: Route, { upstreams }: RouteTable) {
+function extrasOf({ host, addresses, tell, preserveHost, exposeHeaders, requestHeaders, responseHeaders, upstream }: Route, { upstreams }: RouteTable) {
   const shared = upstreams[upstream]
   const requests = namesOf(shared?.requestHeaders, requestHeaders)
   const responses = namesOf(shared?.responseHeaders, responseHeaders)
   return {
     ...(host && { host }),
     ...(addresses && { addresses }),
+    ...(tell && { tell }),
     ...(preserveHost && { preserveHost: true as const }),
     ...(exposeHeaders && { exposeHeaders }),
     ...(requests && { requestHeaders: requests }),

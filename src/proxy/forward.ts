@@ -12,6 +12,7 @@ import { UpgradeRelay } from './upgrade.js'
 /** Sends the request on to its route's upstream, as a stream in both directions. */
 export function forwardTo(lane: Lane, identityFor: IdentityFor, settings: HeaderSettings): Middleware {
   const { route, upstreams, callers, callerOf, leastBodyRate } = lane
+  const { disclosure } = settings
 
   const send = (exchange: Exchange, identity: string | undefined) => {
     const { req, res } = exchange
@@ -44,8 +45,8 @@ export function forwardTo(lane: Lane, identityFor: IdentityFor, settings: Header
   return (req, res, next) => {
     if (res.destroyed || res.closed) return undefined // the client has gone while it was decided
     const exchange = { req, res, next, lane }
-    const caller = req.principal ?? req.portalClient
-    const identity = caller && identityFor({ caller, context: req.context, accessLevel: req.accessLevel, upstream: route.upstream })
+    const caller = disclosure.identity ? req.principal ?? req.portalClient : undefined
+    const identity = caller && identityFor({ caller, context: req.context, accessLevel: req.accessLevel, upstream: route.upstream, disclosure })
     if (!(identity instanceof Promise)) {
       send(exchange, identity)
       return undefined

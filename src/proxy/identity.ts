@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto'
 import { SignJWT } from 'jose'
 import type { PortalClient } from '../authentication/current-client.js'
 import type { Principal } from '../authentication/principal.js'
 import type { Level } from '../coherence/directory.js'
+import { disclosureOf, type Disclosure } from './caller-headers.js'
 import type { IdentityKeys } from './identity-keys.js'
 
 /** Where a caller is, as far as an upstream is told. */
@@ -22,6 +24,8 @@ export interface Introduction {
   accessLevel: Level | undefined
   /** The upstream's name in the route table: nobody else may accept the identity. */
   upstream: string
+  /** What the route tells its service; without it everything. */
+  disclosure?: Disclosure
 }
 
 /** The JWT for the header `X-Gateway-Identity`: at once where one is remembered. Throws or rejects when nothing can be signed. */
@@ -49,8 +53,21 @@ const maxTokens = 200
 /** A client of the portal is nobody that a user's claims could be read of. */
 const claimsOfClient = ({ id, mandateId, isPreview }: PortalClient) => ({ sub: id, portalClientId: id, mandateId, ...(isPreview ? { preview: true } : {}) })
 
+const everything = disclosureOf(undefined)
+
+/** Bytes that role ids and the username may take in the claims: with the header `X-Role-Ids` beside them all stays under 8 KiB. */
+const maxListedBytes = 2600
+/** A UUID in quotes and a comma, and the username, in base64url. */
+const listedBytes = (roleIds: string[], username: string) => roleIds.length * 52 + Buffer.byteLength(username) * 4 / 3
+
+/** The roles, or, of many, the SHA-256 of `X-Role-Ids`: a service checks that header by it, or asks `/auth/identity/roles`. */
+function roleClaims(roleIds: string[], username: string): { roleIds: string[] } | { roleIdsDigest: string } {
+  if (listedBytes(roleIds, username) <= maxListedBytes || roleIds.length === 0) return { roleIds }
+  return { roleIdsDigest: createHash('sha256').update(roleIds.join(',')).digest('base64url') }
+}
+
 /** What an upstream is told; what does not apply is left out. */
-function claimsOf({ caller, context, accessLevel, upstream }: Introduction, iat: number): Record<string, unknown> {
+function claimsOf({ caller, context, accessLevel, upstream, disclosure = everything }: Introduction, iat: number): Record<string, unknown> {
   const common = { iss: 'mandate-gateway', aud: upstream, iat, exp: iat + lifetimeSeconds }
   if ('link' in caller) return { ...common, ...claimsOfClient(caller) }
   const { user, authority, sessionId } = caller
@@ -59,11 +76,11 @@ function claimsOf({ caller, context, accessLevel, upstream }: Introduction, iat:
     sub: user.username,
     userId: user.id,
     authenticationAuthority: authority,
-    ...(sessionId === null ? {} : { sid: sessionId }),
-    ...(context?.mandateId ? { mandateId: context.mandateId } : {}),
-    ...(context?.featureInstanceId ? { instanceId: context.featureInstanceId } : {}),
-    ...(context ? { roleIds: context.roleIds } : {}),
-    ...(accessLevel ? { accessLevel } : {}),
+    ...(sessionId === null || !disclosure.session ? {} : { sid: sessionId }),
+    ...(context?.mandateId && disclosure.place ? { mandateId: context.mandateId } : {}),
+    ...(context?.featureInstanceId && disclosure.place ? { instanceId: context.featureInstanceId } : {}),
+    ...(context && disclosure.roles ? roleClaims(context.roleIds, user.username) : {}),
+    ...(accessLevel && disclosure.level ? { accessLevel } : {}),
     ...(user.isSysAdmin ? { isSysAdmin: true } : {}),
     ...(user.isPlatformAdmin ? { isPlatformAdmin: true } : {}),
   }
@@ -103,9 +120,9 @@ export function createIdentities({ keys, now = Date.now }: { keys: Pick<Identity
   const isGood = ({ kid, atMs }: Signed, nowMs: number) => kid === keys.signing().kid && nowMs >= atMs && nowMs - atMs < reusedForMs
 
   return (introduction) => {
-    const { caller, context, accessLevel, upstream } = introduction
+    const { caller, context, accessLevel, upstream, disclosure = everything } = introduction
     const owner = 'link' in caller ? caller.link : caller // what lives as long as it is remembered
-    const name = `${accessLevel ?? ''} ${upstream}`
+    const name = `${accessLevel ?? ''} ${upstream} ${disclosure.key}`
     const entry = context?.entry ?? nowhere
     const known = shelves.get(owner)?.byEntry.get(entry)?.get(name)
     if (known && isGood(known, now())) return known.token

@@ -3,7 +3,7 @@ import { lastOf, trustedAddresses } from '../http/client-address.js'
 import { namesPlace } from '../context/requested-place.js'
 import { gatewayCookies } from '../http/cookies.js'
 import { callersTrace, traceparentFrom } from '../http/trace-context.js'
-import { pushCallerHeaders } from './caller-headers.js'
+import { pushCallerHeaders, type Disclosure } from './caller-headers.js'
 import type { HeaderPolicy } from './header-names.js'
 import { takesTrailers } from './response-headers.js'
 
@@ -41,12 +41,17 @@ function forwardedHeader(addresses: string[], proto: string, host: string | unde
 /** The protocols by which a client may have come to a trusted proxy, as it may call them: a WebSocket's are those of its handshake. */
 const encrypted = new Set(['https', 'wss'])
 
+/** Addresses for which `Forwarded` says once more what `X-Forwarded-For` says, so that headers stay small. */
+const maxForwarded = 8
+
 function pushForwardingHeaders(headers: string[], req: Request, trustProxy: number): void {
   const trusted = trustProxy > 0
   const proto = trusted && encrypted.has(lastOf(req.headers['x-forwarded-proto'])?.toLowerCase() ?? '') ? 'https' : 'http'
   const host = req.requestedHost
   const addresses = trustedAddresses(req, trustProxy)
-  headers.push('X-Forwarded-For', addresses.join(', '), 'X-Forwarded-Proto', proto, 'Forwarded', forwardedHeader(addresses, proto, host), 'Via', `${req.httpVersion} mandate-gateway`)
+  headers.push('X-Forwarded-For', addresses.join(', '), 'X-Forwarded-Proto', proto)
+  if (addresses.length <= maxForwarded) headers.push('Forwarded', forwardedHeader(addresses, proto, host))
+  headers.push('Via', `${req.httpVersion} mandate-gateway`)
   if (host !== undefined && plainHost.test(host)) headers.push('X-Forwarded-Host', host)
 }
 
@@ -63,6 +68,7 @@ export interface HeaderSettings {
   strippedPrefix: string | undefined
   /** The service is called by the host that the client asked for. */
   preservesHost: boolean
+  disclosure: Disclosure
 }
 
 /** The span that an upstream is to go on with, where spans are exported. */
@@ -90,13 +96,13 @@ export function upstreamHeaders(req: Request, identity: string | undefined, sett
     const value = sentValue(name, lines[index + 1] ?? '', caller !== undefined, settings)
     if (value !== undefined) headers.push(name, value)
   }
+  const from = headers.length
   headers.push('X-Request-Id', req.id, 'traceparent', onward ?? traceparentFrom(caller))
   if (takesTrailers(req)) headers.push('TE', 'trailers')
   if (settings.preservesHost && req.requestedHost !== undefined && plainHost.test(req.requestedHost)) headers.push('Host', req.requestedHost)
   pushForwardingHeaders(headers, req, settings.trustProxy)
   if (settings.strippedPrefix !== undefined) headers.push('X-Forwarded-Prefix', settings.strippedPrefix)
+  pushCallerHeaders(headers, req, { disclosure: settings.disclosure, identity, from })
   headers.push(...settings.added)
-  pushCallerHeaders(headers, req)
-  if (identity !== undefined) headers.push('X-Gateway-Identity', identity)
   return headers
 }

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { mandateSources } from '../http/policy.js'
+import { disclosedParts } from './caller-headers.js'
 import { droppedHeaders, exposedHeaders, requestHeaderRules, responseHeaderRules } from './header-rules.js'
 import { milliseconds, upstreamSchema } from './upstream-schema.js'
 
@@ -84,6 +85,8 @@ const route = z.strictObject({
   concurrency: concurrency.optional(),
   timeoutMs: milliseconds.optional(),
   bodyLimit: bytes.optional(),
+  /** What the service is told of the caller; without it everything. */
+  tell: z.array(z.enum(disclosedParts, `must be some of ${disclosedParts.join(', ')}`)).optional(),
   /** Client addresses that may come; without it all. */
   addresses: z.array(addressRange).min(1, 'must name at least one range').optional(),
   requestHeaders: requestHeaderRules.optional(),
@@ -115,13 +118,14 @@ export function mayBePortals(path: string): boolean {
 const lowerCased = (headers: Record<string, string>) => Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
 
 /** What contradicts itself in one route, as [field, message]. */
-function* contradictions(path: string, { host: hosts, strip, rewrite, auth, mandate, instance, guard, permission, mandateFrom, title: shownAs, responseHeaders }: RouteInput): Generator<[string, string]> {
+function* contradictions(path: string, { host: hosts, strip, rewrite, auth, mandate, instance, guard, permission, mandateFrom, title: shownAs, responseHeaders, tell }: RouteInput): Generator<[string, string]> {
   const claimed = ownPrefixes.find((own) => isWithin(path, own))
   if (claimed !== undefined && !(auth === 'portal' && mayBePortals(path))) yield ['', `claims ${claimed}, which belongs to the gateway`]
   if (strip && rewrite !== undefined) yield ['rewrite', 'cannot be set together with strip']
   if (mandateFrom && mandate === 'none' && instance === 'none') yield ['mandateFrom', 'needs mandate or instance: required or optional, else nobody asks']
   if (hosts && auth === 'portal') yield ['host', 'cannot be set with auth: portal: the portal and its session live on the host of the gateway']
   if (auth !== 'public' && responseHeaders && 'cache-control' in lowerCased(responseHeaders.set)) yield ['responseHeaders', `cannot set Cache-Control with auth: ${auth}: an answer that depends on its caller is stored nowhere`]
+  if (tell?.includes('identity') === true && !tell.includes('user')) yield ['tell', 'needs user beside identity: a signed identity names the user']
   if (shownAs && auth !== 'portal') yield ['title', 'needs auth: portal: only the portal shows it']
   if (auth === 'required') return
   if (mandate === 'required' || (mandate !== 'none' && auth !== 'optional')) yield ['mandate', `cannot be ${mandate} with auth: ${auth}: only a caller who is known has a mandate`]

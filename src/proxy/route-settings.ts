@@ -1,6 +1,7 @@
 import { BlockList, isIPv6 } from 'node:net'
 import { GatewayError } from '../errors.js'
 import type { Middleware } from '../http/chain.js'
+import { disclosureOf } from './caller-headers.js'
 import { foldName, headerPolicies, type HeaderPolicy } from './header-names.js'
 import { compileRules } from './header-rules.js'
 import { createMapBack } from './map-back.js'
@@ -29,6 +30,7 @@ export function requestSettings(route: Route, table: RouteTable, trustProxy: num
     added,
     strippedPrefix: route.strip && route.prefix !== '/' ? route.prefix : undefined,
     preservesHost: route.preserveHost,
+    disclosure: disclosureOf(route.tell),
   }
 }
 

@@ -7,7 +7,7 @@ import { endpoint, type Endpoint } from '../http/endpoint.js'
 import { endWithout } from '../http/head.js'
 import { checkQuery, normalisePath } from '../http/normalise-path.js'
 import { signedInSomewhere, type Admit } from '../http/policy.js'
-import { pushCallerHeaders } from './caller-headers.js'
+import { disclosureOf, pushCallerHeaders } from './caller-headers.js'
 import { policyOf, refuseTrace, routeLimits } from './forward-by-table.js'
 import type { IdentityFor } from './identity.js'
 import type { LiveRoutes } from './live-routes.js'
@@ -64,13 +64,16 @@ function becomeOriginal(req: Request, { method, uri }: Original): void {
   checkQuery(req.search)
 }
 
-const answerCaller = (identityFor: IdentityFor, upstream: string): Middleware => async (req, res) => {
-  const headers = ['Cache-Control', 'no-store', 'Content-Length', '0']
-  pushCallerHeaders(headers, req)
-  const { context, accessLevel } = req
-  const caller = req.principal ?? req.portalClient
-  if (caller) headers.push('X-Gateway-Identity', await identityFor({ caller, context, accessLevel, upstream }))
-  endWithout(res, 200, headers)
+function answerCaller(identityFor: IdentityFor, { upstream, tell }: Route): Middleware {
+  const disclosure = disclosureOf(tell)
+  return async (req, res) => {
+    const headers = ['Cache-Control', 'no-store', 'Content-Length', '0']
+    const { context, accessLevel } = req
+    const caller = disclosure.identity ? req.principal ?? req.portalClient : undefined
+    const identity = caller && await identityFor({ caller, context, accessLevel, upstream, disclosure })
+    pushCallerHeaders(headers, req, { disclosure, identity, from: 0 })
+    endWithout(res, 200, headers)
+  }
 }
 
 /**
@@ -80,7 +83,7 @@ const answerCaller = (identityFor: IdentityFor, upstream: string): Middleware =>
 export function verifyForProxies({ routes, admit, identityFor, counts, trustProxy }: Dependencies): Middleware {
   const lanes = new WeakMap<Route, Middleware>()
   const laneOf = (route: Route) => {
-    const lane = lanes.get(route) ?? chain(...routeGates(route), ...admit(policyOf(route), 'ambient').steps, ...routeLimits(route, counts), answerCaller(identityFor, route.upstream))
+    const lane = lanes.get(route) ?? chain(...routeGates(route), ...admit(policyOf(route), 'ambient').steps, ...routeLimits(route, counts), answerCaller(identityFor, route))
     lanes.set(route, lane)
     return lane
   }
@@ -114,7 +117,7 @@ export function verifyEndpoints(): Endpoint[] {
     errors: 'verify',
     answers: { 200: null },
     handle: ({ req, res }) => {
-      pushCallerHeaders(res.pendingHeaders, req)
+      pushCallerHeaders(res.pendingHeaders, req, { disclosure: disclosureOf(undefined), from: 0 })
       return { status: 200 }
     },
   })]

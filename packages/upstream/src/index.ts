@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { STATUS_CODES } from 'node:http'
 import type { Request, RequestHandler, Response } from 'express'
 import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose'
@@ -43,8 +44,11 @@ export type VerifierOptions = ({ gatewayUrl: string | URL } | { jwksUrl: string 
 
 /** Checks the identities that the gateway sends. */
 export interface IdentityVerifier {
-  /** Answers what the token says. Rejects with an IdentityError. */
-  verify: (token: string) => Promise<GatewayIdentity>
+  /**
+   * Answers what the token says. Rejects with an IdentityError. An identity of many roles holds only their digest: then `roleIds`, the header
+   * `X-Role-Ids` of the same request, counts where it has that digest, and else the gateway is asked for them.
+   */
+  verify: (token: string, roleIds?: string) => Promise<GatewayIdentity>
 }
 
 /** What the middleware does beside verifying. */
@@ -97,7 +101,7 @@ function idsOf(value: unknown): string[] {
   return value.map((id) => textOf(id, uuid))
 }
 
-function identityOf(claims: JWTPayload): GatewayIdentity {
+function identityOf(claims: JWTPayload, roleIds: string[]): GatewayIdentity {
   return {
     userId: textOf(claims.userId, uuid),
     username: textOf(claims.sub),
@@ -105,7 +109,7 @@ function identityOf(claims: JWTPayload): GatewayIdentity {
     sessionId: idOrNull(claims.sid),
     mandateId: idOrNull(claims.mandateId),
     instanceId: idOrNull(claims.instanceId),
-    roleIds: idsOf(claims.roleIds),
+    roleIds,
     accessLevel: levelOf(claims.accessLevel),
     isSysAdmin: flagOf(claims.isSysAdmin),
     isPlatformAdmin: flagOf(claims.isPlatformAdmin),
@@ -126,14 +130,44 @@ function keysOf(url: URL, { cacheMs = 600_000, cooldownMs = 30_000, timeoutMs = 
   }
 }
 
+const digestOf = (roleIds: string) => createHash('sha256').update(roleIds).digest('base64url')
+
+/** Roles by their digest: those of few people are so many. */
+const maxRemembered = 500
+
+/** Finds the roles of an identity that holds only their digest. */
+function rolesOf(url: URL, { timeoutMs = 3000 }: VerifierOptions): (token: string, digest: string, header: string | undefined) => Promise<string[]> {
+  const known = new Map<string, string[]>()
+  return async (token, digest, header) => {
+    if (header !== undefined && digestOf(header) === digest) return idsOf(header.split(','))
+    const remembered = known.get(digest)
+    if (remembered) return remembered
+    try {
+      const answer = await fetch(url, {
+        method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ identity: token }), signal: AbortSignal.timeout(timeoutMs),
+      })
+      if (!answer.ok) throw new Error(`the gateway responded ${answer.status}`)
+      const body: unknown = await answer.json()
+      const roleIds = idsOf(typeof body === 'object' && body !== null && 'roleIds' in body ? body.roleIds : null)
+      if (known.size >= maxRemembered) known.clear()
+      if (digestOf(roleIds.join(',')) === digest) known.set(digest, roleIds) // else they have changed since
+      return roleIds
+    } catch (error) {
+      throw new IdentityError('identity_unavailable', 'The roles of this identity cannot be fetched from the gateway. Try again shortly.', error)
+    }
+  }
+}
+
 /** Makes a verifier. Throws a TypeError when it is not told whose identities it should accept. */
 export function createIdentityVerifier(options: VerifierOptions): IdentityVerifier {
   const { audience } = options
   // Without an audience every upstream's identities would be good here.
   if (typeof audience !== 'string' || audience === '') throw new TypeError('audience must be this service’s name in the gateway’s route table')
-  const keys = keysOf('jwksUrl' in options ? new URL(options.jwksUrl) : new URL('/.well-known/jwks.json', options.gatewayUrl), options)
+  const jwksUrl = 'jwksUrl' in options ? new URL(options.jwksUrl) : new URL('/.well-known/jwks.json', options.gatewayUrl)
+  const keys = keysOf(jwksUrl, options)
+  const findRoles = rolesOf(new URL('/auth/identity/roles', jwksUrl), options)
   return {
-    verify: async (token) => {
+    verify: async (token, roleIds) => {
       try {
         const { payload } = await jwtVerify(token, keys, {
           algorithms: ['EdDSA'],
@@ -145,7 +179,8 @@ export function createIdentityVerifier(options: VerifierOptions): IdentityVerifi
           clockTolerance: clockToleranceSeconds,
         })
         if (payload.aud !== audience) throw invalid() // a list would be good for others too
-        return identityOf(payload)
+        const { roleIdsDigest: digest } = payload
+        return identityOf(payload, digest === undefined ? idsOf(payload.roleIds) : await findRoles(token, textOf(digest), roleIds))
       } catch (error) {
         throw error instanceof IdentityError ? error : invalid(error)
       }
@@ -179,7 +214,8 @@ export function verifyGatewayIdentity(options: MiddlewareOptions): RequestHandle
       return undefined
     }
     // A header that was sent twice comes as one with a comma, which no token holds.
-    return verify(typeof token === 'string' ? token : '').then(
+    const roleIds = req.headers['x-role-ids']
+    return verify(typeof token === 'string' ? token : '', typeof roleIds === 'string' ? roleIds : undefined).then(
       (identity) => {
         req.gatewayIdentity = identity
         next()
