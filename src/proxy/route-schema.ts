@@ -99,13 +99,18 @@ const route = z.strictObject({
 
 type RouteInput = z.infer<typeof route>
 
+/** Returns what a fault is: of a key that is wrong, what is wrong with it. */
+export function messageOf(issue: z.core.$ZodIssue): string {
+  return issue.code === 'invalid_key' ? issue.issues.map(({ message }) => message).join('; ') : issue.message
+}
+
 /** A prefix holds one route, or a list of routes for different hosts. Each fault keeps its place in the file. */
 const routesAt = z.unknown().transform((value, ctx): RouteInput[] => {
   const list: unknown[] = Array.isArray(value) ? value : [value]
   if (list.length === 0) ctx.addIssue({ code: 'custom', message: 'must hold a route, or a list of routes for different hosts' })
   return list.flatMap((one, index) => {
     const parsed = route.safeParse(one)
-    for (const { path, message } of parsed.error?.issues ?? []) ctx.addIssue({ code: 'custom', path: [...Array.isArray(value) ? [index] : [], ...path], message })
+    for (const issue of parsed.error?.issues ?? []) ctx.addIssue({ code: 'custom', path: [...Array.isArray(value) ? [index] : [], ...issue.path], message: messageOf(issue) })
     return parsed.data ? [parsed.data] : []
   })
 })

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { LineCounter, isMap, isNode, isSeq, parseDocument, type Document } from 'yaml'
 import { hasCode } from '../errors.js'
 import { createMatcher, type MatchRoute } from './match-route.js'
-import { coversOwnPaths, routeTableSchema, type RouteFile } from './route-schema.js'
+import { coversOwnPaths, messageOf, routeTableSchema, type RouteFile } from './route-schema.js'
 
 /** A route file cannot be used; `faults` lists everything wrong with it, by file and line. */
 export class RouteTableError extends Error {
@@ -61,7 +61,7 @@ export function parseRouteTable(text: string, file: string): RouteTable {
   if (!parsed.success) {
     throw new RouteTableError(parsed.error.issues.map((issue) => {
       const place = issue.path.length > 0 ? `${issue.path.map(String).join(' › ')}: ` : ''
-      return `${file}:${lineOf(document, lines, issue.path)}: ${place}${issue.code === 'invalid_key' ? issue.issues.map(({ message }) => message).join('; ') : issue.message}`
+      return `${file}:${lineOf(document, lines, issue.path)}: ${place}${messageOf(issue)}`
     }))
   }
   return tableOf(parsed.data)
