@@ -51,7 +51,7 @@ interface Telling {
 export function pushCallerHeaders(headers: string[], { principal, portalClient, context, accessLevel }: Request, { disclosure, identity, from }: Telling): void {
   if (portalClient && disclosure.user) headers.push('X-Portal-Client-Id', portalClient.id)
   if (principal && disclosure.user) headers.push('X-User-Id', principal.user.id, 'X-Username', asHeaderValue(principal.user.username), 'X-Authority', principal.authority)
-  if (principal?.sessionId !== null && disclosure.session) headers.push('X-Session-Id', principal.sessionId)
+  if (typeof principal?.sessionId === 'string' && disclosure.session) headers.push('X-Session-Id', principal.sessionId)
   if (principal && context?.mandateId && disclosure.place) headers.push('X-Mandate-Id', context.mandateId)
   if (principal && context?.featureInstanceId && disclosure.place) headers.push('X-Instance-Id', context.featureInstanceId)
   if (principal && accessLevel && disclosure.level) headers.push('X-Access-Level', accessLevel)

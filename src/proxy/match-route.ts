@@ -22,8 +22,8 @@ const parameters = /(?:;|%3B)[^/]*/g
 
 /** What a forgiving router may read as something else: capitals, escapes, parameters, and a dot at the end of a segment. */
 const unusual = /[^a-z0-9\-_~/.!$&'()*+,=:@]|\.(?:\/|$)/
-/** What may lead out of the route's own prefix: an escape, or a segment that begins like a step up. */
-const mayClimb = /%|\/\.\./
+/** What may lead out of the route's own prefix: a segment that begins like a step up, also where its dots are escaped twice, or are other forms of dots. */
+const mayClimb = /\/\.\.|%(?:25|E[2F])/
 
 const isWithin = (path: string, prefix: string) =>
   prefix === '/' || (path.startsWith(prefix) && (path.length === prefix.length || path.charCodeAt(prefix.length) === 0x2f))
