@@ -1,5 +1,6 @@
 import type { Login, PrincipalState, User } from '../coherence/directory.js'
 import { GatewayError } from '../errors.js'
+import { explainMismatch } from './explain-mismatch.js'
 import { tokenInvalid, type VerifiedClaims } from './verify-token.js'
 
 /** Who is calling: the user, and the login that the token came from. */
@@ -44,10 +45,10 @@ function matchesRow(claims: VerifiedClaims, userId: string, row: NonNullable<Pri
 /** Rows 5 to 8 of the authentication table, in their order: what the directory says of verified claims. A key that has been retired verifies nothing (row 2). */
 export function decidePrincipal({ claims, state, dependsOn }: Login<VerifiedClaims>, nowMs: number): Principal {
   const { user, token, keyRetired } = state
-  if (keyRetired || !user) throw tokenInvalid()
+  if (keyRetired || !user) throw tokenInvalid(explainMismatch(claims, state, nowMs))
   if (!user.enabled) throw new GatewayError('user_disabled', 'User is disabled')
   if (user.id !== claims.userId) throw new GatewayError('user_mismatch', 'User context has changed. Please log in again.')
-  if (!token || !matchesRow(claims, user.id, token, nowMs)) throw tokenInvalid()
+  if (!token || !matchesRow(claims, user.id, token, nowMs)) throw tokenInvalid(explainMismatch(claims, state, nowMs))
   const { enabled: _enabled, ...shown } = user
   return {
     user: shown, tokenId: claims.jti, sessionId: token.sessionId, authority: token.authority, purpose: token.purpose, dependsOn,

@@ -9,7 +9,7 @@ export interface VerifiedClaims {
   jti: string
   /** As it was claimed, whatever it was: compared with the token's row. */
   authority: unknown
-  /** The claim `sid`, else `sessionId`; undefined when the token carries neither. */
+  /** The claim `sid`; where that is absent, null or empty, `sessionId`; undefined where the token names no session. */
   sessionId: unknown
   /** NumericDate, seconds. */
   expiresAt: number
@@ -119,6 +119,9 @@ async function verifySignedToken(token: string, keys: TokenKeys): Promise<Signed
   }
 }
 
+/** A claim that says nothing counts as absent: systems before this one wrote `"sid": null`. */
+const given = (claim: unknown): unknown => claim === null || claim === '' ? undefined : claim
+
 function identityOf({ claims, expiresAt, kid }: SignedClaims): VerifiedClaims {
   const { sub, userId, jti } = claims
   if (typeof sub !== 'string' || typeof userId !== 'string' || typeof jti !== 'string' || !uuid.test(jti) || sub.includes('\0')) throw tokenInvalid()
@@ -127,7 +130,7 @@ function identityOf({ claims, expiresAt, kid }: SignedClaims): VerifiedClaims {
     userId,
     jti: jti.toLowerCase(),
     authority: claims.authenticationAuthority,
-    sessionId: 'sid' in claims ? claims.sid : claims.sessionId,
+    sessionId: given(claims.sid) ?? given(claims.sessionId),
     expiresAt,
     kid,
   }

@@ -71,12 +71,13 @@ After a restore: mandate-gateway token revoke --all, as what has been revoked si
     .action(async ({ json = false }: Json) => say((await import('./config-command.js')).printConfig({ json })))
 
   program.command('doctor').description('look for everything that would keep a gateway from working, and say what to do').option(...asJson)
-    .addHelpText('after', `${examples('doctor', 'doctor --json')}
+    .option('-t, --token', 'also say whether the token on standard input counts, and if not, why')
+    .addHelpText('after', `${examples('doctor', 'doctor --json', 'doctor --token < token.txt')}
 Looks at the configuration, the route file, upstreams and their certificates, the data directory, the database (reachable, version, role, migrations,
 pooler, clock, durability), Redis and the public address.
 
 Exit codes: ${exitCodes.ok} without faults (warnings are none), ${exitCodes.no} with faults, ${exitCodes.configuration} when the configuration or the route file has some.`)
-    .action(async ({ json = false }: Json) => say(await (await import('./doctor-command.js')).runDoctor({ json })))
+    .action(async ({ json = false, token = false }: Json & { token?: boolean }) => say(await (await import('./doctor-command.js')).runDoctor({ json, token })))
 
   program.command('bench').description('send one GET again and again, and say how many answers came, and how fast')
     .argument('<url>', 'such as http://127.0.0.1:8080/auth/me')

@@ -4,6 +4,7 @@ import { decidePrincipal } from '../authentication/principal.js'
 import { loadTokenKeys } from '../authentication/token-keys.js'
 import { verifyTokenOfAnyAge, type VerifiedClaims } from '../authentication/verify-token.js'
 import { findPrincipal } from '../coherence/directory-queries.js'
+import { findUsername } from '../directory/user-queries.js'
 import { GatewayError } from '../errors.js'
 import { exitCodes } from '../exit-codes.js'
 import { findLiveRefreshToken } from '../login/introspection-queries.js'
@@ -93,14 +94,23 @@ function claimsOf(token: string): Record<string, unknown> {
 interface Inspection {
   kind: 'access_token' | 'refresh_token' | 'row'
   counts: boolean
-  /** Why it does not. */
+  /** Why it does not: what callers are told. */
   reason: string | null
+  /** And what they are not: the row of the authentication table that refuses it. */
+  why?: string
   claims?: Record<string, unknown>
   row?: object | null
 }
 
+/** Row 5 for a user who is there: the token was made for another spelling of the name. */
+async function otherSpelling(database: Operator['database'], { username, userId }: VerifiedClaims): Promise<string | undefined> {
+  if (!z.uuid().safeParse(userId).success) return undefined
+  const found = await findUsername(database, userId)
+  return found === undefined ? undefined : `row 5: the username is written otherwise: the token says ${username.slice(0, 80)}, the user is called ${found}`
+}
+
 /** The same decision as for a request, made of what the database says now. */
-async function inspectAccessToken(token: string, { config, database }: Operator): Promise<Inspection> {
+export async function inspectAccessToken(token: string, { config, database }: Pick<Operator, 'config' | 'database'>): Promise<Inspection> {
   const claims = claimsOf(token)
   try {
     const verified = await verifiedOf(token, config)
@@ -112,7 +122,10 @@ async function inspectAccessToken(token: string, { config, database }: Operator)
       decidePrincipal({ claims: verified, state, dependsOn: [] }, Date.now())
       return { ...answer, counts: true, reason: null }
     } catch (error) {
-      if (error instanceof GatewayError) return { ...answer, counts: false, reason: error.code }
+      if (error instanceof GatewayError) {
+        const why = state.user ? error.cause : await otherSpelling(database, verified) ?? error.cause
+        return { ...answer, counts: false, reason: error.code, ...(typeof why === 'string' ? { why } : {}) }
+      }
       throw error
     }
   } catch (error) {
@@ -147,9 +160,9 @@ const inLines = (title: string, values: object | null | undefined) =>
 export async function inspectToken(named: string | undefined, asJson: boolean): Promise<Said> {
   return await asOperator(async (operator) => {
     const found = await inspect(named, operator)
-    const { kind, counts, reason, claims, row } = found
+    const { kind, counts, reason, why, claims, row } = found
     return said(counts ? exitCodes.ok : exitCodes.no, asJson, found, [
-      ...inLines('', { kind, counts, reason }), ...inLines('claim ', claims), ...inLines('row ', row),
+      ...inLines('', { kind, counts, reason, ...(why === undefined ? {} : { why }) }), ...inLines('claim ', claims), ...inLines('row ', row),
     ])
   })
 }

@@ -87,6 +87,11 @@ export async function findUserId(sql: Sql, { userId, username }: { userId?: stri
   return user?.id
 }
 
+/** Returns the name of the user of that id, if there is one. */
+export async function findUsername(sql: Sql, id: string): Promise<string | undefined> {
+  return (await sql.rows<{ username: string }>('select username from users where id = ?', [id]))[0]?.username
+}
+
 /** All who hold a platform level and are enabled, locked in one order, so that two of them cannot be removed at once. */
 export async function lockEnabledAdmins(tx: CoherentTx): Promise<Pick<ListedUser, 'id' | 'isSysAdmin' | 'isPlatformAdmin'>[]> {
   return await tx.rows('select id, is_sys_admin as "isSysAdmin", is_platform_admin as "isPlatformAdmin" from users where enabled and (is_sys_admin or is_platform_admin) order by id for no key update')

@@ -124,6 +124,7 @@ function noteRefusal(req: Request, error: GatewayError, logger: Logger): void {
   if (statusOf[error.code] >= 500 && error.cause !== undefined) {
     logger.error('request failed', { requestId: req.id, code: error.code, error: error.cause })
   }
+  if (error.code === 'token_invalid' && typeof error.cause === 'string') logger.debug('the token does not count', { requestId: req.id, why: error.cause })
 }
 
 interface ProblemOptions {

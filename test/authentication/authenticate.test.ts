@@ -460,6 +460,8 @@ describe('row 8: the token’s row', () => {
     ['sid', (sid) => ({ sid })],
     ['sessionId in place of sid', (sessionId) => ({ sessionId })],
     ['sid, whatever sessionId says', (sid) => ({ sid, sessionId: randomUUID() })],
+    ['sessionId where sid is null', (sessionId) => ({ sid: null, sessionId })],
+    ['sessionId where sid is empty', (sessionId) => ({ sid: '', sessionId })],
   ])('a row with a session matches a token with its %s', async (_name, claims) => {
     await expectAccepted(await sessionOf(claims))
   })
@@ -474,13 +476,20 @@ describe('row 8: the token’s row', () => {
   ])('a row with a session does not match a token with %s', async (_name, claims) => {
     expectInvalid(await me(await sessionOf(claims)))
   })
-  it('a row without session matches a token without either', async () => {
-    await expectAccepted(await sessionOf(() => ({}), { sessionId: null }))
+  it.each<[string, Record<string, unknown>]>([
+    ['without either', {}],
+    ['whose sid is null', { sid: null }],
+    ['whose sid is empty', { sid: '' }],
+    ['whose sid and sessionId are null', { sid: null, sessionId: null }],
+    ['whose sid and sessionId are empty', { sid: '', sessionId: '' }],
+  ])('a row without session matches a token %s', async (_name, claims) => {
+    await expectAccepted(await sessionOf(() => claims, { sessionId: null }))
   })
   it.each<[string, (sid: string) => Record<string, unknown>]>([
     ['a sid', (sid) => ({ sid })],
     ['a sessionId', (sessionId) => ({ sessionId })],
-    ['an empty sid', () => ({ sid: '' })],
+    ['a sessionId beside a sid of null', (sessionId) => ({ sid: null, sessionId })],
+    ['a sid that is no string', (sid) => ({ sid: [sid] })],
   ])('a row without session does not match a token with %s', async (_name, claims) => {
     expectInvalid(await me(await sessionOf(claims, { sessionId: null })))
   })
