@@ -60,6 +60,11 @@ function transportFinding({ transport }: DatabaseFacts): Finding {
     : warning(check, 'TLS, but nobody checked the certificate: the server may be another one', 'Use ?sslmode=verify-full, with sslrootcert=FILE for a certificate authority of your own.')
 }
 
+/** Row-level security is forced on the owner, too, and pg_dump refuses tables that might show it less than everything. */
+function backupFinding({ login, isSuperuser, bypassesRls }: DatabaseFacts): Finding {
+  return ok('backup', isSuperuser || bypassesRls ? `pg_dump as ${login} reads everything` : `pg_dump as ${login} needs --enable-row-security`)
+}
+
 function poolerFinding(name: string, isDirect: boolean, { isPooled }: DatabaseFacts): Finding {
   if (isDirect && isPooled) return fault('pooler', `${name} goes through a pooler in transaction mode: the lease would be lost`, 'Set DATABASE_DIRECT_URL to the database itself.')
   return ok('pooler', isPooled ? `${name} goes through a pooler in transaction mode` : 'leases have a session of their own')
@@ -92,6 +97,7 @@ export async function examineDatabase(options: Options, now: () => number = Date
         findings.push(ok('database', `${facts.login} reaches ${facts.database}`), versionFinding(facts), roleFinding(facts, setRole), migrationFinding(facts), ...settingsFindings(facts), transportFinding(facts))
         if (facts.pending.length === 0) findings.push(await requestFinding(options))
       }
+      if (one === ownerUrl) findings.push(backupFinding(facts))
       if (one === directUrl || (one === url && facts.isPooled)) findings.push(poolerFinding(name, one === directUrl, facts))
     } catch (error) {
       findings.push(fault('database', `${name} (${new URL(one).host}) cannot be used: ${wordsOf(error)}`, remedyOf(error)))
