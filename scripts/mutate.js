@@ -23,7 +23,8 @@ const targets = {
     { files: ['src/coherence/lease.ts', 'src/coherence/coherent.ts', 'src/coherence/sweep-nodes.ts'], tests: ['test/coherence/lease.test', 'test/coherence/simulation -t the promise holds', 'test/coherence/announcements', 'test/coherence/revocation', 'test/directory/granting'] },
     { files: ['src/coherence/directory.ts'], tests: ['test/coherence/announcements', 'test/coherence/lease.test', 'test/attacks/strangers', 'test/portal/gate', 'test/portal/revocation', 'test/coherence/revocation'] },
     { files: ['src/coherence/streams.ts'], tests: ['test/coherence/streams.test', 'test/coherence/simulation -t the promise holds', 'test/proxy/open-streams', 'test/proxy/drained-streams', 'test/proxy/websocket-revocation', 'test/proxy/leaseless-streams'] },
-    { files: ['src/coherence/lease-connection.ts', 'src/coherence/writer.ts'], tests: ['test/coherence/lease-connection', 'test/coherence/announcements', 'test/faults/lost-database', 'test/faults/other-writers'] },
+    { files: ['src/database/confirmed.ts', 'src/database/history.ts'], tests: ['test/coherence/simulation -t two primaries', 'test/coherence/revocation'] },
+    { files: ['src/coherence/lease-connection.ts', 'src/database/own-connection.ts', 'src/coherence/writer.ts'], tests: ['test/coherence/lease-connection', 'test/coherence/announcements', 'test/faults/lost-database', 'test/faults/other-writers'] },
   ],
   tokens: [
     { files: ['src/authentication/verify-token.ts', 'src/authentication/authenticate.ts', 'src/authentication/principal.ts'], tests: ['test/authentication/principal', 'test/authentication/authenticate', 'test/attacks/properties', 'test/login/logout.test', 'test/login/service-accounts'] },

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Database } from '../database/connect.js'
+import { asynchronousStandby, countAsynchronousStandbys } from '../database/standbys.js'
 import type { Logger } from '../observability/logger.js'
 import { createCoherent, createRehearse, type Coherence, type Coherent, type Rehearse } from './coherent.js'
 import { createLease, type Clock, type Lease } from './lease.js'
@@ -111,7 +112,14 @@ export async function startNode({ database, logger, clock, directUrl, setRole, l
   await renewOnce()
   const keeping = keep()
   const sweep = sweepNodes({ database, clock, onLease: (ms) => { longestLeaseMs = Math.max(longestLeaseMs, ms) } })
-  const sweepOnce = () => sweep().catch((error: unknown) => logger.debug('changes could not be pruned', { error }))
+  let isAsynchronous = false
+  /** Says so once, and again after it was mended. */
+  const lookAtStandbys = async () => {
+    const found = await countAsynchronousStandbys(database.unconfirmed) > 0
+    if (found && !isAsynchronous) logger.warn(`${asynchronousStandby.says}. ${asynchronousStandby.todo}`)
+    isAsynchronous = found
+  }
+  const sweepOnce = () => sweep().then(lookAtStandbys).catch((error: unknown) => logger.debug('changes could not be pruned', { error }))
   await sweepOnce() // how long the leases of the others are, is to be known from the start
   const sweeping = setInterval(() => void sweepOnce(), sweepEveryMs)
   sweeping.unref()

@@ -1,6 +1,7 @@
 import { TLSSocket } from 'node:tls'
 import pg from 'pg'
 import { listMigrations } from './migrate.js'
+import { countAsynchronousStandbys } from './standbys.js'
 import type { Sql } from './connect.js'
 
 /** What one login sees of its database. */
@@ -25,6 +26,8 @@ export interface DatabaseFacts {
   pending: string[]
   /** Migrations that are applied and that this version does not have. */
   unknown: string[]
+  /** Standbys that no commit waits for. */
+  asynchronousStandbys: number
   /** Whether statements of one connection go to several sessions. */
   isPooled: boolean
   /** How the connection is protected on its way; `local` does not leave this machine. */
@@ -77,7 +80,7 @@ export async function askDatabase(url: string, now: () => number): Promise<Datab
   const client = await connect(url)
   try {
     const askedAt = now()
-    const { rows: [row] } = await client.query<Omit<DatabaseFacts, 'skew' | 'pending' | 'unknown' | 'isPooled' | 'transport'> & { databaseMs: number }>(facts)
+    const { rows: [row] } = await client.query<Omit<DatabaseFacts, 'skew' | 'pending' | 'unknown' | 'isPooled' | 'transport' | 'asynchronousStandbys'> & { databaseMs: number }>(facts)
     if (!row) throw new Error('the database does not know its own login')
     const { databaseMs, ...found } = row
     const sql: Pick<Sql, 'rows'> = { rows: async <Row>(statement: string) => (await client.query(statement)).rows as Row[] }
@@ -85,6 +88,7 @@ export async function askDatabase(url: string, now: () => number): Promise<Datab
     const all = await listMigrations(table?.readable === true ? sql : { rows: () => Promise.resolve([]) })
     return {
       ...found, skew: (askedAt + now()) / 2 - databaseMs, isPooled: await isPooled(url, client), transport: transportOf(client),
+      asynchronousStandbys: await countAsynchronousStandbys(sql),
       pending: all.filter(({ appliedAt, isKnown }) => isKnown && appliedAt === null).map(({ name }) => name),
       unknown: all.filter(({ isKnown }) => !isKnown).map(({ name }) => name),
     }

@@ -1,5 +1,6 @@
 import { connectDatabase } from '../database/connect.js'
 import { askDatabase, asRequestsDo, type DatabaseFacts } from '../database/diagnose.js'
+import { asynchronousStandby } from '../database/standbys.js'
 import { remedyOf } from '../database/wait.js'
 import { fault, ok, warning, wordsOf, type Finding } from './finding.js'
 
@@ -39,8 +40,9 @@ function migrationFinding({ pending, unknown }: DatabaseFacts): Finding {
   return ok('migrations', 'all are applied')
 }
 
-function settingsFindings({ isStandby, fsync, synchronousCommit, skew }: DatabaseFacts): Finding[] {
+function settingsFindings({ isStandby, fsync, synchronousCommit, skew, asynchronousStandbys }: DatabaseFacts): Finding[] {
   return [
+    asynchronousStandbys > 0 ? warning('standbys', asynchronousStandby.says, asynchronousStandby.todo) : ok('standbys', 'no standby is asynchronous'),
     isStandby ? fault('database primary', 'it is a standby, which is behind', 'Point DATABASE_URL to the primary.') : ok('database primary', 'it is the primary'),
     fsync && synchronousCommit
       ? ok('durability', 'commits are on the disk before they are answered')

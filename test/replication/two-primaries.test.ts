@@ -1,8 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { startNodes, warmToken, type FaultNodes } from '../faults/support/nodes.js'
+import { examineDatabase } from '../../src/doctor/database.js'
 import type { TestDatabase } from '../support/database.js'
 import { cleanUpProcesses } from '../support/gateway-process.js'
+import { until } from '../support/until.js'
 import { report, rounds } from './support/mode.js'
 import { startAddress, type Address } from './support/address.js'
 import { runRound } from './support/load.js'
@@ -58,7 +60,7 @@ describe('a primary with a synchronous standby, behind one address', () => {
     pair = await startPair()
     address = await startAddress(pair.primary.port)
     const database: TestDatabase = { url: pair.url(address.port), ownerUrl: pair.url(address.port, 'postgres'), sql: (statement, values) => pair.primary.sql(statement, values), drop: () => Promise.resolve() }
-    cluster = await startNodes(database, { leases: [leaseMs, leaseMs, leaseMs] })
+    cluster = await startNodes(database, { leases: [leaseMs, leaseMs, leaseMs], environment: { LOG_LEVEL: 'warn' } })
     root = (await warmToken(database, cluster.nodes, 'root')).token
   }, 180_000)
   afterAll(async () => {
@@ -68,9 +70,28 @@ describe('a primary with a synchronous standby, behind one address', () => {
     await pair.close()
   }, 60_000)
 
+  it('a standby that is asynchronous is named by doctor and in the log, with what that costs', async () => {
+    const wait = async (names: string) => {
+      await pair.primary.sql(`alter system set synchronous_standby_names = '${names}'`)
+      await pair.primary.sql('select pg_reload_conf()')
+    }
+    const url = pair.url(pair.primary.port)
+    const finding = async () => (await examineDatabase({ url, ownerUrl: url, directUrl: url, setRole: false })).find(({ check }) => check === 'standbys')
+    expect(await finding()).toMatchObject({ level: 'ok' })
+    await wait('')
+    try {
+      await until(async () => (await finding())?.level === 'warning')
+      expect(await finding()).toMatchObject({ says: expect.stringContaining('can lose revocations'), todo: expect.stringContaining('synchronous_standby_names') })
+      for (const { process } of cluster.nodes) await process.says(/a standby is asynchronous/)
+    } finally {
+      await wait('*')
+    }
+    await until(async () => (await pair.primary.sql(`select from pg_stat_replication where sync_state = 'sync'`)).length === 1)
+  })
+
   it.each(Object.entries(events))('%s: nothing is let in after its revocation was answered, and no answered revocation is lost', async (name, event) => {
     for (let round = 1; round <= rounds; round += 1) {
-      const outcome = await runRound({ nodes: cluster.nodes, root, before: pair.primary, successor: () => pair.standby, event: () => event(pair, address), afterMs: 4000 })
+      const outcome = await runRound({ nodes: cluster.nodes, root, before: pair.primary, successor: () => pair.standby, event: () => event(pair, address), afterMs: Number(process.env.REPLICATION_AFTER_MS ?? 4000) })
       report(name, { round, ...outcome })
       expect(outcome).toMatchObject({ accepted: 0, acceptedForGood: 0, lost: 0 })
       expect(outcome.firstAfterMs).toBeDefined() // revocations are served again
