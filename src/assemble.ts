@@ -18,6 +18,7 @@ import type { Metrics, Scrape } from './observability/metrics.js'
 import { startTracing } from './observability/tracing.js'
 import { startUsage } from './observability/usage.js'
 import type { Prepared, Stop } from './prepare.js'
+import { loadClient } from './proxy/load-client.js'
 import { openIdentityKeys } from './proxy/identity-keys.js'
 import { liveRoutes } from './proxy/live-routes.js'
 import { loadRouteTable } from './proxy/route-table.js'
@@ -74,6 +75,7 @@ export async function assemble(config: Config, log: Log, { databaseUrl, setRole,
   stops.push(() => retention.close())
   const counts = openCounts({ redisUrl: config.REDIS_URL, logger })
   stops.push(() => counts.close())
+  await loadClient()
   const routes = liveRoutes(table, { demoUrl, logger })
   stops.push(() => routes.close())
   stops.push(reloadRoutes({ file: config.GATEWAY_ROUTES, mayBeMissing: routesMayBeMissing, routes, logger, watch: config.GATEWAY_ROUTES_WATCH }))

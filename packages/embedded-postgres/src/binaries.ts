@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmod, cp, lstat, mkdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises'
+import { chmod, copyFile, cp, link, lstat, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { z } from 'zod'
@@ -52,6 +52,35 @@ async function makeLinks(root: string, name: string): Promise<void> {
         + `run npm rebuild ${name} as the user who installed it`, { cause: error })
     }
   }
+}
+
+/**
+ * Returns the installation below `dataDir`, made once for each version: `npm ci` takes the packages away under a server
+ * that runs and opens its libraries as it needs them. The files are hard links where the file system has them, which
+ * cost no space while the packages are there.
+ */
+export async function keepBinaries(binaries: Binaries, dataDir: string): Promise<Binaries> {
+  const native = path.join(dataDir, `postgres-programs-${binaries.version}`)
+  if (await unlessMissing(stat(native))) return { ...binaries, native }
+  const half = `${native}.${process.pid}-${randomBytes(4).toString('hex')}`
+  try {
+    await linkTree(binaries.native, half)
+    await rename(half, native)
+  } catch (error) {
+    await rm(half, { recursive: true, force: true })
+    if (!hasCode(error, 'ENOTEMPTY', 'EEXIST')) throw error // another gateway was faster
+  }
+  return { ...binaries, native }
+}
+
+async function linkTree(from: string, to: string): Promise<void> {
+  await mkdir(to, { mode: 0o755 })
+  await Promise.all((await readdir(from, { withFileTypes: true })).map(async (entry) => {
+    const [source, target] = [path.join(from, entry.name), path.join(to, entry.name)]
+    if (entry.isDirectory()) await linkTree(source, target)
+    else if (entry.isSymbolicLink()) await symlink(await readlink(source), target)
+    else await link(source, target).catch(() => copyFile(source, target)) // another file system, or one without links
+  }))
 }
 
 /** Copies the installation to where another user may run it; once for each version, safely beside other copiers. */

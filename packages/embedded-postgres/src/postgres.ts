@@ -1,6 +1,6 @@
 import { access, constants, mkdir } from 'node:fs/promises'
 import path from 'node:path'
-import { binariesAt, findBinaries } from './binaries.js'
+import { binariesAt, findBinaries, keepBinaries } from './binaries.js'
 import { createCluster, findCluster, readPasswords, removeLeftovers, type Passwords } from './cluster.js'
 import { keepRunning } from './keeper.js'
 import type { Server } from './launch.js'
@@ -63,7 +63,8 @@ async function prepare(options: EmbeddedOptions): Promise<{ server: Server; pass
       { cause: error })
   })
   const existing = await findCluster(dataDir)
-  const binaries = options.binaries === undefined ? await findBinaries() : await binariesAt(options.binaries)
+  const found = options.binaries === undefined ? await findBinaries() : await binariesAt(options.binaries)
+  const binaries = durable ? await keepBinaries(found, dataDir) : found
   const runner = await chooseRunner(options.strategies ?? defaultStrategies(existing), binaries, dataDir, existing)
   const passwords = await readPasswords(dataDir, existing)
 

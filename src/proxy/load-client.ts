@@ -1,0 +1,21 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Client } from 'undici'
+
+/**
+ * Asks a server of its own once. undici reads its HTTP parser from the disk at the first connection; by then `npm ci` may
+ * have taken the package away under a gateway that runs.
+ */
+export async function loadClient(): Promise<void> {
+  const server = createServer((_req, res) => res.end()).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const client = new Client(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  try {
+    const { body } = await client.request({ method: 'GET', path: '/' })
+    await body.dump()
+  } finally {
+    await client.close()
+    server.close()
+  }
+}
