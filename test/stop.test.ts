@@ -67,6 +67,6 @@ describe('a data directory that a gateway holds', () => {
     await first.url()
     const second = startGatewayProcess({ DATA_DIR: dataDir })
     expect(await second.ended).toBe(1)
-    expect(second.errors()).toContain(`another gateway (pid ${first.child.pid ?? 0}) already runs on the data directory ${dataDir}`)
+    expect(second.errors()).toMatch(new RegExp(`another gateway already runs on the data directory ${dataDir}: .* Its process id is ${first.child.pid ?? 0}\\.`))
   }, 60_000)
 })

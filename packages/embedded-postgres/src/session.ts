@@ -24,14 +24,14 @@ export async function openSession(server: Server, signal: AbortSignal): Promise<
     const holder = outcome === 'refused' ? await holderOf(link) : undefined
     await link.client.end().catch(() => undefined)
     if (outcome === 'refused') {
-      throw new DirectoryInUse(`another gateway${holder ?? ''} already runs on the data directory ${server.dataDir}: `
-        + 'stop it, or give this one a directory of its own with DATA_DIR (or a database with DATABASE_URL)')
+      throw new DirectoryInUse(`another gateway already runs on the data directory ${server.dataDir}: `
+        + 'stop it, or give this one a directory of its own with DATA_DIR (or a database with DATABASE_URL)' + (holder ?? ''))
     }
     if (outcome !== 'again') throw outcome.error
   }
 }
 
-/** Returns ` (pid …)` of the gateway that holds the lock, as far as that can be found out. */
+/** Returns a sentence with the process id of the gateway that holds the lock; empty where it cannot be found out. */
 async function holderOf({ client }: Link): Promise<string> {
   const { rows: [row] } = await client.query<{ name: string }>(`
     select a.application_name as name
@@ -39,7 +39,7 @@ async function holderOf({ client }: Link): Promise<string> {
       join pg_stat_activity a on a.pid = l.pid
      where l.locktype = 'advisory' and l.granted and l.objid = $1`, [lockKey])
   const pid = row?.name.startsWith(lockName) ? Number(row.name.slice(lockName.length)) : Number.NaN
-  return Number.isInteger(pid) ? ` (pid ${pid})` : ''
+  return Number.isInteger(pid) ? `. Its process id is ${pid}.` : ''
 }
 
 async function takeOver(link: Link, server: Server, signal: AbortSignal): Promise<'taken' | 'refused' | 'again'> {
