@@ -2,7 +2,7 @@
 const ownBeginnings = /^(?:APP_JWT|APP_TOKEN|APP_REFRESH|AUDIT_RETENTION|COHERENCE|COOKIE|CORS|DATABASE|EMBEDDED_DATABASE|GATEWAY|RATE_LIMIT|TRUST_PROXY)_/
 
 /** What Kubernetes puts into containers for a service that is called `gateway` or `database`. */
-const ofKubernetes = /_(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT(?:_\d+_(?:TCP|UDP)(?:_\w+)?)?)$/
+const ofKubernetes = /_(?:SERVICE_HOST|SERVICE_PORT|PORT|SERVICE_PORT_[A-Z]+|PORT_\d+_(?:TCP|UDP)(?:_(?:ADDR|PORT|PROTO))?)$/
 
 /** At most so many letters are missing, added or other in a misspelt name. */
 const mostTypos = 2
