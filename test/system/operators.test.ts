@@ -94,7 +94,8 @@ routes:
     for (let index = 0; index < 25; index += 1) await ask(gateway.url, '/open/x', { method: 'POST' })
     const { body: after } = await askAs('root', '/system/routes')
     expect(after.items[1].targets).toEqual([
-      { address: '127.0.0.1:9', healthy: true, state: 'open', running: 0 }, { address: '127.0.0.1:10', healthy: true, state: 'open', running: 0 },
+      { address: '127.0.0.1:9', healthy: true, state: 'open', running: 0, streams: 0 },
+      { address: '127.0.0.1:10', healthy: true, state: 'open', running: 0, streams: 0 },
     ])
   })
 })
