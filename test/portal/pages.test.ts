@@ -99,6 +99,5 @@ routes:
   it('a program that looks for something below /portal that is not there gets a problem', async () => {
     for (const headers of [{}, { Accept: 'application/json' }, { 'Accept': 'text/html', 'Sec-Fetch-Mode': 'cors' }]) expect((await get('/portal/nowhere', headers as Record<string, string>)).headers['content-type']).toContain('application/problem+json')
     expect((await get('/portal/api/nowhere', { Accept: 'text/html' })).headers['content-type']).toContain('application/problem+json')
-    expect((await get('/nowhere', { Accept: 'text/html' })).headers['content-type']).toContain('application/problem+json')
   })
 })
