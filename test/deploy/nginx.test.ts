@@ -9,7 +9,7 @@ import { describeGatewayBehind } from './behind-a-proxy.js'
 describeGatewayBehind('nginx', (nodes) => startNginx('gateway.conf', { nodes }))
 
 // What the gateway serves beside the services that nginx asks it about; the demo's prefix is left to it here.
-describeGatewayBehind('nginx, where it only asks about others', (nodes) => startNginx('auth-request.conf', { nodes, replacements: { 'location /api/crm {': 'location /elsewhere {' } }))
+describeGatewayBehind('nginx, where it only asks about others', (nodes) => startNginx('auth-request.conf', { nodes, replacements: { 'location ~ ^/api/crm(?:/|\\z) {': 'location /elsewhere {' } }))
 
 describe('nginx itself', () => {
   let upstream: Upstream
