@@ -56,10 +56,10 @@ import { translationEndpoints } from './system/translations.js'
 /** Everything that the gateway answers itself; `openapi.yaml` is made of the same list. */
 export function ownEndpoints({ config, database, directory, keys, identityKeys, passwords, isDraining, node, scrape, audit, counts, log, routes, publicUrl, denials, textsOf }: Dependencies & { denials: Denials; textsOf: TextsOf }): Endpoint[] {
   const credentials = checkPassword({ sql: database, passwords, limitAttempts: limitFailedLogins(config.RATE_LIMIT_LOGIN, counts, auditSpraying(audit)), audit })
-  const issue = issueTokens({ database, keys, config })
+  const issue = issueTokens({ database, coherent: node.coherent, keys, config })
   const refresh = refreshTokens({ database, coherent: node.coherent, keys, succession: createSuccession(config), config })
   const verifyOfAnyAge = (token: string) => verifyTokenOfAnyAge(token, keys)
-  const signIn = { database, config, publicUrl, providers: signInProviders(config), flows: signInFlows(config), issueTokens: issue }
+  const signIn = { database, config, publicUrl, providers: signInProviders(config), flows: signInFlows(config), issueTokens: issue, verifyTokenOfAnyAge: verifyOfAnyAge }
   const authenticate = authenticateClient({ database, checkPassword: credentials, checkAssertion: checkAssertions({ database, publicUrl }) })
   const endpoints: Endpoint[] = [
     ...operationsEndpoints({ sql: database, lease: node.lease, leaseMs: config.COHERENCE_LEASE_MS, isDraining }),
@@ -72,7 +72,7 @@ export function ownEndpoints({ config, database, directory, keys, identityKeys, 
     ...introspectionEndpoints({ database, directory, config, authenticateClient: authenticate, verifyToken: (token) => verifyToken(token, keys) }),
     ...serviceCredentialEndpoints({ database, coherent: node.coherent, rehearse: node.rehearse, keys }),
     ...signInEndpoints(signIn),
-    ...identityEndpoints(signIn, { coherent: node.coherent }),
+    ...identityEndpoints(signIn, { coherent: node.coherent, checkPassword: credentials }),
     ...firstAccessEndpoints({ sql: database, coherent: node.coherent, passwords }),
     ...setupEndpoints({ sql: database, coherent: node.coherent, passwords }),
     ...revocationEndpoints({ sql: database, coherent: node.coherent, verifyTokenOfAnyAge: verifyOfAnyAge }),
@@ -83,8 +83,8 @@ export function ownEndpoints({ config, database, directory, keys, identityKeys, 
     ...directoryEndpoints({
       database, coherent: node.coherent, rehearse: node.rehearse,
       routeItems: () => routes.current().table.routes.flatMap(({ permission }) => permission ? [permission] : []),
-      issueFirstAccess: async (tx, userId) => {
-        const { path, expiresAt } = await issueFirstAccess(tx, userId)
+      issueFirstAccess: async (tx, userId, issuedBy) => {
+        const { path, expiresAt } = await issueFirstAccess(tx, userId, issuedBy)
         return { url: publicUrl() + path, expiresAt }
       },
     }),

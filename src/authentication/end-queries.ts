@@ -32,18 +32,26 @@ export async function endSessionsOfUser(tx: CoherentTx, userId: string, { except
 }
 
 /** What a caller presents to show which login is theirs. */
-interface Presented {
+export interface Presented {
   /** Ids of access tokens. */
   tokenIds: string[]
   /** Hashes of refresh tokens. */
   refreshHashes: string[]
 }
 
+const sessionsOf = `
+    select session_id as id from tokens where id = any (?::uuid[]) and session_id is not null
+    union select session_id from refresh_tokens where token_hash = any (?::text[])`
+
+/** The sessions of these tokens that have not ended. */
+export async function listLiveSessionIds(sql: Pick<CoherentTx, 'rows'>, { tokenIds, refreshHashes }: Presented): Promise<string[]> {
+  const sessions = await sql.rows<{ id: string }>(`select id from sessions where ended_at is null and id in (${sessionsOf})`, [tokenIds, refreshHashes])
+  return sessions.map(({ id }) => id)
+}
+
 /** Ends the logins of these tokens: their sessions with all tokens of those, and tokens that have no session. */
 export async function endLogins(tx: CoherentTx, { tokenIds, refreshHashes }: Presented): Promise<EndedSession[]> {
-  const sessions = await tx.rows<{ id: string }>(`
-    select session_id as id from tokens where id = any (?::uuid[]) and session_id is not null
-    union select session_id from refresh_tokens where token_hash = any (?::text[])`, [tokenIds, refreshHashes])
+  const sessions = await tx.rows<{ id: string }>(sessionsOf, [tokenIds, refreshHashes])
   const ended = await endSessions(tx, sessions.map(({ id }) => id))
   await tx.run(`update tokens set status = 'revoked', revoked_at = now() where ${liveTokens} and id = any (?::uuid[])`, [tokenIds])
   return ended
@@ -61,4 +69,27 @@ export async function revokeAccessToken(tx: CoherentTx, id: string): Promise<{ u
     update tokens set status = 'revoked', revoked_at = now()
      where id = ? and ${liveTokens} and purpose in ('auth_session', 'api_token') returning user_id as "userId"`, [id])
   return revoked
+}
+
+/** Revokes the tokens of a user that belong to no session, such as those for programs. */
+export async function revokeLooseTokens(tx: CoherentTx, userId: string): Promise<void> {
+  await tx.run(`
+    update tokens set status = 'revoked', revoked_at = now()
+     where user_id = ? and session_id is null and ${liveTokens} and purpose <> 'data_connection'`, [userId])
+}
+
+/** Withdraws the links by which a user could set a password. */
+export async function withdrawLinksOf(tx: CoherentTx, userId: string): Promise<void> {
+  await tx.run('delete from first_access_links where user_id = ?', [userId])
+}
+
+/**
+ * Ends all that somebody may be let in by as this user, but their password: others may have arranged it, and kept it, before the user came to
+ * hold a platform level.
+ */
+export async function endWaysIn(tx: CoherentTx, userId: string): Promise<void> {
+  await endSessionsOfUser(tx, userId)
+  await revokeLooseTokens(tx, userId)
+  await withdrawLinksOf(tx, userId)
+  for (const table of ['user_identities', 'service_secrets', 'service_keys']) await tx.run(`delete from ${table} where user_id = ?`, [userId])
 }

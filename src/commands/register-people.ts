@@ -8,6 +8,7 @@ type Say = (said: Said) => void
 
 // Loaded when they are called: help, and what is called wrongly, need none of what they need.
 const users = () => import('./user-commands.js')
+const links = () => import('./link-commands.js')
 const tokens = () => import('./token-commands.js')
 const keyCommands = () => import('./key-commands.js')
 
@@ -15,10 +16,11 @@ const codes = `\nExit codes: ${exitCodes.ok} done, ${exitCodes.no} not done, ${e
 const promise = '\nWhen it has answered, no node acts on the state before. The audit says that it was the command line, and who called it.'
 const named = ['<user>', 'the username or the id'] as const
 
-function tokenId(value: string): string {
-  if (!/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(value)) throw new InvalidArgumentError('It must be the token’s id (its claim jti); a token itself goes into standard input.')
+const rowId = (refusal: string) => (value: string): string => {
+  if (!/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(value)) throw new InvalidArgumentError(refusal)
   return value.toLowerCase()
 }
+const tokenId = rowId('It must be the token’s id (its claim jti); a token itself goes into standard input.')
 
 function registerUserCommands(program: Command, say: Say): void {
   const user = program.command('user').description('make users, shut them out, set their passwords')
@@ -48,6 +50,12 @@ function registerUserCommands(program: Command, say: Say): void {
     .addHelpText('after', `${examples('user erase anna --dry-run', 'user erase anna', 'user erase anna --yes')}
 It cannot be undone: the name is asked for on the terminal, unless --yes is given.${promise}${codes}`)
     .action(async (who: string, { dryRun = false, yes = false, json = false }: Json & { dryRun?: boolean; yes?: boolean }) => say(await (await users()).erasePerson(who, { dryRun, yes, json })))
+  user.command('links').description('list the links to a first password that still work, and who issued them').option(...asJson)
+    .addHelpText('after', `${examples('user links', 'user links --json')}${codes}`)
+    .action(async ({ json = false }: Json) => say(await (await links()).listLinks(json)))
+  user.command('withdraw-link').description('make a link to a first password work no more').argument('<id>', 'as user links shows it', rowId('It must be the id that user links shows.')).option(...asJson)
+    .addHelpText('after', `${examples('user withdraw-link 5f0c3a52-8c0e-4f0e-9d53-0f1d3f1a2b3c')}${promise}${codes}`)
+    .action(async (id: string, { json = false }: Json) => say(await (await links()).withdrawLink(id, json)))
   user.command('password').description('set a password; ends all sessions of the user').argument(...named).option(...asJson)
     .addHelpText('after', `${examples('user password anna', 'user password anna < password.txt')}
 The password is asked for, or read from standard input; it is never an argument, which others on this machine could read.${promise}${codes}`)

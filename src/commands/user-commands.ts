@@ -71,10 +71,10 @@ export async function createUser({ name, email, fullName, serviceAccount, passwo
     if (password !== undefined) checkNewPassword(password, name)
     const passwordHash = password === undefined ? undefined : await createPasswords().hash(password)
     const made = await realm.change(async ({ tx, record }) => {
-      const user = await insertUser(tx, { ...parsed.data, enabled: true, isPlatformAdmin: false, isServiceAccount: serviceAccount })
+      const user = await insertUser(tx, { ...parsed.data, enabled: true, isPlatformAdmin: false, isServiceAccount: serviceAccount, createdBy: null })
       await record({ action: serviceAccount ? 'service_account_created' : 'user_created', subject: `user:${user.id}`, after: user })
       if (passwordHash !== undefined) await setFirstPassword(tx, user.id, passwordHash)
-      const link = passwordHash === undefined && !serviceAccount ? await issueFirstAccess(tx, user.id) : undefined
+      const link = passwordHash === undefined && !serviceAccount ? await issueFirstAccess(tx, user.id, null) : undefined
       return { user, firstAccess: link && { url: publicUrlOf(config) + link.path, expiresAt: link.expiresAt } }
     })
     const { result: { user, firstAccess }, coherence } = madeOf(made)

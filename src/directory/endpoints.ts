@@ -3,6 +3,7 @@ import { accessOverviewEndpoints } from './access-overview.js'
 import { catalogEndpoints } from './catalog.js'
 import { featureEndpoints } from './features.js'
 import { instanceEndpoints } from './instances.js'
+import { issuedEndpoints } from './issued.js'
 import { mandateEndpoints } from './mandates.js'
 import { accessEndpoints, memberEndpoints } from './members.js'
 import { roleEndpoints } from './roles.js'
@@ -19,6 +20,7 @@ export function directoryEndpoints(governing: Parameters<typeof userEndpoints>[0
     ...userEndpoints(governing),
     ...serviceAccountEndpoints(governing),
     ...userSessionEndpoints(governing),
+    ...issuedEndpoints(governing),
     ...mandateEndpoints(governing),
     ...memberEndpoints(governing),
     ...roleEndpoints(governing),

@@ -62,8 +62,8 @@ export function serviceAccountEndpoints(governing: Governing): Endpoint[] {
       answers: createdAnswers(fields),
       handle: async (call) => {
         const { username: name, fullName = null, enabled = true } = call.body
-        const outcome = await change(call, async ({ tx, record }) => {
-          const made = shown(await insertUser(tx, { username: name, email: null, fullName, enabled, isPlatformAdmin: false, isServiceAccount: true }))
+        const outcome = await change(call, async ({ tx, record, actor }) => {
+          const made = shown(await insertUser(tx, { username: name, email: null, fullName, enabled, isPlatformAdmin: false, isServiceAccount: true, createdBy: actor.userId }))
           await record({ action: 'service_account_created', subject: `user:${made.id}`, after: made })
           return made
         })
@@ -81,7 +81,7 @@ export function serviceAccountEndpoints(governing: Governing): Endpoint[] {
     endpoint({
       method: 'patch',
       path: '/admin/service-accounts/:id',
-      summary: 'Change a service account; of one that is disabled no token counts when this answers',
+      summary: 'Change a service account; disabling one revokes its tokens for good: enabled again, it gets others by its secrets and keys',
       access,
       query: changeQuery,
       body: z.strictObject(changeable).partial(),

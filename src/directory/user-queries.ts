@@ -1,4 +1,3 @@
-import { liveTokens } from '../authentication/end-queries.js'
 import type { CoherentTx } from '../coherence/coherent.js'
 import type { User } from '../coherence/directory.js'
 import { allOf, beginsWith, where, type Page, type Positioned } from '../database/conditions.js'
@@ -92,16 +91,35 @@ export async function findUsername(sql: Sql, id: string): Promise<string | undef
   return (await sql.rows<{ username: string }>('select username from users where id = ?', [id]))[0]?.username
 }
 
+/** Somebody who holds a platform level and is enabled. */
+export interface EnabledAdmin extends Pick<ListedUser, 'id' | 'isSysAdmin' | 'isPlatformAdmin'> {
+  /** A person with a password or an identity. Programs do not repair a platform. */
+  canSignIn: boolean
+}
+
+/** Returns whether nobody else of a level is enabled, or the last person of it who can sign in would go: nobody could undo that. */
+export function isLastOfLevel(admins: EnabledAdmin[], id: string, level: 'isSysAdmin' | 'isPlatformAdmin'): boolean {
+  const others = admins.filter((admin) => admin[level] && admin.id !== id)
+  const canSignIn = admins.some((admin) => admin.id === id && admin.canSignIn)
+  return others.length === 0 || canSignIn && !others.some((admin) => admin.canSignIn)
+}
+
 /** All who hold a platform level and are enabled, locked in one order, so that two of them cannot be removed at once. */
-export async function lockEnabledAdmins(tx: CoherentTx): Promise<Pick<ListedUser, 'id' | 'isSysAdmin' | 'isPlatformAdmin'>[]> {
-  return await tx.rows('select id, is_sys_admin as "isSysAdmin", is_platform_admin as "isPlatformAdmin" from users where enabled and (is_sys_admin or is_platform_admin) order by id for no key update')
+export async function lockEnabledAdmins(tx: CoherentTx): Promise<EnabledAdmin[]> {
+  return await tx.rows(`
+    select u.id, u.is_sys_admin as "isSysAdmin", u.is_platform_admin as "isPlatformAdmin",
+           not u.is_service_account and (u.password_hash is not null or exists (select from user_identities i where i.user_id = u.id)) as "canSignIn"
+      from users u
+     where u.enabled and (u.is_sys_admin or u.is_platform_admin)
+     order by u.id
+       for no key update of u`)
 }
 
 /** Writes a user. Rejects with `conflict` where the name is taken. */
-export async function insertUser(tx: Changing, user: Pick<ListedUser, 'username' | 'email' | 'fullName' | 'enabled' | 'isPlatformAdmin'> & { isServiceAccount?: boolean }): Promise<ListedUser> {
+export async function insertUser(tx: Changing, user: Pick<ListedUser, 'username' | 'email' | 'fullName' | 'enabled' | 'isPlatformAdmin'> & { isServiceAccount?: boolean; createdBy: string | null }): Promise<ListedUser> {
   const [row] = await tx.rows<ListedUser>(`
-    insert into users as u (username, email, full_name, enabled, is_platform_admin, is_service_account) values (?, ?, ?, ?, ?, ?) returning ${columns}`,
-  [user.username, user.email, user.fullName, user.enabled, user.isPlatformAdmin, user.isServiceAccount ?? false])
+    insert into users as u (username, email, full_name, enabled, is_platform_admin, is_service_account, created_by) values (?, ?, ?, ?, ?, ?, ?) returning ${columns}`,
+  [user.username, user.email, user.fullName, user.enabled, user.isPlatformAdmin, user.isServiceAccount ?? false, user.createdBy])
   if (!row) throw new Error('an insert answered no row')
   return row
 }
@@ -133,9 +151,4 @@ export async function listUserSessions(sql: Seen, userId: string, { after, atMos
     select id, authority, created_at as "createdAt", last_seen_at as "lastSeenAt", address, user_agent as "userAgent", array[created_at::text, id::text] as position
       from sessions where user_id = ? and ended_at is null and ${condition}
      order by created_at desc, id desc limit ?`, [userId, ...values, atMost])
-}
-
-/** Revokes the tokens of a user that belong to no session, such as those for programs. */
-export async function revokeLooseTokens(tx: CoherentTx, userId: string): Promise<void> {
-  await tx.run(`update tokens set status = 'revoked', revoked_at = now() where user_id = ? and session_id is null and ${liveTokens} and purpose <> 'data_connection'`, [userId])
 }

@@ -1,12 +1,12 @@
 import { z } from 'zod'
-import { endSessions, endSessionsOfUser, findSessionOfUser } from '../authentication/end-queries.js'
+import { endSessions, endSessionsOfUser, findSessionOfUser, revokeLooseTokens, withdrawLinksOf } from '../authentication/end-queries.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint.js'
 import { decodePosition, pageFields, pageOf, positionedPage } from '../http/page.js'
 import { answerDeleted, changeQuery, deletedAnswers } from './changes.js'
 import { found, nothingHere } from './fields.js'
 import { platformRealm, type Edit, type Governing } from './realm.js'
 import { levelOf, refuseForeignSysAdmin } from './users.js'
-import { findUser, findUserForUpdate, listUserSessions, revokeLooseTokens } from './user-queries.js'
+import { findUser, findUserForUpdate, listUserSessions } from './user-queries.js'
 
 const userSession = z.strictObject({
   id: z.uuid(),
@@ -49,7 +49,7 @@ export function userSessionEndpoints(governing: Governing): Endpoint[] {
       method: 'delete',
       path: '/admin/users/:id/sessions',
       unversioned: true,
-      summary: 'Sign a user out everywhere: ends their sessions, and their tokens that belong to none',
+      summary: 'Sign a user out everywhere: ends their sessions, their tokens that belong to none, and their links to a first password',
       access,
       query: changeQuery,
       answers: deletedAnswers,
@@ -57,6 +57,7 @@ export function userSessionEndpoints(governing: Governing): Endpoint[] {
         const user = await begin(edit, call)
         const ended = await endSessionsOfUser(edit.tx, user.id)
         await revokeLooseTokens(edit.tx, user.id)
+        await withdrawLinksOf(edit.tx, user.id)
         await edit.record({ action: 'user_signed_out', subject: `user:${user.id}`, before: { sessions: ended.length } })
       })),
     }),

@@ -1,6 +1,6 @@
 import type { Request } from 'express'
 import { z } from 'zod'
-import { endSessionsOfUser } from '../authentication/end-queries.js'
+import { endSessionsOfUser, endWaysIn, revokeLooseTokens } from '../authentication/end-queries.js'
 import { erasePersonalValues } from '../audit/audit-queries.js'
 import type { CoherentTx } from '../coherence/coherent.js'
 import type { Positioned } from '../database/conditions.js'
@@ -12,7 +12,7 @@ import { answerChanged, answerCreated, answerDeleted, answerItem, changedAnswers
 import { exportUser, exportedLists } from './export-queries.js'
 import { flag, found, label, search, username } from './fields.js'
 import { platformRealm, type Changing, type Edit, type Governing, type Seen } from './realm.js'
-import { columnsOf, deleteUser, findUser, findUserForUpdate, insertUser, listUsers, lockEnabledAdmins, searchUsers, updateUser, type ListedUser } from './user-queries.js'
+import { columnsOf, deleteUser, findUser, findUserForUpdate, insertUser, isLastOfLevel, listUsers, lockEnabledAdmins, searchUsers, updateUser, type ListedUser } from './user-queries.js'
 
 const userFields = {
   id: z.uuid(),
@@ -60,7 +60,7 @@ export interface FirstAccess {
 }
 
 /** Makes such a link; what was made before for the same user is void. */
-export type IssueFirstAccess = (tx: CoherentTx, userId: string) => Promise<FirstAccess>
+export type IssueFirstAccess = (tx: CoherentTx, userId: string, issuedBy: string | null) => Promise<FirstAccess>
 
 const linkFields = { url: z.string().meta({ description: 'to be given to the user: whoever has it sets the password' }), expiresAt: z.iso.datetime() }
 const firstAccess = z.strictObject(linkFields).meta({ id: 'FirstAccess' })
@@ -81,8 +81,8 @@ type Admins = Awaited<ReturnType<typeof lockEnabledAdmins>>
 export function refuseLastAdmin(enabledAdmins: Admins, before: ListedUser, after: Pick<ListedUser, 'enabled' | 'isSysAdmin' | 'isPlatformAdmin'>): void {
   for (const [field, title] of [['isSysAdmin', 'SysAdmin'], ['isPlatformAdmin', 'PlatformAdmin']] as const) {
     const remains = after.enabled && after[field]
-    if (before[field] && !remains && !enabledAdmins.some((admin) => admin[field] && admin.id !== before.id)) {
-      throw new GatewayError('conflict', `${before.username} is the last ${title} who is enabled. Make another one first.`)
+    if (before[field] && !remains && isLastOfLevel(enabledAdmins, before.id, field)) {
+      throw new GatewayError('conflict', `${before.username} is the last ${title} who can sign in. Make another one first, who has a password or an identity.`)
     }
   }
 }
@@ -101,7 +101,13 @@ export async function changeUser(tx: Changing, by: { isSysAdmin: boolean }, befo
     isPlatformAdmin: change.isPlatformAdmin ?? before.isPlatformAdmin,
   }
   if (takesAway(change)) refuseLastAdmin(enabledAdmins, before, after)
-  if (!after.enabled) await endSessionsOfUser(tx, before.id)
+  const isPromoted = after.isPlatformAdmin && !before.isPlatformAdmin && !before.isSysAdmin
+  if (isPromoted && before.isServiceAccount && !by.isSysAdmin) throw new GatewayError('sysadmin_required', 'Only a SysAdmin may make a service account a PlatformAdmin')
+  if (isPromoted) await endWaysIn(tx, before.id)
+  if (!after.enabled) {
+    await endSessionsOfUser(tx, before.id)
+    await revokeLooseTokens(tx, before.id)
+  }
   await updateUser(tx, after)
   return after
 }
@@ -149,10 +155,10 @@ export function userEndpoints(governing: Governing & { issueFirstAccess: IssueFi
         const { username: name, email = null, fullName = null, enabled = true, isPlatformAdmin = false, isSysAdmin: flagged = false } = call.body
         if (flagged) throw refuseFlag()
         let link: FirstAccess | undefined
-        const outcome = await change(call, async ({ tx, record }) => {
-          const user = await insertUser(tx, { username: name, email, fullName, enabled, isPlatformAdmin })
+        const outcome = await change(call, async ({ tx, record, actor }) => {
+          const user = await insertUser(tx, { username: name, email, fullName, enabled, isPlatformAdmin, createdBy: actor.userId })
           await record({ action: 'user_created', subject: `user:${user.id}`, after: user })
-          link = await issueFirstAccess(tx, user.id)
+          link = await issueFirstAccess(tx, user.id, actor.userId)
           return user
         })
         return answerCreated(outcome, ({ id }) => `/admin/users/${id}`, () => ({ firstAccess: link }))
@@ -169,7 +175,7 @@ export function userEndpoints(governing: Governing & { issueFirstAccess: IssueFi
     endpoint({
       method: 'patch',
       path: '/admin/users/:id',
-      summary: 'Change a user; disabling ends their sessions, and when this answers no node lets them in any more',
+      summary: 'Change a user; disabling ends their sessions, tokens and links, and when this answers no node lets them in any more. Who becomes a PlatformAdmin keeps their password, and nothing else that they are let in by',
       access,
       query: changeQuery,
       body: userChange,
@@ -192,11 +198,11 @@ export function userEndpoints(governing: Governing & { issueFirstAccess: IssueFi
       query: changeQuery,
       answers: createdAnswers(linkFields),
       handle: async (call) => {
-        const answer = answerChanged(await change(call, async ({ tx, record }) => {
+        const answer = answerChanged(await change(call, async ({ tx, record, actor }) => {
           const user = found(await findUserForUpdate(tx, idOf(call)))
           refuseForeignSysAdmin(levelOf(call.req), user)
           await record({ action: 'first_access_issued', subject: `user:${user.id}` })
-          return await issueFirstAccess(tx, user.id)
+          return await issueFirstAccess(tx, user.id, actor.userId)
         }))
         return call.query.dryRun ? answer : { ...answer, status: 201, headers: {} }
       },

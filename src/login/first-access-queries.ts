@@ -15,12 +15,12 @@ const working = `
  where l.token_hash = ? and l.expires_at > now() and u.enabled and not u.is_service_account`
 
 /** Puts a link in the place of all that the user had. Answers when it ends; undefined where there is no such user, or it is a service account. */
-export async function replaceFirstAccessLink(tx: Tx, link: { userId: string; tokenHash: string; days: number }): Promise<Date | undefined> {
+export async function replaceFirstAccessLink(tx: Tx, link: { userId: string; tokenHash: string; days: number; issuedBy: string | null }): Promise<Date | undefined> {
   await tx.run(`delete from first_access_links where user_id = ? or expires_at < now() - interval '30 days'`, [link.userId])
   const [row] = await tx.rows<{ expiresAt: Date }>(`
-    insert into first_access_links (user_id, token_hash, expires_at)
-    select id, ?, now() + make_interval(days => ?) from users where id = ? and not is_service_account
-    returning expires_at as "expiresAt"`, [link.tokenHash, link.days, link.userId])
+    insert into first_access_links (user_id, issued_by, token_hash, expires_at)
+    select id, ?, ?, now() + make_interval(days => ?) from users where id = ? and not is_service_account
+    returning expires_at as "expiresAt"`, [link.issuedBy, link.tokenHash, link.days, link.userId])
   return row?.expiresAt
 }
 

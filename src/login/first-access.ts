@@ -21,10 +21,10 @@ export interface FirstAccess {
 
 const linkDays = 7
 
-/** Makes a user's one-time link; earlier ones stop working. Throws `not_found` without such a user, and for a service account. */
-export async function issueFirstAccess(tx: Tx, userId: string): Promise<FirstAccess> {
+/** Makes a user's one-time link, which ends with the level of the admin who issued it (null: the command line); earlier ones stop working. Throws `not_found` without such a user, and for a service account. */
+export async function issueFirstAccess(tx: Tx, userId: string, issuedBy: string | null): Promise<FirstAccess> {
   const token = makeSecret()
-  const expiresAt = await replaceFirstAccessLink(tx, { userId, tokenHash: hashSecret(token), days: linkDays })
+  const expiresAt = await replaceFirstAccessLink(tx, { userId, tokenHash: hashSecret(token), days: linkDays, issuedBy })
   if (!expiresAt) throw new GatewayError('not_found', 'There is no user with this id who signs in with a password')
   return { path: `/auth/first-access/${token}`, expiresAt }
 }

@@ -7,11 +7,16 @@ import { coherenceSchema } from '../http/coherence-schema.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint.js'
 import { signedIn } from '../http/policy.js'
 import { endSessions } from '../authentication/end-queries.js'
-import { listIdentities, lockWaysIn, unlinkIdentity } from './identity-queries.js'
+import type { CheckPassword } from './check-password.js'
+import { isSessionYoung, listIdentities, lockWaysIn, unlinkIdentity } from './identity-queries.js'
+import { originOf } from './issue-token.js'
 import { redirectTarget } from './redirect-target.js'
+import { principalOf } from './sessions.js'
 import { callbackUrl, providerOf, type SignIn } from './sign-in.js'
 
 const authority = z.enum(['google', 'msft'], 'must be google or msft')
+/** So long after signing in somebody need not prove again that it is them. */
+const proofSeconds = 600
 const identity = z.strictObject({
   id: z.uuid(),
   authority,
@@ -19,7 +24,11 @@ const identity = z.strictObject({
   linkedAt: z.iso.datetime(),
   lastUsedAt: z.iso.datetime().nullable(),
 }).meta({ id: 'Identity' })
-const newLink = z.strictObject({ authority, next: z.string().optional().meta({ description: 'where the browser goes when it is linked' }) })
+const newLink = z.strictObject({
+  authority,
+  next: z.string().optional().meta({ description: 'where the browser goes when it is linked' }),
+  currentPassword: z.string().min(1).optional().meta({ description: `needed where the caller signed in more than ${proofSeconds / 60} minutes ago` }),
+})
 
 /** The caller and their session: what has none, such as an API token, stands for a program, which has no identities. */
 function signedInPerson({ principal }: Request): { userId: string; sessionId: string } {
@@ -27,8 +36,22 @@ function signedInPerson({ principal }: Request): { userId: string; sessionId: st
   return { userId: principal.user.id, sessionId: principal.sessionId }
 }
 
+interface Dependencies {
+  coherent: Coherent
+  checkPassword: CheckPassword
+}
+
 /** The caller's identities at other authorities, by which they can sign in. */
-export function identityEndpoints(signIn: SignIn, { coherent }: { coherent: Coherent }): Endpoint[] {
+export function identityEndpoints(signIn: SignIn, { coherent, checkPassword }: Dependencies): Endpoint[] {
+  /** A session alone is no proof: whoever has taken one over would come back by what they link. */
+  const refuseUnproved = async (req: Request, sessionId: string, password: string | undefined) => {
+    if (password !== undefined) {
+      if (!await checkPassword({ username: principalOf(req).user.username, password, ...originOf(req) })) throw new GatewayError('credentials_invalid', 'The current password is wrong')
+    } else if (!await isSessionYoung(signIn.database, sessionId, proofSeconds)) {
+      throw new GatewayError('credentials_invalid', `Linking an identity needs proof that it is you: send currentPassword, or sign in again and link it within ${proofSeconds / 60} minutes.`)
+    }
+  }
+
   /** With a password, or another identity of an authority that is set up, they can come back. */
   const unlink = async (tx: CoherentTx, id: string, req: Request) => {
     const { userId, sessionId } = signedInPerson(req)
@@ -56,12 +79,13 @@ export function identityEndpoints(signIn: SignIn, { coherent }: { coherent: Cohe
     endpoint({
       method: 'post',
       path: '/auth/identities',
-      summary: 'Begin to link an identity: answers where the browser has to go, and sets a cookie for when it comes back',
+      summary: 'Begin to link an identity, with a proof that it is the caller: answers where the browser has to go, and sets a cookie for when it comes back',
       access: signedIn,
       body: newLink,
       answers: { 200: z.strictObject({ authorizationUrl: z.string() }) },
       handle: async ({ req, res, body }) => {
         const linkTo = signedInPerson(req)
+        await refuseUnproved(req, linkTo.sessionId, body.currentPassword)
         const provider = providerOf(signIn, body.authority)
         const next = redirectTarget(body.next, { publicUrl: signIn.publicUrl(), origins: signIn.config.CORS_ORIGINS })
         const { url, flow } = await provider.begin(callbackUrl(signIn, body.authority))

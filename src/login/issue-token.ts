@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto'
 import type { Request } from 'express'
 import { SignJWT } from 'jose'
 import { recordChange } from '../audit/record-change.js'
+import { endSessions, listLiveSessionIds, type Presented } from '../authentication/end-queries.js'
 import type { TokenKeys } from '../authentication/token-keys.js'
+import type { Coherent, CoherentTx } from '../coherence/coherent.js'
 import type { Config } from '../config.js'
 import type { Database, Tx } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
@@ -40,6 +42,8 @@ export interface Login extends Origin {
   authority: 'local' | 'google' | 'msft'
   /** The hash that the password was compared with. A login is refused when it has been changed meanwhile. */
   passwordHash?: string | null
+  /** The login that the browser holds already: its sessions end when it signs in anew, whosever they are. */
+  replaces?: Presented
   /** Looks once more at what the login rests on, with the user's row locked. The login is refused where it has gone. */
   stillHolds?: (tx: Tx) => Promise<boolean>
 }
@@ -75,6 +79,7 @@ export type Lifetimes = Pick<Config, 'APP_TOKEN_EXPIRY' | 'APP_REFRESH_TOKEN_EXP
 
 interface Dependencies {
   database: Database
+  coherent: Coherent
   keys: TokenKeys
   config: Lifetimes
 }
@@ -83,21 +88,33 @@ const dayMs = 24 * 60 * 60 * 1000
 
 /**
  * Begins a session and issues its tokens. Session and tokens are written together or not at all. Throws `credentials_invalid` when the user
- * has been disabled, or their password changed, since it was checked.
+ * has been disabled, or their password changed, since it was checked. Where it replaces another login, no node accepts that one any more.
  */
-export function issueTokens({ database, keys, config }: Dependencies): (login: Login) => Promise<IssuedTokens> {
-  return async ({ user, authority, address, userAgent, requestId, passwordHash, stillHolds }) => {
+export function issueTokens({ database, coherent, keys, config }: Dependencies): (login: Login) => Promise<IssuedTokens> {
+  const endReplaced = async (tx: CoherentTx, ids: string[], { requestId, address }: Login) => {
+    for (const { id, userId } of await endSessions(tx, ids)) {
+      await recordChange(tx, { actor: { userId, requestId, address }, mandateId: 'system', action: 'session_ended', subject: `session:${id}`, after: { by: 'new login' } })
+    }
+  }
+  return async (login) => {
+    const { user, authority, address, userAgent, requestId, passwordHash, stillHolds } = login
     const session = { id: randomUUID(), userId: user.id, authority, address, userAgent }
     const times = lifetimeFrom(Date.now(), config.APP_TOKEN_EXPIRY, Date.now() + config.SESSION_MAX_AGE * dayMs)
     const access = { id: randomUUID(), user, authority, sessionId: session.id, ...times }
     const [token, refreshToken] = [await signAccessToken(keys, access), makeSecret()]
-    const refreshExpiresInSeconds = await database.transaction(async (tx) => {
+    const begin = async (tx: Tx) => {
       if (!await lockLoginUser(tx, user.id, passwordHash) || await stillHolds?.(tx) === false) throw new GatewayError('credentials_invalid', 'Username or password is wrong')
       await insertSession(tx, session)
       await insertAccessToken(tx, { ...access, userId: user.id, kid: keys.signing.kid })
       await recordChange(tx, { actor: { userId: user.id, requestId, address }, mandateId: 'system', action: 'session_started', subject: `session:${session.id}`, after: { authority, userAgent } })
       return await insertRefreshToken(tx, { hash: hashSecret(refreshToken), sessionId: session.id, expiryDays: config.APP_REFRESH_TOKEN_EXPIRY, sessionDays: config.SESSION_MAX_AGE })
-    })
+    }
+    const replaced = login.replaces ? await listLiveSessionIds(database, login.replaces) : []
+    const refreshExpiresInSeconds = replaced.length === 0 ? await database.transaction(begin) : (await coherent(async (tx) => {
+      const seconds = await begin(tx)
+      await endReplaced(tx, replaced, login)
+      return seconds
+    })).result
     return { token, expiresAt: access.expiresAt, refreshToken, refreshExpiresInSeconds }
   }
 }

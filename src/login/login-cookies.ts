@@ -1,8 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 import type { Response } from 'express'
+import type { Presented } from '../authentication/end-queries.js'
+import type { VerifiedClaims } from '../authentication/verify-token.js'
 import type { Config } from '../config.js'
 import { accessCookie, cookieValues, refreshCookie, setCookie } from '../http/cookies.js'
 import type { IssuedTokens } from './issue-token.js'
+import { refreshTokenHash } from './refresh-token.js'
 
 type CookieConfig = Pick<Config, 'COOKIE_SAMESITE' | 'COOKIE_SECURE'>
 
@@ -18,8 +21,18 @@ export function clearLoginCookies(res: Response, config: CookieConfig): void {
   setCookie(res, 'refresh_token', '', refreshCookie(config, 0))
 }
 
-/** Refresh tokens of one request that are looked at. */
+/** Tokens of one request that are looked at. */
 const mostPresented = 32
+
+/** The login that a browser's cookies hold, expired or not: what it signs in with anew takes the place of. */
+export async function loginOfCookies(req: IncomingMessage, verifyTokenOfAnyAge: (token: string) => Promise<VerifiedClaims>): Promise<Presented> {
+  const tokens = [...new Set(cookieValues(req.headers.cookie, 'auth_token').filter((value) => value !== ''))].slice(0, mostPresented)
+  const claims = await Promise.all(tokens.map((token) => verifyTokenOfAnyAge(token).catch(() => undefined)))
+  return {
+    tokenIds: claims.flatMap((one) => one ? [one.jti] : []),
+    refreshHashes: presentedRefreshTokens(req).map(refreshTokenHash).filter((hash) => hash !== undefined),
+  }
+}
 
 /** Returns the refresh tokens that a request's cookies hold, each once and at most 32: usually one. */
 export function presentedRefreshTokens(req: IncomingMessage): string[] {

@@ -15,7 +15,7 @@ import { anyone } from '../http/policy.js'
 import type { CheckPassword } from './check-password.js'
 import { endLogins } from '../authentication/end-queries.js'
 import { originOf, type IssuedTokens, type Login } from './issue-token.js'
-import { clearLoginCookies, presentedRefreshTokens, setLoginCookies } from './login-cookies.js'
+import { clearLoginCookies, loginOfCookies, presentedRefreshTokens, setLoginCookies } from './login-cookies.js'
 import { areIssued } from './refresh-queries.js'
 import { refreshTokenHash } from './refresh-token.js'
 import type { Refresh } from './refresh.js'
@@ -61,7 +61,7 @@ export function loginEndpoints({ config, sql, coherent, checkPassword, issueToke
   const login = endpoint({
     method: 'post',
     path: '/auth/login',
-    summary: 'Sign in with a password; sets the cookies auth_token and refresh_token',
+    summary: 'Sign in with a password; sets the cookies auth_token and refresh_token, and ends the session of those that were sent along',
     access: anyone,
     crossSite: 'always',
     body: credentials,
@@ -69,7 +69,7 @@ export function loginEndpoints({ config, sql, coherent, checkPassword, issueToke
     handle: async ({ req, res, body }) => {
       const user = await checkPassword({ ...body, ...originOf(req) })
       if (!user) throw new GatewayError('credentials_invalid', 'Username or password is wrong')
-      const issued = await issueTokens({ user, authority: 'local', passwordHash: user.passwordHash, ...originOf(req) })
+      const issued = await issueTokens({ user, authority: 'local', passwordHash: user.passwordHash, replaces: await loginOfCookies(req, verifyTokenOfAnyAge), ...originOf(req) })
       setLoginCookies(res, config, issued)
       return signedInAs(user, issued.expiresAt)
     },

@@ -35,7 +35,7 @@ const newSecret = z.strictObject({ label, expiresAt: future.nullable().optional(
 const newKey = z.strictObject({ label, publicJwk: z.record(z.string(), z.unknown()).meta({ description: 'RFC 7517: EC P-256, OKP Ed25519, or RSA of 2048 bits and more; without its private part' }), expiresAt: future.nullable().optional() })
 const newToken = z.strictObject({ label, expiresAt: future.refine((value) => value.getTime() <= Date.now() + longestTokenDays * dayMs, `must be at most ${longestTokenDays} days from now`) })
 
-const listed = { id: z.uuid(), label: z.string(), createdAt: z.iso.datetime(), lastUsedAt: z.iso.datetime().nullable(), expiresAt: z.iso.datetime().nullable() }
+const listed = { id: z.uuid(), label: z.string(), createdAt: z.iso.datetime(), lastUsedAt: z.iso.datetime().nullable(), expiresAt: z.iso.datetime().nullable(), createdBy: z.uuid().nullable().meta({ description: 'the admin who made it; null: the command line' }) }
 const changeQuery = z.strictObject({ dryRun: z.enum(['0', '1', 'true', 'false'], 'must be 1 or 0').default('0').transform((value) => value === '1' || value === 'true') })
 
 const shapes: Record<CredentialKind, { plural: string; noun: string; item: z.ZodType; fields: z.ZodRawShape }> = {
@@ -67,21 +67,21 @@ interface Made {
   shown: object
 }
 
-type Make<Body> = (tx: CoherentTx, account: ServiceAccount, body: Body) => Promise<Made>
+type Make<Body> = (tx: CoherentTx, account: ServiceAccount, body: Body, createdBy: string | null) => Promise<Made>
 
-const makeServiceSecret: Make<z.infer<typeof newSecret>> = async (tx, { id: userId, username }, { label: name, expiresAt = null }) => {
+const makeServiceSecret: Make<z.infer<typeof newSecret>> = async (tx, { id: userId, username }, { label: name, expiresAt = null }, createdBy) => {
   const secret = makeSecret()
-  return { id: await insertSecret(tx, { userId, label: name, secretHash: hashSecret(secret), expiresAt }), shown: { clientId: username, secret } }
+  return { id: await insertSecret(tx, { userId, label: name, secretHash: hashSecret(secret), expiresAt, createdBy }), shown: { clientId: username, secret } }
 }
 
-const makeServiceKey: Make<z.infer<typeof newKey>> = async (tx, { id: userId, username }, { label: name, publicJwk, expiresAt = null }) => {
+const makeServiceKey: Make<z.infer<typeof newKey>> = async (tx, { id: userId, username }, { label: name, publicJwk, expiresAt = null }, createdBy) => {
   const key = await readPublicKey(publicJwk)
   if (!key) throw new GatewayError('validation_failed', 'The body is not valid', { errors: [{ path: 'publicJwk', message: 'must be a public key: EC P-256, OKP Ed25519, or RSA of 2048 bits or more, without its private part' }] })
-  return { id: await insertServiceKey(tx, { userId, label: name, ...key, expiresAt }), shown: { clientId: username } }
+  return { id: await insertServiceKey(tx, { userId, label: name, ...key, expiresAt, createdBy }), shown: { clientId: username } }
 }
 
-const makeServiceToken = (keys: TokenKeys): Make<z.infer<typeof newToken>> => async (tx, user, { label: name, expiresAt }) => {
-  const { id, token } = await makeApiToken(tx, keys, { user, label: name, expiresAt: new Date(Math.floor(expiresAt.getTime() / 1000) * 1000) })
+const makeServiceToken = (keys: TokenKeys): Make<z.infer<typeof newToken>> => async (tx, user, { label: name, expiresAt }, createdBy) => {
+  const { id, token } = await makeApiToken(tx, keys, { user, label: name, createdBy, expiresAt: new Date(Math.floor(expiresAt.getTime() / 1000) * 1000) })
   return { id, shown: { token } }
 }
 
@@ -98,7 +98,7 @@ function endpointsOf<Body>({ database, coherent, rehearse }: Dependencies, kind:
   }
   const create = async (tx: CoherentTx, call: Call<Body, unknown>) => {
     const account = await accountFor(tx, call)
-    const made = await make(tx, account, call.body)
+    const made = await make(tx, account, call.body, actorOf(call.req).userId)
     const found = await find(tx, account, made.id)
     await record(tx, call.req, account, `service_${kind}_made`, { after: found })
     return { account, body: { ...found, ...made.shown } }

@@ -82,14 +82,16 @@ export interface Credential {
   createdAt: Date
   lastUsedAt: Date | null
   expiresAt: Date | null
+  /** The admin who made it; null: the command line. */
+  createdBy: string | null
 }
 
 export type CredentialKind = 'secret' | 'key' | 'token'
 
 const lists: Record<CredentialKind, string> = {
-  secret: 'select id, label, created_at as "createdAt", last_used_at as "lastUsedAt", expires_at as "expiresAt", created_at::text as place from service_secrets where user_id = ?',
-  key: 'select id, label, created_at as "createdAt", last_used_at as "lastUsedAt", expires_at as "expiresAt", kid, algorithm, created_at::text as place from service_keys where user_id = ?',
-  token: `select id, coalesce(label, '') as label, issued_at as "createdAt", last_used_at as "lastUsedAt", expires_at as "expiresAt", issued_at::text as place
+  secret: 'select id, label, created_at as "createdAt", last_used_at as "lastUsedAt", expires_at as "expiresAt", created_by as "createdBy", created_at::text as place from service_secrets where user_id = ?',
+  key: 'select id, label, created_at as "createdAt", last_used_at as "lastUsedAt", expires_at as "expiresAt", created_by as "createdBy", kid, algorithm, created_at::text as place from service_keys where user_id = ?',
+  token: `select id, coalesce(label, '') as label, issued_at as "createdAt", last_used_at as "lastUsedAt", expires_at as "expiresAt", created_by as "createdBy", issued_at::text as place
             from tokens where user_id = ? and purpose = 'api_token' and status = 'active'`,
 }
 
@@ -109,14 +111,14 @@ export async function findCredential(sql: Sql, kind: CredentialKind, userId: str
 }
 
 /** Adds a secret's hash. */
-export async function insertSecret(tx: Tx, { userId, label, secretHash, expiresAt }: { userId: string; label: string; secretHash: string; expiresAt: Date | null }): Promise<string> {
-  return await idOfInserted(tx, 'insert into service_secrets (user_id, label, secret_hash, expires_at) values (?, ?, ?, ?) returning id', [userId, label, secretHash, expiresAt])
+export async function insertSecret(tx: Tx, { userId, label, secretHash, expiresAt, createdBy }: { userId: string; label: string; secretHash: string; expiresAt: Date | null; createdBy: string | null }): Promise<string> {
+  return await idOfInserted(tx, 'insert into service_secrets (user_id, label, secret_hash, expires_at, created_by) values (?, ?, ?, ?, ?) returning id', [userId, label, secretHash, expiresAt, createdBy])
 }
 
 /** Adds a public key. Rejects with `conflict` where the account has it already. */
-export async function insertServiceKey(tx: Tx, key: { userId: string; label: string; kid: string; algorithm: string; publicJwk: Record<string, unknown>; expiresAt: Date | null }): Promise<string> {
-  return await idOfInserted(tx, 'insert into service_keys (user_id, label, kid, algorithm, public_jwk, expires_at) values (?, ?, ?, ?, ?::jsonb, ?) returning id',
-    [key.userId, key.label, key.kid, key.algorithm, JSON.stringify(key.publicJwk), key.expiresAt])
+export async function insertServiceKey(tx: Tx, key: { userId: string; label: string; kid: string; algorithm: string; publicJwk: Record<string, unknown>; expiresAt: Date | null; createdBy: string | null }): Promise<string> {
+  return await idOfInserted(tx, 'insert into service_keys (user_id, label, kid, algorithm, public_jwk, expires_at, created_by) values (?, ?, ?, ?, ?::jsonb, ?, ?) returning id',
+    [key.userId, key.label, key.kid, key.algorithm, JSON.stringify(key.publicJwk), key.expiresAt, key.createdBy])
 }
 
 async function idOfInserted(tx: Tx, statement: string, values: Parameters<Sql['rows']>[1]): Promise<string> {

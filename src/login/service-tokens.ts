@@ -32,8 +32,8 @@ export function issueClientTokens({ database, keys, config }: Dependencies): Iss
 }
 
 /** Makes a long-lived token with a row of its own, in the transaction of whoever asks for it. */
-export async function makeApiToken(tx: Tx, keys: TokenKeys, { user, label, expiresAt }: { user: { id: string; username: string }; label: string; expiresAt: Date }): Promise<{ id: string; token: string }> {
+export async function makeApiToken(tx: Tx, keys: TokenKeys, { user, label, expiresAt, createdBy = null }: { user: { id: string; username: string }; label: string; expiresAt: Date; createdBy?: string | null }): Promise<{ id: string; token: string }> {
   const access = { id: randomUUID(), user, authority: 'local', sessionId: null, issuedAt: new Date(Math.floor(Date.now() / 1000) * 1000), expiresAt }
-  await insertAccessToken(tx, { ...access, purpose: 'api_token', userId: user.id, label, kid: keys.signing.kid })
+  await insertAccessToken(tx, { ...access, purpose: 'api_token', userId: user.id, label, createdBy, kid: keys.signing.kid })
   return { id: access.id, token: await signAccessToken(keys, access) }
 }

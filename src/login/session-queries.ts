@@ -69,6 +69,8 @@ interface NewToken {
   expiresAt: Date
   /** For people; or what a token without session was given for. */
   label?: string
+  /** The admin who made it for a program. */
+  createdBy?: string | null
   /** The id of the key that signs it. */
   kid: string
 }
@@ -76,9 +78,9 @@ interface NewToken {
 /** Writes the row that makes an access token count. Throws `directory_unavailable` where the key that signs it has been retired: nobody would take it. */
 export async function insertAccessToken(tx: Sql, token: NewToken): Promise<void> {
   const written = await tx.run(`
-    insert into tokens (id, user_id, authority, purpose, session_id, status, issued_at, expires_at, label)
-    select ?::uuid, ?::uuid, ?, ?, ?::uuid, 'active', ?::timestamptz, ?::timestamptz, ?
+    insert into tokens (id, user_id, authority, purpose, session_id, status, issued_at, expires_at, label, created_by)
+    select ?::uuid, ?::uuid, ?, ?, ?::uuid, 'active', ?::timestamptz, ?::timestamptz, ?, ?::uuid
      where not exists (select from token_keys where kid = ? and retired_at is not null)`,
-  [token.id, token.userId, token.authority, token.purpose ?? 'auth_session', token.sessionId, token.issuedAt, token.expiresAt, token.label ?? null, token.kid])
+  [token.id, token.userId, token.authority, token.purpose ?? 'auth_session', token.sessionId, token.issuedAt, token.expiresAt, token.label ?? null, token.createdBy ?? null, token.kid])
   if (written === 0) throw new GatewayError('directory_unavailable', 'The key that signs tokens has been retired: nobody can sign in here until the gateway is restarted with another one')
 }

@@ -10,7 +10,7 @@ import { coherenceSchema } from '../http/coherence-schema.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint.js'
 import { decodeCursor, pageFrom, pageOf, pageQuery } from '../http/page.js'
 import { signedIn } from '../http/policy.js'
-import { endSessions, endSessionsOfUser, findSessionOfUser } from '../authentication/end-queries.js'
+import { endSessions, endSessionsOfUser, findSessionOfUser, withdrawLinksOf } from '../authentication/end-queries.js'
 import { clearLoginCookies } from './login-cookies.js'
 import { listLiveSessions } from './session-list-queries.js'
 
@@ -85,6 +85,7 @@ export function sessionEndpoints({ config, sql, coherent }: Dependencies): Endpo
       const { user } = principalOf(req)
       const { coherence } = await coherent(async (tx) => {
         const sessions = await endSessionsOfUser(tx, user.id)
+        await withdrawLinksOf(tx, user.id)
         await recordChange(tx, { actor: actorOf(req), mandateId: 'system', action: 'sessions_ended', subject: `user:${user.id}`, after: { by: 'user', sessions: sessions.length } })
       })
       clearLoginCookies(res, config)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { actorOf, recordChange } from '../audit/record-change.js'
+import type { VerifiedClaims } from '../authentication/verify-token.js'
 import type { Config } from '../config.js'
 import type { Database } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
@@ -7,7 +8,7 @@ import { endpoint, type Answer, type Call, type Endpoint } from '../http/endpoin
 import { anyone } from '../http/policy.js'
 import { findIdentityOwner, linkIdentity, lockLiveSession, useIdentity } from './identity-queries.js'
 import { originOf, type IssuedTokens, type Login } from './issue-token.js'
-import { setLoginCookies } from './login-cookies.js'
+import { loginOfCookies, setLoginCookies } from './login-cookies.js'
 import { redirectTarget } from './redirect-target.js'
 import { flowUnknown } from './sign-in-errors.js'
 import type { SignInAuthority, SignInFlow, SignInFlows } from './sign-in-flow.js'
@@ -21,6 +22,7 @@ export interface SignIn {
   providers: Partial<Record<SignInAuthority, SignInProvider>>
   flows: SignInFlows
   issueTokens: (login: Login) => Promise<IssuedTokens>
+  verifyTokenOfAnyAge: (token: string) => Promise<VerifiedClaims>
 }
 
 export const authorityNames: Record<SignInAuthority, string> = { google: 'Google', msft: 'Microsoft' }
@@ -49,7 +51,7 @@ async function enter(signIn: SignIn, { req, res }: Pick<Call<unknown, unknown>, 
     throw new GatewayError('identity_unknown', `This ${authorityNames[authority]} account is linked to nobody here. Sign in with your password and link it at /auth/identities; without a password ask an admin for a link to set one.`)
   }
   if (!owner.enabled) throw new GatewayError('user_disabled', 'User is disabled')
-  const issued = await signIn.issueTokens({ user: owner, authority, stillHolds: (tx) => useIdentity(tx, owner), ...originOf(req) })
+  const issued = await signIn.issueTokens({ user: owner, authority, replaces: await loginOfCookies(req, signIn.verifyTokenOfAnyAge), stillHolds: (tx) => useIdentity(tx, owner), ...originOf(req) })
   setLoginCookies(res, signIn.config, issued)
 }
 

@@ -1,4 +1,3 @@
-import { liveTokens } from '../authentication/end-queries.js'
 import type { CoherentTx } from '../coherence/coherent.js'
 import type { Sql } from '../database/connect.js'
 
@@ -18,11 +17,6 @@ export async function listSysAdmins(sql: Sql): Promise<ListedSysAdmin[]> {
   return await sql.rows(`select ${columns} from users where is_sys_admin order by username`)
 }
 
-/** All SysAdmins who are enabled, locked in one order, so that two of them cannot be removed at once. */
-export async function lockSysAdmins(tx: CoherentTx): Promise<ListedSysAdmin[]> {
-  return await tx.rows(`select ${columns} from users where is_sys_admin and enabled order by id for no key update`)
-}
-
 /** The user of that id or exact username, who stays as they are until the transaction ends. */
 export async function findUserToPromote(tx: CoherentTx, named: string): Promise<(ListedSysAdmin & { isSysAdmin: boolean }) | undefined> {
   const [user] = await tx.rows<ListedSysAdmin & { isSysAdmin: boolean }>(`select ${columns}, is_sys_admin as "isSysAdmin" from users where ${uuid.test(named) ? 'id = ?::uuid' : 'username = ?'} for no key update`, [named])
@@ -32,13 +26,4 @@ export async function findUserToPromote(tx: CoherentTx, named: string): Promise<
 /** Makes a user a SysAdmin, or none. */
 export async function setSysAdmin(tx: CoherentTx, id: string, isSysAdmin: boolean): Promise<void> {
   await tx.run('update users set is_sys_admin = ? where id = ?', [isSysAdmin, id])
-}
-
-/**
- * Takes away what others may have made for a user, and kept, by which they would be let in as that user: links to a first password, a service
- * account's secrets and keys, and the tokens that no session holds.
- */
-export async function voidIssuedCredentials(tx: CoherentTx, userId: string): Promise<void> {
-  for (const table of ['first_access_links', 'service_secrets', 'service_keys']) await tx.run(`delete from ${table} where user_id = ?`, [userId])
-  await tx.run(`update tokens set status = 'revoked', revoked_at = now() where user_id = ? and session_id is null and ${liveTokens} and purpose <> 'data_connection'`, [userId])
 }

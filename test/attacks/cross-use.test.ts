@@ -48,7 +48,7 @@ const lastOf = (url: string | undefined) => (url ?? '').split('/').at(-1) ?? ''
 async function links(): Promise<{ firstAccess: string; setup: string }> {
   const sql = connectDatabase({ url: gateway.database.url, setRole: false })
   try {
-    const firstAccess = await sql.transaction((tx) => issueFirstAccess(tx, users.erin))
+    const firstAccess = await sql.transaction((tx) => issueFirstAccess(tx, users.erin, null))
     // There are admins, so that one that opens something cannot be made: its row is, and the first case says that it works without them.
     const setup = randomUUID()
     await gateway.database.sql(`insert into setup_links (token_hash, expires_at) values ($1, now() + interval '1 hour')`, [createHash('sha256').update(setup).digest('hex')])

@@ -89,8 +89,12 @@ describe('from the command line', () => {
 
   describe('an admin', () => {
     it('is made and unmade at either level, at once, but the last one of a level stays', async () => {
-      const { username, token } = await newcomer()
-      const asks = async (path: string) => (await fetch(gateway.url + path, { headers: { Authorization: `Bearer ${token}` } })).status
+      const { id, username } = await newcomer()
+      // Whoever is promoted signs in again: each time with a token of now.
+      const asks = async (path: string) => {
+        const { token } = await tokenFor(database, 'alice', { claims: { sub: username, userId: id }, row: { userId: id } })
+        return (await fetch(gateway.url + path, { headers: { Authorization: `Bearer ${token}` } })).status
+      }
       for (const [level, path] of [['system', '/system/nodes'], ['platform', '/admin/users']] as const) {
         expect(await asks(path)).toBe(403)
         expect((await run(['admin', 'grant', level, username])).code).toBe(0)
@@ -103,6 +107,21 @@ describe('from the command line', () => {
       expect(last).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/last SysAdmin/) })
       expect((await run(['user', 'disable', 'root'])).stderr).toMatch(/last SysAdmin/)
       expect((await database.sql('select is_sys_admin, enabled from users where id = $1', [users.root]))[0]).toEqual({ is_sys_admin: true, enabled: true })
+    })
+  })
+
+  describe('a link to a first password', () => {
+    it('is listed with who issued it, and withdrawn', async () => {
+      const { firstAccess } = jsonOf<{ firstAccess: { url: string } }>(await run(['user', 'create', 'lena', '--json']))
+      const page = async () => (await fetch(gateway.url + new URL(firstAccess.url).pathname)).status
+      expect(await page()).toBe(200)
+      const { items } = jsonOf<{ items: { id: string; username: string; issuedBy: string | null }[] }>(await run(['user', 'links', '--json']))
+      const link = items.find(({ username }) => username === 'lena')
+      expect(link).toMatchObject({ issuedBy: null })
+      expect((await run(['user', 'links'])).stdout).toContain('issued by the command line')
+      expect(await run(['user', 'withdraw-link', link!.id])).toMatchObject({ code: 0, stdout: expect.stringContaining('The link of lena works no more.') })
+      expect(await page()).toBe(404)
+      expect(await run(['user', 'withdraw-link', link!.id])).toMatchObject({ code: 1, stderr: expect.stringMatching(/user links lists them/) })
     })
   })
 

@@ -22,7 +22,7 @@ describe('the link to a first password', () => {
     await pool.close()
     await gateway.stop()
   })
-  const issue = (userId: string) => pool.transaction((tx) => issueFirstAccess(tx, userId))
+  const issue = (userId: string) => pool.transaction((tx) => issueFirstAccess(tx, userId, null))
   beforeEach(async () => {
     newcomer = await directoryOf(gateway.database).user()
     path = (await issue(newcomer.id)).path

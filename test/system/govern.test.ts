@@ -20,6 +20,7 @@ afterAll(async () => { await gateway.stop() })
 type Method = 'get' | 'put' | 'delete'
 const as = (token: string, method: Method, path: string) => request(gateway.server)[method](path).set('Authorization', `Bearer ${token}`)
 const sysAdmin = (method: Method, path: string) => as(root, method, path)
+const signsIn = (id: string) => gateway.database.sql(`update users set password_hash = (select password_hash from users where username = 'alice') where id = $1`, [id])
 const actions = async (subject: string) => (await gateway.database.sql<{ action: string }>(`select action from audit_events where details->>'subject' = $1 order by seq`, [subject])).map(({ action }) => action)
 
 describe('everything below /system', () => {
@@ -97,10 +98,12 @@ describe('a SysAdmin', () => {
     const caller = await directory.user()
     await as(caller.token, 'get', '/system/admins').expect(403)
     expect((await sysAdmin('put', `/system/admins/${caller.id}`).expect(200)).body.coherence).toMatchObject({ fenced: 0 })
-    expect((await as(caller.token, 'get', '/system/admins').expect(200)).body.items.map((one: { username: string }) => one.username)).toContain(caller.username)
+    await as(caller.token, 'get', '/system/admins').expect(401) // whoever is promoted signs in again
+    const { token } = await tokenFor(gateway.database, 'alice', { claims: { sub: caller.username, userId: caller.id }, row: { userId: caller.id } })
+    expect((await as(token, 'get', '/system/admins').expect(200)).body.items.map((one: { username: string }) => one.username)).toContain(caller.username)
     await sysAdmin('put', `/system/admins/${caller.id}`).expect(200)
     await sysAdmin('delete', `/system/admins/${caller.id}`).expect(200)
-    await as(caller.token, 'get', '/system/admins').expect(403)
+    await as(token, 'get', '/system/admins').expect(403)
     expect(await actions(`user:${caller.id}`)).toEqual(['sysadmin_granted', 'sysadmin_revoked'])
     await sysAdmin('put', `/system/admins/${randomUUID()}`).expect(404)
   })
@@ -116,9 +119,34 @@ describe('a SysAdmin', () => {
     const refused = await sysAdmin('delete', `/system/admins/${users.root}`)
     expect([refused.status, refused.body.code]).toEqual([409, 'conflict'])
     const other = await directory.user({ isSysAdmin: true })
+    await signsIn(other.id)
     const both = await Promise.all([sysAdmin('delete', `/system/admins/${users.root}`), as(other.token, 'delete', `/system/admins/${other.id}`)])
     expect(both.map(({ status }) => status).sort()).toEqual([200, 409])
     await gateway.database.sql('update users set is_sys_admin = (id = $1) where is_sys_admin or id = $1', [users.root])
+  })
+})
+
+describe('the last one of a level', () => {
+  const removals: [string, () => request.Test][] = [
+    ['SysAdmin', () => sysAdmin('delete', `/system/admins/${users.root}`)],
+    ['PlatformAdmin', () => request(gateway.server).patch(`/admin/users/${users.petra}`).set('Authorization', `Bearer ${petra}`).send({ isPlatformAdmin: false })],
+  ]
+  let petra: string
+  beforeAll(async () => {
+    petra = (await tokenFor(gateway.database, 'petra')).token
+    await gateway.database.sql('update users set is_platform_admin = false where id = $1', [users.frank])
+  })
+  const flags = (level: string) => level === 'SysAdmin' ? { isSysAdmin: true } : { isPlatformAdmin: true }
+
+  it.each(removals)('is the last %s who can sign in: programs, and people without a password or an identity, are not counted', async (level, remove) => {
+    const program = await directory.user(flags(level))
+    await gateway.database.sql('update users set is_service_account = true where id = $1', [program.id])
+    const other = await directory.user(flags(level))
+    const refused = await remove()
+    expect([refused.status, refused.body.detail]).toEqual([409, expect.stringContaining(`is the last ${level} who can sign in`)])
+    await gateway.database.sql(`insert into user_identities (user_id, authority, issuer, subject) values ($1, 'google', 'https://accounts.google.com', $2)`, [other.id, other.username])
+    await remove().expect(200)
+    await gateway.database.sql('update users set is_sys_admin = (id = $1), is_platform_admin = (id = $2)', [users.root, users.petra])
   })
 })
 

@@ -1,0 +1,36 @@
+import { GatewayError } from '../errors.js'
+import { exitCodes } from '../exit-codes.js'
+import { deleteLink, findOpenLink, listOpenLinks, type OpenLink } from '../directory/issued-queries.js'
+import type { Said } from '../routes-command.js'
+import { asOperator, heard } from './as-operator.js'
+import { said } from './said.js'
+import { madeOf } from './user-commands.js'
+
+/** More are not printed: the list is for people. */
+const mostLinks = 1000
+
+const lineOf = ({ id, username, issuedBy, expiresAt }: OpenLink) =>
+  `${id}  ${username}  until ${expiresAt.toISOString()}  issued by ${issuedBy ?? 'the command line'}`
+
+/** `user links`: the links to a first password that still work, newest first. */
+export async function listLinks(json: boolean): Promise<Said> {
+  return await asOperator(async ({ realm }) => {
+    const rows = await realm.see((sql) => listOpenLinks(sql, { after: undefined, atMost: mostLinks }))
+    const items = rows.map(({ position: _position, ...link }) => link)
+    return said(exitCodes.ok, json, { items }, items.length === 0 ? ['No link works.'] : items.map(lineOf))
+  })
+}
+
+/** `user withdraw-link`: makes one of them work no more. */
+export async function withdrawLink(id: string, json: boolean): Promise<Said> {
+  return await asOperator(async ({ realm }) => {
+    const { result: link, coherence } = madeOf(await realm.change(async ({ tx, record }) => {
+      const open = await findOpenLink(tx, id)
+      if (!open) throw new GatewayError('not_found', `There is no link ${id} that works: mandate-gateway user links lists them`)
+      await deleteLink(tx, id)
+      await record({ action: 'first_access_withdrawn', subject: `user:${open.userId}`, before: { issuedBy: open.issuedBy, expiresAt: open.expiresAt } })
+      return open
+    }))
+    return said(exitCodes.ok, json, { id, userId: link.userId, coherence }, [`The link of ${link.username} works no more.`, heard(coherence)])
+  })
+}
