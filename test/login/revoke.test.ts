@@ -128,7 +128,7 @@ describe('POST /auth/revoke (RFC 7009)', () => {
 })
 
 it('a refresh token that was never issued costs no coherent write, neither at revoke nor at logout', async () => {
-  const gateway = await startTestGateway()
+  const gateway = await startTestGateway({ environment: { COHERENCE_LEASE_MS: '5000' } })
   try {
     const transactions = async () => Number((await gateway.database.sql<{ id: string }>('select pg_snapshot_xmax(pg_current_snapshot())::text as id'))[0]?.id)
     const invented = () => randomBytes(32).toString('base64url')
