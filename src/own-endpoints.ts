@@ -4,6 +4,7 @@ import { checkpointKeys } from './audit/checkpoint.js'
 import { auditEventEndpoints } from './audit/events.js'
 import { verifyToken, verifyTokenOfAnyAge } from './authentication/verify-token.js'
 import type { Denials } from './authorization/denials.js'
+import { beginAsAdmin } from './authorization/still-admin.js'
 import { explainEndpoints } from './authorization/explain-endpoints.js'
 import { readShippedTexts } from './console/built-files.js'
 import { openapiEndpoints } from './console/openapi-document.js'
@@ -90,7 +91,7 @@ export function ownEndpoints({ config, database, directory, keys, identityKeys, 
     }),
     ...auditEventEndpoints({ database }),
     ...auditActivityEndpoints({ database }),
-    ...auditChainEndpoints({ database, keys: () => checkpointKeys({ secret: config.SECRET_KEY, previousSecret: config.SECRET_KEY_PREVIOUS }) }),
+    ...auditChainEndpoints({ database, beginAsSysAdmin: (tx, req) => beginAsAdmin(tx, req.principal?.user, 'sysAdmin'), keys: () => checkpointKeys({ secret: config.SECRET_KEY, previousSecret: config.SECRET_KEY_PREVIOUS }) }),
     ...explainEndpoints({ database, directory, denials, findPolicy: (method, path, host) => findPolicy({ endpoints, table: routes.current().table }, method, path, host) }),
     ...tokenRowEndpoints({ sql: database, coherent: node.coherent, rehearse: node.rehearse }),
     ...sessionRowEndpoints({ sql: database, coherent: node.coherent, rehearse: node.rehearse }),

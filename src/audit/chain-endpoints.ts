@@ -1,5 +1,7 @@
+import type { Request } from 'express'
 import { z } from 'zod'
-import type { Database } from '../database/connect.js'
+import type { Database, Tx } from '../database/connect.js'
+import { GatewayError } from '../errors.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint.js'
 import { platformAdmins, sysAdmins } from '../http/policy.js'
 import { erasePersonalValues } from './audit-queries.js'
@@ -22,8 +24,15 @@ const chainState = z.strictObject({
   faults: z.array(z.string()),
 }).meta({ id: 'AuditChain' })
 
+interface Dependencies {
+  database: Database
+  keys: () => CheckpointKeys
+  /** Begins a change that only a SysAdmin may make, and who still is one. Throws `sysadmin_required`. */
+  beginAsSysAdmin: (tx: Tx, req: Request) => Promise<void>
+}
+
 /** The state of the audit's chain, and the erasing of persons. `keys` is asked for when a request comes. */
-export function auditChainEndpoints({ database, keys }: { database: Database; keys: () => CheckpointKeys }): Endpoint[] {
+export function auditChainEndpoints({ database, keys, beginAsSysAdmin }: Dependencies): Endpoint[] {
   return [
     endpoint({
       method: 'get',
@@ -48,12 +57,14 @@ export function auditChainEndpoints({ database, keys }: { database: Database; ke
       method: 'delete',
       path: '/system/audit/persons/:id',
       unversioned: true,
-      summary: 'Erase what the audit says about a person: names, addresses, email. The events stay, and the chain still holds',
+      summary: 'Erase what the audit says about a person: names, addresses, email. The events stay, and the chain still holds. Not about oneself',
       access: sysAdmins,
       answers: { 200: z.strictObject({ erased: z.int() }) },
       handle: async (call) => {
         const id = idOf(call)
+        if (call.req.principal?.user.id === id) throw new GatewayError('conflict', 'Nobody erases what the audit says about themselves. Another SysAdmin must do it.')
         const erased = await database.transaction(async (tx) => {
+          await beginAsSysAdmin(tx, call.req)
           const count = await erasePersonalValues(tx, id)
           await recordChange(tx, { actor: actorOf(call.req), mandateId: 'system', action: 'audit_person_erased', subject: `user:${id}`, after: { values: count } })
           return count

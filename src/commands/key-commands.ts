@@ -1,3 +1,4 @@
+import { lockAdministration } from '../authorization/level-queries.js'
 import { loadTokenKeys } from '../authentication/token-keys.js'
 import { ConfigError } from '../config.js'
 import { exitCodes } from '../exit-codes.js'
@@ -35,7 +36,7 @@ export async function listKeys(json: boolean): Promise<Said> {
 /** `keys rotate`: a new key for identities; the others come from the environment. */
 export async function rotateKeys(json: boolean): Promise<Said> {
   return await withKeys(async (ring, { actor }) => {
-    const made = await ring.rotate(actor)
+    const made = await ring.rotate({ actor, begin: lockAdministration })
     return said(exitCodes.ok, json, made, [`${made.kid} is published within a minute, and signs ten minutes from now.`])
   })
 }
@@ -43,7 +44,7 @@ export async function rotateKeys(json: boolean): Promise<Said> {
 /** `keys retire`: no token that it signed counts any more. */
 export async function retireKey(kid: string, { force, json }: { force: boolean; json: boolean }): Promise<Said> {
   return await withKeys(async (ring, { actor }) => {
-    const coherence = await ring.retire(kid, force, actor)
+    const coherence = await ring.retire(kid, force, { actor, begin: lockAdministration })
     return said(exitCodes.ok, json, { kid, coherence }, [`${kid} is retired.`, heard(coherence)])
   })
 }

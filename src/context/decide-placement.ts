@@ -13,7 +13,7 @@ export interface Entry {
   mandateId: string | null
   featureInstanceId: string | null
   roleIds: string[]
-  /** True when a platform level opened the mandate and no membership did: to be audited. */
+  /** True where without a platform level the caller could not enter, or could do nothing: to be audited. */
   byPlatformLevel: boolean
   /** The keys whose change makes this untrue. */
   dependsOn: readonly string[]
@@ -35,6 +35,14 @@ function enterInstance({ mandate, instance, access }: Placement, platform: boole
   if ((!access || !instance.enabled) && !platform) throw noInstanceAccess()
 }
 
+/** Whether a platform level opened what no enabled row did; or no role counts for a SysAdmin, whom no rule binds. */
+function needsLevel(user: User, { mandate, membership, instance, access }: Placement, requested: RequestedPlace, roleIds: string[]): boolean {
+  if (!mandate) return false
+  const isOpen = membership !== undefined && mandate.enabled
+  const isInstanceOpen = requested.instanceId === undefined || (access !== undefined && instance?.enabled === true)
+  return !isOpen || !isInstanceOpen || (user.isSysAdmin && roleIds.length === 0)
+}
+
 /**
  * The context table, row by row: may this user enter this place, and with which roles.
  * An instance without a mandate is entered through its own mandate, but `mandateId` stays null.
@@ -47,11 +55,12 @@ export function decidePlacement(user: User, requested: RequestedPlace, placement
     enterMandate(placement, platform, noInstanceAccess)
   }
   if (requested.instanceId !== undefined) enterInstance(placement, platform)
+  const roleIds = [...new Set([...placement.membership?.roleIds ?? [], ...placement.access?.roleIds ?? []])]
   return {
     mandateId: requested.mandateId ?? null,
     featureInstanceId: requested.instanceId ?? null,
-    roleIds: [...new Set([...placement.membership?.roleIds ?? [], ...placement.access?.roleIds ?? []])],
-    byPlatformLevel: placement.mandate !== undefined && placement.membership === undefined,
+    roleIds,
+    byPlatformLevel: needsLevel(user, placement, requested, roleIds),
     dependsOn: placement.dependsOn,
   }
 }

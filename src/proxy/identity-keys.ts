@@ -30,8 +30,8 @@ export interface IdentityKeys {
   jwks: () => { keys: PublicIdentityKey[] }
   /** Every key that is published, newest first; one of them signs now. */
   list: () => { kid: string; createdAt: Date; signing: boolean }[]
-  /** Makes a new key now. It is published at once and signs when upstreams know it. `note` runs in the same transaction. */
-  rotate: (note: (tx: Tx, kid: string) => Promise<void>) => Promise<{ kid: string }>
+  /** Makes a new key now. It is published at once and signs when upstreams know it. `begin` and `note` run first and last in its transaction. */
+  rotate: (begin: (tx: Tx) => Promise<void>, note: (tx: Tx, kid: string) => Promise<void>) => Promise<{ kid: string }>
   /** Looks at the stored keys, makes a new one where it is time, and forgets old ones. Never rejects: without the database the keys at hand stay. */
   refresh: () => Promise<void>
   close: () => Promise<void>
@@ -190,8 +190,9 @@ export async function openIdentityKeys({ database, logger, secret, previousSecre
       return signing
     },
     list: () => usable.map(({ kid, createdAt }) => ({ kid, createdAt, signing: kid === chosen()?.kid })),
-    rotate: async (note) => {
+    rotate: async (begin, note) => {
       const { kid } = await database.transaction(async (tx) => {
+        await begin(tx)
         await lockIdentityKeys(tx)
         const made = await addKey(tx)
         await note(tx, made.kid)

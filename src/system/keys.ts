@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto'
+import type { Request } from 'express'
 import { z } from 'zod'
 import { actorOf, recordChange, type Actor } from '../audit/record-change.js'
 import type { TokenKeys } from '../authentication/token-keys.js'
+import { beginAsAdmin } from '../authorization/still-admin.js'
 import type { Coherence, Coherent } from '../coherence/coherent.js'
 import type { Config } from '../config.js'
-import type { Sql } from '../database/connect.js'
+import type { Sql, Tx } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
 import { coherenceSchema } from '../http/coherence-schema.js'
 import { endpoint, type Endpoint } from '../http/endpoint.js'
@@ -35,13 +37,20 @@ const forced = z.strictObject({ force: z.literal(['0', '1']).optional().meta({ d
 /** Tells secrets apart, and nothing else of them. */
 const sealKid = (secret: string) => createHash('sha256').update('mandate-gateway seal kid ').update(secret).digest('base64url').slice(0, 12)
 
+/** Who changes keys. */
+interface Changer {
+  actor: Actor
+  /** Begins the transaction: whoever may not change keys any more is refused. */
+  begin: (tx: Tx) => Promise<void>
+}
+
 /** The keys that the gateway signs and seals with, and what can be done with them. */
 export interface KeyRing {
   list: () => Promise<Key[]>
   /** Makes a new key for identities. */
-  rotate: (actor: Actor) => Promise<Key>
+  rotate: (by: Changer) => Promise<Key>
   /** Retires a key on all nodes; the one that signs only where it is forced. */
-  retire: (kid: string, isForced: boolean, actor: Actor) => Promise<Coherence>
+  retire: (kid: string, isForced: boolean, by: Changer) => Promise<Coherence>
 }
 
 /** Makes it: of what keys are called and what they do, never of what they are. */
@@ -61,19 +70,21 @@ export function keyRing({ sql, coherent, keys, identityKeys, config }: Dependenc
   const seals = (): Key[] => [config.SECRET_KEY, config.SECRET_KEY_PREVIOUS].filter((secret) => secret !== undefined)
     .map((secret, index) => ({ kid: sealKid(secret), algorithm: 'HS256', use: 'seal', state: index === 0 ? 'signing' : 'verifying', since: null }))
 
-  const retire = async (kid: string, isForced: boolean, actor: Actor) => {
+  const retire = async (kid: string, isForced: boolean, { actor, begin }: Changer) => {
     const found = (await accessTokenKeys()).find((one) => one.kid === kid) ?? (await listTokenKeys(sql)).find((one) => one.kid === kid)
     if (!found) return undefined
     if (kid === keys.signing.kid && !isForced) {
       throw new GatewayError('conflict', 'This key signs. Restart the nodes with another key first (and this one as the previous one); or repeat this with ?force=1: then nobody can sign in until the nodes have another key')
     }
     return await coherent(async (tx) => {
+      await begin(tx)
       await retireTokenKey(tx, { kid, algorithm: found.algorithm })
       await recordChange(tx, { actor, mandateId: 'system', action: 'key_retired', subject: `key:${kid}` })
     })
   }
-  const removeIdentityKey = async (kid: string, actor: Actor) => {
+  const removeIdentityKey = async (kid: string, { actor, begin }: Changer) => {
     const removed = await coherent(async (tx) => {
+      await begin(tx)
       if (!await deleteIdentityKey(tx, kid)) throw new GatewayError('not_found', 'There is no key with this id that could be retired')
       await recordChange(tx, { actor, mandateId: 'system', action: 'identity_key_removed', subject: `key:${kid}` })
     })
@@ -83,18 +94,20 @@ export function keyRing({ sql, coherent, keys, identityKeys, config }: Dependenc
 
   return {
     list: async () => [...await accessTokenKeys(), ...identities(), ...seals()],
-    rotate: async (actor) => {
-      const { kid } = await identityKeys.rotate((tx, made) => recordChange(tx, { actor, mandateId: 'system', action: 'identity_key_made', subject: `key:${made}` }))
+    rotate: async ({ actor, begin }) => {
+      const { kid } = await identityKeys.rotate(begin, (tx, made) => recordChange(tx, { actor, mandateId: 'system', action: 'identity_key_made', subject: `key:${made}` }))
       const made = identities().find((one) => one.kid === kid)
       if (!made) throw new GatewayError('directory_unavailable', 'The new key cannot be read yet. Look at the list shortly.')
       return made
     },
-    retire: async (kid, isForced, actor) => {
+    retire: async (kid, isForced, by) => {
       if (seals().some((one) => one.kid === kid)) throw new GatewayError('conflict', 'This key comes from SECRET_KEY: restart the nodes with another one, and without this')
-      return (await retire(kid, isForced, actor) ?? await removeIdentityKey(kid, actor)).coherence
+      return (await retire(kid, isForced, by) ?? await removeIdentityKey(kid, by)).coherence
     },
   }
 }
+
+const byOf = (req: Request): Changer => ({ actor: actorOf(req), begin: (tx) => beginAsAdmin(tx, req.principal?.user, 'sysAdmin') })
 
 /** The key ring, as SysAdmins see and change it. */
 export function keyEndpoints(dependencies: Dependencies): Endpoint[] {
@@ -114,7 +127,7 @@ export function keyEndpoints(dependencies: Dependencies): Endpoint[] {
       summary: 'Make a new key for identities that are sent to upstreams; it signs when they have had time to learn of it',
       access: sysAdmins,
       answers: { 201: key },
-      handle: async ({ req }) => ({ status: 201, body: await ring.rotate(actorOf(req)), headers: { Location: '/system/keys' } }),
+      handle: async ({ req }) => ({ status: 201, body: await ring.rotate(byOf(req)), headers: { Location: '/system/keys' } }),
     }),
     endpoint({
       method: 'delete',
@@ -124,7 +137,7 @@ export function keyEndpoints(dependencies: Dependencies): Endpoint[] {
       access: sysAdmins,
       query: forced,
       answers: { 200: z.strictObject({ coherence: coherenceSchema }) },
-      handle: async ({ req, params, query }) => ({ status: 200, body: { coherence: await ring.retire(params.kid ?? '', query.force === '1', actorOf(req)) } }),
+      handle: async ({ req, params, query }) => ({ status: 200, body: { coherence: await ring.retire(params.kid ?? '', query.force === '1', byOf(req)) } }),
     }),
   ]
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { beginAsAdmin } from '../authorization/still-admin.js'
 import { actorOf, recordChange } from '../audit/record-change.js'
 import { endSessions } from '../authentication/end-queries.js'
 import type { Sql } from '../database/connect.js'
@@ -58,6 +59,7 @@ export function sessionRowEndpoints({ sql, ...changing }: Changing & { sql: Sql 
           dryRun: call.query.dryRun,
           ownerOf: (tx) => findSessionOwner(tx, id),
           change: async (tx) => {
+            await beginAsAdmin(tx, call.req.principal?.user, 'sysAdmin')
             const userId = await findSessionOwner(tx, id)
             if (userId === undefined) throw new GatewayError('not_found', 'There is no session with this id')
             await endSessions(tx, [id])

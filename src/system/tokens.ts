@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { beginAsAdmin } from '../authorization/still-admin.js'
 import { actorOf, recordChange } from '../audit/record-change.js'
 import type { Sql } from '../database/connect.js'
 import { answerDeleted, changeQuery, deletedAnswers } from '../directory/changes.js'
@@ -62,6 +63,7 @@ export function tokenRowEndpoints({ sql, ...changing }: Changing & { sql: Sql })
           dryRun: call.query.dryRun,
           ownerOf: (tx) => findTokenOwner(tx, id),
           change: async (tx) => {
+            await beginAsAdmin(tx, call.req.principal?.user, 'sysAdmin')
             const userId = await revokeToken(tx, id)
             if (userId === undefined) throw new GatewayError('not_found', 'There is no token with this id')
             await recordChange(tx, { actor: actorOf(call.req), mandateId: 'system', action: 'token_revoked', subject: `token:${id}`, before: { userId } })

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { actorOf, recordChange } from '../audit/record-change.js'
+import { beginAsAdmin } from '../authorization/still-admin.js'
 import type { Database, Sql } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
 import { endpoint, type Endpoint } from '../http/endpoint.js'
@@ -73,6 +74,7 @@ export function translationEndpoints({ database, loadShipped }: { database: Data
     return { language: of.data, key: params.key ?? '' }
   }
   const change = (call: Parameters<typeof actorOf>[0], params: Record<string, string>, text: string | undefined) => database.transaction(async (tx) => {
+    await beginAsAdmin(tx, call.principal?.user, 'sysAdmin')
     const { language: of, key } = named(params)
     const shipped = await loadShipped()
     const before = await findChangedText(tx, of, key)

@@ -42,11 +42,13 @@ const send = async (node: TestGateway, method: string, path: string, token: stri
 const meAt = (node: TestGateway, token: string) => send(node, 'GET', '/auth/me', token)
 
 /** Holds rows as a slow neighbour does: whoever wants to write them waits. Answers how to let go. */
-async function holdRow(table: string, id: string): Promise<() => Promise<void>> {
+const holdRow = (table: string, id: string) => holdRows(table, 'id', id)
+async function holdRows(table: string, column: string, value: string): Promise<() => Promise<void>> {
   const neighbour = new pg.Client(database.ownerUrl)
   await neighbour.connect()
   await neighbour.query('begin')
-  await neighbour.query(`select from ${table} where id = $1 for update`, [id])
+  await neighbour.query(`lock table ${table} in row exclusive mode`) // as whoever has written a row
+  await neighbour.query(`select from ${table} where ${column} = $1 for update`, [value])
   return () => neighbour.end()
 }
 const holdUser = (id: string) => holdRow('users', id)
@@ -115,6 +117,28 @@ describe('a level that is taken away', () => {
     expect(await demotion).toBe(200)
     expect([201, 403]).toContain(await made)
     expect(await changedAfterwards(mallory, 'user_changed')).toEqual([])
+  })
+
+  it.each<[string, (id: string) => [table: string, column: string, id: string], (id: string) => [string, string, object?]]>([
+    ['the end of a token', (id) => ['tokens', 'session_id', id], (id) => ['DELETE', `/system/tokens/${id}`]],
+    ['the end of a session', (id) => ['sessions', 'id', id], (id) => ['DELETE', `/system/sessions/${id}`]],
+    ['a retired key', () => ['token_keys', 'kid', 'held'], () => ['DELETE', '/system/keys/held']],
+    ['a text', () => ['translations', 'key', 'console.held'], () => ['PUT', '/system/translations/en/console.held', { text: 'another' }]],
+    ['what the audit says about a person', () => ['audit_personal', 'person_id', users.alice], () => ['DELETE', `/system/audit/persons/${users.alice}`]],
+  ])('from a SysAdmin gives nothing to a change at /system that has waited meanwhile: %s', async (what, held, request) => {
+    const mallory = await directory.user({ isSysAdmin: true })
+    const { sid, jti } = await tokenFor(database, 'bob')
+    await database.sql(`insert into token_keys (kid, algorithm) values ('held', 'HS256') on conflict do nothing`)
+    await database.sql(`insert into translations (language, key, text) values ('en', 'console.held', 'one') on conflict do nothing`)
+    const letGo = await holdRows(...held(sid))
+    const [method, path, body] = request(what === 'the end of a token' ? jti : sid)
+    const write = send(here, method, path, mallory.token, body)
+    await waiting(1)
+    const demotion = send(there, 'DELETE', `/system/admins/${mallory.id}`, root)
+    await Promise.race([demotion, waiting(2)])
+    await letGo()
+    expect([await demotion, await write]).toEqual([200, expect.any(Number)])
+    expect(await changedAfterwards(mallory, 'sysadmin_revoked')).toEqual([])
   })
 
   it.each<[string, (mallory: Newcomer) => [string, string, object?], (mallory: Newcomer) => [string, string, object?]]>([

@@ -476,6 +476,32 @@ describe('platform_entry', () => {
     await contextOf(level.token, { mandate: mandates.acme, instance: instances.acmeCrm }).expect(200)
     expect(await entriesUntilNow(level.id)).toHaveLength(1)
   })
+  it.each<[string, { isSysAdmin?: boolean; isPlatformAdmin?: boolean }, (id: string) => Promise<{ mandate: string; instance?: string }>]>([
+    ['a member enters an instance without an access', { isPlatformAdmin: true }, async (id) => {
+      await directory.join(id, mandates.acme, { roles: [roles.viewer] })
+      return { mandate: mandates.acme, instance: instances.acmeCrm }
+    }],
+    ['a member with access enters a disabled instance', { isPlatformAdmin: true }, async (id) => {
+      const instance = await directory.instance(mandates.acme, { enabled: false })
+      await directory.join(id, mandates.acme, { roles: [roles.viewer] })
+      await directory.grant(id, instance)
+      return { mandate: mandates.acme, instance }
+    }],
+    ['a member enters a disabled mandate', { isPlatformAdmin: true }, async (id) => {
+      const mandate = await directory.mandate({ enabled: false })
+      await directory.join(id, mandate, { roles: [roles.viewer] })
+      return { mandate }
+    }],
+    ['a SysAdmin enters who is a member without a role', { isSysAdmin: true }, async (id) => {
+      await directory.join(id, mandates.acme)
+      return { mandate: mandates.acme }
+    }],
+  ])('is written where %s', async (_what, flags, prepare) => {
+    const level = await directory.user(flags)
+    const place = await prepare(level.id)
+    await contextOf(level.token, place).expect(200)
+    expect(await entriesUntilNow(level.id)).toMatchObject([{ mandate_id: place.mandate }])
+  })
   it('is not written for members, for refusals, and where no mandate is entered', async () => {
     const level = await directory.user({ isPlatformAdmin: true })
     await directory.join(level.id, mandates.globex)

@@ -159,6 +159,11 @@ describe('a person', () => {
 
     it('who still is a user is remembered on, when a SysAdmin erases what the audit says', async () => {
       expect((await ask('root', 'delete', `/system/audit/persons/${person.id}`)).status).toBe(200)
+      // nobody erases what the audit says about themselves
+      const [before] = await database.sql('select count(*) from audit_personal where person_id = $1', [users.root])
+      const own = await ask('root', 'delete', `/system/audit/persons/${users.root}`)
+      expect([own.status, own.body.code]).toEqual([409, 'conflict'])
+      expect(await database.sql('select count(*) from audit_personal where person_id = $1', [users.root])).toEqual([before])
       await insertAuditEvents(pool, [dated({ userId: person.id, mandateId: 'system', action: 'later', details: { address: mark }, requestId: 'r' })])
       expect(await tablesWith(mark)).toContain('audit_personal')
     })
