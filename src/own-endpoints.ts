@@ -14,6 +14,7 @@ import type { Endpoint } from './http/endpoint.js'
 import { auditSpraying, checkPassword } from './login/check-password.js'
 import { checkAssertions } from './login/client-assertion.js'
 import { authenticateClient } from './login/client-authentication.js'
+import { createDecoys } from './login/decoys.js'
 import { limitFailedLogins } from './login/failed-logins.js'
 import { firstAccessEndpoints, issueFirstAccess } from './login/first-access.js'
 import { identityEndpoints } from './login/identities.js'
@@ -56,7 +57,7 @@ import { translationEndpoints } from './system/translations.js'
 
 /** Everything that the gateway answers itself; `openapi.yaml` is made of the same list. */
 export function ownEndpoints({ config, database, directory, keys, identityKeys, passwords, isDraining, node, scrape, audit, counts, log, routes, publicUrl, denials, textsOf }: Dependencies & { denials: Denials; textsOf: TextsOf }): Endpoint[] {
-  const credentials = checkPassword({ sql: database, passwords, limitAttempts: limitFailedLogins(config.RATE_LIMIT_LOGIN, counts, auditSpraying(audit)), audit })
+  const credentials = checkPassword({ sql: database, passwords, decoyOf: createDecoys({ sql: database, secret: config.SECRET_KEY ?? '' }), limitAttempts: limitFailedLogins(config.RATE_LIMIT_LOGIN, counts, auditSpraying(audit)), audit })
   const issue = issueTokens({ database, coherent: node.coherent, keys, config })
   const refresh = refreshTokens({ database, coherent: node.coherent, keys, succession: createSuccession(config), config })
   const verifyOfAnyAge = (token: string) => verifyTokenOfAnyAge(token, keys)

@@ -1,10 +1,13 @@
 import { compactVerify } from 'jose'
 import { GatewayError } from '../errors.js'
+import { namesOf } from './precis.js'
 import type { TokenKey, TokenKeys } from './token-keys.js'
 
 /** The claims of a token whose signature, form and times hold (RFC 7519). Whether it still counts, its row says. */
 export interface VerifiedClaims {
   username: string
+  /** The names under which the user is looked up: as claimed, else as typed ones are. */
+  names: readonly string[]
   userId: string
   jti: string
   /** As it was claimed, whatever it was: compared with the token's row. */
@@ -127,6 +130,7 @@ function identityOf({ claims, expiresAt, kid }: SignedClaims): VerifiedClaims {
   if (typeof sub !== 'string' || typeof userId !== 'string' || typeof jti !== 'string' || !uuid.test(jti) || sub.includes('\0')) throw tokenInvalid()
   return {
     username: sub,
+    names: namesOf(sub),
     userId,
     jti: jti.toLowerCase(),
     authority: claims.authenticationAuthority,

@@ -20,17 +20,21 @@ interface PrincipalRow {
   key_retired: boolean
 }
 
-/** The user with that name, the token with that id and the key with that one, in one statement and so of one moment. */
-export async function findPrincipal(sql: Sql, { username, jti, kid }: { username: string; jti: string; kid: string }): Promise<PrincipalState> {
+/** The user with one of these names (the first before the others), the token with that id and the key with that one, in one statement and so of one moment. */
+export async function findPrincipal(sql: Sql, { names, jti, kid }: { names: readonly string[]; jti: string; kid: string }): Promise<PrincipalState> {
   const [row] = await sql.rows<PrincipalRow>(`
     select u.id as user_id, u.username, u.email, u.full_name, u.enabled, u.is_sys_admin, u.is_platform_admin,
            t.id as token_id, t.user_id as token_user_id, t.authority, t.purpose, t.status, t.session_id, t.expires_at,
            s.ended_at is not null as session_ended,
            exists (select from token_keys k where k.kid = ? and k.retired_at is not null) as key_retired
       from (select 1) as one
-      left join users u on u.username = ?
+      left join lateral (
+        select * from users
+         where username = any (?::text[]) or lower(username) = any (?::text[])
+         order by username <> ?, username limit 1
+      ) u on true
       left join tokens t on t.id = ?
-      left join sessions s on s.id = t.session_id`, [kid, username, jti])
+      left join sessions s on s.id = t.session_id`, [kid, [...names], [...names], names[0] ?? '', jti])
   if (!row) throw new Error('a statement without a from-row answered no row')
   return {
     user: row.user_id === null ? undefined : {

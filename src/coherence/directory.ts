@@ -84,6 +84,8 @@ export interface ScopedRule extends Permission {
 /** What names a token's user and row: claims that have been verified. */
 interface LoginClaims {
   username: string
+  /** The username, and other ways in which it may be stored. */
+  names: readonly string[]
   jti: string
   /** The id of the key that signed the token. */
   kid: string
@@ -121,8 +123,8 @@ async function loadLogin<Claims extends LoginClaims>(sql: Sql, token: string, ve
   return {
     value: { claims, state, dependsOn },
     keys: dependsOn,
-    // A token's row may yet come: its insert is not announced.
-    keep: state.token !== undefined,
+    // A token's row may yet come: its insert is not announced. So may a user whose name is written otherwise.
+    keep: state.token !== undefined && state.user !== undefined,
   }
 }
 

@@ -114,7 +114,7 @@ export async function inspectAccessToken(token: string, { config, database }: Pi
   const claims = claimsOf(token)
   try {
     const verified = await verifiedOf(token, config)
-    const state = await findPrincipal(database, { username: verified.username, jti: verified.jti, kid: verified.kid })
+    const state = await findPrincipal(database, { names: verified.names, jti: verified.jti, kid: verified.kid })
     const row = await findToken(database, verified.jti) ?? null
     const answer = { kind: 'access_token', claims, row } as const
     if (verified.expiresAt <= Date.now() / 1000) return { ...answer, counts: false, reason: 'token_expired' }

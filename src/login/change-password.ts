@@ -40,7 +40,7 @@ export function passwordEndpoints({ sql, coherent, passwords, checkPassword }: D
     handle: async ({ req, body: { currentPassword, newPassword, keepIdentities } }) => {
       const { user: { id, username }, sessionId } = principalOf(req)
       checkNewPassword(newPassword, username, 'newPassword')
-      if ((await findLoginUser(sql, username))?.passwordHash === null) throw new GatewayError('conflict', 'This account has no password: it signs in in another way. An administrator can send you a link to set one.')
+      if ((await findLoginUser(sql, [username]))?.passwordHash === null) throw new GatewayError('conflict', 'This account has no password: it signs in in another way. An administrator can send you a link to set one.')
       const checked = await checkPassword({ username, password: currentPassword, ...originOf(req) })
       if (!checked) throw new GatewayError('credentials_invalid', 'The current password is wrong')
       if (newPassword === currentPassword) throw new GatewayError('validation_failed', 'The body is not valid', { errors: [{ path: 'newPassword', message: 'must not be the current password' }] })

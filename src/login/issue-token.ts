@@ -31,9 +31,12 @@ export interface Origin {
   requestId: string
 }
 
+/** Of what a client calls itself; more is nobody's name. */
+const longestUserAgent = 512
+
 /** Where this request comes from. */
 export function originOf(req: Request): Origin {
-  return { address: req.clientAddress, userAgent: req.headers['user-agent'] ?? null, requestId: req.id }
+  return { address: req.clientAddress, userAgent: req.headers['user-agent']?.slice(0, longestUserAgent) ?? null, requestId: req.id }
 }
 
 /** Who logged in, and from where. */

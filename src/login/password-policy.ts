@@ -1,3 +1,4 @@
+import { preparePassword } from '../authentication/precis.js'
 import { GatewayError } from '../errors.js'
 
 const leastCharacters = 12
@@ -7,6 +8,7 @@ const mostBytes = 1024
 export function passwordFault(password: string, username: string): string | undefined {
   if (Array.from(password).length < leastCharacters) return `must have at least ${leastCharacters} characters`
   if (Buffer.byteLength(password) > mostBytes) return `must have at most ${mostBytes} bytes`
+  if (preparePassword(password) === undefined) return 'must not hold control, ignorable or unassigned characters (RFC 8265, OpaqueString)'
   if (password.toLowerCase() === username.toLowerCase()) return 'must not be the username'
   return undefined
 }

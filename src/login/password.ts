@@ -1,8 +1,11 @@
-import { hash, verify } from '@node-rs/argon2'
+import { hash, verify, type Options } from '@node-rs/argon2'
+import { hash as hashBcrypt, verify as verifyBcrypt } from '@node-rs/bcrypt'
+import { preparePassword } from '../authentication/precis.js'
 import { createFairQueue } from './fair-queue.js'
 
 /** OWASP's choice for argon2id, which is the library's default kind: 19 MiB, two passes. */
-const parameters = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
+const parameters: Options = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
+const ownKind = '$argon2id$v=19$m=19456,t=2,p=1'
 const maxPasswordBytes = 1024
 /** Hashes at a time: each holds a thread of the pool for tens of milliseconds. */
 const concurrentHashes = 2
@@ -17,33 +20,64 @@ interface Turn {
   mayGoOn?: () => Promise<void>
 }
 
-/** Hashes and checks passwords (argon2id), a bounded number at a time, in turn between lanes. */
-export interface Passwords {
-  hash: (password: string) => Promise<string>
-  /**
-   * Whether `password` is the one of `passwordHash`. Takes as long where there is no hash to compare with.
-   * Throws `overloaded` when too many wait.
-   */
-  matches: (passwordHash: string | null | undefined, password: string, turn: Turn) => Promise<boolean>
+/** A password that is right. */
+export interface Matched {
+  /** A hash to store in place of one that was imported, or made of the password as it was typed; undefined where the stored one is as it should be. */
+  replacement: string | undefined
 }
 
-/** Starts the bounded queue of hashes. The decoy's hash is made once, of a random password. */
+/** Hashes and checks passwords, a bounded number at a time, in turn between lanes. */
+export interface Passwords {
+  /** The hash (argon2id) of a new password, prepared. */
+  hash: (password: string) => Promise<string>
+  /**
+   * Compares a password with a stored hash (argon2 or bcrypt): prepared, then as typed. Resolves to undefined where neither matches.
+   * Rejects with `overloaded` when too many wait.
+   */
+  check: (storedHash: string, password: string, turn: Turn) => Promise<Matched | undefined>
+}
+
+const isBcrypt = (stored: string) => /^\$2[abxy]\$/.test(stored)
+
+async function verifyAny(stored: string, password: string): Promise<boolean> {
+  try {
+    return await (isBcrypt(stored) ? verifyBcrypt(password, stored) : verify(stored, password))
+  } catch {
+    return false // a stored hash that is none matches nothing
+  }
+}
+
+/** A hash that takes as long to verify as those of a kind (`$argon2id$v=19$m=65536,t=3,p=4`, `$2b$12`); without a kind as our own. */
+export async function hashLike(kind: string | undefined, password: string): Promise<string> {
+  const bcrypt = /^\$2[abxy]\$(\d\d)$/.exec(kind ?? '')
+  if (bcrypt) return await hashBcrypt(password, { cost: Number(bcrypt[1]) })
+  const [, m, t, p] = /\$m=(\d+),t=(\d+),p=(\d+)$/.exec(kind ?? ownKind) ?? []
+  return await hash(password, { memoryCost: Number(m), timeCost: Number(t), parallelism: Number(p) })
+}
+
+/** The forms in which a password may have been hashed, the one of now first. */
+function formsOf(password: string): string[] {
+  const prepared = preparePassword(password)
+  return [...new Set(prepared === undefined ? [password] : [prepared, password])]
+}
+
+/** Starts the bounded queue of hashes. */
 export function createPasswords(): Passwords {
   const queue = createFairQueue({ atATime: concurrentHashes, maxWaiting })
-  const decoy = hash(crypto.randomUUID(), parameters)
   return {
-    hash: (password) => queue.run('new passwords', () => hash(password, parameters)),
-    matches: async (passwordHash, password, { lane, mayGoOn }) => {
-      if (Buffer.byteLength(password) > maxPasswordBytes) return false
-      const known = passwordHash ?? await decoy
+    hash: (password) => queue.run('new passwords', () => hash(preparePassword(password) ?? password, parameters)),
+    check: async (storedHash, password, { lane, mayGoOn }) => {
+      if (Buffer.byteLength(password) > maxPasswordBytes) return undefined
       return await queue.run(lane, async () => {
         await mayGoOn?.()
-        try {
-          return await verify(known, password)
-        } catch {
-          return false // a stored hash that is none matches nothing
+        const forms = formsOf(password)
+        for (const [index, form] of forms.entries()) {
+          if (!await verifyAny(storedHash, form)) continue
+          const isCurrent = index === 0 && storedHash.startsWith(`${ownKind}$`)
+          return { replacement: isCurrent ? undefined : await hash(forms[0] ?? password, parameters) }
         }
-      }) && passwordHash !== null && passwordHash !== undefined
+        return undefined
+      })
     },
   }
 }

@@ -14,7 +14,7 @@ const accountColumns = 'id, username, enabled, is_sys_admin as "isSysAdmin"'
 
 /** The service account that calls itself so: by its name or its id. */
 export async function findServiceAccount(sql: Sql, clientId: string): Promise<ServiceAccount | undefined> {
-  const [account] = await sql.rows<ServiceAccount>(`select ${accountColumns} from users where is_service_account and (username = lower(?) or id::text = lower(?)) order by username = lower(?) limit 1`, [clientId, clientId, clientId])
+  const [account] = await sql.rows<ServiceAccount>(`select ${accountColumns} from users where is_service_account and (lower(username) = lower(?) or id::text = lower(?)) order by lower(username) = lower(?) limit 1`, [clientId, clientId, clientId])
   return account
 }
 

@@ -19,11 +19,14 @@ interface UserRow {
   is_platform_admin: boolean
 }
 
-/** The user of that name, exactly as written. */
-export async function findLoginUser(sql: Sql, username: string): Promise<LoginUser | undefined> {
+/** The user of one of these names, in whatever case it is stored; the first name, exactly as written, before the others. */
+export async function findLoginUser(sql: Sql, names: string[]): Promise<LoginUser | undefined> {
   const [row] = await sql.rows<UserRow>(`
     select id, username, email, full_name, password_hash, enabled, is_sys_admin, is_platform_admin
-      from users where username = ?`, [username])
+      from users
+     where username = any (?::text[]) or lower(username) = any (?::text[])
+     order by username <> ?, username
+     limit 1`, [names, names, names[0] ?? ''])
   return row && {
     id: row.id,
     username: row.username,

@@ -6,7 +6,7 @@ import type { Login, PrincipalState, TokenState } from '../../src/coherence/dire
 const nowMs = 1_800_000_000_000
 const [user, session, jti] = ['00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000000002', '00000000-0000-4000-8000-000000000003']
 
-const claims: VerifiedClaims = { username: 'alice', userId: user, jti, authority: 'local', sessionId: session, expiresAt: nowMs / 1000 + 60, kid: 'k' }
+const claims: VerifiedClaims = { username: 'alice', names: ['alice'], userId: user, jti, authority: 'local', sessionId: session, expiresAt: nowMs / 1000 + 60, kid: 'k' }
 const state: PrincipalState & { user: object; token: TokenState } = {
   user: { id: user, username: 'alice', email: null, fullName: null, isSysAdmin: false, isPlatformAdmin: false, enabled: true },
   token: { userId: user, authority: 'local', purpose: 'auth_session', status: 'active', sessionId: session, sessionEnded: false, expiresAtMs: nowMs + 30_000 },
