@@ -23,6 +23,8 @@ export interface Counts {
 /** How often nodes tell each other: until then, each lets in what its own count allows. */
 const tellEveryMs = 100
 const atATime = 500
+/** While Redis is away, nobody is told of more: each node counts by itself then. */
+const mostUntold = 100_000
 
 /** A window with something to tell. */
 interface Untold {
@@ -75,6 +77,7 @@ function createTeller(shared: SharedCounters) {
 
   return {
     note: (key: string, window: Window, amount: number) => {
+      if (untold.size >= mostUntold && !untold.has(window)) return
       untold.set(window, key)
       window.unsent += amount
     },
