@@ -1,5 +1,5 @@
 import { hash, verify, type Options } from '@node-rs/argon2'
-import { hash as hashBcrypt, verify as verifyBcrypt } from '@node-rs/bcrypt'
+import bcrypt from 'bcrypt'
 import { preparePassword } from '../authentication/precis.js'
 import { createFairQueue } from './fair-queue.js'
 
@@ -37,11 +37,13 @@ export interface Passwords {
   check: (storedHash: string, password: string, turn: Turn) => Promise<Matched | undefined>
 }
 
-const isBcrypt = (stored: string) => /^\$2[abxy]\$/.test(stored)
+const isBcrypt = (stored: string) => /^\$2[aby]\$/.test(stored)
+/** What PHP calls 2y is 2b elsewhere. */
+const asNamedHere = (stored: string) => stored.replace(/^\$2y\$/, '$2b$')
 
 async function verifyAny(stored: string, password: string): Promise<boolean> {
   try {
-    return await (isBcrypt(stored) ? verifyBcrypt(password, stored) : verify(stored, password))
+    return await (isBcrypt(stored) ? bcrypt.compare(password, asNamedHere(stored)) : verify(stored, password))
   } catch {
     return false // a stored hash that is none matches nothing
   }
@@ -49,8 +51,8 @@ async function verifyAny(stored: string, password: string): Promise<boolean> {
 
 /** A hash that takes as long to verify as those of a kind (`$argon2id$v=19$m=65536,t=3,p=4`, `$2b$12`); without a kind as our own. */
 export async function hashLike(kind: string | undefined, password: string): Promise<string> {
-  const bcrypt = /^\$2[abxy]\$(\d\d)$/.exec(kind ?? '')
-  if (bcrypt) return await hashBcrypt(password, { cost: Number(bcrypt[1]) })
+  const rounds = /^\$2[aby]\$(\d\d)$/.exec(kind ?? '')?.[1]
+  if (rounds !== undefined) return await bcrypt.hash(password, Number(rounds))
   const [, m, t, p] = /\$m=(\d+),t=(\d+),p=(\d+)$/.exec(kind ?? ownKind) ?? []
   return await hash(password, { memoryCost: Number(m), timeCost: Number(t), parallelism: Number(p) })
 }

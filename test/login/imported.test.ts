@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { hash as hashArgon2 } from '@node-rs/argon2'
-import { hash as hashBcrypt } from '@node-rs/bcrypt'
+import bcrypt from 'bcrypt'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { createDecoys } from '../../src/login/decoys.js'
 import { connectDatabase } from '../../src/database/connect.js'
@@ -23,9 +23,9 @@ const hashOf = async (id: string) => (await gateway.database.sql<{ hash: string 
 
 describe('a hash that was made elsewhere', () => {
   it.each([
-    ['bcrypt 2b', () => hashBcrypt(password, { cost: 5 })],
-    ['bcrypt 2y, as PHP writes it', () => hashBcrypt(password, { cost: 5, version: '2y' })],
-    ['bcrypt 2a', () => hashBcrypt(password, { cost: 5, version: '2a' })],
+    ['bcrypt 2b', () => bcrypt.hash(password, 5)],
+    ['bcrypt 2y, as PHP writes it', async () => (await bcrypt.hash(password, 5)).replace('$2b$', '$2y$')],
+    ['bcrypt 2a', async () => bcrypt.hash(password, await bcrypt.genSalt(5, 'a'))],
     ['argon2id with other parameters', () => hashArgon2(password, { memoryCost: 8192, timeCost: 3, parallelism: 4 })],
     ['argon2i', () => Promise.resolve('$argon2i$v=19$m=8192,t=3,p=1$geEcCPFdkgT2DE0urOmb3w$PED3/kDpTx51OsCSrf6n/DETzOMy8LLjzuuvLzxzq1Y')],
   ])('%s lets its owner in, and is replaced by one of our own then; the password stays the same', async (_kind, make) => {
@@ -52,8 +52,8 @@ describe('a hash that was made elsewhere', () => {
     try {
       await gateway.database.sql('delete from users where username like \'moved-%\' or username like \'rubbish-%\'')
       const [{ n } = { n: 0 }] = await gateway.database.sql<{ n: number }>('select count(*)::int as n from users where password_hash is not null')
-      const bcrypt = await hashBcrypt(password, { cost: 4 })
-      for (let count = 0; count < n; count += 1) await insertUser(`share-${count}`, bcrypt)
+      const imported = await bcrypt.hash(password, 4)
+      for (let count = 0; count < n; count += 1) await insertUser(`share-${count}`, imported)
       const decoyOf = createDecoys({ sql: database, secret: 'a secret' })
       const decoys = await Promise.all(Array.from({ length: 400 }, (_, index) => decoyOf(`unknown-${index}`)))
       const bcrypts = decoys.filter((one) => one.startsWith('$2b$04$')).length
@@ -86,7 +86,7 @@ describe('passwords and usernames', () => {
   })
 
   it('a username with capitals can be moved in: it is found in whatever case it is typed or claimed, and no other differs from it in case alone', async () => {
-    const id = await insertUser('Anna.Moved', await hashBcrypt(password, { cost: 4 }))
+    const id = await insertUser('Anna.Moved', await bcrypt.hash(password, 4))
     for (const typed of ['Anna.Moved', 'anna.moved', 'ANNA.MOVED', '\uff21nna.moved']) expect([typed, (await logIn(typed, password)).status]).toEqual([typed, 200])
     await expect(insertUser('anna.moved', null)).rejects.toThrow(/users_username_lower/)
     const { token } = await tokenFor(gateway.database, 'alice', { claims: { sub: 'anna.MOVED', userId: id }, row: { userId: id } })
