@@ -18,11 +18,13 @@ let folder = ''
 beforeAll(async () => { folder = await mkdtemp(path.join(tmpdir(), 'mandate-gateway-docs-')) })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
+interface Named { upstream?: string }
+
 /** The routes of a sample, with an upstream for each that the sample leaves to its reader. */
 function wholeTable(text: string): string {
-  const sample = parse(text) as { upstreams?: Record<string, unknown>; routes?: Record<string, { upstream?: string }> }
+  const sample = parse(text) as { upstreams?: Record<string, unknown>; routes?: Record<string, Named | Named[]> }
   if (sample.upstreams !== undefined) return text
-  const names = new Set(Object.values(sample.routes ?? {}).flatMap(({ upstream }) => upstream ?? []))
+  const names = new Set(Object.values(sample.routes ?? {}).flat().flatMap(({ upstream }) => upstream ?? []))
   return JSON.stringify({ upstreams: Object.fromEntries([...names].map((name) => [name, { targets: ['http://127.0.0.1:9000'] }])), ...sample })
 }
 
