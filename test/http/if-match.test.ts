@@ -23,6 +23,7 @@ const edits = Object.entries(paths).flatMap(([address, methods]) => (['patch', '
 
 /** Calls about what has no ETag: they end something for good, or set one value. They refuse an If-Match, which they could not check. */
 const unversioned = new Set([
+  '/admin/first-access/{id}', '/admin/users/{id}/issued',
   '/auth/identities/{id}', '/auth/sessions/{id}', '/admin/users/{id}/sessions', '/admin/users/{id}/sessions/{sessionId}', '/system/audit/persons/{id}', '/system/tokens/{id}', '/system/sessions/{id}',
   '/system/admins/{userId}', '/system/keys/{kid}', '/system/logs',
 ])
