@@ -9,6 +9,8 @@ const german: readonly (readonly [RegExp, string])[] = [
   [/^must be 1 to 100 lower-case letters, digits and hyphens, with a letter or digit at both ends$/, 'muss aus 1 bis 100 Kleinbuchstaben, Ziffern und Bindestrichen bestehen, mit Buchstabe oder Ziffer an beiden Enden'],
   [/^must be lower-case letters, digits and single hyphens$/, 'muss aus Kleinbuchstaben, Ziffern und einzelnen Bindestrichen bestehen'],
   [/^must be in lower case$/, 'muss klein geschrieben sein'],
+  [/^must hold letters and digits of one script, and ASCII punctuation \(RFC 8265\)$/, 'darf nur Buchstaben und Ziffern einer Schrift und ASCII-Zeichen enthalten'],
+  [/^must not hold control, ignorable or unassigned characters \(RFC 8265, OpaqueString\)$/, 'darf keine Steuerzeichen, unsichtbaren oder nicht vergebenen Zeichen enthalten'],
   [/^must be a UUID$/, 'muss eine UUID sein'],
   [/^must be a day such as (.+)$/, 'muss ein Tag sein, etwa $1'],
   [/^must be a month such as (.+)$/, 'muss ein Monat sein, etwa $1'],
