@@ -42,7 +42,7 @@ export async function lockLiveSession(tx: Tx, { userId, sessionId }: { userId: s
   return users.length > 0 && sessions.length > 0
 }
 
-/** Answers whether somebody signed in by this session at most so many seconds ago, by the database's clock. */
+/** Returns whether somebody signed in by this session at most so many seconds ago, by the database's clock. */
 export async function isSessionYoung(sql: Sql, sessionId: string, seconds: number): Promise<boolean> {
   return (await sql.rows('select from sessions where id = ? and created_at > now() - make_interval(secs => ?)', [sessionId, seconds])).length > 0
 }

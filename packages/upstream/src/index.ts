@@ -45,7 +45,7 @@ export type VerifierOptions = ({ gatewayUrl: string | URL } | { jwksUrl: string 
 /** Checks the identities that the gateway sends. */
 export interface IdentityVerifier {
   /**
-   * Answers what the token says. Rejects with an IdentityError. An identity of many roles holds only their digest: then `roleIds`, the header
+   * Returns what the token says. Rejects with an IdentityError. An identity of many roles holds only their digest: then `roleIds`, the header
    * `X-Role-Ids` of the same request, counts where it has that digest, and else the gateway is asked for them.
    */
   verify: (token: string, roleIds?: string) => Promise<GatewayIdentity>
