@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { request, type ClientRequest } from 'node:http'
 import path from 'node:path'
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { cleanUpProcesses, makeDataDir, startGatewayProcess } from './support/gateway-process.js'
@@ -15,6 +17,16 @@ function isAlive(pid: number): boolean {
   } catch {
     return false
   }
+}
+
+/** Returns a request whose body never ends, once the server has taken its headers (100 Continue says so). */
+async function openRequest(url: string): Promise<ClientRequest> {
+  const headers = { 'Content-Type': 'application/json', 'Transfer-Encoding': 'chunked', Expect: '100-continue' }
+  const open = request(url, { method: 'POST', headers })
+  open.on('error', () => open.destroy())
+  open.flushHeaders()
+  await once(open, 'continue')
+  return open
 }
 
 const listening = /"message":"listening".*?"url":"([^"]+)"/
@@ -36,7 +48,7 @@ describe('a gateway that was started on a terminal', () => {
     const started = startOnTerminal({ DATA_DIR: dataDir }, ['node', 'dist/main.js'])
     const [, url = ''] = await started.says(listening)
     const postgres = await pidOf(dataDir)
-    const open = fetch(`${url}/auth/login`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: new ReadableStream({ pull: () => new Promise(() => undefined) }), duplex: 'half' }).catch(() => undefined)
+    const open = await openRequest(`${url}/auth/login`)
     started.interrupt()
     await started.says(/"message":"draining"/)
     const since = performance.now()
@@ -46,7 +58,7 @@ describe('a gateway that was started on a terminal', () => {
     })
     expect(await started.ended).toBe(130)
     await until(() => Promise.resolve(!isAlive(postgres)), 10_000)
-    await open
+    open.destroy()
   }, 60_000)
 
   it('ends when its terminal is closed, and so does its Postgres', async () => {
