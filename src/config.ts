@@ -72,6 +72,7 @@ const variables = z.object({
   COHERENCE_LEASE_MS: whole(0, 60_000).default(5000),
   COHERENCE_CACHE_ENTRIES: whole(1, 100_000_000).default(100_000),
   RATE_LIMIT_ADDRESS: rateLimit.default({ requests: 1200, windowMs: 60_000 }),
+  RATE_LIMIT_NETWORK: rateLimit.optional(),
   RATE_LIMIT_USER: rateLimit.default({ requests: 3000, windowMs: 60_000 }),
   RATE_LIMIT_LOGIN: rateLimit.default({ requests: 10, windowMs: 60_000 }),
   GATEWAY_WORKERS: whole(1, 256).default(1),
@@ -145,6 +146,12 @@ const connectionsOfAddress = ({ TRUST_PROXY, MAX_CONNECTIONS, MAX_CONNECTIONS_AD
 
 const limitOf = (value: Limit | 'off'): RateLimit => value === 'off' ? undefined : value
 
+/** How many times as much an IPv6 network of /48 may as one of its /64s: a provider may have given each of those to somebody else. */
+const customersOfWideNetwork = 20
+
+/** Returns the limit of a /48 that goes with the limit of a /64. */
+export const widerLimit = (limit: RateLimit): RateLimit => limit && { ...limit, requests: customersOfWideNetwork * limit.requests }
+
 function settle(values: Variables) {
   const production = values.NODE_ENV === 'production'
   const embedded = !values.DATABASE_URL
@@ -152,6 +159,7 @@ function settle(values: Variables) {
     ...values,
     production,
     RATE_LIMIT_ADDRESS: limitOf(values.RATE_LIMIT_ADDRESS),
+    RATE_LIMIT_NETWORK: values.RATE_LIMIT_NETWORK === undefined ? widerLimit(limitOf(values.RATE_LIMIT_ADDRESS)) : limitOf(values.RATE_LIMIT_NETWORK),
     RATE_LIMIT_USER: limitOf(values.RATE_LIMIT_USER),
     RATE_LIMIT_LOGIN: limitOf(values.RATE_LIMIT_LOGIN),
     CORS_ORIGINS: values.CORS_ORIGINS.map((entry) => entry.toLowerCase()),

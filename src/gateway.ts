@@ -184,7 +184,7 @@ function takeLine({ logRequest, metrics: { requests }, usage }: Dependencies): (
 /** What a request passes between being matched and being served, as the endpoint's or route's policy asks. */
 function admission(deps: Dependencies): Admit {
   const { config, directory, keys, audit, node: { streams } } = deps
-  const perAddress = limitByAddress(config.RATE_LIMIT_ADDRESS, deps.counts)
+  const perAddress = limitByAddress(config.RATE_LIMIT_ADDRESS, config.RATE_LIMIT_NETWORK, deps.counts)
   const perUser = limitByUser(config.RATE_LIMIT_USER, (req) => req.principal?.user.id ?? req.portalClient?.id, deps.counts)
   const unambiguous = { token: refuseAmbiguousHeaders({ readsToken: true }), noToken: refuseAmbiguousHeaders({ readsToken: false }) }
   const sameSite = refuseCrossSite({ ownOrigin: () => new URL(deps.publicUrl()).origin, allowedOrigins: config.CORS_ORIGINS })
@@ -206,7 +206,7 @@ function admission(deps: Dependencies): Admit {
   const isPlaced = (policy: Policy) => policy.mandate !== 'none' || policy.instance !== 'none'
   return (policy, crossSite) => ({
     steps: [
-      perAddress,
+      ...perAddress,
       policy.auth === 'required' || policy.auth === 'optional' ? unambiguous.token : unambiguous.noToken,
       sameSite(policy.auth === 'portal' && crossSite === 'ambient' ? 'cookie' : crossSite),
       ...(policy.auth === 'public' ? [] : [noteMoment, policy.auth === 'portal' ? identifyClient : identify(policy.auth), perUser.count(isPlaced(policy))]), // from here on there is a principal, or a client of the portal

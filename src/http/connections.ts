@@ -2,12 +2,12 @@ import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { GatewayError } from '../errors.js'
 import { addressOf } from './client-address.js'
-import { networkOf } from './limit-rate.js'
+import { networkOf, wideNetworkOf } from './limit-rate.js'
 
 interface Limits {
   /** Connections of this process. */
   maxConnections: number
-  /** Connections of one address (an IPv6 network of 64 bits); undefined where peers are proxies, which carry everybody. */
+  /** Connections of one address (an IPv6 network of /64; half of all for one of /48); undefined where peers are proxies, which carry everybody. */
   maxPerAddress: number | undefined
 }
 
@@ -21,6 +21,9 @@ export interface Connections {
 
 /** Beyond the ceiling, this share of it is let in to be told so, and for whoever watches over the process. */
 const roomForRefusals = 0.1
+
+/** What an IPv6 network of /48, which one customer may have, can hold of all connections: others are still heard. */
+const shareOfWideNetwork = 0.5
 
 const tooManyHere = () => new GatewayError('overloaded', 'This node has as many connections as it may. Try again shortly.')
 const tooManyOfAddress = (most: number) => new GatewayError('rate_limited',
@@ -36,16 +39,22 @@ export function countConnections({ maxConnections, maxPerAddress }: Limits): Con
   const ofAddress = new Map<string, number>()
   let connections = 0
 
-  const enter = (socket: Socket): number => {
-    const key = networkOf(addressOf(socket))
-    const count = (ofAddress.get(key) ?? 0) + 1
-    ofAddress.set(key, count)
-    socket.once('close', () => {
-      const left = (ofAddress.get(key) ?? 1) - 1
-      if (left > 0) ofAddress.set(key, left)
-      else ofAddress.delete(key)
-    })
-    return count
+  /** Counts a connection for its network. Returns the limit that it exceeds, if any. */
+  const enter = (socket: Socket, most: number): number | undefined => {
+    const address = addressOf(socket)
+    const networks = new Map([[wideNetworkOf(address), Math.max(most, Math.ceil(maxConnections * shareOfWideNetwork))], [networkOf(address), most]])
+    const exceeded: number[] = []
+    for (const [key, allowed] of networks) {
+      const count = (ofAddress.get(key) ?? 0) + 1
+      ofAddress.set(key, count)
+      if (count > allowed) exceeded.push(allowed)
+      socket.once('close', () => {
+        const left = (ofAddress.get(key) ?? 1) - 1
+        if (left > 0) ofAddress.set(key, left)
+        else ofAddress.delete(key)
+      })
+    }
+    return exceeded.at(-1)
   }
   const onConnection = (socket: Socket) => {
     connections += 1
@@ -53,9 +62,9 @@ export function countConnections({ maxConnections, maxPerAddress }: Limits): Con
       connections -= 1
       surplus.delete(socket)
     })
-    const count = maxPerAddress === undefined ? 0 : enter(socket)
+    const exceeded = maxPerAddress === undefined ? undefined : enter(socket, maxPerAddress)
     if (connections - surplus.size > maxConnections) surplus.set(socket, tooManyHere())
-    else if (maxPerAddress !== undefined && count > maxPerAddress) surplus.set(socket, tooManyOfAddress(maxPerAddress))
+    else if (exceeded !== undefined) surplus.set(socket, tooManyOfAddress(exceeded))
     const [oldest] = surplus.size > room ? surplus.keys() : []
     if (oldest) {
       surplus.delete(oldest)

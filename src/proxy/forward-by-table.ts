@@ -30,7 +30,7 @@ const counters = new WeakMap<Route, Middleware[]>()
 export function routeLimits(route: Route, counts: Pick<Counts, 'each'>): Middleware[] {
   const { name, rateLimit, concurrency } = route
   const limits = counters.get(route) ?? [
-    ...(rateLimit ? [limitRoute(name, rateLimit.limit, keys[rateLimit.by], counts)] : []),
+    ...(rateLimit ? limitRoute(name, rateLimit.limit, keys[rateLimit.by], counts) : []),
     ...(concurrency ? [limitConcurrency(concurrency.limit, concurrency.by === 'route' ? undefined : keys[concurrency.by])] : []),
   ]
   counters.set(route, limits)

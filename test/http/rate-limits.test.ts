@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { loadConfig } from '../../src/config.js'
 import { mandates, tokenFor } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { codeOf, sendLines, type RawAnswer } from '../support/raw-http.js'
@@ -93,6 +94,44 @@ routes:
     const within = () => sendLines(url, 'GET /healthz', [`X-Forwarded-For: 2001:db8:0:1::${(count += 1).toString(16)}`])
     expect(await statuses(3, within)).toEqual([200, 200, 429])
     expect((await sendLines(url, 'GET /healthz', ['X-Forwarded-For: 2001:db8:0:2::1'])).status).toBe(200)
+  })
+
+  /** Asks from ever new networks of one IPv6 customer. */
+  const fromNewNetworks = (url: string, path: string, customer: string) => {
+    let count = 0
+    return () => sendLines(url, `GET ${path}`, [`X-Forwarded-For: ${customer}:${(count += 1).toString(16)}::1`])
+  }
+
+  it('by address: ever new networks of one IPv6 customer (a /48) together have 20 times the limit, and another customer has their own', async () => {
+    const url = await begin({ RATE_LIMIT_ADDRESS: '2/60s', TRUST_PROXY: '1' })
+    const ask = fromNewNetworks(url, '/healthz', '2001:db8:1')
+    expect(await statuses(41, ask)).toEqual([...Array.from({ length: 40 }, () => 200), 429])
+    expectRefusal(await ask(), 60)
+    expect(await statuses(1, fromNewNetworks(url, '/healthz', '2001:db8:2'))).toEqual([200])
+    expect((await sendLines(url, 'GET /healthz', ['X-Forwarded-For: 203.0.113.9'])).headers['ratelimit-policy']?.join()).toBe('"address";q=2;w=60')
+  })
+
+  it('by address: what one IPv6 network is refused does not use up the limit of the other networks around it', async () => {
+    const url = await begin({ RATE_LIMIT_ADDRESS: '2/60s', RATE_LIMIT_NETWORK: '4/60s', TRUST_PROXY: '1' })
+    const flooding = () => sendLines(url, 'GET /healthz', ['X-Forwarded-For: 2001:db8:1:ffff::1'])
+    expect(await statuses(20, flooding)).toEqual([200, 200, ...Array.from({ length: 18 }, () => 429)])
+    expect(await statuses(3, fromNewNetworks(url, '/healthz', '2001:db8:1'))).toEqual([200, 200, 429])
+  })
+
+  it('by address: the limit of a /48 follows RATE_LIMIT_ADDRESS, and RATE_LIMIT_NETWORK sets it or switches it off', () => {
+    const limitOf = (environment: Record<string, string>) => loadConfig(environment).RATE_LIMIT_NETWORK
+    expect(limitOf({})).toEqual({ requests: 24_000, windowMs: 60_000 })
+    expect(limitOf({ RATE_LIMIT_ADDRESS: 'off' })).toBeUndefined()
+    expect(limitOf({ RATE_LIMIT_NETWORK: '7/10s' })).toEqual({ requests: 7, windowMs: 10_000 })
+    expect(limitOf({ RATE_LIMIT_NETWORK: 'off' })).toBeUndefined()
+  })
+
+  it('of a route: ever new networks of one IPv6 customer together have 20 times its limit; callers who are known count for themselves', async () => {
+    const url = await begin({ TRUST_PROXY: '1' })
+    expect(await statuses(41, fromNewNetworks(url, '/few', '2001:db8:1'))).toEqual([...Array.from({ length: 40 }, () => 200), 429])
+    const { token } = await tokenFor(database, 'alice')
+    const known = () => sendLines(url, 'GET /few/mine', [`Authorization: Bearer ${token}`, 'X-Forwarded-For: 2001:db8:1:1::1'])
+    expect(await statuses(3, known)).toEqual([200, 200, 429])
   })
 
   it('by user and mandate: another user and another mandate have their own', async () => {
