@@ -6,7 +6,7 @@ import { authenticate } from './authentication/authenticate.js'
 import { currentClient } from './authentication/current-client.js'
 import { sealKeysOf } from './authentication/portal-session.js'
 import type { TokenKeys } from './authentication/token-keys.js'
-import { verifyToken, verifyTokenOfAnyAge } from './authentication/verify-token.js'
+import { verifyToken } from './authentication/verify-token.js'
 import { rememberDenials } from './authorization/denials.js'
 import { requirePermission, requirePlatformAdmin, requireSysAdmin } from './authorization/guards.js'
 import type { Directory } from './coherence/directory.js'
@@ -15,12 +15,13 @@ import type { Config } from './config.js'
 import { consolePages } from './console/pages.js'
 import { resolveContext } from './context/resolve-context.js'
 import type { Database } from './database/connect.js'
+import { decideAgain, decideSilently } from './decide-silently.js'
 import { limitByQuota } from './directory/request-quota.js'
 import { GatewayError } from './errors.js'
 import { chain, type Middleware } from './http/chain.js'
 import { allowOrigins, corsHeadersOf } from './http/cors.js'
 import type { Counts } from './http/counts.js'
-import { refuseCrossSite } from './http/cross-site.js'
+import { refuseCrossSite, type CrossSitePolicy } from './http/cross-site.js'
 import { showPending } from './http/head.js'
 import { mountEndpoints, mountPages, serveDirectly } from './http/endpoint.js'
 import { identifyRequest } from './http/identify-request.js'
@@ -32,6 +33,7 @@ import { answerProblem } from './http/problem.js'
 import { refuseAmbiguousHeaders } from './http/refuse-ambiguous-headers.js'
 import { refuseMalformed } from './http/refuse-malformed.js'
 import { watchBody } from './http/unfinished-body.js'
+import { watch } from './http/watch.js'
 import type { Passwords } from './login/password.js'
 import type { TokenUses } from './login/token-uses.js'
 import { logAccess, type AccessLine, type LogRequest } from './observability/log-access.js'
@@ -113,7 +115,7 @@ export function buildGateway(deps: Dependencies): Gateway {
   const arrive = chain(
     identifyRequest({ trustProxy: config.TRUST_PROXY, trustsForwardedHost: config.TRUST_FORWARDED_HOST, isDraining: deps.isDraining, isHttps: config.PUBLIC_URL?.startsWith('https:') === true }), // every line logged below carries its id
     ...beginSpan(deps.tracing),
-    logAccess(takeLine(deps), { userOf: (req) => req.principal?.user.id, mandateOf: (req) => req.context?.mandateId ?? req.portalClient?.mandateId, tierOf }),
+    logAccess(takeLine(deps), { userOf: (req) => req.principal?.user.id ?? req.watched?.user, mandateOf: (req) => req.context?.mandateId ?? req.portalClient?.mandateId ?? req.watched?.mandate, tierOf }),
     deps.load.refuse,
     refuseMalformed,
     watchBody,
@@ -202,9 +204,12 @@ function admission(deps: Dependencies): Admit {
   }
 
   const withinQuota = limitByQuota({ sql: deps.database, logger: deps.logger })
-  const again = decideAgain(deps)
+  const again = decideAgain(deps, streams)
+  const decide = decideSilently(deps, (token) => verifyToken(token, keys))
   const isPlaced = (policy: Policy) => policy.mandate !== 'none' || policy.instance !== 'none'
-  return (policy, crossSite) => ({
+  /** Only what protects the gateway itself holds on a route that watches. */
+  const watching = (policy: Policy, crossSite: CrossSitePolicy) => [perAddress, watch(chain(unambiguous.token, sameSite(crossSite), noteMoment, decide(policy)))]
+  return (policy, crossSite) => policy.decide === 'watch' ? { steps: watching(policy, crossSite) } : ({
     steps: [
       ...perAddress,
       policy.auth === 'required' || policy.auth === 'optional' ? unambiguous.token : unambiguous.noToken,
@@ -217,34 +222,6 @@ function admission(deps: Dependencies): Admit {
     ],
     ...(policy.auth === 'public' ? {} : { again: again(policy) }),
   })
-}
-
-/**
- * The same decision once more, by what holds now, for a request that has waited or still goes on. Its use has been counted and audited; a token
- * that was good when the request came has not to last until its end.
- */
-function decideAgain({ config, directory, keys, node: { streams } }: Dependencies): (policy: Policy) => Middleware {
-  const silent = { record: () => undefined, recordRefusal: () => undefined }
-  const identify = authenticate({ directory, verifyToken: (token) => verifyTokenOfAnyAge(token, keys), atMs: (req) => req.decidedAtMs })
-  const identifyClient = currentClient({ directory, keys: sealKeysOf(config), atMs: (req) => req.decidedAtMs })
-  const place = resolveContext({ directory, onPlatformEntry: () => undefined })
-  const guards = { sysAdmin: requireSysAdmin(silent), platformAdmin: requirePlatformAdmin(silent) }
-  return (policy) => {
-    const decide = chain(
-      policy.auth === 'portal' ? identifyClient : identify(policy.auth),
-      ...(policy.mandate !== 'none' || policy.instance !== 'none' ? [place(policy)] : []),
-      ...(policy.guard ? [guards[policy.guard]] : []),
-      ...(policy.permission ? [requirePermission(policy.permission)] : []),
-    )
-    return (req, res, next) => {
-      if (streams.isCurrent(req.decidedIn)) {
-        next()
-        return
-      }
-      req.decidedIn = streams.era()
-      return decide(req, res, next)
-    }
-  }
 }
 
 /** Normalises the path once, for all that match it or send it on. */

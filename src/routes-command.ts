@@ -1,5 +1,6 @@
 import { exitCodes } from './exit-codes.js'
 import { explainRoute, type Explanation, type Matched } from './proxy/explain-route.js'
+import { openRoutes } from './proxy/open-routes.js'
 import { RouteTableError, loadRouteTable, type RouteTable } from './proxy/route-table.js'
 
 /** What a command has to say, and the exit code that goes with it. */
@@ -42,7 +43,7 @@ export async function checkRoutes({ file, json }: Options): Promise<Said> {
     return { exitCode: exitCodes.configuration, stdout: json ? asJson(told) : '', stderr: json ? '' : asLines(faults) }
   }
   const [routes, upstreams] = [loaded.table.routes.length, Object.keys(loaded.table.upstreams).length]
-  const warnings = unusedUpstreams(loaded.table).map((name) => `${file}: warning: no route uses the upstream ${name}`)
+  const warnings = [...unusedUpstreams(loaded.table).map((name) => `no route uses the upstream ${name}`), ...openRoutes(loaded.table)].map((one) => `${file}: warning: ${one}`)
   return {
     exitCode: exitCodes.ok,
     stdout: json ? asJson({ file, routes, upstreams, faults: [], warnings }) : `${file}: ${counted(routes, 'route')}, ${counted(upstreams, 'upstream')}, no faults\n`,
@@ -76,13 +77,15 @@ function linesOf(explanation: Explanation): [string, string][] {
 }
 
 function matchedLines(matched: Matched): [string, string][] {
-  const { path, route, upstream, targets, sent, auth, mandate, instance, mandateFrom, guard, rateLimit, concurrency, bodyLimit, timeouts } = matched
+  const { path, route, upstream, targets, sent, auth, mandate, instance, mandateFrom, guard, rateLimit, concurrency, bodyLimit, timeouts, credentials, decide } = matched
   return [
     ['path', path],
     ['route', route],
     ['upstream', `${upstream}: ${targets.map((target) => target === 'demo' ? 'demo, the demo upstream where it runs' : target).join(', ')}`],
     ['sent', sent ?? 'nothing'],
     ['auth', authInWords[auth]],
+    ['credentials', credentials === 'pass' ? 'pass: Authorization and the cookies auth_token and refresh_token go on, and the service may set these' : auth === 'public' ? 'strip: the gateway’s cookies do not go on' : 'strip: neither Authorization nor the gateway’s cookies go on'],
+    ['decide', decide === 'watch' ? 'watch: NOTHING IS ENFORCED here but limits; what would be answered is noted' : 'enforce'],
     ['mandate', placeInWords(mandate, 'X-Mandate-Id', mandateFrom)],
     ['instance', placeInWords(instance, 'X-Instance-Id', mandateFrom)],
     ['guard', guard ? `${guard}, each use is audited` : 'none'],

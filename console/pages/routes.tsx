@@ -19,6 +19,17 @@ function TargetState({ target: { address, healthy, state, running } }: { target:
   )
 }
 
+/** A route that enforces nothing, or hands credentials on, is to be seen. */
+function Enforced({ route: { decide, credentials } }: { route: LiveRoute }) {
+  const say = useText()
+  return (
+    <div>
+      <State kind={decide === 'watch' ? 'bad' : 'good'}>{say(`route.decide.${decide}`)}</State>
+      {credentials === 'pass' && <State kind="warn">{say('route.credentials.pass')}</State>}
+    </div>
+  )
+}
+
 /** The route table in force, and how its upstreams are, live. */
 export function Routes() {
   const say = useText()
@@ -37,6 +48,7 @@ export function Routes() {
           { key: 'prefix', title: say('route.prefix'), sortBy: (route) => route.prefix, show: (route) => <b className="mono">{route.prefix}</b> },
           { key: 'upstream', title: say('route.upstream'), sortBy: (route) => route.upstream, show: (route) => <span className="mono">{route.upstream}</span> },
           { key: 'asks', title: say('route.asks'), isSecondary: true, show: asksFor },
+          { key: 'decide', title: say('route.decide'), sortBy: (route) => route.decide, show: (route) => <Enforced route={route} /> },
           { key: 'targets', title: say('route.targets'), show: (route) => route.targets.map((target) => <TargetState key={target.address} target={target} />) },
         ]}
       />

@@ -31,6 +31,7 @@ const explanation = z.strictObject({
   mandateId: z.uuid().nullable(),
   instanceId: z.uuid().nullable(),
   route: z.string().nullable(),
+  enforced: z.boolean().meta({ description: 'false on a route with decide: watch: the request is sent on all the same' }),
   roleIds: z.array(z.uuid()),
   subject: subject.nullable(),
   level: level.nullable(),
@@ -95,7 +96,7 @@ async function answerQuestion(sql: Sql, asked: Asked, { directory, findPolicy }:
   const shown = { user: { id: user.id, username: user.username }, mandateId: asked.mandate ?? null, instanceId: asked.instance ?? null }
   const made = questionOf(asked, user, findPolicy)
   if ('refusal' in made) {
-    return { status: 200, body: { ...shown, allowed: false, refusal: made.refusal, decidedBy: 'route', route: null, roleIds: [], subject: null, level: null, rule: null, deciding: [], overruled: [], toChange: [] } }
+    return { status: 200, body: { ...shown, allowed: false, refusal: made.refusal, decidedBy: 'route', route: null, enforced: true, roleIds: [], subject: null, level: null, rule: null, deciding: [], overruled: [], toChange: [] } }
   }
   const found = await explainAccess(made.question, directory)
   const [deciding, overruled] = [await shownRules(sql, found.deciding), await shownRules(sql, found.overruled)]
@@ -103,7 +104,7 @@ async function answerQuestion(sql: Sql, asked: Asked, { directory, findPolicy }:
   return {
     status: 200,
     body: {
-      ...shown, route: made.route, ...found, deciding, overruled, rule: deciding[0] ?? null,
+      ...shown, route: made.route, enforced: made.question.policy.decide !== 'watch', ...found, deciding, overruled, rule: deciding[0] ?? null,
       subject: about ? { ...about, action: about.action ?? null } : null, toChange: whatWouldHelp(found, about),
     },
   }

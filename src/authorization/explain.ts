@@ -13,7 +13,7 @@ import { decide, type Action, type RuleContext } from './permissions.js'
 export interface Question {
   user: User & { enabled: boolean }
   place: RequestedPlace
-  policy: PlacePolicy & Pick<Policy, 'auth' | 'guard'>
+  policy: PlacePolicy & Pick<Policy, 'auth' | 'guard' | 'decide'>
   subject?: { context: RuleContext; item: string | null; action: Action | undefined } | undefined
   /** For the words of a refusal, where a method means no action. */
   method?: string | undefined

@@ -4,6 +4,7 @@ import tls from 'node:tls'
 import type { Config } from '../config.js'
 import { reachesRedis } from '../http/redis-counters.js'
 import { lookupOf, placeOf, tlsOptions } from '../proxy/connect.js'
+import { openRoutes } from '../proxy/open-routes.js'
 import { RouteTableError, loadRouteTable, type RouteTable } from '../proxy/route-table.js'
 import type { UpstreamSettings } from '../proxy/upstream-schema.js'
 import { fault, ok, warning, wordsOf, type Finding } from './finding.js'
@@ -16,7 +17,8 @@ const soonDays = 14
 export async function examineRoutes(file: string): Promise<{ findings: Finding[]; table?: RouteTable }> {
   try {
     const table = await loadRouteTable(file)
-    return { findings: [ok('routes', `${file}: ${table.routes.length} routes`)], table }
+    const open = openRoutes(table).map((one) => warning('routes', one, 'docs/moving-in.md says when.'))
+    return { findings: [ok('routes', `${file}: ${table.routes.length} routes`), ...open], table }
   } catch (error) {
     const faults = error instanceof RouteTableError ? error.faults : [wordsOf(error)]
     return { findings: faults.map((one) => fault('routes', one, 'Mend the line; mandate-gateway routes check says when it is right.')) }

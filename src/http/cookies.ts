@@ -3,9 +3,12 @@ import { isIP } from 'node:net'
 import type { Response } from 'express'
 import type { Config } from '../config.js'
 
-/** The names of the cookies that this gateway sets. They never reach an upstream. */
+/** The names of the cookies that this gateway sets. They reach an upstream only by a route with `credentials: pass`. */
 export const gatewayCookies = ['auth_token', 'refresh_token', 'portal_session', 'sign_in_flow'] as const
 export type GatewayCookie = (typeof gatewayCookies)[number]
+
+/** Those that not even a route with `credentials: pass` lets through: they were never of another program's login. */
+export const neverPassedCookies = ['portal_session', 'sign_in_flow'] as const
 
 /** Every value of the cookie `name` in a `Cookie` header, in order: repeated ones are all there, nothing is decoded; blanks around name and value do not count. */
 export function cookieValues(header: string | undefined, name: string): string[] {

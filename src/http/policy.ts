@@ -13,6 +13,8 @@ export interface Policy {
   mandateFrom?: readonly MandateSource[]
   /** The path prefix of a route, which `path` counts from. */
   prefix?: string
+  /** The request goes on whatever is decided; what would have been answered is noted. By default a decision is enforced. */
+  decide?: 'enforce' | 'watch'
 }
 
 /** Where callers that cannot set headers (navigations, downloads, EventSource, WebSocket, images) name their mandate. */

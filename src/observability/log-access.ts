@@ -18,6 +18,8 @@ export interface AccessLine {
   granted: boolean
   /** The code of the refusal. */
   reason: string | undefined
+  /** What a route that only watches would have decided: `granted`, `undecided` or the code of the refusal. */
+  watched: string | undefined
   /** True when the client went away before the answer's end. */
   aborted: boolean
 }
@@ -50,6 +52,7 @@ export function logAccess(take: (line: AccessLine, req: Request) => void, { user
       tier: tierOf(req),
       granted,
       reason: req.refusal,
+      watched: req.watched?.decision,
       aborted: !this.writableFinished && status !== 101, // a WebSocket ends as it ends
     }, req)
   }

@@ -82,13 +82,13 @@ export function createLog(config: Pick<Config, 'LOG_LEVEL' | 'LOG_FORMAT'>, outp
 }
 
 /** Everything in it is a number, a word of ours, an id or a method: nothing needs escaping but the route's pattern. */
-function jsonLine({ requestId, method, route, status, ms, user, mandate, granted, reason, aborted }: AccessLine): string {
+function jsonLine({ requestId, method, route, status, ms, user, mandate, granted, reason, watched, aborted }: AccessLine): string {
   return `{"timestamp":"${new Date().toISOString()}","level":"info","message":"request","requestId":"${requestId}","method":"${method}","route":${route === null ? 'null' : JSON.stringify(route)}`
     + `,"status":${status},"ms":${ms}${user === undefined ? '' : `,"user":"${user}"`}${mandate === undefined ? '' : `,"mandate":"${mandate}"`}`
-    + `,"granted":${granted ? 'true' : 'false'}${reason === undefined ? '' : `,"reason":"${reason}"`}${aborted ? ',"aborted":true' : ''}}\n`
+    + `,"granted":${granted ? 'true' : 'false'}${reason === undefined ? '' : `,"reason":"${reason}"`}${watched === undefined ? '' : `,"watched":"${watched}"`}${aborted ? ',"aborted":true' : ''}}\n`
 }
 
-function prettyLine({ requestId, method, route, status, ms, user, mandate, reason, aborted }: AccessLine): string {
-  return `${new Date().toISOString()} info ${method} ${route ?? '-'} ${status} ${ms} ms${reason === undefined ? '' : ` ${reason}`}`
+function prettyLine({ requestId, method, route, status, ms, user, mandate, reason, watched, aborted }: AccessLine): string {
+  return `${new Date().toISOString()} info ${method} ${route ?? '-'} ${status} ${ms} ms${reason === undefined ? '' : ` ${reason}`}${watched === undefined ? '' : ` watched=${watched}`}`
     + `${user === undefined ? '' : ` user=${user}`}${mandate === undefined ? '' : ` mandate=${mandate}`}${aborted ? ' aborted' : ''} id=${requestId}\n`
 }

@@ -89,6 +89,13 @@ function describeRequests(registry: Registry, requests: RequestCounts): void {
       for (const [reason, count] of requests.byReason) this.inc({ decision: decisionOf(reason), reason: reason || 'none' }, count)
     },
   })
+  new Counter({
+    name: 'gateway_watched_decisions_total', help: 'What routes that only watch would have decided: granted, undecided, or the code of the refusal', labelNames: ['route', 'decision'], registers: [registry],
+    collect() {
+      this.reset()
+      for (const [route, { watched }] of requests.byRoute) for (const [decision, count] of watched) this.inc({ route, decision }, count)
+    },
+  })
 }
 
 function describeNode(registry: Registry, { memory, lease, streams, load }: Sources): void {

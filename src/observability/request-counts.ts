@@ -20,8 +20,11 @@ export class RouteCounts {
   /** How many requests fell into each bucket, those beyond the last bound included. */
   readonly buckets = new Float64Array(boundsMs.length + 1)
   sumMs = 0
+  /** By what a route that only watches would have decided. */
+  readonly watched = new Map<string, number>()
 
-  count({ method, status, ms, tier }: Pick<AccessLine, 'method' | 'status' | 'ms' | 'tier'>): void {
+  count({ method, status, ms, tier, watched }: Pick<AccessLine, 'method' | 'status' | 'ms' | 'tier' | 'watched'>): void {
+    if (watched !== undefined) this.watched.set(watched, (this.watched.get(watched) ?? 0) + 1)
     const outcome = (status * methods.length + (methodIndex.get(method) ?? otherMethod)) * tiers.length + tiers.indexOf(tier)
     this.outcomes.set(outcome, (this.outcomes.get(outcome) ?? 0) + 1)
     if (status === 101) return // how long a WebSocket lasts is no latency

@@ -83,7 +83,7 @@ export async function startTracing(config: TracingConfig, logger: Logger): Promi
       forwarded: (outcome) => {
         if (onward) Object.assign(onward, { endedAt: Date.now(), outcome })
       },
-      end: ({ requestId, route, status, mandate, granted, reason }) => {
+      end: ({ requestId, route, status, mandate, granted, reason, watched }) => {
         if (onward) {
           onward.span.setAttribute('gateway.outcome', onward.outcome ?? 'cut')
           if (onward.outcome === 'answered') onward.span.setAttribute('http.response.status_code', status)
@@ -94,6 +94,7 @@ export async function startTracing(config: TracingConfig, logger: Logger): Promi
         server.setAttributes({ 'http.response.status_code': status, 'gateway.request_id': requestId, 'gateway.granted': granted })
         if (route !== null) server.setAttribute('http.route', route)
         if (mandate !== undefined) server.setAttribute('gateway.mandate_id', mandate)
+        if (watched !== undefined) server.setAttribute('gateway.watched', watched)
         if (reason !== undefined) server.setAttribute('error.type', reason)
         if (status >= 500) server.setStatus({ code: SpanStatusCode.ERROR })
         server.end()

@@ -31,7 +31,7 @@ interface Unmatched extends Asked {
 }
 
 /** A route takes the path; what follows is all that its request has to pass and where it goes then. */
-export interface Matched extends Asked, Pick<Route, 'auth' | 'mandate' | 'instance'> {
+export interface Matched extends Asked, Pick<Route, 'auth' | 'credentials' | 'decide' | 'mandate' | 'instance'> {
   outcome: 'matched'
   path: string
   route: string
@@ -86,9 +86,9 @@ export function explainRoute(table: RouteTable, method: string, target: string, 
   }
 }
 
-function policyOf({ auth, mandate, instance, mandateFrom, guard, permission, rateLimit, concurrency, bodyLimit }: Route, method: string) {
+function policyOf({ auth, credentials, decide, mandate, instance, mandateFrom, guard, permission, rateLimit, concurrency, bodyLimit }: Route, method: string) {
   return {
-    auth, mandate, instance,
+    auth, credentials, decide, mandate, instance,
     guard: guard ?? null,
     permission: permission ? { ...permission, action: actionOfMethod[method] ?? null } : null,
     mandateFrom: mandateFrom ?? (['header'] as const),

@@ -38,8 +38,8 @@ export function routeLimits(route: Route, counts: Pick<Counts, 'each'>): Middlew
 }
 
 /** What a route asks of a request before it is sent on. */
-export function policyOf({ auth, mandate, instance, guard, permission, mandateFrom, prefix }: Route): Policy {
-  return { auth, mandate, instance, prefix, ...(guard ? { guard } : {}), ...(permission ? { permission } : {}), ...(mandateFrom ? { mandateFrom } : {}) }
+export function policyOf({ auth, mandate, instance, guard, permission, mandateFrom, prefix, decide }: Route): Policy {
+  return { auth, mandate, instance, prefix, decide, ...(guard ? { guard } : {}), ...(permission ? { permission } : {}), ...(mandateFrom ? { mandateFrom } : {}) }
 }
 
 /** The answer to TRACE holds all that was sent, the caller's identity included. Throws `method_not_allowed`. */

@@ -39,15 +39,20 @@ const families = [
 
 const dropped = new Set<string>([...callerHeaders, ...hopByHop, ...rebuilt, ...overrides, ...addresses, ...identities])
 
+/** A client names its place in these, in no other spelling. */
+const placeHeaders = new Set(['x-mandate-id', 'x-instance-id'])
+
 /** What becomes of a client's header. */
-export type HeaderPolicy = 'drop' | 'keep' | 'cookie' | 'authorization' | 'protocols' | 'tracestate'
+export type HeaderPolicy = 'drop' | 'keep' | 'cookie' | 'authorization' | 'place' | 'protocols' | 'tracestate'
 
 /** Returns a name as the most forgiving program would read it: to some, `X_User_Id` is `X-User-Id`. */
 export const foldName = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '-')
 
 function headerPolicy(name: string, alsoDropped: ReadonlySet<string>): HeaderPolicy {
   const folded = foldName(name)
-  if (dropped.has(folded) || alsoDropped.has(folded) || families.some((family) => folded.startsWith(family))) return 'drop'
+  if (alsoDropped.has(folded)) return 'drop'
+  if (placeHeaders.has(name.toLowerCase())) return 'place'
+  if (dropped.has(folded) || families.some((family) => folded.startsWith(family))) return 'drop'
   if (folded === 'content-length' && name.toLowerCase() !== folded) return 'drop'
   if (folded === 'cookie' || folded === 'tracestate') return folded
   if (folded === 'sec-websocket-protocol') return 'protocols'

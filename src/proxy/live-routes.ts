@@ -1,4 +1,5 @@
 import type { Logger } from '../observability/logger.js'
+import { openRoutes } from './open-routes.js'
 import type { RouteTable } from './route-table.js'
 import { openUpstreams, type Upstreams } from './upstreams.js'
 
@@ -15,7 +16,10 @@ const retireAfterMs = 30_000
 
 /** Puts a route table in force. `demoUrl` is where the demo upstream listens, if it runs. */
 export function liveRoutes(first: RouteTable, { demoUrl, logger }: { demoUrl: string | undefined; logger: Logger }): LiveRoutes {
-  const open = (table: RouteTable) => ({ table, upstreams: openUpstreams(table.upstreams, { demoUrl, logger }) })
+  const open = (table: RouteTable) => {
+    for (const warning of openRoutes(table)) logger.warn(warning)
+    return { table, upstreams: openUpstreams(table.upstreams, { demoUrl, logger }) }
+  }
   let live = open(first)
   const retired = new Set<Upstreams>()
   return {

@@ -1,17 +1,17 @@
 import type { Request } from 'express'
 import { lastOf, trustedAddresses } from '../http/client-address.js'
 import { namesPlace } from '../context/requested-place.js'
-import { gatewayCookies } from '../http/cookies.js'
+import { gatewayCookies, neverPassedCookies, type GatewayCookie } from '../http/cookies.js'
 import { callersTrace, traceparentFrom } from '../http/trace-context.js'
 import { pushCallerHeaders, type Disclosure } from './caller-headers.js'
 import type { HeaderPolicy } from './header-names.js'
 import { takesTrailers } from './response-headers.js'
 
-function withoutGatewayCookies(header: string): string | undefined {
-  if (!gatewayCookies.some((name) => header.includes(name))) return header
+function withoutCookies(header: string, names: readonly GatewayCookie[]): string | undefined {
+  if (!names.some((name) => header.includes(name))) return header
   const others = header.split(';').filter((pair) => {
     const name = pair.slice(0, !pair.includes('=') ? undefined : pair.indexOf('=')).trim()
-    return !gatewayCookies.some((own) => own === name)
+    return !names.some((own) => own === name)
   })
   return others.length > 0 ? others.join(';').trim() : undefined
 }
@@ -59,6 +59,10 @@ function pushForwardingHeaders(headers: string[], req: Request, trustProxy: numb
 export interface HeaderSettings {
   trustProxy: number
   keepAuthorization: boolean
+  /** The cookies of a login go on. */
+  keepCookies: boolean
+  /** The place that the client names goes on as it was sent: nobody has checked it. */
+  keepPlace: boolean
   /** True where a WebSocket's subprotocols may have named the place. */
   hidesPlaceProtocols: boolean
   policyOf: (name: string) => HeaderPolicy
@@ -74,10 +78,11 @@ export interface HeaderSettings {
 /** The span that an upstream is to go on with, where spans are exported. */
 type Onward = string | undefined
 
-function sentValue(name: string, value: string, hasTrace: boolean, { policyOf, keepAuthorization, hidesPlaceProtocols }: HeaderSettings): string | undefined {
+function sentValue(name: string, value: string, hasTrace: boolean, { policyOf, keepAuthorization, keepCookies, keepPlace, hidesPlaceProtocols }: HeaderSettings): string | undefined {
   const policy = policyOf(name)
   if (policy === 'keep') return value
-  if (policy === 'cookie') return withoutGatewayCookies(value)
+  if (policy === 'cookie') return withoutCookies(value, keepCookies ? neverPassedCookies : gatewayCookies)
+  if (policy === 'place') return keepPlace ? value : undefined
   if (policy === 'authorization') return keepAuthorization ? value : undefined
   if (policy === 'tracestate') return hasTrace ? value : undefined // W3C: it goes with the caller's trace, or not at all
   if (policy === 'protocols') return hidesPlaceProtocols ? withoutPlaces(value) : value

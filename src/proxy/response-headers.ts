@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express'
-import { gatewayCookies } from '../http/cookies.js'
+import { gatewayCookies, neverPassedCookies } from '../http/cookies.js'
 import { addressHeaders, type MapBack } from './map-back.js'
 
 const hopByHop = ['connection', 'keep-alive', 'proxy-authenticate', 'proxy-connection', 'te', 'transfer-encoding', 'upgrade']
@@ -17,6 +17,8 @@ export const isReservedOnResponses = (name: string) => reserved.has(name.toLower
 export interface AnswerSettings {
   /** The answer depends on its caller. */
   isPrivate: boolean
+  /** The service may set the cookies of a login. */
+  keepCookies: boolean
   mapBack: MapBack
   /** Lower-case names that the route file removes or sets. */
   dropped: ReadonlySet<string>
@@ -25,9 +27,9 @@ export interface AnswerSettings {
 }
 
 /** A cookie without a name, `=auth_token=x`, comes back as `auth_token=x`: what stands before the second `=` is looked at too. */
-const setsGatewayCookie = (value: string) => {
+const setsCookie = (value: string, names: readonly string[]) => {
   const [name = '', rest = ''] = value.split(';', 1)[0]?.split('=').map((part) => part.trim()) ?? []
-  return gatewayCookies.some((one) => one === (name === '' ? rest : name))
+  return names.includes(name === '' ? rest : name)
 }
 
 /** Headers by lower-case name, as undici has them. */
@@ -45,7 +47,8 @@ function connectionNames(connection: string | string[] | undefined): Set<string>
  */
 export function responseHeaders(headers: UpstreamHeaders, req: Request, res: Response, settings: AnswerSettings): string[] {
   const named = connectionNames(headers.connection)
-  const { isPrivate, mapBack } = settings
+  const { isPrivate, mapBack, keepCookies } = settings
+  const ownCookies = keepCookies ? neverPassedCookies : gatewayCookies
   const lines: string[] = []
   for (const name in headers) {
     const value = headers[name]
@@ -54,7 +57,7 @@ export function responseHeaders(headers: UpstreamHeaders, req: Request, res: Res
     if (isPrivate ? name === 'cache-control' || name.startsWith('access-control-') : name.startsWith('access-control-') && res.hasHeader(name)) continue
     const maps = addressHeaders.has(name)
     if (typeof value === 'string' && !maps) lines.push(name, value)
-    else for (const one of [value].flat()) if (name !== 'set-cookie' || !setsGatewayCookie(one)) lines.push(name, maps ? mapBack(name, one, req) : one)
+    else for (const one of [value].flat()) if (name !== 'set-cookie' || !setsCookie(one, ownCookies)) lines.push(name, maps ? mapBack(name, one, req) : one)
   }
   lines.push(...settings.added)
   if (isPrivate) lines.push('Cache-Control', 'no-store')

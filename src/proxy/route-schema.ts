@@ -76,6 +76,10 @@ const route = z.strictObject({
   rewrite: prefix.optional(),
   preserveHost: z.boolean().default(false),
   auth: z.enum(['required', 'optional', 'public', 'portal'], 'must be required, optional, public or portal').default('required'),
+  /** What the service gets of the caller's own credentials, and may set of the gateway's cookies. */
+  credentials: z.enum(['strip', 'pass'], 'must be strip or pass').default('strip'),
+  /** Whether a refusal is answered, or only noted. */
+  decide: z.enum(['enforce', 'watch'], 'must be enforce or watch').default('enforce'),
   mandate: place.default('none'),
   instance: place.default('none'),
   guard: z.enum(['sysAdmin', 'platformAdmin'], 'must be sysAdmin or platformAdmin').optional(),
@@ -123,7 +127,7 @@ export function mayBePortals(path: string): boolean {
 const lowerCased = (headers: Record<string, string>) => Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
 
 /** What contradicts itself in one route, as [field, message]. */
-function* contradictions(path: string, { host: hosts, strip, rewrite, auth, mandate, instance, guard, permission, mandateFrom, title: shownAs, responseHeaders, tell }: RouteInput): Generator<[string, string]> {
+function* contradictions(path: string, { host: hosts, strip, rewrite, auth, mandate, instance, guard, permission, mandateFrom, title: shownAs, responseHeaders, tell, credentials, decide }: RouteInput): Generator<[string, string]> {
   const claimed = ownPrefixes.find((own) => isWithin(path, own))
   if (claimed !== undefined && !(auth === 'portal' && mayBePortals(path))) yield ['', `claims ${claimed}, which belongs to the gateway`]
   if (strip && rewrite !== undefined) yield ['rewrite', 'cannot be set together with strip']
@@ -131,6 +135,10 @@ function* contradictions(path: string, { host: hosts, strip, rewrite, auth, mand
   if (hosts && auth === 'portal') yield ['host', 'cannot be set with auth: portal: the portal and its session live on the host of the gateway']
   if (auth !== 'public' && responseHeaders && 'cache-control' in lowerCased(responseHeaders.set)) yield ['responseHeaders', `cannot set Cache-Control with auth: ${auth}: an answer that depends on its caller is stored nowhere`]
   if (tell?.includes('identity') === true && !tell.includes('user')) yield ['tell', 'needs user beside identity: a signed identity names the user']
+  if (credentials === 'pass' && auth === 'portal') yield ['credentials', 'cannot be pass with auth: portal: the portal’s session is for the gateway alone']
+  if (decide === 'watch' && (auth === 'public' || auth === 'portal')) yield ['decide', `cannot be watch with auth: ${auth}: ${auth === 'public' ? 'nothing is decided there' : 'clients of the portal are known to the gateway alone'}`]
+  if (decide === 'watch' && credentials !== 'pass') yield ['decide', 'needs credentials: pass: a route that watches vouches for nobody, so that the service must decide by itself']
+  if (decide === 'watch' && tell) yield ['tell', 'cannot be set with decide: watch: the service is told of nobody there']
   if (shownAs && auth !== 'portal') yield ['title', 'needs auth: portal: only the portal shows it']
   if (auth === 'required') return
   if (mandate === 'required' || (mandate !== 'none' && auth !== 'optional')) yield ['mandate', `cannot be ${mandate} with auth: ${auth}: only a caller who is known has a mandate`]

@@ -1,7 +1,7 @@
 import { BlockList, isIPv6 } from 'node:net'
 import { GatewayError } from '../errors.js'
 import type { Middleware } from '../http/chain.js'
-import { disclosureOf } from './caller-headers.js'
+import { disclosureOf, type Disclosure } from './caller-headers.js'
 import { foldName, headerPolicies, type HeaderPolicy } from './header-names.js'
 import { compileRules } from './header-rules.js'
 import { createMapBack } from './map-back.js'
@@ -19,18 +19,26 @@ function policiesOf(table: RouteTable, alsoDropped: ReadonlySet<string>): (name:
   return policies
 }
 
+/** Returns whether a route only notes what it would decide. */
+export const isWatching = ({ decide }: Pick<Route, 'decide'>) => decide === 'watch'
+
+/** Returns what a route tells its service of the caller: where it only watches, nothing, since nobody was let in by it. */
+export const disclosureOfRoute = ({ tell, decide }: Route): Disclosure => disclosureOf(isWatching({ decide }) ? [] : tell)
+
 /** Returns what a route does to the headers of its requests. */
 export function requestSettings(route: Route, table: RouteTable, trustProxy: number): HeaderSettings {
   const { dropped, added } = compileRules(foldName, table.upstreams[route.upstream]?.requestHeaders, route.requestHeaders)
   return {
     trustProxy,
-    keepAuthorization: route.auth === 'public',
-    hidesPlaceProtocols: route.mandateFrom?.includes('subprotocol') === true,
+    keepAuthorization: route.auth === 'public' || route.credentials === 'pass',
+    keepCookies: route.credentials === 'pass',
+    keepPlace: route.credentials === 'pass' && (route.auth === 'public' || isWatching(route)),
+    hidesPlaceProtocols: route.mandateFrom?.includes('subprotocol') === true && !isWatching(route),
     policyOf: policiesOf(table, dropped),
     added,
     strippedPrefix: route.strip && route.prefix !== '/' ? route.prefix : undefined,
     preservesHost: route.preserveHost,
-    disclosure: disclosureOf(route.tell),
+    disclosure: disclosureOfRoute(route),
   }
 }
 
@@ -38,7 +46,8 @@ export function requestSettings(route: Route, table: RouteTable, trustProxy: num
 export function answerSettings(route: Route, table: RouteTable): AnswerSettings {
   const upstream = table.upstreams[route.upstream]
   return {
-    isPrivate: route.auth !== 'public',
+    isPrivate: route.auth !== 'public' && !isWatching(route),
+    keepCookies: route.credentials === 'pass',
     mapBack: createMapBack(route, upstream?.targets ?? []),
     ...compileRules((name) => name.toLowerCase(), upstream?.responseHeaders, route.responseHeaders),
   }

@@ -8,6 +8,7 @@ import { atTokenEnd, openPassage } from './exchange.js'
 import { Relay } from './relay.js'
 import { WebSocketRelay } from './relay-websocket.js'
 import { responseHeaders, type UpstreamHeaders } from './response-headers.js'
+import { isWatching } from './route-settings.js'
 
 /** Sends an upgrade to a target. Where that refuses, its answer is passed on like any other; else both sides are joined. */
 export class UpgradeRelay extends Relay {
@@ -44,7 +45,7 @@ export class UpgradeRelay extends Relay {
     }
     const lines = responseHeaders({ ...headers, trailer: undefined }, req, res, { ...answers, isPrivate: false })
     // A browser that offered only names of places would take an answer without any protocol for a refusal.
-    const placeProtocol = route.mandateFrom?.includes('subprotocol') === true && headers['sec-websocket-protocol'] === undefined ? offeredProtocols(req).find(namesPlace) : undefined
+    const placeProtocol = route.mandateFrom?.includes('subprotocol') === true && !isWatching(route) && headers['sec-websocket-protocol'] === undefined ? offeredProtocols(req).find(namesPlace) : undefined
     if (placeProtocol !== undefined) lines.push('Sec-WebSocket-Protocol', placeProtocol)
     writeHead(res, status, [...lines, 'Connection', 'Upgrade', 'Upgrade', 'websocket'])
     res.flushHeaders()

@@ -11,7 +11,7 @@ import { disclosureOf, pushCallerHeaders } from './caller-headers.js'
 import { policyOf, refuseTrace, routeLimits } from './forward-by-table.js'
 import type { IdentityFor } from './identity.js'
 import type { LiveRoutes } from './live-routes.js'
-import { routeGates } from './route-settings.js'
+import { disclosureOfRoute, routeGates } from './route-settings.js'
 import type { Route } from './route-table.js'
 
 const verifyPath = '/auth/verify'
@@ -64,8 +64,9 @@ function becomeOriginal(req: Request, { method, uri }: Original): void {
   checkQuery(req.search)
 }
 
-function answerCaller(identityFor: IdentityFor, { upstream, tell }: Route): Middleware {
-  const disclosure = disclosureOf(tell)
+function answerCaller(identityFor: IdentityFor, route: Route): Middleware {
+  const { upstream } = route
+  const disclosure = disclosureOfRoute(route)
   return async (req, res) => {
     const headers = ['Cache-Control', 'no-store', 'Content-Length', '0']
     const { context, accessLevel } = req

@@ -17,6 +17,8 @@ const route = z.strictObject({
   strip: z.boolean(),
   rewrite: z.string().nullable(),
   auth: z.enum(['required', 'optional', 'public', 'portal']),
+  credentials: z.enum(['strip', 'pass']).meta({ description: 'pass: the service gets the caller’s Authorization and login cookies, and may set these' }),
+  decide: z.enum(['enforce', 'watch']).meta({ description: 'watch: nothing is enforced; what would be answered is noted' }),
   mandate: place,
   instance: place,
   guard: z.enum(['sysAdmin', 'platformAdmin']).nullable(),
@@ -37,8 +39,8 @@ export function routeEndpoints({ routes }: { routes: Pick<LiveRoutes, 'current'>
     handle: () => {
       const { table, upstreams } = routes.current()
       const targetsOf = new Map(upstreams.status().map(({ name, targets }) => [name, targets]))
-      const items = table.routes.map(({ prefix, upstream, strip, rewrite = null, auth, mandate, instance, guard = null, permission = null, timeoutMs = null, bodyLimit = null }) =>
-        ({ prefix, upstream, strip, rewrite, auth, mandate, instance, guard, permission, timeoutMs, bodyLimit, targets: targetsOf.get(upstream) ?? [] }))
+      const items = table.routes.map(({ prefix, upstream, strip, rewrite = null, auth, credentials, decide, mandate, instance, guard = null, permission = null, timeoutMs = null, bodyLimit = null }) =>
+        ({ prefix, upstream, strip, rewrite, auth, credentials, decide, mandate, instance, guard, permission, timeoutMs, bodyLimit, targets: targetsOf.get(upstream) ?? [] }))
       return { status: 200, body: { items, nextCursor: null } }
     },
   })]

@@ -8,7 +8,7 @@ import { loadConfig } from '../../src/config.js'
 import { parseRouteTable } from '../../src/proxy/route-table.js'
 import { ask } from '../support/ask.js'
 import { mandates, tokenFor } from '../support/demo.js'
-import { startTestGateway, type TestGateway } from '../support/gateway.js'
+import { demoRoutes, startTestGateway, type TestGateway } from '../support/gateway.js'
 import { samplesOf, type Sample } from '../support/scrape.js'
 
 const root = path.resolve(import.meta.dirname, '../..')
@@ -91,12 +91,13 @@ describe('the dashboard of Grafana', () => {
   beforeAll(async () => {
     const { panels } = JSON.parse(await read('deploy/compose/grafana/dashboards/gateway.json')) as { panels: { targets: { expr: string }[] }[] }
     queries = panels.flatMap(({ targets }) => targets.map(({ expr }) => expr))
-    gateway = await startTestGateway({ demoUpstream: true, environment: { COHERENCE_LEASE_MS: '5000' } })
+    gateway = await startTestGateway({ demoUpstream: true, routes: `${demoRoutes}  /api/moving: { upstream: crm, credentials: pass, decide: watch }\n`, environment: { COHERENCE_LEASE_MS: '5000' } })
     const [alice, root] = [(await tokenFor(gateway.database, 'alice')).token, (await tokenFor(gateway.database, 'root')).token]
     const bearer = (token: string) => ({ 'Authorization': `Bearer ${token}`, 'X-Mandate-Id': mandates.acme })
     await ask(gateway.url, '/api/crm/contacts', { headers: bearer(alice) })
     await ask(gateway.url, '/api/crm/contacts', { headers: bearer(root) })
     await ask(gateway.url, '/auth/me')
+    await ask(gateway.url, '/api/moving')
     const { jti } = await tokenFor(gateway.database, 'bob')
     expect((await ask(gateway.url, `/system/tokens/${jti}`, { method: 'DELETE', headers: bearer(root) })).status).toBe(200)
     samples = samplesOf((await ask(gateway.url, '/metrics')).text)

@@ -25,7 +25,7 @@ describe('the explanation of a request', () => {
   it('tells all of a route that was written out', () => {
     expect(explainRoute(table, 'GET', '/contacts/7?x=1')).toEqual({
       method: 'GET', target: '/contacts/7?x=1', outcome: 'matched', path: '/contacts/7', route: '/contacts', upstream: 'slow', targets: ['http://127.0.0.1:9000', 'demo'], sent: '/contacts/7?x=1',
-      auth: 'required', mandate: 'required', instance: 'optional', guard: null, permission: { context: 'RESOURCE', item: 'crm.contacts', action: 'read' },
+      auth: 'required', credentials: 'strip', decide: 'enforce', mandate: 'required', instance: 'optional', guard: null, permission: { context: 'RESOURCE', item: 'crm.contacts', action: 'read' },
       rateLimit: { limit: { requests: 100, windowMs: 60_000 }, by: 'user' }, concurrency: null, mandateFrom: ['header'], bodyLimit: 9, timeouts: { connectMs: 1, headersMs: 50, bodyMs: 50, idleMs: 300_000, keepAliveMs: 4000, connectionMs: 60_000 },
     })
   })
