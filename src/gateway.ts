@@ -208,7 +208,7 @@ function admission(deps: Dependencies): Admit {
   const decide = decideSilently(deps, (token) => verifyToken(token, keys))
   const isPlaced = (policy: Policy) => policy.mandate !== 'none' || policy.instance !== 'none'
   /** Only what protects the gateway itself holds on a route that watches. */
-  const watching = (policy: Policy, crossSite: CrossSitePolicy) => [perAddress, watch(chain(unambiguous.token, sameSite(crossSite), noteMoment, decide(policy)))]
+  const watching = (policy: Policy, crossSite: CrossSitePolicy) => [...perAddress, watch(chain(unambiguous.token, sameSite(crossSite), noteMoment, decide(policy)))]
   return (policy, crossSite) => policy.decide === 'watch' ? { steps: watching(policy, crossSite) } : ({
     steps: [
       ...perAddress,
