@@ -53,10 +53,10 @@ const listsOf = ({ someMandate }) => {
     ['search: disabled', () => '/admin/users?q=person&enabled=false', (sql) => searchUsers(sql, 'person', { ...everybody, enabled: false }, page)],
     ['mandates', () => '/admin/mandates', (sql) => listMandates(sql, 'slug', { enabled: undefined, ...page })],
     ['search: mandates', (n) => `/admin/mandates?q=company ${n}`, (sql) => searchMandates(sql, 'company 4', { enabled: undefined, ...page })],
-    ['members', () => `/admin/mandates/${someMandate}/members`, (sql) => listMembers(sql, memberships, someMandate, members), someMandate],
-    ['search: members', (n) => `/admin/mandates/${someMandate}/members?q=person${n}`, (sql) => listMembers(sql, memberships, someMandate, { ...members, q: 'person4' }), someMandate],
+    ['members', () => `/admin/mandates/${someMandate}/members`, (sql) => listMembers(sql, { kind: memberships, withinId: someMandate, seesAll: true }, members), someMandate],
+    ['search: members', (n) => `/admin/mandates/${someMandate}/members?q=person${n}`, (sql) => listMembers(sql, { kind: memberships, withinId: someMandate, seesAll: true }, { ...members, q: 'person4' }), someMandate],
     ['roles', () => '/admin/roles', (sql) => listRoles(sql, roles)],
-    ['own members', () => '/mandate/members', (sql) => listMembers(sql, memberships, acme, members), acme],
+    ['own members', () => '/mandate/members', (sql) => listMembers(sql, { kind: memberships, withinId: acme, seesAll: false }, members), acme],
     ['own roles', () => '/mandate/roles', (sql) => listRoles(sql, { ...roles, seenIn: acme }), acme],
   ]
 }

@@ -16,16 +16,18 @@ interface Dependencies {
   config: Config
   directory: Directory
   keys: TokenKeys
+  /** Told of a member who enters, and whose profile the mandate does not see yet: also where it is decided silently. */
+  onFirstEntry: (membershipId: string) => void
 }
 
 const silent = { record: () => undefined, recordRefusal: () => undefined }
 
 /** Returns what decides who, where and what of a policy, without counting or auditing it. */
-export function decideSilently({ config, directory }: Omit<Dependencies, 'keys'>, verifyToken: (token: string) => Promise<VerifiedClaims>): (policy: Policy) => Middleware {
+export function decideSilently({ config, directory, onFirstEntry }: Omit<Dependencies, 'keys'>, verifyToken: (token: string) => Promise<VerifiedClaims>): (policy: Policy) => Middleware {
   const atMs = (req: Request) => req.decidedAtMs
   const identify = authenticate({ directory, verifyToken, atMs })
   const identifyClient = currentClient({ directory, keys: sealKeysOf(config), atMs })
-  const place = resolveContext({ directory, onPlatformEntry: () => undefined })
+  const place = resolveContext({ directory, onPlatformEntry: () => undefined, onFirstEntry })
   const guards = { sysAdmin: requireSysAdmin(silent), platformAdmin: requirePlatformAdmin(silent) }
   return (policy) => chain(
     policy.auth === 'portal' ? identifyClient : identify(policy.auth),

@@ -17,6 +17,7 @@ import { resolveContext } from './context/resolve-context.js'
 import type { Database } from './database/connect.js'
 import { decideAgain, decideSilently } from './decide-silently.js'
 import { limitByQuota } from './directory/request-quota.js'
+import { showProfiles } from './directory/show-profiles.js'
 import { GatewayError } from './errors.js'
 import { chain, type Middleware } from './http/chain.js'
 import { allowOrigins, corsHeadersOf } from './http/cors.js'
@@ -100,12 +101,13 @@ export interface Gateway {
 export function buildGateway(deps: Dependencies): Gateway {
   const { config, logger } = deps
   const app = express().disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing')
-  const admit = admission(deps)
+  const onFirstEntry = showProfiles({ sql: deps.database, logger })
+  const admit = admission({ ...deps, onFirstEntry })
   const denials = rememberDenials({ audit: deps.audit })
 
   const forwarding = { routes: deps.routes, admit, streams: deps.node.streams, identityFor: createIdentities({ keys: deps.identityKeys }), counts: deps.counts, trustProxy: config.TRUST_PROXY }
   const textsOf = liveTexts({ sql: deps.database, prefix: portalPrefix, shipped: portalTexts })
-  const endpoints = ownEndpoints({ ...deps, denials, textsOf })
+  const endpoints = ownEndpoints({ ...deps, denials, textsOf, onFirstEntry })
   mountEndpoints(app, endpoints, admit)
   mountPages(app, consolePages({ config, changedTexts: changedTexts({ sql: deps.database, prefix: consolePrefix }) }), admit)
   app.use((_req, _res, next) => next(new GatewayError('not_found', 'There is nothing at this path')))
@@ -183,8 +185,13 @@ function takeLine({ logRequest, metrics: { requests }, usage }: Dependencies): (
   }
 }
 
+interface Admission extends Dependencies {
+  /** Told of a member who enters, and whose profile the mandate does not see yet. */
+  onFirstEntry: (membershipId: string) => void
+}
+
 /** What a request passes between being matched and being served, as the endpoint's or route's policy asks. */
-function admission(deps: Dependencies): Admit {
+function admission(deps: Admission): Admit {
   const { config, directory, keys, audit, node: { streams } } = deps
   const perAddress = limitByAddress(config.RATE_LIMIT_ADDRESS, config.RATE_LIMIT_NETWORK, deps.counts)
   const perUser = limitByUser(config.RATE_LIMIT_USER, (req) => req.principal?.user.id ?? req.portalClient?.id, deps.counts)
@@ -195,6 +202,7 @@ function admission(deps: Dependencies): Admit {
   const place = resolveContext({
     directory,
     onPlatformEntry: recordPlatformEntry(audit),
+    onFirstEntry: deps.onFirstEntry,
   })
   const guards = { sysAdmin: requireSysAdmin(audit), platformAdmin: requirePlatformAdmin(audit) }
   const noteMoment: Middleware = (req, _res, next) => {

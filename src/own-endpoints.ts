@@ -55,8 +55,15 @@ import { keyed, shippedTexts } from './system/shipped-texts.js'
 import { tokenRowEndpoints } from './system/tokens.js'
 import { translationEndpoints } from './system/translations.js'
 
+interface Own {
+  denials: Denials
+  textsOf: TextsOf
+  /** Told of a member who enters, and whose profile the mandate does not see yet. */
+  onFirstEntry: (membershipId: string) => void
+}
+
 /** Everything that the gateway answers itself; `openapi.yaml` is made of the same list. */
-export function ownEndpoints({ config, database, directory, keys, identityKeys, passwords, isDraining, node, scrape, audit, counts, log, routes, publicUrl, denials, textsOf }: Dependencies & { denials: Denials; textsOf: TextsOf }): Endpoint[] {
+export function ownEndpoints({ config, database, directory, keys, identityKeys, passwords, isDraining, node, scrape, audit, counts, log, routes, publicUrl, denials, textsOf, onFirstEntry }: Dependencies & Own): Endpoint[] {
   const credentials = checkPassword({ sql: database, passwords, decoyOf: createDecoys({ sql: database, secret: config.SECRET_KEY ?? '' }), limitAttempts: limitFailedLogins(config.RATE_LIMIT_LOGIN, counts, auditSpraying(audit)), audit })
   const issue = issueTokens({ database, coherent: node.coherent, keys, config })
   const refresh = refreshTokens({ database, coherent: node.coherent, keys, succession: createSuccession(config), config })
@@ -104,7 +111,7 @@ export function ownEndpoints({ config, database, directory, keys, identityKeys, 
     ...databaseEndpoints({ database }),
     ...routeEndpoints({ routes }),
     ...nodeEndpoints({ sql: database, currentId: node.lease.nodeId }),
-    ...allOfThePortal({ config, database, directory, audit, publicUrl, coherent: node.coherent, textsOf, placesOf: (projectId, language) => portalPlaces(routes.current().table, projectId, language) }),
+    ...allOfThePortal({ config, database, directory, audit, publicUrl, coherent: node.coherent, textsOf, onFirstEntry, placesOf: (projectId, language) => portalPlaces(routes.current().table, projectId, language) }),
   ]
   return endpoints
 }

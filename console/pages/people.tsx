@@ -45,7 +45,7 @@ function RoleChoice({ roles, labelOf, value, onChange }: { roles: Role[]; labelO
   return <MultiSelect label={say('member.roles')} data={[...known, ...unknown]} value={value} onChange={onChange} searchable clearable comboboxProps={{ withinPortal: true }} nothingFoundMessage={say('roles.empty')} />
 }
 
-function AddPerson({ people, kind, roles, labelOf, onClose, onDone }: { people: People; kind: Props['kind']; roles: Role[]; labelOf: (id: string) => string; onClose: () => void; onDone: (text: string, answer: object) => Promise<void> }) {
+function AddPerson({ people, kind, hint, roles, labelOf, onClose, onDone }: { people: People; kind: Props['kind']; hint?: string | undefined; roles: Role[]; labelOf: (id: string) => string; onClose: () => void; onDone: (text: string, answer: object) => Promise<void> }) {
   const say = useText()
   const [username, setUsername] = useState('')
   const [roleIds, setRoleIds] = useState<string[]>([])
@@ -53,7 +53,7 @@ function AddPerson({ people, kind, roles, labelOf, onClose, onDone }: { people: 
   return (
     <FormDialog title={say(kind === 'member' ? 'member.add' : 'access.give')} action={say(kind === 'member' ? 'member.add' : 'access.give')} onClose={onClose}
       onSubmit={async () => onDone(say(kind === 'member' ? 'member.added' : 'access.given', { name }), await people.add({ username: name, roleIds }))}>
-      <TextInput label={say('signIn.username')} required value={username} onChange={(event) => setUsername(event.currentTarget.value)} autoComplete="off" data-autofocus />
+      <TextInput label={say('signIn.username')} description={hint} required value={username} onChange={(event) => setUsername(event.currentTarget.value)} autoComplete="off" data-autofocus />
       <RoleChoice roles={roles} labelOf={labelOf} value={roleIds} onChange={setRoleIds} />
     </FormDialog>
   )
@@ -134,7 +134,7 @@ export function PeopleList({ people, kind, realm, mandateId, instanceId, mayChan
         {...(mayChange ? { actionsOf } : {})}
       />
       {dialog}
-      {isAdding && <AddPerson people={people} kind={kind} roles={roles} labelOf={labelOf} onClose={() => setAdding(false)} onDone={done} />}
+      {isAdding && <AddPerson people={people} kind={kind} hint={kind === 'member' && realm === 'mandate' ? say('member.add.hint') : undefined} roles={roles} labelOf={labelOf} onClose={() => setAdding(false)} onDone={done} />}
       {changing && <ChangeRoles change={changing} roles={roles} labelOf={labelOf} onClose={() => setChanging(undefined)} onSave={askToSaveRoles} />}
     </>
   )

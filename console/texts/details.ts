@@ -82,6 +82,7 @@ const german: readonly (readonly [RegExp, string])[] = [
   [/^Permission denied: (\w+) on (\w+) (.+)$/, 'Verweigert: $1 auf $2 $3'],
   [/^This would give yourself more than you have: (.+)$/, 'Das gäbe Ihnen selbst mehr, als Sie haben: $1'],
   [/^You can give only what you hold: this would give (.+)$/, 'Sie können nur geben, was Sie selbst haben: das gäbe $1'],
+  [/^This user governs the platform\. .+$/, 'Dieser Benutzer verwaltet die Plattform. Nur Plattform-Admins nehmen ihn auf, ändern, sperren oder entfernen ihn.'],
   [/^Only a SysAdmin may do this to a SysAdmin$/, 'Das darf bei einem SysAdmin nur ein SysAdmin.'],
 ]
 

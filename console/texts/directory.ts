@@ -66,6 +66,7 @@ export const directory = {
   'member': ['Member', 'Mitglied'],
   'member.since': ['Since', 'Seit'],
   'member.add': ['Add member', 'Mitglied aufnehmen'],
+  'member.add.hint': ['You see their full name and address once they have entered this mandate themselves.', 'Voller Name und Adresse sind zu sehen, sobald die Person dieses Mandat selbst betreten hat.'],
   'member.added': ['{name} is a member', '{name} ist Mitglied'],
   'member.roles': ['Roles', 'Rollen'],
   'member.roles.change': ['Change roles', 'Rollen ändern'],

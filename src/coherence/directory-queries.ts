@@ -64,6 +64,7 @@ interface PlacementRow {
   mandate_enabled: boolean
   membership_id: string | null
   membership_enabled: boolean
+  profile_shown: boolean
   membership_role_ids: string[]
   instance_id: string | null
   instance_mandate_id: string
@@ -77,7 +78,7 @@ interface PlacementRow {
 export async function findPlacement(sql: Sql, userId: string, mandateId: string | undefined, instanceId: string | undefined): Promise<Omit<Placement, 'dependsOn'>> {
   const [row] = await sql.rows<PlacementRow>(`
     select m.id as mandate_id, m.enabled as mandate_enabled,
-           um.id as membership_id, um.enabled as membership_enabled,
+           um.id as membership_id, um.enabled as membership_enabled, um.profile_shown,
            array(select r.role_id::text from user_mandate_roles r where r.user_mandate_id = um.id order by 1) as membership_role_ids,
            i.id as instance_id, i.mandate_id as instance_mandate_id, i.enabled as instance_enabled,
            fa.id as access_id, fa.enabled as access_enabled,
@@ -90,9 +91,10 @@ export async function findPlacement(sql: Sql, userId: string, mandateId: string 
   [instanceId ?? null, mandateId ?? null, userId, userId])
   if (!row) throw new Error('a statement without a from-row answered no row')
   const grant = (id: string | null, enabled: boolean, roleIds: string[]): Grant | undefined => id === null ? undefined : { id, enabled, roleIds }
+  const membership = grant(row.membership_id, row.membership_enabled, row.membership_role_ids)
   return {
     mandate: row.mandate_id === null ? undefined : { id: row.mandate_id, enabled: row.mandate_enabled },
-    membership: grant(row.membership_id, row.membership_enabled, row.membership_role_ids),
+    membership: membership && { ...membership, profileShown: row.profile_shown },
     instance: row.instance_id === null ? undefined : { id: row.instance_id, mandateId: row.instance_mandate_id, enabled: row.instance_enabled },
     access: grant(row.access_id, row.access_enabled, row.access_role_ids),
   }

@@ -43,7 +43,10 @@ export interface Grant {
 export interface Placement {
   /** The mandate asked for, or the instance's own. */
   mandate: { id: string; enabled: boolean } | undefined
-  membership: Grant | undefined
+  membership: (Grant & {
+    /** Whether the mandate's admins see the user's address and full name. */
+    profileShown: boolean
+  }) | undefined
   instance: { id: string; mandateId: string; enabled: boolean } | undefined
   access: Grant | undefined
   /** The keys whose change makes this untrue. */

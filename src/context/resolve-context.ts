@@ -13,6 +13,8 @@ interface Dependencies {
   directory: Pick<Directory, 'placement' | 'rules'>
   /** Told of a mandate that was entered by platform level alone. */
   onPlatformEntry: (user: User, mandateId: string, requestId: string) => void
+  /** Told of a membership whose mandate does not see the member's profile yet, when the member enters: about once for each time that it is loaded. */
+  onFirstEntry: (membershipId: string) => void
 }
 
 /** The context of one request. Its rules are asked for once, so that all of the request sees the same. */
@@ -49,11 +51,12 @@ class PlacedContext implements RequestContext {
 /** What was decided of a remembered placement, for the user it was decided of. Lives as long as both are remembered. */
 const entered = new WeakMap<Placement, { user: User; entry: Entry }>()
 
-function entryOf(user: User, requested: RequestedPlace, placement: Placement): Entry {
+function entryOf(user: User, requested: RequestedPlace, placement: Placement, onFirstEntry: Dependencies['onFirstEntry']): Entry {
   const known = entered.get(placement)
   if (known?.user === user) return known.entry
   const entry = decidePlacement(user, requested, placement)
   entered.set(placement, { user, entry })
+  if (placement.membership?.profileShown === false) onFirstEntry(placement.membership.id)
   return entry
 }
 
@@ -66,10 +69,10 @@ export async function enterPlace(user: User, requested: RequestedPlace, director
   return new PlacedContext(user, decidePlacement(user, requested, placement), directory)
 }
 
-function entering({ directory, onPlatformEntry }: Dependencies) {
+function entering({ directory, onPlatformEntry, onFirstEntry }: Dependencies) {
   return (req: Request, user: User, requested: RequestedPlace, placement: Placement) => {
     req.namedMandateId = placement.mandate?.id
-    const entry = entryOf(user, requested, placement)
+    const entry = entryOf(user, requested, placement, onFirstEntry)
     if (entry.byPlatformLevel && placement.mandate) onPlatformEntry(user, placement.mandate.id, req.id)
     req.context = new PlacedContext(user, entry, directory)
   }

@@ -1,3 +1,4 @@
+import type { Request } from 'express'
 import { z } from 'zod'
 import { GatewayError } from '../errors.js'
 import { endpoint, idOf, type Call, type Endpoint } from '../http/endpoint.js'
@@ -6,18 +7,23 @@ import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../htt
 import { answerChanged, answerCreated, answerDeleted, answerItem, changedAnswers, changeQuery, createdAnswers, deletedAnswers } from './changes.js'
 import { flag, found, id, invalid, nothingHere, search, username } from './fields.js'
 import { findInstance } from './instance-queries.js'
-import { accesses, deleteMember, findMember, findMemberForUpdate, findRoles, insertMember, listMembers, memberships, setMemberEnabled, setMemberRoles, type Kind, type Member } from './member-queries.js'
+import {
+  accesses, deleteMember, findMember, findMemberForUpdate, findRoles, insertMember, listMembers, memberships, setMemberEnabled, setMemberRoles,
+  type Kind, type Member, type Rows,
+} from './member-queries.js'
 import { refuseOverQuota } from './quota-queries.js'
 import { findMandateIdOf } from './mandate-queries.js'
 import { mandateOfPath, ownMandate, type Edit, type Governing, type Realm, type Seen } from './realm.js'
-import { findUserId } from './user-queries.js'
+import { findUserId, hasLevel } from './user-queries.js'
+import { levelOf } from './users.js'
 
+const unshown = 'null also at /mandate for a person whom an admin of the mandate has added, until that person enters it'
 const memberFields = {
   id: z.uuid(),
   userId: z.uuid(),
   username: z.string(),
-  email: z.string().nullable(),
-  fullName: z.string().nullable(),
+  email: z.string().nullable().meta({ description: unshown }),
+  fullName: z.string().nullable().meta({ description: unshown }),
   enabled: z.boolean(),
   roleIds: z.array(z.uuid()),
   createdAt: z.iso.datetime(),
@@ -40,22 +46,29 @@ interface Collection {
   title: string
   /** The mandate or instance of the path, which is there. */
   within: (sql: Seen, call: Pick<Call<unknown, unknown>, 'params'>, mandateId: string) => Promise<string>
+  /** Whether the caller sees profiles that their owners have not shown to the mandate. */
+  seesAll: (req: Request) => boolean
   /** What is said of somebody who is no member of the mandate. */
   stranger: () => GatewayError
 }
 
-type At = Edit & { mandateId: string; withinId: string }
+type AnyCall = Pick<Call<unknown, unknown>, 'req' | 'params'>
+type At = Edit & { mandateId: string; rows: Rows }
 
-async function enter({ within }: Collection, edit: Edit, call: Pick<Call<unknown, unknown>, 'params'>): Promise<At> {
+async function rowsOf({ within, kind, seesAll }: Collection, sql: Seen, call: AnyCall, mandateId: string): Promise<Rows> {
+  return { kind, withinId: await within(sql, call, mandateId), seesAll: seesAll(call.req) }
+}
+
+async function enter(collection: Collection, edit: Edit, call: AnyCall): Promise<At> {
   const { mandateId } = edit
   if (mandateId === undefined) throw new GatewayError('internal_error', 'Internal error')
-  return { ...edit, mandateId, withinId: await within(edit.tx, call, mandateId) }
+  return { ...edit, mandateId, rows: await rowsOf(collection, edit.tx, call, mandateId) }
 }
 
 const summaryOf = ({ id: rowId, userId, enabled, roleIds: ids }: Member) => ({ id: rowId, userId, enabled, roleIds: ids })
 
 /** Refuses roles that are not here, or that would not count here. */
-async function refuseOtherRoles({ tx, withinId }: At, kind: Kind, ids: string[]): Promise<void> {
+async function refuseOtherRoles({ tx, rows: { kind, withinId } }: At, ids: string[]): Promise<void> {
   const roles = new Map((await findRoles(tx, ids)).map((role) => [role.id, role]))
   for (const [index, roleId] of ids.entries()) {
     const { instanceId } = found(roles.get(roleId))
@@ -64,7 +77,7 @@ async function refuseOtherRoles({ tx, withinId }: At, kind: Kind, ids: string[])
 }
 
 /** What a change of this row concerns, given the roles that it hands out. */
-const concernOf = ({ mandateId, withinId }: At, kind: Kind, userId: string, given: string[]) => ({
+const concernOf = ({ mandateId, rows: { kind, withinId } }: At, userId: string, given: string[]) => ({
   userId, mandateId, ...(kind === accesses ? { instanceId: withinId } : {}),
   gifts: given.map((roleId) => ({ instanceId: kind === accesses ? withinId : null, before: [], after: [roleId] })),
 })
@@ -74,16 +87,24 @@ function refuseOwn({ granter }: Edit, userId: string): void {
   if (granter?.userId === userId) throw new GatewayError('conflict', 'This is about yourself. Somebody else who governs this mandate must do it.')
 }
 
+/** Operators must not be shut out, nor be made people like others, by those whom they govern. Throws `permission_denied`. */
+async function refuseOperator({ granter, tx }: Edit, userId: string): Promise<void> {
+  if (granter && await hasLevel(tx, userId)) {
+    throw new GatewayError('permission_denied', 'This user governs the platform. Only platform admins may add, change, disable or remove them, at /admin.')
+  }
+}
+
 const eventOf = (kind: Kind) => kind === memberships ? 'member' : 'access'
 
 async function addMember({ kind, stranger }: Collection, at: At, userId: string, body: z.infer<typeof newMember>): Promise<Member> {
-  const { tx, mandateId, withinId } = at
+  const { tx, mandateId, rows } = at
   if (kind === memberships) await refuseOverQuota(tx, mandateId, 'members')
-  else if (!await findMember(tx, memberships, mandateId, userId)) throw stranger()
-  await refuseOtherRoles(at, kind, body.roleIds)
-  await at.about(concernOf(at, kind, userId, body.roleIds))
-  await insertMember(tx, kind, withinId, userId, body.enabled)
-  const inserted = found(await findMember(tx, kind, withinId, userId))
+  else if (!await findMember(tx, { ...rows, kind: memberships, withinId: mandateId }, userId)) throw stranger()
+  await refuseOtherRoles(at, body.roleIds)
+  await at.about(concernOf(at, userId, body.roleIds))
+  await insertMember(tx, rows, userId, body.enabled)
+  await refuseOperator(at, userId) // whom the transaction sees now that they are a member
+  const inserted = found(await findMember(tx, rows, userId))
   await setMemberRoles(tx, kind, inserted.id, body.roleIds)
   const after = { ...inserted, roleIds: [...body.roleIds].sort() }
   await at.record({ action: `${eventOf(kind)}_added`, subject: `${eventOf(kind)}:${after.id}`, after: summaryOf(after) })
@@ -96,8 +117,9 @@ async function changeMember({ kind }: Collection, at: At, before: Member, body: 
   const given = after.roleIds.filter((roleId) => !before.roleIds.includes(roleId))
   const isSame = after.enabled === before.enabled && after.roleIds.join() === before.roleIds.join()
   if (!isSame) refuseOwn(at, before.userId)
-  await refuseOtherRoles(at, kind, given)
-  await at.about(concernOf(at, kind, before.userId, given))
+  await refuseOperator(at, before.userId)
+  await refuseOtherRoles(at, given)
+  await at.about(concernOf(at, before.userId, given))
   await setMemberEnabled(tx, kind, before.id, after.enabled)
   await setMemberRoles(tx, kind, before.id, after.roleIds)
   await at.record({ action: `${eventOf(kind)}_changed`, subject: `${eventOf(kind)}:${before.id}`, before: summaryOf(before), after: summaryOf(after) })
@@ -105,7 +127,7 @@ async function changeMember({ kind }: Collection, at: At, before: Member, body: 
 }
 
 function readEndpoints(collection: Collection): Endpoint[] {
-  const { realm: { access, see }, path, kind, title, within } = collection
+  const { realm: { access, see }, path, title } = collection
   return [
     endpoint({
       method: 'get',
@@ -116,7 +138,7 @@ function readEndpoints(collection: Collection): Endpoint[] {
       answers: { 200: pageOf(member) },
       handle: async (call) => {
         const { q, enabled, roleId, limit, cursor } = call.query
-        const rows = await see(call, async (sql, mandateId = '') => listMembers(sql, kind, await within(sql, call, mandateId), {
+        const rows = await see(call, async (sql, mandateId = '') => listMembers(sql, await rowsOf(collection, sql, call, mandateId), {
           q, enabled, roleId, after: decodePosition(cursor, 1)?.[0], atMost: limit + 1,
         }))
         return { status: 200, body: pageFrom(rows, limit, (one) => positionOf(one.username)) }
@@ -128,7 +150,7 @@ function readEndpoints(collection: Collection): Endpoint[] {
       summary: `Show one of ${title}, by the user's id or the row's`,
       access,
       answers: { 200: member },
-      handle: async (call) => answerItem(found(await see(call, async (sql, mandateId = '') => findMember(sql, kind, await within(sql, call, mandateId), idOf(call, 'memberId'))))),
+      handle: async (call) => answerItem(found(await see(call, async (sql, mandateId = '') => findMember(sql, await rowsOf(collection, sql, call, mandateId), idOf(call, 'memberId'))))),
     }),
   ]
 }
@@ -161,7 +183,7 @@ function writeEndpoints(collection: Collection): Endpoint[] {
       answers: changedAnswers(memberFields),
       handle: async (call) => answerChanged(await change(call, async (edit) => {
         const at = await enter(collection, edit, call)
-        const before = found(await findMemberForUpdate(at.tx, kind, at.withinId, idOf(call, 'memberId')))
+        const before = found(await findMemberForUpdate(at.tx, at.rows, idOf(call, 'memberId')))
         checkIfMatch(call.req, before)
         return await changeMember(collection, at, before, call.body)
       })),
@@ -175,16 +197,20 @@ function writeEndpoints(collection: Collection): Endpoint[] {
       answers: deletedAnswers,
       handle: async (call) => answerDeleted(await change(call, async (edit) => {
         const at = await enter(collection, edit, call)
-        const before = found(await findMemberForUpdate(at.tx, kind, at.withinId, idOf(call, 'memberId')))
+        const before = found(await findMemberForUpdate(at.tx, at.rows, idOf(call, 'memberId')))
         checkIfMatch(call.req, before)
         refuseOwn(at, before.userId)
-        await at.about(concernOf(at, kind, before.userId, []))
-        await deleteMember(at.tx, kind, at.withinId, before)
+        await refuseOperator(at, before.userId)
+        await at.about(concernOf(at, before.userId, []))
+        await deleteMember(at.tx, at.rows, before)
         await at.record({ action: `${eventOf(kind)}_removed`, subject: `${eventOf(kind)}:${before.id}`, before: summaryOf(before) })
       })),
     }),
   ]
 }
+
+const everything = () => true
+const onlyAsSysAdmin = (req: Request) => levelOf(req).isSysAdmin
 
 const endpointsOf = (collection: Collection) => [...readEndpoints(collection), ...writeEndpoints(collection)]
 
@@ -194,11 +220,14 @@ export function accessEndpoints(governing: Governing): Endpoint[] {
   const within: Collection['within'] = async (sql, call) => found(await findInstance(sql, idOf(call))).id
   return [
     ...endpointsOf({
-      governing, kind: accesses, title, within, path: '/admin/instances/:id/access',
+      governing, kind: accesses, title, within, seesAll: everything, path: '/admin/instances/:id/access',
       stranger: () => new GatewayError('conflict', 'This user is no member of the mandate. Make them one first.'),
       realm: mandateOfPath(governing, (sql, call) => findMandateIdOf(sql, 'instance', idOf(call))),
     }),
-    ...endpointsOf({ governing, kind: accesses, title, within, path: '/mandate/instances/:id/access', stranger: nothingHere, realm: ownMandate(governing, 'gateway.instances') }),
+    ...endpointsOf({
+      governing, kind: accesses, title, within, seesAll: onlyAsSysAdmin, path: '/mandate/instances/:id/access',
+      stranger: nothingHere, realm: ownMandate(governing, 'gateway.instances'),
+    }),
   ]
 }
 
@@ -208,9 +237,12 @@ export function memberEndpoints(governing: Governing): Endpoint[] {
   const within: Collection['within'] = (_sql, _call, mandateId) => Promise.resolve(mandateId)
   return [
     ...endpointsOf({
-      governing, kind: memberships, title, within, path: '/admin/mandates/:id/members', stranger: nothingHere,
+      governing, kind: memberships, title, within, seesAll: everything, path: '/admin/mandates/:id/members', stranger: nothingHere,
       realm: mandateOfPath(governing, (sql, call) => findMandateIdOf(sql, 'mandate', idOf(call))),
     }),
-    ...endpointsOf({ governing, kind: memberships, title, within, path: '/mandate/members', stranger: nothingHere, realm: ownMandate(governing, 'gateway.members') }),
+    ...endpointsOf({
+      governing, kind: memberships, title, within, seesAll: onlyAsSysAdmin, path: '/mandate/members',
+      stranger: nothingHere, realm: ownMandate(governing, 'gateway.members'),
+    }),
   ]
 }

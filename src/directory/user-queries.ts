@@ -91,6 +91,11 @@ export async function findUsername(sql: Sql, id: string): Promise<string | undef
   return (await sql.rows<{ username: string }>('select username from users where id = ?', [id]))[0]?.username
 }
 
+/** Returns whether the user of that id holds a platform level, enabled or not. */
+export async function hasLevel(sql: Sql, id: string): Promise<boolean> {
+  return (await sql.rows('select from users where id = ? and (is_sys_admin or is_platform_admin)', [id])).length > 0
+}
+
 /** Somebody who holds a platform level and is enabled. */
 export interface EnabledAdmin extends Pick<ListedUser, 'id' | 'isSysAdmin' | 'isPlatformAdmin'> {
   /** A person with a password or an identity. Programs do not repair a platform. */

@@ -24,12 +24,14 @@ interface Dependencies {
   publicUrl: () => string
   coherent: Coherent
   textsOf: TextsOf
+  /** Told of a member who enters, and whose profile the mandate does not see yet. */
+  onFirstEntry: (membershipId: string) => void
   /** Where the routes with `auth: portal` lead to, for a project. */
   placesOf: (projectId: string, language: Language) => PortalPlace[]
 }
 
 /** What clients of mandates see, and what those govern who run the portal. */
-export function allOfThePortal({ config, database, directory, audit, publicUrl, coherent, textsOf, placesOf }: Dependencies): Endpoint[] {
+export function allOfThePortal({ config, database, directory, audit, publicUrl, coherent, textsOf, onFirstEntry, placesOf }: Dependencies): Endpoint[] {
   const rows = { database, coherent }
   return [
     ...portalSessionEndpoints({ config, database, textsOf }),
@@ -37,6 +39,6 @@ export function allOfThePortal({ config, database, directory, audit, publicUrl, 
     ...projectEndpoints(rows),
     ...clientEndpoints(rows),
     ...linkEndpoints({ ...rows, publicUrl }),
-    ...previewEndpoints({ ...rows, config, enterMandate: enterMandate({ directory, onPlatformEntry: recordPlatformEntry(audit) }) }),
+    ...previewEndpoints({ ...rows, config, enterMandate: enterMandate({ directory, onPlatformEntry: recordPlatformEntry(audit), onFirstEntry }) }),
   ]
 }

@@ -24,6 +24,7 @@ const bounds: Record<string, [names: string, bound: string]> = {
   'directory/catalog.ts': ['items', oneCall],
   'directory/granter.ts': ['looked, ids', oneCall],
   'directory/request-quota.ts': ['known, wanted', 'one for each mandate that exists and was entered'],
+  'directory/show-profiles.ts': ['underWay', 'members who enter for the first time at this moment: one write each'],
   'http/body.ts': ['entries', oneCall],
   'http/connections.ts': ['surplus, ofAddress', underWay],
   'http/count-windows.ts': ['current, previous', 'mostWindows'],

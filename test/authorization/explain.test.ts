@@ -73,9 +73,10 @@ describe('an explanation', () => {
     await fc.assert(fc.asyncProperty(shape, async (one) => {
       const who: User & { enabled: boolean } = { id: uuid(9), username: 'x', email: null, fullName: null, ...one.user }
       const grant = (state: string, ids: string[]) => state === 'missing' ? undefined : { id: uuid(8), enabled: state === 'enabled', roleIds: ids }
+      const member = grant(one.placement.membership, one.assigned.slice(0, 3))
       const placed: Placement = {
         mandate: one.placement.mandate === 'missing' ? undefined : { id: here, enabled: one.placement.mandate === 'enabled' },
-        membership: grant(one.placement.membership, one.assigned.slice(0, 3)),
+        membership: member && { ...member, profileShown: true },
         instance: one.placement.instance === 'missing' || !one.namesInstance ? undefined : { id: instance, mandateId: one.placement.instance === 'foreign' ? there : here, enabled: one.placement.instance === 'enabled' },
         access: one.namesInstance ? grant(one.placement.access, one.assigned.slice(3)) : undefined,
         dependsOn: [],
@@ -87,7 +88,7 @@ describe('an explanation', () => {
       // As a request passes it; who is disabled does not come so far.
       const silent = { record: () => undefined, recordRefusal: () => undefined }
       const steps = chain(
-        ...(asks.mandate !== 'none' || asks.instance !== 'none' ? [resolveContext({ directory, onPlatformEntry: () => undefined })(asks)] : []),
+        ...(asks.mandate !== 'none' || asks.instance !== 'none' ? [resolveContext({ directory, onPlatformEntry: () => undefined, onFirstEntry: () => undefined })(asks)] : []),
         ...(guard ? [(guard === 'sysAdmin' ? requireSysAdmin : requirePlatformAdmin)(silent)] : []), ...(asks.permission ? [requirePermission(asks.permission)] : []))
       const req = { method: one.method, search: '', headers: { ...(one.namesMandate ? { 'x-mandate-id': here } : {}), ...(one.namesInstance ? { 'x-instance-id': instance } : {}) }, principal: { user: who } } as unknown as Request
       const enforced = who.enabled ? await new Promise<unknown>((resolve) => { void steps(req, {} as Response, (error?: unknown) => resolve(error)) }) : new GatewayError('user_disabled', 'User is disabled')
@@ -112,7 +113,7 @@ describe('an explanation', () => {
   /** Asks about a member of the mandate and of the instance, whose roles have these rules. */
   async function about(rulesOfRoles: ScopedRule[], { user = {}, policy = {}, item = 'crm.a', action = 'read' as const, noSubject = false }: { user?: object; policy?: Partial<Policy>; item?: string | null; action?: 'read' | 'create' | undefined; noSubject?: boolean } = {}) {
     const placement: Placement = {
-      mandate: { id: here, enabled: true }, membership: { id: uuid(8), enabled: true, roleIds }, instance: { id: instance, mandateId: here, enabled: true }, access: { id: uuid(7), enabled: true, roleIds: [] }, dependsOn: [],
+      mandate: { id: here, enabled: true }, membership: { id: uuid(8), enabled: true, roleIds, profileShown: true }, instance: { id: instance, mandateId: here, enabled: true }, access: { id: uuid(7), enabled: true, roleIds: [] }, dependsOn: [],
     }
     return await explainAccess({
       user: { id: uuid(9), username: 'x', email: null, fullName: null, isSysAdmin: false, isPlatformAdmin: false, enabled: true, ...user },

@@ -302,7 +302,7 @@ describe('one request', () => {
   const contextIn = async (mandate: string, userId: string): Promise<RequestContext> => {
     const user = { id: userId, username: 'somebody', email: null, fullName: null, isSysAdmin: false, isPlatformAdmin: false }
     const req = { principal: { user }, headers: { 'x-mandate-id': mandate } } as unknown as Request
-    const step = resolveContext({ directory: createDirectory({ sql: database, memory: createMemory({ holdsLease: () => false, maxEntries: 1 }) }), onPlatformEntry: () => undefined })({ mandate: 'required', instance: 'none' })
+    const step = resolveContext({ directory: createDirectory({ sql: database, memory: createMemory({ holdsLease: () => false, maxEntries: 1 }) }), onPlatformEntry: () => undefined, onFirstEntry: () => undefined })({ mandate: 'required', instance: 'none' })
     await new Promise<void>((resolve, reject) => {
       const done: unknown = step(req, {} as ExpressResponse, (error?: unknown) => error instanceof Error ? reject(error) : resolve())
       if (done instanceof Promise) done.catch(reject)

@@ -1,6 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import type { Request, Response as ExpressResponse } from 'express'
 import request, { type Response } from 'supertest'
+import { createDirectory } from '../../src/coherence/directory.js'
+import { createMemory } from '../../src/coherence/memory.js'
+import { resolveContext } from '../../src/context/resolve-context.js'
+import { connectDatabase, type Database } from '../../src/database/connect.js'
 import { directoryOf } from '../support/directory.js'
 import { instances, mandates, roles, tokenFor, users, type DemoUser } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
@@ -514,6 +519,30 @@ describe('platform_entry', () => {
     await contextOf(member.token, { mandate: mandates.acme }).expect(200)
     expect(await entriesUntilNow(level.id)).toEqual([])
     expect(await entriesUntilNow(member.id)).toEqual([])
+  })
+})
+
+describe('a member whose profile the mandate does not see yet', () => {
+  let database: Database
+  beforeAll(() => { database = connectDatabase({ url: gateway.database.url, setRole: false }) })
+  afterAll(async () => { await database.close() })
+
+  it.each([
+    ['is told of once, however many requests they make, without a wait or a statement for any', false],
+    ['is not told of when it is seen', true],
+  ])('%s', async (_name, profileShown) => {
+    const member = await directory.user()
+    const membership = await directory.join(member.id, mandates.acme)
+    await gateway.database.sql('update user_mandates set profile_shown = $1 where id = $2', [profileShown, membership])
+    const memory = createMemory({ holdsLease: () => true, maxEntries: 10 })
+    const told: string[] = []
+    const step = resolveContext({ directory: createDirectory({ sql: database, memory }), onPlatformEntry: () => undefined, onFirstEntry: (id) => told.push(id) })({ mandate: 'required', instance: 'none' })
+    const user = { id: member.id, username: member.username, email: null, fullName: null, isSysAdmin: false, isPlatformAdmin: false }
+    const enter = () => step({ principal: { user }, headers: { 'x-mandate-id': mandates.acme } } as unknown as Request, {} as ExpressResponse, (error?: unknown) => { if (error instanceof Error) throw error })
+    await enter() // loads the place
+    for (let count = 0; count < 100; count += 1) expect(enter()).toBeUndefined()
+    expect(told).toEqual(profileShown ? [] : [membership])
+    expect(memory.counts()).toMatchObject({ misses: 1, hits: 100 })
   })
 })
 
