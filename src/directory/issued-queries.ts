@@ -9,11 +9,14 @@ export interface OpenLink {
   username: string
   /** The admin who issued it; null: the command line. */
   issuedBy: string | null
+  /** Null also where that admin is deleted. */
+  issuedByUsername: string | null
   createdAt: Date
   expiresAt: Date
 }
 
-const linkColumns = 'l.id, l.user_id as "userId", u.username, l.issued_by as "issuedBy", l.created_at as "createdAt", l.expires_at as "expiresAt"'
+const linkColumns = `l.id, l.user_id as "userId", u.username, l.issued_by as "issuedBy", (select i.username from users i where i.id = l.issued_by) as "issuedByUsername",
+           l.created_at as "createdAt", l.expires_at as "expiresAt"`
 
 /** Links that have neither been used nor expired, newest first. */
 export async function listOpenLinks(sql: Seen, { after, atMost }: Page): Promise<Positioned<OpenLink>[]> {

@@ -14,6 +14,7 @@ const openLink = z.strictObject({
   userId: z.uuid().meta({ description: 'who sets a password by it' }),
   username: z.string(),
   issuedBy: maker,
+  issuedByUsername: z.string().nullable().meta({ description: 'null also where that admin was deleted' }),
   createdAt: z.iso.datetime(),
   expiresAt: z.iso.datetime(),
 }).meta({ id: 'OpenFirstAccess' })

@@ -5,7 +5,7 @@ import { GatewayError, type ErrorCode } from '../errors.js'
 import { checkQuery, normalisePath } from '../http/normalise-path.js'
 import { statusOf } from '../http/problem.js'
 import { refuseTrace } from './forward-by-table.js'
-import { compileRules, type HeaderRules } from './header-rules.js'
+import { ruleNames, type RuleNames } from './header-rules.js'
 import { isOwnPath, type RouteFile } from './route-schema.js'
 import type { Route, RouteTable } from './route-table.js'
 import { sentPath } from './sent-path.js'
@@ -53,14 +53,8 @@ export interface Matched extends Asked, Pick<Route, 'auth' | 'credentials' | 'de
   tell?: string[]
   preserveHost?: true
   exposeHeaders?: string[]
-  requestHeaders?: ExplainedRules
-  responseHeaders?: ExplainedRules
-}
-
-/** Names alone: a value may be a secret of the service. */
-interface ExplainedRules {
-  set: string[]
-  removed: string[]
+  requestHeaders?: RuleNames
+  responseHeaders?: RuleNames
 }
 
 /** How the gateway would decide about a request, as far as its route file says. */
@@ -110,8 +104,8 @@ function destinationOf({ name, upstream, timeoutMs }: Route, { upstreams }: Rout
 
 function extrasOf({ host, addresses, tell, preserveHost, exposeHeaders, requestHeaders, responseHeaders, upstream }: Route, { upstreams }: RouteTable) {
   const shared = upstreams[upstream]
-  const requests = namesOf(shared?.requestHeaders, requestHeaders)
-  const responses = namesOf(shared?.responseHeaders, responseHeaders)
+  const requests = ruleNames(shared?.requestHeaders, requestHeaders)
+  const responses = ruleNames(shared?.responseHeaders, responseHeaders)
   return {
     ...(host && { host }),
     ...(addresses && { addresses }),
@@ -121,12 +115,4 @@ function extrasOf({ host, addresses, tell, preserveHost, exposeHeaders, requestH
     ...(requests && { requestHeaders: requests }),
     ...(responses && { responseHeaders: responses }),
   }
-}
-
-function namesOf(...rules: (HeaderRules | undefined)[]): ExplainedRules | undefined {
-  const given = rules.filter((one) => one !== undefined)
-  const compiled = compileRules((name) => name.toLowerCase(), ...given)
-  const set = compiled.added.filter((_, index) => index % 2 === 0)
-  const isSet = new Set(set.map((name) => name.toLowerCase()))
-  return given.length === 0 ? undefined : { set, removed: [...compiled.dropped].filter((name) => !isSet.has(name)) }
 }

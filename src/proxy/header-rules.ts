@@ -48,3 +48,18 @@ export function compileRules(fold: typeof foldName, ...all: (HeaderRules | undef
   for (const name of added.keys()) dropped.add(name)
   return { dropped, added: [...added.values()].flat() }
 }
+
+/** The headers that rules are about. Names alone: a value may be a secret of the service. */
+export interface RuleNames {
+  set: string[]
+  removed: string[]
+}
+
+/** Returns the headers that the rules of an upstream and one of its routes set and remove; undefined where neither has any. */
+export function ruleNames(...rules: (HeaderRules | undefined)[]): RuleNames | undefined {
+  const given = rules.filter((one) => one !== undefined)
+  const compiled = compileRules((name) => name.toLowerCase(), ...given)
+  const set = compiled.added.filter((_, index) => index % 2 === 0)
+  const isSet = new Set(set.map((name) => name.toLowerCase()))
+  return given.length === 0 ? undefined : { set, removed: [...compiled.dropped].filter((name) => !isSet.has(name)) }
+}

@@ -32,7 +32,8 @@ const subject = z.strictObject({
 
 const place = z.enum(['required', 'optional', 'none'], 'must be required, optional or none')
 
-const counted = ['user', 'mandate', 'address'] as const
+/** Of whom requests can be counted. */
+export const limitedBy = ['user', 'mandate', 'address'] as const
 
 const requestsInWindow = z.string().regex(/^[1-9]\d{0,8}\/[1-9]\d{0,4}s$/, 'must be REQUESTS/SECONDSs, such as 100/60s')
   .transform((value) => value.slice(0, -1).split('/').map(Number) as [number, number])
@@ -41,7 +42,7 @@ const requestsInWindow = z.string().regex(/^[1-9]\d{0,8}\/[1-9]\d{0,4}s$/, 'must
 /** `100/60s` is by user; `{limit, by}` says by whom. */
 const rateLimit = z.union([
   requestsInWindow.transform((limit) => ({ limit, by: 'user' as const })),
-  z.strictObject({ limit: requestsInWindow, by: z.enum(counted, 'must be user, mandate or address').default('user') }),
+  z.strictObject({ limit: requestsInWindow, by: z.enum(limitedBy, 'must be user, mandate or address').default('user') }),
 ], 'must be REQUESTS/SECONDSs, such as 100/60s, or { limit: 100/60s, by: user | mandate | address }')
 
 const atATime = z.int('must be a whole number of 1 or more').min(1, 'must be a whole number of 1 or more')
@@ -49,7 +50,7 @@ const atATime = z.int('must be a whole number of 1 or more').min(1, 'must be a w
 /** `20` is of all together; `{limit, by}` says of whom each. */
 const concurrency = z.union([
   atATime.transform((limit) => ({ limit, by: 'route' as const })),
-  z.strictObject({ limit: atATime, by: z.enum([...counted, 'route'], 'must be user, mandate, address or route').default('route') }),
+  z.strictObject({ limit: atATime, by: z.enum([...limitedBy, 'route'], 'must be user, mandate, address or route').default('route') }),
 ], 'must be a number of requests, or { limit: 20, by: user | mandate | address | route }')
 
 /** Unreserved characters only: any other might be written in two ways, one of which would pass the prefix by. */

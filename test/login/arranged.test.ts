@@ -120,7 +120,7 @@ describe('links to a first password', () => {
     const { id, username } = await person()
     const link = await linkBy('petra', id)
     const listed = (await admin.all('petra', '/admin/first-access', { limit: 50 })).find((one) => one.userId === id)!
-    expect(listed).toEqual({ id: expect.any(String), userId: id, username, issuedBy: users.petra, createdAt: expect.any(String), expiresAt: expect.any(String) })
+    expect(listed).toEqual({ id: expect.any(String), userId: id, username, issuedBy: users.petra, issuedByUsername: 'petra', createdAt: expect.any(String), expiresAt: expect.any(String) })
     const tried = await admin.ask('petra', 'delete', `/admin/first-access/${String(listed.id)}?dryRun=1`)
     expect([tried.status, tried.body.dryRun, await link.works()]).toEqual([200, true, true])
     expect((await admin.ask('petra', 'delete', `/admin/first-access/${String(listed.id)}`)).status).toBe(200)

@@ -19,10 +19,29 @@ describe('what SysAdmins see of a node', () => {
   beforeAll(async () => {
     gateway = await startTestGateway({ routes: `
 upstreams:
-  crm: { targets: ["http://127.0.0.1:9", "http://127.0.0.1:10"] }
+  crm: { targets: ["http://127.0.0.1:9", "http://127.0.0.1:10"], requestHeaders: { set: { X-Service-Key: a-secret-of-the-service } } }
 routes:
   /api/crm: { upstream: crm, mandate: required, permission: { context: RESOURCE, item: crm }, timeoutMs: 5000 }
   /open: { upstream: crm, auth: public, strip: true }
+  /told:
+    upstream: crm
+    host: [crm.example.com, '*.crm.example.com']
+    strip: true
+    preserveHost: true
+    mandate: required
+    instance: optional
+    mandateFrom: [header, query]
+    guard: platformAdmin
+    permission: { context: RESOURCE, item: crm }
+    rateLimit: { limit: 100/60s, by: mandate }
+    concurrency: 20
+    timeoutMs: 5000
+    bodyLimit: 1000
+    tell: [user, roles]
+    addresses: [10.0.0.0/8]
+    requestHeaders: { set: { X-Mode: live }, remove: [X-Old] }
+    responseHeaders: { remove: [Server] }
+    exposeHeaders: [X-Total]
 ` })
     const one = async (user: keyof typeof tokens) => (await tokenFor(gateway.database, user)).token
     tokens = { root: await one('root'), petra: await one('petra'), bob: await one('bob') }
@@ -87,9 +106,21 @@ routes:
     expect(body.migrations.every(({ appliedAt }: { appliedAt: string | null }) => appliedAt !== null)).toBe(true)
   })
 
+  it('/system/routes tells all that the file says of a route, and of header rules the names alone', async () => {
+    const { body } = await askAs('root', '/system/routes')
+    const { targets: _targets, ...told } = body.items[2]
+    expect(told).toEqual({
+      prefix: '/told', name: 'crm.example.com,*.crm.example.com/told', upstream: 'crm', host: ['crm.example.com', '*.crm.example.com'], strip: true, rewrite: null, preserveHost: true,
+      auth: 'required', credentials: 'strip', decide: 'enforce', mandate: 'required', instance: 'optional', mandateFrom: ['header', 'query'], guard: 'platformAdmin', permission: { context: 'RESOURCE', item: 'crm' },
+      rateLimit: { requests: 100, windowMs: 60_000, by: 'mandate' }, concurrency: { limit: 20, by: 'route' }, timeoutMs: 5000, bodyLimit: 1000, tell: ['user', 'roles'], addresses: ['10.0.0.0/8'],
+      requestHeaders: { set: ['X-Service-Key', 'X-Mode'], removed: ['x-old'] }, responseHeaders: { set: [], removed: ['server'] }, exposeHeaders: ['X-Total'], title: null,
+    })
+    expect(JSON.stringify(body)).not.toContain('a-secret-of-the-service')
+  })
+
   it('/system/routes tells of the table in force and how each target is', async () => {
     const { body } = await askAs('root', '/system/routes')
-    expect(body.items.map(({ prefix }: { prefix: string }) => prefix)).toEqual(['/api/crm', '/open'])
+    expect(body.items.map(({ prefix }: { prefix: string }) => prefix)).toEqual(['/api/crm', '/open', '/told'])
     expect(body.items[0]).toMatchObject({ upstream: 'crm', auth: 'required', mandate: 'required', permission: { context: 'RESOURCE', item: 'crm' }, timeoutMs: 5000 })
     for (let index = 0; index < 25; index += 1) await ask(gateway.url, '/open/x', { method: 'POST' })
     const { body: after } = await askAs('root', '/system/routes')
