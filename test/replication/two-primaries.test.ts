@@ -12,37 +12,43 @@ import { startPair, type Pair } from './support/servers.js'
 
 const leaseMs = 1000
 
-/** What happens to the primary, and to the gateway's connections. New ones lead to the promoted standby at once. */
-const events: Record<string, (pair: Pair, address: Address) => Promise<void>> = {
-  'the primary is killed': async ({ primary, standby }, address) => {
+/** What happens to the primary, and to the gateway's connections. New ones lead to the promoted standby at once. Calls back when the old primary can commit nothing more. */
+const events: Record<string, (pair: Pair, address: Address, onOut: () => void) => Promise<void>> = {
+  'the primary is killed': async ({ primary, standby }, address, onOut) => {
     await primary.kill()
+    onOut()
     await standby.promote()
     address.lead(standby.port)
     address.cut()
   },
-  'the standby is promoted, and each connection stays with the old primary or not, as it happens': async ({ standby }, address) => {
+  'the standby is promoted, and each connection stays with the old primary or not, as it happens': async ({ standby }, address, onOut) => {
     await standby.promote()
+    onOut()
     address.lead(standby.port)
     address.cut(() => Math.random() < 0.5)
   },
-  'the standby is promoted, and only the connections of leases move to it': async ({ standby }, address) => {
+  'the standby is promoted, and only the connections of leases move to it': async ({ standby }, address, onOut) => {
     await standby.promote()
+    onOut()
     address.lead(standby.port)
     address.cut((kind) => kind === 'lease')
   },
-  'the standby is promoted, and only the connections of pools move to it': async ({ standby }, address) => {
+  'the standby is promoted, and only the connections of pools move to it': async ({ standby }, address, onOut) => {
     await standby.promote()
+    onOut()
     address.lead(standby.port)
     address.cut((kind) => kind === 'pool')
   },
-  'the primary is stopped in order, and the standby takes over': async ({ primary, standby }, address) => {
+  'the primary is stopped in order, and the standby takes over': async ({ primary, standby }, address, onOut) => {
     await primary.stop()
+    onOut()
     await standby.promote()
     address.lead(standby.port)
     address.cut()
   },
-  'the primary is paused, the standby takes over, and the old primary goes on': async ({ primary, standby }, address) => {
+  'the primary is paused, the standby takes over, and the old primary goes on': async ({ primary, standby }, address, onOut) => {
     await primary.pause()
+    onOut()
     await standby.promote()
     address.lead(standby.port)
     await wait(2000)
@@ -91,7 +97,7 @@ describe('a primary with a synchronous standby, behind one address', () => {
 
   it.each(Object.entries(events))('%s: nothing is let in after its revocation was answered, and no answered revocation is lost', async (name, event) => {
     for (let round = 1; round <= rounds; round += 1) {
-      const outcome = await runRound({ nodes: cluster.nodes, root, before: pair.primary, successor: () => pair.standby, event: () => event(pair, address), afterMs: Number(process.env.REPLICATION_AFTER_MS ?? 4000) })
+      const outcome = await runRound({ nodes: cluster.nodes, root, before: pair.primary, successor: () => pair.standby, event: (onOut) => event(pair, address, onOut), afterMs: Number(process.env.REPLICATION_AFTER_MS ?? 4000) })
       report(name, { round, ...outcome })
       expect(outcome).toMatchObject({ accepted: 0, acceptedForGood: 0, lost: 0 })
       expect(outcome.firstAfterMs).toBeDefined() // revocations are served again

@@ -17,3 +17,30 @@ export function startHaproxy({ nodes }: { nodes: string[] }): Promise<Proxy> {
     return ['-db', '-f', path.join(directory, 'haproxy.cfg')]
   })
 }
+
+/** A database server, and where its agent says by HTTP whether it is the primary. */
+interface Checked {
+  port: number
+  checkPort: number
+}
+
+/** Starts HAProxy before database servers: new sessions lead to the one whose agent responds with 200. Without `on-marked-down shutdown-sessions`, so that others stay. */
+export function startDatabaseHaproxy(servers: Checked[]): Promise<Proxy> {
+  return startProxy('haproxy', async ({ directory, port, tlsPort }) => {
+    await writeFile(path.join(directory, 'haproxy.cfg'), `
+defaults
+    mode tcp
+    timeout connect 2s
+    timeout client 1h
+    timeout server 1h
+listen database
+    bind 127.0.0.1:${port}
+    bind 127.0.0.1:${tlsPort}
+    option httpchk GET /primary
+    http-check expect status 200
+    default-server inter 200ms fall 2 rise 1
+${servers.map(({ port: serverPort, checkPort }, index) => `    server database${index} 127.0.0.1:${serverPort} check port ${checkPort}`).join('\n')}
+`)
+    return ['-db', '-f', path.join(directory, 'haproxy.cfg')]
+  })
+}

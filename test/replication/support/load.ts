@@ -19,7 +19,7 @@ export interface Outcome {
   lost: number
   /** How requests with a token that stays good were answered. */
   good: Record<number, number>
-  /** Until the first revocation was acknowledged after the event. */
+  /** From the beginning of the event to the answer of the first acknowledged revocation that was sent when the old primary could commit nothing more. */
   firstAfterMs: number | undefined
 }
 
@@ -45,8 +45,8 @@ interface Round {
   /** Who the primary is in the end. */
   successor: () => Server
   before: Server
-  /** What happens after a second. */
-  event: () => Promise<void>
+  /** What happens after a second. Calls back when the old primary can commit nothing more. */
+  event: (onOut: () => void) => Promise<void>
   /** How long after. */
   afterMs: number
 }
@@ -54,7 +54,7 @@ interface Round {
 /** Revokes tokens at each node in turn and asks all nodes for them, while something happens to the database. */
 export async function runRound({ nodes, root, before, successor, event, afterMs }: Round): Promise<Outcome> {
   const [still, ...logins] = await makeTokens(before, 4000) as [Login, ...Login[]]
-  const revoked: { login: Login; answeredAt: number }[] = []
+  const revoked: ({ login: Login } & Answer)[] = []
   const outcomes: Answer[] = []
   const probes: Answer[] = []
   const good: Answer[] = []
@@ -75,7 +75,7 @@ export async function runRound({ nodes, root, before, successor, event, afterMs 
         await wait(20)
         continue
       }
-      revoked.push({ login, answeredAt: taken.answeredAt })
+      revoked.push({ login, ...taken })
       await check(login, taken.answeredAt)
     }
   })
@@ -95,22 +95,24 @@ export async function runRound({ nodes, root, before, successor, event, afterMs 
   })
   await wait(1000)
   const happenedAt = performance.now()
-  await event()
+  let outAt = Infinity
+  await event(() => { outAt = performance.now() })
   await wait(afterMs)
+  const firstAfter = () => Math.min(...revoked.filter(({ startedAt }) => startedAt > outAt).map(({ answeredAt }) => answeredAt))
   // Until writers are served again: the first after a failover waits out the leases of before.
-  await until(() => Promise.resolve(over || revoked.some(({ answeredAt }) => answeredAt > happenedAt + 500)), 30_000).catch(() => undefined)
+  await until(() => Promise.resolve(Number.isFinite(firstAfter())), 30_000).catch(() => undefined)
   over = true
   await Promise.all([...revoking, ...again, ...staying])
 
   const lasting = await Promise.all(revoked.map(async ({ login }) => (await Promise.all(nodes.map((node) => node.ask(probePath, { token: login.token })))).some(isAccepted)))
   const known = await successor().sql<{ id: string }>(`select id from tokens where status = 'revoked'`)
   const ids = new Set(known.map(({ id }) => id))
-  const firstAfter = Math.min(...revoked.filter(({ answeredAt }) => answeredAt > happenedAt + 500).map(({ answeredAt }) => answeredAt))
+  const firstAt = firstAfter()
   return {
     acknowledged: revoked.length, revocations: tally(outcomes), probes: probes.length, accepted,
     acceptedForGood: lasting.filter(Boolean).length,
     lost: revoked.filter(({ login }) => !ids.has(login.jti)).length,
     good: tally(good),
-    firstAfterMs: Number.isFinite(firstAfter) ? Math.round(firstAfter - happenedAt) : undefined,
+    firstAfterMs: Number.isFinite(firstAt) ? Math.round(firstAt - happenedAt) : undefined,
   }
 }

@@ -99,7 +99,7 @@ export async function startPair(): Promise<Pair> {
 
   const start = async (cluster: string, port: number): Promise<Server> => {
     const log = await open(`${cluster}.log`, 'a')
-    const child = spawnUnprivileged(seed.program, ['-D', cluster, '-c', `port=${port}`, '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', '-c', 'max_connections=200', '-c', 'timezone=UTC', '-c', 'fsync=off'], log.fd) // processes are killed here, not machines
+    const child = spawnUnprivileged(seed.program, ['-D', cluster, '-c', `port=${port}`, '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', '-c', 'max_connections=200', '-c', 'timezone=UTC', '-c', 'wal_retrieve_retry_interval=500ms', '-c', 'fsync=off'], log.fd) // processes are killed here, not machines
     await log.close()
     running.add(child)
     const ended = once(child, 'close').then(() => { running.delete(child) })
