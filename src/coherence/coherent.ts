@@ -125,7 +125,7 @@ export function createCoherent({ database, clock, renewNow, foreignLeasesEndAt, 
   })
 
   return async (work) => {
-    const { result, xid, identity } = await database.transaction(async (tx) => {
+    const { result, xid, identity } = await database.change(async (tx) => {
       // The brand is made here and nowhere else.
       const done = await work(tx as CoherentTx)
       return { result: done, ...await insertChange(tx) }

@@ -12,6 +12,8 @@ export interface Reliance {
 /** Reads that count, and writes: what decisions are made of. */
 export interface Confirmed extends Sql {
   transaction: <Result>(work: (tx: Tx) => Promise<Result>) => Promise<Result>
+  /** A transaction that changes what decisions depend on. Its refusal counts only after a commit that began later, also under a lease. */
+  change: <Result>(work: (tx: Tx) => Promise<Result>) => Promise<Result>
   /** From now on, what was read from the lease's history counts as long as the lease is held. */
   relyOn: (lease: Reliance) => void
 }
@@ -55,12 +57,16 @@ export function confirmReads({ pool, history, commit }: Dependencies): Confirmed
   let lease: Reliance = { holds: () => false, identity: () => undefined }
   const nextCommit = shareCommits(commit)
 
+  const confirm = async (identity: string, ticket: Ticket): Promise<void> => {
+    const confirmed = await ticket.catch((cause: unknown) => { throw unbelieved('nothing can be committed', cause) })
+    history.see(confirmed)
+    if (confirmed !== identity) throw unbelieved(`it was read from ${identity}, and ${confirmed} has committed since`)
+  }
+
   const believe = async (identity: string, ticket: Ticket | undefined): Promise<void> => {
     history.see(identity)
     if (lease.holds() && lease.identity() === identity) return
-    const confirmed = await (ticket ?? nextCommit()).catch((cause: unknown) => { throw unbelieved('nothing can be committed', cause) })
-    history.see(confirmed)
-    if (confirmed !== identity) throw unbelieved(`it was read from ${identity}, and ${confirmed} has committed since`)
+    await confirm(identity, ticket ?? nextCommit())
   }
 
   const counting = async <Result>(begin: () => Promise<Ended<Result>>): Promise<Result> => {
@@ -76,6 +82,14 @@ export function confirmReads({ pool, history, commit }: Dependencies): Confirmed
     rows: async <Row>(statement: string, values?: Values) => (await counting(() => pool.once(statement, values))).rows as Row[],
     run: async (statement, values) => (await counting(() => pool.once(statement, values))).count,
     transaction: (work) => counting(() => pool.transact(work)),
+    change: async (work) => {
+      const ended = await pool.transact(work)
+      history.see(ended.identity)
+      // "It is not there" may tell of a removal whose wait for the standby was cancelled. Where a later commit lasts, so does that.
+      if ('refusal' in ended || !ended.wrote) await confirm(ended.identity, nextCommit())
+      if ('refusal' in ended) throw ended.refusal
+      return ended.result
+    },
     relyOn: (granted) => { lease = granted },
   }
 }

@@ -38,6 +38,8 @@ export async function makeTokens(server: Server, howMany: number): Promise<Login
 }
 
 const lanes = 3
+/** How long a round goes on, at least, once revocations are served again: what was revoked then is asked for. */
+const servedMs = 2000
 
 interface Round {
   nodes: FaultNode[]
@@ -101,6 +103,7 @@ export async function runRound({ nodes, root, before, successor, event, afterMs 
   const firstAfter = () => Math.min(...revoked.filter(({ startedAt }) => startedAt > outAt).map(({ answeredAt }) => answeredAt))
   // Until writers are served again: the first after a failover waits out the leases of before.
   await until(() => Promise.resolve(Number.isFinite(firstAfter())), 30_000).catch(() => undefined)
+  if (Number.isFinite(firstAfter())) await wait(Math.max(0, firstAfter() + servedMs - performance.now()))
   over = true
   await Promise.all([...revoking, ...again, ...staying])
 
