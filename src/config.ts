@@ -213,3 +213,6 @@ export function routeFile(environment: NodeJS.ProcessEnv = process.env): string 
 export function namesRouteFile({ GATEWAY_ROUTES }: NodeJS.ProcessEnv = process.env): boolean {
   return GATEWAY_ROUTES !== undefined && GATEWAY_ROUTES !== ''
 }
+
+/** Returns a variable that something of the operator's names, such as the old database's URL of an import. */
+export const environmentVariable = (name: string): string | undefined => process.env[name]

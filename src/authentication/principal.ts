@@ -29,7 +29,8 @@ declare global {
 /** A platform level enters mandates without a membership. */
 export const hasPlatformLevel = (user: User) => user.isSysAdmin || user.isPlatformAdmin
 
-const authorities = new Set(['local', 'google', 'msft'])
+/** Who may have vouched for a login. */
+export const authorities: ReadonlySet<string> = new Set(['local', 'google', 'msft'])
 
 function matchesRow(claims: VerifiedClaims, userId: string, row: NonNullable<PrincipalState['token']>, nowMs: number): boolean {
   const authority = typeof claims.authority === 'string' ? claims.authority.toLowerCase() : undefined

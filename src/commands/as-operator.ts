@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { hostname, userInfo } from 'node:os'
 import type { Actor } from '../audit/record-change.js'
-import type { Coherence, Coherent } from '../coherence/coherent.js'
+import type { Coherence, Coherent, Rehearse } from '../coherence/coherent.js'
 import { systemClock } from '../coherence/node.js'
 import { createWriter } from '../coherence/writer.js'
 import { loadConfig, type Config } from '../config.js'
@@ -17,6 +17,7 @@ export interface Operator {
   config: Config
   database: Database
   coherent: Coherent
+  rehearse: Rehearse
   realm: OperatorRealm
   /** Says in the audit that it was the command line, and who called it. */
   actor: Actor
@@ -37,16 +38,16 @@ function operatorName(): string {
 /** Whoever calls the command line, as the audit names them. */
 export const operatorActor = (): Actor => ({ userId: null, requestId: `cli-${randomUUID()}`, operator: operatorName() })
 
-/** Runs `work` for whoever has the gateway's configuration, and so its database and secrets, as the login of requests. */
-export async function asOperator(work: (operator: Operator) => Promise<Said>): Promise<Said> {
+/** Runs `work` for whoever has the gateway's configuration, and so its database and secrets, as the login of requests. `timeoutMs`: how long a statement may take, by default as long as a request's. */
+export async function asOperator(work: (operator: Operator) => Promise<Said>, { timeoutMs }: { timeoutMs?: number } = {}): Promise<Said> {
   try {
     const { config } = await withDevelopmentSecrets(loadConfig())
     return await useDatabase(config, async ({ url, setRole }) => {
-      const database = connectDatabase({ url, setRole, poolSize: 2 })
+      const database = connectDatabase({ url, setRole, poolSize: 2, ...(timeoutMs === undefined ? {} : { timeoutMs }) })
       try {
         const writer = createWriter({ database, clock: systemClock, longestLeaseMs: Math.max(config.COHERENCE_LEASE_MS, shortestLongestLeaseMs) })
         const actor = operatorActor()
-        return await work({ config, database, coherent: writer.coherent, actor, realm: operatorRealm({ database, ...writer }, actor) })
+        return await work({ config, database, ...writer, actor, realm: operatorRealm({ database, ...writer }, actor) })
       } finally {
         await database.close()
       }

@@ -59,6 +59,15 @@ export function registerOperatorCommands(program: Command, say: (said: Said) => 
     .addHelpText('after', examples('seed'))
     .action(async ({ json = false }: Json) => say(await (await databaseCommands()).seed({ json })))
 
+  program.command('import').description('move people, mandates, roles and sign-ins here from an older system')
+    .argument('<mapping>', 'the mapping file: where rows come from, and which column is which')
+    .option('-n, --dry-run', 'say what would be made, updated and refused, and change nothing').option(...asJson)
+    .addHelpText('after', `${examples('import mapping.yaml --dry-run', 'import mapping.yaml', 'import mapping.yaml --json')}
+All of it is one transaction. A second run changes only what changed on the old side and was not changed here since. docs/moving-in.md describes the file.
+
+Exit codes: ${exitCodes.ok} nothing was refused, ${exitCodes.no} failed, or rows were refused (the others are imported), ${exitCodes.configuration} the mapping file or the configuration has faults.`)
+    .action(async (file: string, { dryRun = false, json = false }: Json & { dryRun?: boolean }) => say(await (await import('./import-command.js')).importDirectory(file, { dryRun, json })))
+
   program.command('backup').description('copy the data directory with the embedded database, also while it runs, to a directory that is not there yet')
     .argument('<directory>', 'a start with this as DATA_DIR restores it').option(...asJson)
     .addHelpText('after', `${examples('backup /backups/2026-11-26')}

@@ -49,6 +49,19 @@ async function verifyAny(stored: string, password: string): Promise<boolean> {
   }
 }
 
+const bcryptForm = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/
+const argon2Form = /^\$argon2(?:id|i|d)\$v=19\$m=(\d{1,7}),t=(\d{1,2}),p=(\d{1,2})\$[+/A-Za-z0-9]{11,86}\$[+/A-Za-z0-9]{16,128}$/
+/** A check may take so much: beyond it each login of its owner, and each decoy like it, would hold the others up. */
+const most = { rounds: 14, memoryKiB: 1_048_576, passes: 20, lanes: 16 }
+
+/** Returns whether a hash made elsewhere is one that `check` can compare, at a cost that a login may have. */
+export function isCheckableHash(stored: string): boolean {
+  const rounds = Number(bcryptForm.exec(stored)?.[1] ?? Number.NaN)
+  if (!Number.isNaN(rounds)) return rounds >= 4 && rounds <= most.rounds
+  const [memory = 0, passes = 0, lanes = 0] = argon2Form.exec(stored)?.slice(1).map(Number) ?? []
+  return memory >= 8 && memory <= most.memoryKiB && passes >= 1 && passes <= most.passes && lanes >= 1 && lanes <= most.lanes
+}
+
 /** A hash that takes as long to verify as those of a kind (`$argon2id$v=19$m=65536,t=3,p=4`, `$2b$12`); without a kind as our own. */
 export async function hashLike(kind: string | undefined, password: string): Promise<string> {
   const rounds = /^\$2[aby]\$(\d\d)$/.exec(kind ?? '')?.[1]

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { mandateSources } from '../http/policy.js'
+import { messageOf } from '../yaml-faults.js'
 import { disclosedParts } from './caller-headers.js'
 import { droppedHeaders, exposedHeaders, requestHeaderRules, responseHeaderRules } from './header-rules.js'
 import { milliseconds, upstreamSchema } from './upstream-schema.js'
@@ -103,11 +104,6 @@ const route = z.strictObject({
 })
 
 type RouteInput = z.infer<typeof route>
-
-/** Returns what a fault is: of a key that is wrong, what is wrong with it. */
-export function messageOf(issue: z.core.$ZodIssue): string {
-  return issue.code === 'invalid_key' ? issue.issues.map(({ message }) => message).join('; ') : issue.message
-}
 
 /** A prefix holds one route, or a list of routes for different hosts. Each fault keeps its place in the file. */
 const routesAt = z.unknown().transform((value, ctx): RouteInput[] => {
