@@ -23,6 +23,7 @@ import { openIdentityKeys } from './proxy/identity-keys.js'
 import { liveRoutes } from './proxy/live-routes.js'
 import { loadRouteTable } from './proxy/route-table.js'
 import { reloadRoutes } from './reload-routes.js'
+import { isOnTerminal } from './stop-signals.js'
 import { addUsage, forgetUsageWriter } from './system/usage-queries.js'
 import { insertTokenKeys } from './system/key-queries.js'
 
@@ -78,7 +79,7 @@ export async function assemble(config: Config, log: Log, { databaseUrl, setRole,
   await loadClient()
   const routes = liveRoutes(table, { demoUrl, logger })
   stops.push(() => routes.close())
-  stops.push(reloadRoutes({ file: config.GATEWAY_ROUTES, mayBeMissing: routesMayBeMissing, routes, logger, watch: config.GATEWAY_ROUTES_WATCH }))
+  stops.push(reloadRoutes({ file: config.GATEWAY_ROUTES, mayBeMissing: routesMayBeMissing, routes, logger, watch: config.GATEWAY_ROUTES_WATCH ?? isOnTerminal() }))
   metrics.watch({
     audit, usage, load, lease: node.lease, streams: node.streams, memory: node.memory.counts, pool: database.connections,
     upstreams: () => routes.current().upstreams.status(),

@@ -63,7 +63,7 @@ const variables = z.object({
   SECRET_KEY: secret.optional(),
   SECRET_KEY_PREVIOUS: secret.optional(),
   GATEWAY_ROUTES: z.string().default('routes.yaml'),
-  GATEWAY_ROUTES_WATCH: flag.default(false),
+  GATEWAY_ROUTES_WATCH: flag.optional(),
   CORS_ORIGINS: z.string().default('').transform((value) => value.split(',').map((entry) => entry.trim()).filter(Boolean)).pipe(z.array(origin)),
   COOKIE_SAMESITE: z.enum(['lax', 'strict', 'none'], 'must be lax, strict or none').default('lax'),
   COOKIE_SECURE: flag.optional(),

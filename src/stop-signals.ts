@@ -1,5 +1,8 @@
 import { isatty } from 'node:tty'
 
+/** Returns whether this process was started on a terminal, whose end (SIGHUP) ends it. */
+export const isOnTerminal = () => [0, 1, 2].some((fd) => isatty(fd))
+
 /** Ctrl-C arrives twice within a moment: from the terminal, and from npm, which forwards its own. */
 const sameKeyMs = 1000
 
@@ -8,7 +11,6 @@ const sameKeyMs = 1000
  * terminal, SIGHUP, which says that the terminal is gone. `onImpatience` is called when Ctrl-C comes again later.
  */
 export function stopSignal(onImpatience: () => void): Promise<void> {
-  const isOnTerminal = [0, 1, 2].some((fd) => isatty(fd))
   let stoppedAt: number | undefined
   return new Promise((resolve) => {
     const stop = () => {
@@ -20,6 +22,6 @@ export function stopSignal(onImpatience: () => void): Promise<void> {
       if (stoppedAt !== undefined && performance.now() - stoppedAt > sameKeyMs) onImpatience()
       stop()
     })
-    if (isOnTerminal) process.on('SIGHUP', stop)
+    if (isOnTerminal()) process.on('SIGHUP', stop)
   })
 }

@@ -6,6 +6,7 @@ import { systemClock } from '../coherence/node.js'
 import { createWriter } from '../coherence/writer.js'
 import { loadConfig, type Config } from '../config.js'
 import { connectDatabase, type Database } from '../database/connect.js'
+import { withMigrator } from '../database/migrate.js'
 import { withDevelopmentSecrets } from '../development-secrets.js'
 import { operatorRealm, type OperatorRealm } from '../directory/realm.js'
 import type { Said } from '../routes-command.js'
@@ -19,6 +20,8 @@ export interface Operator {
   coherent: Coherent
   rehearse: Rehearse
   realm: OperatorRealm
+  /** Brings the database to this version, as a start does. */
+  migrate: () => Promise<unknown>
   /** Says in the audit that it was the command line, and who called it. */
   actor: Actor
 }
@@ -42,12 +45,13 @@ export const operatorActor = (): Actor => ({ userId: null, requestId: `cli-${ran
 export async function asOperator(work: (operator: Operator) => Promise<Said>, { timeoutMs }: { timeoutMs?: number } = {}): Promise<Said> {
   try {
     const { config } = await withDevelopmentSecrets(loadConfig())
-    return await useDatabase(config, async ({ url, setRole }) => {
+    return await useDatabase(config, async ({ url, ownerUrl, setRole }) => {
       const database = connectDatabase({ url, setRole, poolSize: 2, ...(timeoutMs === undefined ? {} : { timeoutMs }) })
       try {
         const writer = createWriter({ database, clock: systemClock, longestLeaseMs: Math.max(config.COHERENCE_LEASE_MS, shortestLongestLeaseMs) })
         const actor = operatorActor()
-        return await work({ config, database, ...writer, actor, realm: operatorRealm({ database, ...writer }, actor) })
+        const migrate = () => withMigrator(ownerUrl, (migrator) => migrator.up())
+        return await work({ config, database, ...writer, actor, realm: operatorRealm({ database, ...writer }, actor), migrate })
       } finally {
         await database.close()
       }

@@ -38,6 +38,18 @@ export async function readNewPassword(): Promise<string> {
   return password
 }
 
+/** Asks on the terminal; an empty answer is the one that is offered. Rejects where there is no terminal to ask on. */
+export async function ask(question: string, offered = ''): Promise<string> {
+  if (!process.stdin.isTTY) throw nothing(question)
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    const answer = (await terminal.question(`${question}${offered === '' ? '' : ` [${offered}]`}: `)).trim()
+    return answer === '' ? offered : answer
+  } finally {
+    terminal.close()
+  }
+}
+
 /** Whether somebody on the terminal types `name` when asked to. Without a terminal nobody can: false. */
 export async function confirmName(name: string): Promise<boolean> {
   if (!process.stdin.isTTY) return false

@@ -2,6 +2,7 @@ import { InvalidArgumentError, type Command } from 'commander'
 import { exitCodes } from '../exit-codes.js'
 import type { Said } from '../routes-command.js'
 import { asJson, examples, wholeFrom, type Json } from './options.js'
+import { registerInit } from './register-init.js'
 import { registerPeopleCommands } from './register-people.js'
 
 function addHeader(value: string, headers: Record<string, string>): Record<string, string> {
@@ -48,6 +49,7 @@ function registerAuditCommands(program: Command, say: (said: Said) => void): voi
 
 /** The commands of operators: the database, the configuration, what is wrong, and how fast it is. */
 export function registerOperatorCommands(program: Command, say: (said: Said) => void): void {
+  registerInit(program, say)
   registerAuditCommands(program, say)
   registerPeopleCommands(program, say)
 

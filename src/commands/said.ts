@@ -11,10 +11,17 @@ export function said(exitCode: number, json: boolean, value: unknown, lines: str
 /** undefined_table, undefined_column, invalid_schema_name: there is a database, and not yet this version's. */
 const notMigrated = new Set(['42P01', '42703', '3F000'])
 
+/** Returns whether the database lacks tables of this version. */
+export function isNotMigrated(error: unknown): boolean {
+  if (!(error instanceof GatewayError) || error.code !== 'directory_unavailable' || !(error.cause instanceof Error)) return false
+  return 'code' in error.cause && typeof error.cause.code === 'string' && notMigrated.has(error.cause.code)
+}
+
 /** The database's own words without the statement, which knex puts before them with its values. */
-function causeOf({ code, cause }: GatewayError): string {
+function causeOf(error: GatewayError): string {
+  const { code, cause } = error
   if (code !== 'directory_unavailable' || !(cause instanceof Error)) return ''
-  if ('code' in cause && typeof cause.code === 'string' && notMigrated.has(cause.code)) return ' The database lacks tables of this version: mandate-gateway migrate makes them.'
+  if (isNotMigrated(error)) return ' The database lacks tables of this version: mandate-gateway migrate makes them.'
   return ` (${cause.message.split(' - ').at(-1) ?? ''})`
 }
 

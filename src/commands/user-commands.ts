@@ -5,8 +5,8 @@ import { exitCodes } from '../exit-codes.js'
 import { label, username } from '../directory/fields.js'
 import type { Edit, Outcome, Seen } from '../directory/realm.js'
 import { exportUser } from '../directory/export-queries.js'
-import { changeUser, eraseUser } from '../directory/users.js'
-import { findUserForUpdate, findUserId, insertUser, lockEnabledAdmins, type ListedUser } from '../directory/user-queries.js'
+import { changeUser, eraseUser, makeUser } from '../directory/users.js'
+import { findUserForUpdate, findUserId, lockEnabledAdmins, type ListedUser } from '../directory/user-queries.js'
 import { issueFirstAccess } from '../login/first-access.js'
 import { setFirstPassword } from '../login/first-access-queries.js'
 import { issueSetupLink } from '../login/setup.js'
@@ -70,9 +70,9 @@ export async function createUser({ name, email, fullName, serviceAccount, passwo
     const password = withPassword ? await readNewPassword() : undefined
     if (password !== undefined) checkNewPassword(password, name)
     const passwordHash = password === undefined ? undefined : await createPasswords().hash(password)
-    const made = await realm.change(async ({ tx, record }) => {
-      const user = await insertUser(tx, { ...parsed.data, enabled: true, isPlatformAdmin: false, isServiceAccount: serviceAccount, createdBy: null })
-      await record({ action: serviceAccount ? 'service_account_created' : 'user_created', subject: `user:${user.id}`, after: user })
+    const made = await realm.change(async (edit) => {
+      const { tx } = edit
+      const user = await makeUser(edit, { ...parsed.data, enabled: true, isPlatformAdmin: false, isServiceAccount: serviceAccount })
       if (passwordHash !== undefined) await setFirstPassword(tx, user.id, passwordHash)
       const link = passwordHash === undefined && !serviceAccount ? await issueFirstAccess(tx, user.id, null) : undefined
       return { user, firstAccess: link && { url: publicUrlOf(config) + link.path, expiresAt: link.expiresAt } }

@@ -231,7 +231,10 @@ async function transact<Result>(client: pg.PoolClient, opening: string, work: (t
   let wrote = false
   const ask: Ask = async (statement, values) => {
     if (!isOpen) throw new Error('a statement came after the end of its transaction')
-    const [, answer] = await Promise.all([opened, client.query<pg.QueryResultRow>(queryOf(statement, values))])
+    const answering = client.query<pg.QueryResultRow>(queryOf(statement, values))
+    answering.catch(silent) // where the transaction could not begin, that says why, and not that it was aborted
+    await opened
+    const answer = await answering
     wrote ||= hasWritten(answer)
     return answer
   }

@@ -4,15 +4,22 @@ import { endpoint, type Endpoint } from '../http/endpoint.js'
 import { checkIfMatch } from '../http/etag.js'
 import { decodeCursor, pageFields, pageFrom, pageOf } from '../http/page.js'
 import { answerChanged, answerCreated, answerDeleted, answerItem, changedAnswers, changeQuery, createdAnswers, deletedAnswers } from './changes.js'
-import { countInstances, deleteFeature, findFeature, findFeatureForUpdate, insertFeature, listFeatures, setFeatureLabel } from './feature-queries.js'
+import { countInstances, deleteFeature, findFeature, findFeatureForUpdate, insertFeature, listFeatures, setFeatureLabel, type Feature } from './feature-queries.js'
 import { featureCode, found, label } from './fields.js'
-import { platformRealm, type Governing } from './realm.js'
+import { platformRealm, type Edit, type Governing } from './realm.js'
 
 const featureFields = { code: z.string(), label: z.string() }
 const feature = z.strictObject(featureFields).meta({ id: 'Feature' })
 const newFeature = z.strictObject({ code: featureCode, label })
 const featureChange = z.strictObject({ label }).partial()
 const featureQuery = z.strictObject(pageFields)
+
+/** Makes a feature. Rejects with `conflict` where the code is taken. */
+export async function makeFeature({ tx, record }: Pick<Edit, 'tx' | 'record'>, feature: Feature): Promise<Feature> {
+  await insertFeature(tx, feature)
+  await record({ action: 'feature_created', subject: `feature:${feature.code}`, after: feature })
+  return feature
+}
 
 /** Product modules that can be installed in mandates, as platform admins keep them. */
 export function featureEndpoints(governing: Governing): Endpoint[] {
@@ -38,11 +45,7 @@ export function featureEndpoints(governing: Governing): Endpoint[] {
       query: changeQuery,
       body: newFeature,
       answers: createdAnswers(featureFields),
-      handle: async (call) => answerCreated(await change(call, async ({ tx, record }) => {
-        await insertFeature(tx, call.body)
-        await record({ action: 'feature_created', subject: `feature:${call.body.code}`, after: call.body })
-        return call.body
-      }), ({ code }) => `/admin/features/${code}`),
+      handle: async (call) => answerCreated(await change(call, (edit) => makeFeature(edit, call.body)), ({ code }) => `/admin/features/${code}`),
     }),
     endpoint({
       method: 'get',

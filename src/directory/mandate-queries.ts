@@ -60,6 +60,12 @@ export async function findMandate(sql: Seen, id: string): Promise<Mandate | unde
   return mandate
 }
 
+/** Returns the mandate with that slug, if there is one. */
+export async function findMandateOfSlug(sql: Seen, slug: string): Promise<Mandate | undefined> {
+  const [mandate] = await sql.rows<Mandate>(`select ${columns} from mandates m where m.slug = ?`, [slug])
+  return mandate
+}
+
 /** The id of a mandate that is there, or of the one that an instance is in. */
 export async function findMandateIdOf(sql: Sql, what: 'mandate' | 'instance', id: string): Promise<string | undefined> {
   const statements = { mandate: 'select id from mandates where id = ?', instance: 'select mandate_id as id from feature_instances where id = ?' }

@@ -4,8 +4,8 @@ import { checkIfMatch } from '../http/etag.js'
 import { decodePosition, pageFields, pageOf, positionedPage } from '../http/page.js'
 import { answerChanged, answerCreated, answerDeleted, answerItem, changedAnswers, changeQuery, createdAnswers, deletedAnswers } from './changes.js'
 import { flag, found, label, search, slug } from './fields.js'
-import { columnsOf, deleteMandate, findMandate, findMandateForUpdate, insertMandate, listMandates, searchMandates, updateMandate } from './mandate-queries.js'
-import { platformRealm, type Governing } from './realm.js'
+import { columnsOf, deleteMandate, findMandate, findMandateForUpdate, insertMandate, listMandates, searchMandates, updateMandate, type Mandate } from './mandate-queries.js'
+import { platformRealm, type Edit, type Governing } from './realm.js'
 
 const mandateFields = {
   id: z.uuid(),
@@ -24,6 +24,13 @@ const mandateQuery = z.strictObject({
   enabled: flag,
   sort: z.enum(['slug', '-slug', 'createdAt', '-createdAt'], 'must be slug or createdAt, with - for the other way round').optional(),
 }).refine(({ q, sort }) => q === undefined || sort === undefined, { path: ['sort'], message: 'cannot be combined with q: what is found comes in the order of what was found' })
+
+/** Makes a mandate. Rejects with `conflict` where the slug is taken. */
+export async function makeMandate({ tx, record }: Pick<Edit, 'tx' | 'record'>, body: z.infer<typeof newMandate>): Promise<Mandate> {
+  const made = await insertMandate(tx, body)
+  await record({ mandateId: made.id, action: 'mandate_created', subject: `mandate:${made.id}`, after: made })
+  return made
+}
 
 /** Mandates, as platform admins govern them. */
 export function mandateEndpoints(governing: Governing): Endpoint[] {
@@ -51,11 +58,7 @@ export function mandateEndpoints(governing: Governing): Endpoint[] {
       query: changeQuery,
       body: newMandate,
       answers: createdAnswers(mandateFields),
-      handle: async (call) => answerCreated(await change(call, async ({ tx, record }) => {
-        const made = await insertMandate(tx, call.body)
-        await record({ mandateId: made.id, action: 'mandate_created', subject: `mandate:${made.id}`, after: made })
-        return made
-      }), ({ id }) => `/admin/mandates/${id}`),
+      handle: async (call) => answerCreated(await change(call, (edit) => makeMandate(edit, call.body)), ({ id }) => `/admin/mandates/${id}`),
     }),
     endpoint({
       method: 'get',

@@ -96,7 +96,7 @@ async function refuseOperator({ granter, tx }: Edit, userId: string): Promise<vo
 
 const eventOf = (kind: Kind) => kind === memberships ? 'member' : 'access'
 
-async function addMember({ kind, stranger }: Collection, at: At, userId: string, body: z.infer<typeof newMember>): Promise<Member> {
+async function addMember({ kind, stranger }: Pick<Collection, 'kind' | 'stranger'>, at: At, userId: string, body: z.infer<typeof newMember>): Promise<Member> {
   const { tx, mandateId, rows } = at
   if (kind === memberships) await refuseOverQuota(tx, mandateId, 'members')
   else if (!await findMember(tx, { ...rows, kind: memberships, withinId: mandateId }, userId)) throw stranger()
@@ -109,6 +109,13 @@ async function addMember({ kind, stranger }: Collection, at: At, userId: string,
   const after = { ...inserted, roleIds: [...body.roleIds].sort() }
   await at.record({ action: `${eventOf(kind)}_added`, subject: `${eventOf(kind)}:${after.id}`, after: summaryOf(after) })
   return after
+}
+
+/** Makes a user a member of a mandate, with roles of it. Rejects with `conflict` where they are one. */
+export async function addMembership(edit: Edit, mandateId: string, userId: string, given: string[]): Promise<Member> {
+  const rows = { kind: memberships, withinId: mandateId, seesAll: true }
+  const at: At = { ...edit, mandateId, rows, record: (change) => edit.record({ ...change, mandateId }) }
+  return await addMember({ kind: memberships, stranger: nothingHere }, at, userId, { enabled: true, roleIds: given })
 }
 
 async function changeMember({ kind }: Collection, at: At, before: Member, body: z.infer<typeof memberChange>): Promise<Member> {

@@ -59,6 +59,19 @@ export async function findRoleForUpdate(tx: Changing, id: string): Promise<Role 
   return await findRole(tx, id)
 }
 
+/** Returns the role of a mandate, not of one of its instances, with that label, if there is one. */
+export async function findRoleOfMandate(sql: Seen, mandateId: string, label: string): Promise<Role | undefined> {
+  const [role] = await sql.rows<Role>(`
+    select ${columns}
+      from roles r
+     where r.mandate_id = ?
+       and r.feature_instance_id is null
+       and r.label = ?
+     order by r.created_at, r.id
+     limit 1`, [mandateId, label])
+  return role
+}
+
 /** Writes a role. */
 export async function insertRole(tx: Changing, { label, mandateId, featureInstanceId }: Pick<Role, 'label' | 'mandateId' | 'featureInstanceId'>): Promise<Role> {
   const [role] = await tx.rows<Role>(`insert into roles as r (label, mandate_id, feature_instance_id) values (?, ?, ?) returning ${columns}`, [label, mandateId, featureInstanceId])

@@ -37,7 +37,8 @@ export async function roleToChange({ tx, mandateId }: Edit, roleId: string): Pro
 /** What a change of a role's rules concerns: whoever holds it, and what it gives by itself. */
 export const concernOfRole = ({ id: roleId, featureInstanceId }: Role, after = [roleId]) => ({ roleId, gifts: [{ instanceId: featureInstanceId, before: [roleId], after }] })
 
-async function makeRole({ tx, mandateId: within, record }: Edit, body: z.infer<typeof newRole>): Promise<Role> {
+/** Makes a role without rules. Rejects with `not_found` where there is no such mandate or instance. */
+export async function makeRole({ tx, mandateId: within, record }: Pick<Edit, 'tx' | 'mandateId' | 'record'>, body: z.infer<typeof newRole>): Promise<Role> {
   const instance = body.featureInstanceId === null ? undefined : found(await findInstance(tx, body.featureInstanceId))
   const mandateId = within ?? instance?.mandateId ?? body.mandateId
   if (body.mandateId !== null && body.mandateId !== mandateId) throw invalid('mandateId', 'is not the mandate of the instance')

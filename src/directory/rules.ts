@@ -6,7 +6,7 @@ import { answerChanged, answerCreated, answerDeleted, answerItem, changedAnswers
 import { found, id } from './fields.js'
 import { ownMandate, platformRealm, type Edit, type Governing, type Realm } from './realm.js'
 import { concernOfRole, roleToChange } from './roles.js'
-import { deleteRule, findRule, findRuleForUpdate, insertRule, listRules, updateRule } from './rule-queries.js'
+import { deleteRule, findRule, findRuleForUpdate, insertRule, listRules, updateRule, type Rule } from './rule-queries.js'
 
 const context = z.enum(['DATA', 'UI', 'RESOURCE'], 'must be DATA, UI or RESOURCE')
 const item = z.string().max(500).regex(/^[\w-]+(\.[\w-]+)*$/, 'must be a dotted path such as crm.contacts, or null for all items').nullable()
@@ -25,6 +25,15 @@ const ruleQuery = z.strictObject({ ...pageFields, roleId: id.optional(), context
 /** The fields that are there. */
 const given = <Fields extends object>(change: Fields) =>
   Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) as { [Name in keyof Fields]: Exclude<Fields[Name], undefined> }
+
+/** Adds a rule to a role. Rejects with `conflict` where the role has one for the same context and item. */
+export async function makeRule(edit: Edit, body: Omit<Rule, 'id'>): Promise<Rule> {
+  const role = await roleToChange(edit, body.roleId)
+  await edit.about(concernOfRole(role))
+  const after = await insertRule(edit.tx, body)
+  await edit.record({ mandateId: role.mandateId, action: 'rule_created', subject: `rule:${after.id}`, after })
+  return after
+}
 
 interface Collection {
   realm: Realm
@@ -77,13 +86,7 @@ function writeEndpoints({ realm: { access, change }, path }: Collection): Endpoi
       query: changeQuery,
       body: newRule,
       answers: createdAnswers(ruleFields),
-      handle: async (call) => answerCreated(await change(call, async (edit) => {
-        const role = await roleToChange(edit, call.body.roleId)
-        await edit.about(concernOfRole(role))
-        const after = await insertRule(edit.tx, call.body)
-        await edit.record({ mandateId: role.mandateId, action: 'rule_created', subject: `rule:${after.id}`, after })
-        return after
-      }), (one) => `${path}/${one.id}`),
+      handle: async (call) => answerCreated(await change(call, (edit) => makeRule(edit, call.body)), (one) => `${path}/${one.id}`),
     }),
     endpoint({
       method: 'patch',

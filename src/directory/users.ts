@@ -112,6 +112,13 @@ export async function changeUser(tx: Changing, by: { isSysAdmin: boolean }, befo
   return after
 }
 
+/** Makes a user who is enabled, or not. Rejects with `conflict` where the name is taken. */
+export async function makeUser({ tx, record, actor }: Pick<Edit, 'tx' | 'record' | 'actor'>, user: Omit<Parameters<typeof insertUser>[1], 'createdBy'>): Promise<ListedUser> {
+  const made = await insertUser(tx, { ...user, createdBy: actor.userId })
+  await record({ action: made.isServiceAccount ? 'service_account_created' : 'user_created', subject: `user:${made.id}`, after: made })
+  return made
+}
+
 /** Deletes a user and what the audit says about them; what is left there is their id. Throws `sysadmin_required`, and `conflict` for the last of a level and for oneself. */
 export async function eraseUser({ tx, about, record, actor }: Edit, by: { isSysAdmin: boolean }, before: ListedUser, enabledAdmins: Admins): Promise<void> {
   refuseForeignSysAdmin(by, before)
@@ -155,10 +162,9 @@ export function userEndpoints(governing: Governing & { issueFirstAccess: IssueFi
         const { username: name, email = null, fullName = null, enabled = true, isPlatformAdmin = false, isSysAdmin: flagged = false } = call.body
         if (flagged) throw refuseFlag()
         let link: FirstAccess | undefined
-        const outcome = await change(call, async ({ tx, record, actor }) => {
-          const user = await insertUser(tx, { username: name, email, fullName, enabled, isPlatformAdmin, createdBy: actor.userId })
-          await record({ action: 'user_created', subject: `user:${user.id}`, after: user })
-          link = await issueFirstAccess(tx, user.id, actor.userId)
+        const outcome = await change(call, async (edit) => {
+          const user = await makeUser(edit, { username: name, email, fullName, enabled, isPlatformAdmin })
+          link = await issueFirstAccess(edit.tx, user.id, edit.actor.userId)
           return user
         })
         return answerCreated(outcome, ({ id }) => `/admin/users/${id}`, () => ({ firstAccess: link }))

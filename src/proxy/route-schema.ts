@@ -54,8 +54,8 @@ const concurrency = z.union([
   z.strictObject({ limit: atATime, by: z.enum([...limitedBy, 'route'], 'must be user, mandate, address or route').default('route') }),
 ], 'must be a number of requests, or { limit: 20, by: user | mandate | address | route }')
 
-/** Unreserved characters only: any other might be written in two ways, one of which would pass the prefix by. */
-const prefix = z.string().regex(/^\/(?:[\w.~-]+(?:\/[\w.~-]+)*)?$/, 'must be a path prefix such as /api/crm: letters, digits and -._~, without a slash at its end')
+/** A route's path. Unreserved characters only: any other might be written in two ways, one of which would pass the prefix by. */
+export const routePrefix = z.string().regex(/^\/(?:[\w.~-]+(?:\/[\w.~-]+)*)?$/, 'must be a path prefix such as /api/crm: letters, digits and -._~, without a slash at its end')
   .refine((value) => !/\.(?:\/|$)/.test(value), 'must not hold a dot segment, nor a dot at the end of a segment')
 
 const title = z.string().trim().min(1, 'must not be empty').max(100)
@@ -75,7 +75,7 @@ const route = z.strictObject({
   /** Without it the route is there for every host. */
   host: z.preprocess((value) => typeof value === 'string' ? [value] : value, z.array(host).min(1, 'must name at least one host')).optional(),
   strip: z.boolean().default(false),
-  rewrite: prefix.optional(),
+  rewrite: routePrefix.optional(),
   preserveHost: z.boolean().default(false),
   auth: z.enum(['required', 'optional', 'public', 'portal'], 'must be required, optional, public or portal').default('required'),
   /** What the service gets of the caller's own credentials, and may set of the gateway's cookies. */
@@ -161,7 +161,7 @@ function* contradictionsBetween(routes: Record<string, RouteInput[]>): Generator
 /** The route table as its file holds it. */
 export const routeTableSchema = z.strictObject({
   upstreams: z.record(z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'must be a name of lower-case letters, digits and hyphens'), upstreamSchema),
-  routes: z.record(prefix, routesAt),
+  routes: z.record(routePrefix, routesAt),
   dropRequestHeaders: droppedHeaders.default([]),
 }).superRefine((table, ctx) => {
   const fault = (path: PropertyKey[], message: string) => ctx.addIssue({ code: 'custom', path, message })

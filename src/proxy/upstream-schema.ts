@@ -12,7 +12,8 @@ const atATime = z.int('must be a whole number of 1 or more').min(1, 'must be a w
 
 const isUnixSocket = (value: string) => /^unix:\/[!-~]*[^/]$/.test(value)
 
-const target = z.string().refine((value) => {
+/** The address of one process of a service. */
+export const upstreamTarget = z.string().refine((value) => {
   if (value === 'demo' || isUnixSocket(value)) return true
   if (!URL.canParse(value)) return false
   const { protocol, pathname, search, hash, username } = new URL(value)
@@ -70,7 +71,7 @@ const addressOfServer = z.string().refine((value) => {
 
 /** Places and connections of a service, as the route table names them. */
 export const upstreamSchema = z.strictObject({
-  targets: z.array(target).min(1, 'must name at least one target'),
+  targets: z.array(upstreamTarget).min(1, 'must name at least one target'),
   timeouts: z.strictObject({
     connectMs: milliseconds.default(2000),
     headersMs: milliseconds.default(30_000),

@@ -78,7 +78,7 @@ describe.each(files)('%s', (file) => {
     const port = await freePort()
     const { PATH = '' } = process.env
     const environment = { PATH: `${path.join(folder, 'bin')}:${PATH}`, HOME: folder, DATA_DIR: path.join(folder, '.data') }
-    gateway = startGatewayProcess({ ...environment, PORT: String(port) }, [process.execPath, 'dist/main.js'], folder)
+    gateway = startGatewayProcess({ ...environment, PORT: String(port), GATEWAY_ROUTES_WATCH: 'true' }, [process.execPath, 'dist/main.js'], folder)
     await gateway.says(/is ready/)
     shell = openShell(folder, { ...environment, PORT: '0' })
 

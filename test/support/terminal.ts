@@ -4,7 +4,7 @@ import path from 'node:path'
 
 const root = path.resolve(import.meta.dirname, '../..')
 
-/** Runs a command on a pseudo-terminal; reads commands from its standard input, one a line: ctrl-c, close. */
+/** Runs a command on a pseudo-terminal; reads commands from its standard input, one a line: ctrl-c, type TEXT, close. */
 const driver = `
 import os, pty, select, sys
 pid, terminal = pty.fork()
@@ -21,6 +21,8 @@ while terminal in watched:
             os.write(1, data)
         elif data.startswith(b'ctrl-c'):
             os.write(terminal, b'\\x03')
+        elif data.startswith(b'type '):
+            os.write(terminal, data[5:])
         elif data.startswith(b'close'):
             os.close(terminal)
             watched.remove(terminal)
@@ -37,6 +39,8 @@ export interface OnTerminal {
   says: (pattern: RegExp) => Promise<RegExpExecArray>
   /** Presses Ctrl-C. */
   interrupt: () => void
+  /** Types a line. */
+  type: (line: string) => void
   /** Closes the terminal's window. */
   close: () => void
   ended: Promise<number>
@@ -60,6 +64,7 @@ export function startOnTerminal(environment: Record<string, string>, command: st
         if (!more && !pattern.test(output)) throw new Error(`it ended before it said ${String(pattern)}:\n${output}`)
       }
     },
+    type: (line) => { child.stdin.write(`type ${line}\n`) },
     interrupt: () => { child.stdin.write('ctrl-c\n') },
     close: () => { child.stdin.write('close\n') },
   }
