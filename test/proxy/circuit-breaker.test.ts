@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { createLog } from '../../src/observability/logger.js'
+import { createCircuitBreaker } from '../../src/proxy/circuit-breaker.js'
 import { parseRouteTable } from '../../src/proxy/route-table.js'
 import { openUpstreams, type Target, type Upstreams } from '../../src/proxy/upstreams.js'
 
@@ -127,6 +128,35 @@ describe('the circuit of a target', () => {
     clock.ms += 1000
     send(to(one, route), 'answered')
     expect(taken(route).size).toBe(2)
+  })
+
+  it('of a route counts a connection that fails for the target, also while it is tried again', () => {
+    const [slow, fast] = [{}, {}]
+    const { to, clock, states } = open()
+    send(to(one, slow), 'late', failures)
+    send(to(one, fast), 'failed', failures - 1)
+    expect(states()).toEqual(['closed', 'closed'])
+    clock.ms += 1000
+    send(to(one, slow), 'failed')
+    expect(states()).toEqual(['open', 'closed'])
+  })
+
+  it('that is open is not passed by where the other target is busy: that is overloaded', () => {
+    const { to, next } = open()
+    send(to(one), 'failed', failures)
+    const other = to(two)
+    for (let count = 0; count < 512; count += 1) other.begin()
+    expect(next).toThrow(expect.objectContaining({ code: 'overloaded' }))
+  })
+
+  it('is not tried again by all nodes in one moment', () => {
+    const clock = { ms: 0 }
+    const breakers = Array.from({ length: 100 }, () => createCircuitBreaker({
+      settings: { failures: 1, share: 0.5, windowMs: 10_000, openMs: 1000, longestOpenMs: 30_000 }, now: () => clock.ms, probeMs: 1000, onChange: () => undefined,
+    }))
+    for (const breaker of breakers) breaker.count(false)
+    clock.ms = 950
+    expect(new Set(breakers.map((breaker) => breaker.mayProbe()))).toEqual(new Set([true, false]))
   })
 
   it('is open for a second, then lets through exactly one request at a time', () => {

@@ -50,6 +50,17 @@ describe('the targets of an upstream', () => {
     expect(codeOfNext(upstreams)).toBe('overloaded')
   })
 
+  it('have so many streams as they may: one more keeps the place of a request', () => {
+    opened = openUpstreams(parseRouteTable(`{ upstreams: { own: { targets: ['http://127.0.0.1:1'], limits: { streams: 1 } } }, routes: {} }`, 'routes.yaml').upstreams, { demoUrl: undefined, logger })
+    const target = opened.next('own')
+    const streams = [target, target].map((one) => {
+      one.begin()
+      return one.stream()
+    })
+    expect(streams).toEqual([true, false])
+    expect(opened.status()[0]?.targets).toEqual([expect.objectContaining({ running: 1, streams: 1 })])
+  })
+
   it('take turns, and a busy one is passed over as long as another is free', () => {
     const upstreams = open(['http://127.0.0.1:1', 'http://127.0.0.1:2', 'http://127.0.0.1:3'])
     const [one, two, three] = [upstreams.next('own'), upstreams.next('own'), upstreams.next('own')]
