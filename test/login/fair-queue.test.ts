@@ -37,6 +37,15 @@ it('a lane that holds all places gives its newest to another lane, and refuses m
   expect(results).toEqual({ a1: 'done', a2: 'done', a3: 'done', a4: refused, a5: refused, a6: refused, b1: 'done', c1: 'done' })
 })
 
+it('a lane that holds as much as any other takes no place from it', async () => {
+  const queue = createFairQueue({ atATime: 1, maxWaiting: 4 })
+  const { work, drain } = held()
+  const all = ['a1', 'a2', 'a3', 'b1', 'b2'].map((name) => queue.run(name.charAt(0), work(name)))
+  await expect(queue.run('b', work('b3'))).rejects.toMatchObject({ code: 'overloaded' })
+  expect(await drain()).toEqual(['a1', 'a2', 'b1', 'a3', 'b2'])
+  await Promise.all(all)
+})
+
 it('goes on after work that fails', async () => {
   const queue = createFairQueue({ atATime: 1, maxWaiting: 4 })
   const failed = queue.run('a', () => Promise.reject(new Error('no')))

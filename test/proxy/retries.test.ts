@@ -24,10 +24,12 @@ async function startTarget(behave: (socket: Socket) => void) {
 
 const answering = (socket: Socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok')
 const resetting = (socket: Socket) => socket.resetAndDestroy()
+/** Begins to answer, and breaks off before the first byte of the body. */
+const breakingOff = (socket: Socket) => { socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n', () => { setTimeout(() => socket.destroy(), 100) }) }
 const answeringLate = (socket: Socket) => { setTimeout(() => answering(socket), 3000).unref() }
 
 describe('a request that got no answer', () => {
-  let targets: Record<'good' | 'rude' | 'ruder' | 'rudest' | 'late', Awaited<ReturnType<typeof startTarget>>>
+  let targets: Record<'good' | 'rude' | 'ruder' | 'rudest' | 'late' | 'begun', Awaited<ReturnType<typeof startTarget>>>
   let goneUrl: string
   let database: TestDatabase
   let gateway: TestGateway
@@ -35,7 +37,7 @@ describe('a request that got no answer', () => {
   beforeAll(async () => {
     database = await createTestDatabase()
     targets = {
-      good: await startTarget(answering), late: await startTarget(answeringLate),
+      good: await startTarget(answering), late: await startTarget(answeringLate), begun: await startTarget(breakingOff),
       rude: await startTarget(resetting), ruder: await startTarget(resetting), rudest: await startTarget(resetting),
     }
     const gone = await startTarget(resetting)
@@ -51,7 +53,7 @@ describe('a request that got no answer', () => {
   // A gateway for each test, so that each begins with closed circuits and at the first target.
   beforeEach(async () => {
     for (const target of Object.values(targets)) [target.hits, target.heard] = [0, []]
-    const { good, rude, ruder, rudest, late } = targets
+    const { good, rude, ruder, rudest, late, begun } = targets
     gateway = await startTestGateway({
       database,
       routes: `
@@ -61,11 +63,13 @@ upstreams:
   takes: { targets: ['${goneUrl}', '${taking.url}'] }
   bad: { targets: ['${rude.url}', '${ruder.url}', '${rudest.url}', '${good.url}'] }
   slow: { targets: ['${late.url}', '${good.url}'] }
+  begun: { targets: ['${begun.url}', '${good.url}'] }
 routes:
   /half: { upstream: half, auth: public }
   /gone: { upstream: gone, auth: public }
   /takes: { upstream: takes, auth: public }
   /bad: { upstream: bad, auth: public }
+  /begun: { upstream: begun, auth: public }
   /slow: { upstream: slow, auth: public, timeoutMs: 600 }
 `,
     })
@@ -112,6 +116,11 @@ routes:
     expect(answers.map(({ status }) => status)).toEqual([504, 200])
     expect(answers.slice(0, 1).map(codeOf)).toEqual(['upstream_timeout'])
     expect([targets.late.hits, targets.good.hits]).toEqual([1, 1])
+  })
+
+  it('after an answer has begun is not sent again, also where none of it has been passed on', async () => {
+    expect((await sendLines(gateway.url, 'GET /begun')).status).toBe(502)
+    expect([targets.begun.hits, targets.good.hits]).toEqual([1, 0])
   })
 
   it('because there was no connection is sent elsewhere, however many came at once', async () => {
