@@ -88,4 +88,5 @@ const [name = 'localhost/mandate-gateway'] = process.argv.slice(2)
 await prepareBase()
 // The OCI format has no HEALTHCHECK.
 await run('buildah', [...storage, 'bud', '--pull-never', '--format', 'docker', '--layers=false', ...await mounts(), '--tag', name, root])
+await buildah('rmi', '--prune') // what earlier builds had the name for
 process.stdout.write(`${name} is built. podman ${storage.join(' ')} knows it.\n`)
