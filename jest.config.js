@@ -6,7 +6,7 @@ export default {
     '^.+\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' }, module: { type: 'es6' } }],
   },
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
-  testMatch: ['<rootDir>/test/**/*.test.ts', '!**/test/deploy/**', '!**/test/redis/**', '!**/test/browser/**', '!**/test/topology/**', '!**/test/docs/**', '!**/test/packages/**', '!**/test/image/**', '!**/test/helm/**'], // those want nginx and haproxy, redis-server or Chromium: npm run test:proxies, test:redis, test:browser, test:topology; docs and packages install from the registry; image wants buildah and podman, helm wants Go: npm run test:image, test:helm
+  testMatch: ['<rootDir>/test/**/*.test.ts', '!**/test/deploy/**', '!**/test/redis/**', '!**/test/browser/**', '!**/test/topology/**', '!**/test/docs/**', '!**/test/packages/**', '!**/test/moving/**', '!**/test/image/**', '!**/test/helm/**'], // those want nginx and haproxy, redis-server, Chromium or Python: npm run test:proxies, test:redis, test:moving, test:browser, test:topology; docs and packages install from the registry; image wants buildah and podman, helm wants Go: npm run test:image, test:helm
   globalSetup: './test/setup/start-cluster.js',
   globalTeardown: './test/setup/stop-cluster.js',
   testTimeout: 30_000,

@@ -3,8 +3,8 @@
 OLD_SECRET signs its tokens (HS256), OLD_DATABASE_URL is its Postgres. With GATEWAY_URL it also takes a caller whom the gateway vouches for: that is
 the one change that a product needs. With OLD_LOGIN=off its own login is gone.
 """
-import json
 import os
+import sys
 import time
 import uuid
 from typing import Annotated, Any
@@ -12,6 +12,9 @@ from typing import Annotated, Any
 import bcrypt
 import jwt
 import psycopg
+import uvicorn
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error
 from fastapi import Cookie, Depends, FastAPI, Header, HTTPException, Response
 from psycopg.rows import dict_row
 from pydantic import BaseModel
@@ -59,6 +62,16 @@ def caller(
     return {"username": claims["sub"], "mandateId": x_mandate_id, "by": "old token"}
 
 
+def is_right(password: str, hashed: str) -> bool:
+    """bcrypt is what this product always had; argon2 is what the gateway hashes with, for the way back."""
+    if hashed.startswith("$2"):
+        return bcrypt.checkpw(password.encode(), hashed.encode())
+    try:
+        return PasswordHasher().verify(hashed, password)
+    except Argon2Error:
+        return False
+
+
 class Login(BaseModel):
     username: str
     password: str
@@ -69,7 +82,7 @@ def login(body: Login, response: Response):
     if os.environ.get("OLD_LOGIN") == "off":
         raise HTTPException(404)
     found = rows('select * from "UserInDB" where username = %s and enabled', body.username)
-    if not found or not bcrypt.checkpw(body.password.encode(), found[0]["hashedPassword"].encode()):
+    if not found or not is_right(body.password, found[0]["hashedPassword"] or ""):
         raise HTTPException(401, "Username or password is wrong")
     user, jti, now = found[0], str(uuid.uuid4()), time.time()
     rows('insert into "Token" (id, "userId", authority, "tokenPurpose", status, "createdAt", "expiresAt") values (%s, %s, %s, %s, %s, %s, %s)', jti, user["id"], "local", "auth_session", "active", now, now + 86400)
@@ -85,4 +98,8 @@ def contacts(user: Annotated[dict[str, Any], Depends(caller)]):
 
 @app.get("/healthz")
 def healthz():
-    return json.loads('{"status": "ok"}')
+    return {"status": "ok"}
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")

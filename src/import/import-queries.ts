@@ -133,7 +133,7 @@ export class Stage {
     const digest = (of: string) => `left(encode(sha256(convert_to(coalesce(${of}::text, ''), 'UTF8')), 'hex'), 32)`
     const mayChange = (column: string) => `coalesce(s.base ->> '${column}' = ${digest(`t.${quoted(column)}`)}, false) and (${this.kind.columns[column]?.updates ?? 'false'})`
     const isOther = (column: string) => `s.${quoted(column)} is distinct from t.${quoted(column)}`
-    const compared = this.own.filter((column) => column !== 'id' && !this.kind.key.includes(column))
+    const compared = this.own.filter((column) => column !== 'id' && !this.kind.key.includes(column) && this.kind.columns[column]?.orElse === undefined)
     const any = (conditions: string[]) => conditions.length > 0 ? conditions.map((one) => `(${one})`).join(' or ') : 'false'
     const next = this.updatable.map((column) => `|| case when ${mayChange(column)} then jsonb_build_object('${column}', ${digest(`s.${quoted(column)}`)}) else '{}' end`)
     await tx.run(`
@@ -155,7 +155,11 @@ export class Stage {
   async merge(tx: CoherentTx): Promise<void> {
     await this.compare(tx)
     const filled = this.own.map(quoted).join(', ')
-    await tx.run(`insert into ${this.name} (${filled}) select ${filled} from ${this.table} where made`)
+    const given = this.own.map((column) => {
+      const { orElse } = this.kind.columns[column] ?? {}
+      return orElse === undefined ? quoted(column) : `coalesce(${quoted(column)}, ${orElse})`
+    })
+    await tx.run(`insert into ${this.name} (${filled}) select ${given.join(', ')} from ${this.table} where made`)
     if (this.updatable.length > 0) {
       const mayBecome = (column: string) => `${quoted(column)} = case when s.next ->> '${column}' is distinct from s.base ->> '${column}' then s.${quoted(column)} else t.${quoted(column)} end`
       await tx.run(`update ${this.name} t set ${this.updatable.map(mayBecome).join(', ')} from ${this.table} s where s.changed and ${this.matches}`)

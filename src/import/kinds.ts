@@ -7,6 +7,8 @@ export interface Column {
   required?: true
   /** What an empty value becomes. */
   fallback?: string | boolean
+  /** SQL for a new row whose value is empty. */
+  orElse?: string
   /** The kind whose row it names. */
   of?: KindName
   /** A later import may change it, where this SQL about the new row `s` and the row here `t` holds. */
@@ -32,7 +34,8 @@ const always = 'true'
 /** An import makes accounts with a platform level, and changes nothing of what they sign in with. */
 const withoutLevel = 'not (t.is_sys_admin or t.is_platform_admin)'
 const id = { type: 'uuid', required: true } as const
-const optionalId = { type: 'uuid' } as const
+const optionalId = { type: 'uuid', orElse: 'gen_random_uuid()' } as const
+const orNow = { type: 'time', orElse: 'now()' } as const
 const label = { type: 'text', required: true, updates: always } as const
 const enabled = { type: 'boolean', fallback: true, updates: always } as const
 const level = { type: 'level', fallback: 'n', updates: always } as const
@@ -67,7 +70,7 @@ export const kinds: Readonly<Record<KindName, Kind>> = {
   },
   roles: {
     key: ['id'],
-    columns: { id, mandate_id: { ...optionalId, of: 'mandates' }, feature_instance_id: { ...optionalId, of: 'feature_instances' }, label },
+    columns: { id, mandate_id: { type: 'uuid', of: 'mandates' }, feature_instance_id: { type: 'uuid', of: 'feature_instances' }, label },
   },
   access_rules: {
     key: ['role_id', 'context', `coalesce(item, '')`],
@@ -105,13 +108,13 @@ export const kinds: Readonly<Record<KindName, Kind>> = {
   },
   sessions: {
     key: ['id'], ended: 's.ended_at is not null',
-    columns: { id, user_id: of('users'), authority: { type: 'authority', fallback: 'local' }, ended_at: { type: 'time', updates: 's.ended_at is not null' }, created_at: { type: 'time' } },
+    columns: { id, user_id: of('users'), authority: { type: 'authority', fallback: 'local' }, ended_at: { type: 'time', updates: 's.ended_at is not null' }, created_at: orNow },
   },
   tokens: {
     key: ['id'], ended: `s.status = 'revoked' or s.expires_at <= now()`,
     columns: {
-      id, user_id: of('users'), authority: { type: 'authority', fallback: 'local' }, purpose: { type: 'purpose', fallback: 'auth_session' }, session_id: optionalId,
-      status: { type: 'status', fallback: 'active', updates: `s.status = 'revoked'` }, issued_at: { type: 'time' }, expires_at: { type: 'time', required: true },
+      id, user_id: of('users'), authority: { type: 'authority', fallback: 'local' }, purpose: { type: 'purpose', fallback: 'auth_session' }, session_id: { type: 'uuid' },
+      status: { type: 'status', fallback: 'active', updates: `s.status = 'revoked'` }, issued_at: orNow, expires_at: { type: 'time', required: true },
     },
     refuse: [['session_id: the session is of another user', 'exists (select from sessions t where t.id = s.session_id and t.user_id <> s.user_id)']],
   },

@@ -35,11 +35,17 @@ async function freePort(): Promise<number> {
 
 const answers = (url: string) => fetch(url).then(() => true, () => false)
 
-/** Starts a service of `test/deploy/services/` in Python, and waits until it answers. */
-export async function startPython(file: string, args: string[] = []): Promise<{ url: string; stop: () => Promise<void> }> {
+/** Runs a program in Python to its end. Returns what it printed. */
+export async function runPython(file: string, environment: Record<string, string>): Promise<string> {
+  const { PATH = '' } = process.env
+  return (await run(await python(), [file], { env: { PATH, ...environment } })).stdout
+}
+
+/** Starts a service of `test/deploy/services/`, or of another file, in Python, and waits until it answers. */
+export async function startPython(file: string, args: string[] = [], environment: Record<string, string> = {}): Promise<{ url: string; stop: () => Promise<void> }> {
   const executable = await python()
   const port = await freePort()
-  const child: ChildProcess = spawn(executable, [path.join(services, file), String(port), ...args], { stdio: ['ignore', 'ignore', 'inherit'] })
+  const child: ChildProcess = spawn(executable, [path.resolve(services, file), String(port), ...args], { env: { ...process.env, ...environment }, stdio: ['ignore', 'ignore', 'inherit'] })
   const url = `http://127.0.0.1:${port}`
   await until(() => answers(url), 30_000)
   return {
