@@ -38,6 +38,7 @@ export const pages: Page[] = [
   { path: '/explain', title: 'explain', icon: 'help', group: 'mandate', may: mandateAdmin('gateway.roles'), content: page(() => import('../pages/explain'), 'Explain') },
 
   { path: '/users', title: 'users', icon: 'users', group: 'platform', may: platformAdmin, content: page(() => import('../pages/users'), 'Users'), below: onePage(() => import('../pages/user'), 'UserPage') },
+  { path: '/first-access', title: 'openLinks', icon: 'link', group: 'platform', may: platformAdmin, content: page(() => import('../pages/open-links'), 'OpenLinks') },
   { path: '/mandates', title: 'mandates', icon: 'building', group: 'platform', may: platformAdmin, content: page(() => import('../pages/mandates'), 'Mandates'), below: onePage(() => import('../pages/mandate'), 'MandatePage') },
   { path: '/all-roles', title: 'roles', icon: 'shield', group: 'platform', may: platformAdmin, content: page(() => import('../pages/roles'), 'AllRoles'), below: onePage(() => import('../pages/role'), 'AnyRolePage') },
   { path: '/features', title: 'features', icon: 'box', group: 'platform', may: platformAdmin, content: page(() => import('../pages/features'), 'Features') },

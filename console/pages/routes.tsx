@@ -4,6 +4,7 @@ import { List } from '../parts/list'
 import { PageHead } from '../parts/page-head'
 import { State } from '../parts/state'
 import { useText } from '../texts/language'
+import { RouteDetails } from './route-details'
 
 type LiveRoute = components['schemas']['LiveRoute']
 type Target = LiveRoute['targets'][number]
@@ -41,11 +42,12 @@ export function Routes() {
     <>
       <PageHead title={say('routes')} hint={say('routes.hint')} />
       <List<LiveRoute>
-        label={say('routes')} queryKey={['routes']} refetchMs={3000} idOf={(route) => route.prefix} nameOf={(route) => route.prefix} search={(route) => `${route.prefix} ${route.upstream}`}
+        label={say('routes')} queryKey={['routes']} refetchMs={3000} idOf={(route) => route.name} nameOf={(route) => route.name} search={(route) => `${route.name} ${route.upstream}`}
+        detailsOf={(route) => <RouteDetails route={route} />}
         load={async () => ({ ...await answerOf(api.GET('/system/routes')), nextCursor: null })}
         empty={{ icon: 'route', title: say('routes.empty'), hint: say('routes.empty.hint') }}
         columns={[
-          { key: 'prefix', title: say('route.prefix'), sortBy: (route) => route.prefix, show: (route) => <b className="mono">{route.prefix}</b> },
+          { key: 'prefix', title: say('route.prefix'), sortBy: (route) => route.prefix, show: (route) => <><b className="mono">{route.prefix}</b><span className="sub mono break">{route.host?.join(', ')}</span></> },
           { key: 'upstream', title: say('route.upstream'), sortBy: (route) => route.upstream, show: (route) => <span className="mono">{route.upstream}</span> },
           { key: 'asks', title: say('route.asks'), isSecondary: true, show: asksFor },
           { key: 'decide', title: say('route.decide'), sortBy: (route) => route.decide, show: (route) => <Enforced route={route} /> },

@@ -1,6 +1,7 @@
 import { Button, Group, Menu, TextInput } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
+import { ProblemError } from '../../packages/client/src/index'
 import { answerOf, api, edit, previewOf, unversioned } from '../api/client'
 import type { components } from '../api/schema'
 import { useConfirm } from '../parts/confirm'
@@ -17,6 +18,7 @@ import { Waiting } from '../parts/waiting'
 import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
 import { useNewLink } from './first-access'
+import { IssuedBy } from './issued'
 import { useSessionColumns } from './session-columns'
 import { useUserActions } from './user-actions'
 
@@ -81,6 +83,8 @@ function Sessions({ user }: { user: User }) {
   )
 }
 
+const isGone = (error: unknown) => error instanceof ProblemError && error.code === 'not_found'
+
 /** One user: who they are, where they are signed in, and what can be done about it. */
 export function UserPage({ id }: { id: string }) {
   const say = useText()
@@ -91,7 +95,15 @@ export function UserPage({ id }: { id: string }) {
   const { data: user, refetch, ...query } = useQuery({ queryKey: ['users', 'one', id], queryFn: () => answerOf(api.GET('/admin/users/{id}', { params: { path: { id } } })) })
   const backTo = { href: '/users', label: say('users') }
   const error = blocking({ data: user, error: query.error })
-  if (error) return <><PageHead title={say('user')} backTo={backTo} /><FaultNote error={error} onRetry={() => void refetch()} /></>
+  if (error) {
+    return (
+      <>
+        <PageHead title={say('user')} backTo={backTo} />
+        <FaultNote error={error} onRetry={() => void refetch()} />
+        {isGone(error) && <IssuedBy id={id} name={say('openLink.by.gone')} saysNothing={false} />}
+      </>
+    )
+  }
   if (!user) return <Waiting />
   const actions = actionsOf(user)
   return (
@@ -109,6 +121,7 @@ export function UserPage({ id }: { id: string }) {
       )} />
       <Facts user={user} />
       {user.isServiceAccount ? <Empty icon="robot" title={say('user.service')} /> : <Sessions user={user} />}
+      <IssuedBy id={id} name={user.username} saysNothing={user.isPlatformAdmin} />
       {dialog}
       {linkDialog}
       {isEditing && <EditUser user={user} onClose={() => setEditing(false)} />}

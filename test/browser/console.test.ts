@@ -1,25 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import type { Browser, BrowserContext, Page } from 'playwright-core'
-import { openBrowser, signIn } from '../support/chromium.js'
-import { instances, mandates, roles, tokenFor, users, type DemoUser } from '../support/demo.js'
-import { startTestGateway, type TestGateway } from '../support/gateway.js'
+import { describe, expect, it } from '@jest/globals'
+import type { Page } from 'playwright-core'
+import { useConsole } from '../support/console.js'
+import { instances, mandates, roles, tokenFor, users } from '../support/demo.js'
 
-let gateway: TestGateway
-let browser: Browser
-const contexts: BrowserContext[] = []
-beforeAll(async () => {
-  [gateway, browser] = await Promise.all([startTestGateway({ demoUpstream: true, environment: { COHERENCE_LEASE_MS: '5000' } }), openBrowser()])
-}, 60_000)
-afterAll(async () => {
-  await browser.close()
-  await gateway.stop()
-})
-
-async function as(user: DemoUser): Promise<Page> {
-  const context = await browser.newContext({ locale: 'en-GB', viewport: { width: 1360, height: 850 } })
-  contexts.push(context)
-  return await signIn(context, gateway.url, user)
-}
+const site = useConsole()
+const { as } = site
 
 const linksOf = (page: Page) => page.locator('.frame > .side nav a').allInnerTexts()
 
@@ -61,7 +46,7 @@ describe('each sees what they may', () => {
 
   it('a page that somebody may not see is none to them', async () => {
     const page = await as('erin')
-    await page.goto(`${gateway.url}/console/users`)
+    await page.goto(`${site.gateway.url}/console/users`)
     await page.getByText('There is no such page').waitFor()
   })
 })
@@ -69,7 +54,7 @@ describe('each sees what they may', () => {
 it('two tabs work in two mandates at once', async () => {
   const acme = await as('alice')
   const globex = await acme.context().newPage()
-  await globex.goto(`${gateway.url}/console`)
+  await globex.goto(`${site.gateway.url}/console`)
   await globex.getByRole('article').filter({ hasText: 'Globex' }).getByRole('button', { name: 'Work here' }).click()
   await globex.getByRole('button', { name: 'Switch mandate: Globex' }).waitFor()
   expect(await linksOf(globex)).not.toContain('Members') // there she only looks
@@ -80,31 +65,31 @@ it('two tabs work in two mandates at once', async () => {
 })
 
 it('a rule that is taken back is previewed first, and ends a running request of those who hold the role', async () => {
-  const { token } = await tokenFor(gateway.database, 'bob')
+  const { token } = await tokenFor(site.gateway.database, 'bob')
   const headers = { 'Authorization': `Bearer ${token}`, 'X-Mandate-Id': mandates.acme, 'X-Instance-Id': instances.acmeCrm }
-  const stream = await fetch(`${gateway.url}/api/crm/events`, { headers })
+  const stream = await fetch(`${site.gateway.url}/api/crm/events`, { headers })
   expect(stream.status).toBe(200)
   const ended = stream.text().then(() => 'ended', () => 'cut')
 
   const page = await as('alice')
-  await page.goto(`${gateway.url}/console/roles/${roles.crmReader}`)
+  await page.goto(`${site.gateway.url}/console/roles/${roles.crmReader}`)
   await page.getByLabel('read on RESOURCE crm').selectOption('none')
   await page.getByText('1 change, not saved').waitFor()
   await page.getByRole('button', { name: 'Preview' }).click()
   const dialog = page.getByRole('dialog')
   await dialog.getByText('bob').first().waitFor() // whom it would change
-  expect((await fetch(`${gateway.url}/api/crm/contacts`, { headers })).status).toBe(200) // and has not yet
+  expect((await fetch(`${site.gateway.url}/api/crm/contacts`, { headers })).status).toBe(200) // and has not yet
   await dialog.getByRole('button', { name: 'Save' }).click()
   await page.getByText(/1 node acknowledged in/).waitFor()
 
   expect(await ended).toMatch(/ended|cut/)
-  expect((await fetch(`${gateway.url}/api/crm/contacts`, { headers })).status).toBe(403)
+  expect((await fetch(`${site.gateway.url}/api/crm/contacts`, { headers })).status).toBe(403)
 })
 
 it('a session that is revoked ends in the other browser', async () => {
   const bob = await as('bob')
   const petra = await as('petra')
-  await petra.goto(`${gateway.url}/console/users/${users.bob}`)
+  await petra.goto(`${site.gateway.url}/console/users/${users.bob}`)
   await petra.getByRole('button', { name: /^Actions for/ }).first().click()
   await petra.getByRole('menuitem', { name: 'End session' }).click()
   await petra.getByRole('dialog').getByRole('button', { name: 'End session' }).click()

@@ -1,24 +1,13 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
-import type { Browser, Page } from 'playwright-core'
-import { openBrowser, signIn } from '../support/chromium.js'
-import { mandates, roles, users, type DemoUser } from '../support/demo.js'
-import { startTestGateway, type TestGateway } from '../support/gateway.js'
+import { describe, expect, it } from '@jest/globals'
+import type { Page } from 'playwright-core'
+import { useConsole } from '../support/console.js'
+import { mandates, roles, users } from '../support/demo.js'
 import { accessibilityFaults } from '../support/open-page.js'
 import { keepPicture } from '../support/pictures.js'
 import { until } from '../support/until.js'
 
-let gateway: TestGateway
-let browser: Browser
-beforeAll(async () => {
-  [gateway, browser] = await Promise.all([startTestGateway({ demoUpstream: true, environment: { COHERENCE_LEASE_MS: '5000' } }), openBrowser()])
-}, 60_000)
-afterEach(async () => { for (const context of browser.contexts()) await context.close() })
-afterAll(async () => {
-  await browser.close()
-  await gateway.stop()
-})
-
-const as = async (user: DemoUser): Promise<Page> => await signIn(await browser.newContext({ locale: 'en-GB', viewport: { width: 1360, height: 850 }, reducedMotion: 'reduce' }), gateway.url, user)
+const site = useConsole({ profile: { reducedMotion: 'reduce' } })
+const { as } = site
 
 /** Without what axe advises beyond it: a menu in no landmark. */
 const wcag = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']
@@ -40,7 +29,7 @@ async function chooseByKeyboard(page: Page, name: string, entry: string): Promis
   await page.getByRole('dialog').waitFor()
 }
 
-const isEnabled = async (id: string) => (await gateway.database.sql<{ enabled: boolean }>('select enabled from mandates where id = $1', [id]))[0]?.enabled
+const isEnabled = async (id: string) => (await site.gateway.database.sql<{ enabled: boolean }>('select enabled from mandates where id = $1', [id]))[0]?.enabled
 
 describe('dialogs', () => {
   it('what destroys is not what Enter does: the dialog opens with the focus on Cancel', async () => {
@@ -74,7 +63,7 @@ describe('dialogs', () => {
   }, 60_000)
 
   it('a mandate is deleted only by somebody who types its slug', async () => {
-    await gateway.database.sql(`insert into mandates (slug, label) values ('to-be-gone', 'To be gone')`)
+    await site.gateway.database.sql(`insert into mandates (slug, label) values ('to-be-gone', 'To be gone')`)
     const page = await as('petra')
     await page.getByRole('link', { name: 'Mandates' }).click()
     await rowMenu(page, 'To be gone').click()
@@ -207,7 +196,7 @@ describe('what is not saved', () => {
 
   it('in a dialog is not closed away by Esc or a click beside it', async () => {
     const page = await as('petra')
-    await page.goto(`${gateway.url}/console/users/${users.carol}`)
+    await page.goto(`${site.gateway.url}/console/users/${users.carol}`)
     await page.getByRole('button', { name: 'Edit', exact: true }).click()
     await page.getByLabel('Full name').fill('Caroline')
     await page.keyboard.press('Escape')

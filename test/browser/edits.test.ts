@@ -1,32 +1,22 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import type { Browser, Page } from 'playwright-core'
+import { describe, expect, it } from '@jest/globals'
+import type { Page } from 'playwright-core'
 import { ask } from '../support/ask.js'
-import { openBrowser, signIn } from '../support/chromium.js'
+import { useConsole } from '../support/console.js'
 import { instances, mandates, roles, tokenFor, users, type DemoUser } from '../support/demo.js'
-import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { keepPicture } from '../support/pictures.js'
 
-let gateway: TestGateway
-let browser: Browser
-beforeAll(async () => {
-  [gateway, browser] = await Promise.all([startTestGateway({ demoUpstream: true, environment: { COHERENCE_LEASE_MS: '5000' } }), openBrowser()])
-}, 60_000)
-afterAll(async () => {
-  await browser.close()
-  await gateway.stop()
-})
-
-const as = async (user: DemoUser): Promise<Page> => await signIn(await browser.newContext({ locale: 'en-GB', viewport: { width: 1360, height: 850 } }), gateway.url, user)
+const site = useConsole()
+const { as } = site
 
 /** Somebody else, who changes something meanwhile by the API. */
 async function meanwhile(user: DemoUser, method: string, path: string, body: object): Promise<Record<string, unknown>> {
-  const { token } = await tokenFor(gateway.database, user)
-  const answer = await ask(gateway.url, path, { method, headers: { 'Authorization': `Bearer ${token}`, 'Content-Type': 'application/json', 'X-Mandate-Id': mandates.acme }, body: JSON.stringify(body) })
+  const { token } = await tokenFor(site.gateway.database, user)
+  const answer = await ask(site.gateway.url, path, { method, headers: { 'Authorization': `Bearer ${token}`, 'Content-Type': 'application/json', 'X-Mandate-Id': mandates.acme }, body: JSON.stringify(body) })
   expect([path, answer.status]).toEqual([path, method === 'POST' ? 201 : 200])
   return JSON.parse(answer.text) as Record<string, unknown>
 }
 
-const roleIdsOf = async (userId: string) => (await gateway.database.sql<{ role_id: string }>(
+const roleIdsOf = async (userId: string) => (await site.gateway.database.sql<{ role_id: string }>(
   'select r.role_id from user_mandate_roles r join user_mandates m on m.id = r.user_mandate_id where m.user_id = $1 and m.mandate_id = $2 order by 1', [userId, mandates.acme],
 )).map(({ role_id: id }) => id)
 
@@ -62,7 +52,7 @@ describe('an edit in the console does not undo what somebody else has saved mean
 
   it('a form takes over what was saved under what is filled in', async () => {
     const page = await as('petra')
-    await page.goto(`${gateway.url}/console/users/${users.dave}`)
+    await page.goto(`${site.gateway.url}/console/users/${users.dave}`)
     await page.getByRole('button', { name: 'Edit', exact: true }).click()
     await page.getByLabel('Full name').fill('Dave the Second')
     await meanwhile('petra', 'PATCH', `/admin/users/${users.dave}`, { email: 'second@example.com' })
@@ -73,14 +63,14 @@ describe('an edit in the console does not undo what somebody else has saved mean
     expect(await page.getByLabel('Full name').inputValue()).toBe('Dave the Second')
     await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click()
     await page.getByText('dave is saved').waitFor()
-    const [saved] = await gateway.database.sql('select full_name as "fullName", email from users where id = $1', [users.dave])
+    const [saved] = await site.gateway.database.sql('select full_name as "fullName", email from users where id = $1', [users.dave])
     expect(saved).toEqual({ fullName: 'Dave the Second', email: 'second@example.com' })
   }, 60_000)
 
   it('a rule keeps what somebody else allowed on it, and what is being edited stays', async () => {
     const page = await as('petra')
-    const [rule] = await gateway.database.sql<{ id: string }>(`select id from access_rules where role_id = $1 and context = 'RESOURCE' and item = 'crm'`, [roles.crmReader])
-    await page.goto(`${gateway.url}/console/all-roles/${roles.crmReader}`)
+    const [rule] = await site.gateway.database.sql<{ id: string }>(`select id from access_rules where role_id = $1 and context = 'RESOURCE' and item = 'crm'`, [roles.crmReader])
+    await page.goto(`${site.gateway.url}/console/all-roles/${roles.crmReader}`)
     await page.getByLabel('update on RESOURCE crm').selectOption('own')
     await meanwhile('petra', 'PATCH', `/admin/rules/${rule!.id}`, { create: 'g' })
     await page.getByRole('button', { name: 'Preview' }).click()
@@ -92,12 +82,12 @@ describe('an edit in the console does not undo what somebody else has saved mean
     await page.getByRole('button', { name: 'Preview' }).click()
     await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click()
     await page.getByText('change, not saved').waitFor({ state: 'detached' })
-    expect(await gateway.database.sql('select "create", "update" from access_rules where id = $1', [rule!.id])).toEqual([{ create: 'g', update: 'm' }])
+    expect(await site.gateway.database.sql('select "create", "update" from access_rules where id = $1', [rule!.id])).toEqual([{ create: 'g', update: 'm' }])
   }, 60_000)
 
   it('what was changed since it was listed is not disabled or deleted unseen, and can be after a look', async () => {
     const page = await as('petra')
-    await page.goto(`${gateway.url}/console/all-instances/${instances.acmeArchive}`)
+    await page.goto(`${site.gateway.url}/console/all-instances/${instances.acmeArchive}`)
     await page.getByRole('button', { name: 'Delete' }).waitFor()
     await meanwhile('petra', 'PATCH', `/admin/instances/${instances.acmeArchive}`, { label: 'Of the court' })
     await page.getByRole('button', { name: 'Delete' }).click()

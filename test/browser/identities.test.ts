@@ -1,34 +1,27 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
-import type { Browser } from 'playwright-core'
-import { openBrowser, signIn } from '../support/chromium.js'
-import { startTestGateway, type TestGateway } from '../support/gateway.js'
+import { useConsole } from '../support/console.js'
+import { users } from '../support/demo.js'
+import { client, startOpenIdProvider, type OpenIdProvider } from '../support/openid-provider.js'
 
-let gateway: TestGateway
-let browser: Browser
-beforeAll(async () => {
-  const provider = { GOOGLE_CLIENT_ID: 'console', GOOGLE_CLIENT_SECRET: 'never-asked' }
-  ;[gateway, browser] = await Promise.all([startTestGateway({ environment: provider }), openBrowser()])
-}, 60_000)
-afterAll(async () => {
-  await browser.close()
-  await gateway.stop()
-})
+const provider: OpenIdProvider = await startOpenIdProvider()
+const site = useConsole({ gateway: { environment: { GOOGLE_CLIENT_ID: client.id, GOOGLE_CLIENT_SECRET: client.secret, GOOGLE_ISSUER: provider.issuer } } })
+beforeAll(() => { provider.register(`${site.gateway.url}/auth/google/callback`) })
+afterAll(() => provider.stop())
 
-it('who must prove that it is them before they link an account is asked for the password, which is sent with the link', async () => {
-  const page = await signIn(await browser.newContext({ locale: 'en-GB', viewport: { width: 1360, height: 850 } }), gateway.url, 'alice')
-  const sent: unknown[] = []
-  await page.route('**/auth/identities', async (route) => {
-    if (route.request().method() !== 'POST') { await route.continue(); return; }
-    sent.push(route.request().postDataJSON())
-    const problem = { status: 401, code: 'credentials_invalid', detail: 'Linking an identity needs proof that it is you', requestId: 'of-the-test' } // as for a session that is not young
-    await route.fulfill(sent.length === 1
-      ? { status: 401, contentType: 'application/problem+json', body: JSON.stringify(problem) }
-      : { status: 200, contentType: 'application/json', body: JSON.stringify({ authorizationUrl: `${gateway.url}/console/account#linked` }) })
-  })
+it('who must prove that it is them before they link an account is asked for the password, and has it linked', async () => {
+  provider.signsIn('alice-at-google')
+  const page = await site.as('alice')
+  await site.gateway.database.sql(`update sessions set created_at = now() - interval '11 minutes' where user_id = $1`, [users.alice])
   await page.getByRole('link', { name: 'My sessions' }).click()
   await page.getByRole('button', { name: 'Link Google' }).click()
-  await page.getByRole('dialog').getByLabel('Current password').fill('demo-password-1')
-  await page.getByRole('dialog').getByRole('button', { name: 'Link Google' }).click()
-  await page.waitForURL(/#linked$/)
-  expect(sent).toEqual([{ authority: 'google', next: '/console/account' }, { authority: 'google', next: '/console/account', currentPassword: 'demo-password-1' }])
+  const dialog = page.getByRole('dialog')
+  await dialog.getByLabel('Current password').fill('another-password')
+  await dialog.getByRole('button', { name: 'Link Google' }).click()
+  await dialog.getByRole('alert').waitFor()
+  expect(provider.requests).not.toContain('/auth') // nobody went there yet
+  await dialog.getByLabel('Current password').fill('demo-password-1')
+  await dialog.getByRole('button', { name: 'Link Google' }).click()
+  await page.getByRole('cell', { name: 'Google alice-at-google@example.com', exact: true }).waitFor()
+  expect(page.url()).toBe(`${site.gateway.url}/console/account`)
+  expect(await site.gateway.database.sql('select subject from user_identities where user_id = $1', [users.alice])).toEqual([{ subject: 'alice-at-google' }])
 }, 60_000)

@@ -1,25 +1,14 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
-import type { Browser, Page } from 'playwright-core'
+import { describe, expect, it } from '@jest/globals'
+import type { Page } from 'playwright-core'
 import { ask } from '../support/ask.js'
-import { openBrowser, signIn } from '../support/chromium.js'
+import { useConsole } from '../support/console.js'
 import { mandates, roles, tokenFor, users, type DemoUser } from '../support/demo.js'
-import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { accessibilityFaults } from '../support/open-page.js'
 import { keepPicture } from '../support/pictures.js'
 import { until } from '../support/until.js'
 
-let gateway: TestGateway
-let browser: Browser
-beforeAll(async () => {
-  [gateway, browser] = await Promise.all([startTestGateway({ demoUpstream: true, environment: { COHERENCE_LEASE_MS: '5000' } }), openBrowser()])
-}, 60_000)
-afterEach(async () => { for (const context of browser.contexts()) await context.close() })
-afterAll(async () => {
-  await browser.close()
-  await gateway.stop()
-})
-
-const as = async (user: DemoUser): Promise<Page> => await signIn(await browser.newContext({ locale: 'en-GB', viewport: { width: 1360, height: 850 } }), gateway.url, user)
+const site = useConsole()
+const { as } = site
 
 async function inGerman(user: DemoUser): Promise<Page> {
   const page = await as(user)
@@ -100,12 +89,12 @@ describe('what is not possible', () => {
 })
 
 describe('explain', () => {
-  const question = (address: string) => `${gateway.url}/console/${address}`
+  const question = (address: string) => `${site.gateway.url}/console/${address}`
 
   it('shows a platform admin how to help one person first, and a global role last, with how many it concerns', async () => {
-    const { token } = await tokenFor(gateway.database, 'petra')
+    const { token } = await tokenFor(site.gateway.database, 'petra')
     const headers = { 'Authorization': `Bearer ${token}`, 'Content-Type': 'application/json' }
-    const put = await ask(gateway.url, `/admin/mandates/${mandates.acme}/members/${users.bob}`, { method: 'PATCH', headers, body: JSON.stringify({ roleIds: [roles.viewer] }) })
+    const put = await ask(site.gateway.url, `/admin/mandates/${mandates.acme}/members/${users.bob}`, { method: 'PATCH', headers, body: JSON.stringify({ roleIds: [roles.viewer] }) })
     expect(put.status).toBe(200)
     const page = await as('petra')
     await page.goto(question(`all-explain?user=bob&mandate=${mandates.acme}&context=RESOURCE&item=crm&action=update`))
@@ -128,7 +117,7 @@ describe('the overview', () => {
     await page.getByRole('link', { name: 'Overview' }).click()
     await page.locator('.chart-empty').first().waitFor({ state: 'detached' })
     const done = new AbortController()
-    const refused = async () => await fetch(`${gateway.url}/auth/me`).then((answer) => answer.arrayBuffer())
+    const refused = async () => await fetch(`${site.gateway.url}/auth/me`).then((answer) => answer.arrayBuffer())
     const working = (async () => { while (!done.signal.aborted) await Promise.all(Array.from({ length: 20 }, refused)) })()
     try {
       const shown = async (of: string) => Number(new RegExp(`([\\d.,]+)\\s*${of}`).exec(await page.locator('main').innerText())?.[1]?.replaceAll(',', '') ?? 0)
@@ -178,7 +167,7 @@ describe('people and features', () => {
     await page.getByRole('dialog').waitFor({ state: 'detached' })
     const set = await ask(url, new URL(url).pathname, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ password: 'another-password-2' }) })
     expect(set.status).toBe(204)
-    const login = await ask(gateway.url, '/auth/login', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ username: 'frank', password: 'another-password-2' }) })
+    const login = await ask(site.gateway.url, '/auth/login', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ username: 'frank', password: 'another-password-2' }) })
     expect(login.status).toBe(200)
   }, 60_000)
 
@@ -196,12 +185,12 @@ describe('people and features', () => {
   it('a key is made only when that was asked for, and the one that signs access tokens is not offered to be retired', async () => {
     const page = await as('root')
     await page.getByRole('link', { name: 'Keys' }).click()
-    const before = (await gateway.database.sql('select 1 from identity_keys')).length
+    const before = (await site.gateway.database.sql('select 1 from identity_keys')).length
     await page.getByRole('button', { name: 'New identity key' }).click()
     await page.getByText('Make a new identity key?').waitFor()
     await page.keyboard.press('Escape')
     await page.getByRole('dialog').waitFor({ state: 'detached' })
-    expect((await gateway.database.sql('select 1 from identity_keys')).length).toBe(before)
+    expect((await site.gateway.database.sql('select 1 from identity_keys')).length).toBe(before)
     const signing = page.locator('.list tbody tr').filter({ hasText: 'Access tokens' }).filter({ hasText: 'signing' })
     await signing.waitFor()
     expect(await signing.getByRole('button').count()).toBe(0)

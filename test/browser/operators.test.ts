@@ -1,27 +1,16 @@
 import { readFile } from 'node:fs/promises'
-import { afterAll, beforeAll, expect, it } from '@jest/globals'
-import type { Browser, Page } from 'playwright-core'
-import { openBrowser, signIn } from '../support/chromium.js'
-import { instances, mandates, tokenFor, type DemoUser } from '../support/demo.js'
-import { startTestGateway, type TestGateway } from '../support/gateway.js'
+import { expect, it } from '@jest/globals'
+import { useConsole } from '../support/console.js'
+import { instances, mandates, tokenFor } from '../support/demo.js'
 import { keepPicture, pictures } from '../support/pictures.js'
 import { until } from '../support/until.js'
 
-let gateway: TestGateway
-let browser: Browser
-beforeAll(async () => {
-  [gateway, browser] = await Promise.all([startTestGateway({ demoUpstream: true, sealing: true, environment: { COHERENCE_LEASE_MS: '5000' } }), openBrowser()])
-}, 60_000)
-afterAll(async () => {
-  await browser.close()
-  await gateway.stop()
-})
-
-const as = async (user: DemoUser): Promise<Page> => await signIn(await browser.newContext({ locale: 'en-GB', viewport: { width: 1360, height: 850 } }), gateway.url, user)
+const site = useConsole({ gateway: { sealing: true } })
+const { as } = site
 
 it('who asks why somebody may not is led to the role, changes the rule, and is told that they may', async () => {
   const page = await as('alice')
-  const question = `${gateway.url}/console/explain?${new URLSearchParams({ user: 'bob', instance: instances.acmeCrm, context: 'RESOURCE', item: 'crm', action: 'create' }).toString()}`
+  const question = `${site.gateway.url}/console/explain?${new URLSearchParams({ user: 'bob', instance: instances.acmeCrm, context: 'RESOURCE', item: 'crm', action: 'create' }).toString()}`
   await page.goto(question)
   await page.getByText('bob may not').waitFor()
   await page.getByText('The rules of their roles').waitFor()
@@ -39,8 +28,8 @@ it('who asks why somebody may not is led to the role, changes the rule, and is t
 }, 60_000)
 
 it('a refused request is explained by its id, and by its method and path', async () => {
-  const { token } = await tokenFor(gateway.database, 'bob')
-  const refused = await fetch(`${gateway.url}/mandate/members`, { headers: { 'Authorization': `Bearer ${token}`, 'X-Mandate-Id': '00000000-0000-4000-8000-000000000101' } })
+  const { token } = await tokenFor(site.gateway.database, 'bob')
+  const refused = await fetch(`${site.gateway.url}/mandate/members`, { headers: { 'Authorization': `Bearer ${token}`, 'X-Mandate-Id': '00000000-0000-4000-8000-000000000101' } })
   expect(refused.status).toBe(403)
   const { requestId } = await refused.json() as { requestId: string }
   const page = await as('alice')
@@ -54,8 +43,8 @@ it('a refused request is explained by its id, and by its method and path', async
 }, 60_000)
 
 it('a token that is revoked is no way in when the receipt says which nodes know it', async () => {
-  const { token, jti } = await tokenFor(gateway.database, 'carol')
-  const me = async () => (await fetch(`${gateway.url}/auth/me`, { headers: { Authorization: `Bearer ${token}` } })).status
+  const { token, jti } = await tokenFor(site.gateway.database, 'carol')
+  const me = async () => (await fetch(`${site.gateway.url}/auth/me`, { headers: { Authorization: `Bearer ${token}` } })).status
   expect(await me()).toBe(200)
   const page = await as('root')
   await page.getByRole('link', { name: 'Tokens' }).click()
@@ -79,7 +68,7 @@ it('a service account gets a secret that is shown once, and gets in by it', asyn
   await dialog.getByRole('button', { name: 'Create' }).click()
   await page.getByText('shown this once').waitFor()
   const secret = (await page.getByRole('dialog').locator('pre, code').first().innerText()).trim()
-  const answer = await fetch(`${gateway.url}/auth/token`, { method: 'POST', body: new URLSearchParams({ grant_type: 'client_credentials', client_id: 'reports', client_secret: secret }) })
+  const answer = await fetch(`${site.gateway.url}/auth/token`, { method: 'POST', body: new URLSearchParams({ grant_type: 'client_credentials', client_id: 'reports', client_secret: secret }) })
   expect(answer.status).toBe(200)
   await page.keyboard.press('Escape') // does not take it away by accident
   await page.getByText('shown this once').waitFor()
@@ -107,11 +96,11 @@ it('the audit is filtered, its chain is seen to hold, and what is shown is expor
 }, 60_000)
 
 it('the overview shows what a gateway is doing, granted and refused, as it does it', async () => {
-  const { token } = await tokenFor(gateway.database, 'alice')
+  const { token } = await tokenFor(site.gateway.database, 'alice')
   const done = new AbortController()
   const work = async (headers: Record<string, string>, pauseMs: number) => {
     while (!done.signal.aborted) {
-      await fetch(`${gateway.url}/api/crm/contacts`, { headers }).then((answer) => answer.arrayBuffer())
+      await fetch(`${site.gateway.url}/api/crm/contacts`, { headers }).then((answer) => answer.arrayBuffer())
       await new Promise((resolve) => setTimeout(resolve, pauseMs * (0.5 + Math.random())))
     }
   }

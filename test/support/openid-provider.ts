@@ -15,6 +15,8 @@ export interface OpenIdProvider {
   register: (redirectUri: string) => void
   /** Goes through the provider's pages as a browser would; answers where it sends the browser back to. */
   signIn: (authorizationUrl: string, account: string) => Promise<string>
+  /** Says whom it signs in from now on, for a browser that goes through its pages. */
+  signsIn: (account: string) => void
   /** Paths of requests that it has had. */
   requests: string[]
   /** Stops listening, or listens again: nobody gets an answer meanwhile. */
@@ -92,6 +94,7 @@ export async function startOpenIdProvider({ authMethod = 'client_secret_post' }:
   }
   return {
     issuer, register, signIn, requests,
+    signsIn: (as) => { account = as },
     pause: close,
     resume: async () => {
       server.listen(port, '127.0.0.1')
