@@ -31,6 +31,7 @@ const answeringLate = (socket: Socket) => { setTimeout(() => answering(socket), 
 describe('a request that got no answer', () => {
   let targets: Record<'good' | 'rude' | 'ruder' | 'rudest' | 'late' | 'begun', Awaited<ReturnType<typeof startTarget>>>
   let goneUrl: string
+  let goneUrls: string[]
   let database: TestDatabase
   let gateway: TestGateway
   let taking: Upstream
@@ -40,9 +41,10 @@ describe('a request that got no answer', () => {
       good: await startTarget(answering), late: await startTarget(answeringLate), begun: await startTarget(breakingOff),
       rude: await startTarget(resetting), ruder: await startTarget(resetting), rudest: await startTarget(resetting),
     }
-    const gone = await startTarget(resetting)
-    await gone.stop()
-    goneUrl = gone.url
+    const gone = await Promise.all(Array.from({ length: 3 }, () => startTarget(resetting)))
+    await Promise.all(gone.map(({ stop }) => stop()))
+    goneUrls = gone.map(({ url }) => url)
+    goneUrl = goneUrls[0]!
     taking = await startUpstream()
     taking.answerWith((req, res) => {
       let length = 0
@@ -60,6 +62,8 @@ describe('a request that got no answer', () => {
 upstreams:
   half: { targets: ['${rude.url}', '${good.url}'] }
   gone: { targets: ['${goneUrl}', '${good.url}'] }
+  away: { targets: ['${goneUrls.join(`', '`)}', '${good.url}'] }
+  alone: { targets: ['${rude.url}'] }
   takes: { targets: ['${goneUrl}', '${taking.url}'] }
   bad: { targets: ['${rude.url}', '${ruder.url}', '${rudest.url}', '${good.url}'] }
   slow: { targets: ['${late.url}', '${good.url}'] }
@@ -67,6 +71,8 @@ upstreams:
 routes:
   /half: { upstream: half, auth: public }
   /gone: { upstream: gone, auth: public }
+  /away: { upstream: away, auth: public }
+  /alone: { upstream: alone, auth: public }
   /takes: { upstream: takes, auth: public }
   /bad: { upstream: bad, auth: public }
   /begun: { upstream: begun, auth: public }
@@ -103,6 +109,15 @@ routes:
   it('a large upload goes to another target, whole, where the connection is refused', async () => {
     const body = 'x'.repeat(3_000_000)
     for (let count = 0; count < 2; count += 1) expect((await sendLines(gateway.url, 'POST /takes', [`Content-Length: ${body.length}`], body)).body).toBe(String(body.length))
+  })
+
+  it('because there was no connection goes on to the next, however many refuse', async () => {
+    expect((await sendLines(gateway.url, 'POST /away', ['Content-Length: 0'])).status).toBe(200)
+  })
+
+  it('is sent to the only target once more, as a kept connection may have been closed just then, and not a third time', async () => {
+    expect((await sendLines(gateway.url, 'GET /alone')).status).toBe(502)
+    expect(targets.rude.hits).toBe(2)
   })
 
   it('is sent to two others at most', async () => {
