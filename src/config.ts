@@ -73,6 +73,7 @@ const variables = z.object({
   COHERENCE_CACHE_ENTRIES: whole(1, 100_000_000).default(100_000),
   RATE_LIMIT_ADDRESS: rateLimit.default({ requests: 1200, windowMs: 60_000 }),
   RATE_LIMIT_NETWORK: rateLimit.optional(),
+  RATE_LIMIT_ENTRY: rateLimit.optional(),
   RATE_LIMIT_USER: rateLimit.default({ requests: 3000, windowMs: 60_000 }),
   RATE_LIMIT_LOGIN: rateLimit.default({ requests: 10, windowMs: 60_000 }),
   GATEWAY_WORKERS: whole(1, 256).default(1),
@@ -146,6 +147,9 @@ const connectionsOfAddress = ({ TRUST_PROXY, MAX_CONNECTIONS, MAX_CONNECTIONS_AD
 
 const limitOf = (value: Limit | 'off'): RateLimit => value === 'off' ? undefined : value
 
+/** Returns the limit of each group of endpoints that anybody may ask: a quarter of what an address may ask in all. */
+const entryLimit = (limit: RateLimit): RateLimit => limit && { ...limit, requests: Math.ceil(limit.requests / 4) }
+
 /** How many times as much an IPv6 network of /48 may as one of its /64s: a provider may have given each of those to somebody else. */
 const customersOfWideNetwork = 20
 
@@ -160,6 +164,7 @@ function settle(values: Variables) {
     production,
     RATE_LIMIT_ADDRESS: limitOf(values.RATE_LIMIT_ADDRESS),
     RATE_LIMIT_NETWORK: values.RATE_LIMIT_NETWORK === undefined ? widerLimit(limitOf(values.RATE_LIMIT_ADDRESS)) : limitOf(values.RATE_LIMIT_NETWORK),
+    RATE_LIMIT_ENTRY: values.RATE_LIMIT_ENTRY === undefined ? entryLimit(limitOf(values.RATE_LIMIT_ADDRESS)) : limitOf(values.RATE_LIMIT_ENTRY),
     RATE_LIMIT_USER: limitOf(values.RATE_LIMIT_USER),
     RATE_LIMIT_LOGIN: limitOf(values.RATE_LIMIT_LOGIN),
     CORS_ORIGINS: values.CORS_ORIGINS.map((entry) => entry.toLowerCase()),

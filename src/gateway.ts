@@ -27,6 +27,7 @@ import { showPending } from './http/head.js'
 import { mountEndpoints, mountPages, serveDirectly } from './http/endpoint.js'
 import { identifyRequest } from './http/identify-request.js'
 import type { Load } from './http/load.js'
+import { limitEntries } from './http/limit-entry.js'
 import { limitByAddress, limitByUser } from './http/limit-rate.js'
 import { checkQuery, normalisePath } from './http/normalise-path.js'
 import type { Admit, Policy } from './http/policy.js'
@@ -194,6 +195,7 @@ interface Admission extends Dependencies {
 function admission(deps: Admission): Admit {
   const { config, directory, keys, audit, node: { streams } } = deps
   const perAddress = limitByAddress(config.RATE_LIMIT_ADDRESS, config.RATE_LIMIT_NETWORK, deps.counts)
+  const perEntry = limitEntries(config.RATE_LIMIT_ENTRY, deps.counts)
   const perUser = limitByUser(config.RATE_LIMIT_USER, (req) => req.principal?.user.id ?? req.portalClient?.id, deps.counts)
   const unambiguous = { token: refuseAmbiguousHeaders({ readsToken: true }), noToken: refuseAmbiguousHeaders({ readsToken: false }) }
   const sameSite = refuseCrossSite({ ownOrigin: () => new URL(deps.publicUrl()).origin, allowedOrigins: config.CORS_ORIGINS })
@@ -217,9 +219,10 @@ function admission(deps: Admission): Admit {
   const isPlaced = (policy: Policy) => policy.mandate !== 'none' || policy.instance !== 'none'
   /** Only what protects the gateway itself holds on a route that watches. */
   const watching = (policy: Policy, crossSite: CrossSitePolicy) => [...perAddress, watch(chain(unambiguous.token, sameSite(crossSite), noteMoment, decide(policy)))]
-  return (policy, crossSite) => policy.decide === 'watch' ? { steps: watching(policy, crossSite) } : ({
+  return (policy, crossSite, entry) => policy.decide === 'watch' ? { steps: watching(policy, crossSite) } : ({
     steps: [
       ...perAddress,
+      ...(entry ? perEntry(entry) : []),
       policy.auth === 'required' || policy.auth === 'optional' ? unambiguous.token : unambiguous.noToken,
       sameSite(policy.auth === 'portal' && crossSite === 'ambient' ? 'cookie' : crossSite),
       ...(policy.auth === 'public' ? [] : [noteMoment, policy.auth === 'portal' ? identifyClient : identify(policy.auth), perUser.count(isPlaced(policy))]), // from here on there is a principal, or a client of the portal

@@ -8,6 +8,7 @@ import { asError, chain, type Middleware } from './chain.js'
 import type { CrossSitePolicy } from './cross-site.js'
 import { refuseIfMatch } from './etag.js'
 import { endWithout, writeHead } from './head.js'
+import type { Entry } from './limit-entry.js'
 import type { Admit, Policy } from './policy.js'
 
 /** A request whose inputs have been parsed by the endpoint's schemas. */
@@ -56,6 +57,8 @@ export interface EndpointSpec<Body extends z.ZodType, Query extends z.ZodType> {
   access: Policy
   /** `always` where the endpoint gives out cookies. */
   crossSite?: CrossSitePolicy
+  /** The limit of an endpoint that anybody may ask and that has no other limit but the one by address. */
+  entry?: Entry
   body?: Body
   bodyTypes?: BodyType[]
   query?: Query
@@ -158,8 +161,8 @@ export function endpoint<Body extends z.ZodType = z.ZodUndefined, Query extends 
 }
 
 /** The whole life of a request to an endpoint, once it has matched. */
-function laneOf({ path, access, crossSite, errors, receive, serve }: Endpoint, admit: Admit): Middleware {
-  const { steps, again } = admit(access, crossSite ?? 'ambient')
+function laneOf({ path, access, crossSite, entry, errors, receive, serve }: Endpoint, admit: Admit): Middleware {
+  const { steps, again } = admit(access, crossSite ?? 'ambient', entry)
   const note: Middleware = (req, res, next) => {
     req.routePattern = path
     if (errors) req.errorForm = errors

@@ -60,13 +60,13 @@ function limiter({ name, limit, keyOf, count }: Counted): Middleware {
 }
 
 /** Adds a limit to the `RateLimit` headers of an answer. */
-function tellLimit(res: Response, policy: string, left: string): void {
+export function tellLimit(res: Response, policy: string, left: string): void {
   res.rateLimitPolicy = res.rateLimitPolicy === undefined ? policy : `${res.rateLimitPolicy}, ${policy}`
   res.rateLimit = res.rateLimit === undefined ? left : `${res.rateLimit}, ${left}`
 }
 
 /** Returns the refusal of one request too many, which says after how many seconds the window ends. */
-function tooManyRequests({ requests, windowMs }: Exclude<RateLimit, undefined>, seconds: number): GatewayError {
+export function tooManyRequests({ requests, windowMs }: Exclude<RateLimit, undefined>, seconds: number): GatewayError {
   return new GatewayError('rate_limited', `Too many requests: ${requests} are allowed in ${windowMs / 1000} s. Try again later.`, { headers: { 'Retry-After': String(seconds) } })
 }
 

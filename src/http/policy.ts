@@ -1,5 +1,6 @@
 import type { Middleware } from './chain.js'
 import type { CrossSitePolicy } from './cross-site.js'
+import type { Entry } from './limit-entry.js'
 
 /** What an endpoint or a route asks of a request before it is served: plain data, which the rooms enforce. */
 export interface Policy {
@@ -28,8 +29,8 @@ export interface Admission {
   again?: Middleware
 }
 
-/** Makes the admission that a policy asks for. */
-export type Admit = (policy: Policy, crossSite: CrossSitePolicy) => Admission
+/** Makes the admission that a policy asks for; `entry` names the limit of an endpoint that anybody may ask. */
+export type Admit = (policy: Policy, crossSite: CrossSitePolicy, entry?: Entry) => Admission
 
 declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace

@@ -84,6 +84,7 @@ export function setupEndpoints({ sql, coherent, passwords }: Dependencies): Endp
     path: '/auth/setup/:token',
     summary: 'The page on which the first admin makes themselves; looking at it changes nothing',
     access: anyone,
+    entry: 'setup',
     errors: 'page',
     answers: { 200: 'text/html' },
     handle: async (call) => {
@@ -97,6 +98,7 @@ export function setupEndpoints({ sql, coherent, passwords }: Dependencies): Endp
     path: '/auth/setup/:token',
     summary: 'Become the first admin, SysAdmin and PlatformAdmin, once',
     access: anyone,
+    entry: 'setup',
     crossSite: 'always',
     errors: 'page',
     body: form,

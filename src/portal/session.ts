@@ -31,6 +31,7 @@ export function portalSessionEndpoints({ config, database, textsOf }: Dependenci
     path: '/portal/enter',
     summary: 'A page with a button that opens the portal. Looking at it signs nobody in: scanners of mails do look. `next` is a path inside the portal to go to',
     access: anyone,
+    entry: 'portal-entry',
     errors: 'portal',
     query: link,
     answers: { 200: 'text/html' },
@@ -45,6 +46,7 @@ export function portalSessionEndpoints({ config, database, textsOf }: Dependenci
     path: '/portal/enter',
     summary: 'Sign in with the token of a link; sets the cookie portal_session',
     access: anyone,
+    entry: 'portal-entry',
     crossSite: 'always',
     errors: 'portal',
     body: link,
@@ -69,6 +71,7 @@ export function portalSessionEndpoints({ config, database, textsOf }: Dependenci
     path: '/portal/logout',
     summary: 'A page that says that nobody is signed in, or asks whether to sign out',
     access: anyone,
+    entry: 'portal-entry',
     errors: 'portal',
     answers: { 200: 'text/html' },
     handle: ({ req }) => {
@@ -81,6 +84,7 @@ export function portalSessionEndpoints({ config, database, textsOf }: Dependenci
     path: '/portal/logout',
     summary: 'Sign out of the portal: clears the cookie',
     access: anyone,
+    entry: 'portal-entry',
     errors: 'portal',
     answers: { 303: null },
     handle: ({ res }) => {

@@ -45,6 +45,7 @@ export function identityRolesEndpoints({ keys, directory }: Dependencies): Endpo
     path: '/auth/identity/roles',
     summary: 'The role ids of an X-Gateway-Identity that holds only their digest',
     access: anyone,
+    entry: 'discovery',
     body: question,
     answers: { 200: answer },
     handle: async ({ body: { identity } }) => {

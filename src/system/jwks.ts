@@ -25,6 +25,7 @@ export function jwksEndpoints({ keys }: { keys: Pick<IdentityKeys, 'jwks'> }): E
     path: '/.well-known/jwks.json',
     summary: 'The public keys of the identities that the gateway sends to upstreams (RFC 7517)',
     access: anyone,
+    entry: 'discovery',
     answers: { 200: keySet },
     handle: () => {
       const body = keys.jwks()
