@@ -2,6 +2,7 @@
  * Compiles src/ to dist/ and the packages to dist/packages/, and builds the console into dist/web/. Types are checked by
  * `npm run check:types`, so that a start need not wait for it.
  */
+import './node-version.js'
 import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'

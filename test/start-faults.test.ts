@@ -43,7 +43,7 @@ describe('a start that cannot be says why in one plain sentence, without a stack
 
   it('a Node that is too old', async () => {
     const old = 'data:text/javascript,Object.defineProperty(process.versions,"node",{value:"18.20.0"})'
-    for (const program of ['dist/main.js', 'dist/cli.js']) {
+    for (const program of ['dist/main.js', 'dist/cli.js', 'scripts/build.js']) {
       const stderr = await new Promise<string>((resolve) => { execFile(process.execPath, ['--import', old, program], { cwd: root }, (_error, _out, text) => resolve(text)) })
       expect(stderr).toMatch(/^mandate-gateway needs Node 20 or newer, and this is [^\n]*\n$/)
     }
