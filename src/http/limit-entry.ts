@@ -37,7 +37,7 @@ const secondsUntil = (time: Date | undefined) => Math.max(1, Math.ceil(((time?.g
  * too many is refused like every other one of the gateway: problem+json, or the page that the endpoint shows, with `Retry-After`.
  */
 export function limitEntries(limit: RateLimit, counts: Pick<Counts, 'tally'>): (entry: Entry) => Middleware[] {
-  const known = new Map<Entry, Middleware[]>() // five at the most
+  const known = new Map<Entry, Middleware[]>()
   return (entry) => {
     const limits = known.get(entry) ?? (limit ? [limitEntry(entry, limit, counts)] : [])
     known.set(entry, limits)

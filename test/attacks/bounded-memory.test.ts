@@ -30,6 +30,7 @@ const bounds: Record<string, [names: string, bound: string]> = {
   'http/count-windows.ts': ['current, previous', 'mostWindows'],
   'http/counts.ts': ['untold', 'mostUntold'],
   'http/limit-concurrency.ts': ['running', underWay],
+  'http/limit-entry.ts': ['known', 'the groups of endpoints, of which there are five'],
   'http/unread-answers.ts': ['sockets', underWay],
   'login/failed-logins.ts': ['lanes', underWay],
   'login/fair-queue.ts': ['lanes', 'maxWaiting'],
