@@ -159,6 +159,16 @@ describe('accounts of programs', () => {
     expect((await patch(chief, id, { isPlatformAdmin: true })).status).toBe(200)
   })
 
+  it('that become PlatformAdmins lose the tokens and secrets that were made before', async () => {
+    const id = await program('petra')
+    const { token } = await tokenBy('petra', id)
+    expect((await admin.ask('petra', 'post', `/admin/service-accounts/${id}/secrets`, { body: { label: 'nightly' } })).status).toBe(201)
+    expect(await meWith(token)).toBe(200)
+    expect((await patch(chief, id, { isPlatformAdmin: true })).status).toBe(200)
+    expect(await meWith(token)).toBe(401)
+    expect(await admin.all('petra', `/admin/service-accounts/${id}/secrets`)).toEqual([])
+  })
+
   it('with a platform level lose the tokens and secrets that an admin made when that admin loses theirs; other programs go on', async () => {
     const maker = await signedIn({ isPlatformAdmin: true })
     const [strong, ordinary] = [await program(maker), await program(maker)]
