@@ -116,7 +116,7 @@ export class Stage {
     for (const [column, { of }] of Object.entries(columns)) {
       if (of) await this.refuse(tx, `'${column}: there is no such row of ${of} here'`, `s.${column} is not null and not exists (select from ${of} t where t.id = s.${column})`)
     }
-    await this.refuseTwins(tx, this.keyOf('s').join(', '), key.map((column) => column.replace(/^coalesce\((\w+).*$/, '$1')).join(' and '), 'twin.row > twin.first')
+    await this.refuseTwins(tx, this.keyOf('s').join(', '), key.map((column) => column.replace('coalesce(', '').replace(", '')", '')).join(' and '), 'twin.row > twin.first')
     if (unique) {
       const [column, expression] = unique
       await this.refuseTwins(tx, expression, column, 'twin.first <> twin.last')

@@ -180,6 +180,14 @@ describe('decide: watch', () => {
     }
   })
 
+  it('leaves nothing of its decision on the request: no mandate counts it, and no membership let it in', async () => {
+    await send('/watched/x', [`Authorization: Bearer ${alice}`, acme])
+    await send('/enforced/x', [`Authorization: Bearer ${alice}`, acme])
+    const { text } = await ask(gateway.url, '/metrics')
+    const tiersOf = (route: string) => [...text.matchAll(new RegExp(`^gateway_requests_total\\{route="${route}".*tier="(\\w+)"`, 'gm'))].map(([, tier]) => tier)
+    expect([new Set(tiersOf('/watched')), tiersOf('/enforced').includes('member')]).toEqual([new Set(['none']), true])
+  })
+
   it('is counted by route and decision, and shown by the route list and the explanation', async () => {
     const root = { Authorization: `Bearer ${(await tokenFor(gateway.database, 'root')).token}` }
     const petra = { 'Authorization': `Bearer ${(await tokenFor(gateway.database, 'petra')).token}`, 'Content-Type': 'application/json' }
