@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import pg from 'pg'
 import request from 'supertest'
 import { administrationOf, type Administration } from '../support/administration.js'
 import { instances, mandates, roles, users } from '../support/demo.js'
 import { directoryOf } from '../support/directory.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { expectProblem, withoutRequestId } from '../support/problems.js'
+import { until } from '../support/until.js'
 
 let gateway: TestGateway
 let ask: Administration['ask']
@@ -112,6 +114,25 @@ describe('an admin of a mandate', () => {
       expect(foreign!.status).toBe(404)
       expect(withoutRequestId(foreign!)).toBe(withoutRequestId(unknown!))
     }
+  })
+
+  it('is decided anew inside the transaction: who was disabled meanwhile changes nothing', async () => {
+    const other = await directory.user()
+    await directory.join(other.id, acme, { roles: [roles.acmeAdmin] })
+    const holder = new pg.Client(gateway.database.ownerUrl)
+    await holder.connect()
+    await holder.query('begin')
+    await holder.query('select from mandates where id = $1 for no key update', [acme])
+    const disabling = [
+      ask('alice', 'patch', `/mandate/members/${other.id}`, { in: acme, body: { enabled: false } }),
+      ask(other, 'patch', `/mandate/members/${users.alice}`, { in: acme, body: { enabled: false } }),
+    ].map(async (asked) => (await asked).status)
+    await until(async () => (await gateway.database.sql(`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`)).length === 2)
+    await holder.query('commit') // both were let in by then
+    await holder.end()
+    expect((await Promise.all(disabling)).sort()).toEqual([200, 403])
+    await gateway.database.sql('update user_mandates set enabled = true where user_id = $1 and mandate_id = $2', [users.alice, acme])
+    await gateway.database.sql('delete from user_mandates where user_id = $1', [other.id])
   })
 
   it('is decided anew inside the transaction: who was removed meanwhile changes nothing', async () => {
