@@ -37,7 +37,7 @@ const bounds: Record<string, [names: string, bound: string]> = {
   'login/refresh.ts': ['rotating', underWay],
   'login/sign-in-provider.ts': ['known', configured],
   'login/token-uses.ts': ['uses', 'one for each token that an admin made, until they are written'],
-  'observability/request-counts.ts': ['outcomes, byRoute, byReason', 'mostRoutes, and codes of our own'],
+  'observability/request-counts.ts': ['outcomes, watched, byRoute, byReason', 'mostRoutes, and codes of our own'],
   'observability/usage.ts': ['current', 'mostWaiting'],
   'proxy/callers.ts': ['shares', underWay],
   'proxy/connections.ts': ['all', underWay],
