@@ -91,6 +91,6 @@ describe('variables that look like the gateway’s', () => {
 
 describe('files with secrets', () => {
   it.each(['.gitignore', '.dockerignore'])('.env is named in %s', async (file) => {
-    expect((await readFile(path.join(root, file), 'utf8')).split('\n')).toContain('.env')
+    expect((await readFile(path.join(root, file), 'utf8')).split('\n')).toContainEqual(expect.stringMatching(/^\.env\*?$/))
   })
 })
