@@ -24,6 +24,8 @@ const modules = {
   traefik: 'github.com/traefik/traefik/v3@v3.7.13',
   envoyGateway: 'github.com/envoyproxy/gateway@v1.9.1',
 }
+/** The least Go 1.x that these can be built with. */
+const leastGoMinor = 26
 /** The resources of Kubernetes itself that the chart and the examples have. */
 const resources = [
   'apps.v1.Deployment', 'batch.v1.Job', 'autoscaling.v2.HorizontalPodAutoscaler', 'policy.v1.PodDisruptionBudget', 'networking.v1.NetworkPolicy',
@@ -35,13 +37,31 @@ const bin = path.join(folder, 'bin')
 const schemas = path.join(folder, 'schemas')
 const isThere = (/** @type {string} */ file) => access(file).then(() => true, () => false)
 
-/** Returns what `go` wrote to its output. @param {string[]} args */
-async function go(...args) {
-  const child = spawn('go', args, { cwd: folder, env: { ...process.env, GOBIN: bin, GOFLAGS: '-mod=mod' }, stdio: ['ignore', 'pipe', 'inherit'] })
+/** Returns what a program wrote to its output. @param {string} command @param {string[]} args */
+async function run(command, ...args) {
+  const env = { ...process.env, GOBIN: bin, GOFLAGS: '-mod=mod', GOTOOLCHAIN: 'local' }
+  const child = spawn(command, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'inherit'] })
   const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'close')])
-  if (code !== 0) throw new Error(`go ${args.join(' ')} ended with ${code}\n${output}`)
+  if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${code}\n${output}`)
   return output
 }
+
+/** Returns the Go to build with: the installed one, or, where that is older (Debian's is 1.19), one of the module proxy. */
+async function goProgram() {
+  const [, major, minor] = /go(\d+)\.(\d+)/.exec(await run('go', 'version')) ?? []
+  if (Number(major) > 1 || Number(minor) >= leastGoMinor) return 'go'
+  const arch = process.arch === 'x64' ? 'amd64' : process.arch
+  const module = `golang.org/toolchain@v0.0.1-go1.${leastGoMinor}.0.${process.platform}-${arch}`
+  const { Dir: toolchain } = JSON.parse(await run('go', 'mod', 'download', '-json', module))
+  // The module cache keeps no file that may be run.
+  await run('chmod', '-R', 'u+w,a+x', path.join(toolchain, 'bin'), path.join(toolchain, 'pkg', 'tool'))
+  return path.join(toolchain, 'bin', 'go')
+}
+
+await mkdir(folder, { recursive: true })
+const goCommand = await goProgram()
+/** @param {string[]} args */
+const go = (...args) => run(goCommand, ...args)
 
 /** Builds a program where it is not there at this version. @param {string} program */
 async function build(program) {

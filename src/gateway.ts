@@ -219,11 +219,12 @@ function admission(deps: Admission): Admit {
   const isPlaced = (policy: Policy) => policy.mandate !== 'none' || policy.instance !== 'none'
   /** Only what protects the gateway itself holds on a route that watches. */
   const watching = (policy: Policy, crossSite: CrossSitePolicy) => [...perAddress, watch(chain(unambiguous.token, sameSite(crossSite), noteMoment, decide(policy)))]
-  return (policy, crossSite, entry) => policy.decide === 'watch' ? { steps: watching(policy, crossSite) } : ({
+  return (policy, crossSite, { entry, parse } = {}) => policy.decide === 'watch' ? { steps: watching(policy, crossSite) } : ({
     steps: [
       ...perAddress,
       ...(entry ? perEntry(entry) : []),
       policy.auth === 'required' || policy.auth === 'optional' ? unambiguous.token : unambiguous.noToken,
+      ...(parse ? [parse] : []),
       sameSite(policy.auth === 'portal' && crossSite === 'ambient' ? 'cookie' : crossSite),
       ...(policy.auth === 'public' ? [] : [noteMoment, policy.auth === 'portal' ? identifyClient : identify(policy.auth), perUser.count(isPlaced(policy))]), // from here on there is a principal, or a client of the portal
       ...(isPlaced(policy) ? [place(policy), perUser.entered] : []), // from here on there is a context

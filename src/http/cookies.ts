@@ -21,8 +21,10 @@ export function cookieValues(header: string | undefined, name: string): string[]
   return values
 }
 
-/** The value of one of our cookies; an empty one counts as absent. */
-export function cookieValue(req: IncomingMessage, name: GatewayCookie): string | undefined {
+/** Returns the value of one of our cookies; an empty one counts as absent. cookie-parser has read it where Express's router serves. */
+export function cookieValue(req: IncomingMessage & { parsedCookies?: Record<string, string> }, name: GatewayCookie): string | undefined {
+  const parsed = req.parsedCookies?.[name]
+  if (parsed) return parsed
   return cookieValues(req.headers.cookie, name).find((value) => value !== '')
 }
 

@@ -9,6 +9,7 @@ import type { CrossSitePolicy } from './cross-site.js'
 import { refuseIfMatch } from './etag.js'
 import { endWithout, writeHead } from './head.js'
 import type { Entry } from './limit-entry.js'
+import { parseCookies } from './parse-cookies.js'
 import type { Admit, Policy } from './policy.js'
 
 /** A request whose inputs have been parsed by the endpoint's schemas. */
@@ -161,8 +162,8 @@ export function endpoint<Body extends z.ZodType = z.ZodUndefined, Query extends 
 }
 
 /** The whole life of a request to an endpoint, once it has matched. */
-function laneOf({ path, access, crossSite, entry, errors, receive, serve }: Endpoint, admit: Admit): Middleware {
-  const { steps, again } = admit(access, crossSite ?? 'ambient', entry)
+function laneOf({ path, access, crossSite, entry, errors, receive, serve }: Endpoint, admit: Admit, parse?: Middleware): Middleware {
+  const { steps, again } = admit(access, crossSite ?? 'ambient', { entry, parse })
   const note: Middleware = (req, res, next) => {
     req.routePattern = path
     if (errors) req.errorForm = errors
@@ -194,7 +195,7 @@ export function serveDirectly(endpoints: Endpoint[], admit: Admit): Middleware {
 
 /** Mounts endpoints behind what `admit` makes of each one's policy. Other methods of a path are 405, OPTIONS answers them. */
 export function mountEndpoints(app: Express, endpoints: Endpoint[], admit: Admit): void {
-  for (const one of endpoints) if (one.path.includes(':')) app[one.method](one.path, laneOf(one, admit))
+  for (const one of endpoints) if (one.path.includes(':')) app[one.method](one.path, laneOf(one, admit, parseCookies))
   for (const path of new Set(endpoints.map((one) => one.path))) {
     const methods = endpoints.filter((one) => one.path === path).map((one) => one.method.toUpperCase())
     app.all(path, answerOtherMethods(path, methods.includes('GET') ? [...methods, 'HEAD'] : methods))
@@ -204,7 +205,7 @@ export function mountEndpoints(app: Express, endpoints: Endpoint[], admit: Admit
 /** Mounts pages, which Express's router serves whatever their path looks like: they are not what is asked for most. */
 export function mountPages(app: Express, pages: Endpoint[], admit: Admit): void {
   for (const one of pages) {
-    app[one.method](one.path, laneOf(one, admit))
+    app[one.method](one.path, laneOf(one, admit, parseCookies))
     app.all(one.path, answerOtherMethods(one.path, ['GET', 'HEAD']))
   }
 }

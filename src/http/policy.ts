@@ -29,8 +29,16 @@ export interface Admission {
   again?: Middleware
 }
 
-/** Makes the admission that a policy asks for; `entry` names the limit of an endpoint that anybody may ask. */
-export type Admit = (policy: Policy, crossSite: CrossSitePolicy, entry?: Entry) => Admission
+/** What an endpoint may add to the admission that its policy asks for. */
+export interface AdmissionOptions {
+  /** The limit of an endpoint that anybody may ask. */
+  entry?: Entry | undefined
+  /** A step behind the check for repeated headers and cookies. */
+  parse?: Middleware | undefined
+}
+
+/** Makes the admission that a policy asks for. */
+export type Admit = (policy: Policy, crossSite: CrossSitePolicy, options?: AdmissionOptions) => Admission
 
 declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
