@@ -151,7 +151,7 @@ const limitOf = (value: Limit | 'off'): RateLimit => value === 'off' ? undefined
 const entryLimit = (limit: RateLimit): RateLimit => limit && { ...limit, requests: Math.ceil(limit.requests / 4) }
 
 /** How many times as much an IPv6 network of /48 may as one of its /64s: a provider may have given each of those to somebody else. */
-const customersOfWideNetwork = 20
+export const customersOfWideNetwork = 20
 
 /** Returns the limit of a /48 that goes with the limit of a /64. */
 export const widerLimit = (limit: RateLimit): RateLimit => limit && { ...limit, requests: customersOfWideNetwork * limit.requests }

@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto'
 import type { Request, Response } from 'express'
 import { ipKeyGenerator } from 'express-rate-limit'
 import { LRUCache } from 'lru-cache'
-import { widerLimit, type RateLimit } from '../config.js'
+import { customersOfWideNetwork, widerLimit, type RateLimit } from '../config.js'
 import { GatewayError } from '../errors.js'
 import type { Middleware } from './chain.js'
 import type { CountOne, Counts } from './counts.js'
+import { limitConcurrency } from './limit-concurrency.js'
 
 interface Networks {
   network: string
@@ -176,6 +177,15 @@ export function countingKeys({ callerOf, mandateOf }: { callerOf: CallerOf; mand
   return { user, address, mandate: (req) => mandateOf(req) ?? user(req) }
 }
 
+/** Returns the wider key of requests that `keyOf` counts by an IPv6 client's network: its /48; undefined for all others. */
+const widelyBy = (keyOf: (req: Request) => string) => (req: Request): string | undefined =>
+  wideKeyOf(req) !== undefined && keyOf(req) === networkOf(req.clientAddress) ? wideKeyOf(req) : undefined
+
+/** Returns the limit of requests under way of a single route, counted by `keyOf`; where that is an IPv6 client's network, also the one by its /48. */
+export function limitRouteConcurrency(limit: number, keyOf: (req: Request) => string): Middleware[] {
+  return [limitConcurrency({ limit, keyOf }), limitConcurrency({ limit: customersOfWideNetwork * limit, keyOf: widelyBy(keyOf) })]
+}
+
 /** Returns the limit of a single route, counted by `keyOf`; where that is an IPv6 client's network, also the one by its /48. */
 export function limitRoute(prefix: string, limit: RateLimit, keyOf: (req: Request) => string, counts: Pick<Counts, 'each'>): Middleware[] {
   const name = `route-${createHash('sha256').update(prefix).digest('hex').slice(0, 12)}`
@@ -184,7 +194,7 @@ export function limitRoute(prefix: string, limit: RateLimit, keyOf: (req: Reques
     limiter({ name, limit, keyOf, count: counts.each(name, limit?.windowMs ?? 0) }),
     limiter({
       name: `${name}-network`, limit: wideLimit, count: counts.each(`${name}-network`, wideLimit?.windowMs ?? 0),
-      keyOf: (req) => wideKeyOf(req) !== undefined && keyOf(req) === networkOf(req.clientAddress) ? wideKeyOf(req) : undefined,
+      keyOf: widelyBy(keyOf),
     }),
   ]
 }

@@ -3,7 +3,7 @@ import { GatewayError } from '../errors.js'
 import { chain, type Middleware } from '../http/chain.js'
 import type { Counts } from '../http/counts.js'
 import { limitConcurrency } from '../http/limit-concurrency.js'
-import { countingKeys, limitRoute } from '../http/limit-rate.js'
+import { countingKeys, limitRoute, limitRouteConcurrency } from '../http/limit-rate.js'
 import type { Admit, Policy } from '../http/policy.js'
 import { forwardTo } from './forward.js'
 import type { IdentityFor } from './identity.js'
@@ -26,12 +26,18 @@ const keys = countingKeys({ callerOf: (req) => req.principal?.user.id ?? req.por
 /** A route counts once, whoever asks about it. */
 const counters = new WeakMap<Route, Middleware[]>()
 
+const concurrencyLimits = (concurrency: Route['concurrency']): Middleware[] => {
+  if (!concurrency) return []
+  const { limit, by } = concurrency
+  return by === 'route' ? [limitConcurrency({ limit })] : limitRouteConcurrency(limit, keys[by])
+}
+
 /** The limits of a route's own, in the order in which they are asked. */
 export function routeLimits(route: Route, counts: Pick<Counts, 'each'>): Middleware[] {
   const { name, rateLimit, concurrency } = route
   const limits = counters.get(route) ?? [
     ...(rateLimit ? limitRoute(name, rateLimit.limit, keys[rateLimit.by], counts) : []),
-    ...(concurrency ? [limitConcurrency(concurrency.limit, concurrency.by === 'route' ? undefined : keys[concurrency.by])] : []),
+    ...concurrencyLimits(concurrency),
   ]
   counters.set(route, limits)
   return limits

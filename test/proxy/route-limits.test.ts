@@ -152,6 +152,20 @@ routes:
       await first.finish()
     })
 
+    it.each([
+      ['an address', '/at/address', 429], ['a user, for those who are nobody,', '/at/user', 200],
+    ])('of %s count ever new networks of one IPv6 customer (a /48) together, up to 20 times as many', async (_, path, forAlice) => {
+      const under: Awaited<ReturnType<typeof begin>>[] = []
+      for (let network = 1; network <= 20; network += 1) under.push(await begin(path, { address: `2001:db8:1:${network.toString(16)}::1` }))
+      const refused = await ask(path, { address: '2001:db8:1:ffff::1' })
+      expect([refused.status, codeOf(refused), refused.headers['retry-after']]).toEqual([429, 'rate_limited', ['1']])
+      expect(await statuses(path, { address: '2001:db8:2:1::1' }, { address: '203.0.113.2' })).toEqual([200, 200])
+      expect(await statuses(path, { user: 'alice', address: '2001:db8:1:ffff::1' })).toEqual([forAlice])
+      await under.pop()?.finish()
+      await until(async () => (await ask(path, { address: '2001:db8:1:ffff::1' })).status === 200 || undefined, 1000)
+      for (const one of under) await one.finish()
+    })
+
     it('are free again when a client goes away, and when one was refused', async () => {
       const first = await begin('/at/user', { user: 'alice' })
       for (let again = 0; again < 5; again += 1) expect((await ask('/at/user', { user: 'alice' })).status).toBe(429)
