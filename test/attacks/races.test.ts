@@ -13,6 +13,8 @@ import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { demoPortal } from '../support/portal.js'
 import { until } from '../support/until.js'
 
+/** As src/authorization/level-queries.ts has it. */
+const administrationLock = 7_162_050
 const rounds = Number(process.env.RACE_ROUNDS ?? 12)
 
 let database: TestDatabase
@@ -52,6 +54,14 @@ async function holdRows(table: string, column: string, value: string): Promise<(
   return () => neighbour.end()
 }
 const holdUser = (id: string) => holdRow('users', id)
+/** Holds the lock that admins' changes take one after the other. */
+async function holdAdministration(): Promise<() => Promise<void>> {
+  const neighbour = new pg.Client(database.ownerUrl)
+  await neighbour.connect()
+  await neighbour.query('begin')
+  await neighbour.query('select pg_advisory_xact_lock($1)', [administrationLock])
+  return () => neighbour.end()
+}
 const waiting = (count: number) => until(async () =>
   (await database.sql(`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`)).length >= count || undefined)
 
@@ -173,6 +183,19 @@ describe('a level that is taken away', () => {
     await letGo()
     expect([await demotion, await promotion]).toEqual([200, 403])
     expect(await database.sql('select is_sys_admin from users where id = $1', [accomplice.id])).toEqual([{ is_sys_admin: false }])
+  })
+
+  it('from a SysAdmin who stays a PlatformAdmin gives nothing to a change of another SysAdmin that has waited meanwhile', async () => {
+    const [mallory, other] = [await directory.user({ isSysAdmin: true, isPlatformAdmin: true }), await directory.user({ isSysAdmin: true })]
+    const letGo = await holdAdministration()
+    const demotion = send(there, 'DELETE', `/system/admins/${mallory.id}`, root)
+    await waiting(1)
+    const disabling = send(here, 'PATCH', `/admin/users/${other.id}`, mallory.token, { enabled: false })
+    await waiting(2)
+    await letGo()
+    expect([await demotion, await disabling]).toEqual([200, 403])
+    expect(await database.sql('select enabled from users where id = $1', [other.id])).toEqual([{ enabled: true }])
+    expect(await send(here, 'PATCH', `/admin/users/${(await directory.user()).id}`, mallory.token, { enabled: false })).toBe(200)
   })
 
   it('in whatever moment, is the end of what its holder changes', async () => {

@@ -75,6 +75,16 @@ describe('limits that nodes share through Redis', () => {
     for (const node of nodes) expect((await look(node, address)).status).toBe(429)
   })
 
+  it('what anybody may ask is counted together, exactly: of all nodes’ requests for the keys, the limit is let in and no more', async () => {
+    await start({ RATE_LIMIT_ENTRY: '10/60s', RATE_LIMIT_ADDRESS: '1000/60s' })
+    await countTogether()
+    const keys = async (node: TestGateway, address: string) => (await ask(node.url, '/.well-known/jwks.json', { headers: { 'X-Forwarded-For': address } })).status
+    const address = newAddress()
+    const statuses = await Promise.all(nodes.flatMap((node) => Array.from({ length: 15 }, () => keys(node, address))))
+    expect([statuses.filter((status) => status === 200).length, statuses.filter((status) => status === 429).length]).toEqual([10, 20])
+    expect(await Promise.all(nodes.map((node) => keys(node, newAddress())))).toEqual([200, 200])
+  })
+
   it('requests by user and mandate are counted together', async () => {
     const [here, there] = await start({ RATE_LIMIT_USER: '200/60s' }) as [TestGateway, TestGateway]
     const { token } = await tokenFor(database, 'alice')
