@@ -1,22 +1,21 @@
-import { readFile, writeFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { featureCode, label, username } from '../directory/fields.js'
 import { firstRoles, makeFirstProduct, type FirstProduct, type Step } from '../directory/first-product.js'
 import type { Edit } from '../directory/realm.js'
 import { GatewayError } from '../errors.js'
 import { exitCodes } from '../exit-codes.js'
-import { unlessMissing } from '../files.js'
 import { issueFirstAccess } from '../login/first-access.js'
 import { setFirstPassword } from '../login/first-access-queries.js'
 import { checkNewPassword } from '../login/password-policy.js'
 import { createPasswords } from '../login/password.js'
 import { slugFrom } from '../portal/slug.js'
-import { addRoute, type Added } from '../proxy/add-route.js'
+import { addRoute } from '../proxy/add-route.js'
 import { routePrefix } from '../proxy/route-schema.js'
 import { upstreamTarget } from '../proxy/upstream-schema.js'
 import type { Said } from '../routes-command.js'
 import { asOperator, heard, type Operator } from './as-operator.js'
 import { ask, readNewPassword } from './read-secret.js'
+import { readRouteFile, writeRouteFile } from './route-file.js'
 import { failed, isNotMigrated, said } from './said.js'
 import { madeOf, publicUrlOf } from './user-commands.js'
 
@@ -121,15 +120,6 @@ async function make({ realm, config }: Pick<Operator, 'realm' | 'config'>, wante
   return { steps, mandateId, heard: heard(coherence), ...(link ? { firstAccess: { url: publicUrlOf(config) + link.path, expiresAt: link.expiresAt } } : {}) }
 }
 
-async function writeRoutes(file: string, { text, made }: Added): Promise<void> {
-  if (!made) return
-  try {
-    await writeFile(file, text)
-  } catch (error) {
-    throw new Error(`${file} cannot be written (${error instanceof Error ? error.message : String(error)}). All else is made: make the file writable and run the command again.`, { cause: error })
-  }
-}
-
 const widest = 'membership'.length
 
 function inWords({ steps, firstAccess, heard: coherence }: Outcome, dryRun: boolean): string[] {
@@ -168,7 +158,7 @@ export async function initProduct(options: InitOptions): Promise<Said> {
 async function setUp(operator: Operator, wanted: Product, { file, strip, password: withPassword, dryRun, yes, json }: InitOptions): Promise<Said> {
   const { config } = operator
   const routes = file ?? config.GATEWAY_ROUTES
-  const added = addRoute(await unlessMissing(readFile(routes, 'utf8')), routes, { prefix: wanted.path, target: wanted.service, item: wanted.feature, strip })
+  const added = addRoute(await readRouteFile(routes), routes, { prefix: wanted.path, target: wanted.service, item: wanted.feature, strip })
   const route: Step = { what: 'route', name: `${wanted.path} to ${wanted.service}, in ${routes}`, made: added.made }
   const directory = directoryPart(wanted)
   if (dryRun || !yes) {
@@ -183,7 +173,7 @@ async function setUp(operator: Operator, wanted: Product, { file, strip, passwor
   if (password !== undefined) checkNewPassword(password, wanted.user)
   await operator.migrate()
   const made = await make(operator, directory, password)
-  await writeRoutes(routes, added)
+  if (added.made) await writeRouteFile(routes, added.text)
   made.steps.push(route)
   const lines = curlLines(publicUrlOf(config), wanted, made.mandateId ?? '')
   const { steps, mandateId, firstAccess } = made

@@ -41,6 +41,12 @@ function codeOf(error: unknown): string {
 /** Returns what an operator should do about an error of connecting. */
 export const remedyOf = (error: unknown) => remedies[codeOf(error)] ?? 'Correct what it says.'
 
+/** Returns an error of connecting in words for the operator, with what to do; any other error as it is. */
+export function inOperatorsWords(error: unknown): unknown {
+  const remedy = remedies[codeOf(error)]
+  return remedy === undefined || !(error instanceof Error) ? error : new Error(`The database cannot be used: ${error.message}. ${remedy}`, { cause: error })
+}
+
 async function answers(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url, application_name: 'mandate-gateway start', connectionTimeoutMillis: connectTimeoutMs })
   client.on('error', () => undefined)
