@@ -16,11 +16,14 @@ export async function composeEnvironment(): Promise<Record<string, string>> {
   return Object.fromEntries([...image, ...own]) as Record<string, string>
 }
 
-/** The route table of `deploy/compose`, with the address of the service replaced. Answers its path. */
+/** A route of a service that moves in: what is counted of it has a panel. */
+const movingRoute = '  /moving: { upstream: crm, credentials: pass, decide: watch }\n'
+
+/** Writes the route table of `deploy/compose`, with the address of the service replaced and a route that only watches. Returns its path. */
 export async function composeRoutes(directory: string, service: string): Promise<string> {
   const text = await readFile(path.join(root, 'deploy/compose/routes.yaml'), 'utf8')
   if (!text.includes('http://crm:9000')) throw new Error('deploy/compose/routes.yaml does not name http://crm:9000')
   const file = path.join(directory, 'routes.yaml')
-  await writeFile(file, text.replaceAll('http://crm:9000', service))
+  await writeFile(file, `${text.trimEnd()}\n${movingRoute}`.replaceAll('http://crm:9000', service))
   return file
 }
