@@ -34,8 +34,15 @@ export function actorOf(req: Request): Actor {
 }
 
 /** Writes the event of a change in the change's own transaction: both are made, or neither. */
-export async function recordChange(tx: Tx, { actor, mandateId, action, subject, before, after }: Change): Promise<void> {
-  const from = actor.operator === undefined ? { address: actor.address } : { via: 'command line', operator: actor.operator }
-  const details = { subject, ...from, ...(before ? { before } : {}), ...(after ? { after } : {}) }
-  await insertAuditEvents(tx, [dated({ userId: actor.userId, mandateId, action, details, requestId: actor.requestId })])
+export async function recordChange(tx: Tx, change: Change): Promise<void> {
+  await recordChanges(tx, [change])
+}
+
+/** Writes the events of several changes in one statement. */
+export async function recordChanges(tx: Tx, changes: Change[]): Promise<void> {
+  await insertAuditEvents(tx, changes.map(({ actor, mandateId, action, subject, before, after }) => {
+    const from = actor.operator === undefined ? { address: actor.address } : { via: 'command line', operator: actor.operator }
+    const details = { subject, ...from, ...(before ? { before } : {}), ...(after ? { after } : {}) }
+    return dated({ userId: actor.userId, mandateId, action, details, requestId: actor.requestId })
+  }))
 }

@@ -1,5 +1,6 @@
-import { InvalidArgumentError, type Command } from 'commander'
+import { InvalidArgumentError, Option, type Command } from 'commander'
 import { exitCodes } from '../exit-codes.js'
+import { kindNames, type KindName } from '../import/kinds.js'
 import type { Said } from '../routes-command.js'
 import { asJson, examples, wholeFrom, type Json } from './options.js'
 import { registerInit } from './register-init.js'
@@ -63,12 +64,15 @@ export function registerOperatorCommands(program: Command, say: (said: Said) => 
 
   program.command('import').description('move people, mandates, roles and sign-ins here from an older system')
     .argument('<mapping>', 'the mapping file: where rows come from, and which column is which')
-    .option('-n, --dry-run', 'say what would be made, updated and refused, and change nothing').option(...asJson)
-    .addHelpText('after', `${examples('import mapping.yaml --dry-run', 'import mapping.yaml', 'import mapping.yaml --json')}
+    .option('-n, --dry-run', 'say what would be made, updated, ended and refused, and change nothing')
+    .option('--end-gone', 'end what was imported and is not on the old side any more: disable people, remove memberships and rights, sign out')
+    .addOption(new Option('--end-all <kind...>', 'with --end-gone: kinds of which the old side may have no row left').choices(kindNames)).option(...asJson)
+    .addHelpText('after', `${examples('import mapping.yaml --dry-run', 'import mapping.yaml', 'import mapping.yaml --end-gone --dry-run')}
 All of it is one transaction. A second run changes only what changed on the old side and was not changed here since. docs/moving-in.md describes the file.
 
 Exit codes: ${exitCodes.ok} nothing was refused, ${exitCodes.no} failed, or rows were refused (the others are imported), ${exitCodes.configuration} the mapping file or the configuration has faults.`)
-    .action(async (file: string, { dryRun = false, json = false }: Json & { dryRun?: boolean }) => say(await (await import('./import-command.js')).importDirectory(file, { dryRun, json })))
+    .action(async (file: string, { dryRun = false, endGone = false, endAll = [], json = false }: Json & { dryRun?: boolean; endGone?: boolean; endAll?: KindName[] }) =>
+      say(await (await import('./import-command.js')).importDirectory(file, { dryRun, endGone, endAll, json })))
 
   program.command('backup').description('copy the data directory with the embedded database, also while it runs, to a directory that is not there yet')
     .argument('<directory>', 'a start with this as DATA_DIR restores it').option(...asJson)

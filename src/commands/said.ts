@@ -1,4 +1,5 @@
 import { ConfigError } from '../config.js'
+import { sqlState } from '../database/directory-error.js'
 import { GatewayError } from '../errors.js'
 import { exitCodes } from '../exit-codes.js'
 import type { Said } from '../routes-command.js'
@@ -25,8 +26,23 @@ function causeOf(error: GatewayError): string {
   return ` (${cause.message.split(' - ').at(-1) ?? ''})`
 }
 
+/**
+ * SQLSTATE classes of what the database refuses as it stands: values, rows that contradict each other, permissions, unknown names (0A, 21 to 23, 42, 44). Repeating it helps nobody.
+ * All others, among them 08 (connection), 53 (resources) and 57 (operator), and the network's errors, are outages.
+ */
+const refusals = /^(?:0A|2[123]|42|44)/
+
+/** Returns why the database refused what a command wrote; undefined where it could not be asked. */
+function refusalOf({ code, cause }: GatewayError): string | undefined {
+  const state = sqlState(cause)
+  if (code !== 'directory_unavailable' || !(cause instanceof Error) || state === undefined || !refusals.test(state)) return undefined
+  return `The database refused this: ${cause.message.split(' - ').at(-1) ?? ''} (SQLSTATE ${state}). Repeating it does not help: correct what it names.`
+}
+
 function wordsOf(error: unknown): string {
   if (error instanceof GatewayError) {
+    const refusal = isNotMigrated(error) ? undefined : refusalOf(error)
+    if (refusal !== undefined) return refusal
     const faults = error.errors?.map(({ path, message }) => `\n  ${path}: ${message}`).join('') ?? ''
     return error.detail + causeOf(error) + faults
   }

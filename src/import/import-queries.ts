@@ -13,8 +13,10 @@ export interface Counts {
   kept: number
   /** Tokens and sessions that let nobody in any more. */
   leftOut: number
-  /** Imported before, still here, and not on the old side any more. Nothing is done about them. */
+  /** Imported before, still here after this, and not on the old side any more. */
   gone: number
+  /** Not on the old side any more, and ended by this import. */
+  ended: number
   refused: number
 }
 
@@ -25,11 +27,15 @@ export interface RefusedRow {
   reason: string
 }
 
-/** A row of a batch: where it stood, and its values by our columns. */
+/** A row of a batch: where it stood, and its values by our columns; a `reason` where it cannot be taken. */
 export type StagedRow = Record<string, Value | number> & { row: number }
 
 const sqlTypes: Record<string, string> = { uuid: 'uuid', boolean: 'boolean', time: 'timestamptz' }
 const quoted = (column: string) => `"${column}"`
+/** SQL that says what was imported without keeping it. */
+export const digest = (of: string) => `left(encode(sha256(convert_to(coalesce(${of}::text, ''), 'UTF8')), 'hex'), 32)`
+/** SQL for a row of `imported_rows` that an import has ended itself: it is made again when it comes back. */
+export const isEnded = (alias: string) => `${alias} ->> 'ended' is not null`
 
 /** A kind and the columns of it that a mapping fills. */
 export class Stage {
@@ -63,7 +69,8 @@ export class Stage {
     return rows.map((one, index) => `${one} = ${here[index] ?? ''}`).join(' and ')
   }
 
-  private keyText(alias: string): string {
+  /** The key of a row as one text, as SQL. */
+  keyText(alias: string): string {
     return `concat_ws(':', ${this.keyOf(alias).join(', ')})`
   }
 
@@ -80,11 +87,11 @@ export class Stage {
   }
 
   async add(tx: CoherentTx, rows: StagedRow[]): Promise<void> {
-    const columns = ['row', ...Object.keys(columnsOf(this.kind))].map(quoted).join(', ')
+    const columns = ['row', 'reason', ...Object.keys(columnsOf(this.kind))].map(quoted).join(', ')
     await tx.run(`
       insert into ${this.table} (${columns})
       select ${columns}
-        from jsonb_to_recordset(?::jsonb) as given(row int, ${this.definition})`, [JSON.stringify(rows)])
+        from jsonb_to_recordset(?::jsonb) as given(row int, reason text, ${this.definition})`, [JSON.stringify(rows)])
   }
 
   /** Writes the reason into the rows for which a condition holds and that have none yet. */
@@ -104,13 +111,26 @@ export class Stage {
        where twin.row = s.row and s.reason is null and ${which}`)
   }
 
+  /** Finds the rows that are named by other columns than their ids. */
+  async resolve(tx: CoherentTx): Promise<void> {
+    const { via } = this.kind
+    if (!via) return
+    const by = via.by.map((column) => `t.${column} = s.${column}`).join(' and ')
+    await tx.run(`update ${this.table} s set ${via.column} = t.id from ${via.kind} t where s.${via.column} is null and ${by}`)
+  }
+
+  /** Returns how many rows have a key that can be read, refused ones included. */
+  async countKeys(tx: CoherentTx): Promise<number> {
+    const [found] = await tx.rows<{ n: number }>(`select count(*)::int as n from ${this.table} s where ${this.keyOf('s').map((one) => `${one} is not null`).join(' and ')}`)
+    return found?.n ?? 0
+  }
+
   /** Finds out which rows cannot be taken. */
   async check(tx: CoherentTx): Promise<void> {
     await tx.run(`create index on ${this.table} (row)`)
     const { via, unique, columns, key, refuse = [] } = this.kind
     if (via) {
-      const by = via.by.map((column) => `t.${column} = s.${column}`).join(' and ')
-      await tx.run(`update ${this.table} s set ${via.column} = t.id from ${via.kind} t where s.${via.column} is null and ${by}`)
+      await this.resolve(tx)
       await this.refuse(tx, `'${via.column}: there is no such row of ${via.kind} here'`, `s.${via.column} is null`)
     }
     for (const [column, { of }] of Object.entries(columns)) {
@@ -130,7 +150,6 @@ export class Stage {
   /** Compares each row with the one here, and with what was imported before. */
   private async compare(tx: CoherentTx): Promise<void> {
     await tx.run(`update ${this.table} s set base = b.columns from imported_rows b where b.kind = '${this.name}' and b.key = ${this.keyText('s')} and s.reason is null`)
-    const digest = (of: string) => `left(encode(sha256(convert_to(coalesce(${of}::text, ''), 'UTF8')), 'hex'), 32)`
     const mayChange = (column: string) => `coalesce(s.base ->> '${column}' = ${digest(`t.${quoted(column)}`)}, false) and (${this.kind.columns[column]?.updates ?? 'false'})`
     const isOther = (column: string) => `s.${quoted(column)} is distinct from t.${quoted(column)}`
     const compared = this.own.filter((column) => column !== 'id' && !this.kind.key.includes(column) && this.kind.columns[column]?.orElse === undefined)
@@ -141,14 +160,14 @@ export class Stage {
          set present = true,
              changed = ${any(this.updatable.map((column) => `${isOther(column)} and ${mayChange(column)}`))},
              differs = ${any(compared.map((column) => this.updatable.includes(column) ? `${isOther(column)} and not (${mayChange(column)})` : isOther(column)))},
-             next = s.base ${next.join(' ')}
+             next = (s.base - 'ended') ${next.join(' ')}
         from ${this.name} t
        where ${this.matches} and s.reason is null`)
     await tx.run(`
       update ${this.table} s
          set made = true,
              next = '{}'::jsonb ${this.updatable.map((column) => `|| jsonb_build_object('${column}', ${digest(`s.${quoted(column)}`)})`).join(' ')}
-       where s.reason is null and not s.present and s.base is null and not coalesce(${this.kind.ended ?? 'false'}, false)`)
+       where s.reason is null and not s.present and (s.base is null or ${isEnded('s.base')}) and not coalesce(${this.kind.ended ?? 'false'}, false)`)
   }
 
   /** Writes what is to be written. One statement for all rows, so that many of them are announced to the nodes together. */
@@ -172,18 +191,14 @@ export class Stage {
       on conflict (kind, key) do update set columns = excluded.columns, imported_at = now()`)
   }
 
-  async count(tx: CoherentTx): Promise<Omit<Counts, 'read'>> {
-    const [counts] = await tx.rows<Omit<Counts, 'read'>>(`
+  async count(tx: CoherentTx): Promise<Omit<Counts, 'read' | 'gone' | 'ended'>> {
+    const [counts] = await tx.rows<Omit<Counts, 'read' | 'gone' | 'ended'>>(`
       select count(*) filter (where made)::int as made,
              count(*) filter (where changed)::int as updated,
              count(*) filter (where present and not changed and not differs)::int as unchanged,
-             count(*) filter (where reason is null and not changed and (differs or (not present and base is not null)))::int as kept,
+             count(*) filter (where reason is null and not changed and (differs or (not present and not made and base is not null)))::int as kept,
              count(*) filter (where reason is null and not present and not made and base is null)::int as "leftOut",
-             count(*) filter (where reason is not null)::int as refused,
-             (select count(*)::int
-                from imported_rows b
-                join ${this.name} t on ${this.keyText('t')} = b.key
-               where b.kind = '${this.name}' and not exists (select from ${this.table} s where ${this.keyText('s')} = b.key)) as gone
+             count(*) filter (where reason is not null)::int as refused
         from ${this.table}`)
     if (!counts) throw new Error('a count has a row')
     return counts

@@ -5,6 +5,7 @@ import { environmentVariable } from '../config.js'
 import { GatewayError } from '../errors.js'
 import { slugFrom } from '../portal/slug.js'
 import { csvRows, type SourceRow } from './csv-rows.js'
+import { beginGone, countGone, endGone, findGone, listGone, signOutGone, type GoneRow } from './gone-queries.js'
 import { beginImport, insertSessionsOfTokens, listAdminsMade, Stage, type Counts, type RefusedRow, type StagedRow } from './import-queries.js'
 import { kindNames, kinds, type KindName } from './kinds.js'
 import { columnsOf, type KindMapping, type Mapping } from './mapping.js'
@@ -19,6 +20,24 @@ export interface Report {
   refused: RefusedRow[]
   /** Refused rows beyond those that are listed. */
   refusedBeyond: number
+  /** Rows that were imported and are not on the old side any more. */
+  gone: GoneRow[]
+  /** Such rows beyond those that are listed. */
+  goneBeyond: number
+}
+
+/** What becomes of rows that were imported and are not on the old side any more. */
+export interface GoneOptions {
+  /** Takes away what they allow. */
+  endGone: boolean
+  /** Kinds of which the old side may have no row left. */
+  endAll: readonly KindName[]
+}
+
+/** The rows of one kind, as the old side has them. */
+interface Staged {
+  stage: Stage
+  rows: number
 }
 
 /** Where rows come from. */
@@ -28,7 +47,7 @@ interface Source {
 }
 
 const batchRows = 2000
-/** Refused rows that a report lists of each kind. */
+/** Refused rows, and gone ones, that a report lists of each kind. */
 const mostListed = 1000
 
 /** Opens the old side. Rejects where an environment variable is missing or the database cannot be reached. */
@@ -53,8 +72,8 @@ function refuseUnknownColumns(name: KindName, columns: KindMapping['columns'], v
   if (missing) throw new GatewayError('validation_failed', `${name}: the old side has no column ${missing[1]}, which the mapping file names for ${missing[0]}. It has ${Object.keys(values).join(', ')}`)
 }
 
-/** Returns how the rows of one kind are read: as ours, or as the reason why a row cannot be. */
-function readerOf(name: KindName, { columns, defaults }: KindMapping): (source: SourceRow) => StagedRow | { reason: string; row: number } {
+/** Returns how the rows of one kind are read: as ours, with the reason where a row cannot be taken: what can be read of it still says that it is there. */
+function readerOf(name: KindName, { columns, defaults }: KindMapping): (source: SourceRow) => StagedRow {
   const known = columnsOf(kinds[name])
   const mapped = Object.keys(known).filter((column) => column in columns || column in defaults)
   let isKnown = false
@@ -67,12 +86,15 @@ function readerOf(name: KindName, { columns, defaults }: KindMapping): (source: 
       const from = columns[column]
       const given = from === undefined ? undefined : values[from]
       const read = readValue(type, given === undefined || given === null || given === '' ? defaults[column] : given)
-      if ('fault' in read) return { row, reason: `${column}: ${read.fault}` }
+      if ('fault' in read) {
+        staged.reason ??= `${column}: ${read.fault}`
+        continue
+      }
       const value: Value = read.value ?? fallback
-      if (value === null && required) return { row, reason: `${column}: is empty` }
+      if (value === null && required) staged.reason ??= `${column}: is empty`
       staged[column] = value
     }
-    if (name === 'mandates' && !mapped.includes('slug')) staged.slug = slugFrom(String(staged.label))
+    if (name === 'mandates' && staged.reason === undefined && !mapped.includes('slug')) staged.slug = slugFrom(String(staged.label))
     return staged
   }
 }
@@ -86,12 +108,17 @@ async function* rowsOf(source: Source, name: KindName, from: string): AsyncGener
   }
 }
 
-async function importKind(tx: CoherentTx, name: KindName, mapping: KindMapping, source: Source): Promise<{ counts: Counts; refused: RefusedRow[]; sessions: number }> {
-  const mapped = Object.keys({ ...mapping.columns, ...mapping.defaults, ...(name === 'mandates' ? { slug: '' } : {}) })
-  const stage = new Stage(name, mapped)
+const nothingLeft = (name: KindName, rows: number, endable: number) => new GatewayError('validation_failed',
+  `${name}: the old side has ${rows === 0 ? 'no rows' : 'no row whose key can be read'}, and ${endable} imported before would end. Nothing was changed. ` +
+  `Correct the mapping file, or what it names; if all of them are to end, say so: --end-all ${name}`)
+
+/** Reads all rows of one kind, as they are. */
+async function stageKind(tx: CoherentTx, name: KindName, given: KindMapping, source: Source): Promise<Staged> {
+  // A person who is gone is disabled, and enabled again if they come back: also where the old side has no such column.
+  const mapping = name === 'users' ? { ...given, defaults: { enabled: true, ...given.defaults } } : given
+  const stage = new Stage(name, Object.keys({ ...mapping.columns, ...mapping.defaults, ...(name === 'mandates' ? { slug: '' } : {}) }))
   const read = readerOf(name, mapping)
-  const unreadable: RefusedRow[] = []
-  let [rows, refused] = [0, 0]
+  let rows = 0
   let batch: StagedRow[] = []
   await stage.open(tx)
   const flush = async () => {
@@ -100,36 +127,49 @@ async function importKind(tx: CoherentTx, name: KindName, mapping: KindMapping, 
   }
   for await (const one of rowsOf(source, name, mapping.from)) {
     rows += 1
-    const staged = read(one)
-    if (typeof staged.reason === 'string') {
-      refused += 1
-      if (unreadable.length < mostListed) unreadable.push({ kind: name, row: staged.row, reason: staged.reason })
-    } else batch.push(staged)
+    batch.push(read(one))
     if (batch.length >= batchRows) await flush()
   }
   await flush()
-  const sessions = name === 'tokens' ? await insertSessionsOfTokens(tx) : 0
-  await stage.check(tx)
-  await stage.merge(tx)
-  const counts = await stage.count(tx)
-  const listed = [...unreadable, ...await stage.listRefused(tx, mostListed)].sort((one, other) => one.row - other.row).slice(0, mostListed)
-  return { counts: { read: rows, ...counts, refused: counts.refused + refused }, refused: listed, sessions }
+  await stage.resolve(tx)
+  return { stage, rows }
+}
+
+/** What depends on a row ends before the row does. */
+async function endAllGone(tx: CoherentTx, staged: Staged[], options: GoneOptions, actor: Actor): Promise<void> {
+  await beginGone(tx)
+  for (const { stage, rows } of staged.toReversed()) {
+    const endable = await findGone(tx, stage, options.endGone)
+    if (!options.endGone) continue
+    if (endable > 0 && !options.endAll.includes(stage.name) && await stage.countKeys(tx) === 0) throw nothingLeft(stage.name, rows, endable)
+    await endGone(tx, stage.name, stage.keyText('t'), actor)
+  }
+  if (options.endGone) await signOutGone(tx)
 }
 
 /** Imports all that the mapping names, in one transaction: all of it is made, or nothing. Refused rows are left out. */
-export async function runImport(tx: CoherentTx, mapping: Mapping, source: Source, actor: Actor): Promise<Report> {
+export async function runImport(tx: CoherentTx, mapping: Mapping, source: Source, { actor, ...options }: { actor: Actor } & GoneOptions): Promise<Report> {
   await beginImport(tx)
-  const report: Report = { kinds: {}, sessionsOfTokens: 0, refused: [], refusedBeyond: 0 }
+  const report: Report = { kinds: {}, sessionsOfTokens: 0, refused: [], refusedBeyond: 0, gone: [], goneBeyond: 0 }
+  const staged: Staged[] = []
   for (const name of kindNames) {
     const of = mapping[name]
-    if (!of) continue
-    const { counts, refused, sessions } = await importKind(tx, name, of, source)
-    report.kinds[name] = counts
-    report.sessionsOfTokens += sessions
+    if (of) staged.push(await stageKind(tx, name, of, source))
+  }
+  await endAllGone(tx, staged, options, actor)
+  for (const { stage, rows } of staged) {
+    if (stage.name === 'tokens') report.sessionsOfTokens = await insertSessionsOfTokens(tx)
+    await stage.check(tx)
+    await stage.merge(tx)
+    const counts = { read: rows, ...await stage.count(tx), ...await countGone(tx, stage.name) }
+    const [refused, gone] = [await stage.listRefused(tx, mostListed), await listGone(tx, stage.name, mostListed)]
+    report.kinds[stage.name] = counts
     report.refused.push(...refused)
     report.refusedBeyond += counts.refused - refused.length
+    report.gone.push(...gone)
+    report.goneBeyond += counts.gone + counts.ended - gone.length
   }
-  const changed = Object.values(report.kinds).some(({ made, updated }) => made + updated > 0)
+  const changed = Object.values(report.kinds).some(({ made, updated, ended }) => made + updated + ended > 0)
   if (changed) await recordChange(tx, { actor, mandateId: 'system', action: 'directory_imported', subject: 'import', after: { kinds: report.kinds, sessionsOfTokens: report.sessionsOfTokens } })
   for (const { id, ...levels } of mapping.users ? await listAdminsMade(tx) : []) {
     await recordChange(tx, { actor, mandateId: 'system', action: 'user_created', subject: `user:${id}`, after: { ...levels, by: 'import' } })

@@ -70,7 +70,7 @@ describe('an import from the old database', () => {
     const made = await imported()
     expect({ ...rehearsed, dryRun: 0, seconds: 0, coherence: 0 }).toEqual({ ...made, dryRun: 0, seconds: 0, coherence: 0 })
     expect(made.kinds).toMatchObject({ mandates: { read: 2, made: 2 }, users: { made: 2 }, user_mandates: { made: 2 }, user_mandate_roles: { made: 1 }, access_rules: { made: 1 }, tokens: { made: 1 } })
-    expect(totals(await imported())).toEqual({ read: 10, made: 0, updated: 0, unchanged: 10, kept: 0, leftOut: 0, gone: 0, refused: 0 })
+    expect(totals(await imported())).toEqual({ read: 10, made: 0, updated: 0, unchanged: 10, kept: 0, leftOut: 0, gone: 0, ended: 0, refused: 0 })
     expect(await sql('select slug, label from mandates where id = $1', [old.ids.north])).toEqual([{ slug: 'north-soehne', label: 'North & Söhne' }])
     expect((await sql<{ n: number }>('select count(*)::int as n from audit_events where action = \'directory_imported\' and occurred_at > now() - interval \'1 minute\''))[0]?.n).toBeGreaterThan(0)
   }, 60_000)
@@ -179,6 +179,21 @@ users: { from: select * from "UserInDB" where 1 / (length(username) - 3) > 0 , c
 `)
     expect(await run([file])).toMatchObject({ code: 1, stderr: expect.stringContaining('division by zero') })
     expect(await sql('select from mandates where id = $1', [old.ids.north])).toEqual([])
+  }, 60_000)
+
+  it('says what the database refused, and calls only a database that cannot be asked unavailable', async () => {
+    const file = await mapping(`source: { url: $OLD_DATABASE_URL }
+features: { from: "select repeat('x', 101) as code, 'too long' as label", columns: { code: code, label: label } }
+`)
+    const refused = await run([file])
+    expect(refused).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/^The database refused this: .*features_code_check.* \(SQLSTATE 23514\)\. Repeating it does not help/) })
+    expect(refused.stderr).not.toContain('unavailable')
+    await sql('create function refuse() returns trigger language plpgsql as $$ begin raise not_null_violation using message = \'a value is missing\'; end $$')
+    await sql('create trigger refuse before insert on mandates execute function refuse()')
+    expect((await run([mappingFile])).stderr).toContain('The database refused this: a value is missing (SQLSTATE 23502)')
+    await sql('drop function refuse() cascade')
+    const away = await runCli(['import', mappingFile], { ...environment(), DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' })
+    expect(away).toMatchObject({ code: 1, stderr: expect.stringContaining('temporarily unavailable') })
   }, 60_000)
 
   it('cannot write to the old side, whatever its queries say', async () => {
