@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os'
+
 /**
  * Folders whose tests need other programs (proxies, Redis, Chromium, Python, buildah, Go), install from the registry or wait long. Each has a
  * script of its own in package.json, and `.ci/run` runs all of them.
@@ -17,5 +19,5 @@ export default {
   globalTeardown: './test/setup/stop-cluster.js',
   testTimeout: 30_000,
   workerIdleMemoryLimit: '500MB', // each file leaves some of its modules behind, and with a heap of a gigabyte all is slow
-  maxWorkers: '150%', // many tests wait for processes and clocks: a third worker has two cores busy meanwhile
+  maxWorkers: Math.ceil(availableParallelism() * 1.5), // many tests wait for processes and clocks: a third worker has two cores busy meanwhile
 }
