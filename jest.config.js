@@ -1,5 +1,3 @@
-import { availableParallelism } from 'node:os'
-
 /**
  * Folders whose tests need other programs (proxies, Redis, Chromium, Python, buildah, Go), install from the registry or wait long. Each has a
  * script of its own in package.json, and `.ci/run` runs all of them.
@@ -19,5 +17,5 @@ export default {
   globalTeardown: './test/setup/stop-cluster.js',
   testTimeout: 30_000,
   workerIdleMemoryLimit: '500MB', // each file leaves some of its modules behind, and with a heap of a gigabyte all is slow
-  maxWorkers: Math.ceil(availableParallelism() * 1.5), // many tests wait for processes and clocks: a third worker has two cores busy meanwhile
+  maxWorkers: '100%', // Jest would leave one core alone, which of two is half
 }
