@@ -140,6 +140,9 @@ it('a refresh token that was never issued costs no coherent write, neither at re
       expect((await ask(gateway.url, '/auth/logout', { method: 'POST', headers: { Cookie: `refresh_token=${invented()}` } })).status).toBe(204)
     }
     expect(await writes() - before).toBe(0)
+    const { token } = await tokenFor(gateway.database, 'alice')
+    await ask(gateway.url, '/auth/logout', { method: 'POST', headers: { Cookie: `auth_token=${token}` } })
+    expect(await writes() - before).toBe(1) // as a token that was issued costs
   } finally {
     await gateway.stop()
   }
