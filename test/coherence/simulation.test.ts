@@ -5,7 +5,7 @@ import type { Counts, Schedule } from './simulation/schedule.js'
 import { failovers, schedules, splits } from './simulation/schedules.js'
 import { simulate, Violation } from './simulation/world.js'
 
-/** How many schedules of each kind; `npm run test:simulation` has six times as many, and `SIMULATION_RUNS` makes a night's search of it, with another `SIMULATION_SEED`. */
+/** How many schedules of each kind; `npm run test:exhaustive` has six times as many, and `SIMULATION_RUNS` makes a night's search of it, with another `SIMULATION_SEED`. */
 const numRuns = Number(process.env.SIMULATION_RUNS ?? 10)
 const seed = Number(process.env.SIMULATION_SEED ?? 20_261_123)
 /** A mutant that so many do not find is not found. */
