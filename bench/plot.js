@@ -1,10 +1,13 @@
-/** A bar chart as SVG, legible on light and dark pages. @param {{ name: string, value: number }[]} bars @param {string} title */
+/**
+ * A bar chart as SVG, legible on light and dark pages. @param {{ name: string, value: number }[]} bars @param
+ * {string} title
+ */
 export function plot(bars, title) {
   const [left, width, line] = [190, 420, 30]
   const most = Math.max(...bars.map(({ value }) => value))
   const rows = bars.map(({ name, value }, index) => {
     const y = 44 + index * line
-    const length = Math.max(2, Math.round(value / most * width))
+    const length = Math.max(2, Math.round((value / most) * width))
     return `  <text x="${left - 10}" y="${y + 14}" text-anchor="end">${name}</text>
   <rect x="${left}" y="${y}" width="${length}" height="20" rx="3" fill="${name.startsWith('gateway') ? '#0f766e' : '#94a3b8'}"/>
   <text x="${left + length + 8}" y="${y + 14}">${value}</text>`

@@ -46,13 +46,25 @@ export async function startDatabase() {
 export async function startGateway(database, upstream, environment = {}) {
   const dataDir = await mkdtemp(path.join(tmpdir(), 'mandate-gateway-bench-'))
   const routes = path.join(dataDir, 'routes.yaml')
-  await writeFile(routes, `upstreams:\n  crm: { targets: ['${upstream}'] }\nroutes:\n  /api/crm: { upstream: crm, mandate: required, instance: optional, permission: { context: RESOURCE, item: crm } }\n`)
+  await writeFile(
+    routes,
+    `upstreams:\n  crm: { targets: ['${upstream}'] }\nroutes:\n  /api/crm: { upstream: crm, mandate: required, instance: optional, permission: { context: RESOURCE, item: crm } }\n`,
+  )
   const child = fork(here('../dist/main.js'), {
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     env: {
-      PATH: process.env.PATH, PORT: '0', DATA_DIR: dataDir, GATEWAY_ROUTES: routes, LOG_FORMAT: 'json', SEED_DEMO: 'true', APP_JWT_KEY_SECRET: secret,
-      DATABASE_URL: database.url, DATABASE_MIGRATION_URL: database.ownerUrl,
-      RATE_LIMIT_ADDRESS: '100000000/60s', RATE_LIMIT_USER: '100000000/60s', ...environment,
+      PATH: process.env.PATH,
+      PORT: '0',
+      DATA_DIR: dataDir,
+      GATEWAY_ROUTES: routes,
+      LOG_FORMAT: 'json',
+      SEED_DEMO: 'true',
+      APP_JWT_KEY_SECRET: secret,
+      DATABASE_URL: database.url,
+      DATABASE_MIGRATION_URL: database.ownerUrl,
+      RATE_LIMIT_ADDRESS: '100000000/60s',
+      RATE_LIMIT_USER: '100000000/60s',
+      ...environment,
     },
   })
   const url = await new Promise((resolve) => {
@@ -89,13 +101,28 @@ function sign(claims) {
 export async function loginAll(database, users) {
   const logins = users.map((user) => ({ ...user, sid: randomUUID(), jti: randomUUID() }))
   const rows = JSON.stringify(logins)
-  await database.sql(`insert into sessions (id, user_id, authority) select sid, id, 'local' from jsonb_to_recordset($1::jsonb) as l (id uuid, sid uuid)`, [rows])
-  await database.sql(`insert into tokens (id, user_id, authority, session_id, expires_at)
-    select jti, id, 'local', sid, now() + interval '6 hours' from jsonb_to_recordset($1::jsonb) as l (id uuid, sid uuid, jti uuid)`, [rows])
+  await database.sql(
+    `insert into sessions (id, user_id, authority) select sid, id, 'local' from jsonb_to_recordset($1::jsonb) as l (id uuid, sid uuid)`,
+    [rows],
+  )
+  await database.sql(
+    `insert into tokens (id, user_id, authority, session_id, expires_at)
+    select jti, id, 'local', sid, now() + interval '6 hours' from jsonb_to_recordset($1::jsonb) as l (id uuid, sid uuid, jti uuid)`,
+    [rows],
+  )
   const now = Math.floor(Date.now() / 1000)
   return logins.map(({ id, username, sid, jti }) => ({
     jti,
-    token: sign({ sub: username, userId: id, authenticationAuthority: 'local', jti, sid, iat: now, exp: now + 6 * 3600, iss: 'mandate-gateway' }),
+    token: sign({
+      sub: username,
+      userId: id,
+      authenticationAuthority: 'local',
+      jti,
+      sid,
+      iat: now,
+      exp: now + 6 * 3600,
+      iss: 'mandate-gateway',
+    }),
   }))
 }
 
@@ -114,10 +141,22 @@ export async function residentBytes(pid) {
 /** Loads a server for some seconds. Every answer must be 2xx. */
 export async function load({ pid, url, headers = {}, requests }, seconds, connections = 32) {
   const before = await cpuSeconds(pid)
-  const result = await autocannon({ url, connections, duration: seconds, headers, ...(requests ? { requests } : {}) })
-  if (result.non2xx > 0 || result.errors > 0) throw new Error(`${url}: ${result.non2xx} answers were not 2xx, ${result.errors} errors`)
+  const result = await autocannon({
+    url,
+    connections,
+    duration: seconds,
+    headers,
+    ...(requests ? { requests } : {}),
+  })
+  if (result.non2xx > 0 || result.errors > 0)
+    throw new Error(`${url}: ${result.non2xx} answers were not 2xx, ${result.errors} errors`)
   const count = result['2xx']
-  return { count, perSecond: count / result.duration, micros: (await cpuSeconds(pid) - before) / count * 1e6, p99: result.latency.p99 }
+  return {
+    count,
+    perSecond: count / result.duration,
+    micros: (((await cpuSeconds(pid)) - before) / count) * 1e6,
+    p99: result.latency.p99,
+  }
 }
 
 /** The value below which a share of them lies. */

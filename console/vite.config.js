@@ -13,14 +13,19 @@ export default defineConfig({
   build: {
     emptyOutDir: true,
     target: 'es2022',
-    assetsInlineLimit: 0, // nothing of the pages stands in data: addresses, but for what the component library has
+    // nothing of the pages stands in data: addresses, but for what the component library has
+    assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     license: { fileName: 'licences.md' }, // of what is built into the pages, which goes with them
     rolldownOptions: {
-      onLog: (level, log, tell) => { if (log.code !== 'MODULE_LEVEL_DIRECTIVE') tell(level, log) }, // "use client" says nothing here
+      onLog: (level, log, tell) => {
+        if (log.code !== 'MODULE_LEVEL_DIRECTIVE') tell(level, log)
+      }, // "use client" says nothing here
       input: { console: page('console'), docs: page('docs'), start: page('start') },
     },
   },
-  server: { proxy: { '^/(auth|mandate|admin|system|portal|projects|api|openapi.yaml|healthz|readyz)': gateway } },
+  server: {
+    proxy: { '^/(auth|mandate|admin|system|portal|projects|api|openapi.yaml|healthz|readyz)': gateway },
+  },
 })

@@ -1,6 +1,6 @@
 /**
- * The smallest service behind the gateway: it answers what it was told of the caller. It believes the gateway's headers, as it
- * listens on the loopback interface only. `PORT` chooses the port (9000).
+ * The smallest service behind the gateway: it answers what it was told of the caller. It believes the
+ * gateway's headers, as it listens on the loopback interface only. `PORT` chooses the port (9000).
  */
 import { createServer } from 'node:http'
 
@@ -12,5 +12,6 @@ const server = createServer((req, res) => {
 
 server.listen(Number(process.env.PORT ?? 9000), '127.0.0.1', () => {
   const address = server.address()
-  if (typeof address === 'object' && address !== null) process.stdout.write(`The service listens on http://127.0.0.1:${address.port}\n`)
+  if (typeof address === 'object' && address !== null)
+    process.stdout.write(`The service listens on http://127.0.0.1:${address.port}\n`)
 })

@@ -1,4 +1,6 @@
-/** The directory: who exists, where, and what they may do; logins; the audit; the portal's projects and links. */
+/**
+ * The directory: who exists, where, and what they may do; logins; the audit; the portal's projects and links.
+ */
 
 const up_sql = `
 do $$ begin
@@ -205,26 +207,62 @@ create index portal_access_tokens_client on portal_access_tokens (client_id);
 `
 
 /** Tables with an `updated_at` of their own. */
-const touched = ['users', 'mandates', 'feature_instances', 'roles', 'access_rules', 'user_mandates', 'feature_access', 'portal_clients', 'projects']
+const touched = [
+  'users',
+  'mandates',
+  'feature_instances',
+  'roles',
+  'access_rules',
+  'user_mandates',
+  'feature_access',
+  'portal_clients',
+  'projects',
+]
 
-const writable = [...touched, 'features', 'user_mandate_roles', 'feature_access_roles', 'sessions', 'tokens', 'portal_access_tokens']
+const writable = [
+  ...touched,
+  'features',
+  'user_mandate_roles',
+  'feature_access_roles',
+  'sessions',
+  'tokens',
+  'portal_access_tokens',
+]
 
 /** @param {import('knex').Knex} knex */
 export async function up(knex) {
   await knex.raw(up_sql)
   for (const table of touched) {
-    await knex.raw('create trigger touch before update on ?? for each row execute function gateway_touch()', [table])
+    await knex.raw('create trigger touch before update on ?? for each row execute function gateway_touch()', [
+      table,
+    ])
   }
   await knex.raw('grant usage on schema public to gateway_app')
-  for (const table of writable) await knex.raw('grant select, insert, update, delete on ?? to gateway_app', [table])
+  for (const table of writable)
+    await knex.raw('grant select, insert, update, delete on ?? to gateway_app', [table])
   await knex.raw('grant select, insert on audit_events to gateway_app')
 }
 
 /** @param {import('knex').Knex} knex */
 export async function down(knex) {
-  const tables = ['portal_access_tokens', 'projects', 'portal_clients', 'audit_events', 'tokens', 'sessions',
-    'feature_access_roles', 'feature_access', 'user_mandate_roles', 'user_mandates', 'access_rules', 'roles',
-    'feature_instances', 'features', 'mandates', 'users']
+  const tables = [
+    'portal_access_tokens',
+    'projects',
+    'portal_clients',
+    'audit_events',
+    'tokens',
+    'sessions',
+    'feature_access_roles',
+    'feature_access',
+    'user_mandate_roles',
+    'user_mandates',
+    'access_rules',
+    'roles',
+    'feature_instances',
+    'features',
+    'mandates',
+    'users',
+  ]
   for (const table of tables) await knex.raw('drop table ??', [table])
   await knex.raw('drop function gateway_touch()')
   // The role stays: it belongs to the cluster, and other databases of it may use it.

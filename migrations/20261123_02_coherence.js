@@ -1,6 +1,6 @@
 /**
- * Coherence: what is announced when authority changes, and which nodes have heard of it. See docs/coherence.md.
- * Triggers announce, not the application, so plain SQL by anybody is noticed too.
+ * Coherence: what is announced when authority changes, and which nodes have heard of it. See
+ * docs/coherence.md. Triggers announce, not the application, so plain SQL by anybody is noticed too.
  */
 
 const tables = `
@@ -47,21 +47,52 @@ $$;
 
 /** Each authority table: the columns that decide something, and the keys that a row's change concerns. */
 const announced = [
-  { table: 'tokens', columns: 'id, user_id, authority, purpose, session_id, status, expires_at', keys: "'token:' || id", inserts: false },
-  { table: 'sessions', columns: 'id, user_id, authority, ended_at', keys: "'session:' || id", inserts: false },
-  { table: 'users', columns: 'id, username, email, full_name, enabled, is_sys_admin, is_platform_admin', keys: "'user:' || id, 'username:' || username" },
+  {
+    table: 'tokens',
+    columns: 'id, user_id, authority, purpose, session_id, status, expires_at',
+    keys: "'token:' || id",
+    inserts: false,
+  },
+  {
+    table: 'sessions',
+    columns: 'id, user_id, authority, ended_at',
+    keys: "'session:' || id",
+    inserts: false,
+  },
+  {
+    table: 'users',
+    columns: 'id, username, email, full_name, enabled, is_sys_admin, is_platform_admin',
+    keys: "'user:' || id, 'username:' || username",
+  },
   { table: 'mandates', columns: 'id, enabled', keys: "'mandate:' || id" },
-  { table: 'user_mandates', columns: 'id, user_id, mandate_id, enabled', keys: "'membership:' || user_id || ':' || mandate_id, 'member:' || id" },
+  {
+    table: 'user_mandates',
+    columns: 'id, user_id, mandate_id, enabled',
+    keys: "'membership:' || user_id || ':' || mandate_id, 'member:' || id",
+  },
   { table: 'user_mandate_roles', columns: 'user_mandate_id, role_id', keys: "'member:' || user_mandate_id" },
   { table: 'feature_instances', columns: 'id, mandate_id, enabled', keys: "'instance:' || id" },
-  { table: 'feature_access', columns: 'id, user_id, feature_instance_id, enabled', keys: "'access:' || user_id || ':' || feature_instance_id, 'accessor:' || id" },
-  { table: 'feature_access_roles', columns: 'feature_access_id, role_id', keys: "'accessor:' || feature_access_id" },
+  {
+    table: 'feature_access',
+    columns: 'id, user_id, feature_instance_id, enabled',
+    keys: "'access:' || user_id || ':' || feature_instance_id, 'accessor:' || id",
+  },
+  {
+    table: 'feature_access_roles',
+    columns: 'feature_access_id, role_id',
+    keys: "'accessor:' || feature_access_id",
+  },
   { table: 'roles', columns: 'id, mandate_id, feature_instance_id', keys: "'role:' || id" },
-  { table: 'access_rules', columns: 'id, role_id, context, item, view, "read", "create", "update", "delete"', keys: "'role:' || role_id" },
+  {
+    table: 'access_rules',
+    columns: 'id, role_id, context, item, view, "read", "create", "update", "delete"',
+    keys: "'role:' || role_id",
+  },
 ]
 
 /**
- * The announcement of a statement's changes: of the rows that differ in `columns`, before and after, each key once; past
+ * The announcement of a statement's changes: of the rows that differ in `columns`, before and after, each key
+ * once; past
  * 300 keys one key, "*". Whoever announces does not get its transaction acknowledged before that is durable.
  * @param {(typeof announced)[number]} one
  */
@@ -69,7 +100,11 @@ function triggersOf({ table, columns, keys, inserts = true }) {
   const differing = `(
         (select ${columns} from old_rows except select ${columns} from new_rows) union all
         (select ${columns} from new_rows except select ${columns} from old_rows)) as differing`
-  const trigger = (/** @type {string} */ event, /** @type {string} */ referencing, /** @type {string} */ changed) => `
+  const trigger = (
+    /** @type {string} */ event,
+    /** @type {string} */ referencing,
+    /** @type {string} */ changed,
+  ) => `
     create function coherence.${table}_${event}() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
     begin
       insert into coherence.changes (key)
@@ -82,7 +117,8 @@ function triggersOf({ table, columns, keys, inserts = true }) {
     create trigger coherence_${event} after ${event} on public.${table} ${referencing}
       for each statement execute function coherence.${table}_${event}();
     alter table public.${table} enable always trigger coherence_${event};`
-  const keysOf = (/** @type {string} */ rows) => `select distinct key from ${rows} cross join lateral unnest(array[${keys}]) as key`
+  const keysOf = (/** @type {string} */ rows) =>
+    `select distinct key from ${rows} cross join lateral unnest(array[${keys}]) as key`
   return [
     trigger('update', 'referencing old table as old_rows new table as new_rows', keysOf(differing)),
     trigger('delete', 'referencing old table as old_rows', keysOf('old_rows')),
@@ -112,7 +148,8 @@ export async function up(knex) {
 /** @param {import('knex').Knex} knex */
 export async function down(knex) {
   for (const { table } of announced) {
-    for (const event of ['insert', 'update', 'delete', 'truncate']) await knex.raw('drop trigger if exists ?? on ??', [`coherence_${event}`, table])
+    for (const event of ['insert', 'update', 'delete', 'truncate'])
+      await knex.raw('drop trigger if exists ?? on ??', [`coherence_${event}`, table])
   }
   await knex.raw('drop schema coherence cascade')
 }

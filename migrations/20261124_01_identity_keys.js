@@ -1,4 +1,7 @@
-/** The keys with which the gateway signs, for its upstreams, who is calling. The private parts are sealed with SECRET_KEY. See docs/upstreams.md. */
+/**
+ * The keys with which the gateway signs, for its upstreams, who is calling. The private parts are sealed with
+ * SECRET_KEY. See docs/upstreams.md.
+ */
 
 /** @param {import('knex').Knex} knex */
 export async function up(knex) {

@@ -1,4 +1,7 @@
-/** Refresh tokens: one family a session, of which one is unspent. Only hashes are stored. See docs/sessions.md. */
+/**
+ * Refresh tokens: one family a session, of which one is unspent. Only hashes are stored. See
+ * docs/sessions.md.
+ */
 
 /** @param {import('knex').Knex} knex */
 export async function up(knex) {

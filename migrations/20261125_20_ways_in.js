@@ -1,6 +1,7 @@
 /**
- * Ways in beside a password: identities at Google and Microsoft, credentials of service accounts, one-time links to a first password;
- * and the keys of access tokens, of which one can be retired on all nodes at once. See docs/sign-in.md, docs/service-accounts.md, docs/keys.md.
+ * Ways in beside a password: identities at Google and Microsoft, credentials of service accounts, one-time
+ * links to a first password; and the keys of access tokens, of which one can be retired on all nodes at once.
+ * See docs/sign-in.md, docs/service-accounts.md, docs/keys.md.
  */
 
 const up_sql = `
@@ -71,7 +72,10 @@ alter table tokens add column last_used_at timestamptz;
 create index tokens_api on tokens (user_id, issued_at) where purpose = 'api_token';
 `
 
-/** As in the migration of coherence: triggers announce, so that plain SQL is noticed too. A key that a node sees for the first time concerns no token. */
+/**
+ * As in the migration of coherence: triggers announce, so that plain SQL is noticed too. A key that a node
+ * sees for the first time concerns no token.
+ */
 const announce_sql = `
 create function coherence.token_keys_update() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -103,15 +107,26 @@ create trigger coherence_delete after delete on public.token_keys for each state
 create trigger coherence_truncate after truncate on public.token_keys for each statement execute function coherence.token_keys_gone();
 `
 
-const tables = ['user_identities', 'service_secrets', 'service_keys', 'used_assertions', 'first_access_links', 'token_keys']
+const tables = [
+  'user_identities',
+  'service_secrets',
+  'service_keys',
+  'used_assertions',
+  'first_access_links',
+  'token_keys',
+]
 
 /** @param {import('knex').Knex} knex */
 export async function up(knex) {
   await knex.raw(up_sql)
   await knex.raw(announce_sql)
-  for (const event of ['insert', 'update', 'delete', 'truncate']) await knex.raw('alter table token_keys enable always trigger ??', [`coherence_${event}`])
-  await knex.raw('revoke all on function coherence.token_keys_insert(), coherence.token_keys_update(), coherence.token_keys_gone() from public')
-  for (const table of tables) await knex.raw('grant select, insert, update, delete on ?? to gateway_app', [table])
+  for (const event of ['insert', 'update', 'delete', 'truncate'])
+    await knex.raw('alter table token_keys enable always trigger ??', [`coherence_${event}`])
+  await knex.raw(
+    'revoke all on function coherence.token_keys_insert(), coherence.token_keys_update(), coherence.token_keys_gone() from public',
+  )
+  for (const table of tables)
+    await knex.raw('grant select, insert, update, delete on ?? to gateway_app', [table])
 }
 
 /** @param {import('knex').Knex} knex */
@@ -119,5 +134,7 @@ export async function down(knex) {
   await knex.raw('drop index tokens_api')
   await knex.raw('alter table tokens drop column last_used_at')
   for (const table of tables) await knex.raw('drop table ??', [table])
-  await knex.raw('drop function coherence.token_keys_insert(), coherence.token_keys_update(), coherence.token_keys_gone()')
+  await knex.raw(
+    'drop function coherence.token_keys_insert(), coherence.token_keys_update(), coherence.token_keys_gone()',
+  )
 }

@@ -1,6 +1,7 @@
 /**
- * Lists of a million users: indexes in the order of each list, and the words by which people and mandates are found. Words lie in tables of their
- * own, so that a search is a range of one index whatever is searched for, and needs no extension.
+ * Lists of a million users: indexes in the order of each list, and the words by which people and mandates are
+ * found. Words lie in tables of their own, so that a search is a range of one index whatever is searched for,
+ * and needs no extension.
  */
 
 const words = `
@@ -13,7 +14,10 @@ create function gateway_terms(wholes text[], texts text[]) returns setof text la
   ) as terms where term <> ''
 $$;`
 
-/** Each searched table: the columns that are found by their beginning, and those that are found by each of their words. */
+/**
+ * Each searched table: the columns that are found by their beginning, and those that are found by each of
+ * their words.
+ */
 const searched = [
   { table: 'users', terms: 'user_terms', key: 'user_id', wholes: 'email', texts: 'username, full_name' },
   { table: 'mandates', terms: 'mandate_terms', key: 'mandate_id', wholes: '', texts: 'slug, label' },

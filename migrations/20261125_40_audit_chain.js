@@ -1,6 +1,7 @@
 /**
- * The audit's chain: events are sealed in order, each seal made of the one before it, and the last of each batch is signed. What events say about
- * persons lies beside them and can be erased; the event keeps a keyed hash of it. See docs/audit.md.
+ * The audit's chain: events are sealed in order, each seal made of the one before it, and the last of each
+ * batch is signed. What events say about persons lies beside them and can be erased; the event keeps a keyed
+ * hash of it. See docs/audit.md.
  */
 
 /** @param {import('knex').Knex} knex */

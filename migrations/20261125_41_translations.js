@@ -1,4 +1,7 @@
-/** The texts of portal and console that SysAdmins have changed; the others are as shipped. And how tokens and sessions are listed. */
+/**
+ * The texts of portal and console that SysAdmins have changed; the others are as shipped. And how tokens and
+ * sessions are listed.
+ */
 
 /** @param {import('knex').Knex} knex */
 export async function up(knex) {

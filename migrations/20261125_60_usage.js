@@ -1,6 +1,7 @@
 /**
- * What each mandate is used, by day (UTC). `requests` are all that named the mandate and were decided, `denials` those of them that were refused, strangers'
- * included: what a mandate used is the difference. No foreign key: a bill outlives its mandate.
+ * What each mandate is used, by day (UTC). `requests` are all that named the mandate and were decided,
+ * `denials` those of them that were refused, strangers' included: what a mandate used is the difference. No
+ * foreign key: a bill outlives its mandate.
  */
 
 /** @param {import('knex').Knex} knex */

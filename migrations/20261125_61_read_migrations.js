@@ -1,4 +1,7 @@
-/** The login of requests may read which migrations have been applied: `/system/database` and `doctor` tell of them. */
+/**
+ * The login of requests may read which migrations have been applied: `/system/database` and `doctor` tell of
+ * them.
+ */
 
 /** @param {import('knex').Knex} knex */
 export async function up(knex) {

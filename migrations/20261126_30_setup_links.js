@@ -1,4 +1,7 @@
-/** One-time links by which the first admin makes themselves: only hashes are stored, and none works once there is an admin. See docs/operating.md. */
+/**
+ * One-time links by which the first admin makes themselves: only hashes are stored, and none works once there
+ * is an admin. See docs/operating.md.
+ */
 
 /** @param {import('knex').Knex} knex */
 export async function up(knex) {

@@ -1,4 +1,7 @@
-/** Persons whom the audit has erased for good: what comes late about them, from a queue or a disk, is not kept either. See docs/audit.md. */
+/**
+ * Persons whom the audit has erased for good: what comes late about them, from a queue or a disk, is not kept
+ * either. See docs/audit.md.
+ */
 
 /** @param {import('knex').Knex} knex */
 export async function up(knex) {

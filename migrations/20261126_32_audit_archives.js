@@ -1,4 +1,6 @@
-/** Where the audit's chain begins in this database, after what came before was archived. See docs/audit.md. */
+/**
+ * Where the audit's chain begins in this database, after what came before was archived. See docs/audit.md.
+ */
 
 /** @param {import('knex').Knex} knex */
 export async function up(knex) {

@@ -1,6 +1,6 @@
 /**
- * Usernames with capitals may be moved in: they are found whatever the case they are typed in, and no two differ in case alone. New ones that the
- * gateway makes are in lower case, as before.
+ * Usernames with capitals may be moved in: they are found whatever the case they are typed in, and no two
+ * differ in case alone. New ones that the gateway makes are in lower case, as before.
  */
 
 /** @param {import('knex').Knex} knex */

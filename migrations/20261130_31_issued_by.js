@@ -1,7 +1,9 @@
 /**
- * Who made what others are let in by: links to a first password, secrets, keys, tokens and accounts of programs. What an admin made and is not used yet ends
- * with their level, their account or its being enabled; so do credentials of programs that hold a platform level. By triggers: plain SQL and older
- * versions demote people, too. No foreign keys: who made something is remembered when they are gone. Null: the command line, or a time before this.
+ * Who made what others are let in by: links to a first password, secrets, keys, tokens and accounts of
+ * programs. What an admin made and is not used yet ends with their level, their account or its being enabled;
+ * so do credentials of programs that hold a platform level. By triggers: plain SQL and older versions demote
+ * people, too. No foreign keys: who made something is remembered when they are gone. Null: the command line,
+ * or a time before this.
  */
 
 const columns = `
@@ -56,8 +58,12 @@ export async function up(knex) {
 
 /** @param {import('knex').Knex} knex */
 export async function down(knex) {
-  for (const trigger of ['withdraw_issued', 'withdraw_issued_gone', 'withdraw_links']) await knex.raw(`drop trigger ${trigger} on users`)
+  for (const trigger of ['withdraw_issued', 'withdraw_issued_gone', 'withdraw_links'])
+    await knex.raw(`drop trigger ${trigger} on users`)
   await knex.raw('drop function gateway_withdraw_issued(); drop function gateway_withdraw_links()')
-  await knex.raw('alter table first_access_links drop column issued_by; drop index first_access_links_created')
-  for (const table of ['service_secrets', 'service_keys', 'tokens', 'users']) await knex.raw('alter table ?? drop column created_by', [table])
+  await knex.raw(
+    'alter table first_access_links drop column issued_by; drop index first_access_links_created',
+  )
+  for (const table of ['service_secrets', 'service_keys', 'tokens', 'users'])
+    await knex.raw('alter table ?? drop column created_by', [table])
 }

@@ -1,7 +1,7 @@
 /**
- * Postgres 14 lets every role make tables and functions in `public`; later versions do not. The login of requests must
- * not: what it made could be taken for the gateway's own. Where the owner may not revoke it, Postgres only warns, and
- * `doctor` names the statement for a superuser.
+ * Postgres 14 lets every role make tables and functions in `public`; later versions do not. The login of
+ * requests must not: what it made could be taken for the gateway's own. Where the owner may not revoke it,
+ * Postgres only warns, and `doctor` names the statement for a superuser.
  */
 
 /** @param {import('knex').Knex} knex */

@@ -1,6 +1,7 @@
 /**
- * Whether a mandate's own admins see the address and full name of a member. They do not, of a person whom one of them has added, until that person
- * enters the mandate. Rows of older versions, of operators and of other tools are shown.
+ * Whether a mandate's own admins see the address and full name of a member. They do not, of a person whom one
+ * of them has added, until that person enters the mandate. Rows of older versions, of operators and of other
+ * tools are shown.
  */
 
 /** @param {import('knex').Knex} knex */

@@ -1,7 +1,8 @@
 /**
- * What an import has written: for each row a digest of each column that an import may change. A column that still has this digest was not changed here
- * since, so that the next import may change it; a row that is not there any more was deleted here, and is not made again. No foreign keys: it outlives
- * its rows. Of a user who is deleted only the id stays.
+ * What an import has written: for each row a digest of each column that an import may change. A column that
+ * still has this digest was not changed here since, so that the next import may change it; a row that is not
+ * there any more was deleted here, and is not made again. No foreign keys: it outlives its rows. Of a user
+ * who is deleted only the id stays.
  */
 
 /** @param {import('knex').Knex} knex */
@@ -28,5 +29,7 @@ create trigger forget_imported after delete on users for each row execute functi
 
 /** @param {import('knex').Knex} knex */
 export async function down(knex) {
-  await knex.raw('drop trigger forget_imported on users; drop function gateway_forget_imported_user(); drop table imported_rows')
+  await knex.raw(
+    'drop trigger forget_imported on users; drop function gateway_forget_imported_user(); drop table imported_rows',
+  )
 }

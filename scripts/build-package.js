@@ -1,4 +1,7 @@
-/** Compiles one of packages/ to its own dist/, with type declarations, before it is packed: `node scripts/build-package.js NAME`. */
+/**
+ * Compiles one of packages/ to its own dist/, with type declarations, before it is packed: `node
+ * scripts/build-package.js NAME`.
+ */
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { compileFolder } from './compile.js'

@@ -7,6 +7,9 @@ import { declareTypes } from './declare-types.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-for (const name of await readdir(path.join(root, 'packages'))) declareTypes(name, path.join(root, 'dist/packages', name))
+for (const name of await readdir(path.join(root, 'packages')))
+  declareTypes(name, path.join(root, 'dist/packages', name))
 const tsc = path.join(root, 'node_modules/typescript/bin/tsc')
-execFileSync(process.execPath, [tsc, '-p', path.join(root, 'tsconfig.declarations.json')], { stdio: 'inherit' })
+execFileSync(process.execPath, [tsc, '-p', path.join(root, 'tsconfig.declarations.json')], {
+  stdio: 'inherit',
+})

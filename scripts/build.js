@@ -1,6 +1,6 @@
 /**
- * Compiles src/ to dist/ and the packages to dist/packages/, and builds the console into dist/web/. Types are checked by
- * `npm run check:types`, so that a start need not wait for it.
+ * Compiles src/ to dist/ and the packages to dist/packages/, and builds the console into dist/web/. Types are
+ * checked by `npm run check:types`, so that a start need not wait for it.
  */
 import './node-version.js'
 import { readdir } from 'node:fs/promises'
@@ -15,6 +15,8 @@ const packages = await readdir(path.join(root, 'packages'))
 
 await Promise.all([
   compileFolder(path.join(root, 'src'), dist, ['web', 'packages']),
-  ...packages.map((name) => compileFolder(path.join(root, 'packages', name, 'src'), path.join(dist, 'packages', name))),
+  ...packages.map((name) =>
+    compileFolder(path.join(root, 'packages', name, 'src'), path.join(dist, 'packages', name)),
+  ),
 ])
 await buildConsole()

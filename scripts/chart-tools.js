@@ -1,7 +1,7 @@
 /**
- * Builds helm and kubeconform and makes the schemas that manifests are checked against: `node scripts/chart-tools.js`. All of
- * it comes from the Go module proxy at exact versions, and stays below the system's folder for temporary files. Prints the
- * folder.
+ * Builds helm and kubeconform and makes the schemas that manifests are checked against: `node
+ * scripts/chart-tools.js`. All of it comes from the Go module proxy at exact versions, and stays below the
+ * system's folder for temporary files. Prints the folder.
  */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -28,14 +28,27 @@ const modules = {
 const leastGoMinor = 26
 /** The resources of Kubernetes itself that the chart and the examples have. */
 const resources = [
-  'apps.v1.Deployment', 'batch.v1.Job', 'autoscaling.v2.HorizontalPodAutoscaler', 'policy.v1.PodDisruptionBudget', 'networking.v1.NetworkPolicy',
-  'networking.v1.Ingress', 'core.v1.Service', 'core.v1.ServiceAccount', 'core.v1.ConfigMap', 'core.v1.Secret', 'core.v1.Pod',
+  'apps.v1.Deployment',
+  'batch.v1.Job',
+  'autoscaling.v2.HorizontalPodAutoscaler',
+  'policy.v1.PodDisruptionBudget',
+  'networking.v1.NetworkPolicy',
+  'networking.v1.Ingress',
+  'core.v1.Service',
+  'core.v1.ServiceAccount',
+  'core.v1.ConfigMap',
+  'core.v1.Secret',
+  'core.v1.Pod',
 ]
 
 const folder = path.join(tmpdir(), 'mandate-gateway-chart-tools')
 const bin = path.join(folder, 'bin')
 const schemas = path.join(folder, 'schemas')
-const isThere = (/** @type {string} */ file) => access(file).then(() => true, () => false)
+const isThere = (/** @type {string} */ file) =>
+  access(file).then(
+    () => true,
+    () => false,
+  )
 
 /** Returns what a program wrote to its output. @param {string} command @param {string[]} args */
 async function run(command, ...args) {
@@ -46,7 +59,10 @@ async function run(command, ...args) {
   return output
 }
 
-/** Returns the Go to build with: the installed one, or, where that is older (Debian's is 1.19), one of the module proxy. */
+/**
+ * Returns the Go to build with: the installed one, or, where that is older (Debian's is 1.19), one of the
+ * module proxy.
+ */
 async function goProgram() {
   const [, major, minor] = /go(\d+)\.(\d+)/.exec(await run('go', 'version')) ?? []
   if (Number(major) > 1 || Number(minor) >= leastGoMinor) return 'go'
@@ -67,7 +83,7 @@ const go = (...args) => run(goCommand, ...args)
 async function build(program) {
   const [name = '', version = ''] = program.split('/').at(-1)?.split('@') ?? []
   const built = path.join(bin, name)
-  if (await isThere(built) && (await go('version', '-m', built)).includes(version)) return
+  if ((await isThere(built)) && (await go('version', '-m', built)).includes(version)) return
   await go('install', program)
 }
 
@@ -76,12 +92,19 @@ const download = async (module) => JSON.parse(await go('mod', 'download', '-json
 
 async function makeSchemas() {
   const made = fileURLToPath(import.meta.url)
-  const parts = ['kubernetes', 'crd', 'monitoring'].map((name) => path.join(path.dirname(made), 'chart', `${name}-schemas.js`))
-  const stamp = createHash('sha256').update((await Promise.all([made, ...parts].map((file) => readFile(file, 'utf8')))).join('')).digest('hex')
-  if (await readFile(path.join(schemas, 'stamp'), 'utf8').catch(() => '') === stamp) return
-  const folders = Object.fromEntries(await Promise.all(Object.entries(modules).map(async ([name, module]) => [name, await download(module)])))
+  const parts = ['kubernetes', 'crd', 'monitoring'].map((name) =>
+    path.join(path.dirname(made), 'chart', `${name}-schemas.js`),
+  )
+  const stamp = createHash('sha256')
+    .update((await Promise.all([made, ...parts].map((file) => readFile(file, 'utf8')))).join(''))
+    .digest('hex')
+  if ((await readFile(path.join(schemas, 'stamp'), 'utf8').catch(() => '')) === stamp) return
+  const folders = Object.fromEntries(
+    await Promise.all(Object.entries(modules).map(async ([name, module]) => [name, await download(module)])),
+  )
   const [kubernetes, monitoring, ...custom] = await Promise.all([
-    kubernetesDefinitions(folders), monitoringSchemas(folders.monitoring),
+    kubernetesDefinitions(folders),
+    monitoringSchemas(folders.monitoring),
     customResources(path.join(folders.gatewayApi, 'config/crd/standard')),
     customResources(path.join(folders.traefik, 'docs/content/reference/dynamic-configuration')),
     customResources(path.join(folders.envoyGateway, 'charts/gateway-crds-helm/templates/generated')),
@@ -90,11 +113,15 @@ async function makeSchemas() {
   const own = resources.map((resource) => {
     const [group = '', version = '', kind = ''] = resource.split('.')
     const name = `io.k8s.api.${resource}`
-    return /** @type {const} */ ([fileOf(kind, group === 'core' ? '' : group, version), { allOf: [{ $ref: `#/definitions/${name}` }] }])
+    return /** @type {const} */ ([
+      fileOf(kind, group === 'core' ? '' : group, version),
+      { allOf: [{ $ref: `#/definitions/${name}` }] },
+    ])
   })
   await rm(`${schemas}.new`, { recursive: true, force: true })
   await mkdir(`${schemas}.new`, { recursive: true })
-  for (const [file, schema] of [...own, ...monitoring.schemas, ...custom.flat()]) await writeFile(path.join(`${schemas}.new`, file), JSON.stringify(standalone(schema, all)))
+  for (const [file, schema] of [...own, ...monitoring.schemas, ...custom.flat()])
+    await writeFile(path.join(`${schemas}.new`, file), JSON.stringify(standalone(schema, all)))
   await writeFile(path.join(`${schemas}.new`, 'stamp'), stamp)
   await rm(schemas, { recursive: true, force: true })
   await rename(`${schemas}.new`, schemas)

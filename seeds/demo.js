@@ -47,17 +47,22 @@ const rules = [
 
 /** [user, mandate, role, enabled] */
 const memberships = [
-  [alice, acme, acmeAdmin, true], [alice, globex, viewer, true], [alice, initech, viewer, true],
+  [alice, acme, acmeAdmin, true],
+  [alice, globex, viewer, true],
+  [alice, initech, viewer, true],
   [bob, acme, viewer, true],
-  [carol, acme, viewer, false], [carol, globex, viewer, true],
+  [carol, acme, viewer, false],
+  [carol, globex, viewer, true],
   [dave, acme, viewer, true],
-  [frank, acme, viewer, false], [frank, globex, viewer, true],
+  [frank, acme, viewer, false],
+  [frank, globex, viewer, true],
   [reports, acme, viewer, true],
 ]
 
 /** [user, instance, role or null, enabled] */
 const accesses = [
-  [alice, acmeCrm, crmEditor, true], [alice, acmeArchive, crmEditor, true],
+  [alice, acmeCrm, crmEditor, true],
+  [alice, acmeArchive, crmEditor, true],
   [bob, acmeCrm, crmReader, true],
   [carol, globexCrm, null, false],
   [frank, globexCrm, null, false],
@@ -69,8 +74,10 @@ const accesses = [
  */
 export async function isSeeded(knex) {
   const known = users.map((user) => user.id)
-  return await knex('users').whereIn('id', known).first('id') !== undefined
-    || await knex('mandates').whereIn('id', [acme, globex, initech]).first('id') !== undefined
+  return (
+    (await knex('users').whereIn('id', known).first('id')) !== undefined ||
+    (await knex('mandates').whereIn('id', [acme, globex, initech]).first('id')) !== undefined
+  )
 }
 
 /**
@@ -80,14 +87,22 @@ export async function isSeeded(knex) {
  */
 export async function seed(knex, { passwordHash, sha256 }) {
   /** @param {string} table @param {object[]} rows */
-  const insert = async (table, rows) => { await knex(table).insert(rows).onConflict().ignore() }
-  await insert('users', users.map((user) => ({ email: `${user.username}@example.com`, password_hash: passwordHash, ...user })))
+  const insert = async (table, rows) => {
+    await knex(table).insert(rows).onConflict().ignore()
+  }
+  await insert(
+    'users',
+    users.map((user) => ({ email: `${user.username}@example.com`, password_hash: passwordHash, ...user })),
+  )
   await insert('mandates', [
     { id: acme, slug: 'acme', label: 'Acme', enabled: true },
     { id: globex, slug: 'globex', label: 'Globex', enabled: true },
     { id: initech, slug: 'initech', label: 'Initech', enabled: false },
   ])
-  await insert('features', [{ code: 'crm', label: 'Customer relations' }, { code: 'projects', label: 'Projects' }])
+  await insert('features', [
+    { code: 'crm', label: 'Customer relations' },
+    { code: 'projects', label: 'Projects' },
+  ])
   await insert('feature_instances', [
     { id: acmeCrm, mandate_id: acme, feature_code: 'crm', label: 'acme-crm', enabled: true },
     { id: globexCrm, mandate_id: globex, feature_code: 'crm', label: 'globex-crm', enabled: true },
@@ -99,15 +114,61 @@ export async function seed(knex, { passwordHash, sha256 }) {
     { id: crmReader, mandate_id: acme, feature_instance_id: acmeCrm, label: 'crm-reader' },
     { id: crmEditor, mandate_id: acme, feature_instance_id: acmeCrm, label: 'crm-editor' },
   ])
-  await insert('access_rules', rules.map((rule, index) => ({ id: id(`6${String(index + 1).padStart(2, '0')}`), ...rule })))
-  await insert('user_mandates', memberships.map(([user, mandate, , enabled], index) => ({ id: id(`7${String(index + 1).padStart(2, '0')}`), user_id: user, mandate_id: mandate, enabled })))
-  await insert('user_mandate_roles', memberships.map(([, , role], index) => ({ user_mandate_id: id(`7${String(index + 1).padStart(2, '0')}`), role_id: role })))
-  await insert('feature_access', accesses.map(([user, instance, , enabled], index) => ({ id: id(`8${String(index + 1).padStart(2, '0')}`), user_id: user, feature_instance_id: instance, enabled })))
-  await insert('feature_access_roles', accesses.flatMap(([, , role], index) => role ? [{ feature_access_id: id(`8${String(index + 1).padStart(2, '0')}`), role_id: role }] : []))
-  await insert('portal_clients', [{ id: id('501'), mandate_id: acme, name: 'Northwind', slug: 'northwind', active: true }])
-  await insert('projects', [
-    { id: id('301'), mandate_id: acme, name: 'Website relaunch', client_name: 'Brightside GmbH', client_id: null },
-    { id: id('302'), mandate_id: acme, name: 'Spring campaign', client_name: 'Northwind', client_id: id('501') },
+  await insert(
+    'access_rules',
+    rules.map((rule, index) => ({ id: id(`6${String(index + 1).padStart(2, '0')}`), ...rule })),
+  )
+  await insert(
+    'user_mandates',
+    memberships.map(([user, mandate, , enabled], index) => ({
+      id: id(`7${String(index + 1).padStart(2, '0')}`),
+      user_id: user,
+      mandate_id: mandate,
+      enabled,
+    })),
+  )
+  await insert(
+    'user_mandate_roles',
+    memberships.map(([, , role], index) => ({
+      user_mandate_id: id(`7${String(index + 1).padStart(2, '0')}`),
+      role_id: role,
+    })),
+  )
+  await insert(
+    'feature_access',
+    accesses.map(([user, instance, , enabled], index) => ({
+      id: id(`8${String(index + 1).padStart(2, '0')}`),
+      user_id: user,
+      feature_instance_id: instance,
+      enabled,
+    })),
+  )
+  await insert(
+    'feature_access_roles',
+    accesses.flatMap(([, , role], index) =>
+      role ? [{ feature_access_id: id(`8${String(index + 1).padStart(2, '0')}`), role_id: role }] : [],
+    ),
+  )
+  await insert('portal_clients', [
+    { id: id('501'), mandate_id: acme, name: 'Northwind', slug: 'northwind', active: true },
   ])
-  await insert('portal_access_tokens', [{ id: id('901'), client_id: id('501'), token_hash: sha256(demoPortalLink), label: 'demo' }])
+  await insert('projects', [
+    {
+      id: id('301'),
+      mandate_id: acme,
+      name: 'Website relaunch',
+      client_name: 'Brightside GmbH',
+      client_id: null,
+    },
+    {
+      id: id('302'),
+      mandate_id: acme,
+      name: 'Spring campaign',
+      client_name: 'Northwind',
+      client_id: id('501'),
+    },
+  ])
+  await insert('portal_access_tokens', [
+    { id: id('901'), client_id: id('501'), token_hash: sha256(demoPortalLink), label: 'demo' },
+  ])
 }

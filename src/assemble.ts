@@ -38,8 +38,17 @@ interface Surroundings {
   routesMayBeMissing?: boolean
 }
 
-/** Everything that serves requests but the server: a node on the prepared database. What it starts goes onto `stops`. */
-export async function assemble(config: Config, log: Log, { databaseUrl, setRole, demoUrl }: Prepared, stops: Stop[], { address, isDraining, metrics, scrape, load, routesMayBeMissing = false }: Surroundings): Promise<{ gateway: Gateway; node: Node }> {
+/**
+ * Everything that serves requests but the server: a node on the prepared database. What it starts goes onto
+ * `stops`.
+ */
+export async function assemble(
+  config: Config,
+  log: Log,
+  { databaseUrl, setRole, demoUrl }: Prepared,
+  stops: Stop[],
+  { address, isDraining, metrics, scrape, load, routesMayBeMissing = false }: Surroundings,
+): Promise<{ gateway: Gateway; node: Node }> {
   const { logger, logRequest } = log
   if (config.SECRET_KEY === undefined) throw new ConfigError(['SECRET_KEY: must be set'])
   const keys = await loadTokenKeys(config)
@@ -47,17 +56,29 @@ export async function assemble(config: Config, log: Log, { databaseUrl, setRole,
   const database = connectDatabase({ url: databaseUrl, setRole })
   stops.push(() => database.close())
   // Only so that operators can see since when: a database that is away does not keep a node from starting.
-  await insertTokenKeys(database, keys.verifying.map(({ kid }) => ({ kid, algorithm: keys.algorithm })))
-    .catch((error: unknown) => logger.debug('the keys could not be noted', { error }))
+  await insertTokenKeys(
+    database,
+    keys.verifying.map(({ kid }) => ({ kid, algorithm: keys.algorithm })),
+  ).catch((error: unknown) => logger.debug('the keys could not be noted', { error }))
   const node = await startNode({
-    database, logger, clock: systemClock, directUrl: config.DATABASE_DIRECT_URL ?? databaseUrl, setRole,
-    leaseMs: config.COHERENCE_LEASE_MS, maxEntries: config.COHERENCE_CACHE_ENTRIES, address, onWait: metrics.noteWait,
+    database,
+    logger,
+    clock: systemClock,
+    directUrl: config.DATABASE_DIRECT_URL ?? databaseUrl,
+    setRole,
+    leaseMs: config.COHERENCE_LEASE_MS,
+    maxEntries: config.COHERENCE_CACHE_ENTRIES,
+    address,
+    onWait: metrics.noteWait,
   })
   stops.push(() => node.stop())
   const directories = auditDirectories(config.DATA_DIR)
   const audit = startAuditLog({ sql: database, logger, spillDirectory: directories.spill })
   const sealer = startSealer({
-    database, logger, audit, directory: directories.checkpoints,
+    database,
+    logger,
+    audit,
+    directory: directories.checkpoints,
     keys: checkpointKeys({ secret: config.SECRET_KEY, previousSecret: config.SECRET_KEY_PREVIOUS }),
   })
   stops.push(async () => {
@@ -66,11 +87,20 @@ export async function assemble(config: Config, log: Log, { databaseUrl, setRole,
   })
   const tracing = await startTracing(config, logger)
   if (tracing) stops.push(() => tracing.stop())
-  const usage = startUsage({ write: (batch) => addUsage(database, batch), forget: (writerId) => forgetUsageWriter(database, writerId), logger })
+  const usage = startUsage({
+    write: (batch) => addUsage(database, batch),
+    forget: (writerId) => forgetUsageWriter(database, writerId),
+    logger,
+  })
   stops.push(() => usage.close())
   const tokenUses = startTokenUses({ sql: database, logger })
   stops.push(() => tokenUses.close())
-  const identityKeys = await openIdentityKeys({ database, logger, secret: config.SECRET_KEY, previousSecret: config.SECRET_KEY_PREVIOUS })
+  const identityKeys = await openIdentityKeys({
+    database,
+    logger,
+    secret: config.SECRET_KEY,
+    previousSecret: config.SECRET_KEY_PREVIOUS,
+  })
   stops.push(() => identityKeys.close())
   const retention = startRetention({ database, logger })
   stops.push(() => retention.close())
@@ -79,13 +109,42 @@ export async function assemble(config: Config, log: Log, { databaseUrl, setRole,
   await loadClient()
   const routes = liveRoutes(table, { demoUrl, logger })
   stops.push(() => routes.close())
-  stops.push(reloadRoutes({ file: config.GATEWAY_ROUTES, mayBeMissing: routesMayBeMissing, routes, logger, watch: config.GATEWAY_ROUTES_WATCH ?? isOnTerminal() }))
+  stops.push(
+    reloadRoutes({
+      file: config.GATEWAY_ROUTES,
+      mayBeMissing: routesMayBeMissing,
+      routes,
+      logger,
+      watch: config.GATEWAY_ROUTES_WATCH ?? isOnTerminal(),
+    }),
+  )
   metrics.watch({
-    audit, usage, load, lease: node.lease, streams: node.streams, memory: node.memory.counts, pool: database.connections,
+    audit,
+    usage,
+    load,
+    lease: node.lease,
+    streams: node.streams,
+    memory: node.memory.counts,
+    pool: database.connections,
     upstreams: () => routes.current().upstreams.status(),
   })
   const gateway = buildGateway({
-    config, database, node, keys, identityKeys, audit, log, logger, logRequest, routes, isDraining, metrics, tracing, usage, scrape, load,
+    config,
+    database,
+    node,
+    keys,
+    identityKeys,
+    audit,
+    log,
+    logger,
+    logRequest,
+    routes,
+    isDraining,
+    metrics,
+    tracing,
+    usage,
+    scrape,
+    load,
     publicUrl: () => config.PUBLIC_URL ?? `http://${address()}`,
     directory: createDirectory({ sql: database, memory: node.memory }),
     passwords: createPasswords(),

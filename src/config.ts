@@ -5,7 +5,9 @@ import { resembles } from './resembling-names.js'
 /** The configuration cannot be used; `faults` lists everything wrong with it, by variable. */
 export class ConfigError extends Error {
   constructor(readonly faults: string[]) {
-    super(`The configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n${faults.map((fault) => `  ${fault}`).join('\n')}`)
+    super(
+      `The configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n${faults.map((fault) => `  ${fault}`).join('\n')}`,
+    )
     this.name = 'ConfigError'
   }
 }
@@ -18,31 +20,63 @@ interface Limit {
 /** A limit of `requests` in a window of `windowMs`; undefined is no limit. */
 export type RateLimit = Limit | undefined
 
-const flag = z.enum(['true', 'false', '1', '0'], 'must be true or false').transform((value) => value === 'true' || value === '1')
+const flag = z
+  .enum(['true', 'false', '1', '0'], 'must be true or false')
+  .transform((value) => value === 'true' || value === '1')
 const whole = (least: number, most: number) =>
-  z.string().regex(/^\d{1,12}$/, `must be a whole number from ${least} to ${most}`).transform(Number)
+  z
+    .string()
+    .regex(/^\d{1,12}$/, `must be a whole number from ${least} to ${most}`)
+    .transform(Number)
     .refine((value) => value >= least && value <= most, `must be a whole number from ${least} to ${most}`)
-const url = (protocols: string[]) => z.string().refine(
-  (value) => URL.canParse(value) && protocols.includes(new URL(value).protocol),
-  `must be a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`)
-const origin = url(['http:', 'https:']).transform((value) => value.replace(/\/$/, ''))
-  .refine((value) => new URL(value).origin === value.toLowerCase() && !value.includes('*'), 'must be an origin such as https://app.example.com, without a path')
+const url = (protocols: string[]) =>
+  z
+    .string()
+    .refine(
+      (value) => URL.canParse(value) && protocols.includes(new URL(value).protocol),
+      `must be a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
+    )
+const origin = url(['http:', 'https:'])
+  .transform((value) => value.replace(/\/$/, ''))
+  .refine(
+    (value) => new URL(value).origin === value.toLowerCase() && !value.includes('*'),
+    'must be an origin such as https://app.example.com, without a path',
+  )
 const postgresUrl = url(['postgres:', 'postgresql:'])
-const rateLimit = z.string().regex(/^(off|\d{1,9}\/\d{1,6}s)$/, 'must be REQUESTS/SECONDSs, such as 1200/60s, or off')
+const rateLimit = z
+  .string()
+  .regex(/^(off|\d{1,9}\/\d{1,6}s)$/, 'must be REQUESTS/SECONDSs, such as 1200/60s, or off')
   .transform((value): Limit | 'off' => {
     if (value === 'off') return value
     const [requests, seconds] = value.slice(0, -1).split('/').map(Number) as [number, number]
     return { requests, windowMs: seconds * 1000 }
   })
-  .refine((value) => value === 'off' || (value.requests > 0 && value.windowMs > 0 && value.windowMs <= 86_400_000), 'must allow at least one request, in a window of 1 to 86400 seconds; or off')
-const secret = z.string().refine((value) => Buffer.byteLength(value) >= 32, 'must be at least 32 bytes long; make one with: openssl rand -base64 48')
+  .refine(
+    (value) => value === 'off' || (value.requests > 0 && value.windowMs > 0 && value.windowMs <= 86_400_000),
+    'must allow at least one request, in a window of 1 to 86400 seconds; or off',
+  )
+const secret = z
+  .string()
+  .refine(
+    (value) => Buffer.byteLength(value) >= 32,
+    'must be at least 32 bytes long; make one with: openssl rand -base64 48',
+  )
 const algorithms = ['HS256', 'HS384', 'HS512', 'ES256', 'RS256', 'EdDSA'] as const
 /** OpenTelemetry's names. */
-const samplers = ['always_on', 'always_off', 'traceidratio', 'parentbased_always_on', 'parentbased_always_off', 'parentbased_traceidratio'] as const
+const samplers = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+] as const
 const algorithm = z.enum(algorithms, `must be one of ${algorithms.join(', ')}`)
 
 const variables = z.object({
-  NODE_ENV: z.enum(['development', 'production', 'test'], 'must be development, production or test').default('development'),
+  NODE_ENV: z
+    .enum(['development', 'production', 'test'], 'must be development, production or test')
+    .default('development'),
   HOST: z.string().default('127.0.0.1'),
   PORT: whole(0, 65535).default(8080),
   PUBLIC_URL: origin.optional(),
@@ -64,7 +98,16 @@ const variables = z.object({
   SECRET_KEY_PREVIOUS: secret.optional(),
   GATEWAY_ROUTES: z.string().default('routes.yaml'),
   GATEWAY_ROUTES_WATCH: flag.optional(),
-  CORS_ORIGINS: z.string().default('').transform((value) => value.split(',').map((entry) => entry.trim()).filter(Boolean)).pipe(z.array(origin)),
+  CORS_ORIGINS: z
+    .string()
+    .default('')
+    .transform((value) =>
+      value
+        .split(',')
+        .map((entry) => entry.trim())
+        .filter(Boolean),
+    )
+    .pipe(z.array(origin)),
   COOKIE_SAMESITE: z.enum(['lax', 'strict', 'none'], 'must be lax, strict or none').default('lax'),
   COOKIE_SECURE: flag.optional(),
   TRUST_PROXY: whole(0, 20).default(0),
@@ -83,13 +126,22 @@ const variables = z.object({
   MAX_MEMORY_MB: whole(64, 1_000_000).optional(),
   METRICS_PORT: whole(0, 65535).optional(),
   AUDIT_RETENTION_DAYS: whole(1, 36_500).optional(),
-  OTEL_SDK_DISABLED: z.string().default('false').transform((value) => value.toLowerCase() === 'true'),
+  OTEL_SDK_DISABLED: z
+    .string()
+    .default('false')
+    .transform((value) => value.toLowerCase() === 'true'),
   OTEL_TRACES_EXPORTER: z.enum(['otlp', 'none'], 'must be otlp or none').optional(),
   OTEL_EXPORTER_OTLP_ENDPOINT: url(['https:', 'http:']).optional(),
   OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: url(['https:', 'http:']).optional(),
-  OTEL_EXPORTER_OTLP_PROTOCOL: z.enum(['http/protobuf', 'http/json'], 'must be http/protobuf or http/json').optional(),
+  OTEL_EXPORTER_OTLP_PROTOCOL: z
+    .enum(['http/protobuf', 'http/json'], 'must be http/protobuf or http/json')
+    .optional(),
   OTEL_TRACES_SAMPLER: z.enum(samplers, `must be one of ${samplers.join(', ')}`).optional(),
-  OTEL_TRACES_SAMPLER_ARG: z.string().regex(/^(?:0(?:\.\d+)?|1(?:\.0+)?)$/, 'must be a share from 0 to 1').transform(Number).optional(),
+  OTEL_TRACES_SAMPLER_ARG: z
+    .string()
+    .regex(/^(?:0(?:\.\d+)?|1(?:\.0+)?)$/, 'must be a share from 0 to 1')
+    .transform(Number)
+    .optional(),
   SEED_DEMO: flag.optional(),
   GOOGLE_CLIENT_ID: z.string().optional(),
   GOOGLE_CLIENT_SECRET: z.string().optional(),
@@ -97,7 +149,10 @@ const variables = z.object({
   MSFT_CLIENT_ID: z.string().optional(),
   MSFT_CLIENT_SECRET: z.string().optional(),
   MSFT_ISSUER: url(['https:', 'http:']).optional(),
-  MSFT_TENANT: z.string().regex(/^[\w.-]+$/, 'must be a tenant: its id, its domain, common, organizations or consumers').optional(),
+  MSFT_TENANT: z
+    .string()
+    .regex(/^[\w.-]+$/, 'must be a tenant: its id, its domain, common, organizations or consumers')
+    .optional(),
   LOG_LEVEL: z.enum(['error', 'warn', 'info', 'debug'], 'must be error, warn, info or debug').default('info'),
   LOG_FORMAT: z.enum(['pretty', 'json'], 'must be pretty or json').optional(),
 })
@@ -107,54 +162,77 @@ type Variables = z.infer<typeof variables>
 /** A guess at what no generator makes: what can be said in so few bytes was typed, not drawn. */
 const looksWeak = (value: string) => deflateRawSync(value, { level: 9 }).length < 24
 
-const isLoopback = (host: string) => host === 'localhost' || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host)
+const isLoopback = (host: string) =>
+  host === 'localhost' || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host)
 
 function* faultsBetween(values: Variables): Generator<string> {
   const production = values.NODE_ENV === 'production'
   const symmetric = values.AUTH_ALGORITHM.startsWith('HS')
-  if (!symmetric && !values.APP_JWT_PRIVATE_KEY) yield `APP_JWT_PRIVATE_KEY: must be set with AUTH_ALGORITHM=${values.AUTH_ALGORITHM}: a private key as PEM or JWK`
+  if (!symmetric && !values.APP_JWT_PRIVATE_KEY)
+    yield `APP_JWT_PRIVATE_KEY: must be set with AUTH_ALGORITHM=${values.AUTH_ALGORITHM}: a private key as PEM or JWK`
   if (production) {
-    for (const name of [...(symmetric ? ['APP_JWT_KEY_SECRET'] as const : []), 'SECRET_KEY'] as const) {
+    for (const name of [...(symmetric ? (['APP_JWT_KEY_SECRET'] as const) : []), 'SECRET_KEY'] as const) {
       const value = values[name]
       if (!value) yield `${name}: must be set in production; make one with: openssl rand -base64 48`
-      else if (looksWeak(value)) yield `${name}: is too weak for production; make one with: openssl rand -base64 48`
+      else if (looksWeak(value))
+        yield `${name}: is too weak for production; make one with: openssl rand -base64 48`
     }
     for (const name of ['APP_JWT_KEY_SECRET_PREVIOUS', 'SECRET_KEY_PREVIOUS'] as const) {
       const value = values[name]
       if (value !== undefined && looksWeak(value)) yield `${name}: is too weak for production; leave it out`
     }
-    if (!values.DATABASE_URL && !values.EMBEDDED_DATABASE) yield 'DATABASE_URL: must be set in production; to use the gateway\'s own Postgres below DATA_DIR on purpose, set EMBEDDED_DATABASE=true'
-    if (values.SEED_DEMO) yield 'SEED_DEMO: demo data has published passwords and cannot be used with NODE_ENV=production'
+    if (!values.DATABASE_URL && !values.EMBEDDED_DATABASE)
+      yield "DATABASE_URL: must be set in production; to use the gateway's own Postgres below DATA_DIR on purpose, set EMBEDDED_DATABASE=true"
+    if (values.SEED_DEMO)
+      yield 'SEED_DEMO: demo data has published passwords and cannot be used with NODE_ENV=production'
   }
-  if (values.DATABASE_URL && values.EMBEDDED_DATABASE) yield 'EMBEDDED_DATABASE: must not be true with DATABASE_URL: which of the two is meant?'
-  if (!production && !values.DATABASE_URL && values.EMBEDDED_DATABASE === false) yield 'DATABASE_URL: must be set with EMBEDDED_DATABASE=false'
-  if (values.METRICS_PORT !== undefined && values.METRICS_PORT !== 0 && values.METRICS_PORT === values.PORT) yield 'METRICS_PORT: must be another one than PORT'
-  if (values.DATABASE_MIGRATION_URL && !values.DATABASE_URL) yield 'DATABASE_MIGRATION_URL: needs DATABASE_URL, the database that requests use'
-  if (values.DATABASE_DIRECT_URL && !values.DATABASE_URL) yield 'DATABASE_DIRECT_URL: needs DATABASE_URL, the database that requests use'
-  if (values.COOKIE_SAMESITE === 'none' && values.COOKIE_SECURE === false) yield 'COOKIE_SECURE: must not be false with COOKIE_SAMESITE=none: browsers refuse such cookies'
+  if (values.DATABASE_URL && values.EMBEDDED_DATABASE)
+    yield 'EMBEDDED_DATABASE: must not be true with DATABASE_URL: which of the two is meant?'
+  if (!production && !values.DATABASE_URL && values.EMBEDDED_DATABASE === false)
+    yield 'DATABASE_URL: must be set with EMBEDDED_DATABASE=false'
+  if (values.METRICS_PORT !== undefined && values.METRICS_PORT !== 0 && values.METRICS_PORT === values.PORT)
+    yield 'METRICS_PORT: must be another one than PORT'
+  if (values.DATABASE_MIGRATION_URL && !values.DATABASE_URL)
+    yield 'DATABASE_MIGRATION_URL: needs DATABASE_URL, the database that requests use'
+  if (values.DATABASE_DIRECT_URL && !values.DATABASE_URL)
+    yield 'DATABASE_DIRECT_URL: needs DATABASE_URL, the database that requests use'
+  if (values.COOKIE_SAMESITE === 'none' && values.COOKIE_SECURE === false)
+    yield 'COOKIE_SECURE: must not be false with COOKIE_SAMESITE=none: browsers refuse such cookies'
   for (const authority of ['GOOGLE', 'MSFT'] as const) {
     const issuer = values[`${authority}_ISSUER`]
-    if (issuer?.startsWith('http:') && !isLoopback(new URL(issuer).hostname)) yield `${authority}_ISSUER: must start with https://, unless it is this machine`
+    if (issuer?.startsWith('http:') && !isLoopback(new URL(issuer).hostname))
+      yield `${authority}_ISSUER: must start with https://, unless it is this machine`
     if (Boolean(values[`${authority}_CLIENT_ID`]) !== Boolean(values[`${authority}_CLIENT_SECRET`])) {
       yield `${authority}_CLIENT_${values[`${authority}_CLIENT_ID`] ? 'SECRET' : 'ID'}: must be set too: both or neither`
     }
   }
 }
 
-/** Connections that one address may have: by default a tenth of all, and a hundred at least. Behind proxies the peer is a proxy, which carries everybody. */
+/**
+ * Connections that one address may have: by default a tenth of all, and a hundred at least. Behind proxies
+ * the peer is a proxy, which carries everybody.
+ */
 const connectionsOfAddress = ({ TRUST_PROXY, MAX_CONNECTIONS, MAX_CONNECTIONS_ADDRESS }: Variables) =>
-  TRUST_PROXY > 0 ? undefined : MAX_CONNECTIONS_ADDRESS ?? Math.max(100, Math.ceil(MAX_CONNECTIONS / 10))
+  TRUST_PROXY > 0 ? undefined : (MAX_CONNECTIONS_ADDRESS ?? Math.max(100, Math.ceil(MAX_CONNECTIONS / 10)))
 
-const limitOf = (value: Limit | 'off'): RateLimit => value === 'off' ? undefined : value
+const limitOf = (value: Limit | 'off'): RateLimit => (value === 'off' ? undefined : value)
 
-/** Returns the limit of each group of endpoints that anybody may ask: a quarter of what an address may ask in all. */
-const entryLimit = (limit: RateLimit): RateLimit => limit && { ...limit, requests: Math.ceil(limit.requests / 4) }
+/**
+ * Returns the limit of each group of endpoints that anybody may ask: a quarter of what an address may ask in
+ * all.
+ */
+const entryLimit = (limit: RateLimit): RateLimit =>
+  limit && { ...limit, requests: Math.ceil(limit.requests / 4) }
 
-/** How many times as much an IPv6 network of /48 may as one of its /64s: a provider may have given each of those to somebody else. */
+/**
+ * How many times as much an IPv6 network of /48 may as one of its /64s: a provider may have given each of
+ * those to somebody else.
+ */
 export const customersOfWideNetwork = 20
 
 /** Returns the limit of a /48 that goes with the limit of a /64. */
-export const widerLimit = (limit: RateLimit): RateLimit => limit && { ...limit, requests: customersOfWideNetwork * limit.requests }
+export const widerLimit = (limit: RateLimit): RateLimit =>
+  limit && { ...limit, requests: customersOfWideNetwork * limit.requests }
 
 function settle(values: Variables) {
   const production = values.NODE_ENV === 'production'
@@ -163,8 +241,14 @@ function settle(values: Variables) {
     ...values,
     production,
     RATE_LIMIT_ADDRESS: limitOf(values.RATE_LIMIT_ADDRESS),
-    RATE_LIMIT_NETWORK: values.RATE_LIMIT_NETWORK === undefined ? widerLimit(limitOf(values.RATE_LIMIT_ADDRESS)) : limitOf(values.RATE_LIMIT_NETWORK),
-    RATE_LIMIT_ENTRY: values.RATE_LIMIT_ENTRY === undefined ? entryLimit(limitOf(values.RATE_LIMIT_ADDRESS)) : limitOf(values.RATE_LIMIT_ENTRY),
+    RATE_LIMIT_NETWORK:
+      values.RATE_LIMIT_NETWORK === undefined
+        ? widerLimit(limitOf(values.RATE_LIMIT_ADDRESS))
+        : limitOf(values.RATE_LIMIT_NETWORK),
+    RATE_LIMIT_ENTRY:
+      values.RATE_LIMIT_ENTRY === undefined
+        ? entryLimit(limitOf(values.RATE_LIMIT_ADDRESS))
+        : limitOf(values.RATE_LIMIT_ENTRY),
     RATE_LIMIT_USER: limitOf(values.RATE_LIMIT_USER),
     RATE_LIMIT_LOGIN: limitOf(values.RATE_LIMIT_LOGIN),
     CORS_ORIGINS: values.CORS_ORIGINS.map((entry) => entry.toLowerCase()),
@@ -174,7 +258,9 @@ function settle(values: Variables) {
   }
 }
 
-/** The validated configuration, by the names of its variables, with what follows from several of them settled. */
+/**
+ * The validated configuration, by the names of its variables, with what follows from several of them settled.
+ */
 export type Config = Readonly<ReturnType<typeof settle>>
 
 /**
@@ -183,13 +269,21 @@ export type Config = Readonly<ReturnType<typeof settle>>
  */
 export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config {
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''))
-  const parsed = variables.safeParse({ ...given, AUTH_ALGORITHM: given.AUTH_ALGORITHM ?? given.Auth_ALGORITHM })
+  const parsed = variables.safeParse({
+    ...given,
+    AUTH_ALGORITHM: given.AUTH_ALGORITHM ?? given.Auth_ALGORITHM,
+  })
   if (!parsed.success) {
     const single = parsed.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`)
-    // The rules between variables still apply to what could be read, so that one start shows all that is to mend.
+    // The rules between variables still apply to what could be read, so that one start shows all that is to
+    // mend.
     const broken = new Set(parsed.error.issues.map((issue) => String(issue.path[0])))
-    const readable = variables.safeParse(Object.fromEntries(Object.entries(given).filter(([name]) => !broken.has(name))))
-    const between = readable.success ? [...faultsBetween(readable.data)].filter((fault) => !broken.has(fault.slice(0, fault.indexOf(':')))) : []
+    const readable = variables.safeParse(
+      Object.fromEntries(Object.entries(given).filter(([name]) => !broken.has(name))),
+    )
+    const between = readable.success
+      ? [...faultsBetween(readable.data)].filter((fault) => !broken.has(fault.slice(0, fault.indexOf(':'))))
+      : []
     throw new ConfigError([...new Set([...single, ...between])])
   }
   const between = [...faultsBetween(parsed.data)]
@@ -198,18 +292,25 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
 }
 
 /**
- * Returns a warning for each variable that the gateway does not read but that looks as if it were meant for it: a
- * misspelt variable is otherwise ignored without a word.
+ * Returns a warning for each variable that the gateway does not read but that looks as if it were meant for
+ * it: a misspelt variable is otherwise ignored without a word.
  */
 export function unknownVariables(environment: NodeJS.ProcessEnv = process.env): string[] {
   const known = [...Object.keys(variables.shape), 'Auth_ALGORITHM']
   return Object.keys(environment).flatMap((name) => {
     const meant = known.includes(name) ? undefined : resembles(name, known)
-    return meant === undefined ? [] : [`${name} is not a variable of the gateway and is ignored. ${meant === '' ? 'README.md lists them.' : `Is ${meant} meant?`}`]
+    return meant === undefined
+      ? []
+      : [
+          `${name} is not a variable of the gateway and is ignored. ${meant === '' ? 'README.md lists them.' : `Is ${meant} meant?`}`,
+        ]
   })
 }
 
-/** The route file that `environment` names, for those who want no more of the configuration and do not care whether the rest is right. */
+/**
+ * The route file that `environment` names, for those who want no more of the configuration and do not care
+ * whether the rest is right.
+ */
 export function routeFile(environment: NodeJS.ProcessEnv = process.env): string {
   return variables.shape.GATEWAY_ROUTES.parse(environment.GATEWAY_ROUTES || undefined)
 }

@@ -11,7 +11,10 @@ type Secrets = z.infer<typeof secretsSchema>
 
 /** Several processes may start at once: whoever links its file first made the secrets for all. */
 async function makeSecrets(file: string): Promise<void> {
-  const secrets: Secrets = { APP_JWT_KEY_SECRET: randomBytes(48).toString('base64url'), SECRET_KEY: randomBytes(48).toString('base64url') }
+  const secrets: Secrets = {
+    APP_JWT_KEY_SECRET: randomBytes(48).toString('base64url'),
+    SECRET_KEY: randomBytes(48).toString('base64url'),
+  }
   const draft = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`
   await writeFile(draft, `${JSON.stringify(secrets, null, 2)}\n`, { mode: 0o600, flag: 'wx' })
   try {
@@ -28,16 +31,24 @@ async function readSecrets(file: string): Promise<Secrets> {
     return secretsSchema.parse(JSON.parse(await readFile(file, 'utf8')))
   } catch (error) {
     if (hasCode(error, 'ENOENT')) throw error
-    throw new Error(`${file} cannot be read as the development secrets. Remove it to have new ones made; everybody is signed out then.`, { cause: error })
+    throw new Error(
+      `${file} cannot be read as the development secrets. Remove it to have new ones made; everybody is signed out then.`,
+      { cause: error },
+    )
   }
 }
 
 /**
- * The configuration with the secrets that it lacks: outside production they are made once and kept in `DATA_DIR`.
- * Answers the names of those that were not configured, to warn of.
+ * The configuration with the secrets that it lacks: outside production they are made once and kept in
+ * `DATA_DIR`. Answers the names of those that were not configured, to warn of.
  */
-export async function withDevelopmentSecrets(config: Config): Promise<{ config: Config; generated: string[] }> {
-  const needed = [...(config.AUTH_ALGORITHM.startsWith('HS') ? ['APP_JWT_KEY_SECRET' as const] : []), 'SECRET_KEY' as const]
+export async function withDevelopmentSecrets(
+  config: Config,
+): Promise<{ config: Config; generated: string[] }> {
+  const needed = [
+    ...(config.AUTH_ALGORITHM.startsWith('HS') ? ['APP_JWT_KEY_SECRET' as const] : []),
+    'SECRET_KEY' as const,
+  ]
   const missing = needed.filter((name) => config[name] === undefined)
   if (missing.length === 0) return { config, generated: [] }
   await makeDataDir(config.DATA_DIR)
@@ -47,5 +58,8 @@ export async function withDevelopmentSecrets(config: Config): Promise<{ config: 
     await makeSecrets(file)
     return readSecrets(file)
   })
-  return { config: Object.freeze({ ...config, ...Object.fromEntries(missing.map((name) => [name, secrets[name]])) }), generated: missing }
+  return {
+    config: Object.freeze({ ...config, ...Object.fromEntries(missing.map((name) => [name, secrets[name]])) }),
+    generated: missing,
+  }
 }

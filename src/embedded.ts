@@ -7,7 +7,15 @@ import type { Gateway } from './gateway.js'
 import { watchLoad } from './http/load.js'
 import { corsHeadersOf } from './http/cors.js'
 import { createGatewayServer } from './http/server.js'
-import { anyone, platformAdmins, signedIn, signedInSomewhere, sysAdmins, type Policy, type Subject } from './http/policy.js'
+import {
+  anyone,
+  platformAdmins,
+  signedIn,
+  signedInSomewhere,
+  sysAdmins,
+  type Policy,
+  type Subject,
+} from './http/policy.js'
 import { createLog } from './observability/logger.js'
 import { createMetrics } from './observability/metrics.js'
 import { offerSetup } from './offer-setup.js'
@@ -23,11 +31,15 @@ export interface GatewayOptions {
 }
 
 /**
- * A gateway as Express middleware, to be used before everything that it guards: it answers its own endpoints and the routes of its table, and passes on
- * the rest, which `requireUser` and the other guards then let in or refuse. To be mounted at the root.
+ * A gateway as Express middleware, to be used before everything that it guards: it answers its own endpoints
+ * and the routes of its table, and passes on the rest, which `requireUser` and the other guards then let in
+ * or refuse. To be mounted at the root.
  */
 export type EmbeddedGateway = RequestHandler & {
-  /** A server for the app with the gateway's limits on what clients may send, and with WebSockets for its routes. */
+  /**
+   * A server for the app with the gateway's limits on what clients may send, and with WebSockets for its
+   * routes.
+   */
   createServer: (app: Express) => Server
   /** Ends what the gateway has started. To be called when the server has closed. */
   close: () => Promise<void>
@@ -43,8 +55,15 @@ declare global {
   }
 }
 
-/** Starts a gateway inside this program: its database (embedded unless DATABASE_URL is set), migrations and node. Where GATEWAY_ROUTES is not set and there is no `routes.yaml`, there are no routes. Rejects with a ConfigError or RouteTableError. */
-export async function gateway({ environment, write = (line) => process.stdout.write(line) }: GatewayOptions = {}): Promise<EmbeddedGateway> {
+/**
+ * Starts a gateway inside this program: its database (embedded unless DATABASE_URL is set), migrations and
+ * node. Where GATEWAY_ROUTES is not set and there is no `routes.yaml`, there are no routes. Rejects with a
+ * ConfigError or RouteTableError.
+ */
+export async function gateway({
+  environment,
+  write = (line) => process.stdout.write(line),
+}: GatewayOptions = {}): Promise<EmbeddedGateway> {
   const { config } = await withDevelopmentSecrets(loadConfig(environment))
   const log = createLog(config, { write, flush: () => undefined })
   const stops: Stop[] = []
@@ -54,22 +73,44 @@ export async function gateway({ environment, write = (line) => process.stdout.wr
   try {
     const prepared = await prepare(config, log.logger, stops)
     const metrics = createMetrics()
-    const load = watchLoad({ maxConnections: config.MAX_CONNECTIONS, maxPerAddress: config.MAX_CONNECTIONS_ADDRESS, maxMemoryMb: config.MAX_MEMORY_MB })
+    const load = watchLoad({
+      maxConnections: config.MAX_CONNECTIONS,
+      maxPerAddress: config.MAX_CONNECTIONS_ADDRESS,
+      maxMemoryMb: config.MAX_MEMORY_MB,
+    })
     stops.push(() => {
       load.stop()
       return Promise.resolve()
     })
     const scrape = () => metrics.registry.metrics()
     await openMetrics(config, scrape, log.logger, stops)
-    const assembled = await assemble(config, log, prepared, stops, { address: () => `${config.HOST}:${config.PORT}`, isDraining: () => false, metrics, scrape, load, routesMayBeMissing: !namesRouteFile(environment) })
-    await offerSetup(config, prepared, config.PUBLIC_URL ?? `http://${config.HOST}:${config.PORT}`, log.logger, write)
+    const assembled = await assemble(config, log, prepared, stops, {
+      address: () => `${config.HOST}:${config.PORT}`,
+      isDraining: () => false,
+      metrics,
+      scrape,
+      load,
+      routesMayBeMissing: !namesRouteFile(environment),
+    })
+    await offerSetup(
+      config,
+      prepared,
+      config.PUBLIC_URL ?? `http://${config.HOST}:${config.PORT}`,
+      log.logger,
+      write,
+    )
     const middleware: RequestHandler = (req, res, next) => {
       req.gateway = assembled.gateway
       assembled.gateway.middleware(req, res, next)
     }
     return Object.assign(middleware, {
       createServer: (app: Express) => {
-        const server = createGatewayServer((req, res) => { app(req, res) }, { corsHeaders: corsHeadersOf(config.CORS_ORIGINS) })
+        const server = createGatewayServer(
+          (req, res) => {
+            app(req, res)
+          },
+          { corsHeaders: corsHeadersOf(config.CORS_ORIGINS) },
+        )
         load.watch(server)
         return server
       },
@@ -86,7 +127,8 @@ function require(policy: Policy): RequestHandler {
   const lanes = new WeakMap<Gateway, RequestHandler>()
   return (req, res, next) => {
     const { gateway: own } = req
-    if (!own) throw new Error('A guard of mandate-gateway needs the gateway before it: app.use(await gateway())')
+    if (!own)
+      throw new Error('A guard of mandate-gateway needs the gateway before it: app.use(await gateway())')
     const lane = lanes.get(own) ?? own.guard(policy)
     lanes.set(own, lane)
     return lane(req, res, next)
@@ -96,17 +138,26 @@ function require(policy: Policy): RequestHandler {
 /** Who may come in where. */
 export type Place = Partial<Pick<Policy, 'mandate' | 'instance' | 'mandateFrom'>>
 
-/** Lets in callers with a valid token; `req.principal` is who they are. With a place also where: `req.context`. */
+/**
+ * Lets in callers with a valid token; `req.principal` is who they are. With a place also where:
+ * `req.context`.
+ */
 export function requireUser(place: Place = {}): RequestHandler {
   return require({ ...signedIn, ...place })
 }
 
-/** Counts and checks requests like all others, and lets everybody in; with `identify` it finds out who has a token, and refuses a bad one. */
+/**
+ * Counts and checks requests like all others, and lets everybody in; with `identify` it finds out who has a
+ * token, and refuses a bad one.
+ */
 export function allowAnyone({ identify = false }: { identify?: boolean } = {}): RequestHandler {
   return require(identify ? { ...anyone, auth: 'optional' } : anyone)
 }
 
-/** Lets in whose rules give them the action (by default what the method does) on the item, in the mandate that the request names. */
+/**
+ * Lets in whose rules give them the action (by default what the method does) on the item, in the mandate that
+ * the request names.
+ */
 export function requirePermission(subject: Subject, place: Place = {}): RequestHandler {
   return require({ ...signedInSomewhere, mandate: 'required', ...place, permission: subject })
 }

@@ -1,18 +1,59 @@
-/** Every way this gateway refuses or fails, by the code that callers see. Closed: a new one must be given a status in `http/problem.ts`. */
+/**
+ * Every way this gateway refuses or fails, by the code that callers see. Closed: a new one must be given a
+ * status in `http/problem.ts`.
+ */
 export type ErrorCode =
-  | 'expectation_failed' | 'header_ambiguous' | 'path_ambiguous' | 'request_malformed' | 'headers_too_large'
-  | 'mandate_id_invalid' | 'instance_id_invalid' | 'mandate_required' | 'instance_required'
-  | 'validation_failed' | 'body_invalid' | 'body_too_large' | 'unsupported_media_type'
-  | 'authentication_required' | 'token_invalid' | 'token_expired' | 'user_mismatch'
-  | 'credentials_invalid' | 'client_invalid' | 'refresh_invalid' | 'portal_access_required'
-  | 'sign_in_invalid' | 'sign_in_refused' | 'identity_unknown' | 'provider_failed' | 'provider_unavailable'
-  | 'user_disabled' | 'membership_disabled' | 'not_a_member' | 'mandate_disabled'
-  | 'no_instance_access' | 'feature_access_disabled'
-  | 'sysadmin_required' | 'platform_admin_required' | 'permission_denied' | 'cross_site_request' | 'address_not_allowed'
-  | 'not_found' | 'mandate_not_found' | 'instance_not_found'
-  | 'method_not_allowed' | 'conflict' | 'changed_meanwhile' | 'rate_limited'
-  | 'internal_error' | 'upstream_failed' | 'upstream_unavailable' | 'upstream_timeout'
-  | 'authentication_unavailable' | 'directory_unavailable' | 'overloaded'
+  | 'expectation_failed'
+  | 'header_ambiguous'
+  | 'path_ambiguous'
+  | 'request_malformed'
+  | 'headers_too_large'
+  | 'mandate_id_invalid'
+  | 'instance_id_invalid'
+  | 'mandate_required'
+  | 'instance_required'
+  | 'validation_failed'
+  | 'body_invalid'
+  | 'body_too_large'
+  | 'unsupported_media_type'
+  | 'authentication_required'
+  | 'token_invalid'
+  | 'token_expired'
+  | 'user_mismatch'
+  | 'credentials_invalid'
+  | 'client_invalid'
+  | 'refresh_invalid'
+  | 'portal_access_required'
+  | 'sign_in_invalid'
+  | 'sign_in_refused'
+  | 'identity_unknown'
+  | 'provider_failed'
+  | 'provider_unavailable'
+  | 'user_disabled'
+  | 'membership_disabled'
+  | 'not_a_member'
+  | 'mandate_disabled'
+  | 'no_instance_access'
+  | 'feature_access_disabled'
+  | 'sysadmin_required'
+  | 'platform_admin_required'
+  | 'permission_denied'
+  | 'cross_site_request'
+  | 'address_not_allowed'
+  | 'not_found'
+  | 'mandate_not_found'
+  | 'instance_not_found'
+  | 'method_not_allowed'
+  | 'conflict'
+  | 'changed_meanwhile'
+  | 'rate_limited'
+  | 'internal_error'
+  | 'upstream_failed'
+  | 'upstream_unavailable'
+  | 'upstream_timeout'
+  | 'authentication_unavailable'
+  | 'directory_unavailable'
+  | 'overloaded'
 
 /** One fault of an input: where (a dotted path) and what to do about it. */
 export interface Fault {
@@ -48,8 +89,16 @@ export class GatewayError extends Error {
   }
 }
 
-/** Whether an error of Node or of Postgres carries one of these codes. Not by its class: a test runner has classes of its own. */
+/**
+ * Whether an error of Node or of Postgres carries one of these codes. Not by its class: a test runner has
+ * classes of its own.
+ */
 export function hasCode(error: unknown, ...codes: string[]): boolean {
-  return typeof error === 'object' && error !== null && 'code' in error
-    && typeof error.code === 'string' && codes.includes(error.code)
+  return (
+    typeof error === 'object' &&
+    error !== null &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    codes.includes(error.code)
+  )
 }

@@ -92,7 +92,10 @@ export interface Dependencies {
 export interface Gateway {
   /** Answers every request. */
   listener: RequestListener
-  /** Answers what is the gateway's own or a route's, and passes on the rest, of which nobody has asked anything yet. */
+  /**
+   * Answers what is the gateway's own or a route's, and passes on the rest, of which nobody has asked
+   * anything yet.
+   */
   middleware: Middleware
   /** Lets in what the policy allows; answers the rest. For requests that have passed the middleware. */
   guard: (policy: Policy) => Middleware
@@ -101,24 +104,53 @@ export interface Gateway {
 /** A request's life, top to bottom. Order is behaviour: test/http/order.test.ts pins it. */
 export function buildGateway(deps: Dependencies): Gateway {
   const { config, logger } = deps
-  const app = express().disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing')
+  const app = express()
+    .disable('x-powered-by')
+    .disable('etag')
+    .enable('case sensitive routing')
+    .enable('strict routing')
   const onFirstEntry = showProfiles({ sql: deps.database, logger })
   const admit = admission({ ...deps, onFirstEntry })
   const denials = rememberDenials({ audit: deps.audit })
 
-  const forwarding = { routes: deps.routes, admit, streams: deps.node.streams, identityFor: createIdentities({ keys: deps.identityKeys }), counts: deps.counts, trustProxy: config.TRUST_PROXY }
+  const forwarding = {
+    routes: deps.routes,
+    admit,
+    streams: deps.node.streams,
+    identityFor: createIdentities({ keys: deps.identityKeys }),
+    counts: deps.counts,
+    trustProxy: config.TRUST_PROXY,
+  }
   const textsOf = liveTexts({ sql: deps.database, prefix: portalPrefix, shipped: portalTexts })
   const endpoints = ownEndpoints({ ...deps, denials, textsOf, onFirstEntry })
   mountEndpoints(app, endpoints, admit)
-  mountPages(app, consolePages({ config, changedTexts: changedTexts({ sql: deps.database, prefix: consolePrefix }) }), admit)
+  mountPages(
+    app,
+    consolePages({ config, changedTexts: changedTexts({ sql: deps.database, prefix: consolePrefix }) }),
+    admit,
+  )
   app.use((_req, _res, next) => next(new GatewayError('not_found', 'There is nothing at this path')))
-  const answer = answerProblem(logger, { ownPage: portalErrorPage(textsOf), onRefusal: denials.note, corsHeaders: corsHeadersOf(config.CORS_ORIGINS) })
+  const answer = answerProblem(logger, {
+    ownPage: portalErrorPage(textsOf),
+    onRefusal: denials.note,
+    corsHeaders: corsHeadersOf(config.CORS_ORIGINS),
+  })
   app.use(answer)
 
   const arrive = chain(
-    identifyRequest({ trustProxy: config.TRUST_PROXY, trustsForwardedHost: config.TRUST_FORWARDED_HOST, isDraining: deps.isDraining, isHttps: config.PUBLIC_URL?.startsWith('https:') === true }), // every line logged below carries its id
+    // every line logged below carries its id
+    identifyRequest({
+      trustProxy: config.TRUST_PROXY,
+      trustsForwardedHost: config.TRUST_FORWARDED_HOST,
+      isDraining: deps.isDraining,
+      isHttps: config.PUBLIC_URL?.startsWith('https:') === true,
+    }),
     ...beginSpan(deps.tracing),
-    logAccess(takeLine(deps), { userOf: (req) => req.principal?.user.id ?? req.watched?.user, mandateOf: (req) => req.context?.mandateId ?? req.portalClient?.mandateId ?? req.watched?.mandate, tierOf }),
+    logAccess(takeLine(deps), {
+      userOf: (req) => req.principal?.user.id ?? req.watched?.user,
+      mandateOf: (req) => req.context?.mandateId ?? req.portalClient?.mandateId ?? req.watched?.mandate,
+      tierOf,
+    }),
     deps.load.refuse,
     refuseMalformed,
     watchBody,
@@ -131,7 +163,8 @@ export function buildGateway(deps: Dependencies): Gateway {
   const refuse = (error: unknown, req: Request, res: Response) => answer(error, req, res, () => undefined)
   return {
     listener: (raw, rawResponse) => {
-      // What the chain uses of Express's types is what Node's own objects have: only what the router serves needs more, and gets it there.
+      // What the chain uses of Express's types is what Node's own objects have: only what the router serves
+      // needs more, and gets it there.
       const [req, res] = [raw, rawResponse] as unknown as [Request, Response]
       arrive(req, res, (error?: unknown) => {
         if (error === undefined) app(req, res)
@@ -150,13 +183,14 @@ export function buildGateway(deps: Dependencies): Gateway {
     },
     guard: (policy) => {
       const admitted = chain(...admit(policy, 'ambient').steps)
-      return (req, res, next) => admitted(req, res, (error?: unknown) => {
-        if (error !== undefined) refuse(error, req, res)
-        else {
-          showPending(res)
-          next()
-        }
-      })
+      return (req, res, next) =>
+        admitted(req, res, (error?: unknown) => {
+          if (error !== undefined) refuse(error, req, res)
+          else {
+            showPending(res)
+            next()
+          }
+        })
     },
   }
 }
@@ -169,20 +203,27 @@ const tierOf = ({ context }: Request): Tier => {
 /** A request's span, where spans are exported; else not even a step. */
 function beginSpan(tracing: Dependencies['tracing']): Middleware[] {
   if (!tracing) return []
-  return [(req, _res, next) => {
-    req.span = tracing.begin(req)
-    next()
-  }]
+  return [
+    (req, _res, next) => {
+      req.span = tracing.begin(req)
+      next()
+    },
+  ]
 }
 
 /** What becomes of a request's line: it is logged and counted, for its mandate too. */
-function takeLine({ logRequest, metrics: { requests }, usage }: Dependencies): (line: AccessLine, req: Request) => void {
+function takeLine({
+  logRequest,
+  metrics: { requests },
+  usage,
+}: Dependencies): (line: AccessLine, req: Request) => void {
   return (line, { namedMandateId: named, portalClient, span }) => {
     const namedMandateId = named ?? portalClient?.mandateId
     logRequest(line)
     span?.end(line)
     requests.count(line)
-    if (namedMandateId !== undefined) usage.count(namedMandateId, !line.granted && line.status < 500 && line.reason !== 'client_closed')
+    if (namedMandateId !== undefined)
+      usage.count(namedMandateId, !line.granted && line.status < 500 && line.reason !== 'client_closed')
   }
 }
 
@@ -193,14 +234,39 @@ interface Admission extends Dependencies {
 
 /** What a request passes between being matched and being served, as the endpoint's or route's policy asks. */
 function admission(deps: Admission): Admit {
-  const { config, directory, keys, audit, node: { streams } } = deps
+  const {
+    config,
+    directory,
+    keys,
+    audit,
+    node: { streams },
+  } = deps
   const perAddress = limitByAddress(config.RATE_LIMIT_ADDRESS, config.RATE_LIMIT_NETWORK, deps.counts)
   const perEntry = limitEntries(config.RATE_LIMIT_ENTRY, deps.counts)
-  const perUser = limitByUser(config.RATE_LIMIT_USER, (req) => req.principal?.user.id ?? req.portalClient?.id, deps.counts)
-  const unambiguous = { token: refuseAmbiguousHeaders({ readsToken: true }), noToken: refuseAmbiguousHeaders({ readsToken: false }) }
-  const sameSite = refuseCrossSite({ ownOrigin: () => new URL(deps.publicUrl()).origin, allowedOrigins: config.CORS_ORIGINS })
-  const identify = authenticate({ directory, verifyToken: (token) => verifyToken(token, keys), atMs: (req) => req.decidedAtMs, onApiToken: deps.tokenUses.note })
-  const identifyClient = currentClient({ directory, keys: sealKeysOf(config), atMs: (req) => req.decidedAtMs })
+  const perUser = limitByUser(
+    config.RATE_LIMIT_USER,
+    (req) => req.principal?.user.id ?? req.portalClient?.id,
+    deps.counts,
+  )
+  const unambiguous = {
+    token: refuseAmbiguousHeaders({ readsToken: true }),
+    noToken: refuseAmbiguousHeaders({ readsToken: false }),
+  }
+  const sameSite = refuseCrossSite({
+    ownOrigin: () => new URL(deps.publicUrl()).origin,
+    allowedOrigins: config.CORS_ORIGINS,
+  })
+  const identify = authenticate({
+    directory,
+    verifyToken: (token) => verifyToken(token, keys),
+    atMs: (req) => req.decidedAtMs,
+    onApiToken: deps.tokenUses.note,
+  })
+  const identifyClient = currentClient({
+    directory,
+    keys: sealKeysOf(config),
+    atMs: (req) => req.decidedAtMs,
+  })
   const place = resolveContext({
     directory,
     onPlatformEntry: recordPlatformEntry(audit),
@@ -218,22 +284,37 @@ function admission(deps: Admission): Admit {
   const decide = decideSilently(deps, (token) => verifyToken(token, keys))
   const isPlaced = (policy: Policy) => policy.mandate !== 'none' || policy.instance !== 'none'
   /** Only what protects the gateway itself holds on a route that watches. */
-  const watching = (policy: Policy, crossSite: CrossSitePolicy) => [...perAddress, watch(chain(unambiguous.token, sameSite(crossSite), noteMoment, decide(policy)))]
-  return (policy, crossSite, { entry, parse } = {}) => policy.decide === 'watch' ? { steps: watching(policy, crossSite) } : ({
-    steps: [
-      ...perAddress,
-      ...(entry ? perEntry(entry) : []),
-      policy.auth === 'required' || policy.auth === 'optional' ? unambiguous.token : unambiguous.noToken,
-      ...(parse ? [parse] : []),
-      sameSite(policy.auth === 'portal' && crossSite === 'ambient' ? 'cookie' : crossSite),
-      ...(policy.auth === 'public' ? [] : [noteMoment, policy.auth === 'portal' ? identifyClient : identify(policy.auth), perUser.count(isPlaced(policy))]), // from here on there is a principal, or a client of the portal
-      ...(isPlaced(policy) ? [place(policy), perUser.entered] : []), // from here on there is a context
-      ...(isPlaced(policy) && policy.prefix !== undefined ? [withinQuota] : []), // what is sold is what routes serve: the gateway's own endpoints are not
-      ...(policy.guard ? [guards[policy.guard]] : []),
-      ...(policy.permission ? [requirePermission(policy.permission)] : []),
-    ],
-    ...(policy.auth === 'public' ? {} : { again: again(policy) }),
-  })
+  const watching = (policy: Policy, crossSite: CrossSitePolicy) => [
+    ...perAddress,
+    watch(chain(unambiguous.token, sameSite(crossSite), noteMoment, decide(policy))),
+  ]
+  return (policy, crossSite, { entry, parse } = {}) =>
+    policy.decide === 'watch'
+      ? { steps: watching(policy, crossSite) }
+      : {
+          steps: [
+            ...perAddress,
+            ...(entry ? perEntry(entry) : []),
+            policy.auth === 'required' || policy.auth === 'optional'
+              ? unambiguous.token
+              : unambiguous.noToken,
+            ...(parse ? [parse] : []),
+            sameSite(policy.auth === 'portal' && crossSite === 'ambient' ? 'cookie' : crossSite),
+            // from here on there is a principal, or a client of the portal
+            ...(policy.auth === 'public'
+              ? []
+              : [
+                  noteMoment,
+                  policy.auth === 'portal' ? identifyClient : identify(policy.auth),
+                  perUser.count(isPlaced(policy)),
+                ]),
+            ...(isPlaced(policy) ? [place(policy), perUser.entered] : []), // from here on there is a context
+            ...(isPlaced(policy) && policy.prefix !== undefined ? [withinQuota] : []), // what is sold is what routes serve: the gateway's own endpoints are not
+            ...(policy.guard ? [guards[policy.guard]] : []),
+            ...(policy.permission ? [requirePermission(policy.permission)] : []),
+          ],
+          ...(policy.auth === 'public' ? {} : { again: again(policy) }),
+        }
 }
 
 /** Normalises the path once, for all that match it or send it on. */

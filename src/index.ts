@@ -1,5 +1,12 @@
 /** What a program that embeds the gateway may import. */
-export { allowAnyone, gateway, requirePermission, requirePlatformAdmin, requireSysAdmin, requireUser } from './embedded.js'
+export {
+  allowAnyone,
+  gateway,
+  requirePermission,
+  requirePlatformAdmin,
+  requireSysAdmin,
+  requireUser,
+} from './embedded.js'
 export type { EmbeddedGateway, GatewayOptions, Place } from './embedded.js'
 export type { Principal } from './authentication/principal.js'
 export type { Action, Permission } from './authorization/permissions.js'

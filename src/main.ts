@@ -20,17 +20,27 @@ import { receiveTask, startWorkers, tellListening } from './workers.js'
 const longestStopMs = 60_000
 
 /** The process that was started: alone, or the one that keeps the workers. */
-async function startPrimary(loaded: Config, log: Log, output: Output, stops: Stop[], signal: AbortSignal): Promise<void> {
-  await loadRouteTable(loaded.GATEWAY_ROUTES) // a fault in it is worth knowing before anything has been started
+async function startPrimary(
+  loaded: Config,
+  log: Log,
+  output: Output,
+  stops: Stop[],
+  signal: AbortSignal,
+): Promise<void> {
+  // a fault in it is worth knowing before anything has been started
+  await loadRouteTable(loaded.GATEWAY_ROUTES)
   const { config, generated } = await withDevelopmentSecrets(loaded)
   for (const warning of unknownVariables()) log.logger.warn(warning)
-  if (generated.length > 0) log.logger.warn('secrets were generated into DATA_DIR: good for development only', { generated })
+  if (generated.length > 0)
+    log.logger.warn('secrets were generated into DATA_DIR: good for development only', { generated })
   const prepared = await prepare(config, log.logger, stops, signal)
   const hasWorkers = config.GATEWAY_WORKERS > 1
   const metrics = createMetrics()
   const scrape = hasWorkers ? gatherMetrics : () => metrics.registry.metrics()
   await openMetrics(config, scrape, log.logger, stops)
-  const url = hasWorkers ? await startWorkers(config, prepared, log.logger, stops) : await serve(config, log, prepared, stops, { metrics, scrape })
+  const url = hasWorkers
+    ? await startWorkers(config, prepared, log.logger, stops)
+    : await serve(config, log, prepared, stops, { metrics, scrape })
   if (config.SEED_DEMO) output.write(demoGreeting(url))
   await offerSetup(config, prepared, url, log.logger, (text) => output.write(text))
 }
@@ -51,10 +61,13 @@ async function stopAll(stops: Stop[], logger: Logger): Promise<void> {
 /** Why the process cannot start, in words for whoever started it. */
 function explain(error: unknown): string {
   // knex puts the statement, with its values, before the database's own words
-  return error instanceof Error ? error.message.split(' - ').at(-1) ?? '' : String(error)
+  return error instanceof Error ? (error.message.split(' - ').at(-1) ?? '') : String(error)
 }
 
-/** SIGUSR2: everything is written, and at the next one only what LOG_LEVEL says. A primary process says so to its workers. */
+/**
+ * SIGUSR2: everything is written, and at the next one only what LOG_LEVEL says. A primary process says so to
+ * its workers.
+ */
 function toggleDebug(log: Log, { LOG_LEVEL }: Config): void {
   const level = log.level() === 'debug' ? LOG_LEVEL : 'debug'
   log.setLevel(level)
@@ -73,7 +86,9 @@ async function main(): Promise<number> {
     const log = createLog(config, output)
     logger = log.logger
     process.on('SIGUSR2', () => toggleDebug(log, config))
-    await (cluster.isWorker ? startWorker(config, log, stops) : startPrimary(config, log, output, stops, stopping.signal))
+    await (cluster.isWorker
+      ? startWorker(config, log, stops)
+      : startPrimary(config, log, output, stops, stopping.signal))
     await stopRequested
     logger.info('draining')
     const patience = setTimeout(() => process.exit(1), longestStopMs)

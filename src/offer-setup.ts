@@ -18,14 +18,22 @@ It works once, until ${expiresAt.toISOString()}. Each start prints a new one as 
 }
 
 /**
- * Prints, where there is nobody at all, a link by which the first admin makes themselves. It goes to `write`, past the log, which forgets nothing and is read
- * by others. A start does not fail for it.
+ * Prints, where there is nobody at all, a link by which the first admin makes themselves. It goes to `write`,
+ * past the log, which forgets nothing and is read by others. A start does not fail for it.
  */
-export async function offerSetup(config: Config, { databaseUrl, setRole }: Prepared, url: string, logger: Logger, write: (text: string) => void): Promise<void> {
+export async function offerSetup(
+  config: Config,
+  { databaseUrl, setRole }: Prepared,
+  url: string,
+  logger: Logger,
+  write: (text: string) => void,
+): Promise<void> {
   if (config.SEED_DEMO) return
   const database = connectDatabase({ url: databaseUrl, setRole, poolSize: 1 })
   try {
-    const link = await database.transaction((tx) => issueSetupLink(tx, { userId: null, requestId: `start-${randomUUID()}` }, 'earlier'))
+    const link = await database.transaction((tx) =>
+      issueSetupLink(tx, { userId: null, requestId: `start-${randomUUID()}` }, 'earlier'),
+    )
     if (link) write(setupGreeting(url + link.path, link.expiresAt))
   } catch (error) {
     logger.warn('whether the gateway is to be set up could not be found out', { error })

@@ -63,22 +63,89 @@ interface Own {
 }
 
 /** Everything that the gateway answers itself; `openapi.yaml` is made of the same list. */
-export function ownEndpoints({ config, database, directory, keys, identityKeys, passwords, isDraining, node, scrape, audit, counts, log, routes, publicUrl, denials, textsOf, onFirstEntry }: Dependencies & Own): Endpoint[] {
-  const credentials = checkPassword({ sql: database, passwords, decoyOf: createDecoys({ sql: database, secret: config.SECRET_KEY ?? '' }), limitAttempts: limitFailedLogins(config.RATE_LIMIT_LOGIN, counts, auditSpraying(audit)), audit })
+export function ownEndpoints({
+  config,
+  database,
+  directory,
+  keys,
+  identityKeys,
+  passwords,
+  isDraining,
+  node,
+  scrape,
+  audit,
+  counts,
+  log,
+  routes,
+  publicUrl,
+  denials,
+  textsOf,
+  onFirstEntry,
+}: Dependencies & Own): Endpoint[] {
+  const credentials = checkPassword({
+    sql: database,
+    passwords,
+    decoyOf: createDecoys({ sql: database, secret: config.SECRET_KEY ?? '' }),
+    limitAttempts: limitFailedLogins(config.RATE_LIMIT_LOGIN, counts, auditSpraying(audit)),
+    audit,
+  })
   const issue = issueTokens({ database, coherent: node.coherent, keys, config })
-  const refresh = refreshTokens({ database, coherent: node.coherent, keys, succession: createSuccession(config), config })
+  const refresh = refreshTokens({
+    database,
+    coherent: node.coherent,
+    keys,
+    succession: createSuccession(config),
+    config,
+  })
   const verifyOfAnyAge = (token: string) => verifyTokenOfAnyAge(token, keys)
-  const signIn = { database, config, publicUrl, providers: signInProviders(config), flows: signInFlows(config), issueTokens: issue, verifyTokenOfAnyAge: verifyOfAnyAge }
-  const authenticate = authenticateClient({ database, checkPassword: credentials, checkAssertion: checkAssertions({ database, publicUrl }) })
+  const signIn = {
+    database,
+    config,
+    publicUrl,
+    providers: signInProviders(config),
+    flows: signInFlows(config),
+    issueTokens: issue,
+    verifyTokenOfAnyAge: verifyOfAnyAge,
+  }
+  const authenticate = authenticateClient({
+    database,
+    checkPassword: credentials,
+    checkAssertion: checkAssertions({ database, publicUrl }),
+  })
   const endpoints: Endpoint[] = [
-    ...operationsEndpoints({ sql: database, lease: node.lease, leaseMs: config.COHERENCE_LEASE_MS, isDraining }),
+    ...operationsEndpoints({
+      sql: database,
+      lease: node.lease,
+      leaseMs: config.COHERENCE_LEASE_MS,
+      isDraining,
+    }),
     ...metricsEndpoints({ scrape, ownPort: config.METRICS_PORT }),
     ...openapiEndpoints(),
     ...jwksEndpoints({ keys: identityKeys }),
     ...identityRolesEndpoints({ keys: identityKeys, directory }),
-    ...loginEndpoints({ config, sql: database, coherent: node.coherent, checkPassword: credentials, issueTokens: issue, refresh, verifyTokenOfAnyAge: verifyOfAnyAge }),
-    ...tokenEndpoints({ checkPassword: credentials, issueTokens: issue, refresh, authenticateClient: authenticate, issueClientToken: issueClientTokens({ database, keys, config }) }),
-    ...introspectionEndpoints({ database, directory, config, authenticateClient: authenticate, verifyToken: (token) => verifyToken(token, keys) }),
+    ...loginEndpoints({
+      config,
+      sql: database,
+      coherent: node.coherent,
+      checkPassword: credentials,
+      issueTokens: issue,
+      refresh,
+      verifyTokenOfAnyAge: verifyOfAnyAge,
+    }),
+    ...tokenEndpoints({
+      checkPassword: credentials,
+      issueTokens: issue,
+      refresh,
+      authenticateClient: authenticate,
+      issueClientToken: issueClientTokens({ database, keys, config }),
+    }),
+    ...introspectionEndpoints({
+      database,
+      directory,
+      config,
+      authenticateClient: authenticate,
+      verifyToken: (token) => verifyToken(token, keys),
+    }),
     ...serviceCredentialEndpoints({ database, coherent: node.coherent, rehearse: node.rehearse, keys }),
     ...signInEndpoints(signIn),
     ...identityEndpoints(signIn, { coherent: node.coherent, checkPassword: credentials }),
@@ -90,8 +157,11 @@ export function ownEndpoints({ config, database, directory, keys, identityKeys, 
     ...myselfEndpoints({ sql: database }),
     ...verifyEndpoints(),
     ...directoryEndpoints({
-      database, coherent: node.coherent, rehearse: node.rehearse,
-      routeItems: () => routes.current().table.routes.flatMap(({ permission }) => permission ? [permission] : []),
+      database,
+      coherent: node.coherent,
+      rehearse: node.rehearse,
+      routeItems: () =>
+        routes.current().table.routes.flatMap(({ permission }) => (permission ? [permission] : [])),
       issueFirstAccess: async (tx, userId, issuedBy) => {
         const { path, expiresAt } = await issueFirstAccess(tx, userId, issuedBy)
         return { url: publicUrl() + path, expiresAt }
@@ -99,19 +169,42 @@ export function ownEndpoints({ config, database, directory, keys, identityKeys, 
     }),
     ...auditEventEndpoints({ database }),
     ...auditActivityEndpoints({ database }),
-    ...auditChainEndpoints({ database, beginAsSysAdmin: (tx, req) => beginAsAdmin(tx, req.principal?.user, 'sysAdmin'), keys: () => checkpointKeys({ secret: config.SECRET_KEY, previousSecret: config.SECRET_KEY_PREVIOUS }) }),
-    ...explainEndpoints({ database, directory, denials, findPolicy: (method, path, host) => findPolicy({ endpoints, table: routes.current().table }, method, path, host) }),
+    ...auditChainEndpoints({
+      database,
+      beginAsSysAdmin: (tx, req) => beginAsAdmin(tx, req.principal?.user, 'sysAdmin'),
+      keys: () => checkpointKeys({ secret: config.SECRET_KEY, previousSecret: config.SECRET_KEY_PREVIOUS }),
+    }),
+    ...explainEndpoints({
+      database,
+      directory,
+      denials,
+      findPolicy: (method, path, host) =>
+        findPolicy({ endpoints, table: routes.current().table }, method, path, host),
+    }),
     ...tokenRowEndpoints({ sql: database, coherent: node.coherent, rehearse: node.rehearse }),
     ...sessionRowEndpoints({ sql: database, coherent: node.coherent, rehearse: node.rehearse }),
     ...adminEndpoints({ sql: database, coherent: node.coherent, rehearse: node.rehearse }),
-    ...translationEndpoints({ database, loadShipped: shippedTexts(keyed(portalPrefix, portalTexts), readShippedTexts) }),
+    ...translationEndpoints({
+      database,
+      loadShipped: shippedTexts(keyed(portalPrefix, portalTexts), readShippedTexts),
+    }),
     ...registryEndpoints({ sql: database, routes }),
     ...keyEndpoints({ sql: database, coherent: node.coherent, keys, identityKeys, config }),
     ...logEndpoints({ log }),
     ...databaseEndpoints({ database }),
     ...routeEndpoints({ routes }),
     ...nodeEndpoints({ sql: database, currentId: node.lease.nodeId }),
-    ...allOfThePortal({ config, database, directory, audit, publicUrl, coherent: node.coherent, textsOf, onFirstEntry, placesOf: (projectId, language) => portalPlaces(routes.current().table, projectId, language) }),
+    ...allOfThePortal({
+      config,
+      database,
+      directory,
+      audit,
+      publicUrl,
+      coherent: node.coherent,
+      textsOf,
+      onFirstEntry,
+      placesOf: (projectId, language) => portalPlaces(routes.current().table, projectId, language),
+    }),
   ]
   return endpoints
 }

@@ -1,8 +1,10 @@
 /** Beginnings that only variables of the gateway have. */
-const ownBeginnings = /^(?:APP_JWT|APP_TOKEN|APP_REFRESH|AUDIT_RETENTION|COHERENCE|COOKIE|CORS|DATABASE|EMBEDDED_DATABASE|GATEWAY|RATE_LIMIT|TRUST_PROXY)_/
+const ownBeginnings =
+  /^(?:APP_JWT|APP_TOKEN|APP_REFRESH|AUDIT_RETENTION|COHERENCE|COOKIE|CORS|DATABASE|EMBEDDED_DATABASE|GATEWAY|RATE_LIMIT|TRUST_PROXY)_/
 
 /** What Kubernetes puts into containers for a service that is called `gateway` or `database`. */
-const ofKubernetes = /_(?:SERVICE_HOST|SERVICE_PORT|PORT|SERVICE_PORT_[A-Z]+|PORT_\d+_(?:TCP|UDP)(?:_(?:ADDR|PORT|PROTO))?)$/
+const ofKubernetes =
+  /_(?:SERVICE_HOST|SERVICE_PORT|PORT|SERVICE_PORT_[A-Z]+|PORT_\d+_(?:TCP|UDP)(?:_(?:ADDR|PORT|PROTO))?)$/
 
 /** At most so many letters are missing, added or other in a misspelt name. */
 const mostTypos = 2
@@ -34,12 +36,15 @@ function isPartOf(name: string, other: string): boolean {
 }
 
 /**
- * Returns the known name that `name` seems to stand for; an empty text where it begins as ours do and resembles none;
- * undefined where it is none of our business.
+ * Returns the known name that `name` seems to stand for; an empty text where it begins as ours do and
+ * resembles none; undefined where it is none of our business.
  */
 export function resembles(name: string, known: readonly string[]): string | undefined {
   if (name.length > longestCompared || ofKubernetes.test(name)) return undefined
-  const closest = name.length < shortestCompared ? undefined : known.find((one) => distance(plain(name), plain(one)) <= mostTypos)
+  const closest =
+    name.length < shortestCompared
+      ? undefined
+      : known.find((one) => distance(plain(name), plain(one)) <= mostTypos)
   const meant = closest ?? known.find((one) => isPartOf(name, one))
   return meant ?? (ownBeginnings.test(name) ? '' : undefined)
 }

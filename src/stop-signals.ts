@@ -7,8 +7,9 @@ export const isOnTerminal = () => [0, 1, 2].some((fd) => isatty(fd))
 const sameKeyMs = 1000
 
 /**
- * Returns a promise of the first signal to stop: SIGTERM, SIGINT (Ctrl-C) and, in a process that was started on a
- * terminal, SIGHUP, which says that the terminal is gone. `onImpatience` is called when Ctrl-C comes again later.
+ * Returns a promise of the first signal to stop: SIGTERM, SIGINT (Ctrl-C) and, in a process that was started
+ * on a terminal, SIGHUP, which says that the terminal is gone. `onImpatience` is called when Ctrl-C comes
+ * again later.
  */
 export function stopSignal(onImpatience: () => void): Promise<void> {
   let stoppedAt: number | undefined

@@ -4,8 +4,9 @@ import { z } from 'zod'
 import type { Scrape } from './observability/metrics.js'
 
 /**
- * What workers count, added up by the process that keeps them: whoever scrapes must not see one worker now and another then. A worker that asks
- * (`wanted`) gets the text of all; one that is asked (`asked`) answers its own counts.
+ * What workers count, added up by the process that keeps them: whoever scrapes must not see one worker now
+ * and another then. A worker that asks (`wanted`) gets the text of all; one that is asked (`asked`) answers
+ * its own counts.
  */
 const message = z.union([
   z.object({ metrics: z.literal('wanted'), id: z.number() }),
@@ -15,7 +16,9 @@ const message = z.union([
 ])
 type Message = z.infer<typeof message>
 
-/** A worker that does not answer within this time is left out: it is starting, ending, or busy beyond measure. */
+/**
+ * A worker that does not answer within this time is left out: it is starting, ending, or busy beyond measure.
+ */
 const patienceMs = 2000
 
 const messageOf = (value: unknown): Message | undefined => message.safeParse(value).data
@@ -34,7 +37,9 @@ function countsOf(worker: Worker, id: number): Promise<unknown[] | undefined> {
     }
     const late = setTimeout(() => settle(undefined), patienceMs)
     worker.on('message', onMessage)
-    worker.send({ metrics: 'asked', id } satisfies Message, (error) => { if (error) settle(undefined) })
+    worker.send({ metrics: 'asked', id } satisfies Message, (error) => {
+      if (error) settle(undefined)
+    })
   })
 }
 
@@ -42,9 +47,11 @@ let asked = 0
 
 /** In the primary process: what all workers count, added up. */
 export async function gatherMetrics(): Promise<string> {
-  const id = asked += 1
+  const id = (asked += 1)
   const workers = Object.values(cluster.workers ?? {})
-  const counts = await Promise.all(workers.flatMap((worker) => worker?.isConnected() === true ? [countsOf(worker, id)] : []))
+  const counts = await Promise.all(
+    workers.flatMap((worker) => (worker?.isConnected() === true ? [countsOf(worker, id)] : [])),
+  )
   return await AggregatorRegistry.aggregate(counts.filter((one) => one !== undefined)).metrics()
 }
 
@@ -53,7 +60,9 @@ export function answerWorker(worker: Worker): void {
   worker.on('message', (value: unknown) => {
     const told = messageOf(value)
     if (told?.metrics !== 'wanted') return
-    void gatherMetrics().then((text) => { if (worker.isConnected()) worker.send({ metrics: 'text', id: told.id, text } satisfies Message) })
+    void gatherMetrics().then((text) => {
+      if (worker.isConnected()) worker.send({ metrics: 'text', id: told.id, text } satisfies Message)
+    })
   })
 }
 
@@ -62,27 +71,30 @@ export function answerPrimary(registry: Registry): void {
   process.on('message', (value: unknown) => {
     const told = messageOf(value)
     if (told?.metrics !== 'asked') return
-    void registry.getMetricsAsJSON().then((counts) => process.send?.({ metrics: 'counts', id: told.id, counts } satisfies Message))
+    void registry
+      .getMetricsAsJSON()
+      .then((counts) => process.send?.({ metrics: 'counts', id: told.id, counts } satisfies Message))
   })
 }
 
 /** In a worker: the metrics of all, from the primary process. Rejects when it does not answer. */
-export const scrapeAll: Scrape = () => new Promise((resolve, reject) => {
-  const id = asked += 1
-  const settle = () => {
-    clearTimeout(late)
-    process.off('message', onMessage)
-  }
-  const onMessage = (value: unknown) => {
-    const told = messageOf(value)
-    if (told?.metrics !== 'text' || told.id !== id) return
-    settle()
-    resolve(told.text)
-  }
-  const late = setTimeout(() => {
-    settle()
-    reject(new Error('the primary process did not answer'))
-  }, 2 * patienceMs)
-  process.on('message', onMessage)
-  process.send?.({ metrics: 'wanted', id } satisfies Message)
-})
+export const scrapeAll: Scrape = () =>
+  new Promise((resolve, reject) => {
+    const id = (asked += 1)
+    const settle = () => {
+      clearTimeout(late)
+      process.off('message', onMessage)
+    }
+    const onMessage = (value: unknown) => {
+      const told = messageOf(value)
+      if (told?.metrics !== 'text' || told.id !== id) return
+      settle()
+      resolve(told.text)
+    }
+    const late = setTimeout(() => {
+      settle()
+      reject(new Error('the primary process did not answer'))
+    }, 2 * patienceMs)
+    process.on('message', onMessage)
+    process.send?.({ metrics: 'wanted', id } satisfies Message)
+  })

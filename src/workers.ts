@@ -17,40 +17,65 @@ const task = z.object({
 /** What a worker says once it listens to its primary process: a message that came before would be lost. */
 const asksForTask = 'ready for a task'
 
-/** A worker that ends sooner than this after its start is not replaced at once, so that a fault at the start does not spin. */
+/**
+ * A worker that ends sooner than this after its start is not replaced at once, so that a fault at the start
+ * does not spin.
+ */
 const shortLifeMs = 5000
 
 /** Secrets that were made at the start, and that all workers must share. */
 const shared = ['APP_JWT_KEY_SECRET', 'SECRET_KEY'] as const
 
-/** Starts the workers, each a node of its own, and replaces one that crashes. Answers the public URL when all listen. */
-export async function startWorkers(config: Config, prepared: Prepared, logger: Logger, stops: Stop[]): Promise<string> {
+/**
+ * Starts the workers, each a node of its own, and replaces one that crashes. Answers the public URL when all
+ * listen.
+ */
+export async function startWorkers(
+  config: Config,
+  prepared: Prepared,
+  logger: Logger,
+  stops: Stop[],
+): Promise<string> {
   let stopping = false
-  const secrets = Object.fromEntries(shared.flatMap((name) => config[name] === undefined ? [] : [[name, config[name]]]))
+  const secrets = Object.fromEntries(
+    shared.flatMap((name) => (config[name] === undefined ? [] : [[name, config[name]]])),
+  )
   const start = (): Worker => {
     const startedAt = performance.now()
     const worker = cluster.fork()
-    worker.on('message', (message: unknown) => { if (message === asksForTask) worker.send({ ...prepared, secrets }) })
+    worker.on('message', (message: unknown) => {
+      if (message === asksForTask) worker.send({ ...prepared, secrets })
+    })
     answerWorker(worker)
     worker.once('exit', (code, signal) => {
       if (stopping) return
       logger.error('a worker ended and is replaced', { pid: worker.process.pid, code, signal })
-      setTimeout(() => { if (!stopping) start() }, performance.now() - startedAt < shortLifeMs ? shortLifeMs : 0)
+      setTimeout(
+        () => {
+          if (!stopping) start()
+        },
+        performance.now() - startedAt < shortLifeMs ? shortLifeMs : 0,
+      )
     })
     return worker
   }
-  cluster.schedulingPolicy = cluster.SCHED_NONE // each accepts for itself: what this process had handed to one that was killed would hang for ever
+  // each accepts for itself: what this process had handed to one that was killed would hang for ever
+  cluster.schedulingPolicy = cluster.SCHED_NONE
   const first = Array.from({ length: config.GATEWAY_WORKERS }, start)
   stops.push(async () => {
     stopping = true
     const workers = Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined)
-    await Promise.all(workers.map(async (worker) => {
-      const exited = once(worker, 'exit')
-      worker.process.kill('SIGTERM')
-      await exited
-    }))
+    await Promise.all(
+      workers.map(async (worker) => {
+        const exited = once(worker, 'exit')
+        worker.process.kill('SIGTERM')
+        await exited
+      }),
+    )
   })
-  process.on('SIGHUP', () => { for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill('SIGHUP') })
+  process.on('SIGHUP', () => {
+    for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill('SIGHUP')
+  })
   const [url] = await Promise.all(first.map(listening))
   return url ?? ''
 }
@@ -62,7 +87,9 @@ async function listening(worker: Worker): Promise<string> {
       const told = z.object({ listening: z.string() }).safeParse(message)
       if (told.success) resolve(told.data.listening)
     })
-    worker.once('exit', (code) => reject(new Error(`a worker ended at its start, with ${String(code)}; its log says why`)))
+    worker.once('exit', (code) =>
+      reject(new Error(`a worker ended at its start, with ${String(code)}; its log says why`)),
+    )
   })
 }
 

@@ -6,7 +6,11 @@ function lineOf(document: Document, lines: LineCounter, path: PropertyKey[]): nu
   for (let depth = path.length; depth > 0; depth -= 1) {
     const around = document.getIn(path.slice(0, depth - 1), true)
     const name = String(path[depth - 1])
-    const there = isMap(around) ? around.items.find(({ key }) => String(key) === name)?.key : isSeq(around) ? around.items[Number(name)] : undefined
+    const there = isMap(around)
+      ? around.items.find(({ key }) => String(key) === name)?.key
+      : isSeq(around)
+        ? around.items[Number(name)]
+        : undefined
     if (isNode(there) && there.range) return lines.linePos(there.range[0]).line
   }
   return 1
@@ -18,13 +22,21 @@ export function messageOf(issue: z.core.$ZodIssue): string {
 }
 
 /** Reads a YAML text by a schema. Returns what it holds, or every fault with `file` and line. */
-export function readYaml<Schema extends z.ZodType>(text: string, file: string, schema: Schema): { data: z.infer<Schema> } | { faults: string[] } {
+export function readYaml<Schema extends z.ZodType>(
+  text: string,
+  file: string,
+  schema: Schema,
+): { data: z.infer<Schema> } | { faults: string[] } {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false })
-  if (document.errors.length > 0) return { faults: document.errors.map((error) => `${file}:${lines.linePos(error.pos[0]).line}: ${error.message}`) }
+  if (document.errors.length > 0)
+    return {
+      faults: document.errors.map((error) => `${file}:${lines.linePos(error.pos[0]).line}: ${error.message}`),
+    }
   let value: unknown
   try {
-    value = document.toJS({ maxAliasCount: 100 }) // aliases are resolved, but not so many that a small file becomes huge
+    // aliases are resolved, but not so many that a small file becomes huge
+    value = document.toJS({ maxAliasCount: 100 })
   } catch (error) {
     return { faults: [`${file}:1: ${error instanceof Error ? error.message : String(error)}`] }
   }

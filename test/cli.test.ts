@@ -31,9 +31,14 @@ describe('the command line', () => {
     folder = await mkdtemp(path.join(tmpdir(), 'cli-'))
     await writeFile(path.join(folder, 'routes.yaml'), good)
     await writeFile(path.join(folder, 'bad.yaml'), bad)
-    await writeFile(path.join(folder, 'spare.yaml'), 'upstreams:\n  own: { targets: [demo] }\n  spare: { targets: [demo] }\nroutes:\n  /x: { upstream: own }\n')
+    await writeFile(
+      path.join(folder, 'spare.yaml'),
+      'upstreams:\n  own: { targets: [demo] }\n  spare: { targets: [demo] }\nroutes:\n  /x: { upstream: own }\n',
+    )
   })
-  afterAll(async () => { await rm(folder, { recursive: true }) })
+  afterAll(async () => {
+    await rm(folder, { recursive: true })
+  })
 
   interface Outcome {
     code: number
@@ -41,25 +46,40 @@ describe('the command line', () => {
     stderr: string
   }
 
-  /** Runs the program as a shell would, in the folder of the files, with these variables and no others of ours. */
-  function run(args: string[], environment: Record<string, string> = {}, program = [process.execPath, cli]): Promise<Outcome> {
+  /**
+   * Runs the program as a shell would, in the folder of the files, with these variables and no others of
+   * ours.
+   */
+  function run(
+    args: string[],
+    environment: Record<string, string> = {},
+    program = [process.execPath, cli],
+  ): Promise<Outcome> {
     const [command = '', ...first] = program
     return new Promise((resolve) => {
-      execFile(command, [...first, ...args], { cwd: folder, env: { PATH: process.env.PATH, ...environment } }, (error, stdout, stderr) => {
-        resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
-      })
+      execFile(
+        command,
+        [...first, ...args],
+        { cwd: folder, env: { PATH: process.env.PATH, ...environment } },
+        (error, stdout, stderr) => {
+          resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
+        },
+      )
     })
   }
   const parsed = ({ stdout }: Outcome) => JSON.parse(stdout) as Record<string, unknown>
   /** The value beside a key of the words that `routes match` prints. */
-  const valueOf = ({ stdout }: Outcome, key: string) => new RegExp(`^${key}\\s{2,}(.*)$`, 'm').exec(stdout)?.[1]
+  const valueOf = ({ stdout }: Outcome, key: string) =>
+    new RegExp(`^${key}\\s{2,}(.*)$`, 'm').exec(stdout)?.[1]
 
   it('can be run as a program by its name, through a link as npm makes them', async () => {
     await access(cli, constants.X_OK)
     expect((await readFile(cli, 'utf8')).startsWith('#!/usr/bin/env node\n')).toBe(true)
     const link = path.join(folder, 'mandate-gateway')
     await symlink(cli, link)
-    const { version } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8')) as { version: string }
+    const { version } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8')) as {
+      version: string
+    }
     expect(await run(['--version'], {}, [link])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' })
   })
 
@@ -73,8 +93,16 @@ describe('the command line', () => {
   })
 
   it.each([
-    [['routes', 'chek']], [['routes', 'check', '--nope']], [['routes', 'check', 'a', 'b']], [['routes', 'check', 'routes.yaml', '-f', 'routes.yaml']],
-    [['routes', 'match', 'GET']], [['routes', 'match', 'FETCH', '/x']], [['routes', 'match', 'GET', '/x', '/y']], [['start', 'now']], [['routes']], [[]],
+    [['routes', 'chek']],
+    [['routes', 'check', '--nope']],
+    [['routes', 'check', 'a', 'b']],
+    [['routes', 'check', 'routes.yaml', '-f', 'routes.yaml']],
+    [['routes', 'match', 'GET']],
+    [['routes', 'match', 'FETCH', '/x']],
+    [['routes', 'match', 'GET', '/x', '/y']],
+    [['start', 'now']],
+    [['routes']],
+    [[]],
   ])('called wrongly, as %j, says so and exits with 64', async (args) => {
     const { code, stdout, stderr } = await run(args)
     expect([code, stdout]).toEqual([64, ''])
@@ -84,15 +112,30 @@ describe('the command line', () => {
 
   describe('routes check', () => {
     it('counts what a good file holds', async () => {
-      expect(await run(['routes', 'check'])).toEqual({ code: 0, stdout: 'routes.yaml: 3 routes, 2 upstreams, no faults\n', stderr: '' })
-      expect(parsed(await run(['routes', 'check', '--json']))).toEqual({ file: 'routes.yaml', routes: 3, upstreams: 2, faults: [], warnings: [] })
+      expect(await run(['routes', 'check'])).toEqual({
+        code: 0,
+        stdout: 'routes.yaml: 3 routes, 2 upstreams, no faults\n',
+        stderr: '',
+      })
+      expect(parsed(await run(['routes', 'check', '--json']))).toEqual({
+        file: 'routes.yaml',
+        routes: 3,
+        upstreams: 2,
+        faults: [],
+        warnings: [],
+      })
     })
 
     it('lists every fault with file, line and place, and exits with 78', async () => {
       const { code, stdout, stderr } = await run(['routes', 'check', 'bad.yaml'])
       expect([code, stdout]).toEqual([78, ''])
       const faults = stderr.trimEnd().split('\n')
-      expect(faults).toEqual(expect.arrayContaining([expect.stringMatching(/^bad\.yaml:2: upstreams › own › targets: /), expect.stringMatching(/^bad\.yaml:5: routes › \/auth: .*mandat/)]))
+      expect(faults).toEqual(
+        expect.arrayContaining([
+          expect.stringMatching(/^bad\.yaml:2: upstreams › own › targets: /),
+          expect.stringMatching(/^bad\.yaml:5: routes › \/auth: .*mandat/),
+        ]),
+      )
       const told = await run(['routes', 'check', 'bad.yaml', '--json'])
       expect([told.code, told.stderr]).toEqual([78, ''])
       expect(parsed(told)).toEqual({ file: 'bad.yaml', routes: null, upstreams: null, faults, warnings: [] })
@@ -110,13 +153,28 @@ describe('the command line', () => {
       const { code, stdout, stderr } = await run(['routes', 'check', '-f', 'spare.yaml'])
       expect([code, stdout]).toEqual([0, 'spare.yaml: 1 route, 2 upstreams, no faults\n'])
       expect(stderr).toMatch(/^spare\.yaml: warning: .*spare\n$/)
-      expect(parsed(await run(['routes', 'check', '--file', 'spare.yaml', '--json']))).toMatchObject({ faults: [], warnings: [expect.stringContaining('spare')] })
+      expect(parsed(await run(['routes', 'check', '--file', 'spare.yaml', '--json']))).toMatchObject({
+        faults: [],
+        warnings: [expect.stringContaining('spare')],
+      })
     })
 
     it('reads what GATEWAY_ROUTES names, whatever else is wrong with the configuration', async () => {
-      expect((await run(['routes', 'check'], { GATEWAY_ROUTES: 'spare.yaml', PORT: 'http', NODE_ENV: 'production' })).stdout).toMatch(/^spare\.yaml: 1 route/)
-      expect((await run(['routes', 'check'], { GATEWAY_ROUTES: '' })).stdout).toMatch(/^routes\.yaml: 3 routes/)
-      expect((await run(['routes', 'check', 'routes.yaml'], { GATEWAY_ROUTES: 'spare.yaml' })).stdout).toMatch(/^routes\.yaml: 3 routes/)
+      expect(
+        (
+          await run(['routes', 'check'], {
+            GATEWAY_ROUTES: 'spare.yaml',
+            PORT: 'http',
+            NODE_ENV: 'production',
+          })
+        ).stdout,
+      ).toMatch(/^spare\.yaml: 1 route/)
+      expect((await run(['routes', 'check'], { GATEWAY_ROUTES: '' })).stdout).toMatch(
+        /^routes\.yaml: 3 routes/,
+      )
+      expect(
+        (await run(['routes', 'check', 'routes.yaml'], { GATEWAY_ROUTES: 'spare.yaml' })).stdout,
+      ).toMatch(/^routes\.yaml: 3 routes/)
     })
   })
 
@@ -134,11 +192,20 @@ describe('the command line', () => {
       expect(valueOf(said, 'permission')).toBe('read on RESOURCE crm')
       expect(valueOf(said, 'rate limit')).toMatch(/^100 requests in 60 s/)
       expect(valueOf(said, 'body limit')).toBe('1024 bytes')
-      expect(new Set(said.stdout.trimEnd().split('\n').map((line) => /^.*?\s{2,}/.exec(line)?.[0].length)).size).toBe(1)
+      expect(
+        new Set(
+          said.stdout
+            .trimEnd()
+            .split('\n')
+            .map((line) => /^.*?\s{2,}/.exec(line)?.[0].length),
+        ).size,
+      ).toBe(1)
     })
 
     it('says which action a method means, and that another is refused', async () => {
-      expect(valueOf(await run(['routes', 'match', 'delete', '/api/crm/x']), 'permission')).toBe('delete on RESOURCE crm')
+      expect(valueOf(await run(['routes', 'match', 'delete', '/api/crm/x']), 'permission')).toBe(
+        'delete on RESOURCE crm',
+      )
       const refused = await run(['routes', 'match', 'PROPFIND', '/api/crm/x'])
       expect(refused.code).toBe(0)
       expect(valueOf(refused, 'permission')).toContain('permission_denied')
@@ -167,19 +234,35 @@ describe('the command line', () => {
       const said = await run(['routes', 'match', 'GET', '/api/crm/..%2fx'])
       expect(said.code).toBe(1)
       expect(valueOf(said, 'answer')).toMatch(/^400 path_ambiguous: The path holds/)
-      expect(parsed(await run(['routes', 'match', 'GET', '/api/crm/..%2fx', '--json']))).toMatchObject({ outcome: 'refused', status: 400, code: 'path_ambiguous' })
+      expect(parsed(await run(['routes', 'match', 'GET', '/api/crm/..%2fx', '--json']))).toMatchObject({
+        outcome: 'refused',
+        status: 400,
+        code: 'path_ambiguous',
+      })
     })
 
     it('prints one JSON object of the same', async () => {
       const told = await run(['routes', 'match', 'POST', '/api/crm?x', '--json', '-f', 'routes.yaml'])
-      expect([told.code, parsed(told)]).toMatchObject([0, { outcome: 'matched', route: '/api/crm', upstream: 'crm', sent: '/api/crm?x', permission: { context: 'RESOURCE', item: 'crm', action: 'create' } }])
+      expect([told.code, parsed(told)]).toMatchObject([
+        0,
+        {
+          outcome: 'matched',
+          route: '/api/crm',
+          upstream: 'crm',
+          sent: '/api/crm?x',
+          permission: { context: 'RESOURCE', item: 'crm', action: 'create' },
+        },
+      ])
     })
 
     it('exits with 78 for a file with faults, and lists them', async () => {
       const said = await run(['routes', 'match', 'GET', '/x', '-f', 'bad.yaml'])
       expect([said.code, said.stdout]).toEqual([78, ''])
       expect(said.stderr).toMatch(/^bad\.yaml:2: /m)
-      expect(parsed(await run(['routes', 'match', 'GET', '/x', '-f', 'bad.yaml', '--json']))).toEqual({ file: 'bad.yaml', faults: said.stderr.trimEnd().split('\n') })
+      expect(parsed(await run(['routes', 'match', 'GET', '/x', '-f', 'bad.yaml', '--json']))).toEqual({
+        file: 'bad.yaml',
+        faults: said.stderr.trimEnd().split('\n'),
+      })
     })
   })
 
@@ -195,9 +278,21 @@ describe('the command line', () => {
       const database = await createTestDatabase()
       databases.push(database)
       for (const workers of ['1', '2']) {
-        const gateway = startGatewayProcess({ DATABASE_URL: database.url, DATABASE_MIGRATION_URL: database.ownerUrl, DATA_DIR: await makeDataDir(), GATEWAY_WORKERS: workers }, command)
+        const gateway = startGatewayProcess(
+          {
+            DATABASE_URL: database.url,
+            DATABASE_MIGRATION_URL: database.ownerUrl,
+            DATA_DIR: await makeDataDir(),
+            GATEWAY_WORKERS: workers,
+          },
+          command,
+        )
         expect((await fetch(`${await gateway.url()}/readyz`)).status).toBe(200)
-        await until(() => Promise.resolve(gateway.output().split('"message":"listening"').length === Number(workers) + 1 || undefined))
+        await until(() =>
+          Promise.resolve(
+            gateway.output().split('"message":"listening"').length === Number(workers) + 1 || undefined,
+          ),
+        )
         gateway.child.kill('SIGTERM')
         expect(await gateway.ended).toBe(0)
         expect(gateway.output()).toContain('"message":"stopped"')

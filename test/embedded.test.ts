@@ -7,7 +7,15 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import express from 'express'
 import { WebSocket } from 'ws'
-import { allowAnyone, gateway, requirePermission, requirePlatformAdmin, requireSysAdmin, requireUser, type EmbeddedGateway } from '../src/index.js'
+import {
+  allowAnyone,
+  gateway,
+  requirePermission,
+  requirePlatformAdmin,
+  requireSysAdmin,
+  requireUser,
+  type EmbeddedGateway,
+} from '../src/index.js'
 import { createTestDatabase, type TestDatabase } from './support/database.js'
 import { mandates, tokenFor, type DemoUser } from './support/demo.js'
 import { testSecret } from './support/gateway.js'
@@ -24,16 +32,28 @@ describe('a program that embeds the gateway', () => {
     database = await createTestDatabase()
     own = await gateway({
       environment: {
-        DATABASE_URL: database.url, DATABASE_MIGRATION_URL: database.ownerUrl, APP_JWT_KEY_SECRET: testSecret, SECRET_KEY: `${testSecret}-portal`,
-        GATEWAY_ROUTES: path.join(root, 'routes.yaml'), SEED_DEMO: 'true', RATE_LIMIT_USER: '1000/60s', LOG_FORMAT: 'json',
+        DATABASE_URL: database.url,
+        DATABASE_MIGRATION_URL: database.ownerUrl,
+        APP_JWT_KEY_SECRET: testSecret,
+        SECRET_KEY: `${testSecret}-portal`,
+        GATEWAY_ROUTES: path.join(root, 'routes.yaml'),
+        SEED_DEMO: 'true',
+        RATE_LIMIT_USER: '1000/60s',
+        LOG_FORMAT: 'json',
       },
       write: () => undefined,
     })
     const app = express()
     app.use(own)
-    app.get('/open', allowAnyone({ identify: true }), (req, res) => res.json({ user: req.principal?.user.username ?? null }))
-    app.get('/mine', requireUser({ mandate: 'optional', instance: 'optional' }), (req, res) => res.json({ user: req.principal?.user.username, roleIds: req.context?.roleIds }))
-    app.all('/reports', requirePermission({ context: 'RESOURCE', item: 'crm.reports' }), (req, res) => res.json({ level: req.accessLevel }))
+    app.get('/open', allowAnyone({ identify: true }), (req, res) =>
+      res.json({ user: req.principal?.user.username ?? null }),
+    )
+    app.get('/mine', requireUser({ mandate: 'optional', instance: 'optional' }), (req, res) =>
+      res.json({ user: req.principal?.user.username, roleIds: req.context?.roleIds }),
+    )
+    app.all('/reports', requirePermission({ context: 'RESOURCE', item: 'crm.reports' }), (req, res) =>
+      res.json({ level: req.accessLevel }),
+    )
     app.get('/system-only', requireSysAdmin(), (_req, res) => res.json({}))
     app.get('/platform-only', requirePlatformAdmin(), (_req, res) => res.json({}))
     server = own.createServer(app).listen(0, '127.0.0.1')
@@ -49,9 +69,16 @@ describe('a program that embeds the gateway', () => {
 
   async function ask(where: string, user?: DemoUser, headers: Record<string, string> = {}, method = 'GET') {
     const token = user && (await tokenFor(database, user)).token
-    const answer = await fetch(url + where, { method, headers: { ...(token ? { Authorization: `Bearer ${token}` } : {}), ...headers } })
+    const answer = await fetch(url + where, {
+      method,
+      headers: { ...(token ? { Authorization: `Bearer ${token}` } : {}), ...headers },
+    })
     const text = await answer.text()
-    return { status: answer.status, headers: answer.headers, body: (text.startsWith('{') ? JSON.parse(text) : text) as Record<string, unknown> }
+    return {
+      status: answer.status,
+      headers: answer.headers,
+      body: (text.startsWith('{') ? JSON.parse(text) : text) as Record<string, unknown>,
+    }
   }
   const inAcme = { 'X-Mandate-Id': mandates.acme }
 
@@ -69,7 +96,11 @@ describe('a program that embeds the gateway', () => {
     expect(mine.headers.get('x-request-id')).toMatch(/^[\w-]+$/)
     expect(mine.headers.get('ratelimit')).toMatch(/"user"/)
     const refused = await ask('/mine')
-    expect([refused.status, refused.body.code, refused.headers.get('content-type')]).toEqual([401, 'authentication_required', 'application/problem+json; charset=utf-8'])
+    expect([refused.status, refused.body.code, refused.headers.get('content-type')]).toEqual([
+      401,
+      'authentication_required',
+      'application/problem+json; charset=utf-8',
+    ])
     expect((await ask('/mine', 'erin', inAcme)).body).toMatchObject({ code: 'not_a_member' })
     expect((await ask('/open')).body).toEqual({ user: null })
     expect((await ask('/open', 'alice')).body).toEqual({ user: 'alice' })
@@ -88,10 +119,17 @@ describe('a program that embeds the gateway', () => {
     expect((await ask('/platform-only', 'petra')).status).toBe(200)
     expect((await ask('/platform-only', 'root')).body).toMatchObject({ code: 'platform_admin_required' })
     const actions = await until(async () => {
-      const rows = await database.sql<{ action: string }>(`select distinct action from audit_events where action ~ '_admin_action|sysadmin' order by 1`)
+      const rows = await database.sql<{ action: string }>(
+        `select distinct action from audit_events where action ~ '_admin_action|sysadmin' order by 1`,
+      )
       return rows.length >= 4 ? rows.map(({ action }) => action) : undefined
     })
-    expect(actions).toEqual(['platform_admin_action', 'platform_admin_action_refused', 'sysadmin_action', 'sysadmin_action_refused'])
+    expect(actions).toEqual([
+      'platform_admin_action',
+      'platform_admin_action_refused',
+      'sysadmin_action',
+      'sysadmin_action_refused',
+    ])
   })
 
   it('has its own 404 for what is nobody’s', async () => {
@@ -101,7 +139,9 @@ describe('a program that embeds the gateway', () => {
 
   it('has WebSockets on the routes', async () => {
     const { token } = await tokenFor(database, 'alice')
-    const socket = new WebSocket(`${url.replace('http', 'ws')}/api/crm/ws`, { headers: { Authorization: `Bearer ${token}`, ...inAcme } })
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/api/crm/ws`, {
+      headers: { Authorization: `Bearer ${token}`, ...inAcme },
+    })
     await once(socket, 'open')
     socket.send('hello')
     const [data] = await once(socket, 'message')
@@ -112,7 +152,8 @@ describe('a program that embeds the gateway', () => {
   it('is told what is missing where a guard has no gateway before it', async () => {
     const app = express()
     app.get('/', requireUser(), (_req, res) => res.json({}))
-    app.use(((error: Error, _req, res, _next) => res.status(500).end(error.message)) as express.ErrorRequestHandler)
+    app.use(((error: Error, _req, res, _next) =>
+      res.status(500).end(error.message)) as express.ErrorRequestHandler)
     const bare = app.listen(0, '127.0.0.1')
     await once(bare, 'listening')
     const answer = await fetch(`http://127.0.0.1:${(bare.address() as AddressInfo).port}/`)
@@ -121,10 +162,18 @@ describe('a program that embeds the gateway', () => {
   })
 
   it('finds the package’s exports under their names', async () => {
-    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', `
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      [
+        '--input-type=module',
+        '-e',
+        `
       import * as all from 'mandate-gateway'
       import * as upstream from 'mandate-gateway/upstream'
-      console.log(typeof all.gateway, typeof all.requireSysAdmin, typeof upstream.verifyGatewayIdentity)`], { cwd: root })
+      console.log(typeof all.gateway, typeof all.requireSysAdmin, typeof upstream.verifyGatewayIdentity)`,
+      ],
+      { cwd: root },
+    )
     expect(stdout.trim()).toBe('function function function')
   })
 })

@@ -13,16 +13,21 @@ const unlimited = { RATE_LIMIT_ADDRESS: 'off', RATE_LIMIT_USER: 'off', RATE_LIMI
 const sh = (command: string) => promisify(execFile)('sh', ['-c', command]).then(({ stdout }) => stdout)
 
 async function logIn(url: string, username = 'alice'): Promise<string> {
-  const response = await fetch(`${url}/auth/token`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ grant_type: 'password', username, password: 'demo-password-1' }) })
+  const response = await fetch(`${url}/auth/token`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ grant_type: 'password', username, password: 'demo-password-1' }),
+  })
   expect(response.status).toBe(200)
-  return (await response.json() as { access_token: string }).access_token
+  return ((await response.json()) as { access_token: string }).access_token
 }
 
-const statusOf = async (url: string, token?: string) => (await fetch(url, { headers: token ? { Authorization: `Bearer ${token}` } : {} })).status
+const statusOf = async (url: string, token?: string) =>
+  (await fetch(url, { headers: token ? { Authorization: `Bearer ${token}` } : {} })).status
 
 /** Polls until `check` holds. */
 async function until(check: () => Promise<boolean> | boolean): Promise<void> {
-  while (!await check()) await new Promise((resolve) => setTimeout(resolve, 20))
+  while (!(await check())) await new Promise((resolve) => setTimeout(resolve, 20))
 }
 
 const databases: TestDatabase[] = []
@@ -46,7 +51,10 @@ describe('a first start, with nothing configured', () => {
     const url = await first.url()
     await first.says(/permissions\?context.*\n/)
     expect(first.output()).toContain(`is ready: ${url}`)
-    const lines = first.output().split('\n').filter((line) => line.trim().startsWith('curl '))
+    const lines = first
+      .output()
+      .split('\n')
+      .filter((line) => line.trim().startsWith('curl '))
     expect(lines).toHaveLength(3)
     const answers: Record<string, unknown>[] = []
     for (const line of lines) answers.push(JSON.parse(await sh(line)) as Record<string, unknown>)
@@ -68,7 +76,7 @@ describe('a first start, with nothing configured', () => {
     const third = startGatewayProcess({ DATA_DIR: dataDir, ...unlimited })
     const again = await third.url()
     expect(await statusOf(`${again}/auth/me`, token)).toBe(200) // the row, and the key that signed it
-    expect((await sh(lines[0]!.replaceAll(url, again)))).toContain('alice') // the demo data, once
+    expect(await sh(lines[0]!.replaceAll(url, again))).toContain('alice') // the demo data, once
 
     third.child.kill('SIGTERM')
     expect(await third.ended).toBe(0)
@@ -81,9 +89,27 @@ describe('a first start, with nothing configured', () => {
 
 describe('a start that cannot be', () => {
   it('lists every fault of the configuration, by variable, and exits with 78', async () => {
-    const gateway = startGatewayProcess({ DATA_DIR: await makeDataDir(), NODE_ENV: 'production', PORT: 'http', TRUST_PROXY: '-1', LOG_LEVEL: 'loud', SEED_DEMO: 'true', DATABASE_URL: 'mysql://root:very-secret@db', APP_JWT_KEY_SECRET: 'short-secret' })
+    const gateway = startGatewayProcess({
+      DATA_DIR: await makeDataDir(),
+      NODE_ENV: 'production',
+      PORT: 'http',
+      TRUST_PROXY: '-1',
+      LOG_LEVEL: 'loud',
+      SEED_DEMO: 'true',
+      DATABASE_URL: 'mysql://root:very-secret@db',
+      APP_JWT_KEY_SECRET: 'short-secret',
+    })
     expect(await gateway.ended).toBe(78)
-    for (const name of ['PORT', 'TRUST_PROXY', 'LOG_LEVEL', 'SEED_DEMO', 'DATABASE_URL', 'APP_JWT_KEY_SECRET', 'SECRET_KEY']) expect(gateway.errors()).toMatch(new RegExp(`^\\s*${name}: `, 'm'))
+    for (const name of [
+      'PORT',
+      'TRUST_PROXY',
+      'LOG_LEVEL',
+      'SEED_DEMO',
+      'DATABASE_URL',
+      'APP_JWT_KEY_SECRET',
+      'SECRET_KEY',
+    ])
+      expect(gateway.errors()).toMatch(new RegExp(`^\\s*${name}: `, 'm'))
     expect(gateway.errors()).not.toMatch(/very-secret|short-secret|mysql|loud|\n\s+at /)
   })
 
@@ -98,7 +124,10 @@ describe('a start that cannot be', () => {
   it('names each fault of the route file with its line, and exits with 78', async () => {
     const dataDir = await makeDataDir()
     const file = path.join(dataDir, 'my-routes.yaml')
-    await writeFile(file, 'upstreams: {}\nroutes:\n  /x: { upstream: nobody }\n  /auth: { upstream: nobody }\n')
+    await writeFile(
+      file,
+      'upstreams: {}\nroutes:\n  /x: { upstream: nobody }\n  /auth: { upstream: nobody }\n',
+    )
     const gateway = startGatewayProcess({ DATA_DIR: dataDir, GATEWAY_ROUTES: file })
     expect(await gateway.ended).toBe(78)
     expect(gateway.errors()).toContain(`${file}:3: `)
@@ -108,7 +137,12 @@ describe('a start that cannot be', () => {
   it('says which port is in use', async () => {
     const database = await makeDatabase()
     const upstream = await startUpstream()
-    const gateway = startGatewayProcess({ DATA_DIR: await makeDataDir(), DATABASE_URL: database.url, DATABASE_MIGRATION_URL: database.ownerUrl, PORT: new URL(upstream.url).port })
+    const gateway = startGatewayProcess({
+      DATA_DIR: await makeDataDir(),
+      DATABASE_URL: database.url,
+      DATABASE_MIGRATION_URL: database.ownerUrl,
+      PORT: new URL(upstream.url).port,
+    })
     expect(await gateway.ended).toBe(1)
     expect(gateway.errors()).toContain(`127.0.0.1:${new URL(upstream.url).port} is in use`)
     expect(gateway.errors()).not.toMatch(/\n\s+at /)
@@ -117,22 +151,56 @@ describe('a start that cannot be', () => {
 
   const renamed = (url: string, change: Partial<URL>) => Object.assign(new URL(url), change).href
   it.each<[string, (database: TestDatabase) => Record<string, string>, RegExp]>([
-    ['has a wrong password', ({ url, ownerUrl }) => ({ DATABASE_URL: renamed(url, { password: 'very-secret' }), DATABASE_MIGRATION_URL: ownerUrl }), /DATABASE_URL \(127\.0\.0\.1:\d+\) cannot be used: password authentication failed for user "gateway"\. Correct the user or the password/],
-    ['is the only one, and wrong', ({ ownerUrl }) => ({ DATABASE_URL: renamed(ownerUrl, { password: 'very-secret' }) }), /DATABASE_URL .* cannot be used: password authentication failed/],
-    ['may not become gateway_app', ({ url, ownerUrl }) => ({ DATABASE_URL: renamed(url, { username: 'outsider', password: 'very-secret' }), DATABASE_MIGRATION_URL: ownerUrl }), /outsider may not become gateway_app\. Say, as the owner: grant gateway_app to "outsider"/],
-    ['is a superuser, from whom row-level security keeps nothing', ({ ownerUrl }) => ({ DATABASE_URL: ownerUrl, DATABASE_MIGRATION_URL: `${ownerUrl}?application_name=x` }), /postgres is a superuser: mandates are not kept apart from it/],
-  ])('stops, with a sentence and exit code 1, when the login of requests %s', async (_what, environment, sentence) => {
-    const database = await makeDatabase()
-    await database.sql(`do $$ begin create role outsider login password 'very-secret'; exception when duplicate_object then null; end $$`)
-    const gateway = startGatewayProcess({ DATA_DIR: await makeDataDir(), ...environment(database) })
-    expect(await gateway.ended).toBe(1)
-    expect(gateway.errors()).toMatch(sentence)
-    expect(gateway.errors()).not.toMatch(/\n\s+at /)
-    expect(gateway.output() + gateway.errors()).not.toContain('very-secret')
-  })
+    [
+      'has a wrong password',
+      ({ url, ownerUrl }) => ({
+        DATABASE_URL: renamed(url, { password: 'very-secret' }),
+        DATABASE_MIGRATION_URL: ownerUrl,
+      }),
+      /DATABASE_URL \(127\.0\.0\.1:\d+\) cannot be used: password authentication failed for user "gateway"\. Correct the user or the password/,
+    ],
+    [
+      'is the only one, and wrong',
+      ({ ownerUrl }) => ({ DATABASE_URL: renamed(ownerUrl, { password: 'very-secret' }) }),
+      /DATABASE_URL .* cannot be used: password authentication failed/,
+    ],
+    [
+      'may not become gateway_app',
+      ({ url, ownerUrl }) => ({
+        DATABASE_URL: renamed(url, { username: 'outsider', password: 'very-secret' }),
+        DATABASE_MIGRATION_URL: ownerUrl,
+      }),
+      /outsider may not become gateway_app\. Say, as the owner: grant gateway_app to "outsider"/,
+    ],
+    [
+      'is a superuser, from whom row-level security keeps nothing',
+      ({ ownerUrl }) => ({
+        DATABASE_URL: ownerUrl,
+        DATABASE_MIGRATION_URL: `${ownerUrl}?application_name=x`,
+      }),
+      /postgres is a superuser: mandates are not kept apart from it/,
+    ],
+  ])(
+    'stops, with a sentence and exit code 1, when the login of requests %s',
+    async (_what, environment, sentence) => {
+      const database = await makeDatabase()
+      await database.sql(
+        `do $$ begin create role outsider login password 'very-secret'; exception when duplicate_object then null; end $$`,
+      )
+      const gateway = startGatewayProcess({ DATA_DIR: await makeDataDir(), ...environment(database) })
+      expect(await gateway.ended).toBe(1)
+      expect(gateway.errors()).toMatch(sentence)
+      expect(gateway.errors()).not.toMatch(/\n\s+at /)
+      expect(gateway.output() + gateway.errors()).not.toContain('very-secret')
+    },
+  )
 
   it('says that the database cannot be reached, without its password', async () => {
-    const gateway = startGatewayProcess({ DATA_DIR: await makeDataDir(), DATABASE_URL: 'postgres://gateway:very-secret@127.0.0.1:1/gateway', DATABASE_WAIT_SECONDS: '1' })
+    const gateway = startGatewayProcess({
+      DATA_DIR: await makeDataDir(),
+      DATABASE_URL: 'postgres://gateway:very-secret@127.0.0.1:1/gateway',
+      DATABASE_WAIT_SECONDS: '1',
+    })
     expect(await gateway.ended).toBe(1)
     expect(gateway.errors()).toMatch(/cannot start/)
     expect(gateway.errors() + gateway.output()).not.toContain('very-secret')
@@ -142,7 +210,11 @@ describe('a start that cannot be', () => {
 describe('a start on a database of one’s own', () => {
   it('starts nothing embedded and no demo, and serves', async () => {
     const [database, dataDir] = [await makeDatabase('template_empty'), await makeDataDir()]
-    const gateway = startGatewayProcess({ DATA_DIR: dataDir, DATABASE_URL: database.url, DATABASE_MIGRATION_URL: database.ownerUrl })
+    const gateway = startGatewayProcess({
+      DATA_DIR: dataDir,
+      DATABASE_URL: database.url,
+      DATABASE_MIGRATION_URL: database.ownerUrl,
+    })
     const url = await gateway.url()
     expect(await statusOf(`${url}/readyz`)).toBe(200)
     expect(await database.sql('select 1 from users')).toEqual([])
@@ -154,12 +226,26 @@ describe('a start on a database of one’s own', () => {
 
   it('two that start at once on an empty one both come up, and it is migrated once', async () => {
     const database = await makeDatabase('template_empty')
-    const environment = { DATABASE_URL: database.url, DATABASE_MIGRATION_URL: database.ownerUrl, SEED_DEMO: 'true', ...unlimited, APP_JWT_KEY_SECRET: 'one-secret-for-both-0123456789-abcdef' }
-    const gateways = [startGatewayProcess({ ...environment, DATA_DIR: await makeDataDir() }), startGatewayProcess({ ...environment, DATA_DIR: await makeDataDir() })]
+    const environment = {
+      DATABASE_URL: database.url,
+      DATABASE_MIGRATION_URL: database.ownerUrl,
+      SEED_DEMO: 'true',
+      ...unlimited,
+      APP_JWT_KEY_SECRET: 'one-secret-for-both-0123456789-abcdef',
+    }
+    const gateways = [
+      startGatewayProcess({ ...environment, DATA_DIR: await makeDataDir() }),
+      startGatewayProcess({ ...environment, DATA_DIR: await makeDataDir() }),
+    ]
     const urls = await Promise.all(gateways.map((gateway) => gateway.url()))
     const token = await logIn(urls[0]!)
     for (const url of urls) expect(await statusOf(`${url}/auth/me`, token)).toBe(200)
-    const migrated = gateways.flatMap((gateway) => gateway.output().split('\n').filter((line) => line.includes('"message":"migrated"')))
+    const migrated = gateways.flatMap((gateway) =>
+      gateway
+        .output()
+        .split('\n')
+        .filter((line) => line.includes('"message":"migrated"')),
+    )
     const names = migrated.map((line) => (JSON.parse(line) as { name: string }).name)
     expect(new Set(names).size).toBe(names.length)
     expect(names.length).toBeGreaterThan(0)
@@ -171,14 +257,28 @@ describe('a start on a database of one’s own', () => {
 
 describe('a running gateway', () => {
   let upstream: Upstream
-  beforeAll(async () => { upstream = await startUpstream() })
-  afterAll(async () => { await upstream.stop() })
+  beforeAll(async () => {
+    upstream = await startUpstream()
+  })
+  afterAll(async () => {
+    await upstream.stop()
+  })
 
   async function begin(environment: Record<string, string> = {}) {
     const [database, dataDir] = [await makeDatabase(), await makeDataDir()]
     const file = path.join(dataDir, 'routes.yaml')
-    await writeFile(file, `upstreams: { own: { targets: ['${upstream.url}'] } }\nroutes:\n  /one: { upstream: own, auth: public }\n`)
-    const gateway = startGatewayProcess({ DATA_DIR: dataDir, DATABASE_URL: database.url, DATABASE_MIGRATION_URL: database.ownerUrl, GATEWAY_ROUTES: file, ...unlimited, ...environment })
+    await writeFile(
+      file,
+      `upstreams: { own: { targets: ['${upstream.url}'] } }\nroutes:\n  /one: { upstream: own, auth: public }\n`,
+    )
+    const gateway = startGatewayProcess({
+      DATA_DIR: dataDir,
+      DATABASE_URL: database.url,
+      DATABASE_MIGRATION_URL: database.ownerUrl,
+      GATEWAY_ROUTES: file,
+      ...unlimited,
+      ...environment,
+    })
     return { gateway, url: await gateway.url(), file, database }
   }
 
@@ -186,14 +286,20 @@ describe('a running gateway', () => {
     const { gateway, url, file } = await begin()
     expect([await statusOf(`${url}/one`), await statusOf(`${url}/two`)]).toEqual([200, 404])
 
-    await writeFile(file, `upstreams: { own: { targets: ['${upstream.url}'] } }\nroutes:\n  /two: { upstream: own, auth: public }\n  /three: { upstream: nobody }\n`)
+    await writeFile(
+      file,
+      `upstreams: { own: { targets: ['${upstream.url}'] } }\nroutes:\n  /two: { upstream: own, auth: public }\n  /three: { upstream: nobody }\n`,
+    )
     gateway.child.kill('SIGHUP')
     await gateway.says(/routes\.yaml:4: /) // why, with the line
     expect([await statusOf(`${url}/one`), await statusOf(`${url}/two`)]).toEqual([200, 404])
 
-    await writeFile(file, `upstreams: { own: { targets: ['${upstream.url}'] } }\nroutes:\n  /two: { upstream: own, auth: public }\n`)
+    await writeFile(
+      file,
+      `upstreams: { own: { targets: ['${upstream.url}'] } }\nroutes:\n  /two: { upstream: own, auth: public }\n`,
+    )
     gateway.child.kill('SIGHUP')
-    await until(async () => await statusOf(`${url}/two`) === 200)
+    await until(async () => (await statusOf(`${url}/two`)) === 200)
     expect(await statusOf(`${url}/one`)).toBe(404)
     gateway.child.kill('SIGTERM')
     expect(await gateway.ended).toBe(0)
@@ -202,33 +308,42 @@ describe('a running gateway', () => {
   it('ends at SIGTERM under load without failing one request that it accepted, and exits with 0', async () => {
     const { gateway, url } = await begin()
     const token = await logIn(url)
-    const slow = new Promise<() => void>((resolve) => upstream.answerWith((_req, res) => resolve(() => res.end('slow'))))
+    const slow = new Promise<() => void>((resolve) =>
+      upstream.answerWith((_req, res) => resolve(() => res.end('slow'))),
+    )
     const waiting = fetch(`${url}/one`)
     const release = await slow
 
     const agent = new Agent({ keepAlive: true, maxSockets: 8 })
     const failures: unknown[] = []
     let served = 0
-    const ask = () => new Promise<boolean>((resolve) => {
-      const req = httpRequest(`${url}/auth/me`, { agent, headers: { Authorization: `Bearer ${token}` } }, (res: IncomingMessage) => {
-        res.resume()
-        res.once('end', () => {
-          if (res.statusCode === 200) served += 1
-          else failures.push(res.statusCode)
-          resolve(true)
-        })
-        res.once('error', (error) => {
-          failures.push(error)
+    const ask = () =>
+      new Promise<boolean>((resolve) => {
+        const req = httpRequest(
+          `${url}/auth/me`,
+          { agent, headers: { Authorization: `Bearer ${token}` } },
+          (res: IncomingMessage) => {
+            res.resume()
+            res.once('end', () => {
+              if (res.statusCode === 200) served += 1
+              else failures.push(res.statusCode)
+              resolve(true)
+            })
+            res.once('error', (error) => {
+              failures.push(error)
+              resolve(false)
+            })
+          },
+        )
+        req.once('error', (error: NodeJS.ErrnoException) => {
+          if (error.code !== 'ECONNREFUSED') failures.push(error)
           resolve(false)
         })
+        req.end()
       })
-      req.once('error', (error: NodeJS.ErrnoException) => {
-        if (error.code !== 'ECONNREFUSED') failures.push(error)
-        resolve(false)
-      })
-      req.end()
+    const clients = Array.from({ length: 8 }, async () => {
+      while (await ask());
     })
-    const clients = Array.from({ length: 8 }, async () => { while (await ask()); })
     await until(() => served > 200)
     gateway.child.kill('SIGTERM')
     await Promise.all(clients) // each goes on until it is refused a connection
@@ -243,7 +358,14 @@ describe('a running gateway', () => {
 
   it('started by npm, ends with 0 at a SIGTERM that npm gets, and not before it has drained', async () => {
     const database = await makeDatabase()
-    const started = startGatewayProcess({ DATABASE_URL: database.url, DATABASE_MIGRATION_URL: database.ownerUrl, DATA_DIR: await makeDataDir() }, ['npm', 'start'])
+    const started = startGatewayProcess(
+      {
+        DATABASE_URL: database.url,
+        DATABASE_MIGRATION_URL: database.ownerUrl,
+        DATA_DIR: await makeDataDir(),
+      },
+      ['npm', 'start'],
+    )
     await started.url()
     started.child.kill('SIGTERM')
     expect(await started.ended).toBe(0)
@@ -253,16 +375,23 @@ describe('a running gateway', () => {
   it('writes neither token nor password into its log', async () => {
     const { gateway, url, database } = await begin({ COHERENCE_LEASE_MS: '0' })
     const token = await logIn(url, 'bob')
-    await fetch(`${url}/auth/me?access_token=${token}`, { headers: { Authorization: `Bearer ${token}`, Cookie: `auth_token=${token}` } })
+    await fetch(`${url}/auth/me?access_token=${token}`, {
+      headers: { Authorization: `Bearer ${token}`, Cookie: `auth_token=${token}` },
+    })
     await database.sql('alter table tokens rename to tokens_away')
     expect(await statusOf(`${url}/auth/context`, token)).toBe(503)
-    const failed = await fetch(`${url}/auth/login`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"username":"bob","password":"demo-password-1"}' })
+    const failed = await fetch(`${url}/auth/login`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: '{"username":"bob","password":"demo-password-1"}',
+    })
     expect(failed.status).toBe(503)
     await database.sql('alter table tokens_away rename to tokens')
     gateway.child.kill('SIGTERM')
     expect(await gateway.ended).toBe(0)
     const log = gateway.output() + gateway.errors()
     expect(log).toContain('"status":503')
-    for (const secret of [token, token.split('.')[2]!, 'demo-password-1', '$argon2', 'insert into', 'eyJ']) expect([secret, log.includes(secret)]).toEqual([secret, false])
+    for (const secret of [token, token.split('.')[2]!, 'demo-password-1', '$argon2', 'insert into', 'eyJ'])
+      expect([secret, log.includes(secret)]).toEqual([secret, false])
   })
 })

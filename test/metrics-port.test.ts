@@ -14,7 +14,14 @@ afterEach(async () => {
 
 async function startOne(environment: Record<string, string>) {
   database = await createTestDatabase()
-  return startGatewayProcess({ DATABASE_URL: database.url, DATABASE_MIGRATION_URL: database.ownerUrl, DATA_DIR: await makeDataDir(), APP_JWT_KEY_SECRET: testSecret, RATE_LIMIT_ADDRESS: 'off', ...environment })
+  return startGatewayProcess({
+    DATABASE_URL: database.url,
+    DATABASE_MIGRATION_URL: database.ownerUrl,
+    DATA_DIR: await makeDataDir(),
+    APP_JWT_KEY_SECRET: testSecret,
+    RATE_LIMIT_ADDRESS: 'off',
+    ...environment,
+  })
 }
 
 /** Asks on a connection of its own, so that it goes to the worker whose turn it is. */
@@ -29,8 +36,19 @@ describe('METRICS_PORT', () => {
     const url = await gateway.url()
     const metrics = `http://127.0.0.1:${port}`
     await askOften(url, 3)
-    await until(async () => valueOf((await ask(metrics, '/metrics')).text, 'gateway_requests_total', { route: '/healthz' }) === 3 || undefined, 15_000)
-    for (const [path, method] of [['/', 'GET'], ['/healthz', 'GET'], ['/metrics', 'POST'], ['/auth/me', 'GET']] as const) expect((await ask(metrics, path, { method })).status).toBe(404)
+    await until(
+      async () =>
+        valueOf((await ask(metrics, '/metrics')).text, 'gateway_requests_total', { route: '/healthz' }) ===
+          3 || undefined,
+      15_000,
+    )
+    for (const [path, method] of [
+      ['/', 'GET'],
+      ['/healthz', 'GET'],
+      ['/metrics', 'POST'],
+      ['/auth/me', 'GET'],
+    ] as const)
+      expect((await ask(metrics, path, { method })).status).toBe(404)
     expect((await ask(url, '/metrics')).status).toBe(404)
     gateway.child.kill('SIGTERM')
     expect(await gateway.ended).toBe(0)
@@ -47,7 +65,8 @@ describe('METRICS_PORT', () => {
       return valueOf(now, 'gateway_requests_total', { route: '/healthz' }) === 10 ? now : undefined
     }, 15_000)
     expect(valueOf(text, 'gateway_request_duration_seconds_count', { route: '/healthz' })).toBe(10)
-    expect(valueOf(text, 'gateway_lease_remaining_seconds')).toBeLessThanOrEqual(5) // of the worst worker, not of all together
+    // of the worst worker, not of all together
+    expect(valueOf(text, 'gateway_lease_remaining_seconds')).toBeLessThanOrEqual(5)
   }, 60_000)
 
   it('without it each worker answers for all', async () => {
@@ -56,7 +75,12 @@ describe('METRICS_PORT', () => {
     await gateway.says(/"message":"listening".*"message":"listening"/s)
     await askOften(url, 10)
     for (let round = 0; round < 4; round += 1) {
-      await until(async () => valueOf((await ask(url, '/metrics')).text, 'gateway_requests_total', { route: '/healthz' }) === 10 || undefined, 15_000)
+      await until(
+        async () =>
+          valueOf((await ask(url, '/metrics')).text, 'gateway_requests_total', { route: '/healthz' }) ===
+            10 || undefined,
+        15_000,
+      )
     }
   }, 60_000)
 })

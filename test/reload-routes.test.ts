@@ -7,7 +7,12 @@ import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { loadConfig } from '../src/config.js'
 import { createTestDatabase, type TestDatabase } from './support/database.js'
-import { cleanUpProcesses, makeDataDir, startGatewayProcess, type GatewayProcess } from './support/gateway-process.js'
+import {
+  cleanUpProcesses,
+  makeDataDir,
+  startGatewayProcess,
+  type GatewayProcess,
+} from './support/gateway-process.js'
 import { until } from './support/until.js'
 import { startUpstream, type Upstream } from './support/upstream.js'
 
@@ -20,25 +25,37 @@ describe('a route file that changes', () => {
   let url: string
 
   /** A route file with these prefixes, and `/always`. */
-  const tableOf = (...prefixes: string[]) => `upstreams: { own: { targets: ['${upstream.url}'] } }\nroutes:\n  /always: { upstream: own, auth: public }\n${prefixes.map((prefix) => `  ${prefix}: { upstream: own, auth: public }\n`).join('')}`
+  const tableOf = (...prefixes: string[]) =>
+    `upstreams: { own: { targets: ['${upstream.url}'] } }\nroutes:\n  /always: { upstream: own, auth: public }\n${prefixes.map((prefix) => `  ${prefix}: { upstream: own, auth: public }\n`).join('')}`
   const statusOf = async (pathname: string, base = url) => {
     const response = await fetch(base + pathname)
     await response.arrayBuffer()
     return response.status
   }
-  const isServed = (pathname: string, base = url) => until(async () => await statusOf(pathname, base) === 200 || undefined, 15_000)
+  const isServed = (pathname: string, base = url) =>
+    until(async () => (await statusOf(pathname, base)) === 200 || undefined, 15_000)
 
   /** The log lines of readings: whether each was taken, and what changed by it. */
-  const readings = (of = gateway) => of.output().split('\n').filter((line) => line.includes('"message":"the route table was '))
-    .map((line) => JSON.parse(line) as { level: string; changed?: boolean; faults?: string[] })
-  const readingsAfter = (count: number, more = 1, of = gateway) => until(() => {
-    const all = readings(of).slice(count)
-    return Promise.resolve(all.length >= more ? all : undefined)
-  }, 15_000)
+  const readings = (of = gateway) =>
+    of
+      .output()
+      .split('\n')
+      .filter((line) => line.includes('"message":"the route table was '))
+      .map((line) => JSON.parse(line) as { level: string; changed?: boolean; faults?: string[] })
+  const readingsAfter = (count: number, more = 1, of = gateway) =>
+    until(() => {
+      const all = readings(of).slice(count)
+      return Promise.resolve(all.length >= more ? all : undefined)
+    }, 15_000)
 
   async function start(environment: Record<string, string>) {
     return startGatewayProcess({
-      DATA_DIR: await makeDataDir(), DATABASE_URL: database.url, DATABASE_MIGRATION_URL: database.ownerUrl, GATEWAY_ROUTES: file, RATE_LIMIT_ADDRESS: 'off', ...environment,
+      DATA_DIR: await makeDataDir(),
+      DATABASE_URL: database.url,
+      DATABASE_MIGRATION_URL: database.ownerUrl,
+      GATEWAY_ROUTES: file,
+      RATE_LIMIT_ADDRESS: 'off',
+      ...environment,
     })
   }
 
@@ -68,7 +85,8 @@ describe('a route file that changes', () => {
     return pipe
   }
   /** Opens as soon as the gateway reads: from here on its reading waits for what is written. */
-  const openPipe = (pipe: string) => until(() => open(pipe, constants.O_WRONLY | constants.O_NONBLOCK).catch(() => undefined), 15_000)
+  const openPipe = (pipe: string) =>
+    until(() => open(pipe, constants.O_WRONLY | constants.O_NONBLOCK).catch(() => undefined), 15_000)
 
   /** Resolves when everything that the gateway has logged so far has arrived here. */
   async function logArrived(): Promise<void> {
@@ -100,7 +118,11 @@ describe('a route file that changes', () => {
   })
 
   it('is taken when a link above it is swapped, as mounted configuration changes', async () => {
-    const [first, second, data] = [path.join(folder, 'v1'), path.join(folder, 'v2'), path.join(folder, '..data')]
+    const [first, second, data] = [
+      path.join(folder, 'v1'),
+      path.join(folder, 'v2'),
+      path.join(folder, '..data'),
+    ]
     await writeFile(first, tableOf('/v1'))
     await writeFile(second, tableOf('/v2'))
     await pointTo(first, data)
@@ -115,7 +137,10 @@ describe('a route file that changes', () => {
     const count = readings().length
     await writeFile(file, `${tableOf('/half')}  /broken: { upstream: nobody }\n`)
     const [refused] = await readingsAfter(count)
-    expect(refused).toMatchObject({ level: 'error', faults: [expect.stringMatching(/routes\.yaml:5: .*nobody/)] })
+    expect(refused).toMatchObject({
+      level: 'error',
+      faults: [expect.stringMatching(/routes\.yaml:5: .*nobody/)],
+    })
     expect([await statusOf('/first'), await statusOf('/half')]).toEqual([200, 404])
 
     await rm(file)
@@ -136,7 +161,8 @@ describe('a route file that changes', () => {
     gateway.child.kill('SIGHUP')
     expect((await readingsAfter(count, 2))[1]).toMatchObject({ level: 'info', changed: true })
     expect(await statusOf('/hung-up')).toBe(200)
-    expect((await readingsAfter(count, 3))[2]).toMatchObject({ level: 'info', changed: false }) // by the watch, which notices the same
+    // by the watch, which notices the same
+    expect((await readingsAfter(count, 3))[2]).toMatchObject({ level: 'info', changed: false })
   })
 
   it('that is written slowly is taken as a whole, never a part of it', async () => {
@@ -182,15 +208,21 @@ describe('a route file that changes', () => {
     })
     const changes: [string, (text: string) => Promise<void>][] = [
       ['/load-0', (text) => writeFile(file, text)],
-      ['/load-1', async (text) => {
-        await writeFile(`${file}.new`, text)
-        await rename(`${file}.new`, file)
-      }],
-      ['/load-2', async (text) => {
-        await writeFile(file, 'half a')
-        gateway.child.kill('SIGHUP')
-        await writeFile(file, text)
-      }],
+      [
+        '/load-1',
+        async (text) => {
+          await writeFile(`${file}.new`, text)
+          await rename(`${file}.new`, file)
+        },
+      ],
+      [
+        '/load-2',
+        async (text) => {
+          await writeFile(file, 'half a')
+          gateway.child.kill('SIGHUP')
+          await writeFile(file, text)
+        },
+      ],
     ]
     for (const [prefix, change] of changes) {
       await change(tableOf(prefix))
@@ -220,8 +252,13 @@ describe('a route file that changes', () => {
   })
 
   it('waits for SIGHUP where it is not watched, which is the default but on a terminal', async () => {
-    expect([loadConfig({}).GATEWAY_ROUTES_WATCH, loadConfig({ GATEWAY_ROUTES_WATCH: 'true' }).GATEWAY_ROUTES_WATCH]).toEqual([undefined, true])
-    expect(() => loadConfig({ GATEWAY_ROUTES_WATCH: 'often' })).toThrow(/GATEWAY_ROUTES_WATCH: must be true or false/)
+    expect([
+      loadConfig({}).GATEWAY_ROUTES_WATCH,
+      loadConfig({ GATEWAY_ROUTES_WATCH: 'true' }).GATEWAY_ROUTES_WATCH,
+    ]).toEqual([undefined, true])
+    expect(() => loadConfig({ GATEWAY_ROUTES_WATCH: 'often' })).toThrow(
+      /GATEWAY_ROUTES_WATCH: must be true or false/,
+    )
     const started = await start({})
     const base = await started.url()
     await writeFile(file, tableOf('/unwatched'))
@@ -235,10 +272,14 @@ describe('a route file that changes', () => {
     const started = await start({ GATEWAY_ROUTES_WATCH: 'true' })
     const base = await started.url()
     let release: () => void = () => undefined
-    const begun = new Promise<void>((resolve) => upstream.answerWith((_req, res) => {
-      release = () => { res.end('done') }
-      resolve()
-    }))
+    const begun = new Promise<void>((resolve) =>
+      upstream.answerWith((_req, res) => {
+        release = () => {
+          res.end('done')
+        }
+        resolve()
+      }),
+    )
     const response = fetch(`${base}/always`)
     await begun
     upstream.answerWith(undefined)

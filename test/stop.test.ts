@@ -9,7 +9,8 @@ import { until } from './support/until.js'
 
 afterEach(cleanUpProcesses)
 
-const pidOf = async (dataDir: string) => Number.parseInt(await readFile(path.join(dataDir, 'postgres/postmaster.pid'), 'utf8'), 10)
+const pidOf = async (dataDir: string) =>
+  Number.parseInt(await readFile(path.join(dataDir, 'postgres/postmaster.pid'), 'utf8'), 10)
 
 function isAlive(pid: number): boolean {
   try {
@@ -21,7 +22,11 @@ function isAlive(pid: number): boolean {
 
 /** Returns a request whose body never ends, once the server has taken its headers (100 Continue says so). */
 async function openRequest(url: string): Promise<ClientRequest> {
-  const headers = { 'Content-Type': 'application/json', 'Transfer-Encoding': 'chunked', Expect: '100-continue' }
+  const headers = {
+    'Content-Type': 'application/json',
+    'Transfer-Encoding': 'chunked',
+    Expect: '100-continue',
+  }
   const open = request(url, { method: 'POST', headers })
   open.on('error', () => open.destroy())
   open.flushHeaders()
@@ -32,16 +37,20 @@ async function openRequest(url: string): Promise<ClientRequest> {
 const listening = /"message":"listening".*?"url":"([^"]+)"/
 
 describe('a gateway that was started on a terminal', () => {
-  it.each(['npm start', 'node dist/main.js'])('%s ends at Ctrl-C, and so does its Postgres', async (command) => {
-    const dataDir = await makeDataDir()
-    const started = startOnTerminal({ DATA_DIR: dataDir }, command.split(' '))
-    await started.says(listening)
-    const postgres = await pidOf(dataDir)
-    started.interrupt()
-    await started.ended
-    await until(() => Promise.resolve(!isAlive(postgres)), 10_000)
-    expect(started.output()).toContain('"message":"stopped"')
-  }, 60_000)
+  it.each(['npm start', 'node dist/main.js'])(
+    '%s ends at Ctrl-C, and so does its Postgres',
+    async (command) => {
+      const dataDir = await makeDataDir()
+      const started = startOnTerminal({ DATA_DIR: dataDir }, command.split(' '))
+      await started.says(listening)
+      const postgres = await pidOf(dataDir)
+      started.interrupt()
+      await started.ended
+      await until(() => Promise.resolve(!isAlive(postgres)), 10_000)
+      expect(started.output()).toContain('"message":"stopped"')
+    },
+    60_000,
+  )
 
   it('ends at a second Ctrl-C without waiting, and so does its Postgres', async () => {
     const dataDir = await makeDataDir()
@@ -52,7 +61,8 @@ describe('a gateway that was started on a terminal', () => {
     started.interrupt()
     await started.says(/"message":"draining"/)
     const draining = performance.now()
-    await until(() => Promise.resolve(performance.now() - draining > 1200)) // a signal within a second counts as the same
+    // a signal within a second counts as the same
+    await until(() => Promise.resolve(performance.now() - draining > 1200))
     started.interrupt()
     expect(await started.ended).toBe(130)
     await until(() => Promise.resolve(!isAlive(postgres)), 10_000)
@@ -77,6 +87,10 @@ describe('a data directory that a gateway holds', () => {
     await first.url()
     const second = startGatewayProcess({ DATA_DIR: dataDir })
     expect(await second.ended).toBe(1)
-    expect(second.errors()).toMatch(new RegExp(`another gateway already runs on the data directory ${dataDir}: .* Its process id is ${first.child.pid ?? 0}\\.`))
+    expect(second.errors()).toMatch(
+      new RegExp(
+        `another gateway already runs on the data directory ${dataDir}: .* Its process id is ${first.child.pid ?? 0}\\.`,
+      ),
+    )
   }, 60_000)
 })

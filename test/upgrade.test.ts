@@ -15,11 +15,23 @@ let next: string
 let database: TestDatabase
 beforeAll(async () => {
   next = await mkdtemp(path.join(tmpdir(), 'next-version-'))
-  for (const name of ['dist', 'migrations', 'seeds', 'examples', 'package.json', 'routes.yaml', 'openapi.yaml']) await cp(path.join(root, name), path.join(next, name), { recursive: true })
+  for (const name of [
+    'dist',
+    'migrations',
+    'seeds',
+    'examples',
+    'package.json',
+    'routes.yaml',
+    'openapi.yaml',
+  ])
+    await cp(path.join(root, name), path.join(next, name), { recursive: true })
   await symlink(path.join(root, 'node_modules'), path.join(next, 'node_modules'))
-  await writeFile(path.join(next, 'migrations/20991231_99_next.js'), `
+  await writeFile(
+    path.join(next, 'migrations/20991231_99_next.js'),
+    `
     export const up = (knex) => knex.raw("alter table users add column nickname text; create table of_the_next_version (id int); grant select on of_the_next_version to gateway_app")
-    export const down = (knex) => knex.raw('drop table of_the_next_version; alter table users drop column nickname')`)
+    export const down = (knex) => knex.raw('drop table of_the_next_version; alter table users drop column nickname')`,
+  )
   database = await createTestDatabase()
 }, 60_000)
 afterAll(async () => {
@@ -30,16 +42,34 @@ afterAll(async () => {
 
 it('two versions on one schema: the next one migrates while this one serves; this one starts again all the same, and neither lets in what the other has revoked', async () => {
   const environment = {
-    DATABASE_URL: database.url, DATABASE_MIGRATION_URL: database.ownerUrl, APP_JWT_KEY_SECRET: testSecret, SECRET_KEY: testSecret,
-    SEED_DEMO: 'true', RATE_LIMIT_ADDRESS: 'off', RATE_LIMIT_USER: 'off', COHERENCE_LEASE_MS: '2000',
+    DATABASE_URL: database.url,
+    DATABASE_MIGRATION_URL: database.ownerUrl,
+    APP_JWT_KEY_SECRET: testSecret,
+    SECRET_KEY: testSecret,
+    SEED_DEMO: 'true',
+    RATE_LIMIT_ADDRESS: 'off',
+    RATE_LIMIT_USER: 'off',
+    COHERENCE_LEASE_MS: '2000',
   }
   const start = async (from: string) => {
-    const gateway = startGatewayProcess({ ...environment, DATA_DIR: await makeDataDir() }, [process.execPath, path.join(from, 'dist/main.js')])
+    const gateway = startGatewayProcess({ ...environment, DATA_DIR: await makeDataDir() }, [
+      process.execPath,
+      path.join(from, 'dist/main.js'),
+    ])
     return { ...gateway, url: (await gateway.says(/is ready: (\S+)/))[1] ?? '' }
   }
-  const ask = async ({ url }: { url: string }, of: string, token: string, method = 'GET') => (await fetch(url + of, { method, headers: { 'Authorization': `Bearer ${token}`, 'X-Mandate-Id': mandates.acme } })).status
+  const ask = async ({ url }: { url: string }, of: string, token: string, method = 'GET') =>
+    (
+      await fetch(url + of, {
+        method,
+        headers: { Authorization: `Bearer ${token}`, 'X-Mandate-Id': mandates.acme },
+      })
+    ).status
 
-  const [{ token: alice }, { token: rosa }] = [await tokenFor(database, 'alice'), await tokenFor(database, 'root')]
+  const [{ token: alice }, { token: rosa }] = [
+    await tokenFor(database, 'alice'),
+    await tokenFor(database, 'root'),
+  ]
   const old = await start(root)
   const statuses = new Map<number | string, number>()
   const served = new AbortController()
@@ -50,14 +80,21 @@ it('two versions on one schema: the next one migrates while this one serves; thi
     }
   })
   const newer = await start(next)
-  expect(await database.sql(`select column_name from information_schema.columns where table_name = 'users' and column_name = 'nickname'`)).toHaveLength(1)
+  expect(
+    await database.sql(
+      `select column_name from information_schema.columns where table_name = 'users' and column_name = 'nickname'`,
+    ),
+  ).toHaveLength(1)
   await until(() => Promise.resolve((statuses.get(200) ?? 0) > 100 || undefined))
   expect(await ask(newer, '/mandate/members', alice)).toBe(200)
   served.abort()
   await Promise.all(load)
   expect([...statuses.keys()]).toEqual([200])
 
-  for (const [here, there] of [[old, newer], [newer, old]] as const) {
+  for (const [here, there] of [
+    [old, newer],
+    [newer, old],
+  ] as const) {
     const { token, jti } = await tokenFor(database, 'bob')
     expect([await ask(here, '/auth/me', token), await ask(there, '/auth/me', token)]).toEqual([200, 200])
     expect(await ask(here, `/system/tokens/${jti}`, rosa, 'DELETE')).toBe(200)

@@ -12,16 +12,50 @@ afterEach(cleanUpProcesses)
 it('a gateway that runs goes on while npm ci has taken its packages away', async () => {
   const clone = await makeDataDir()
   const run = promisify(execFile)
-  await run('cp', ['-al', path.join(root, 'node_modules'), clone]).catch(() => run('cp', ['-a', path.join(root, 'node_modules'), clone]))
-  await run('cp', ['-a', ...['dist', 'packages', 'migrations', 'seeds', 'examples', 'package.json', 'routes.yaml', 'openapi.yaml'].map((name) => path.join(root, name)), clone])
-  const gateway = startGatewayProcess({ DATA_DIR: path.join(clone, '.data'), GATEWAY_ROUTES: path.join(clone, 'routes.yaml') }, [process.execPath, path.join(clone, 'dist/main.js')])
+  await run('cp', ['-al', path.join(root, 'node_modules'), clone]).catch(() =>
+    run('cp', ['-a', path.join(root, 'node_modules'), clone]),
+  )
+  await run('cp', [
+    '-a',
+    ...[
+      'dist',
+      'packages',
+      'migrations',
+      'seeds',
+      'examples',
+      'package.json',
+      'routes.yaml',
+      'openapi.yaml',
+    ].map((name) => path.join(root, name)),
+    clone,
+  ])
+  const gateway = startGatewayProcess(
+    { DATA_DIR: path.join(clone, '.data'), GATEWAY_ROUTES: path.join(clone, 'routes.yaml') },
+    [process.execPath, path.join(clone, 'dist/main.js')],
+  )
   const url = await gateway.url()
   await rm(path.join(clone, 'node_modules'), { recursive: true })
 
-  const login = await fetch(`${url}/auth/token`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"grant_type":"password","username":"alice","password":"demo-password-1"}' })
+  const login = await fetch(`${url}/auth/token`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: '{"grant_type":"password","username":"alice","password":"demo-password-1"}',
+  })
   expect(login.status).toBe(200)
-  const headers = { Authorization: `Bearer ${(await login.json() as { access_token: string }).access_token}`, 'X-Mandate-Id': mandates.acme }
-  for (const place of ['/auth/me', '/api/crm/contacts', '/auth/context', '/mandate/members', '/console', '/docs', '/readyz', '/metrics']) {
+  const headers = {
+    Authorization: `Bearer ${((await login.json()) as { access_token: string }).access_token}`,
+    'X-Mandate-Id': mandates.acme,
+  }
+  for (const place of [
+    '/auth/me',
+    '/api/crm/contacts',
+    '/auth/context',
+    '/mandate/members',
+    '/console',
+    '/docs',
+    '/readyz',
+    '/metrics',
+  ]) {
     expect([place, (await fetch(`${url}${place}`, { headers })).status]).toEqual([place, 200])
   }
   gateway.child.kill('SIGTERM')

@@ -14,24 +14,35 @@ interface ListedNode {
 
 /** A request may break off with the worker that had it; it must not wait for one that is gone. */
 function broken(error: unknown): void {
-  if (typeof error === 'object' && error !== null && 'name' in error && error.name === 'TimeoutError') throw new Error('a request was left hanging')
+  if (typeof error === 'object' && error !== null && 'name' in error && error.name === 'TimeoutError')
+    throw new Error('a request was left hanging')
 }
 
 describe('GATEWAY_WORKERS', () => {
-  afterAll(async () => { await cleanUpProcesses() })
+  afterAll(async () => {
+    await cleanUpProcesses()
+  })
 
   it('serves one port by as many nodes; those that are killed leave no request hanging and are replaced, a revocation reaches all, and SIGTERM ends all with 0', async () => {
     const database = await createTestDatabase()
     try {
       const gateway = startGatewayProcess({
-        GATEWAY_WORKERS: '4', DATABASE_URL: database.url, DATABASE_MIGRATION_URL: database.ownerUrl, DATA_DIR: await makeDataDir(),
-        APP_JWT_KEY_SECRET: testSecret, SEED_DEMO: 'true', RATE_LIMIT_ADDRESS: 'off', COHERENCE_LEASE_MS: '2000',
+        GATEWAY_WORKERS: '4',
+        DATABASE_URL: database.url,
+        DATABASE_MIGRATION_URL: database.ownerUrl,
+        DATA_DIR: await makeDataDir(),
+        APP_JWT_KEY_SECRET: testSecret,
+        SEED_DEMO: 'true',
+        RATE_LIMIT_ADDRESS: 'off',
+        COHERENCE_LEASE_MS: '2000',
       })
       const url = (await gateway.says(/is ready: (\S+)/))[1] ?? ''
       const { token: root } = await tokenFor(database, 'root')
       // A connection of its own for each request, so that they go round the workers.
-      const ask = (path: string, token: string, method = 'GET') => fetch(url + path, { method, headers: { Authorization: `Bearer ${token}`, Connection: 'close' } })
-      const nodes = async () => (await (await ask('/system/nodes', root)).json() as { items: ListedNode[] }).items
+      const ask = (path: string, token: string, method = 'GET') =>
+        fetch(url + path, { method, headers: { Authorization: `Bearer ${token}`, Connection: 'close' } })
+      const nodes = async () =>
+        ((await (await ask('/system/nodes', root)).json()) as { items: ListedNode[] }).items
       const before = await until(async () => {
         const listed = await nodes()
         return listed.length === 4 ? listed : undefined
@@ -41,7 +52,11 @@ describe('GATEWAY_WORKERS', () => {
       const victims = before.slice(0, 3)
       const killed = new AbortController()
       const strangers = Array.from({ length: 12 }, async () => {
-        while (!killed.signal.aborted) await fetch(`${url}/auth/me`, { headers: { Connection: 'close' }, signal: AbortSignal.timeout(15_000) }).catch(broken)
+        while (!killed.signal.aborted)
+          await fetch(`${url}/auth/me`, {
+            headers: { Connection: 'close' },
+            signal: AbortSignal.timeout(15_000),
+          }).catch(broken)
       })
       for (const { processId } of victims) {
         await new Promise((resolve) => setTimeout(resolve, 300)) // requests are under way
@@ -50,7 +65,9 @@ describe('GATEWAY_WORKERS', () => {
       killed.abort()
       await Promise.all(strangers)
       const after = await until(async () => {
-        const listed = (await nodes().catch(() => [])).filter(({ id }) => !victims.some((victim) => victim.id === id))
+        const listed = (await nodes().catch(() => [])).filter(
+          ({ id }) => !victims.some((victim) => victim.id === id),
+        )
         return listed.length === 4 ? listed : undefined
       }, 15_000)
       expect(after.some(({ processId }) => !before.some((node) => node.processId === processId))).toBe(true)
@@ -62,7 +79,8 @@ describe('GATEWAY_WORKERS', () => {
 
       gateway.child.kill('SIGTERM')
       expect(await gateway.ended).toBe(0)
-      for (const { processId } of after) expect(() => execFileSync('kill', ['-0', String(processId)], { stdio: 'ignore' })).toThrow()
+      for (const { processId } of after)
+        expect(() => execFileSync('kill', ['-0', String(processId)], { stdio: 'ignore' })).toThrow()
     } finally {
       await cleanUpProcesses()
       await database.drop()

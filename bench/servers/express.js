@@ -4,5 +4,7 @@ import express from 'express'
 import { announce } from './announce.js'
 
 const app = express()
-app.get('/', (_req, res) => { res.json({ mandateId: '00000000-0000-4000-8000-000000000101', contacts: [{ id: 1, name: 'Ada Lovelace' }] }) })
+app.get('/', (_req, res) => {
+  res.json({ mandateId: '00000000-0000-4000-8000-000000000101', contacts: [{ id: 1, name: 'Ada Lovelace' }] })
+})
 announce(createServer(app))

@@ -5,27 +5,43 @@ export type Item = Record<string, unknown>
 
 /** Somebody else has changed an item since the person saw it. Nothing was done. */
 export class ChangedError extends Error {
-  constructor(readonly seen: Item, readonly current: Item) {
+  constructor(
+    readonly seen: Item,
+    readonly current: Item,
+  ) {
     super('changed meanwhile')
     this.name = 'ChangedError'
   }
 }
 
 /** Sets such as the roles of a member come in any order. */
-const ordered = (value: unknown): unknown => Array.isArray(value) ? value.map((one) => JSON.stringify(one)).sort() : value
-const isSame = (one: unknown, other: unknown) => JSON.stringify(ordered(one)) === JSON.stringify(ordered(other))
+const ordered = (value: unknown): unknown =>
+  Array.isArray(value) ? value.map((one) => JSON.stringify(one)).sort() : value
+const isSame = (one: unknown, other: unknown) =>
+  JSON.stringify(ordered(one)) === JSON.stringify(ordered(other))
 
 /** The fields that both know and that differ. */
 export const differences = ({ seen, current }: Pick<ChangedError, 'seen' | 'current'>): string[] =>
   Object.keys(seen).filter((field) => field in current && !isSame(seen[field], current[field]))
 
-const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every((one) => typeof one === 'string')
+const isTexts = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((one) => typeof one === 'string')
 
-/** A set as somebody has changed it, on top of what it is now: with what they added, without what they took away. */
-const rebasedSet = (before: string[], filledIn: string[], now: string[]): string[] =>
-  [...new Set([...now.filter((one) => filledIn.includes(one) || !before.includes(one)), ...filledIn.filter((one) => !before.includes(one))])]
+/**
+ * A set as somebody has changed it, on top of what it is now: with what they added, without what they took
+ * away.
+ */
+const rebasedSet = (before: string[], filledIn: string[], now: string[]): string[] => [
+  ...new Set([
+    ...now.filter((one) => filledIn.includes(one) || !before.includes(one)),
+    ...filledIn.filter((one) => !before.includes(one)),
+  ]),
+]
 
-/** What somebody has filled in, on top of what somebody else has saved meanwhile: fields that were left alone become what they are now. */
+/**
+ * What somebody has filled in, on top of what somebody else has saved meanwhile: fields that were left alone
+ * become what they are now.
+ */
 export function rebased<Fields extends object>(before: Fields, filledIn: Fields, now: Fields): Fields {
   const merge = <Name extends keyof Fields>(name: Name): [Name, unknown] => {
     const [old, wanted, current] = [before[name], filledIn[name], now[name]]
@@ -44,12 +60,13 @@ interface Current {
 async function readItem(send: typeof fetch, url: string): Promise<Current> {
   const response = await send(url)
   if (!response.ok) throw new ProblemError(await problemOf(response))
-  return { item: await response.json() as Item, tag: response.headers.get('ETag') ?? '' }
+  return { item: (await response.json()) as Item, tag: response.headers.get('ETag') ?? '' }
 }
 
 /**
- * A `fetch` for changes of an item as it was seen: reads the item, and sends `If-Match` with the tag of exactly that. Rejects with a
- * `ChangedError` where the item is another by now, or becomes another in between, and with a `ProblemError` where it cannot be read.
+ * A `fetch` for changes of an item as it was seen: reads the item, and sends `If-Match` with the tag of
+ * exactly that. Rejects with a `ChangedError` where the item is another by now, or becomes another in
+ * between, and with a `ProblemError` where it cannot be read.
  */
 export function fetchAsSeen(send: typeof fetch, seen: object): typeof fetch {
   const before: Item = { ...seen }

@@ -12,12 +12,17 @@ const client = createClient<paths>({ fetch: gateway.fetch })
 export const api: Pick<typeof client, 'GET' | 'POST'> = client
 
 /**
- * Changes of an item that the person has seen in this state: what somebody else has changed since is not overwritten. The item's path is the
- * path of the call. Rejects with a `ChangedError` where it is another by now.
+ * Changes of an item that the person has seen in this state: what somebody else has changed since is not
+ * overwritten. The item's path is the path of the call. Rejects with a `ChangedError` where it is another by
+ * now.
  */
-export const edit = (seen: object): Pick<typeof client, 'PATCH' | 'PUT' | 'DELETE'> => createClient<paths>({ fetch: fetchAsSeen(gateway.fetch, seen) })
+export const edit = (seen: object): Pick<typeof client, 'PATCH' | 'PUT' | 'DELETE'> =>
+  createClient<paths>({ fetch: fetchAsSeen(gateway.fetch, seen) })
 
-/** Calls about what has no version: they end a session, token, key or link for good, or set what is one value. No edit can be lost by them. */
+/**
+ * Calls about what has no version: they end a session, token, key or link for good, or set what is one value.
+ * No edit can be lost by them.
+ */
 export const unversioned: Pick<typeof client, 'PUT' | 'DELETE'> = client
 
 interface Answered<Data> {
@@ -33,7 +38,10 @@ export async function answerOf<Data>(asked: Promise<Answered<Data>>): Promise<No
   return data as NonNullable<Data>
 }
 
-/** What a change that was only tried would do. Throws where it was made instead, which must not happen unnoticed. */
+/**
+ * What a change that was only tried would do. Throws where it was made instead, which must not happen
+ * unnoticed.
+ */
 export async function previewOf(asked: Promise<object>): Promise<components['schemas']['Preview']> {
   const answer = await asked
   if (!isPreview(answer)) throw new Error('the change was made, not tried')

@@ -13,9 +13,11 @@ const line = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)/
 /** Reads the text format, as far as the gateway writes it. */
 export function parseMetrics(text: string): Sample[] {
   return text.split('\n').flatMap((one) => {
-    const [, name, labels = '', value] = one.startsWith('#') ? [] : line.exec(one) ?? []
+    const [, name, labels = '', value] = one.startsWith('#') ? [] : (line.exec(one) ?? [])
     if (name === undefined) return []
-    const pairs = [...labels.matchAll(/\b(\w+)="((?:[^"\\]|\\.)*)"/g)].map(([, key = '', text = '']) => [key, text] as const)
+    const pairs = [...labels.matchAll(/\b(\w+)="((?:[^"\\]|\\.)*)"/g)].map(
+      ([, key = '', text = '']) => [key, text] as const,
+    )
     return [{ name, labels: Object.fromEntries(pairs), value: Number(value) }]
   })
 }
@@ -28,8 +30,15 @@ export async function loadMetrics(): Promise<Sample[]> {
 }
 
 /** The sum of a metric over what its labels must be. */
-export function sumOf(samples: Sample[], name: string, matches: (labels: Record<string, string>) => boolean = () => true): number {
-  return samples.reduce((total, one) => one.name === name && matches(one.labels) ? total + one.value : total, 0)
+export function sumOf(
+  samples: Sample[],
+  name: string,
+  matches: (labels: Record<string, string>) => boolean = () => true,
+): number {
+  return samples.reduce(
+    (total, one) => (one.name === name && matches(one.labels) ? total + one.value : total),
+    0,
+  )
 }
 
 /** How many fell below each bound of a histogram, in all. */
@@ -44,14 +53,21 @@ export function bucketsOf(samples: Sample[], name: string): Map<number, number> 
 }
 
 /** The value below which `share` of what came between two looks lies; undefined where nothing came. */
-export function quantile(before: Map<number, number>, after: Map<number, number>, share: number): number | undefined {
-  const grown = [...after].sort(([a], [b]) => a - b).map(([bound, count]) => [bound, count - (before.get(bound) ?? 0)] as const)
+export function quantile(
+  before: Map<number, number>,
+  after: Map<number, number>,
+  share: number,
+): number | undefined {
+  const grown = [...after]
+    .sort(([a], [b]) => a - b)
+    .map(([bound, count]) => [bound, count - (before.get(bound) ?? 0)] as const)
   const total = grown.at(-1)?.[1] ?? 0
   if (total <= 0) return undefined
   const place = total * share
   let [low, below] = [0, 0]
   for (const [bound, count] of grown) {
-    if (count >= place) return bound === Infinity ? low : low + (bound - low) * ((place - below) / Math.max(count - below, 1))
+    if (count >= place)
+      return bound === Infinity ? low : low + (bound - low) * ((place - below) / Math.max(count - below, 1))
     ;[low, below] = [bound, count]
   }
   return low

@@ -20,18 +20,26 @@ function SignedIn({ me }: { me: Me }) {
   const enter = useEnter(setMandate)
   const mayRoam = me.user.isPlatformAdmin || me.user.isSysAdmin
   const first = usable(me)[0]
-  useEffect(() => { // where nothing has been chosen in this tab, or no longer may be
+  useEffect(() => {
+    // where nothing has been chosen in this tab, or no longer may be
     const isKnown = me.memberships.some((one) => one.mandate.id === mandateId)
     if (mandateId === undefined ? first !== undefined : !isKnown && !mayRoam) enter(first?.mandate.id)
   }, [mandateId, me, first, mayRoam, enter])
   const { data: permissions, error } = usePermissions(mandateId)
   return (
-    <SessionContext.Provider value={{
-      user: me.user, memberships: me.memberships, mandateId, enter,
-      mandateLabel: me.memberships.find((one) => one.mandate.id === mandateId)?.mandate.label,
-      permissions: (error && !isOutage(error)) || mandateId === undefined ? {} : permissions,
-    }}>
-      <Router base="/console" aroundNav={aroundNav}><Shell /></Router>
+    <SessionContext.Provider
+      value={{
+        user: me.user,
+        memberships: me.memberships,
+        mandateId,
+        enter,
+        mandateLabel: me.memberships.find((one) => one.mandate.id === mandateId)?.mandate.label,
+        permissions: (error && !isOutage(error)) || mandateId === undefined ? {} : permissions,
+      }}
+    >
+      <Router base="/console" aroundNav={aroundNav}>
+        <Shell />
+      </Router>
     </SessionContext.Provider>
   )
 }
@@ -44,7 +52,14 @@ function Opening() {
     const timer = setTimeout(() => setSlow(true), 2000)
     return () => clearTimeout(timer)
   }, [])
-  return <Center h="100dvh" p="md"><Stack align="center"><Loader />{isSlow && <Text role="status">{say('fault.slow')}</Text>}</Stack></Center>
+  return (
+    <Center h="100dvh" p="md">
+      <Stack align="center">
+        <Loader />
+        {isSlow && <Text role="status">{say('fault.slow')}</Text>}
+      </Stack>
+    </Center>
+  )
 }
 
 /** The console: for those who have signed in; the others may. */
@@ -53,7 +68,12 @@ export function App() {
   const error = blocking({ data: me, error: query.error })
   const wasIn = useRef(false)
   if (me) wasIn.current = true
-  if (error) return <Center h="100dvh" p="md"><FaultNote error={error} onRetry={() => void refetch()} /></Center>
+  if (error)
+    return (
+      <Center h="100dvh" p="md">
+        <FaultNote error={error} onRetry={() => void refetch()} />
+      </Center>
+    )
   if (me === undefined) return <Opening />
   return me === null ? <SignIn hasEnded={wasIn.current} /> : <SignedIn key={me.user.id} me={me} />
 }

@@ -15,8 +15,12 @@ export function MandateSwitcher() {
     <Menu width={220} position="bottom-start" shadow="md">
       <Menu.Target>
         <UnstyledButton className="switcher">
-          <span className="visually-hidden">{say('mandate.switch')}: {mandateLabel ?? say('mandate.none')}</span>
-          <span className="tile" aria-hidden="true">{(mandateLabel ?? '–').slice(0, 1).toUpperCase()}</span>
+          <span className="visually-hidden">
+            {say('mandate.switch')}: {mandateLabel ?? say('mandate.none')}
+          </span>
+          <span className="tile" aria-hidden="true">
+            {(mandateLabel ?? '–').slice(0, 1).toUpperCase()}
+          </span>
           <span className="grow" aria-hidden="true">
             <span className="line-1">{mandateLabel ?? say('mandate.choose')}</span>
             <span className="line-2">{say('mandate.tab')}</span>
@@ -27,9 +31,18 @@ export function MandateSwitcher() {
       <Menu.Dropdown>
         <Menu.Label>{say('mandate.switch')}</Menu.Label>
         {memberships.map((one) => (
-          <Menu.Item key={one.mandate.id} disabled={!isUsable(one)} onClick={() => leave(() => enter(one.mandate.id))} rightSection={one.mandate.id === mandateId ? <Icon name="check" size={14} /> : null}>
+          <Menu.Item
+            key={one.mandate.id}
+            disabled={!isUsable(one)}
+            onClick={() => leave(() => enter(one.mandate.id))}
+            rightSection={one.mandate.id === mandateId ? <Icon name="check" size={14} /> : null}
+          >
             {one.mandate.label}
-            {!isUsable(one) && <Text size="xs" c="dimmed">{say(one.mandate.enabled ? 'mandate.membershipDisabled' : 'mandate.disabled')}</Text>}
+            {!isUsable(one) && (
+              <Text size="xs" c="dimmed">
+                {say(one.mandate.enabled ? 'mandate.membershipDisabled' : 'mandate.disabled')}
+              </Text>
+            )}
           </Menu.Item>
         ))}
       </Menu.Dropdown>

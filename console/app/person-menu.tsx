@@ -6,9 +6,16 @@ import { leave } from '../parts/unsaved'
 import { chooseLanguage, useLanguage, useText, type Language } from '../texts/language'
 import { useSession } from './session'
 
-const schemes: [MantineColorScheme, IconName][] = [['auto', 'gauge'], ['light', 'sun'], ['dark', 'moon']]
-const languages: [Language, string][] = [['en', 'English'], ['de', 'Deutsch']]
-const tick = (isOn: boolean) => isOn ? <Icon name="check" size={14} /> : null
+const schemes: [MantineColorScheme, IconName][] = [
+  ['auto', 'gauge'],
+  ['light', 'sun'],
+  ['dark', 'moon'],
+]
+const languages: [Language, string][] = [
+  ['en', 'English'],
+  ['de', 'Deutsch'],
+]
+const tick = (isOn: boolean) => (isOn ? <Icon name="check" size={14} /> : null)
 
 /** Who is signed in, how the console looks to them, and the way out. */
 export function PersonMenu() {
@@ -18,7 +25,11 @@ export function PersonMenu() {
   const queries = useQueryClient()
   const { user } = useSession()
   const name = user.fullName ?? user.username
-  const level = user.isSysAdmin ? say('level.sysAdmin') : user.isPlatformAdmin ? say('level.platformAdmin') : user.username
+  const level = user.isSysAdmin
+    ? say('level.sysAdmin')
+    : user.isPlatformAdmin
+      ? say('level.platformAdmin')
+      : user.username
   const signOut = async () => {
     await gateway.logout().catch(() => undefined) // where it fails, the next request will tell
     queries.clear()
@@ -29,7 +40,9 @@ export function PersonMenu() {
       <Menu.Target>
         <UnstyledButton className="person">
           <span className="visually-hidden">{say('menu.person', { name })}</span>
-          <span className="tile" aria-hidden="true">{name.slice(0, 1).toUpperCase()}</span>
+          <span className="tile" aria-hidden="true">
+            {name.slice(0, 1).toUpperCase()}
+          </span>
           <span className="grow" aria-hidden="true">
             <span className="line-1">{name}</span>
             <span className="line-2">{level}</span>
@@ -40,15 +53,34 @@ export function PersonMenu() {
       <Menu.Dropdown>
         <Menu.Label>{say('scheme')}</Menu.Label>
         {schemes.map(([scheme, icon]) => (
-          <Menu.Item key={scheme} leftSection={<Icon name={icon} size={14} />} rightSection={tick(colorScheme === scheme)} onClick={() => setColorScheme(scheme)}>{say(`scheme.${scheme}`)}</Menu.Item>
+          <Menu.Item
+            key={scheme}
+            leftSection={<Icon name={icon} size={14} />}
+            rightSection={tick(colorScheme === scheme)}
+            onClick={() => setColorScheme(scheme)}
+          >
+            {say(`scheme.${scheme}`)}
+          </Menu.Item>
         ))}
         <Menu.Label>{say('language')}</Menu.Label>
         {languages.map(([code, label]) => (
-          <Menu.Item key={code} leftSection={<Icon name="language" size={14} />} rightSection={tick(language === code)} onClick={() => chooseLanguage(code)} lang={code}>{label}</Menu.Item>
+          <Menu.Item
+            key={code}
+            leftSection={<Icon name="language" size={14} />}
+            rightSection={tick(language === code)}
+            onClick={() => chooseLanguage(code)}
+            lang={code}
+          >
+            {label}
+          </Menu.Item>
         ))}
         <Menu.Divider />
-        <Menu.Item component="a" href="/docs" leftSection={<Icon name="file" size={14} />}>{say('nav.help')}</Menu.Item>
-        <Menu.Item leftSection={<Icon name="exit" size={14} />} onClick={() => leave(() => void signOut())}>{say('signOut')}</Menu.Item>
+        <Menu.Item component="a" href="/docs" leftSection={<Icon name="file" size={14} />}>
+          {say('nav.help')}
+        </Menu.Item>
+        <Menu.Item leftSection={<Icon name="exit" size={14} />} onClick={() => leave(() => void signOut())}>
+          {say('signOut')}
+        </Menu.Item>
       </Menu.Dropdown>
     </Menu>
   )

@@ -14,7 +14,14 @@ const againMs = 3000
 
 /** A refusal is an answer. What failed by itself is said at once, and asked again until it works. */
 const queries = new QueryClient({
-  defaultOptions: { queries: { retry: false, staleTime: 5000, refetchOnWindowFocus: true, refetchInterval: ({ state: { error } }) => isOutage(error) ? againMs : false } },
+  defaultOptions: {
+    queries: {
+      retry: false,
+      staleTime: 5000,
+      refetchOnWindowFocus: true,
+      refetchInterval: ({ state: { error } }) => (isOutage(error) ? againMs : false),
+    },
+  },
 })
 
 function Providers({ children }: { children: ReactNode }) {

@@ -4,14 +4,24 @@ import { ProblemError } from '../../packages/client/src/index'
 import { answerOf, api, gateway } from '../api/client'
 import type { components, paths } from '../api/schema'
 
-type Answer<Path extends keyof paths> = paths[Path] extends { get: { responses: { 200: { content: { 'application/json': infer Body } } } } } ? Body : never
+type Answer<Path extends keyof paths> = paths[Path] extends {
+  get: { responses: { 200: { content: { 'application/json': infer Body } } } }
+}
+  ? Body
+  : never
 export type Me = Answer<'/auth/me'>
 export type Membership = Me['memberships'][number]
 export type Permission = Answer<'/auth/permissions'>
 export type Coherence = components['schemas']['Coherence']
 
 /** What administrators of a mandate may be allowed, by the item that their rules name. */
-export const mandateItems = ['gateway.members', 'gateway.roles', 'gateway.instances', 'gateway.audit', 'gateway.portal'] as const
+export const mandateItems = [
+  'gateway.members',
+  'gateway.roles',
+  'gateway.instances',
+  'gateway.audit',
+  'gateway.portal',
+] as const
 export type MandateItem = (typeof mandateItems)[number]
 
 /** Who looks at the console, where, and what they may there. */
@@ -51,9 +61,13 @@ export function useMe() {
       }
     },
   })
-  useEffect(() => gateway.onEnd(() => {
-    client.setQueryData(['me'], null)
-  }), [client])
+  useEffect(
+    () =>
+      gateway.onEnd(() => {
+        client.setQueryData(['me'], null)
+      }),
+    [client],
+  )
   return query
 }
 
@@ -63,17 +77,32 @@ export function usePermissions(mandateId: string | undefined) {
     queryKey: ['permissions', mandateId],
     enabled: mandateId !== undefined,
     retry: false,
-    queryFn: async () => Object.fromEntries(await Promise.all(mandateItems.map(async (item) =>
-      [item, await answerOf(api.GET('/auth/permissions', { params: { query: { context: 'RESOURCE', item } } }))] as const))),
+    queryFn: async () =>
+      Object.fromEntries(
+        await Promise.all(
+          mandateItems.map(
+            async (item) =>
+              [
+                item,
+                await answerOf(
+                  api.GET('/auth/permissions', { params: { query: { context: 'RESOURCE', item } } }),
+                ),
+              ] as const,
+          ),
+        ),
+      ),
   })
 }
 
 /** Forgets what was shown of the mandate before, and shows this one. */
 export function useEnter(setMandate: (mandateId: string | undefined) => void) {
   const client = useQueryClient()
-  return useCallback((mandateId: string | undefined) => {
-    gateway.enter({ mandateId })
-    setMandate(mandateId)
-    client.removeQueries({ queryKey: ['mandate'] })
-  }, [client, setMandate])
+  return useCallback(
+    (mandateId: string | undefined) => {
+      gateway.enter({ mandateId })
+      setMandate(mandateId)
+      client.removeQueries({ queryKey: ['mandate'] })
+    },
+    [client, setMandate],
+  )
 }

@@ -14,7 +14,8 @@ function read(): Settings {
   try {
     return JSON.parse(element?.content ?? '') as Settings
   } catch {
-    return { authorities: [], demo: false, texts: { en: {}, de: {} } } // served by Vite, which fills nothing in
+    // served by Vite, which fills nothing in
+    return { authorities: [], demo: false, texts: { en: {}, de: {} } }
   }
 }
 

@@ -15,16 +15,27 @@ import { PersonMenu } from './person-menu'
 import { useSession } from './session'
 
 function Brand() {
-  return <Link href="/" className="brand"><img src={logo} alt="" width={24} height={24} />{useText()('product')}</Link>
+  return (
+    <Link href="/" className="brand">
+      <img src={logo} alt="" width={24} height={24} />
+      {useText()('product')}
+    </Link>
+  )
 }
 
 function NavLink({ page, isCurrent }: { page: Page; isCurrent: boolean }) {
   const say = useText()
-  return <Link href={page.path} className="nav-link" {...(isCurrent ? { 'aria-current': 'page' as const } : {})}><Icon name={page.icon} />{say(page.title)}</Link>
+  return (
+    <Link href={page.path} className="nav-link" {...(isCurrent ? { 'aria-current': 'page' as const } : {})}>
+      <Icon name={page.icon} />
+      {say(page.title)}
+    </Link>
+  )
 }
 
 /** Whether a page, or one below it, is what is shown. */
-const isShown = (page: Page, location: string) => location === page.path || (page.path !== '/' && location.startsWith(`${page.path}/`))
+const isShown = (page: Page, location: string) =>
+  location === page.path || (page.path !== '/' && location.startsWith(`${page.path}/`))
 
 function Side() {
   const say = useText()
@@ -41,7 +52,9 @@ function Side() {
           return (
             <div key={group}>
               <div className="nav-title">{say(`nav.${group}`)}</div>
-              {inside.map((page) => <NavLink key={page.path} page={page} isCurrent={isShown(page, location)} />)}
+              {inside.map((page) => (
+                <NavLink key={page.path} page={page} isCurrent={isShown(page, location)} />
+              ))}
             </div>
           )
         })}
@@ -54,7 +67,9 @@ function Side() {
 /** One page that fails must not take the others with it. */
 class Guarded extends Component<{ title: string; hint: string; children: ReactNode }, { failed: boolean }> {
   override state = { failed: false }
-  static getDerivedStateFromError() { return { failed: true } }
+  static getDerivedStateFromError() {
+    return { failed: true }
+  }
   override render() {
     const { title, hint, children } = this.props
     return this.state.failed ? <Empty icon="alert" title={title} hint={hint} /> : children
@@ -66,34 +81,75 @@ function NoPage() {
   const say = useText()
   const [location] = useLocation()
   const { mandateLabel } = useSession()
-  const isElsewhere = mandateLabel !== undefined && pages.some((page) => page.group === 'mandate' && isShown(page, location))
+  const isElsewhere =
+    mandateLabel !== undefined && pages.some((page) => page.group === 'mandate' && isShown(page, location))
   const home = <Link href="/">{say('home')}</Link>
-  return isElsewhere
-    ? <Empty icon="help" title={say('fault.elsewhere', { mandate: mandateLabel })} hint={say('fault.elsewhere.hint')} action={home} />
-    : <Empty icon="help" title={say('fault.notFound')} hint={say('fault.notFound.hint')} action={home} />
+  return isElsewhere ? (
+    <Empty
+      icon="help"
+      title={say('fault.elsewhere', { mandate: mandateLabel })}
+      hint={say('fault.elsewhere.hint')}
+      action={home}
+    />
+  ) : (
+    <Empty icon="help" title={say('fault.notFound')} hint={say('fault.notFound.hint')} action={home} />
+  )
 }
 
 /** Says that what is shown is of before an outage. */
 function StaleNote() {
   const say = useText()
   const cache = useQueryClient().getQueryCache()
-  const isStale = useSyncExternalStore((listener) => cache.subscribe(listener), () => cache.getAll().some((query) => query.isActive() && query.state.data !== undefined && isOutage(query.state.error)))
-  return isStale ? <Alert color="yellow" variant="light" mb="md" role="status">{say('fault.stale')}</Alert> : null
+  const isStale = useSyncExternalStore(
+    (listener) => cache.subscribe(listener),
+    () =>
+      cache
+        .getAll()
+        .some((query) => query.isActive() && query.state.data !== undefined && isOutage(query.state.error)),
+  )
+  return isStale ? (
+    <Alert color="yellow" variant="light" mb="md" role="status">
+      {say('fault.stale')}
+    </Alert>
+  ) : null
 }
 
 function Pages() {
   const session = useSession()
-  if (session.permissions === undefined) return <Center h={240}><Loader /></Center>
+  if (session.permissions === undefined)
+    return (
+      <Center h={240}>
+        <Loader />
+      </Center>
+    )
   const allowed = pages.filter((page) => page.may(session))
   return (
-    <Suspense fallback={<Center h={240}><Loader /></Center>}>
+    <Suspense
+      fallback={
+        <Center h={240}>
+          <Loader />
+        </Center>
+      }
+    >
       <Switch>
         {allowed.flatMap(({ path, content: Content, below: Below }) => [
-          <Route key={path} path={path}><Content /></Route>,
-          ...(Below ? [<Route key={`${path}/:id`} path={`${path}/:id`}>{({ id }: { id: string }) => <Below key={id} id={id} />}</Route>] : []),
+          <Route key={path} path={path}>
+            <Content />
+          </Route>,
+          ...(Below
+            ? [
+                <Route key={`${path}/:id`} path={`${path}/:id`}>
+                  {({ id }: { id: string }) => <Below key={id} id={id} />}
+                </Route>,
+              ]
+            : []),
         ])}
-        <Route path="/index.html"><Redirect to="/" /></Route>
-        <Route><NoPage /></Route>
+        <Route path="/index.html">
+          <Redirect to="/" />
+        </Route>
+        <Route>
+          <NoPage />
+        </Route>
       </Switch>
     </Suspense>
   )
@@ -121,19 +177,50 @@ export function Shell() {
   useEffect(() => setOpen(false), [location, mandateId])
   useFailures()
   const page = pages.find((one) => isShown(one, location))
-  useEffect(() => { document.title = page ? say('console.page', { page: say(page.title) }) : say('product') }, [page, say])
+  useEffect(() => {
+    document.title = page ? say('console.page', { page: say(page.title) }) : say('product')
+  }, [page, say])
   return (
     <div className="frame">
-      <a href="#content" className="skip">{say('skip')}</a>
+      <a href="#content" className="skip">
+        {say('skip')}
+      </a>
       <header className="top-bar">
-        <ActionIcon variant="subtle" color="gray" size="lg" aria-label={say('menu.open')} aria-expanded={isOpen} onClick={() => setOpen(true)}><Icon name="menu" size={20} /></ActionIcon>
+        <ActionIcon
+          variant="subtle"
+          color="gray"
+          size="lg"
+          aria-label={say('menu.open')}
+          aria-expanded={isOpen}
+          onClick={() => setOpen(true)}
+        >
+          <Icon name="menu" size={20} />
+        </ActionIcon>
         <Brand />
       </header>
-      <Drawer opened={isOpen} onClose={() => setOpen(false)} position="left" size={280} padding={0} withCloseButton={false} className="drawer" attributes={{ content: { 'aria-label': say('console') } }} styles={{ body: { height: '100%' } }}><Side /></Drawer>
+      <Drawer
+        opened={isOpen}
+        onClose={() => setOpen(false)}
+        position="left"
+        size={280}
+        padding={0}
+        withCloseButton={false}
+        className="drawer"
+        attributes={{ content: { 'aria-label': say('console') } }}
+        styles={{ body: { height: '100%' } }}
+      >
+        <Side />
+      </Drawer>
       <Side />
       <main className="content" id="content" tabIndex={-1}>
         <StaleNote />
-        <Guarded key={`${location} ${mandateId ?? ''}`} title={say('fault.crash')} hint={say('fault.crash.hint')}><Pages /></Guarded>
+        <Guarded
+          key={`${location} ${mandateId ?? ''}`}
+          title={say('fault.crash')}
+          hint={say('fault.crash.hint')}
+        >
+          <Pages />
+        </Guarded>
       </main>
       <LeaveDialog />
       <Receipts />

@@ -1,4 +1,14 @@
-import { Alert, Button, Divider, PasswordInput, SimpleGrid, Stack, Text, TextInput, Title } from '@mantine/core'
+import {
+  Alert,
+  Button,
+  Divider,
+  PasswordInput,
+  SimpleGrid,
+  Stack,
+  Text,
+  TextInput,
+  Title,
+} from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { useState, type SyntheticEvent } from 'react'
 import { gateway } from '../api/client'
@@ -16,7 +26,7 @@ export function SignIn({ hasEnded }: { hasEnded: boolean }) {
   const faultOf = useFault()
   const queries = useQueryClient()
   const [username, setUsername] = useState(wanted)
-  const [password, setPassword] = useState(() => settings.demo && wanted() ? demoPassword : '')
+  const [password, setPassword] = useState(() => (settings.demo && wanted() ? demoPassword : ''))
   const [fault, setFault] = useState<string>()
   const [busy, setBusy] = useState(false)
 
@@ -44,31 +54,71 @@ export function SignIn({ hasEnded }: { hasEnded: boolean }) {
           <div className="card padded">
             <form onSubmit={(event) => void signIn(event)}>
               <Stack gap="sm">
-                {hasEnded && !fault && <Alert color="yellow" variant="light">{say('signIn.ended')}</Alert>}
-                {fault && <Alert color="red" variant="light" role="alert">{fault}</Alert>}
-                <TextInput label={say('signIn.username')} name="username" autoComplete="username" autoFocus required withAsterisk={false} value={username} onChange={(event) => setUsername(event.currentTarget.value)} />
-                <PasswordInput label={say('signIn.password')} name="password" autoComplete="current-password" required withAsterisk={false} size="sm" value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
-                <Button type="submit" loading={busy} mt={6}>{say('signIn')}</Button>
+                {hasEnded && !fault && (
+                  <Alert color="yellow" variant="light">
+                    {say('signIn.ended')}
+                  </Alert>
+                )}
+                {fault && (
+                  <Alert color="red" variant="light" role="alert">
+                    {fault}
+                  </Alert>
+                )}
+                <TextInput
+                  label={say('signIn.username')}
+                  name="username"
+                  autoComplete="username"
+                  autoFocus
+                  required
+                  withAsterisk={false}
+                  value={username}
+                  onChange={(event) => setUsername(event.currentTarget.value)}
+                />
+                <PasswordInput
+                  label={say('signIn.password')}
+                  name="password"
+                  autoComplete="current-password"
+                  required
+                  withAsterisk={false}
+                  size="sm"
+                  value={password}
+                  onChange={(event) => setPassword(event.currentTarget.value)}
+                />
+                <Button type="submit" loading={busy} mt={6}>
+                  {say('signIn')}
+                </Button>
               </Stack>
             </form>
             {settings.authorities.length > 0 && (
               <Stack gap="xs" mt="md">
                 <Divider label={say('signIn.or')} />
                 {settings.authorities.map((authority) => (
-                  <Button key={authority} component="a" href={`/auth/${authority}/login`} variant="default">{say(`signIn.${authority}`)}</Button>
+                  <Button key={authority} component="a" href={`/auth/${authority}/login`} variant="default">
+                    {say(`signIn.${authority}`)}
+                  </Button>
                 ))}
               </Stack>
             )}
           </div>
           {settings.demo && (
             <div>
-              <Text size="sm" c="dimmed" ta="center" mb={8}>{say('signIn.demo.hint')}</Text>
+              <Text size="sm" c="dimmed" ta="center" mb={8}>
+                {say('signIn.demo.hint')}
+              </Text>
               <SimpleGrid cols={{ base: 3, xs: 5 }} spacing={6}>
                 {demoUsers.slice(0, 5).map(({ name }) => (
-                  <Button key={name} variant="default" size="xs" px={4} onClick={() => {
-                    setUsername(name)
-                    setPassword(demoPassword)
-                  }}>{name}</Button>
+                  <Button
+                    key={name}
+                    variant="default"
+                    size="xs"
+                    px={4}
+                    onClick={() => {
+                      setUsername(name)
+                      setPassword(demoPassword)
+                    }}
+                  >
+                    {name}
+                  </Button>
                 ))}
               </SimpleGrid>
             </div>

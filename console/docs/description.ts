@@ -53,7 +53,21 @@ const forOperators = new Set(['healthz', 'readyz', 'metrics', '.well-known', 'op
 
 interface Written {
   info: { title: string; version: string }
-  paths: Record<string, Record<string, { summary?: string; description?: string; tags?: string[]; security?: unknown[]; parameters?: Parameter[]; requestBody?: { content: Content }; responses?: Operation['responses'] }>>
+  paths: Record<
+    string,
+    Record<
+      string,
+      {
+        summary?: string
+        description?: string
+        tags?: string[]
+        security?: unknown[]
+        parameters?: Parameter[]
+        requestBody?: { content: Content }
+        responses?: Operation['responses']
+      }
+    >
+  >
   components?: { schemas?: Record<string, Schema> }
 }
 
@@ -62,10 +76,19 @@ export async function loadDescription(): Promise<Description> {
   const response = await fetch('/openapi.yaml')
   if (!response.ok) throw new Error(`/openapi.yaml answered ${response.status}`)
   const { info, paths, components } = parse(await response.text()) as Written
-  const operations = Object.entries(paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, one]): Operation => ({
-    method, path, summary: one.summary ?? '', ...(one.description ? { description: one.description } : {}), tag: forOperators.has(one.tags?.[0] ?? '') ? 'operations' : one.tags?.[0] ?? 'operations',
-    isPublic: one.security?.length === 0, parameters: one.parameters ?? [], ...(one.requestBody ? { body: one.requestBody.content } : {}), responses: one.responses ?? {},
-  })))
+  const operations = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, one]): Operation => ({
+      method,
+      path,
+      summary: one.summary ?? '',
+      ...(one.description ? { description: one.description } : {}),
+      tag: forOperators.has(one.tags?.[0] ?? '') ? 'operations' : (one.tags?.[0] ?? 'operations'),
+      isPublic: one.security?.length === 0,
+      parameters: one.parameters ?? [],
+      ...(one.requestBody ? { body: one.requestBody.content } : {}),
+      responses: one.responses ?? {},
+    })),
+  )
   operations.sort((a, b) => Number(a.tag === 'operations') - Number(b.tag === 'operations'))
   return { title: info.title, version: info.version, operations, schemas: components?.schemas ?? {} }
 }
@@ -84,7 +107,7 @@ export function nameOf(schema: Schema): string {
   const choices = schema.anyOf ?? schema.oneOf
   if (choices) return choices.map(nameOf).join(' | ')
   if (schema.items) return `${nameOf(schema.items)}[]`
-  const type = Array.isArray(schema.type) ? schema.type.join(' | ') : schema.type ?? 'any'
+  const type = Array.isArray(schema.type) ? schema.type.join(' | ') : (schema.type ?? 'any')
   return schema.format ? `${type} (${schema.format})` : type
 }
 
@@ -98,7 +121,9 @@ export function exampleOf(given: Schema, description: Description, depth = 0): u
   if (choice) return exampleOf(choice, description, depth)
   const type = Array.isArray(schema.type) ? schema.type[0] : schema.type
   if (type === 'object') {
-    const wanted = Object.entries(schema.properties ?? {}).filter(([name]) => depth === 0 || schema.required?.includes(name))
+    const wanted = Object.entries(schema.properties ?? {}).filter(
+      ([name]) => depth === 0 || schema.required?.includes(name),
+    )
     return Object.fromEntries(wanted.map(([name, one]) => [name, exampleOf(one, description, depth + 1)]))
   }
   if (type === 'array') return []

@@ -10,7 +10,8 @@ import { useText } from '../texts/language'
 import { loadDescription, type Description, type Operation } from './description'
 import { OperationCard, anchorOf } from './operation'
 
-const includes = ({ method, path, summary }: Operation, wanted: string) => `${method} ${path} ${summary}`.toLowerCase().includes(wanted.toLowerCase())
+const includes = ({ method, path, summary }: Operation, wanted: string) =>
+  `${method} ${path} ${summary}`.toLowerCase().includes(wanted.toLowerCase())
 
 function Contents({ groups }: { groups: [string, Operation[]][] }) {
   return (
@@ -18,7 +19,12 @@ function Contents({ groups }: { groups: [string, Operation[]][] }) {
       {groups.map(([tag, operations]) => (
         <div key={tag}>
           <div className="nav-title">{tag}</div>
-          {operations.map((one) => <a key={anchorOf(one)} href={`#${anchorOf(one)}`} className="docs-link"><span className={`method ${one.method}`}>{one.method}</span><span>{one.path}</span></a>)}
+          {operations.map((one) => (
+            <a key={anchorOf(one)} href={`#${anchorOf(one)}`} className="docs-link">
+              <span className={`method ${one.method}`}>{one.method}</span>
+              <span>{one.path}</span>
+            </a>
+          ))}
         </div>
       ))}
     </nav>
@@ -30,15 +36,28 @@ function Visitor() {
   const say = useText()
   const { data: me } = useMe()
   const [mandateId, setMandate] = useState(() => gateway.place().mandateId ?? null)
-  if (!me) return <Text size="sm" c="dimmed">{say('docs.signedOut')} <Anchor href="/console">{say('signIn')}</Anchor></Text>
+  if (!me)
+    return (
+      <Text size="sm" c="dimmed">
+        {say('docs.signedOut')} <Anchor href="/console">{say('signIn')}</Anchor>
+      </Text>
+    )
   return (
     <div className="visitor">
       <Text size="sm">{say('docs.signedIn', { name: me.user.username })}</Text>
       {me.memberships.length > 0 && (
-        <Select aria-label={say('mandate.choose')} placeholder={say('mandate.none')} clearable size="xs" value={mandateId} data={me.memberships.map(({ mandate }) => ({ value: mandate.id, label: mandate.label }))} onChange={(chosen) => {
-          setMandate(chosen)
-          gateway.enter({ mandateId: chosen ?? undefined })
-        }} />
+        <Select
+          aria-label={say('mandate.choose')}
+          placeholder={say('mandate.none')}
+          clearable
+          size="xs"
+          value={mandateId}
+          data={me.memberships.map(({ mandate }) => ({ value: mandate.id, label: mandate.label }))}
+          onChange={(chosen) => {
+            setMandate(chosen)
+            gateway.enter({ mandateId: chosen ?? undefined })
+          }}
+        />
       )}
     </div>
   )
@@ -55,16 +74,31 @@ function Operations({ description }: { description: Description }) {
       <Contents groups={groups} />
       <main className="docs-main">
         <Title order={1}>{say('docs.title')}</Title>
-        <Text c="dimmed" size="sm" mb="md">{description.title} {description.version} · <Anchor href="/openapi.yaml" size="sm">{say('docs.download')}</Anchor></Text>
+        <Text c="dimmed" size="sm" mb="md">
+          {description.title} {description.version} ·{' '}
+          <Anchor href="/openapi.yaml" size="sm">
+            {say('docs.download')}
+          </Anchor>
+        </Text>
         <div className="tool-bar">
-          <TextInput type="search" aria-label={say('docs.search')} placeholder={say('docs.search')} leftSection={<Icon name="search" size={14} />} value={wanted} onChange={(event) => setWanted(event.currentTarget.value)} w={{ base: '100%', xs: 280 }} />
+          <TextInput
+            type="search"
+            aria-label={say('docs.search')}
+            placeholder={say('docs.search')}
+            leftSection={<Icon name="search" size={14} />}
+            value={wanted}
+            onChange={(event) => setWanted(event.currentTarget.value)}
+            w={{ base: '100%', xs: 280 }}
+          />
           <Visitor />
         </div>
         {groups.length === 0 && <Text c="dimmed">{say('docs.unmatched')}</Text>}
         {groups.map(([tag, operations]) => (
           <section key={tag} aria-label={tag}>
             <h2 className="docs-tag">{tag}</h2>
-            {operations.map((one) => <OperationCard key={anchorOf(one)} operation={one} description={description} />)}
+            {operations.map((one) => (
+              <OperationCard key={anchorOf(one)} operation={one} description={description} />
+            ))}
           </section>
         ))}
       </main>
@@ -75,14 +109,29 @@ function Operations({ description }: { description: Description }) {
 /** The documentation: what `/openapi.yaml` says, to read and to try. */
 export function Reference() {
   const say = useText()
-  const { data, error, refetch } = useQuery({ queryKey: ['description'], queryFn: loadDescription, staleTime: Infinity })
+  const { data, error, refetch } = useQuery({
+    queryKey: ['description'],
+    queryFn: loadDescription,
+    staleTime: Infinity,
+  })
   return (
     <>
       <header className="docs-head">
-        <a href="/docs" className="brand"><img src={logo} alt="" width={24} height={24} />{say('product')}</a>
-        <Anchor href="/console" size="sm">{say('console')}</Anchor>
+        <a href="/docs" className="brand">
+          <img src={logo} alt="" width={24} height={24} />
+          {say('product')}
+        </a>
+        <Anchor href="/console" size="sm">
+          {say('console')}
+        </Anchor>
       </header>
-      {data ? <Operations description={data} /> : <Center h="60dvh" p="md">{error ? <FaultNote error={error} onRetry={() => void refetch()} /> : <Loader />}</Center>}
+      {data ? (
+        <Operations description={data} />
+      ) : (
+        <Center h="60dvh" p="md">
+          {error ? <FaultNote error={error} onRetry={() => void refetch()} /> : <Loader />}
+        </Center>
+      )}
     </>
   )
 }

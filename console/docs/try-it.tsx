@@ -21,17 +21,29 @@ interface Answered {
 }
 
 /** The request that the fields come to. */
-function requestOf({ path, parameters, body }: Operation, values: Record<string, string>, bodyText: string): Sent {
+function requestOf(
+  { path, parameters, body }: Operation,
+  values: Record<string, string>,
+  bodyText: string,
+): Sent {
   const filled = parameters.filter((one) => (values[`${one.in}.${one.name}`] ?? '') !== '')
   const valueOf = (one: { in: string; name: string }) => values[`${one.in}.${one.name}`] ?? ''
-  const query = new URLSearchParams(filled.filter((one) => one.in === 'query').map((one) => [one.name, valueOf(one)]))
+  const query = new URLSearchParams(
+    filled.filter((one) => one.in === 'query').map((one) => [one.name, valueOf(one)]),
+  )
   const type = Object.keys(body ?? {})[0]
   const place = gateway.place()
   return {
-    path: path.replace(/\{(\w+)\}/g, (_hole, name: string) => encodeURIComponent(valueOf({ in: 'path', name }))) + (query.size > 0 ? `?${String(query)}` : ''),
+    path:
+      path.replace(/\{(\w+)\}/g, (_hole, name: string) => encodeURIComponent(valueOf({ in: 'path', name }))) +
+      (query.size > 0 ? `?${String(query)}` : ''),
     headers: {
-      ...(parameters.some((one) => one.name === 'X-Mandate-Id') && place.mandateId ? { 'X-Mandate-Id': place.mandateId } : {}),
-      ...Object.fromEntries(filled.filter((one) => one.in === 'header').map((one) => [one.name, valueOf(one)])),
+      ...(parameters.some((one) => one.name === 'X-Mandate-Id') && place.mandateId
+        ? { 'X-Mandate-Id': place.mandateId }
+        : {}),
+      ...Object.fromEntries(
+        filled.filter((one) => one.in === 'header').map((one) => [one.name, valueOf(one)]),
+      ),
       ...(type ? { 'Content-Type': type } : {}),
     },
     body: body && bodyText.trim() ? bodyText : undefined,
@@ -44,18 +56,36 @@ function curlOf(method: string, { path, headers, body }: Sent): string {
   return [
     `curl -s -b /tmp/mandate.cookies${method === 'get' ? '' : ` -X ${method.toUpperCase()}`}`,
     ...Object.entries(headers).map(([name, value]) => `-H ${quoted(`${name}: ${value}`)}`),
-    ...(body === undefined ? [] : [`-d ${quoted(body.split('\n').map((line) => line.trim()).join(' '))}`]),
+    ...(body === undefined
+      ? []
+      : [
+          `-d ${quoted(
+            body
+              .split('\n')
+              .map((line) => line.trim())
+              .join(' '),
+          )}`,
+        ]),
     quoted(window.location.origin + path),
   ].join(' ')
 }
 
 async function send(method: string, { path, headers, body }: Sent): Promise<Answered> {
   const began = performance.now()
-  const response = await gateway.fetch(path, { method: method.toUpperCase(), headers, ...(body === undefined ? {} : { body }) })
+  const response = await gateway.fetch(path, {
+    method: method.toUpperCase(),
+    headers,
+    ...(body === undefined ? {} : { body }),
+  })
   const text = await response.text()
   const ms = performance.now() - began
   const isJson = (response.headers.get('Content-Type') ?? '').includes('json')
-  return { status: response.status, ms, headers: [...response.headers].map(([name, value]) => `${name}: ${value}`).join('\n'), body: isJson && text ? JSON.stringify(JSON.parse(text), undefined, 2) : text }
+  return {
+    status: response.status,
+    ms,
+    headers: [...response.headers].map(([name, value]) => `${name}: ${value}`).join('\n'),
+    body: isJson && text ? JSON.stringify(JSON.parse(text), undefined, 2) : text,
+  }
 }
 
 function bodyToBeginWith({ body }: Operation, description: Description): string {
@@ -77,23 +107,57 @@ export function TryIt({ operation, description }: { operation: Operation; descri
   return (
     <form onSubmit={submit} className="try-it">
       {operation.parameters.map((one) => (
-        <TextInput key={`${one.in}.${one.name}`} label={`${one.name} (${one.in})`} required={one.in === 'path'} size="xs" value={values[`${one.in}.${one.name}`] ?? ''}
-          placeholder={one.name === 'X-Mandate-Id' ? gateway.place().mandateId ?? '' : ''}
-          onChange={({ currentTarget: { value } }) => setValues((before) => ({ ...before, [`${one.in}.${one.name}`]: value }))} />
+        <TextInput
+          key={`${one.in}.${one.name}`}
+          label={`${one.name} (${one.in})`}
+          required={one.in === 'path'}
+          size="xs"
+          value={values[`${one.in}.${one.name}`] ?? ''}
+          placeholder={one.name === 'X-Mandate-Id' ? (gateway.place().mandateId ?? '') : ''}
+          onChange={({ currentTarget: { value } }) =>
+            setValues((before) => ({ ...before, [`${one.in}.${one.name}`]: value }))
+          }
+        />
       ))}
-      {operation.body && <JsonInput label={say('docs.body')} autosize minRows={3} size="xs" value={body} onChange={setBody} classNames={{ input: 'mono' }} />}
+      {operation.body && (
+        <JsonInput
+          label={say('docs.body')}
+          autosize
+          minRows={3}
+          size="xs"
+          value={body}
+          onChange={setBody}
+          classNames={{ input: 'mono' }}
+        />
+      )}
       <Group gap="sm">
-        <Button type="submit" size="xs" loading={run.isPending}>{say('docs.send')}</Button>
-        {operation.method !== 'get' && <Text size="xs" c="dimmed">{say('docs.warning')}</Text>}
+        <Button type="submit" size="xs" loading={run.isPending}>
+          {say('docs.send')}
+        </Button>
+        {operation.method !== 'get' && (
+          <Text size="xs" c="dimmed">
+            {say('docs.warning')}
+          </Text>
+        )}
       </Group>
-      <Text size="xs" c="dimmed" mb={-6}>{say('docs.curl')}</Text>
+      <Text size="xs" c="dimmed" mb={-6}>
+        {say('docs.curl')}
+      </Text>
       <Code text={curlOf(operation.method, request)} />
       {run.isError && <FaultNote error={run.error} />}
       {run.data && (
         <div aria-live="polite">
-          <Text size="sm" fw={600} mb={6}>{say('docs.answer')}: {run.data.status} <Text span size="sm" c="dimmed">{Math.round(run.data.ms)} ms</Text></Text>
+          <Text size="sm" fw={600} mb={6}>
+            {say('docs.answer')}: {run.data.status}{' '}
+            <Text span size="sm" c="dimmed">
+              {Math.round(run.data.ms)} ms
+            </Text>
+          </Text>
           <Code text={run.data.body || say('docs.noBody')} />
-          <details><summary>Headers</summary><Code text={run.data.headers} /></details>
+          <details>
+            <summary>Headers</summary>
+            <Code text={run.data.headers} />
+          </details>
         </div>
       )}
     </form>

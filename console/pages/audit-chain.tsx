@@ -9,22 +9,53 @@ import { useText } from '../texts/language'
 export function ChainBadge() {
   const say = useText()
   const { number, time, dateTime } = useFormat()
-  const { data: chain } = useQuery({ queryKey: ['audit chain'], queryFn: () => answerOf(api.GET('/admin/audit/chain')), refetchInterval: 30_000 })
+  const { data: chain } = useQuery({
+    queryKey: ['audit chain'],
+    queryFn: () => answerOf(api.GET('/admin/audit/chain')),
+    refetchInterval: 30_000,
+  })
   if (!chain) return null
   const { intact, sealed, pending, verifiedAt, verifiedFrom, lastCheckpoint, faults } = chain
   const kind = !intact ? 'bad' : sealed === 0 ? 'idle' : 'good'
   return (
     <Popover position="bottom-end" width={360} shadow="md" withArrow>
-      <Popover.Target><Button variant="default"><State kind={kind}>{say(!intact ? 'audit.chain.broken' : sealed === 0 ? 'audit.chain.empty' : 'audit.chain.intact')}</State></Button></Popover.Target>
+      <Popover.Target>
+        <Button variant="default">
+          <State kind={kind}>
+            {say(!intact ? 'audit.chain.broken' : sealed === 0 ? 'audit.chain.empty' : 'audit.chain.intact')}
+          </State>
+        </Button>
+      </Popover.Target>
       <Popover.Dropdown aria-label={say('audit.chain')}>
         <dl className="facts">
-          <dt>{say('audit.chain.sealed')}</dt><dd>{say('audit.chain.sealed.of', { count: number(sealed) })}</dd>
-          <dt>{say('audit.chain.pending')}</dt><dd>{say('audit.chain.sealed.of', { count: number(pending) })}</dd>
-          <dt>{say('audit.chain.verified')}</dt><dd>{say('audit.chain.verified.of', { from: number(verifiedFrom), time: time(verifiedAt) })}</dd>
-          {lastCheckpoint && <><dt>{say('audit.chain.checkpoint')}</dt><dd>{say('audit.chain.checkpoint.of', { position: number(lastCheckpoint.position), time: dateTime(lastCheckpoint.sealedAt) })}</dd></>}
+          <dt>{say('audit.chain.sealed')}</dt>
+          <dd>{say('audit.chain.sealed.of', { count: number(sealed) })}</dd>
+          <dt>{say('audit.chain.pending')}</dt>
+          <dd>{say('audit.chain.sealed.of', { count: number(pending) })}</dd>
+          <dt>{say('audit.chain.verified')}</dt>
+          <dd>{say('audit.chain.verified.of', { from: number(verifiedFrom), time: time(verifiedAt) })}</dd>
+          {lastCheckpoint && (
+            <>
+              <dt>{say('audit.chain.checkpoint')}</dt>
+              <dd>
+                {say('audit.chain.checkpoint.of', {
+                  position: number(lastCheckpoint.position),
+                  time: dateTime(lastCheckpoint.sealedAt),
+                })}
+              </dd>
+            </>
+          )}
         </dl>
-        {faults.length > 0 && <ul>{faults.map((fault) => <li key={fault}>{fault}</li>)}</ul>}
-        <Text size="xs" c="dimmed" mt="sm">{say(intact ? 'audit.chain.help' : 'audit.chain.broken.help')}</Text>
+        {faults.length > 0 && (
+          <ul>
+            {faults.map((fault) => (
+              <li key={fault}>{fault}</li>
+            ))}
+          </ul>
+        )}
+        <Text size="xs" c="dimmed" mt="sm">
+          {say(intact ? 'audit.chain.help' : 'audit.chain.broken.help')}
+        </Text>
       </Popover.Dropdown>
     </Popover>
   )

@@ -7,7 +7,13 @@ import type { PageQuery } from '../parts/rows'
 export type AuditEvent = components['schemas']['AuditEvent']
 
 const hour = 60 * 60 * 1000
-export const ranges = { hour, day: 24 * hour, week: 7 * 24 * hour, month: 30 * 24 * hour, year: 365 * 24 * hour } as const
+export const ranges = {
+  hour,
+  day: 24 * hour,
+  week: 7 * 24 * hour,
+  month: 30 * 24 * hour,
+  year: 365 * 24 * hour,
+} as const
 export const rangeNames = ['hour', 'day', 'week', 'month', 'year', 'own'] as const
 export type Range = (typeof rangeNames)[number]
 const longestMs = 5 * ranges.year
@@ -27,9 +33,12 @@ export interface Filters {
 }
 
 /** A time as a field for date and time has it. */
-export const asField = (time: number) => new Date(time - new Date(time).getTimezoneOffset() * 60_000).toISOString().slice(0, 16)
+export const asField = (time: number) =>
+  new Date(time - new Date(time).getTimezoneOffset() * 60_000).toISOString().slice(0, 16)
 
-/** From when to when; undefined where that makes no sense. Without an end it goes on to whatever happens next. */
+/**
+ * From when to when; undefined where that makes no sense. Without an end it goes on to whatever happens next.
+ */
 export function spanOf({ range, askedAt, from, to }: Filters): { from: string; to?: string } | undefined {
   if (range !== 'own') return { from: new Date(askedAt - ranges[range]).toISOString() }
   const [first, last] = [Date.parse(from), Date.parse(to)]
@@ -42,20 +51,37 @@ type Query = Partial<Record<'from' | 'to' | 'user' | 'mandate' | 'action' | 'req
 /** The filters as the endpoints take them. */
 export function queryOf(filters: Filters, span: { from: string; to?: string }): Query {
   const { user, mandate, action, requestId } = filters
-  return { ...(requestId ? { requestId } : span), ...(user ? { user } : {}), ...(mandate ? { mandate } : {}), ...(action ? { action } : {}) }
+  return {
+    ...(requestId ? { requestId } : span),
+    ...(user ? { user } : {}),
+    ...(mandate ? { mandate } : {}),
+    ...(action ? { action } : {}),
+  }
 }
 
-export const listEvents = (realm: Realm, { mandate, ...query }: Query, page: PageQuery) => realm === 'platform'
-  ? answerOf(api.GET('/admin/audit', { params: { query: { ...query, ...(mandate ? { mandate } : {}), ...page } } }))
-  : answerOf(api.GET('/mandate/audit', { params: { query: { ...query, ...page } } }))
+export const listEvents = (realm: Realm, { mandate, ...query }: Query, page: PageQuery) =>
+  realm === 'platform'
+    ? answerOf(
+        api.GET('/admin/audit', {
+          params: { query: { ...query, ...(mandate ? { mandate } : {}), ...page } },
+        }),
+      )
+    : answerOf(api.GET('/mandate/audit', { params: { query: { ...query, ...page } } }))
 
-export const loadActivity = (realm: Realm, { mandate, requestId: _, from = '', ...query }: Query) => realm === 'platform'
-  ? answerOf(api.GET('/admin/audit/activity', { params: { query: { from, ...query, ...(mandate ? { mandate } : {}) } } }))
-  : answerOf(api.GET('/mandate/audit/activity', { params: { query: { from, ...query } } }))
+export const loadActivity = (realm: Realm, { mandate, requestId: _, from = '', ...query }: Query) =>
+  realm === 'platform'
+    ? answerOf(
+        api.GET('/admin/audit/activity', {
+          params: { query: { from, ...query, ...(mandate ? { mandate } : {}) } },
+        }),
+      )
+    : answerOf(api.GET('/mandate/audit/activity', { params: { query: { from, ...query } } }))
 
 /** Everything that the filters let through, as the file that the gateway streams. */
 export async function exportEvents(realm: Realm, query: Query): Promise<Blob> {
-  const response = await gateway.fetch(`/${realm === 'platform' ? 'admin' : 'mandate'}/audit?${new URLSearchParams({ ...query, format: 'jsonl' }).toString()}`)
+  const response = await gateway.fetch(
+    `/${realm === 'platform' ? 'admin' : 'mandate'}/audit?${new URLSearchParams({ ...query, format: 'jsonl' }).toString()}`,
+  )
   if (!response.ok) throw new ProblemError(await problemOf(response))
   return await response.blob()
 }

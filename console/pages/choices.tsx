@@ -5,13 +5,21 @@ import { Choice, type Option } from '../parts/choice'
 import { useText } from '../texts/language'
 
 const limit = '20'
-const begins = (search: string) => search ? { q: search } : {}
+const begins = (search: string) => (search ? { q: search } : {})
 
-interface Person { userId: string; username: string; fullName: string | null }
+interface Person {
+  userId: string
+  username: string
+  fullName: string | null
+}
 
 async function findPeople(realm: Realm, search: string): Promise<Person[]> {
-  if (realm === 'mandate') return (await answerOf(api.GET('/mandate/members', { params: { query: { limit, ...begins(search) } } }))).items
-  return (await answerOf(api.GET('/admin/users', { params: { query: { limit, ...begins(search) } } }))).items.map(({ id, ...user }) => ({ userId: id, ...user }))
+  if (realm === 'mandate')
+    return (await answerOf(api.GET('/mandate/members', { params: { query: { limit, ...begins(search) } } })))
+      .items
+  return (
+    await answerOf(api.GET('/admin/users', { params: { query: { limit, ...begins(search) } } }))
+  ).items.map(({ id, ...user }) => ({ userId: id, ...user }))
 }
 
 interface PersonProps {
@@ -29,8 +37,19 @@ interface PersonProps {
 export function PersonChoice({ realm, by, ...props }: PersonProps) {
   const say = useText()
   const { mandateId } = useSession()
-  const optionOf = ({ userId, username, fullName }: Person): Option => ({ value: by === 'id' ? userId : username, label: fullName ? `${username} · ${fullName}` : username })
-  return <Choice label={say('user')} placeholder={say('choice.person')} queryKey={[realm, realm === 'mandate' ? mandateId : '', 'people', by]} load={async (search) => (await findPeople(realm, search)).map(optionOf)} {...props} />
+  const optionOf = ({ userId, username, fullName }: Person): Option => ({
+    value: by === 'id' ? userId : username,
+    label: fullName ? `${username} · ${fullName}` : username,
+  })
+  return (
+    <Choice
+      label={say('user')}
+      placeholder={say('choice.person')}
+      queryKey={[realm, realm === 'mandate' ? mandateId : '', 'people', by]}
+      load={async (search) => (await findPeople(realm, search)).map(optionOf)}
+      {...props}
+    />
+  )
 }
 
 interface PlaceProps {
@@ -45,20 +64,46 @@ export function MandateChoice({ system, ...props }: PlaceProps & { system?: stri
   const say = useText()
   const extra = system === undefined ? [] : [{ value: 'system', label: system }]
   return (
-    <Choice label={say('mandate')} placeholder={say('mandate.choose')} queryKey={['mandates', system ?? '']} {...props}
-      load={async (search) => [...search ? [] : extra, ...(await answerOf(api.GET('/admin/mandates', { params: { query: { limit, ...begins(search) } } }))).items.map(({ id, label }) => ({ value: id, label }))]}
-      nameOf={async (id) => id === 'system' ? system ?? id : (await answerOf(api.GET('/admin/mandates/{id}', { params: { path: { id } } }))).label}
+    <Choice
+      label={say('mandate')}
+      placeholder={say('mandate.choose')}
+      queryKey={['mandates', system ?? '']}
+      {...props}
+      load={async (search) => [
+        ...(search ? [] : extra),
+        ...(
+          await answerOf(api.GET('/admin/mandates', { params: { query: { limit, ...begins(search) } } }))
+        ).items.map(({ id, label }) => ({ value: id, label })),
+      ]}
+      nameOf={async (id) =>
+        id === 'system'
+          ? (system ?? id)
+          : (await answerOf(api.GET('/admin/mandates/{id}', { params: { path: { id } } }))).label
+      }
     />
   )
 }
 
 /** An instance, of one mandate where that is given. */
-export function InstanceChoice({ realm, mandateId, ...props }: PlaceProps & { realm: Realm; mandateId: string | undefined }) {
+export function InstanceChoice({
+  realm,
+  mandateId,
+  ...props
+}: PlaceProps & { realm: Realm; mandateId: string | undefined }) {
   const say = useText()
   const { list, get } = instancesOf(realm)
   return (
-    <Choice key={mandateId} label={say('instance')} placeholder={say('choice.noInstance')} queryKey={[realm, mandateId, 'instances']} {...props}
-      load={async (search) => (await list({ limit, ...begins(search), ...(mandateId ? { mandateId } : {}) })).items.map(({ id, label }) => ({ value: id, label }))}
+    <Choice
+      key={mandateId}
+      label={say('instance')}
+      placeholder={say('choice.noInstance')}
+      queryKey={[realm, mandateId, 'instances']}
+      {...props}
+      load={async (search) =>
+        (await list({ limit, ...begins(search), ...(mandateId ? { mandateId } : {}) })).items.map(
+          ({ id, label }) => ({ value: id, label }),
+        )
+      }
       nameOf={async (id) => (await get(id)).label}
     />
   )

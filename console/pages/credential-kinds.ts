@@ -39,49 +39,110 @@ export interface Source {
 }
 
 type Removal = { coherence: Schemas['Coherence'] } | { dryRun: true; tokens: { count: number } }
-const countOf = (answer: Removal) => 'dryRun' in answer ? answer.tokens.count : 0
+const countOf = (answer: Removal) => ('dryRun' in answer ? answer.tokens.count : 0)
 
-const tokenRequest = (clientId: string, secret: string) => `curl ${window.location.origin}/auth/token -d grant_type=client_credentials \\\n  -d client_id=${clientId} -d client_secret=${secret}`
+const tokenRequest = (clientId: string, secret: string) =>
+  `curl ${window.location.origin}/auth/token -d grant_type=client_credentials \\\n  -d client_id=${clientId} -d client_secret=${secret}`
 
 /** The credentials of a service account, by kind. */
 export const credentialsOf = (id: string): Record<Kind, Source> => {
-  const one = (credentialId: string, dryRun: '0' | '1') => ({ params: { path: { id, credentialId }, query: { dryRun } } })
+  const one = (credentialId: string, dryRun: '0' | '1') => ({
+    params: { path: { id, credentialId }, query: { dryRun } },
+  })
   return {
     secrets: {
-      list: (query) => answerOf(api.GET('/admin/service-accounts/{id}/secrets', { params: { path: { id }, query } })),
+      list: (query) =>
+        answerOf(api.GET('/admin/service-accounts/{id}/secrets', { params: { path: { id }, query } })),
       make: async ({ label, expiresAt }) => {
-        const { secret, clientId, coherence } = await answerOf(api.POST('/admin/service-accounts/{id}/secrets', { params: { path: { id } }, body: { label, expiresAt } }))
+        const { secret, clientId, coherence } = await answerOf(
+          api.POST('/admin/service-accounts/{id}/secrets', {
+            params: { path: { id } },
+            body: { label, expiresAt },
+          }),
+        )
         return { value: secret, usage: tokenRequest(clientId, secret), coherence }
       },
-      tryRemove: async (credentialId) => countOf(await answerOf(unversioned.DELETE('/admin/service-accounts/{id}/secrets/{credentialId}', one(credentialId, '1')))),
-      remove: (credentialId) => answerOf(unversioned.DELETE('/admin/service-accounts/{id}/secrets/{credentialId}', one(credentialId, '0'))),
+      tryRemove: async (credentialId) =>
+        countOf(
+          await answerOf(
+            unversioned.DELETE('/admin/service-accounts/{id}/secrets/{credentialId}', one(credentialId, '1')),
+          ),
+        ),
+      remove: (credentialId) =>
+        answerOf(
+          unversioned.DELETE('/admin/service-accounts/{id}/secrets/{credentialId}', one(credentialId, '0')),
+        ),
     },
     publicKeys: {
-      list: (query) => answerOf(api.GET('/admin/service-accounts/{id}/keys', { params: { path: { id }, query } })),
+      list: (query) =>
+        answerOf(api.GET('/admin/service-accounts/{id}/keys', { params: { path: { id }, query } })),
       make: async ({ label, expiresAt, publicJwk = {} }) => {
-        const { kid, coherence } = await answerOf(api.POST('/admin/service-accounts/{id}/keys', { params: { path: { id } }, body: { label, expiresAt, publicJwk } }))
+        const { kid, coherence } = await answerOf(
+          api.POST('/admin/service-accounts/{id}/keys', {
+            params: { path: { id } },
+            body: { label, expiresAt, publicJwk },
+          }),
+        )
         return { value: kid, coherence }
       },
-      tryRemove: async (credentialId) => countOf(await answerOf(unversioned.DELETE('/admin/service-accounts/{id}/keys/{credentialId}', one(credentialId, '1')))),
-      remove: (credentialId) => answerOf(unversioned.DELETE('/admin/service-accounts/{id}/keys/{credentialId}', one(credentialId, '0'))),
+      tryRemove: async (credentialId) =>
+        countOf(
+          await answerOf(
+            unversioned.DELETE('/admin/service-accounts/{id}/keys/{credentialId}', one(credentialId, '1')),
+          ),
+        ),
+      remove: (credentialId) =>
+        answerOf(
+          unversioned.DELETE('/admin/service-accounts/{id}/keys/{credentialId}', one(credentialId, '0')),
+        ),
     },
     apiTokens: {
-      list: (query) => answerOf(api.GET('/admin/service-accounts/{id}/tokens', { params: { path: { id }, query } })),
+      list: (query) =>
+        answerOf(api.GET('/admin/service-accounts/{id}/tokens', { params: { path: { id }, query } })),
       make: async ({ label, expiresAt }) => {
-        const { token, coherence } = await answerOf(api.POST('/admin/service-accounts/{id}/tokens', { params: { path: { id } }, body: { label, expiresAt: expiresAt ?? '' } }))
-        return { value: token, usage: `curl -H "Authorization: Bearer ${token}" ${window.location.origin}/auth/me`, coherence }
+        const { token, coherence } = await answerOf(
+          api.POST('/admin/service-accounts/{id}/tokens', {
+            params: { path: { id } },
+            body: { label, expiresAt: expiresAt ?? '' },
+          }),
+        )
+        return {
+          value: token,
+          usage: `curl -H "Authorization: Bearer ${token}" ${window.location.origin}/auth/me`,
+          coherence,
+        }
       },
-      tryRemove: async (credentialId) => countOf(await answerOf(unversioned.DELETE('/admin/service-accounts/{id}/tokens/{credentialId}', one(credentialId, '1')))),
-      remove: (credentialId) => answerOf(unversioned.DELETE('/admin/service-accounts/{id}/tokens/{credentialId}', one(credentialId, '0'))),
+      tryRemove: async (credentialId) =>
+        countOf(
+          await answerOf(
+            unversioned.DELETE('/admin/service-accounts/{id}/tokens/{credentialId}', one(credentialId, '1')),
+          ),
+        ),
+      remove: (credentialId) =>
+        answerOf(
+          unversioned.DELETE('/admin/service-accounts/{id}/tokens/{credentialId}', one(credentialId, '0')),
+        ),
     },
   }
 }
 
 /** A key pair that this browser makes (EC P-256): its halves as JWKs. */
 export async function makeKeyPair(): Promise<{ publicJwk: Record<string, unknown>; privateJwk: string }> {
-  const pair = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify'])
-  const [publicJwk, privateJwk] = await Promise.all([pair.publicKey, pair.privateKey].map((key) => crypto.subtle.exportKey('jwk', key)))
-  const pick = ({ kty, crv, x, y, d }: JsonWebKey) => ({ kty, crv, x, y, ...(d === undefined ? {} : { d }), alg: 'ES256' })
+  const pair = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, [
+    'sign',
+    'verify',
+  ])
+  const [publicJwk, privateJwk] = await Promise.all(
+    [pair.publicKey, pair.privateKey].map((key) => crypto.subtle.exportKey('jwk', key)),
+  )
+  const pick = ({ kty, crv, x, y, d }: JsonWebKey) => ({
+    kty,
+    crv,
+    x,
+    y,
+    ...(d === undefined ? {} : { d }),
+    alg: 'ES256',
+  })
   if (!publicJwk || !privateJwk) throw new Error('no key was made')
   return { publicJwk: pick(publicJwk), privateJwk: JSON.stringify(pick(privateJwk), null, 2) }
 }

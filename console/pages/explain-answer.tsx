@@ -20,27 +20,79 @@ function usePlaceName(realm: Realm, { mandateId, instanceId }: Verdict): string 
   const say = useText()
   const { mandateId: own, mandateLabel } = useSession()
   const isOwn = realm === 'mandate'
-  const { data: mandate } = useQuery({ queryKey: ['mandates', 'one', mandateId], enabled: mandateId !== null && !isOwn, retry: false, queryFn: () => answerOf(api.GET('/admin/mandates/{id}', { params: { path: { id: mandateId ?? '' } } })) })
-  const { data: instance } = useQuery({ queryKey: [realm, 'instances', 'one', instanceId], enabled: instanceId !== null, retry: false, queryFn: () => instancesOf(realm).get(instanceId ?? '') })
-  const names = [isOwn ? mandateLabel ?? own : mandateId === null ? undefined : mandate?.label ?? mandateId, instanceId === null ? undefined : instance?.label ?? instanceId]
+  const { data: mandate } = useQuery({
+    queryKey: ['mandates', 'one', mandateId],
+    enabled: mandateId !== null && !isOwn,
+    retry: false,
+    queryFn: () => answerOf(api.GET('/admin/mandates/{id}', { params: { path: { id: mandateId ?? '' } } })),
+  })
+  const { data: instance } = useQuery({
+    queryKey: [realm, 'instances', 'one', instanceId],
+    enabled: instanceId !== null,
+    retry: false,
+    queryFn: () => instancesOf(realm).get(instanceId ?? ''),
+  })
+  const names = [
+    isOwn ? (mandateLabel ?? own) : mandateId === null ? undefined : (mandate?.label ?? mandateId),
+    instanceId === null ? undefined : (instance?.label ?? instanceId),
+  ]
   return names.filter((one) => one !== undefined).join(' / ') || say('explain.nowhere')
 }
 
 /** The roles that count for the person there, as far as the caller sees them. */
 function useRoles(realm: Realm, roleIds: string[] = []): Role[] {
   const { mandateId } = useSession()
-  const found = useQueries({ queries: roleIds.map((id) => ({ queryKey: [realm, realm === 'mandate' ? mandateId : '', 'roles', 'one', id], retry: false, queryFn: () => rolesOf(realm).get(id) })) })
-  return found.flatMap(({ data }) => data ? [data] : [])
+  const found = useQueries({
+    queries: roleIds.map((id) => ({
+      queryKey: [realm, realm === 'mandate' ? mandateId : '', 'roles', 'one', id],
+      retry: false,
+      queryFn: () => rolesOf(realm).get(id),
+    })),
+  })
+  return found.flatMap(({ data }) => (data ? [data] : []))
 }
 
-function RuleRow({ rule, effect, subject, realm }: { rule: ExplainedRule; effect: 'decided' | 'merged' | 'overruled'; subject: Subject | null; realm: Realm }) {
+function RuleRow({
+  rule,
+  effect,
+  subject,
+  realm,
+}: {
+  rule: ExplainedRule
+  effect: 'decided' | 'merged' | 'overruled'
+  subject: Subject | null
+  realm: Realm
+}) {
   const say = useText()
-  const state = <State kind={effect === 'decided' ? 'good' : effect === 'merged' ? 'warn' : 'idle'}>{say(`explain.rule.${effect}`)}</State>
+  const state = (
+    <State kind={effect === 'decided' ? 'good' : effect === 'merged' ? 'warn' : 'idle'}>
+      {say(`explain.rule.${effect}`)}
+    </State>
+  )
   return (
     <tr className={effect === 'overruled' ? 'is-overruled' : ''}>
-      <td><Link className="row-link" href={pathOf(realm, 'roles', rule.roleId)}>{rule.roleLabel ?? rule.roleId.slice(-6)}</Link><span className="sub">{say('explain.rule.priority', { priority: rule.priority, scope: say(`role.scope.${scopeOf(rule.priority)}`) })}</span><span className="sub narrow-block">{state}</span></td>
-      <td><span className="mono">{rule.context} {rule.item ?? '*'}</span></td>
-      {actions.map((action) => <td key={action} className={action === subject?.action ? 'is-asked' : 'wide-only'}><span className={`level-mark level-${rule[action]}`}>{say(`level.${rule[action]}`)}</span></td>)}
+      <td>
+        <Link className="row-link" href={pathOf(realm, 'roles', rule.roleId)}>
+          {rule.roleLabel ?? rule.roleId.slice(-6)}
+        </Link>
+        <span className="sub">
+          {say('explain.rule.priority', {
+            priority: rule.priority,
+            scope: say(`role.scope.${scopeOf(rule.priority)}`),
+          })}
+        </span>
+        <span className="sub narrow-block">{state}</span>
+      </td>
+      <td>
+        <span className="mono">
+          {rule.context} {rule.item ?? '*'}
+        </span>
+      </td>
+      {actions.map((action) => (
+        <td key={action} className={action === subject?.action ? 'is-asked' : 'wide-only'}>
+          <span className={`level-mark level-${rule[action]}`}>{say(`level.${rule[action]}`)}</span>
+        </td>
+      ))}
       <td className="wide-only">{state}</td>
     </tr>
   )
@@ -48,7 +100,13 @@ function RuleRow({ rule, effect, subject, realm }: { rule: ExplainedRule; effect
 
 function Rules({ verdict: { deciding, overruled, subject }, realm }: { verdict: Verdict; realm: Realm }) {
   const say = useText()
-  const rows = [...deciding.map((rule, index) => ({ rule, effect: index === 0 ? 'decided' as const : 'merged' as const })), ...overruled.map((rule) => ({ rule, effect: 'overruled' as const }))]
+  const rows = [
+    ...deciding.map((rule, index) => ({
+      rule,
+      effect: index === 0 ? ('decided' as const) : ('merged' as const),
+    })),
+    ...overruled.map((rule) => ({ rule, effect: 'overruled' as const })),
+  ]
   return (
     <>
       <h2 className="section">{say('explain.rules')}</h2>
@@ -58,17 +116,43 @@ function Rules({ verdict: { deciding, overruled, subject }, realm }: { verdict: 
             <table>
               <thead>
                 <tr>
-                  <th scope="col"><span>{say('role')}</span></th>
-                  <th scope="col"><span>{say('rule.item')}</span></th>
-                  {actions.map((action) => <th key={action} scope="col" className={action === subject?.action ? 'is-asked' : 'wide-only'}><span>{say(`rule.${action}`)}</span></th>)}
-                  <th scope="col" className="wide-only"><span>{say('explain.effect')}</span></th>
+                  <th scope="col">
+                    <span>{say('role')}</span>
+                  </th>
+                  <th scope="col">
+                    <span>{say('rule.item')}</span>
+                  </th>
+                  {actions.map((action) => (
+                    <th
+                      key={action}
+                      scope="col"
+                      className={action === subject?.action ? 'is-asked' : 'wide-only'}
+                    >
+                      <span>{say(`rule.${action}`)}</span>
+                    </th>
+                  ))}
+                  <th scope="col" className="wide-only">
+                    <span>{say('explain.effect')}</span>
+                  </th>
                 </tr>
               </thead>
-              <tbody>{rows.map(({ rule, effect }) => <RuleRow key={`${rule.roleId} ${rule.item ?? ''} ${effect}`} rule={rule} effect={effect} subject={subject} realm={realm} />)}</tbody>
+              <tbody>
+                {rows.map(({ rule, effect }) => (
+                  <RuleRow
+                    key={`${rule.roleId} ${rule.item ?? ''} ${effect}`}
+                    rule={rule}
+                    effect={effect}
+                    subject={subject}
+                    realm={realm}
+                  />
+                ))}
+              </tbody>
             </table>
           </div>
         )}
-        <div className="list-foot"><span>{rows.length === 0 ? say('explain.rules.none') : say('explain.rules.hint')}</span></div>
+        <div className="list-foot">
+          <span>{rows.length === 0 ? say('explain.rules.none') : say('explain.rules.hint')}</span>
+        </div>
       </section>
     </>
   )
@@ -82,13 +166,63 @@ function Facts({ verdict, realm, roles }: { verdict: Verdict; realm: Realm; role
   return (
     <dl className="facts">
       <dt>{say('explain.what')}</dt>
-      <dd>{subject && <>{subject.action && say(`rule.${subject.action}`)} <span className="mono">{subject.context} {subject.item ?? `(${say('rule.item.all')})`}</span></>}{request && <span className={subject ? 'sub mono' : 'mono'}>{request}</span>}</dd>
-      <dt>{say('explain.where')}</dt><dd>{place}</dd>
-      {at && <><dt>{say('explain.when')}</dt><dd>{dateTime(at)}</dd></>}
-      {refusal && <><dt>{say('explain.answered')}</dt><dd>{refusal.status}, {refusal.detail} <span className="mono soft">{refusal.code}</span></dd></>}
-      {decidedBy && <><dt>{say('explain.decidedBy')}</dt><dd>{say(`explain.decidedBy.${decidedBy}`)}</dd></>}
-      {level && level !== 'n' && <><dt>{say('explain.level')}</dt><dd>{say(`level.${level}`)}</dd></>}
-      {verdict.roleIds && <><dt>{say('explain.roles')}</dt><dd>{verdict.roleIds.length === 0 ? <span className="soft">{say('home.noRoles')}</span> : <Group gap={12}>{roles.map((role) => <Link key={role.id} className="row-link" href={pathOf(realm, 'roles', role.id)}>{role.label}</Link>)}</Group>}</dd></>}
+      <dd>
+        {subject && (
+          <>
+            {subject.action && say(`rule.${subject.action}`)}{' '}
+            <span className="mono">
+              {subject.context} {subject.item ?? `(${say('rule.item.all')})`}
+            </span>
+          </>
+        )}
+        {request && <span className={subject ? 'sub mono' : 'mono'}>{request}</span>}
+      </dd>
+      <dt>{say('explain.where')}</dt>
+      <dd>{place}</dd>
+      {at && (
+        <>
+          <dt>{say('explain.when')}</dt>
+          <dd>{dateTime(at)}</dd>
+        </>
+      )}
+      {refusal && (
+        <>
+          <dt>{say('explain.answered')}</dt>
+          <dd>
+            {refusal.status}, {refusal.detail} <span className="mono soft">{refusal.code}</span>
+          </dd>
+        </>
+      )}
+      {decidedBy && (
+        <>
+          <dt>{say('explain.decidedBy')}</dt>
+          <dd>{say(`explain.decidedBy.${decidedBy}`)}</dd>
+        </>
+      )}
+      {level && level !== 'n' && (
+        <>
+          <dt>{say('explain.level')}</dt>
+          <dd>{say(`level.${level}`)}</dd>
+        </>
+      )}
+      {verdict.roleIds && (
+        <>
+          <dt>{say('explain.roles')}</dt>
+          <dd>
+            {verdict.roleIds.length === 0 ? (
+              <span className="soft">{say('home.noRoles')}</span>
+            ) : (
+              <Group gap={12}>
+                {roles.map((role) => (
+                  <Link key={role.id} className="row-link" href={pathOf(realm, 'roles', role.id)}>
+                    {role.label}
+                  </Link>
+                ))}
+              </Group>
+            )}
+          </dd>
+        </>
+      )}
     </dl>
   )
 }
@@ -101,11 +235,20 @@ export function Answer({ verdict, realm }: { verdict: Verdict; realm: Realm }) {
   return (
     <div role="region" aria-label={say('explain.asked')} aria-live="polite">
       <div className={`card padded verdict ${allowed ? 'is-yes' : 'is-no'}`}>
-        <p className="verdict-head"><span className="verdict-mark"><Icon name={allowed ? 'check' : 'cross'} size={16} /></span>{say(at ? 'explain.was' : allowed ? 'explain.yes' : 'explain.no', { name: user.username ?? say('explain.somebody') })}</p>
+        <p className="verdict-head">
+          <span className="verdict-mark">
+            <Icon name={allowed ? 'check' : 'cross'} size={16} />
+          </span>
+          {say(at ? 'explain.was' : allowed ? 'explain.yes' : 'explain.no', {
+            name: user.username ?? say('explain.somebody'),
+          })}
+        </p>
         <Facts verdict={verdict} realm={realm} roles={roles} />
       </div>
       {!allowed && <Cures verdict={verdict} realm={realm} roles={roles} />}
-      {subject && (decidedBy === undefined || decidedBy === 'rules') && <Rules verdict={verdict} realm={realm} />}
+      {subject && (decidedBy === undefined || decidedBy === 'rules') && (
+        <Rules verdict={verdict} realm={realm} />
+      )}
     </div>
   )
 }

@@ -12,23 +12,42 @@ export const contexts = ['RESOURCE', 'DATA', 'UI'] as const
 export const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
 
 /** What is asked, as the address of the page says it, so that a question can be sent to somebody. */
-export const questionFields = ['user', 'mandate', 'instance', 'context', 'item', 'action', 'method', 'path', 'request'] as const
+export const questionFields = [
+  'user',
+  'mandate',
+  'instance',
+  'context',
+  'item',
+  'action',
+  'method',
+  'path',
+  'request',
+] as const
 export type Question = Record<(typeof questionFields)[number], string>
 export type Mode = 'item' | 'path' | 'refusal'
 
-export const questionOf = (params: URLSearchParams): Question => Object.fromEntries(questionFields.map((name) => [name, params.get(name) ?? ''])) as Question
-export const modeOf = ({ request, path, method }: Question): Mode => request ? 'refusal' : path || method ? 'path' : 'item'
+export const questionOf = (params: URLSearchParams): Question =>
+  Object.fromEntries(questionFields.map((name) => [name, params.get(name) ?? ''])) as Question
+export const modeOf = ({ request, path, method }: Question): Mode =>
+  request ? 'refusal' : path || method ? 'path' : 'item'
 
 /** The address that asks a question; what is empty is left out. */
-export const addressOf = (question: Partial<Question>) => new URLSearchParams(Object.entries(question).filter(([, value]) => value !== '')).toString()
+export const addressOf = (question: Partial<Question>) =>
+  new URLSearchParams(Object.entries(question).filter(([, value]) => value !== '')).toString()
 
 /** Only what the mode asks for. */
-export function ofMode({ user, mandate, instance, context, item, action, method, path, request }: Question, mode: Mode): Partial<Question> {
+export function ofMode(
+  { user, mandate, instance, context, item, action, method, path, request }: Question,
+  mode: Mode,
+): Partial<Question> {
   if (mode === 'refusal') return { request: request.trim() }
-  return mode === 'path' ? { user, mandate, instance, method, path: path.trim() } : { user, mandate, instance, context, item: item.trim(), action }
+  return mode === 'path'
+    ? { user, mandate, instance, method, path: path.trim() }
+    : { user, mandate, instance, context, item: item.trim(), action }
 }
 
-export const isWhole = (question: Question) => modeOf(question) === 'refusal' || (question.user !== '' && (question.path !== '' || question.action !== ''))
+export const isWhole = (question: Question) =>
+  modeOf(question) === 'refusal' || (question.user !== '' && (question.path !== '' || question.action !== ''))
 
 /** What came of it: of a question as things are now, or of a request that was refused. */
 export interface Verdict {
@@ -55,22 +74,62 @@ const verdictOf = (found: Explanation, method: string): Verdict => {
   return { ...rest, ...(route === null ? {} : { request: `${method} ${route}` }) }
 }
 
-const pastVerdictOf = ({ userId, username, mandateId, method, route, refusal, subject, deciding, at }: ExplainedDenial): Verdict => ({
-  allowed: false, user: { id: userId, username }, mandateId: mandateId === 'system' ? null : mandateId, instanceId: null, refusal, subject, deciding, overruled: [], at, request: `${method} ${route ?? ''}`,
+const pastVerdictOf = ({
+  userId,
+  username,
+  mandateId,
+  method,
+  route,
+  refusal,
+  subject,
+  deciding,
+  at,
+}: ExplainedDenial): Verdict => ({
+  allowed: false,
+  user: { id: userId, username },
+  mandateId: mandateId === 'system' ? null : mandateId,
+  instanceId: null,
+  refusal,
+  subject,
+  deciding,
+  overruled: [],
+  at,
+  request: `${method} ${route ?? ''}`,
 })
 
 async function explainRequest(realm: Realm, requestId: string): Promise<Verdict> {
   const params = { path: { requestId } }
-  return pastVerdictOf(await answerOf(realm === 'platform' ? api.GET('/admin/explain/{requestId}', { params }) : api.GET('/mandate/explain/{requestId}', { params })))
+  return pastVerdictOf(
+    await answerOf(
+      realm === 'platform'
+        ? api.GET('/admin/explain/{requestId}', { params })
+        : api.GET('/mandate/explain/{requestId}', { params }),
+    ),
+  )
 }
 
 /** Asks the gateway. */
 export async function explain(realm: Realm, question: Question): Promise<Verdict> {
   const { user, mandate, instance, context, item, action, method, path, request } = question
   if (request) return await explainRequest(realm, request)
-  const about = modeOf(question) === 'path'
-    ? { method: method || 'GET', path }
-    : { context: contexts.find((one) => one === context) ?? contexts[0], item: item || null, action: actions.find((one) => one === action) ?? actions[0] }
-  const body = { user, ...(mandate && realm === 'platform' ? { mandate } : {}), ...(instance ? { instance } : {}), ...about }
-  return verdictOf(await answerOf(realm === 'platform' ? api.POST('/admin/explain', { body }) : api.POST('/mandate/explain', { body })), method || 'GET')
+  const about =
+    modeOf(question) === 'path'
+      ? { method: method || 'GET', path }
+      : {
+          context: contexts.find((one) => one === context) ?? contexts[0],
+          item: item || null,
+          action: actions.find((one) => one === action) ?? actions[0],
+        }
+  const body = {
+    user,
+    ...(mandate && realm === 'platform' ? { mandate } : {}),
+    ...(instance ? { instance } : {}),
+    ...about,
+  }
+  return verdictOf(
+    await answerOf(
+      realm === 'platform' ? api.POST('/admin/explain', { body }) : api.POST('/mandate/explain', { body }),
+    ),
+    method || 'GET',
+  )
 }

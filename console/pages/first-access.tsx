@@ -19,24 +19,53 @@ export interface FirstAccess {
 }
 
 /** The link by which somebody sets a password: shown once. */
-export function AccessLink({ access: { name, url, expiresAt, isReset }, onClose }: { access: FirstAccess; onClose: () => void }) {
+export function AccessLink({
+  access: { name, url, expiresAt, isReset },
+  onClose,
+}: {
+  access: FirstAccess
+  onClose: () => void
+}) {
   const say = useText()
   const { dateTime } = useFormat()
-  return <ShownOnce title={say('user.firstAccess', { name })} hint={say(isReset ? 'user.link.made.hint' : 'user.firstAccess.hint', { date: dateTime(expiresAt) })} value={url} onClose={onClose} />
+  return (
+    <ShownOnce
+      title={say('user.firstAccess', { name })}
+      hint={say(isReset ? 'user.link.made.hint' : 'user.firstAccess.hint', { date: dateTime(expiresAt) })}
+      value={url}
+      onClose={onClose}
+    />
+  )
 }
 
-/** Makes somebody another link by which they set a password: for those whose first one is lost or over, and for those who forgot theirs. */
-export function useNewLink(ask: (question: Question) => void): { askForLink: (user: User) => void; linkDialog: ReactNode } {
+/**
+ * Makes somebody another link by which they set a password: for those whose first one is lost or over, and
+ * for those who forgot theirs.
+ */
+export function useNewLink(ask: (question: Question) => void): {
+  askForLink: (user: User) => void
+  linkDialog: ReactNode
+} {
   const say = useText()
   const queries = useQueryClient()
   const [access, setAccess] = useState<FirstAccess>()
   const make = async ({ id, username: name }: User) => {
-    const made = await answerOf(api.POST('/admin/users/{id}/first-access', { params: { path: { id }, query: { dryRun: '0' } } }))
+    const made = await answerOf(
+      api.POST('/admin/users/{id}/first-access', { params: { path: { id }, query: { dryRun: '0' } } }),
+    )
     if ('url' in made) setAccess({ name, isReset: true, ...made })
     await queries.invalidateQueries({ queryKey: ['users'] })
   }
-  const askForLink = (user: User) => ask({
-    title: say('user.link.title', { name: user.username }), hint: say('user.link.hint'), action: say('user.link.make'), isHarmless: true, onConfirm: () => make(user),
-  })
-  return { askForLink, linkDialog: access && <AccessLink access={access} onClose={() => setAccess(undefined)} /> }
+  const askForLink = (user: User) =>
+    ask({
+      title: say('user.link.title', { name: user.username }),
+      hint: say('user.link.hint'),
+      action: say('user.link.make'),
+      isHarmless: true,
+      onConfirm: () => make(user),
+    })
+  return {
+    askForLink,
+    linkDialog: access && <AccessLink access={access} onClose={() => setAccess(undefined)} />,
+  }
 }

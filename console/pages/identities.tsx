@@ -22,7 +22,11 @@ const wantsProof = (error: unknown) => error instanceof ProblemError && error.co
 
 /** Goes to where the account is linked. */
 async function goToLink(authority: Authority, currentPassword?: string): Promise<void> {
-  const body = { authority, next: '/console/account', ...(currentPassword === undefined ? {} : { currentPassword }) }
+  const body = {
+    authority,
+    next: '/console/account',
+    ...(currentPassword === undefined ? {} : { currentPassword }),
+  }
   const { authorizationUrl } = await answerOf(api.POST('/auth/identities', { body }))
   window.location.assign(authorizationUrl)
 }
@@ -33,8 +37,21 @@ function ProofDialog({ authority, onClose }: { authority: Authority; onClose: ()
   const [password, setPassword] = useState('')
   const name = say(`authority.${authority}`)
   return (
-    <FormDialog title={say('identity.link', { name })} action={say('identity.link', { name })} onSubmit={() => goToLink(authority, password)} onClose={onClose}>
-      <PasswordInput label={say('password.current')} description={say('identity.proof')} required autoComplete="current-password" value={password} onChange={(event) => setPassword(event.currentTarget.value)} data-autofocus />
+    <FormDialog
+      title={say('identity.link', { name })}
+      action={say('identity.link', { name })}
+      onSubmit={() => goToLink(authority, password)}
+      onClose={onClose}
+    >
+      <PasswordInput
+        label={say('password.current')}
+        description={say('identity.proof')}
+        required
+        autoComplete="current-password"
+        value={password}
+        onChange={(event) => setPassword(event.currentTarget.value)}
+        data-autofocus
+      />
     </FormDialog>
   )
 }
@@ -48,19 +65,35 @@ export function Identities() {
   const [proving, setProving] = useState<Authority>()
   const link = useMutation({
     mutationFn: (authority: Authority) => goToLink(authority),
-    onError: (error, authority) => { if (wantsProof(error)) setProving(authority) },
+    onError: (error, authority) => {
+      if (wantsProof(error)) setProving(authority)
+    },
   })
   const unlink = async (id: string) => {
-    tellDone(say('identity.unlinked'), receiptOf(await answerOf(unversioned.DELETE('/auth/identities/{id}', { params: { path: { id } } }))))
+    tellDone(
+      say('identity.unlinked'),
+      receiptOf(await answerOf(unversioned.DELETE('/auth/identities/{id}', { params: { path: { id } } }))),
+    )
     await queries.invalidateQueries({ queryKey: ['my identities'] })
   }
   return (
     <>
       <Group justify="space-between" align="end" mt={26} mb={10}>
-        <div><h2 className="section flush">{say('identities')}</h2><Text size="sm" c="dimmed">{say('identities.hint')}</Text></div>
+        <div>
+          <h2 className="section flush">{say('identities')}</h2>
+          <Text size="sm" c="dimmed">
+            {say('identities.hint')}
+          </Text>
+        </div>
         <Group gap="xs">
           {settings.authorities.map((authority) => (
-            <Button key={authority} variant="default" leftSection={<Icon name="link" size={14} />} loading={link.isPending && link.variables === authority} onClick={() => link.mutate(authority)}>
+            <Button
+              key={authority}
+              variant="default"
+              leftSection={<Icon name="link" size={14} />}
+              loading={link.isPending && link.variables === authority}
+              onClick={() => link.mutate(authority)}
+            >
               {say('identity.link', { name: say(`authority.${authority}`) })}
             </Button>
           ))}
@@ -68,15 +101,61 @@ export function Identities() {
       </Group>
       {link.isError && !wantsProof(link.error) && <FaultNote error={link.error} />}
       <List<Identity>
-        label={say('identities')} queryKey={['my identities']} idOf={(one) => one.id} nameOf={(one) => `${say(`authority.${one.authority}`)} ${one.email ?? ''}`}
-        load={async () => ({ ...await answerOf(api.GET('/auth/identities')), nextCursor: null })}
-        empty={{ icon: 'link', title: say('identities.empty'), hint: say(settings.authorities.length > 0 ? 'identities.empty.hint' : 'identities.none.hint') }}
+        label={say('identities')}
+        queryKey={['my identities']}
+        idOf={(one) => one.id}
+        nameOf={(one) => `${say(`authority.${one.authority}`)} ${one.email ?? ''}`}
+        load={async () => ({ ...(await answerOf(api.GET('/auth/identities'))), nextCursor: null })}
+        empty={{
+          icon: 'link',
+          title: say('identities.empty'),
+          hint: say(settings.authorities.length > 0 ? 'identities.empty.hint' : 'identities.none.hint'),
+        }}
         columns={[
-          { key: 'authority', title: say('identity.account'), sortBy: (one) => one.authority, show: (one) => <><b>{say(`authority.${one.authority}`)}</b><span className="sub break">{one.email}</span></> },
-          { key: 'linked', title: say('identity.linked'), sortBy: (one) => one.linkedAt, isSecondary: true, show: (one) => date(one.linkedAt) },
-          { key: 'used', title: say('portalLink.used'), sortBy: (one) => one.lastUsedAt, show: (one) => one.lastUsedAt ? <span title={dateTime(one.lastUsedAt)}>{ago(one.lastUsedAt)}</span> : <span className="soft">{say('never')}</span> },
+          {
+            key: 'authority',
+            title: say('identity.account'),
+            sortBy: (one) => one.authority,
+            show: (one) => (
+              <>
+                <b>{say(`authority.${one.authority}`)}</b>
+                <span className="sub break">{one.email}</span>
+              </>
+            ),
+          },
+          {
+            key: 'linked',
+            title: say('identity.linked'),
+            sortBy: (one) => one.linkedAt,
+            isSecondary: true,
+            show: (one) => date(one.linkedAt),
+          },
+          {
+            key: 'used',
+            title: say('portalLink.used'),
+            sortBy: (one) => one.lastUsedAt,
+            show: (one) =>
+              one.lastUsedAt ? (
+                <span title={dateTime(one.lastUsedAt)}>{ago(one.lastUsedAt)}</span>
+              ) : (
+                <span className="soft">{say('never')}</span>
+              ),
+          },
         ]}
-        actionsOf={(one) => [{ label: say('identity.unlink'), icon: 'cross', isDestructive: true, onChoose: () => ask({ title: say('identity.unlink.title'), hint: say('identity.unlink.hint'), action: say('identity.unlink'), onConfirm: () => unlink(one.id) }) }]}
+        actionsOf={(one) => [
+          {
+            label: say('identity.unlink'),
+            icon: 'cross',
+            isDestructive: true,
+            onChoose: () =>
+              ask({
+                title: say('identity.unlink.title'),
+                hint: say('identity.unlink.hint'),
+                action: say('identity.unlink'),
+                onConfirm: () => unlink(one.id),
+              }),
+          },
+        ]}
       />
       {dialog}
       {proving && <ProofDialog authority={proving} onClose={() => setProving(undefined)} />}

@@ -16,24 +16,64 @@ function OneInstance({ realm, id }: { realm: Realm; id: string }) {
   const { dateTime } = useFormat()
   const [ask, dialog] = useConfirm()
   const actionsOf = useInstanceActions(realm, ask)
-  const { data: instance, refetch, ...query } = useQuery({ queryKey: [realm, 'instances', 'one', id], queryFn: () => instancesOf(realm).get(id) })
+  const {
+    data: instance,
+    refetch,
+    ...query
+  } = useQuery({ queryKey: [realm, 'instances', 'one', id], queryFn: () => instancesOf(realm).get(id) })
   const backTo = { href: realm === 'mandate' ? '/instances' : '/all-instances', label: say('instances') }
   const error = blocking({ data: instance, error: query.error })
-  if (error) return <><PageHead title={say('instance')} backTo={backTo} /><FaultNote error={error} onRetry={() => void refetch()} /></>
+  if (error)
+    return (
+      <>
+        <PageHead title={say('instance')} backTo={backTo} />
+        <FaultNote error={error} onRetry={() => void refetch()} />
+      </>
+    )
   if (!instance) return <Waiting />
   return (
     <>
-      <PageHead title={instance.label} hint={say('access.hint')} backTo={backTo} actions={<Group gap="xs">{actionsOf(instance).map(({ label, onChoose, isDestructive }) => <Button key={label} variant="default" onClick={onChoose} {...(isDestructive ? { c: 'red' } : {})}>{label}</Button>)}</Group>} />
+      <PageHead
+        title={instance.label}
+        hint={say('access.hint')}
+        backTo={backTo}
+        actions={
+          <Group gap="xs">
+            {actionsOf(instance).map(({ label, onChoose, isDestructive }) => (
+              <Button
+                key={label}
+                variant="default"
+                onClick={onChoose}
+                {...(isDestructive ? { c: 'red' } : {})}
+              >
+                {label}
+              </Button>
+            ))}
+          </Group>
+        }
+      />
       <div className="card padded">
         <dl className="facts">
-          <dt>{say('state')}</dt><dd><EnabledState enabled={instance.enabled} /></dd>
-          <dt>{say('instance.feature')}</dt><dd className="mono">{instance.featureCode}</dd>
-          <dt>{say('user.created')}</dt><dd>{dateTime(instance.createdAt)}</dd>
-          <dt>Id</dt><dd className="mono">{instance.id}</dd>
+          <dt>{say('state')}</dt>
+          <dd>
+            <EnabledState enabled={instance.enabled} />
+          </dd>
+          <dt>{say('instance.feature')}</dt>
+          <dd className="mono">{instance.featureCode}</dd>
+          <dt>{say('user.created')}</dt>
+          <dd>{dateTime(instance.createdAt)}</dd>
+          <dt>Id</dt>
+          <dd className="mono">{instance.id}</dd>
         </dl>
       </div>
       <h2 className="section">{say('access')}</h2>
-      <PeopleList people={accessTo(realm, id)} kind="access" realm={realm} mandateId={instance.mandateId} instanceId={id} />
+      <PeopleList
+        people={accessTo(realm, id)}
+        kind="access"
+        realm={realm}
+        mandateId={instance.mandateId}
+        instanceId={id}
+      />
       {dialog}
     </>
   )

@@ -23,7 +23,9 @@ const kinds = { error: 'bad', warn: 'warn', info: 'good', debug: 'idle' } as con
 /** A line of the access log says at once what was asked and how it went; everything else says it itself. */
 function headOf({ message, fields: { method, route, path, status, ms } }: Line): string {
   const where = route ?? path
-  return message === 'request' && typeof method === 'string' && typeof where === 'string' ? `${method} ${where} ${String(status)}, ${String(ms)} ms` : message
+  return message === 'request' && typeof method === 'string' && typeof where === 'string'
+    ? `${method} ${where} ${String(status)}, ${String(ms)} ms`
+    : message
 }
 
 const inHead = new Set(['method', 'route', 'status', 'ms'])
@@ -31,14 +33,24 @@ const inHead = new Set(['method', 'route', 'status', 'ms'])
 function LogLine({ line }: { line: Line }) {
   const { time } = useFormat()
   const { timestamp, level, message, fields } = line
-  const rest = Object.entries(fields).filter(([name]) => message !== 'request' || !inHead.has(name)).filter(([, value]) => value !== null && value !== undefined)
+  const rest = Object.entries(fields)
+    .filter(([name]) => message !== 'request' || !inHead.has(name))
+    .filter(([, value]) => value !== null && value !== undefined)
   return (
     <tr>
       <td className="nowrap number">{time(timestamp)}</td>
-      <td><State kind={kinds[level]}>{level}</State></td>
+      <td>
+        <State kind={kinds[level]}>{level}</State>
+      </td>
       <td>
         {headOf(line)}
-        {rest.length > 0 && <span className="sub mono break">{rest.map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`).join(' ')}</span>}
+        {rest.length > 0 && (
+          <span className="sub mono break">
+            {rest
+              .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+              .join(' ')}
+          </span>
+        )}
       </td>
     </tr>
   )
@@ -53,7 +65,12 @@ export function Logs() {
   const [text] = useDebouncedValue(typed.trim(), 250)
   const [isFollowing, setFollowing] = useState(true)
   const query = { limit: '200', ...(level ? { level } : {}), ...(text ? { text } : {}) }
-  const { data, refetch, ...asked } = useQuery({ queryKey: ['logs', level, text], queryFn: () => answerOf(api.GET('/system/logs', { params: { query } })), refetchInterval: isFollowing ? 2000 : false, placeholderData: (before) => before })
+  const { data, refetch, ...asked } = useQuery({
+    queryKey: ['logs', level, text],
+    queryFn: () => answerOf(api.GET('/system/logs', { params: { query } })),
+    refetchInterval: isFollowing ? 2000 : false,
+    placeholderData: (before) => before,
+  })
   const error = blocking({ data, error: asked.error })
   const setWritten = async (wanted: Level) => {
     await answerOf(unversioned.PUT('/system/logs', { body: { level: wanted } }))
@@ -62,23 +79,80 @@ export function Logs() {
   }
   return (
     <>
-      <PageHead title={say('logs')} hint={say('logs.hint')} actions={data && (
-        <Select label={say('logs.level.of')} size="xs" w={150} allowDeselect={false} data={[...levels]} value={data.level} onChange={(value) => void setWritten(levelOf(value) ?? 'info')} />
-      )} />
+      <PageHead
+        title={say('logs')}
+        hint={say('logs.hint')}
+        actions={
+          data && (
+            <Select
+              label={say('logs.level.of')}
+              size="xs"
+              w={150}
+              allowDeselect={false}
+              data={[...levels]}
+              value={data.level}
+              onChange={(value) => void setWritten(levelOf(value) ?? 'info')}
+            />
+          )
+        }
+      />
       <div className="tool-bar" role="search">
-        <TextInput type="search" aria-label={say('list.search')} placeholder={say('list.search')} leftSection={<Icon name="search" size={14} />} value={typed} onChange={(event) => setTyped(event.currentTarget.value)} w={{ base: '100%', xs: 260 }} />
-        <Select aria-label={say('logs.level')} placeholder={say('logs.level')} clearable w={130} data={[...levels]} value={level ?? null} onChange={(value) => setLevel(levelOf(value))} />
-        <Switch label={say('logs.follow')} checked={isFollowing} onChange={(event) => setFollowing(event.currentTarget.checked)} size="sm" />
+        <TextInput
+          type="search"
+          aria-label={say('list.search')}
+          placeholder={say('list.search')}
+          leftSection={<Icon name="search" size={14} />}
+          value={typed}
+          onChange={(event) => setTyped(event.currentTarget.value)}
+          w={{ base: '100%', xs: 260 }}
+        />
+        <Select
+          aria-label={say('logs.level')}
+          placeholder={say('logs.level')}
+          clearable
+          w={130}
+          data={[...levels]}
+          value={level ?? null}
+          onChange={(value) => setLevel(levelOf(value))}
+        />
+        <Switch
+          label={say('logs.follow')}
+          checked={isFollowing}
+          onChange={(event) => setFollowing(event.currentTarget.checked)}
+          size="sm"
+        />
       </div>
-      {error ? <FaultNote error={error} onRetry={() => void refetch()} /> : !data ? <Waiting /> : (
+      {error ? (
+        <FaultNote error={error} onRetry={() => void refetch()} />
+      ) : !data ? (
+        <Waiting />
+      ) : (
         <section className="card list log" aria-label={say('logs')}>
           <div className="list-scroll">
             <table>
-              <thead><tr><th scope="col"><span>{say('logs.time')}</span></th><th scope="col"><span>{say('logs.level')}</span></th><th scope="col"><span>{say('logs.message')}</span></th></tr></thead>
-              <tbody>{data.items.map((line, index) => <LogLine key={`${line.timestamp} ${index}`} line={line} />)}</tbody>
+              <thead>
+                <tr>
+                  <th scope="col">
+                    <span>{say('logs.time')}</span>
+                  </th>
+                  <th scope="col">
+                    <span>{say('logs.level')}</span>
+                  </th>
+                  <th scope="col">
+                    <span>{say('logs.message')}</span>
+                  </th>
+                </tr>
+              </thead>
+              <tbody>
+                {data.items.map((line, index) => (
+                  <LogLine key={`${line.timestamp} ${index}`} line={line} />
+                ))}
+              </tbody>
             </table>
           </div>
-          {data.items.length === 0 && <Empty icon="file" title={say('logs.empty')} hint={say('logs.empty.hint')} />}
+          {data.items.length === 0 && (
+            <Empty icon="file" title={say('logs.empty')} hint={say('logs.empty.hint')} />
+          )}
           <Group className="list-foot">{say('list.all', { count: data.items.length })}</Group>
         </section>
       )}

@@ -22,24 +22,62 @@ export function MandatePage({ id }: { id: string }) {
   const [ask, dialog] = useConfirm()
   const actionsOf = useMandateActions(ask)
   const [isEditing, setEditing] = useState(false)
-  const { data: mandate, refetch, ...query } = useQuery({ queryKey: ['mandates', 'one', id], queryFn: () => answerOf(api.GET('/admin/mandates/{id}', { params: { path: { id } } })) })
+  const {
+    data: mandate,
+    refetch,
+    ...query
+  } = useQuery({
+    queryKey: ['mandates', 'one', id],
+    queryFn: () => answerOf(api.GET('/admin/mandates/{id}', { params: { path: { id } } })),
+  })
   const backTo = { href: '/mandates', label: say('mandates') }
   const error = blocking({ data: mandate, error: query.error })
-  if (error) return <><PageHead title={say('mandate')} backTo={backTo} /><FaultNote error={error} onRetry={() => void refetch()} /></>
+  if (error)
+    return (
+      <>
+        <PageHead title={say('mandate')} backTo={backTo} />
+        <FaultNote error={error} onRetry={() => void refetch()} />
+      </>
+    )
   if (!mandate) return <Waiting />
   return (
     <>
-      <PageHead title={mandate.label} hint={<span className="mono">{mandate.slug}</span>} backTo={backTo} actions={(
-        <Group gap="xs">
-          <Button variant="default" leftSection={<Icon name="edit" size={14} />} onClick={() => setEditing(true)}>{say('edit')}</Button>
-          {actionsOf(mandate).map(({ label, onChoose, isDestructive }) => <Button key={label} variant="default" onClick={onChoose} {...(isDestructive ? { c: 'red' } : {})}>{label}</Button>)}
-        </Group>
-      )} />
+      <PageHead
+        title={mandate.label}
+        hint={<span className="mono">{mandate.slug}</span>}
+        backTo={backTo}
+        actions={
+          <Group gap="xs">
+            <Button
+              variant="default"
+              leftSection={<Icon name="edit" size={14} />}
+              onClick={() => setEditing(true)}
+            >
+              {say('edit')}
+            </Button>
+            {actionsOf(mandate).map(({ label, onChoose, isDestructive }) => (
+              <Button
+                key={label}
+                variant="default"
+                onClick={onChoose}
+                {...(isDestructive ? { c: 'red' } : {})}
+              >
+                {label}
+              </Button>
+            ))}
+          </Group>
+        }
+      />
       <div className="card padded">
         <dl className="facts">
-          <dt>{say('state')}</dt><dd><EnabledState enabled={mandate.enabled} /></dd>
-          <dt>{say('user.created')}</dt><dd>{dateTime(mandate.createdAt)}</dd>
-          <dt>Id</dt><dd className="mono">{mandate.id}</dd>
+          <dt>{say('state')}</dt>
+          <dd>
+            <EnabledState enabled={mandate.enabled} />
+          </dd>
+          <dt>{say('user.created')}</dt>
+          <dd>{dateTime(mandate.createdAt)}</dd>
+          <dt>Id</dt>
+          <dd className="mono">{mandate.id}</dd>
         </dl>
       </div>
       <h2 className="section">{say('members')}</h2>

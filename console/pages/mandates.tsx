@@ -19,22 +19,53 @@ import { useMandateActions } from './mandate-actions'
 type Mandate = components['schemas']['Mandate']
 
 /** A name that addresses can hold. */
-const slugOf = (label: string) => label.toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '')
+const slugOf = (label: string) =>
+  label
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-|-$/g, '')
 
 export function MandateForm({ mandate, onClose }: { mandate?: Mandate; onClose: () => void }) {
   const say = useText()
   const queries = useQueryClient()
-  const { seen, fields: { label, slug }, set, takeOver } = useEdited(mandate, (item?: Mandate) => ({ label: item?.label ?? '', slug: item?.slug }))
+  const {
+    seen,
+    fields: { label, slug },
+    set,
+    takeOver,
+  } = useEdited(mandate, (item?: Mandate) => ({ label: item?.label ?? '', slug: item?.slug }))
   const body = { label: label.trim(), slug: slug ?? slugOf(label) }
   const save = async () => {
-    await answerOf<object>(seen ? edit(seen).PATCH('/admin/mandates/{id}', { params: { path: { id: seen.id } }, body }) : api.POST('/admin/mandates', { body }))
+    await answerOf<object>(
+      seen
+        ? edit(seen).PATCH('/admin/mandates/{id}', { params: { path: { id: seen.id } }, body })
+        : api.POST('/admin/mandates', { body }),
+    )
     tellDone(say(mandate ? 'mandate.saved' : 'mandate.made', { name: body.label }))
     await queries.invalidateQueries({ queryKey: ['mandates'] })
   }
   return (
-    <FormDialog title={say(mandate ? 'mandate.edit' : 'mandate.new')} action={say(mandate ? 'save' : 'create')} onSubmit={save} onClose={onClose} onTakeOver={takeOver}>
-      <TextInput label={say('label')} required value={label} onChange={(event) => set({ label: event.currentTarget.value })} data-autofocus />
-      <TextInput label={say('mandate.slug')} description={say('mandate.slug.hint')} required value={body.slug} onChange={(event) => set({ slug: event.currentTarget.value })} />
+    <FormDialog
+      title={say(mandate ? 'mandate.edit' : 'mandate.new')}
+      action={say(mandate ? 'save' : 'create')}
+      onSubmit={save}
+      onClose={onClose}
+      onTakeOver={takeOver}
+    >
+      <TextInput
+        label={say('label')}
+        required
+        value={label}
+        onChange={(event) => set({ label: event.currentTarget.value })}
+        data-autofocus
+      />
+      <TextInput
+        label={say('mandate.slug')}
+        description={say('mandate.slug.hint')}
+        required
+        value={body.slug}
+        onChange={(event) => set({ slug: event.currentTarget.value })}
+      />
     </FormDialog>
   )
 }
@@ -48,16 +79,53 @@ export function Mandates() {
   const [isMaking, setMaking] = useState(false)
   return (
     <>
-      <PageHead title={say('mandates')} hint={say('mandates.hint')} actions={<Button leftSection={<Icon name="plus" />} onClick={() => setMaking(true)}>{say('mandate.new')}</Button>} />
+      <PageHead
+        title={say('mandates')}
+        hint={say('mandates.hint')}
+        actions={
+          <Button leftSection={<Icon name="plus" />} onClick={() => setMaking(true)}>
+            {say('mandate.new')}
+          </Button>
+        }
+      />
       <List<Mandate, 'slug' | 'createdAt'>
-        label={say('mandates')} queryKey={['mandates']} idOf={(mandate) => mandate.id} nameOf={(mandate) => mandate.label} search="server"
+        label={say('mandates')}
+        queryKey={['mandates']}
+        idOf={(mandate) => mandate.id}
+        nameOf={(mandate) => mandate.label}
+        search="server"
         load={(query) => answerOf(api.GET('/admin/mandates', { params: { query } }))}
         empty={{ icon: 'building', title: say('mandates.empty'), hint: say('mandates.empty.hint') }}
         columns={[
-          { key: 'label', title: say('mandate'), show: (mandate) => <Link className="row-link" href={`/mandates/${mandate.id}`}>{mandate.label}</Link> },
-          { key: 'slug', title: say('mandate.slug'), sort: 'slug', sortBy: (mandate) => mandate.slug, show: (mandate) => <span className="mono">{mandate.slug}</span> },
-          { key: 'created', title: say('user.created'), sort: 'createdAt', sortBy: (mandate) => mandate.createdAt, isSecondary: true, show: (mandate) => date(mandate.createdAt) },
-          { key: 'state', title: say('state'), show: (mandate) => <EnabledState enabled={mandate.enabled} /> },
+          {
+            key: 'label',
+            title: say('mandate'),
+            show: (mandate) => (
+              <Link className="row-link" href={`/mandates/${mandate.id}`}>
+                {mandate.label}
+              </Link>
+            ),
+          },
+          {
+            key: 'slug',
+            title: say('mandate.slug'),
+            sort: 'slug',
+            sortBy: (mandate) => mandate.slug,
+            show: (mandate) => <span className="mono">{mandate.slug}</span>,
+          },
+          {
+            key: 'created',
+            title: say('user.created'),
+            sort: 'createdAt',
+            sortBy: (mandate) => mandate.createdAt,
+            isSecondary: true,
+            show: (mandate) => date(mandate.createdAt),
+          },
+          {
+            key: 'state',
+            title: say('state'),
+            show: (mandate) => <EnabledState enabled={mandate.enabled} />,
+          },
         ]}
         actionsOf={actionsOf}
       />

@@ -11,7 +11,14 @@ export function Members() {
   return (
     <>
       <PageHead title={say('members')} hint={say('members.hint')} />
-      <PeopleList key={mandateId} people={ownMembers(mandateId)} kind="member" realm="mandate" mandateId={mandateId} mayChange={permissions?.['gateway.members']?.update !== 'n'} />
+      <PeopleList
+        key={mandateId}
+        people={ownMembers(mandateId)}
+        kind="member"
+        realm="mandate"
+        mandateId={mandateId}
+        mayChange={permissions?.['gateway.members']?.update !== 'n'}
+      />
     </>
   )
 }

@@ -21,7 +21,13 @@ interface Look {
 /** What has been counted, look after look, since this page was opened. */
 function useLooks() {
   const [looks, setLooks] = useState<Look[]>([])
-  const { data, error, dataUpdatedAt } = useQuery({ queryKey: ['metrics'], queryFn: loadMetrics, refetchInterval: everyMs, staleTime: 0, structuralSharing: false })
+  const { data, error, dataUpdatedAt } = useQuery({
+    queryKey: ['metrics'],
+    queryFn: loadMetrics,
+    refetchInterval: everyMs,
+    staleTime: 0,
+    structuralSharing: false,
+  })
   useEffect(() => {
     if (data) setLooks((before) => [...before.slice(1 - keptLooks), { at: dataUpdatedAt, samples: data }])
   }, [data, dataUpdatedAt])
@@ -37,34 +43,72 @@ function rates(looks: Look[], countOf: (samples: Sample[]) => number): Point[] {
   })
 }
 
-const grants = (samples: Sample[]) => sumOf(samples, 'gateway_decisions_total', ({ decision }) => decision === 'granted')
-const refusals = (samples: Sample[]) => sumOf(samples, 'gateway_decisions_total', ({ decision }) => decision !== 'granted')
+const grants = (samples: Sample[]) =>
+  sumOf(samples, 'gateway_decisions_total', ({ decision }) => decision === 'granted')
+const refusals = (samples: Sample[]) =>
+  sumOf(samples, 'gateway_decisions_total', ({ decision }) => decision !== 'granted')
 
 function latencies(looks: Look[]): Point[] {
   let last = 0
   return looks.slice(1).map(({ at, samples }, index) => {
     const before = looks[index]
-    const seconds = before && quantile(bucketsOf(before.samples, 'gateway_request_duration_seconds'), bucketsOf(samples, 'gateway_request_duration_seconds'), 0.99)
+    const seconds =
+      before &&
+      quantile(
+        bucketsOf(before.samples, 'gateway_request_duration_seconds'),
+        bucketsOf(samples, 'gateway_request_duration_seconds'),
+        0.99,
+      )
     last = seconds === undefined ? last : seconds * 1000
     return { at, value: last }
   })
 }
 
-const gauges = (looks: Look[], name: string): Point[] => looks.map(({ at, samples }) => ({ at, value: sumOf(samples, name) }))
+const gauges = (looks: Look[], name: string): Point[] =>
+  looks.map(({ at, samples }) => ({ at, value: sumOf(samples, name) }))
 
 function Charts({ looks }: { looks: Look[] }) {
   const say = useText()
   const { number, ms, time } = useFormat()
   const shared = { formatTime: time, empty: say('overview.collecting') }
   const charts = [
-    { title: say('overview.decisions'), format: number, series: [{ name: say('overview.granted'), kind: 'main' as const, points: rates(looks, grants) }, { name: say('overview.refused'), kind: 'bad' as const, points: rates(looks, refusals) }] },
-    { title: say('overview.latency'), format: ms, series: [{ name: '', kind: 'main' as const, points: latencies(looks) }] },
-    { title: say('overview.streams'), format: number, series: [{ name: '', kind: 'main' as const, points: gauges(looks, 'gateway_open_streams') }] },
-    { title: say('overview.lag'), format: number, series: [{ name: '', kind: 'main' as const, points: gauges(looks, 'gateway_epoch_lag_changes') }] },
+    {
+      title: say('overview.decisions'),
+      format: number,
+      series: [
+        { name: say('overview.granted'), kind: 'main' as const, points: rates(looks, grants) },
+        { name: say('overview.refused'), kind: 'bad' as const, points: rates(looks, refusals) },
+      ],
+    },
+    {
+      title: say('overview.latency'),
+      format: ms,
+      series: [{ name: '', kind: 'main' as const, points: latencies(looks) }],
+    },
+    {
+      title: say('overview.streams'),
+      format: number,
+      series: [{ name: '', kind: 'main' as const, points: gauges(looks, 'gateway_open_streams') }],
+    },
+    {
+      title: say('overview.lag'),
+      format: number,
+      series: [{ name: '', kind: 'main' as const, points: gauges(looks, 'gateway_epoch_lag_changes') }],
+    },
   ]
   return (
     <div className="charts">
-      {charts.map((chart) => <LineChart key={chart.title} {...shared} {...chart} summary={say('overview.latest', { title: chart.title, value: chart.format(chart.series[0]?.points.at(-1)?.value ?? 0) })} />)}
+      {charts.map((chart) => (
+        <LineChart
+          key={chart.title}
+          {...shared}
+          {...chart}
+          summary={say('overview.latest', {
+            title: chart.title,
+            value: chart.format(chart.series[0]?.points.at(-1)?.value ?? 0),
+          })}
+        />
+      ))}
     </div>
   )
 }
@@ -74,7 +118,11 @@ export function Overview() {
   const say = useText()
   const { number, ms } = useFormat()
   const { looks, error } = useLooks()
-  const { data: nodes } = useQuery({ queryKey: ['nodes', 'overview'], queryFn: () => answerOf(api.GET('/system/nodes')), refetchInterval: everyMs })
+  const { data: nodes } = useQuery({
+    queryKey: ['nodes', 'overview'],
+    queryFn: () => answerOf(api.GET('/system/nodes')),
+    refetchInterval: everyMs,
+  })
   const now = looks.at(-1)?.samples
   const lag = nodes?.items.reduce((most, one) => Math.max(most, one.lag), 0) ?? 0
   const hits = now ? sumOf(now, 'gateway_memory_hits_total') : 0
@@ -86,8 +134,14 @@ export function Overview() {
       <div className="figures">
         <Figure label={say('overview.nodes')} value={nodes ? number(nodes.items.length) : '–'} />
         <Figure label={say('overview.nodeLag')} value={nodes ? number(lag) : '–'} />
-        <Figure label={say('overview.lease')} value={now ? ms(Math.round(sumOf(now, 'gateway_lease_remaining_seconds') * 1000)) : '–'} />
-        <Figure label={say('overview.memory')} value={asked > 0 ? `${number((100 * hits) / asked)} %` : '–'} />
+        <Figure
+          label={say('overview.lease')}
+          value={now ? ms(Math.round(sumOf(now, 'gateway_lease_remaining_seconds') * 1000)) : '–'}
+        />
+        <Figure
+          label={say('overview.memory')}
+          value={asked > 0 ? `${number((100 * hits) / asked)} %` : '–'}
+        />
       </div>
       <Charts looks={looks} />
     </>

@@ -7,7 +7,10 @@ import { useText } from '../texts/language'
 import { usePortalKey, type PortalClient } from './portal-queries'
 
 /** What can be done with a client of the portal as a whole. */
-export function usePortalClientActions(ask: (question: Question) => void, onRemoved: () => void = () => undefined): (client: PortalClient) => RowAction[] {
+export function usePortalClientActions(
+  ask: (question: Question) => void,
+  onRemoved: () => void = () => undefined,
+): (client: PortalClient) => RowAction[] {
   const say = useText()
   const queries = useQueryClient()
   const key = usePortalKey()
@@ -15,27 +18,49 @@ export function usePortalClientActions(ask: (question: Question) => void, onRemo
     tellDone(text, receiptOf(answer))
     await queries.invalidateQueries({ queryKey: key })
   }
-  const setActive = ({ id, ...seen }: PortalClient, active: boolean) => answerOf(edit(seen).PATCH('/mandate/portal-clients/{id}', { params: { path: { id } }, body: { active } }))
+  const setActive = ({ id, ...seen }: PortalClient, active: boolean) =>
+    answerOf(edit(seen).PATCH('/mandate/portal-clients/{id}', { params: { path: { id } }, body: { active } }))
   const remove = async ({ id, ...seen }: PortalClient) => {
-    const answer = await answerOf(edit(seen).DELETE('/mandate/portal-clients/{id}', { params: { path: { id } } }))
+    const answer = await answerOf(
+      edit(seen).DELETE('/mandate/portal-clients/{id}', { params: { path: { id } } }),
+    )
     onRemoved()
     await done(say('portalClient.deleted', { name: seen.name }), answer)
   }
   const askToSetActive = (client: PortalClient, active: boolean) => {
     const { name } = client
     ask({
-      ...(active ? { title: `${say('enable')}: ${name}?`, hint: '', action: say('enable'), isHarmless: true } : { title: say('portalClient.disable', { name }), hint: say('portalClient.disable.hint'), action: say('disable') }),
-      onConfirm: async () => done(say(active ? 'portalClient.isActive' : 'portalClient.isInactive', { name }), await setActive(client, active)),
+      ...(active
+        ? { title: `${say('enable')}: ${name}?`, hint: '', action: say('enable'), isHarmless: true }
+        : {
+            title: say('portalClient.disable', { name }),
+            hint: say('portalClient.disable.hint'),
+            action: say('disable'),
+          }),
+      onConfirm: async () =>
+        done(
+          say(active ? 'portalClient.isActive' : 'portalClient.isInactive', { name }),
+          await setActive(client, active),
+        ),
       redo: (now) => askToSetActive({ ...client, ...now }, active),
     })
   }
-  const askToRemove = (client: PortalClient) => ask({
-    title: say('portalClient.delete', { name: client.name }), hint: say('portalClient.delete.hint'), action: say('delete'), onConfirm: () => remove(client),
-    redo: (now) => askToRemove({ ...client, ...now }),
-  })
+  const askToRemove = (client: PortalClient) =>
+    ask({
+      title: say('portalClient.delete', { name: client.name }),
+      hint: say('portalClient.delete.hint'),
+      action: say('delete'),
+      onConfirm: () => remove(client),
+      redo: (now) => askToRemove({ ...client, ...now }),
+    })
   return (client) => [
     client.active
-      ? { label: say('disable'), icon: 'cross', isDestructive: true, onChoose: () => askToSetActive(client, false) }
+      ? {
+          label: say('disable'),
+          icon: 'cross',
+          isDestructive: true,
+          onChoose: () => askToSetActive(client, false),
+        }
       : { label: say('enable'), icon: 'check', onChoose: () => askToSetActive(client, true) },
     { label: say('delete'), icon: 'trash', isDestructive: true, onChoose: () => askToRemove(client) },
   ]

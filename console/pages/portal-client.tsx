@@ -22,7 +22,15 @@ import { usePortalKey, type PortalLink } from './portal-queries'
 /** The end of a day, where the person is. */
 const endOf = (day: string) => new Date(`${day}T23:59:59`).toISOString()
 
-function NewLink({ clientId, onMade, onClose }: { clientId: string; onMade: (url: string) => void; onClose: () => void }) {
+function NewLink({
+  clientId,
+  onMade,
+  onClose,
+}: {
+  clientId: string
+  onMade: (url: string) => void
+  onClose: () => void
+}) {
   const say = useText()
   const queries = useQueryClient()
   const key = usePortalKey()
@@ -30,14 +38,28 @@ function NewLink({ clientId, onMade, onClose }: { clientId: string; onMade: (url
   const [lastDay, setLastDay] = useState('')
   const make = async () => {
     const body = { label: label.trim() || null, expiresAt: lastDay ? endOf(lastDay) : null }
-    const { url } = await answerOf(api.POST('/mandate/portal-clients/{id}/links', { params: { path: { id: clientId } }, body }))
+    const { url } = await answerOf(
+      api.POST('/mandate/portal-clients/{id}/links', { params: { path: { id: clientId } }, body }),
+    )
     onMade(url)
     await queries.invalidateQueries({ queryKey: key })
   }
   return (
     <FormDialog title={say('portalLink.new')} action={say('create')} onSubmit={make} onClose={onClose}>
-      <TextInput label={say('label')} description={say('portalLink.label.hint')} value={label} onChange={(event) => setLabel(event.currentTarget.value)} data-autofocus />
-      <TextInput type="date" label={say('portalLink.expires')} description={say('portalLink.expires.hint')} value={lastDay} onChange={(event) => setLastDay(event.currentTarget.value)} />
+      <TextInput
+        label={say('label')}
+        description={say('portalLink.label.hint')}
+        value={label}
+        onChange={(event) => setLabel(event.currentTarget.value)}
+        data-autofocus
+      />
+      <TextInput
+        type="date"
+        label={say('portalLink.expires')}
+        description={say('portalLink.expires.hint')}
+        value={lastDay}
+        onChange={(event) => setLastDay(event.currentTarget.value)}
+      />
     </FormDialog>
   )
 }
@@ -45,7 +67,8 @@ function NewLink({ clientId, onMade, onClose }: { clientId: string; onMade: (url
 function LinkState({ link: { revokedAt, expiresAt } }: { link: PortalLink }) {
   const say = useText()
   if (revokedAt) return <State kind="bad">{say('portalLink.revoked')}</State>
-  if (expiresAt && Date.parse(expiresAt) <= Date.now()) return <State kind="idle">{say('portalLink.expired')}</State>
+  if (expiresAt && Date.parse(expiresAt) <= Date.now())
+    return <State kind="idle">{say('portalLink.expired')}</State>
   return <State kind="good">{say('portalLink.valid')}</State>
 }
 
@@ -58,31 +81,119 @@ function Links({ clientId }: { clientId: string }) {
   const [isMaking, setMaking] = useState(false)
   const [url, setUrl] = useState<string>()
   const revoke = async (linkId: string) => {
-    tellDone(say('portalLink.isRevoked'), receiptOf(await answerOf(unversioned.DELETE('/mandate/portal-clients/{id}/links/{linkId}', { params: { path: { id: clientId, linkId } } }))))
+    tellDone(
+      say('portalLink.isRevoked'),
+      receiptOf(
+        await answerOf(
+          unversioned.DELETE('/mandate/portal-clients/{id}/links/{linkId}', {
+            params: { path: { id: clientId, linkId } },
+          }),
+        ),
+      ),
+    )
     await queries.invalidateQueries({ queryKey: key })
   }
   return (
     <>
       <Group justify="space-between" align="end" mt={26} mb={10}>
-        <div><h2 className="section flush">{say('portalLinks')}</h2><Text size="sm" c="dimmed">{say('portalLinks.hint')}</Text></div>
-        <Button leftSection={<Icon name="plus" />} onClick={() => setMaking(true)}>{say('portalLink.new')}</Button>
+        <div>
+          <h2 className="section flush">{say('portalLinks')}</h2>
+          <Text size="sm" c="dimmed">
+            {say('portalLinks.hint')}
+          </Text>
+        </div>
+        <Button leftSection={<Icon name="plus" />} onClick={() => setMaking(true)}>
+          {say('portalLink.new')}
+        </Button>
       </Group>
       <List<PortalLink>
-        label={say('portalLinks')} queryKey={[...key, 'links', clientId]} idOf={(one) => one.id} nameOf={(one) => one.label ?? say('portalLink.unlabelled')}
-        load={({ limit, cursor }) => answerOf(api.GET('/mandate/portal-clients/{id}/links', { params: { path: { id: clientId }, query: { limit, ...(cursor ? { cursor } : {}) } } }))}
+        label={say('portalLinks')}
+        queryKey={[...key, 'links', clientId]}
+        idOf={(one) => one.id}
+        nameOf={(one) => one.label ?? say('portalLink.unlabelled')}
+        load={({ limit, cursor }) =>
+          answerOf(
+            api.GET('/mandate/portal-clients/{id}/links', {
+              params: { path: { id: clientId }, query: { limit, ...(cursor ? { cursor } : {}) } },
+            }),
+          )
+        }
         empty={{ icon: 'link', title: say('portalLinks.empty'), hint: say('portalLinks.empty.hint') }}
         columns={[
-          { key: 'label', title: say('label'), sortBy: (one) => one.label, show: (one) => one.label ? <b className="break">{one.label}</b> : <span className="soft">{say('portalLink.unlabelled')}</span> },
-          { key: 'created', title: say('user.created'), sortBy: (one) => one.createdAt, isSecondary: true, show: (one) => dateTime(one.createdAt) },
-          { key: 'used', title: say('portalLink.used'), sortBy: (one) => one.lastUsedAt, isSecondary: true, show: (one) => one.lastUsedAt ? <span title={dateTime(one.lastUsedAt)}>{ago(one.lastUsedAt)}</span> : <span className="soft">{say('never')}</span> },
-          { key: 'expires', title: say('portalLink.expires'), sortBy: (one) => one.expiresAt, isSecondary: true, show: (one) => one.expiresAt ? date(one.expiresAt) : <span className="soft">{say('never')}</span> },
-          { key: 'state', title: say('state'), sortBy: (one) => Number(one.revokedAt === null), show: (one) => <LinkState link={one} /> },
+          {
+            key: 'label',
+            title: say('label'),
+            sortBy: (one) => one.label,
+            show: (one) =>
+              one.label ? (
+                <b className="break">{one.label}</b>
+              ) : (
+                <span className="soft">{say('portalLink.unlabelled')}</span>
+              ),
+          },
+          {
+            key: 'created',
+            title: say('user.created'),
+            sortBy: (one) => one.createdAt,
+            isSecondary: true,
+            show: (one) => dateTime(one.createdAt),
+          },
+          {
+            key: 'used',
+            title: say('portalLink.used'),
+            sortBy: (one) => one.lastUsedAt,
+            isSecondary: true,
+            show: (one) =>
+              one.lastUsedAt ? (
+                <span title={dateTime(one.lastUsedAt)}>{ago(one.lastUsedAt)}</span>
+              ) : (
+                <span className="soft">{say('never')}</span>
+              ),
+          },
+          {
+            key: 'expires',
+            title: say('portalLink.expires'),
+            sortBy: (one) => one.expiresAt,
+            isSecondary: true,
+            show: (one) =>
+              one.expiresAt ? date(one.expiresAt) : <span className="soft">{say('never')}</span>,
+          },
+          {
+            key: 'state',
+            title: say('state'),
+            sortBy: (one) => Number(one.revokedAt === null),
+            show: (one) => <LinkState link={one} />,
+          },
         ]}
-        actionsOf={(one) => one.revokedAt ? [] : [{ label: say('portalLink.revoke'), icon: 'cross', isDestructive: true, onChoose: () => ask({ title: say('portalLink.revoke.title'), hint: say('portalLink.revoke.hint'), action: say('portalLink.revoke'), onConfirm: () => revoke(one.id) }) }]}
+        actionsOf={(one) =>
+          one.revokedAt
+            ? []
+            : [
+                {
+                  label: say('portalLink.revoke'),
+                  icon: 'cross',
+                  isDestructive: true,
+                  onChoose: () =>
+                    ask({
+                      title: say('portalLink.revoke.title'),
+                      hint: say('portalLink.revoke.hint'),
+                      action: say('portalLink.revoke'),
+                      onConfirm: () => revoke(one.id),
+                    }),
+                },
+              ]
+        }
       />
       {dialog}
       {isMaking && <NewLink clientId={clientId} onMade={setUrl} onClose={() => setMaking(false)} />}
-      {url && <ShownOnce title={say('portalLink.made')} hint={say('portalLink.made.hint')} value={url} onClose={() => setUrl(undefined)} />}
+      {url && (
+        <ShownOnce
+          title={say('portalLink.made')}
+          hint={say('portalLink.made.hint')}
+          value={url}
+          onClose={() => setUrl(undefined)}
+        />
+      )}
     </>
   )
 }
@@ -96,24 +207,62 @@ export function PortalClientPage({ id }: { id: string }) {
   const [ask, dialog] = useConfirm()
   const actionsOf = usePortalClientActions(ask, () => navigate('/portal-clients'))
   const [isEditing, setEditing] = useState(false)
-  const { data: client, refetch, ...query } = useQuery({ queryKey: [...key, 'clients', 'one', id], queryFn: () => answerOf(api.GET('/mandate/portal-clients/{id}', { params: { path: { id } } })) })
+  const {
+    data: client,
+    refetch,
+    ...query
+  } = useQuery({
+    queryKey: [...key, 'clients', 'one', id],
+    queryFn: () => answerOf(api.GET('/mandate/portal-clients/{id}', { params: { path: { id } } })),
+  })
   const backTo = { href: '/portal-clients', label: say('portalClients') }
   const error = blocking({ data: client, error: query.error })
-  if (error) return <><PageHead title={say('portalClient')} backTo={backTo} /><FaultNote error={error} onRetry={() => void refetch()} /></>
+  if (error)
+    return (
+      <>
+        <PageHead title={say('portalClient')} backTo={backTo} />
+        <FaultNote error={error} onRetry={() => void refetch()} />
+      </>
+    )
   if (!client) return <Waiting />
   return (
     <>
-      <PageHead title={client.name} hint={<span className="mono">{client.slug}</span>} backTo={backTo} actions={(
-        <Group gap="xs">
-          <Button variant="default" leftSection={<Icon name="edit" size={14} />} onClick={() => setEditing(true)}>{say('edit')}</Button>
-          {actionsOf(client).map(({ label, onChoose, isDestructive }) => <Button key={label} variant="default" onClick={onChoose} {...(isDestructive ? { c: 'red' } : {})}>{label}</Button>)}
-        </Group>
-      )} />
+      <PageHead
+        title={client.name}
+        hint={<span className="mono">{client.slug}</span>}
+        backTo={backTo}
+        actions={
+          <Group gap="xs">
+            <Button
+              variant="default"
+              leftSection={<Icon name="edit" size={14} />}
+              onClick={() => setEditing(true)}
+            >
+              {say('edit')}
+            </Button>
+            {actionsOf(client).map(({ label, onChoose, isDestructive }) => (
+              <Button
+                key={label}
+                variant="default"
+                onClick={onChoose}
+                {...(isDestructive ? { c: 'red' } : {})}
+              >
+                {label}
+              </Button>
+            ))}
+          </Group>
+        }
+      />
       <div className="card padded">
         <dl className="facts">
-          <dt>{say('state')}</dt><dd><EnabledState enabled={client.active} /></dd>
-          <dt>{say('user.created')}</dt><dd>{dateTime(client.createdAt)}</dd>
-          <dt>Id</dt><dd className="mono">{client.id}</dd>
+          <dt>{say('state')}</dt>
+          <dd>
+            <EnabledState enabled={client.active} />
+          </dd>
+          <dt>{say('user.created')}</dt>
+          <dd>{dateTime(client.createdAt)}</dd>
+          <dt>Id</dt>
+          <dd className="mono">{client.id}</dd>
         </dl>
       </div>
       <Links clientId={id} />

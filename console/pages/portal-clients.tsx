@@ -20,16 +20,37 @@ export function PortalClientForm({ client, onClose }: { client?: PortalClient; o
   const say = useText()
   const queries = useQueryClient()
   const key = usePortalKey()
-  const { seen, fields: { name }, set, takeOver } = useEdited(client, (item?: PortalClient) => ({ name: item?.name ?? '' }))
+  const {
+    seen,
+    fields: { name },
+    set,
+    takeOver,
+  } = useEdited(client, (item?: PortalClient) => ({ name: item?.name ?? '' }))
   const save = async () => {
     const body = { name: name.trim() }
-    const answer = await answerOf<object>(seen ? edit(seen).PATCH('/mandate/portal-clients/{id}', { params: { path: { id: seen.id } }, body }) : api.POST('/mandate/portal-clients', { body }))
+    const answer = await answerOf<object>(
+      seen
+        ? edit(seen).PATCH('/mandate/portal-clients/{id}', { params: { path: { id: seen.id } }, body })
+        : api.POST('/mandate/portal-clients', { body }),
+    )
     tellDone(say('portalClient.saved', body), receiptOf(answer))
     await queries.invalidateQueries({ queryKey: key })
   }
   return (
-    <FormDialog title={say(client ? 'portalClient.edit' : 'portalClient.new')} action={say(client ? 'save' : 'create')} onSubmit={save} onClose={onClose} onTakeOver={takeOver}>
-      <TextInput label={say('name')} required value={name} onChange={(event) => set({ name: event.currentTarget.value })} data-autofocus />
+    <FormDialog
+      title={say(client ? 'portalClient.edit' : 'portalClient.new')}
+      action={say(client ? 'save' : 'create')}
+      onSubmit={save}
+      onClose={onClose}
+      onTakeOver={takeOver}
+    >
+      <TextInput
+        label={say('name')}
+        required
+        value={name}
+        onChange={(event) => set({ name: event.currentTarget.value })}
+        data-autofocus
+      />
     </FormDialog>
   )
 }
@@ -44,21 +65,80 @@ export function PortalClients() {
   const [editing, setEditing] = useState<PortalClient | 'new'>()
   return (
     <>
-      <PageHead title={say('portalClients')} hint={say('portalClients.hint')} actions={<Button leftSection={<Icon name="plus" />} onClick={() => setEditing('new')}>{say('portalClient.new')}</Button>} />
+      <PageHead
+        title={say('portalClients')}
+        hint={say('portalClients.hint')}
+        actions={
+          <Button leftSection={<Icon name="plus" />} onClick={() => setEditing('new')}>
+            {say('portalClient.new')}
+          </Button>
+        }
+      />
       <List<PortalClient>
-        label={say('portalClients')} queryKey={[...key, 'clients']} idOf={(one) => one.id} nameOf={(one) => one.name} search={(one) => `${one.name} ${one.slug}`}
-        load={({ limit, cursor }) => answerOf(api.GET('/mandate/portal-clients', { params: { query: { limit, ...(cursor ? { cursor } : {}) } } }))}
+        label={say('portalClients')}
+        queryKey={[...key, 'clients']}
+        idOf={(one) => one.id}
+        nameOf={(one) => one.name}
+        search={(one) => `${one.name} ${one.slug}`}
+        load={({ limit, cursor }) =>
+          answerOf(
+            api.GET('/mandate/portal-clients', {
+              params: { query: { limit, ...(cursor ? { cursor } : {}) } },
+            }),
+          )
+        }
         empty={{ icon: 'link', title: say('portalClients.empty'), hint: say('portalClients.empty.hint') }}
         columns={[
-          { key: 'name', title: say('portalClient'), sortBy: (one) => one.name, show: (one) => <><Link className="row-link break" href={`/portal-clients/${one.id}`}>{one.name}</Link>{one.isPreview && <Badge ml={8} color="gray">{say('portalClient.preview')}</Badge>}</> },
-          { key: 'slug', title: say('mandate.slug'), sortBy: (one) => one.slug, isSecondary: true, show: (one) => <span className="mono">{one.slug}</span> },
-          { key: 'created', title: say('user.created'), sortBy: (one) => one.createdAt, isSecondary: true, show: (one) => date(one.createdAt) },
-          { key: 'state', title: say('state'), sortBy: (one) => Number(one.active), show: (one) => <EnabledState enabled={one.active} /> },
+          {
+            key: 'name',
+            title: say('portalClient'),
+            sortBy: (one) => one.name,
+            show: (one) => (
+              <>
+                <Link className="row-link break" href={`/portal-clients/${one.id}`}>
+                  {one.name}
+                </Link>
+                {one.isPreview && (
+                  <Badge ml={8} color="gray">
+                    {say('portalClient.preview')}
+                  </Badge>
+                )}
+              </>
+            ),
+          },
+          {
+            key: 'slug',
+            title: say('mandate.slug'),
+            sortBy: (one) => one.slug,
+            isSecondary: true,
+            show: (one) => <span className="mono">{one.slug}</span>,
+          },
+          {
+            key: 'created',
+            title: say('user.created'),
+            sortBy: (one) => one.createdAt,
+            isSecondary: true,
+            show: (one) => date(one.createdAt),
+          },
+          {
+            key: 'state',
+            title: say('state'),
+            sortBy: (one) => Number(one.active),
+            show: (one) => <EnabledState enabled={one.active} />,
+          },
         ]}
-        actionsOf={(one) => [{ label: say('edit'), icon: 'edit', onChoose: () => setEditing(one) }, ...actionsOf(one)]}
+        actionsOf={(one) => [
+          { label: say('edit'), icon: 'edit', onChoose: () => setEditing(one) },
+          ...actionsOf(one),
+        ]}
       />
       {dialog}
-      {editing && <PortalClientForm {...(editing === 'new' ? {} : { client: editing })} onClose={() => setEditing(undefined)} />}
+      {editing && (
+        <PortalClientForm
+          {...(editing === 'new' ? {} : { client: editing })}
+          onClose={() => setEditing(undefined)}
+        />
+      )}
     </>
   )
 }

@@ -15,6 +15,10 @@ export function usePortalKey() {
 /** The clients that a project can be given to. */
 export function useClientChoice(): PortalClient[] {
   const key = usePortalKey()
-  const { data = [] } = useQuery({ queryKey: [...key, 'choice'], queryFn: async () => (await answerOf(api.GET('/mandate/portal-clients', { params: { query: { limit: '200' } } }))).items })
+  const { data = [] } = useQuery({
+    queryKey: [...key, 'choice'],
+    queryFn: async () =>
+      (await answerOf(api.GET('/mandate/portal-clients', { params: { query: { limit: '200' } } }))).items,
+  })
   return data
 }

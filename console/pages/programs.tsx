@@ -25,20 +25,71 @@ export function useProgramActions(ask: (question: Question) => void): (program: 
     tellDone(text, receiptOf(answer))
     await queries.invalidateQueries({ queryKey: ['programs'] })
   }
-  const change = ({ id, ...seen }: Program, enabled: boolean, dryRun: DryRun) => answerOf<object>(edit(seen).PATCH('/admin/service-accounts/{id}', { params: { path: { id }, query: { dryRun } }, body: { enabled } }))
-  const remove = ({ id, ...seen }: Program, dryRun: DryRun) => answerOf<object>(edit(seen).DELETE('/admin/service-accounts/{id}', { params: { path: { id }, query: { dryRun } } }))
-  type Wanted = Pick<Question, 'title' | 'hint' | 'action' | 'isHarmless'> & { text: string; run: (program: Program, dryRun: DryRun) => Promise<object> }
-  const askFirst = (program: Program, { text, run, ...question }: Wanted) => ask({
-    ...question, preview: () => previewOf(run(program, '1')), onConfirm: async () => done(text, await run(program, '0')),
-    redo: (now) => askFirst({ ...program, ...now }, { text, run, ...question }),
-  })
+  const change = ({ id, ...seen }: Program, enabled: boolean, dryRun: DryRun) =>
+    answerOf<object>(
+      edit(seen).PATCH('/admin/service-accounts/{id}', {
+        params: { path: { id }, query: { dryRun } },
+        body: { enabled },
+      }),
+    )
+  const remove = ({ id, ...seen }: Program, dryRun: DryRun) =>
+    answerOf<object>(
+      edit(seen).DELETE('/admin/service-accounts/{id}', { params: { path: { id }, query: { dryRun } } }),
+    )
+  type Wanted = Pick<Question, 'title' | 'hint' | 'action' | 'isHarmless'> & {
+    text: string
+    run: (program: Program, dryRun: DryRun) => Promise<object>
+  }
+  const askFirst = (program: Program, { text, run, ...question }: Wanted) =>
+    ask({
+      ...question,
+      preview: () => previewOf(run(program, '1')),
+      onConfirm: async () => done(text, await run(program, '0')),
+      redo: (now) => askFirst({ ...program, ...now }, { text, run, ...question }),
+    })
   return (program) => {
     const name = program.username
     return [
       program.enabled
-        ? { label: say('disable'), icon: 'cross', isDestructive: true, onChoose: () => askFirst(program, { title: say('program.disable', { name }), hint: say('program.disable.hint'), action: say('disable'), text: say('program.isDisabled', { name }), run: (one, dryRun) => change(one, false, dryRun) }) }
-        : { label: say('enable'), icon: 'check', onChoose: () => askFirst(program, { title: `${say('enable')}: ${name}?`, hint: '', action: say('enable'), isHarmless: true, text: say('program.isEnabled', { name }), run: (one, dryRun) => change(one, true, dryRun) }) },
-      { label: say('delete'), icon: 'trash', isDestructive: true, onChoose: () => askFirst(program, { title: say('program.delete', { name }), hint: say('program.delete.hint'), action: say('delete'), text: say('program.deleted', { name }), run: remove }) },
+        ? {
+            label: say('disable'),
+            icon: 'cross',
+            isDestructive: true,
+            onChoose: () =>
+              askFirst(program, {
+                title: say('program.disable', { name }),
+                hint: say('program.disable.hint'),
+                action: say('disable'),
+                text: say('program.isDisabled', { name }),
+                run: (one, dryRun) => change(one, false, dryRun),
+              }),
+          }
+        : {
+            label: say('enable'),
+            icon: 'check',
+            onChoose: () =>
+              askFirst(program, {
+                title: `${say('enable')}: ${name}?`,
+                hint: '',
+                action: say('enable'),
+                isHarmless: true,
+                text: say('program.isEnabled', { name }),
+                run: (one, dryRun) => change(one, true, dryRun),
+              }),
+          },
+      {
+        label: say('delete'),
+        icon: 'trash',
+        isDestructive: true,
+        onChoose: () =>
+          askFirst(program, {
+            title: say('program.delete', { name }),
+            hint: say('program.delete.hint'),
+            action: say('delete'),
+            text: say('program.deleted', { name }),
+            run: remove,
+          }),
+      },
     ]
   }
 }
@@ -50,15 +101,32 @@ function NewProgram({ onClose }: { onClose: () => void }) {
   const [username, setUsername] = useState('')
   const [fullName, setFullName] = useState('')
   const make = async () => {
-    const made = await answerOf(api.POST('/admin/service-accounts', { body: { username: username.trim(), fullName: fullName.trim() || null } }))
+    const made = await answerOf(
+      api.POST('/admin/service-accounts', {
+        body: { username: username.trim(), fullName: fullName.trim() || null },
+      }),
+    )
     tellDone(say('program.made', { name: username.trim() }))
     await queries.invalidateQueries({ queryKey: ['programs'] })
     if ('id' in made) go(`/service-accounts/${made.id}`)
   }
   return (
     <FormDialog title={say('program.new')} action={say('create')} onSubmit={make} onClose={onClose}>
-      <TextInput label={say('name')} description={say('program.username.hint')} required value={username} onChange={(event) => setUsername(event.currentTarget.value)} autoComplete="off" classNames={{ input: 'mono' }} data-autofocus />
-      <TextInput label={say('program.fullName')} value={fullName} onChange={(event) => setFullName(event.currentTarget.value)} />
+      <TextInput
+        label={say('name')}
+        description={say('program.username.hint')}
+        required
+        value={username}
+        onChange={(event) => setUsername(event.currentTarget.value)}
+        autoComplete="off"
+        classNames={{ input: 'mono' }}
+        data-autofocus
+      />
+      <TextInput
+        label={say('program.fullName')}
+        value={fullName}
+        onChange={(event) => setFullName(event.currentTarget.value)}
+      />
     </FormDialog>
   )
 }
@@ -72,15 +140,50 @@ export function Programs() {
   const [isMaking, setMaking] = useState(false)
   return (
     <>
-      <PageHead title={say('programs')} hint={say('programs.hint')} actions={<Button leftSection={<Icon name="plus" />} onClick={() => setMaking(true)}>{say('program.new')}</Button>} />
+      <PageHead
+        title={say('programs')}
+        hint={say('programs.hint')}
+        actions={
+          <Button leftSection={<Icon name="plus" />} onClick={() => setMaking(true)}>
+            {say('program.new')}
+          </Button>
+        }
+      />
       <List<Program>
-        label={say('programs')} queryKey={['programs']} idOf={(one) => one.id} nameOf={(one) => one.username} search="server"
+        label={say('programs')}
+        queryKey={['programs']}
+        idOf={(one) => one.id}
+        nameOf={(one) => one.username}
+        search="server"
         load={(query) => answerOf(api.GET('/admin/service-accounts', { params: { query } }))}
         empty={{ icon: 'robot', title: say('programs.empty'), hint: say('programs.empty.hint') }}
         columns={[
-          { key: 'name', title: say('name'), sortBy: (one) => one.username, show: (one) => <><Link className="row-link" href={`/service-accounts/${one.id}`}>{one.username}</Link><span className="sub">{one.fullName}</span></> },
-          { key: 'created', title: say('user.created'), sortBy: (one) => one.createdAt, isSecondary: true, show: (one) => date(one.createdAt) },
-          { key: 'state', title: say('state'), sortBy: (one) => Number(one.enabled), show: (one) => <EnabledState enabled={one.enabled} /> },
+          {
+            key: 'name',
+            title: say('name'),
+            sortBy: (one) => one.username,
+            show: (one) => (
+              <>
+                <Link className="row-link" href={`/service-accounts/${one.id}`}>
+                  {one.username}
+                </Link>
+                <span className="sub">{one.fullName}</span>
+              </>
+            ),
+          },
+          {
+            key: 'created',
+            title: say('user.created'),
+            sortBy: (one) => one.createdAt,
+            isSecondary: true,
+            show: (one) => date(one.createdAt),
+          },
+          {
+            key: 'state',
+            title: say('state'),
+            sortBy: (one) => Number(one.enabled),
+            show: (one) => <EnabledState enabled={one.enabled} />,
+          },
         ]}
         actionsOf={actionsOf}
       />

@@ -19,7 +19,10 @@ const kinds = { planned: 'idle', active: 'good', waiting: 'warn', done: 'idle' }
 const statuses = ['planned', 'active', 'waiting', 'done'] as const
 const previewOf = (id: string) => `/projects/${id}/portal-preview`
 
-/** Opens the portal in a tab of its own. A navigation cannot renew the session, so something that can goes before it. */
+/**
+ * Opens the portal in a tab of its own. A navigation cannot renew the session, so something that can goes
+ * before it.
+ */
 async function openPreview(id: string): Promise<void> {
   const tab = window.open('', '_blank')
   await answerOf(api.GET('/auth/me')).catch(() => undefined) // where it fails, the portal will say so
@@ -31,22 +34,81 @@ function ProjectForm({ project, onClose }: { project?: Project; onClose: () => v
   const queries = useQueryClient()
   const key = usePortalKey()
   const clients = useClientChoice()
-  const { seen, fields: { name, clientName, clientId, status, note }, set, takeOver } = useEdited(project, (item?: Project) => ({
-    name: item?.name ?? '', clientName: item?.clientName ?? '', clientId: item?.clientId ?? null, status: item?.status ?? null, note: item?.note ?? '',
+  const {
+    seen,
+    fields: { name, clientName, clientId, status, note },
+    set,
+    takeOver,
+  } = useEdited(project, (item?: Project) => ({
+    name: item?.name ?? '',
+    clientName: item?.clientName ?? '',
+    clientId: item?.clientId ?? null,
+    status: item?.status ?? null,
+    note: item?.note ?? '',
   }))
   const save = async () => {
-    const body = { name: name.trim(), clientName: clientName.trim() || null, clientId, status, note: note.trim() || null }
-    const answer = await answerOf<object>(seen ? edit(seen).PATCH('/mandate/projects/{id}', { params: { path: { id: seen.id } }, body }) : api.POST('/mandate/projects', { body }))
+    const body = {
+      name: name.trim(),
+      clientName: clientName.trim() || null,
+      clientId,
+      status,
+      note: note.trim() || null,
+    }
+    const answer = await answerOf<object>(
+      seen
+        ? edit(seen).PATCH('/mandate/projects/{id}', { params: { path: { id: seen.id } }, body })
+        : api.POST('/mandate/projects', { body }),
+    )
     tellDone(say('project.saved', { name: body.name }), receiptOf(answer))
     await queries.invalidateQueries({ queryKey: key })
   }
   return (
-    <FormDialog title={say(project ? 'project.edit' : 'project.new')} action={say(project ? 'save' : 'create')} onSubmit={save} onClose={onClose} onTakeOver={takeOver}>
-      <TextInput label={say('name')} required value={name} onChange={(event) => set({ name: event.currentTarget.value })} data-autofocus />
-      <Select label={say('portalClient')} description={say('project.client.hint')} placeholder={say('project.noClient')} clearable searchable data={clients.map((one) => ({ value: one.id, label: one.name }))} value={clientId} onChange={(value) => set({ clientId: value })} />
-      <TextInput label={say('project.clientName')} description={say('project.clientName.hint')} value={clientName} onChange={(event) => set({ clientName: event.currentTarget.value })} />
-      <Select label={say('project.status')} clearable data={statuses.map((one) => ({ value: one, label: say(`project.status.${one}`) }))} value={status} onChange={(value) => set({ status: value })} />
-      <Textarea label={say('project.note')} description={say('project.note.hint')} autosize minRows={3} maxRows={10} value={note} onChange={(event) => set({ note: event.currentTarget.value })} />
+    <FormDialog
+      title={say(project ? 'project.edit' : 'project.new')}
+      action={say(project ? 'save' : 'create')}
+      onSubmit={save}
+      onClose={onClose}
+      onTakeOver={takeOver}
+    >
+      <TextInput
+        label={say('name')}
+        required
+        value={name}
+        onChange={(event) => set({ name: event.currentTarget.value })}
+        data-autofocus
+      />
+      <Select
+        label={say('portalClient')}
+        description={say('project.client.hint')}
+        placeholder={say('project.noClient')}
+        clearable
+        searchable
+        data={clients.map((one) => ({ value: one.id, label: one.name }))}
+        value={clientId}
+        onChange={(value) => set({ clientId: value })}
+      />
+      <TextInput
+        label={say('project.clientName')}
+        description={say('project.clientName.hint')}
+        value={clientName}
+        onChange={(event) => set({ clientName: event.currentTarget.value })}
+      />
+      <Select
+        label={say('project.status')}
+        clearable
+        data={statuses.map((one) => ({ value: one, label: say(`project.status.${one}`) }))}
+        value={status}
+        onChange={(value) => set({ status: value })}
+      />
+      <Textarea
+        label={say('project.note')}
+        description={say('project.note.hint')}
+        autosize
+        minRows={3}
+        maxRows={10}
+        value={note}
+        onChange={(event) => set({ note: event.currentTarget.value })}
+      />
     </FormDialog>
   )
 }
@@ -61,34 +123,106 @@ export function Projects() {
   const [ask, dialog] = useConfirm()
   const [editing, setEditing] = useState<Project | 'new'>()
   const remove = async ({ id, ...seen }: Project) => {
-    tellDone(say('project.deleted', { name: seen.name }), receiptOf(await answerOf(edit(seen).DELETE('/mandate/projects/{id}', { params: { path: { id } } }))))
+    tellDone(
+      say('project.deleted', { name: seen.name }),
+      receiptOf(await answerOf(edit(seen).DELETE('/mandate/projects/{id}', { params: { path: { id } } }))),
+    )
     await queries.invalidateQueries({ queryKey: key })
   }
-  const askToRemove = (one: Project) => ask({
-    title: say('project.delete', { name: one.name }), hint: say('project.delete.hint'), action: say('delete'), onConfirm: () => remove(one), redo: (now) => askToRemove({ ...one, ...now }),
-  })
+  const askToRemove = (one: Project) =>
+    ask({
+      title: say('project.delete', { name: one.name }),
+      hint: say('project.delete.hint'),
+      action: say('delete'),
+      onConfirm: () => remove(one),
+      redo: (now) => askToRemove({ ...one, ...now }),
+    })
   const clientOf = ({ clientId, clientName }: Project) => {
-    if (clientId === null) return <>{clientName}<span className="sub">{say('project.noClient')}</span></>
-    return <Link className="row-link" href={`/portal-clients/${clientId}`}>{clients.find((one) => one.id === clientId)?.name ?? clientName ?? say('portalClient')}</Link>
+    if (clientId === null)
+      return (
+        <>
+          {clientName}
+          <span className="sub">{say('project.noClient')}</span>
+        </>
+      )
+    return (
+      <Link className="row-link" href={`/portal-clients/${clientId}`}>
+        {clients.find((one) => one.id === clientId)?.name ?? clientName ?? say('portalClient')}
+      </Link>
+    )
   }
   return (
     <>
-      <PageHead title={say('projects')} hint={say('projects.hint')} actions={<Button leftSection={<Icon name="plus" />} onClick={() => setEditing('new')}>{say('project.new')}</Button>} />
+      <PageHead
+        title={say('projects')}
+        hint={say('projects.hint')}
+        actions={
+          <Button leftSection={<Icon name="plus" />} onClick={() => setEditing('new')}>
+            {say('project.new')}
+          </Button>
+        }
+      />
       <List<Project>
-        label={say('projects')} queryKey={[...key, 'projects']} idOf={(one) => one.id} nameOf={(one) => one.name} search={(one) => `${one.name} ${one.clientName ?? ''}`}
-        load={({ limit, cursor }) => answerOf(api.GET('/mandate/projects', { params: { query: { limit, ...(cursor ? { cursor } : {}) } } }))}
+        label={say('projects')}
+        queryKey={[...key, 'projects']}
+        idOf={(one) => one.id}
+        nameOf={(one) => one.name}
+        search={(one) => `${one.name} ${one.clientName ?? ''}`}
+        load={({ limit, cursor }) =>
+          answerOf(
+            api.GET('/mandate/projects', { params: { query: { limit, ...(cursor ? { cursor } : {}) } } }),
+          )
+        }
         empty={{ icon: 'folder', title: say('projects.empty'), hint: say('projects.empty.hint') }}
         columns={[
-          { key: 'name', title: say('project'), sortBy: (one) => one.name, show: (one) => <b className="break">{one.name}</b> },
+          {
+            key: 'name',
+            title: say('project'),
+            sortBy: (one) => one.name,
+            show: (one) => <b className="break">{one.name}</b>,
+          },
           { key: 'client', title: say('portalClient'), sortBy: (one) => one.clientName, show: clientOf },
-          { key: 'status', title: say('project.status'), sortBy: (one) => one.status, isSecondary: true, show: (one) => one.status ? <State kind={kinds[one.status]}>{say(`project.status.${one.status}`)}</State> : <span className="soft">–</span> },
-          { key: 'changed', title: say('project.changed'), sortBy: (one) => one.updatedAt, isSecondary: true, show: (one) => date(one.updatedAt) },
-          { key: 'preview', title: say('project.preview.column'), isSecondary: true, show: (one) => (
-            <Button component="a" href={previewOf(one.id)} target="_blank" variant="default" size="compact-sm" leftSection={<Icon name="open" size={13} />} aria-label={say('project.preview.of', { name: one.name })} onClick={(event) => {
-              event.preventDefault()
-              void openPreview(one.id)
-            }}>{say('project.preview')}</Button>
-          ) },
+          {
+            key: 'status',
+            title: say('project.status'),
+            sortBy: (one) => one.status,
+            isSecondary: true,
+            show: (one) =>
+              one.status ? (
+                <State kind={kinds[one.status]}>{say(`project.status.${one.status}`)}</State>
+              ) : (
+                <span className="soft">–</span>
+              ),
+          },
+          {
+            key: 'changed',
+            title: say('project.changed'),
+            sortBy: (one) => one.updatedAt,
+            isSecondary: true,
+            show: (one) => date(one.updatedAt),
+          },
+          {
+            key: 'preview',
+            title: say('project.preview.column'),
+            isSecondary: true,
+            show: (one) => (
+              <Button
+                component="a"
+                href={previewOf(one.id)}
+                target="_blank"
+                variant="default"
+                size="compact-sm"
+                leftSection={<Icon name="open" size={13} />}
+                aria-label={say('project.preview.of', { name: one.name })}
+                onClick={(event) => {
+                  event.preventDefault()
+                  void openPreview(one.id)
+                }}
+              >
+                {say('project.preview')}
+              </Button>
+            ),
+          },
         ]}
         actionsOf={(one) => [
           { label: say('project.preview'), icon: 'open', onChoose: () => void openPreview(one.id) },
@@ -97,7 +231,12 @@ export function Projects() {
         ]}
       />
       {dialog}
-      {editing && <ProjectForm {...(editing === 'new' ? {} : { project: editing })} onClose={() => setEditing(undefined)} />}
+      {editing && (
+        <ProjectForm
+          {...(editing === 'new' ? {} : { project: editing })}
+          onClose={() => setEditing(undefined)}
+        />
+      )}
     </>
   )
 }

@@ -14,17 +14,44 @@ import { useText } from '../texts/language'
 import type { RuleSource } from './rule-drafts'
 import { RuleMatrix } from './rule-matrix'
 
-function RenameRole({ role, source, onClose, onDone }: { role: Role; source: RuleSource; onClose: () => void; onDone: () => Promise<void> }) {
+function RenameRole({
+  role,
+  source,
+  onClose,
+  onDone,
+}: {
+  role: Role
+  source: RuleSource
+  onClose: () => void
+  onDone: () => Promise<void>
+}) {
   const say = useText()
-  const { seen, fields: { label }, set, takeOver } = useEdited(role, (item: Role) => ({ label: item.label }))
+  const {
+    seen,
+    fields: { label },
+    set,
+    takeOver,
+  } = useEdited(role, (item: Role) => ({ label: item.label }))
   const rename = async () => {
     await source.rename(seen, label.trim())
     tellDone(say('role.saved', { name: label.trim() }))
     await onDone()
   }
   return (
-    <FormDialog title={say('role.rename')} action={say('save')} onSubmit={rename} onClose={onClose} onTakeOver={takeOver}>
-      <TextInput label={say('label')} required value={label} onChange={(event) => set({ label: event.currentTarget.value })} data-autofocus />
+    <FormDialog
+      title={say('role.rename')}
+      action={say('save')}
+      onSubmit={rename}
+      onClose={onClose}
+      onTakeOver={takeOver}
+    >
+      <TextInput
+        label={say('label')}
+        required
+        value={label}
+        onChange={(event) => set({ label: event.currentTarget.value })}
+        data-autofocus
+      />
     </FormDialog>
   )
 }
@@ -40,15 +67,51 @@ function OneRole({ realm, id }: { realm: Realm; id: string }) {
   const rules = useQuery({ queryKey: [...key, 'rules'], queryFn: () => source.rules(id) })
   const backTo = { href: realm === 'mandate' ? '/roles' : '/all-roles', label: say('roles') }
   const error = blocking(role) ?? blocking(rules)
-  if (error) return <><PageHead title={say('role')} backTo={backTo} /><FaultNote error={error} onRetry={() => void Promise.all([role.refetch(), rules.refetch()])} /></>
+  if (error)
+    return (
+      <>
+        <PageHead title={say('role')} backTo={backTo} />
+        <FaultNote error={error} onRetry={() => void Promise.all([role.refetch(), rules.refetch()])} />
+      </>
+    )
   if (!role.data || !rules.data) return <Waiting />
   const mayChange = realm === 'platform' || role.data.scope !== 'global'
   return (
     <>
-      <PageHead title={role.data.label} hint={mayChange ? `${say(`role.scope.${role.data.scope}`)} · ${say('rules.leave')}` : say('role.isGlobal')} backTo={backTo}
-        actions={mayChange && <Button variant="default" leftSection={<Icon name="edit" size={14} />} onClick={() => setRenaming(true)}>{say('role.rename')}</Button>} />
-      <RuleMatrix key={id} role={role.data} rules={rules.data.items} source={source} mayChange={mayChange} onSaved={() => queries.invalidateQueries({ queryKey: key })} />
-      {isRenaming && <RenameRole role={role.data} source={source} onClose={() => setRenaming(false)} onDone={() => queries.invalidateQueries({ queryKey: key.slice(0, 3) })} />}
+      <PageHead
+        title={role.data.label}
+        hint={
+          mayChange ? `${say(`role.scope.${role.data.scope}`)} · ${say('rules.leave')}` : say('role.isGlobal')
+        }
+        backTo={backTo}
+        actions={
+          mayChange && (
+            <Button
+              variant="default"
+              leftSection={<Icon name="edit" size={14} />}
+              onClick={() => setRenaming(true)}
+            >
+              {say('role.rename')}
+            </Button>
+          )
+        }
+      />
+      <RuleMatrix
+        key={id}
+        role={role.data}
+        rules={rules.data.items}
+        source={source}
+        mayChange={mayChange}
+        onSaved={() => queries.invalidateQueries({ queryKey: key })}
+      />
+      {isRenaming && (
+        <RenameRole
+          role={role.data}
+          source={source}
+          onClose={() => setRenaming(false)}
+          onDone={() => queries.invalidateQueries({ queryKey: key.slice(0, 3) })}
+        />
+      )}
     </>
   )
 }

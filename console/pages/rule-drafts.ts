@@ -16,45 +16,94 @@ export interface Draft {
   isRemoved: boolean
 }
 
-export const draftOf = (rule: Rule): Draft => ({ key: rule.id, context: rule.context, item: rule.item, grant: grantOf(rule), before: rule, isRemoved: false })
+export const draftOf = (rule: Rule): Draft => ({
+  key: rule.id,
+  context: rule.context,
+  item: rule.item,
+  grant: grantOf(rule),
+  before: rule,
+  isRemoved: false,
+})
 
-export const newDraft = (context: Rule['context'], item: string | null): Draft => ({ key: `${context} ${item ?? '*'}`, context, item, grant: { ...nothing, view: true, read: 'a' }, before: undefined, isRemoved: false })
+export const newDraft = (context: Rule['context'], item: string | null): Draft => ({
+  key: `${context} ${item ?? '*'}`,
+  context,
+  item,
+  grant: { ...nothing, view: true, read: 'a' },
+  before: undefined,
+  isRemoved: false,
+})
 
 /** Whether saving would do anything for it. */
-export const isChanged = ({ before, grant, isRemoved }: Draft) => before ? isRemoved || !isSame(grantOf(before), grant) : !isRemoved
+export const isChanged = ({ before, grant, isRemoved }: Draft) =>
+  before ? isRemoved || !isSame(grantOf(before), grant) : !isRemoved
 
-/** What is being edited, on top of the rules as they are now. Says whether somebody else has changed one that is being edited. */
+/**
+ * What is being edited, on top of the rules as they are now. Says whether somebody else has changed one that
+ * is being edited.
+ */
 export function draftsOn(rules: Rule[], drafts: Draft[]): { drafts: Draft[]; isOverlaid: boolean } {
   const left = new Map(drafts.filter(isChanged).map((draft) => [draft.key, draft]))
   const kept = rules.map((rule) => {
     const draft = left.get(rule.id)
-    return draft?.before ? { ...draft, grant: rebased(grantOf(draft.before), draft.grant, grantOf(rule)), before: rule } : draftOf(rule)
+    return draft?.before
+      ? { ...draft, grant: rebased(grantOf(draft.before), draft.grant, grantOf(rule)), before: rule }
+      : draftOf(rule)
   })
-  const isOverlaid = kept.some((draft) => draft.before && isChanged(draft) && !isSame(grantOf(draft.before), grantOf(left.get(draft.key)?.before ?? draft.before)))
-  const isGone = drafts.some((draft) => draft.before && isChanged(draft) && !draft.isRemoved && !rules.some((rule) => rule.id === draft.key))
-  const isThere = (draft: Draft) => rules.some((rule) => rule.context === draft.context && rule.item === draft.item)
-  return { drafts: [...kept, ...drafts.filter((draft) => draft.before === undefined && !isThere(draft))], isOverlaid: isOverlaid || isGone }
+  const isOverlaid = kept.some(
+    (draft) =>
+      draft.before &&
+      isChanged(draft) &&
+      !isSame(grantOf(draft.before), grantOf(left.get(draft.key)?.before ?? draft.before)),
+  )
+  const isGone = drafts.some(
+    (draft) =>
+      draft.before && isChanged(draft) && !draft.isRemoved && !rules.some((rule) => rule.id === draft.key),
+  )
+  const isThere = (draft: Draft) =>
+    rules.some((rule) => rule.context === draft.context && rule.item === draft.item)
+  return {
+    drafts: [...kept, ...drafts.filter((draft) => draft.before === undefined && !isThere(draft))],
+    isOverlaid: isOverlaid || isGone,
+  }
 }
 
 /** The requests that drafts come to, one a rule. */
-function changeOf(source: RuleSource, roleId: string, { before, context, item, grant, isRemoved }: Draft, dryRun: DryRun): Promise<object> {
+function changeOf(
+  source: RuleSource,
+  roleId: string,
+  { before, context, item, grant, isRemoved }: Draft,
+  dryRun: DryRun,
+): Promise<object> {
   if (!before) return source.addRule(roleId, { context, item, ...grant }, dryRun)
-  return isRemoved ? source.removeRule(before, dryRun) : source.changeRule(before, { context, item, ...grant }, dryRun)
+  return isRemoved
+    ? source.removeRule(before, dryRun)
+    : source.changeRule(before, { context, item, ...grant }, dryRun)
 }
 
 /** What saving would change, tried rule by rule. */
 export async function tryDrafts(source: RuleSource, roleId: string, drafts: Draft[]): Promise<Preview> {
-  const previews = await Promise.all(drafts.filter(isChanged).map((draft) => previewOf(changeOf(source, roleId, draft, '1'))))
-  const sum = (countOf: (preview: Preview) => number) => previews.reduce((total, one) => total + countOf(one), 0)
+  const previews = await Promise.all(
+    drafts.filter(isChanged).map((draft) => previewOf(changeOf(source, roleId, draft, '1'))),
+  )
+  const sum = (countOf: (preview: Preview) => number) =>
+    previews.reduce((total, one) => total + countOf(one), 0)
   return {
     dryRun: true,
     sessions: { count: sum((one) => one.sessions.count), ids: previews.flatMap((one) => one.sessions.ids) },
     tokens: { count: sum((one) => one.tokens.count), ids: previews.flatMap((one) => one.tokens.ids) },
-    permissions: { count: sum((one) => one.permissions.count), items: previews.flatMap((one) => one.permissions.items), unseen: sum((one) => one.permissions.unseen) },
+    permissions: {
+      count: sum((one) => one.permissions.count),
+      items: previews.flatMap((one) => one.permissions.items),
+      unseen: sum((one) => one.permissions.unseen),
+    },
   }
 }
 
-/** Saves rule by rule; answers the last receipt. What has been saved stays where a later one fails, and shows when the page is loaded anew. */
+/**
+ * Saves rule by rule; answers the last receipt. What has been saved stays where a later one fails, and shows
+ * when the page is loaded anew.
+ */
 export async function saveDrafts(source: RuleSource, roleId: string, drafts: Draft[]): Promise<object> {
   let answer: object = {}
   for (const draft of drafts.filter(isChanged)) answer = await changeOf(source, roleId, draft, '0')

@@ -13,9 +13,23 @@ interface ListedSession {
   current?: boolean
 }
 
-const browsers: [RegExp, string][] = [[/Edg\//, 'Edge'], [/OPR\//, 'Opera'], [/Firefox\//, 'Firefox'], [/Chrom(?:e|ium)\//, 'Chrome'], [/Safari\//, 'Safari'], [/curl\//, 'curl']]
-const systems: [RegExp, string][] = [[/Windows/, 'Windows'], [/Android/, 'Android'], [/iPhone|iPad/, 'iOS'], [/Mac OS X/, 'macOS'], [/Linux|X11/, 'Linux']]
-const first = (choices: [RegExp, string][], text: string) => choices.find(([pattern]) => pattern.test(text))?.[1]
+const browsers: [RegExp, string][] = [
+  [/Edg\//, 'Edge'],
+  [/OPR\//, 'Opera'],
+  [/Firefox\//, 'Firefox'],
+  [/Chrom(?:e|ium)\//, 'Chrome'],
+  [/Safari\//, 'Safari'],
+  [/curl\//, 'curl'],
+]
+const systems: [RegExp, string][] = [
+  [/Windows/, 'Windows'],
+  [/Android/, 'Android'],
+  [/iPhone|iPad/, 'iOS'],
+  [/Mac OS X/, 'macOS'],
+  [/Linux|X11/, 'Linux'],
+]
+const first = (choices: [RegExp, string][], text: string) =>
+  choices.find(([pattern]) => pattern.test(text))?.[1]
 
 /** What people call their device; the header itself where it says nothing that they would know. */
 function deviceOf(userAgent: string | null): string | undefined {
@@ -29,10 +43,47 @@ export function useSessionColumns(): Column<ListedSession>[] {
   const say = useText()
   const { ago, dateTime } = useFormat()
   return [
-    { key: 'device', title: say('session.device'), sortBy: (one) => deviceOf(one.userAgent) ?? null, show: (one) => <span title={one.userAgent ?? ''}><b>{deviceOf(one.userAgent) ?? say('session.device.unknown')}</b>{one.current && <Badge ml={8}>{say('session.here')}</Badge>}</span> },
-    { key: 'address', title: say('session.address'), sortBy: (one) => one.address, isSecondary: true, show: (one) => <span className="mono">{one.address ?? '–'}</span> },
-    { key: 'authority', title: say('session.authority'), sortBy: (one) => one.authority, isSecondary: true, show: (one) => one.authority },
-    { key: 'began', title: say('session.began'), sortBy: (one) => one.createdAt, isSecondary: true, show: (one) => dateTime(one.createdAt) },
-    { key: 'seen', title: say('session.seen'), sortBy: (one) => one.lastSeenAt, show: (one) => <span className="nowrap" title={dateTime(one.lastSeenAt)}>{ago(one.lastSeenAt)}</span> },
+    {
+      key: 'device',
+      title: say('session.device'),
+      sortBy: (one) => deviceOf(one.userAgent) ?? null,
+      show: (one) => (
+        <span title={one.userAgent ?? ''}>
+          <b>{deviceOf(one.userAgent) ?? say('session.device.unknown')}</b>
+          {one.current && <Badge ml={8}>{say('session.here')}</Badge>}
+        </span>
+      ),
+    },
+    {
+      key: 'address',
+      title: say('session.address'),
+      sortBy: (one) => one.address,
+      isSecondary: true,
+      show: (one) => <span className="mono">{one.address ?? '–'}</span>,
+    },
+    {
+      key: 'authority',
+      title: say('session.authority'),
+      sortBy: (one) => one.authority,
+      isSecondary: true,
+      show: (one) => one.authority,
+    },
+    {
+      key: 'began',
+      title: say('session.began'),
+      sortBy: (one) => one.createdAt,
+      isSecondary: true,
+      show: (one) => dateTime(one.createdAt),
+    },
+    {
+      key: 'seen',
+      title: say('session.seen'),
+      sortBy: (one) => one.lastSeenAt,
+      show: (one) => (
+        <span className="nowrap" title={dateTime(one.lastSeenAt)}>
+          {ago(one.lastSeenAt)}
+        </span>
+      ),
+    },
   ]
 }

@@ -20,7 +20,8 @@ const purposes = ['auth_session', 'api_token', 'data_connection'] as const
 type Purpose = (typeof purposes)[number]
 const kinds = { active: 'good', expired: 'idle', revoked: 'bad' } as const
 
-const statusOf = ({ status, expired }: Token): Status => status === 'revoked' ? 'revoked' : expired ? 'expired' : 'active'
+const statusOf = ({ status, expired }: Token): Status =>
+  status === 'revoked' ? 'revoked' : expired ? 'expired' : 'active'
 
 /** The rows of all issued tokens, as SysAdmins see and revoke them. */
 export function Tokens() {
@@ -33,32 +34,126 @@ export function Tokens() {
   const [status, setStatus] = useState<Status | null>(session ? null : 'active')
   const [purpose, setPurpose] = useState<Purpose | null>(null)
   const revoke = async ({ id, username }: Token) => {
-    tellDone(say('token.isRevoked', { name: username }), receiptOf(await answerOf(unversioned.DELETE('/system/tokens/{id}', { params: { path: { id } } }))))
+    tellDone(
+      say('token.isRevoked', { name: username }),
+      receiptOf(await answerOf(unversioned.DELETE('/system/tokens/{id}', { params: { path: { id } } }))),
+    )
     await queries.invalidateQueries({ queryKey: ['tokens'] })
   }
-  const filter = { ...(status ? { status } : {}), ...(purpose ? { purpose } : {}), ...(session ? { session } : {}) }
+  const filter = {
+    ...(status ? { status } : {}),
+    ...(purpose ? { purpose } : {}),
+    ...(session ? { session } : {}),
+  }
   return (
     <>
       <PageHead title={say('tokens')} hint={say('tokens.hint')} />
       <List<Token>
-        label={say('tokens')} queryKey={['tokens', filter]} idOf={(token) => token.id} nameOf={(token) => `${token.username}, ${token.id}`} search="server" searchHint={say('tokens.search')}
+        label={say('tokens')}
+        queryKey={['tokens', filter]}
+        idOf={(token) => token.id}
+        nameOf={(token) => `${token.username}, ${token.id}`}
+        search="server"
+        searchHint={say('tokens.search')}
         load={(query) => answerOf(api.GET('/system/tokens', { params: { query: { ...query, ...filter } } }))}
-        empty={{ icon: 'key', title: say('tokens.empty'), hint: say('tokens.empty.hint') }} isFiltered={Object.keys(filter).length > 0}
-        filters={(
+        empty={{ icon: 'key', title: say('tokens.empty'), hint: say('tokens.empty.hint') }}
+        isFiltered={Object.keys(filter).length > 0}
+        filters={
           <>
-            <Select<Status> aria-label={say('token.status')} placeholder={say('token.status')} clearable w={140} value={status} onChange={setStatus} data={statuses.map((one) => ({ value: one, label: say(`token.status.${one}`) }))} />
-            <Select<Purpose> aria-label={say('token.purpose')} placeholder={say('token.purpose')} clearable w={180} value={purpose} onChange={setPurpose} data={purposes.map((one) => ({ value: one, label: say(`token.purpose.${one}`) }))} />
-            {session && <Button variant="light" rightSection={<Icon name="cross" size={13} />} aria-label={`${say('tokens.ofSession')}: ${say('remove')}`} onClick={() => setParams(new URLSearchParams())}>{say('tokens.ofSession')}</Button>}
+            <Select<Status>
+              aria-label={say('token.status')}
+              placeholder={say('token.status')}
+              clearable
+              w={140}
+              value={status}
+              onChange={setStatus}
+              data={statuses.map((one) => ({ value: one, label: say(`token.status.${one}`) }))}
+            />
+            <Select<Purpose>
+              aria-label={say('token.purpose')}
+              placeholder={say('token.purpose')}
+              clearable
+              w={180}
+              value={purpose}
+              onChange={setPurpose}
+              data={purposes.map((one) => ({ value: one, label: say(`token.purpose.${one}`) }))}
+            />
+            {session && (
+              <Button
+                variant="light"
+                rightSection={<Icon name="cross" size={13} />}
+                aria-label={`${say('tokens.ofSession')}: ${say('remove')}`}
+                onClick={() => setParams(new URLSearchParams())}
+              >
+                {say('tokens.ofSession')}
+              </Button>
+            )}
           </>
-        )}
+        }
         columns={[
-          { key: 'user', title: say('user'), sortBy: (one) => one.username, show: (one) => <><b>{one.username}</b><span className="sub mono" title={one.id}>{one.id.slice(0, 8)}</span></> },
-          { key: 'purpose', title: say('token.purpose'), sortBy: (one) => one.purpose, show: (one) => <>{say(`token.purpose.${one.purpose}`)}<span className="sub">{one.label}</span></> },
-          { key: 'issued', title: say('token.issued'), sortBy: (one) => one.issuedAt, isSecondary: true, show: (one) => dateTime(one.issuedAt) },
-          { key: 'expires', title: say('token.expires'), sortBy: (one) => one.expiresAt, isSecondary: true, show: (one) => one.expiresAt ? dateTime(one.expiresAt) : say('never') },
-          { key: 'status', title: say('token.status'), sortBy: statusOf, show: (one) => <State kind={kinds[statusOf(one)]}>{say(`token.status.${statusOf(one)}`)}</State> },
+          {
+            key: 'user',
+            title: say('user'),
+            sortBy: (one) => one.username,
+            show: (one) => (
+              <>
+                <b>{one.username}</b>
+                <span className="sub mono" title={one.id}>
+                  {one.id.slice(0, 8)}
+                </span>
+              </>
+            ),
+          },
+          {
+            key: 'purpose',
+            title: say('token.purpose'),
+            sortBy: (one) => one.purpose,
+            show: (one) => (
+              <>
+                {say(`token.purpose.${one.purpose}`)}
+                <span className="sub">{one.label}</span>
+              </>
+            ),
+          },
+          {
+            key: 'issued',
+            title: say('token.issued'),
+            sortBy: (one) => one.issuedAt,
+            isSecondary: true,
+            show: (one) => dateTime(one.issuedAt),
+          },
+          {
+            key: 'expires',
+            title: say('token.expires'),
+            sortBy: (one) => one.expiresAt,
+            isSecondary: true,
+            show: (one) => (one.expiresAt ? dateTime(one.expiresAt) : say('never')),
+          },
+          {
+            key: 'status',
+            title: say('token.status'),
+            sortBy: statusOf,
+            show: (one) => <State kind={kinds[statusOf(one)]}>{say(`token.status.${statusOf(one)}`)}</State>,
+          },
         ]}
-        actionsOf={(token) => token.status === 'revoked' ? [] : [{ label: say('token.revoke'), icon: 'cross', isDestructive: true, onChoose: () => ask({ title: say('token.revoke.title', { name: token.username }), hint: say('token.revoke.hint'), action: say('token.revoke'), onConfirm: () => revoke(token) }) }]}
+        actionsOf={(token) =>
+          token.status === 'revoked'
+            ? []
+            : [
+                {
+                  label: say('token.revoke'),
+                  icon: 'cross',
+                  isDestructive: true,
+                  onChoose: () =>
+                    ask({
+                      title: say('token.revoke.title', { name: token.username }),
+                      hint: say('token.revoke.hint'),
+                      action: say('token.revoke'),
+                      onConfirm: () => revoke(token),
+                    }),
+                },
+              ]
+        }
       />
       {dialog}
     </>

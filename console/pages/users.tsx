@@ -21,20 +21,62 @@ type User = components['schemas']['ListedUser']
 function NewUser({ onClose, onMade }: { onClose: () => void; onMade: (access: FirstAccess) => void }) {
   const say = useText()
   const queries = useQueryClient()
-  const [{ username, fullName, email, isPlatformAdmin }, setFields] = useState({ username: '', fullName: '', email: '', isPlatformAdmin: false })
+  const [{ username, fullName, email, isPlatformAdmin }, setFields] = useState({
+    username: '',
+    fullName: '',
+    email: '',
+    isPlatformAdmin: false,
+  })
   const set = (change: object) => setFields((before) => ({ ...before, ...change }))
   const make = async () => {
-    const made: object = await answerOf(api.POST('/admin/users', { body: { username: username.trim(), fullName: fullName.trim() || null, email: email.trim() || null, isPlatformAdmin } }))
+    const made: object = await answerOf(
+      api.POST('/admin/users', {
+        body: {
+          username: username.trim(),
+          fullName: fullName.trim() || null,
+          email: email.trim() || null,
+          isPlatformAdmin,
+        },
+      }),
+    )
     tellDone(say('user.made', { name: username.trim() }))
-    if ('firstAccess' in made) onMade({ name: username.trim(), isReset: false, ...made.firstAccess as components['schemas']['FirstAccess'] })
+    if ('firstAccess' in made)
+      onMade({
+        name: username.trim(),
+        isReset: false,
+        ...(made.firstAccess as components['schemas']['FirstAccess']),
+      })
     await queries.invalidateQueries({ queryKey: ['users'] })
   }
   return (
     <FormDialog title={say('user.new')} action={say('create')} onSubmit={make} onClose={onClose}>
-      <TextInput label={say('signIn.username')} description={say('user.username.hint')} required value={username} onChange={(event) => set({ username: event.currentTarget.value })} data-autofocus autoComplete="off" />
-      <TextInput label={say('user.fullName')} value={fullName} onChange={(event) => set({ fullName: event.currentTarget.value })} />
-      <TextInput label={say('user.email')} type="email" value={email} onChange={(event) => set({ email: event.currentTarget.value })} />
-      <Checkbox mt={4} label={say('user.platformAdmin')} description={say('user.platformAdmin.hint')} checked={isPlatformAdmin} onChange={(event) => set({ isPlatformAdmin: event.currentTarget.checked })} />
+      <TextInput
+        label={say('signIn.username')}
+        description={say('user.username.hint')}
+        required
+        value={username}
+        onChange={(event) => set({ username: event.currentTarget.value })}
+        data-autofocus
+        autoComplete="off"
+      />
+      <TextInput
+        label={say('user.fullName')}
+        value={fullName}
+        onChange={(event) => set({ fullName: event.currentTarget.value })}
+      />
+      <TextInput
+        label={say('user.email')}
+        type="email"
+        value={email}
+        onChange={(event) => set({ email: event.currentTarget.value })}
+      />
+      <Checkbox
+        mt={4}
+        label={say('user.platformAdmin')}
+        description={say('user.platformAdmin.hint')}
+        checked={isPlatformAdmin}
+        onChange={(event) => set({ isPlatformAdmin: event.currentTarget.checked })}
+      />
     </FormDialog>
   )
 }
@@ -51,21 +93,76 @@ export function Users() {
   const [isMaking, setMaking] = useState(false)
   const [access, setAccess] = useState<FirstAccess>()
   const [level, setLevel] = useState<Level | null>(null)
-  const levelOf = (user: User) => user.isSysAdmin ? say('level.sysAdmin') : user.isPlatformAdmin ? say('level.platformAdmin') : user.isServiceAccount ? say('user.service') : ''
+  const levelOf = (user: User) =>
+    user.isSysAdmin
+      ? say('level.sysAdmin')
+      : user.isPlatformAdmin
+        ? say('level.platformAdmin')
+        : user.isServiceAccount
+          ? say('user.service')
+          : ''
   return (
     <>
-      <PageHead title={say('users')} hint={say('users.hint')} actions={<Button leftSection={<Icon name="plus" />} onClick={() => setMaking(true)}>{say('user.new')}</Button>} />
+      <PageHead
+        title={say('users')}
+        hint={say('users.hint')}
+        actions={
+          <Button leftSection={<Icon name="plus" />} onClick={() => setMaking(true)}>
+            {say('user.new')}
+          </Button>
+        }
+      />
       <List<User, 'username' | 'createdAt'>
-        label={say('users')} queryKey={['users', level]} idOf={(user) => user.id} nameOf={(user) => user.username} search="server"
-        load={(query) => answerOf(api.GET('/admin/users', { params: { query: { ...query, ...(level ? { level } : {}) } } }))}
+        label={say('users')}
+        queryKey={['users', level]}
+        idOf={(user) => user.id}
+        nameOf={(user) => user.username}
+        search="server"
+        load={(query) =>
+          answerOf(api.GET('/admin/users', { params: { query: { ...query, ...(level ? { level } : {}) } } }))
+        }
         empty={{ icon: 'users', title: say('users.empty'), hint: say('users.empty.hint') }}
         isFiltered={level !== null}
-        filters={<Select<Level> aria-label={say('user.level')} placeholder={say('user.level')} clearable w={170} value={level} onChange={setLevel} data={[{ value: 'sysAdmin', label: say('level.sysAdmin') }, { value: 'platformAdmin', label: say('level.platformAdmin') }, { value: 'none', label: say('user.level.none') }]} />}
+        filters={
+          <Select<Level>
+            aria-label={say('user.level')}
+            placeholder={say('user.level')}
+            clearable
+            w={170}
+            value={level}
+            onChange={setLevel}
+            data={[
+              { value: 'sysAdmin', label: say('level.sysAdmin') },
+              { value: 'platformAdmin', label: say('level.platformAdmin') },
+              { value: 'none', label: say('user.level.none') },
+            ]}
+          />
+        }
         columns={[
-          { key: 'name', title: say('user'), sort: 'username', sortBy: (user) => user.username, show: (user) => <><Link className="row-link" href={`/users/${user.id}`}>{user.username}</Link><span className="sub">{user.fullName}</span></> },
+          {
+            key: 'name',
+            title: say('user'),
+            sort: 'username',
+            sortBy: (user) => user.username,
+            show: (user) => (
+              <>
+                <Link className="row-link" href={`/users/${user.id}`}>
+                  {user.username}
+                </Link>
+                <span className="sub">{user.fullName}</span>
+              </>
+            ),
+          },
           { key: 'email', title: say('user.email'), isSecondary: true, show: (user) => user.email },
           { key: 'level', title: say('user.level'), isSecondary: true, show: levelOf },
-          { key: 'created', title: say('user.created'), sort: 'createdAt', sortBy: (user) => user.createdAt, isSecondary: true, show: (user) => date(user.createdAt) },
+          {
+            key: 'created',
+            title: say('user.created'),
+            sort: 'createdAt',
+            sortBy: (user) => user.createdAt,
+            isSecondary: true,
+            show: (user) => date(user.createdAt),
+          },
           { key: 'state', title: say('state'), show: (user) => <EnabledState enabled={user.enabled} /> },
         ]}
         actionsOf={actionsOf}

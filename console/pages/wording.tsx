@@ -17,23 +17,71 @@ type Translation = components['schemas']['Translation']
 
 const holesIn = (text: string | null) => [...new Set(text?.match(/\{\w+\}/g) ?? [])]
 
-function EditText({ translation, onClose, onSaved }: { translation: Translation; onClose: () => void; onSaved: () => Promise<void> }) {
+function EditText({
+  translation,
+  onClose,
+  onSaved,
+}: {
+  translation: Translation
+  onClose: () => void
+  onSaved: () => Promise<void>
+}) {
   const say = useText()
-  const { seen, fields: { text }, set, takeOver } = useEdited(translation, (item: Translation) => ({ text: item.text }))
+  const {
+    seen,
+    fields: { text },
+    set,
+    takeOver,
+  } = useEdited(translation, (item: Translation) => ({ text: item.text }))
   const { language, key, shipped } = seen
   const holes = holesIn(shipped)
   const missing = holes.filter((hole) => !text.includes(hole))
   const save = async () => {
-    await answerOf(edit(seen).PUT('/system/translations/{language}/{key}', { params: { path: { language, key } }, body: { text: text.trim() } }))
+    await answerOf(
+      edit(seen).PUT('/system/translations/{language}/{key}', {
+        params: { path: { language, key } },
+        body: { text: text.trim() },
+      }),
+    )
     tellDone(say('wording.saved'))
     await onSaved()
   }
   return (
-    <FormDialog title={say('wording.edit')} action={say('save')} onSubmit={save} onClose={onClose} onTakeOver={takeOver}>
-      <Text size="sm" className="mono soft">{key}</Text>
-      {shipped !== null && <div><Text size="sm" fw={500}>{say('wording.shipped')}</Text><Text size="sm" className="quoted" lang={language}>{shipped}</Text></div>}
-      <Textarea label={say('wording.text')} required rows={4} maxLength={5000} value={text} onChange={(event) => set({ text: event.currentTarget.value })} lang={language} data-autofocus
-        {...(missing.length > 0 ? { error: say('wording.holes.missing', { holes: missing.join(', ') }) } : holes.length > 0 ? { description: say('wording.holes', { holes: holes.join(', ') }) } : {})} />
+    <FormDialog
+      title={say('wording.edit')}
+      action={say('save')}
+      onSubmit={save}
+      onClose={onClose}
+      onTakeOver={takeOver}
+    >
+      <Text size="sm" className="mono soft">
+        {key}
+      </Text>
+      {shipped !== null && (
+        <div>
+          <Text size="sm" fw={500}>
+            {say('wording.shipped')}
+          </Text>
+          <Text size="sm" className="quoted" lang={language}>
+            {shipped}
+          </Text>
+        </div>
+      )}
+      <Textarea
+        label={say('wording.text')}
+        required
+        rows={4}
+        maxLength={5000}
+        value={text}
+        onChange={(event) => set({ text: event.currentTarget.value })}
+        lang={language}
+        data-autofocus
+        {...(missing.length > 0
+          ? { error: say('wording.holes.missing', { holes: missing.join(', ') }) }
+          : holes.length > 0
+            ? { description: say('wording.holes', { holes: holes.join(', ') }) }
+            : {})}
+      />
     </FormDialog>
   )
 }
@@ -52,32 +100,125 @@ export function Wording() {
   const refresh = () => queries.invalidateQueries({ queryKey: ['wording'] })
   const reset = async (one: Translation) => {
     const { language: of, key } = one
-    await answerOf(edit(one).DELETE('/system/translations/{language}/{key}', { params: { path: { language: of, key } } }))
+    await answerOf(
+      edit(one).DELETE('/system/translations/{language}/{key}', { params: { path: { language: of, key } } }),
+    )
     tellDone(say('wording.isReset'))
     await refresh()
   }
-  const askToReset = (one: Translation) => ask({ redo: (now) => askToReset({ ...one, ...now }), title: say('wording.reset.title'), hint: one.shipped === null ? one.text : say('wording.reset.hint', { text: one.shipped }), action: say('wording.reset'), onConfirm: () => reset(one) })
+  const askToReset = (one: Translation) =>
+    ask({
+      redo: (now) => askToReset({ ...one, ...now }),
+      title: say('wording.reset.title'),
+      hint: one.shipped === null ? one.text : say('wording.reset.hint', { text: one.shipped }),
+      action: say('wording.reset'),
+      onConfirm: () => reset(one),
+    })
   return (
     <>
-      <PageHead title={say('wording')} hint={say('wording.hint')} actions={(
-        <SegmentedControl<Language> aria-label={say('wording.language')} value={language} onChange={setLanguage} data={[{ value: 'en', label: say('wording.language.en') }, { value: 'de', label: say('wording.language.de') }]} />
-      )} />
+      <PageHead
+        title={say('wording')}
+        hint={say('wording.hint')}
+        actions={
+          <SegmentedControl<Language>
+            aria-label={say('wording.language')}
+            value={language}
+            onChange={setLanguage}
+            data={[
+              { value: 'en', label: say('wording.language.en') },
+              { value: 'de', label: say('wording.language.de') },
+            ]}
+          />
+        }
+      />
       <List<Translation>
-        label={say('wording')} queryKey={['wording', language, which]} idOf={(one) => `${one.language} ${one.key}`} nameOf={(one) => one.key} search={(one) => `${one.key} ${one.text} ${one.shipped ?? ''}`}
+        label={say('wording')}
+        queryKey={['wording', language, which]}
+        idOf={(one) => `${one.language} ${one.key}`}
+        nameOf={(one) => one.key}
+        search={(one) => `${one.key} ${one.text} ${one.shipped ?? ''}`}
         load={async () => {
-          const { items } = await answerOf(api.GET('/system/translations', { params: { query: { language } } }))
-          return { items: items.filter((one) => which === 'changed' ? one.changed : one.key.startsWith(`${which}.`)), nextCursor: null }
+          const { items } = await answerOf(
+            api.GET('/system/translations', { params: { query: { language } } }),
+          )
+          return {
+            items: items.filter((one) =>
+              which === 'changed' ? one.changed : one.key.startsWith(`${which}.`),
+            ),
+            nextCursor: null,
+          }
         }}
-        empty={{ icon: 'language', title: say('wording.empty') }} isFiltered={which === 'changed'}
-        filters={<Select<(typeof places)[number]> aria-label={say('wording.which')} allowDeselect={false} w={170} value={which} onChange={(chosen) => setWhich(chosen ?? 'portal')} data={places.map((value) => ({ value, label: say(`wording.${value}.texts`) }))} />}
+        empty={{ icon: 'language', title: say('wording.empty') }}
+        isFiltered={which === 'changed'}
+        filters={
+          <Select<(typeof places)[number]>
+            aria-label={say('wording.which')}
+            allowDeselect={false}
+            w={170}
+            value={which}
+            onChange={(chosen) => setWhich(chosen ?? 'portal')}
+            data={places.map((value) => ({ value, label: say(`wording.${value}.texts`) }))}
+          />
+        }
         columns={[
-          { key: 'key', title: say('wording.key'), sortBy: (one) => one.key, show: (one) => <><button type="button" className="row-link mono" onClick={() => setEditing(one)}><Breakable text={one.key.replace(/^(?:portal|console)\./, '')} /></button>{one.changed && <span className="sub"><State kind="warn">{say('wording.changed')}</State></span>}</> },
-          { key: 'shipped', title: say('wording.shipped'), isSecondary: true, show: (one) => one.shipped === null ? <span className="soft">{say('wording.own')}</span> : <span lang={one.language} className={one.changed ? 'soft' : ''}>{one.shipped}</span> },
-          { key: 'shown', title: say('wording.shown'), show: (one) => one.changed ? <span lang={one.language}>{one.text}</span> : <><span className="soft wide-only nowrap">{say('wording.same')}</span><span className="narrow-only" lang={one.language}>{one.text}</span></> },
+          {
+            key: 'key',
+            title: say('wording.key'),
+            sortBy: (one) => one.key,
+            show: (one) => (
+              <>
+                <button type="button" className="row-link mono" onClick={() => setEditing(one)}>
+                  <Breakable text={one.key.replace(/^(?:portal|console)\./, '')} />
+                </button>
+                {one.changed && (
+                  <span className="sub">
+                    <State kind="warn">{say('wording.changed')}</State>
+                  </span>
+                )}
+              </>
+            ),
+          },
+          {
+            key: 'shipped',
+            title: say('wording.shipped'),
+            isSecondary: true,
+            show: (one) =>
+              one.shipped === null ? (
+                <span className="soft">{say('wording.own')}</span>
+              ) : (
+                <span lang={one.language} className={one.changed ? 'soft' : ''}>
+                  {one.shipped}
+                </span>
+              ),
+          },
+          {
+            key: 'shown',
+            title: say('wording.shown'),
+            show: (one) =>
+              one.changed ? (
+                <span lang={one.language}>{one.text}</span>
+              ) : (
+                <>
+                  <span className="soft wide-only nowrap">{say('wording.same')}</span>
+                  <span className="narrow-only" lang={one.language}>
+                    {one.text}
+                  </span>
+                </>
+              ),
+          },
         ]}
         actionsOf={(one) => [
           { label: say('edit'), icon: 'edit', onChoose: () => setEditing(one) },
-          ...(one.changed ? [{ label: say('wording.reset'), icon: 'refresh' as const, isDestructive: true, onChoose: () => askToReset(one) }] : []),
+          ...(one.changed
+            ? [
+                {
+                  label: say('wording.reset'),
+                  icon: 'refresh' as const,
+                  isDestructive: true,
+                  onChoose: () => askToReset(one),
+                },
+              ]
+            : []),
         ]}
       />
       {dialog}

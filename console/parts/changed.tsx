@@ -15,18 +15,30 @@ function useWords(nameOf: (id: string) => string) {
   const { number, dateTime } = useFormat()
   const inWords = (field: string, value: unknown): string => {
     if (value === null || value === undefined || value === '') return '–'
-    if (typeof value === 'boolean') return say(isState(field) ? (value ? 'enabled' : 'disabled') : value ? 'yes' : 'no')
+    if (typeof value === 'boolean')
+      return say(isState(field) ? (value ? 'enabled' : 'disabled') : value ? 'yes' : 'no')
     if (typeof value === 'number') return number(value)
-    if (Array.isArray(value)) return value.length === 0 ? say('none') : value.map((one) => nameOf(String(one))).join(', ')
+    if (Array.isArray(value))
+      return value.length === 0 ? say('none') : value.map((one) => nameOf(String(one))).join(', ')
     const level = isLevel(field) ? levels.find((one) => one === value) : undefined
     if (level) return say(`level.${level}`)
-    return typeof value === 'string' ? (field.endsWith('At') ? dateTime(value) : nameOf(value)) : JSON.stringify(value)
+    return typeof value === 'string'
+      ? field.endsWith('At')
+        ? dateTime(value)
+        : nameOf(value)
+      : JSON.stringify(value)
   }
   return inWords
 }
 
 /** Says what somebody else has changed since the person saw it, field by field. */
-export function ChangedNote({ error, nameOf = (id) => id }: { error: ChangedError; nameOf?: ((id: string) => string) | undefined }) {
+export function ChangedNote({
+  error,
+  nameOf = (id) => id,
+}: {
+  error: ChangedError
+  nameOf?: ((id: string) => string) | undefined
+}) {
   const say = useText()
   const inWords = useWords(nameOf)
   const nameIn = (field: string) => {
@@ -40,7 +52,10 @@ export function ChangedNote({ error, nameOf = (id) => id }: { error: ChangedErro
         {differences(error).map((field) => (
           <div key={field} className="fact">
             <dt>{nameIn(field)}</dt>
-            <dd><span className="before">{inWords(field, error.seen[field])}</span> <Icon name="right" size={11} /> <span>{inWords(field, error.current[field])}</span></dd>
+            <dd>
+              <span className="before">{inWords(field, error.seen[field])}</span>{' '}
+              <Icon name="right" size={11} /> <span>{inWords(field, error.current[field])}</span>
+            </dd>
           </div>
         ))}
       </dl>

@@ -27,20 +27,51 @@ interface Props {
 }
 
 /** One of many: those that begin with what is typed, as the gateway finds them. */
-export function Choice({ label, isLabelHidden = false, placeholder, required = false, queryKey, load, nameOf, value, onChange, width }: Props) {
+export function Choice({
+  label,
+  isLabelHidden = false,
+  placeholder,
+  required = false,
+  queryKey,
+  load,
+  nameOf,
+  value,
+  onChange,
+  width,
+}: Props) {
   const say = useText()
   const [typed, setTyped] = useState('')
   const [chosen, setChosen] = useState<Option>()
   const isChosenHere = chosen?.value === value
-  const { data: name } = useQuery({ queryKey: [...queryKey, 'name', value], queryFn: () => nameOf?.(value ?? '') ?? value, enabled: value !== null && !isChosenHere, retry: false })
+  const { data: name } = useQuery({
+    queryKey: [...queryKey, 'name', value],
+    queryFn: () => nameOf?.(value ?? '') ?? value,
+    enabled: value !== null && !isChosenHere,
+    retry: false,
+  })
   const current = value === null ? undefined : isChosenHere ? chosen : { value, label: name ?? value }
-  const [search] = useDebouncedValue(typed === current?.label ? '' : typed.trim(), 250) // what is chosen is no search
-  const { data: found = [] } = useQuery({ queryKey: [...queryKey, 'choice', search], queryFn: () => load(search), placeholderData: keepPreviousData })
+  // what is chosen is no search
+  const [search] = useDebouncedValue(typed === current?.label ? '' : typed.trim(), 250)
+  const { data: found = [] } = useQuery({
+    queryKey: [...queryKey, 'choice', search],
+    queryFn: () => load(search),
+    placeholderData: keepPreviousData,
+  })
   const options = current ? [current, ...found.filter((one) => one.value !== value)] : found
   return (
     <Select
-      {...(isLabelHidden ? { 'aria-label': label } : { label })} placeholder={placeholder} required={required} clearable={!required} searchable data={options} filter={({ options: all }) => all}
-      value={value} searchValue={typed} onSearchChange={setTyped} nothingFoundMessage={say('choice.nothing')} {...(width === undefined ? {} : { w: { base: '100%', xs: width } })}
+      {...(isLabelHidden ? { 'aria-label': label } : { label })}
+      placeholder={placeholder}
+      required={required}
+      clearable={!required}
+      searchable
+      data={options}
+      filter={({ options: all }) => all}
+      value={value}
+      searchValue={typed}
+      onSearchChange={setTyped}
+      nothingFoundMessage={say('choice.nothing')}
+      {...(width === undefined ? {} : { w: { base: '100%', xs: width } })}
       onChange={(next) => {
         setChosen(options.find((one) => one.value === next))
         onChange(next)

@@ -11,7 +11,14 @@ export function Code({ text }: { text: string }) {
       <CopyButton value={text}>
         {({ copied, copy }) => (
           <Tooltip label={say(copied ? 'copied' : 'copy')}>
-            <ActionIcon variant="subtle" color={copied ? 'teal' : 'gray'} aria-label={say(copied ? 'copied' : 'copy')} onClick={copy}><Icon name={copied ? 'check' : 'copy'} size={14} /></ActionIcon>
+            <ActionIcon
+              variant="subtle"
+              color={copied ? 'teal' : 'gray'}
+              aria-label={say(copied ? 'copied' : 'copy')}
+              onClick={copy}
+            >
+              <Icon name={copied ? 'check' : 'copy'} size={14} />
+            </ActionIcon>
           </Tooltip>
         )}
       </CopyButton>

@@ -26,12 +26,24 @@ export interface Question {
   nameOf?: (id: string) => string
 }
 
-/** Asks before what cannot simply be taken back, and says when it did not work. What destroys is never what Enter does. */
+/**
+ * Asks before what cannot simply be taken back, and says when it did not work. What destroys is never what
+ * Enter does.
+ */
 function ConfirmDialog({ question, onClose }: { question: Question; onClose: () => void }) {
   const { title, hint, action, isHarmless = false, typed, preview, onConfirm, redo, nameOf } = question
   const say = useText()
   const [text, setText] = useState('')
-  const tried = useQuery({ queryKey: ['preview', title], queryFn: preview ?? (() => null), enabled: preview !== undefined, gcTime: 0, staleTime: 0, retry: false, refetchInterval: false, refetchOnWindowFocus: false })
+  const tried = useQuery({
+    queryKey: ['preview', title],
+    queryFn: preview ?? (() => null),
+    enabled: preview !== undefined,
+    gcTime: 0,
+    staleTime: 0,
+    retry: false,
+    refetchInterval: false,
+    refetchOnWindowFocus: false,
+  })
   const run = useMutation({ mutationFn: onConfirm, onSuccess: onClose })
   const changed = [run.error, tried.error].find((error) => error instanceof ChangedError)
   const isReady = (preview === undefined || tried.isSuccess) && (typed === undefined || text.trim() === typed)
@@ -42,15 +54,36 @@ function ConfirmDialog({ question, onClose }: { question: Question; onClose: () 
   return (
     <Dialog onClose={onClose} title={title} size={preview ? 'lg' : 'md'}>
       <Stack>
-        <Text size="sm" component="div">{hint}</Text>
+        <Text size="sm" component="div">
+          {hint}
+        </Text>
         {changed ? <ChangedNote error={changed} nameOf={nameOf} /> : preview && <Effect tried={tried} />}
         {run.isError && !changed && <FaultNote error={run.error} />}
-        {typed !== undefined && !changed && <TextInput label={say('confirm.type', { name: typed })} value={text} onChange={(event) => setText(event.currentTarget.value)} autoComplete="off" spellCheck={false} />}
+        {typed !== undefined && !changed && (
+          <TextInput
+            label={say('confirm.type', { name: typed })}
+            value={text}
+            onChange={(event) => setText(event.currentTarget.value)}
+            autoComplete="off"
+            spellCheck={false}
+          />
+        )}
         <Group justify="flex-end" gap="xs">
-          <Button variant="default" onClick={onClose} data-autofocus={!isHarmless || undefined}>{say('cancel')}</Button>
-          {changed
-            ? redo && <Button onClick={startOver}>{say('changed.redo')}</Button>
-            : <Button {...(isHarmless ? { 'data-autofocus': true } : { color: 'red.9' })} loading={run.isPending} disabled={!isReady} onClick={() => run.mutate()}>{action}</Button>}
+          <Button variant="default" onClick={onClose} data-autofocus={!isHarmless || undefined}>
+            {say('cancel')}
+          </Button>
+          {changed ? (
+            redo && <Button onClick={startOver}>{say('changed.redo')}</Button>
+          ) : (
+            <Button
+              {...(isHarmless ? { 'data-autofocus': true } : { color: 'red.9' })}
+              loading={run.isPending}
+              disabled={!isReady}
+              onClick={() => run.mutate()}
+            >
+              {action}
+            </Button>
+          )}
         </Group>
       </Stack>
     </Dialog>
@@ -62,5 +95,8 @@ export function useConfirm(): [ask: (question: Question) => void, dialog: ReactN
   const [asked, setAsked] = useState<{ question?: Question; count: number }>({ count: 0 })
   const ask = (question: Question) => setAsked(({ count }) => ({ question, count: count + 1 }))
   const close = () => setAsked(({ count }) => ({ count }))
-  return [ask, asked.question ? <ConfirmDialog key={asked.count} question={asked.question} onClose={close} /> : null]
+  return [
+    ask,
+    asked.question ? <ConfirmDialog key={asked.count} question={asked.question} onClose={close} /> : null,
+  ]
 }

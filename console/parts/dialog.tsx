@@ -9,7 +9,10 @@ document.addEventListener('focusin', ({ target }) => {
   if (target instanceof HTMLElement && !target.closest(passing)) lastFocused = target
 })
 
-/** Gives the focus to where it was, or to the page where that is gone, such as the menu of a row that was deleted; unless something else has it. */
+/**
+ * Gives the focus to where it was, or to the page where that is gone, such as the menu of a row that was
+ * deleted; unless something else has it.
+ */
 function giveBack(to: HTMLElement | undefined): void {
   if (document.activeElement !== document.body && document.activeElement !== null) return
   const place = to?.isConnected && to.getClientRects().length > 0 ? to : document.getElementById('content')
@@ -20,6 +23,11 @@ function giveBack(to: HTMLElement | undefined): void {
 export function Dialog(props: Omit<ModalProps, 'opened'>) {
   const say = useText()
   const [opener] = useState(() => lastFocused)
-  useEffect(() => () => { requestAnimationFrame(() => requestAnimationFrame(() => giveBack(opener))) }, [opener])
+  useEffect(
+    () => () => {
+      requestAnimationFrame(() => requestAnimationFrame(() => giveBack(opener)))
+    },
+    [opener],
+  )
   return <Modal opened returnFocus={false} closeButtonProps={{ 'aria-label': say('close') }} {...props} />
 }

@@ -30,7 +30,7 @@ async function allRows(path: string, query: Record<string, string>): Promise<unk
   let cursor: string | null = ''
   while (cursor !== null) {
     const asked = new URLSearchParams({ ...query, limit: '200', ...(cursor ? { cursor } : {}) })
-    const page = await (await answerTo(`${path}?${asked.toString()}`)).json() as Page<unknown>
+    const page = (await (await answerTo(`${path}?${asked.toString()}`)).json()) as Page<unknown>
     rows.push(...page.items)
     cursor = page.nextCursor
   }
@@ -38,18 +38,41 @@ async function allRows(path: string, query: Record<string, string>): Promise<unk
 }
 
 /** Everything that a list shows, as a table for spreadsheets or as JSON for programs. */
-export function DownloadMenu({ path, query, name }: { path: string; query: Record<string, string>; name: string }) {
+export function DownloadMenu({
+  path,
+  query,
+  name,
+}: {
+  path: string
+  query: Record<string, string>
+  name: string
+}) {
   const say = useText()
   const faultOf = useFault()
   const download = useMutation({
-    mutationFn: async (format: 'csv' | 'json') => keep(`${name}.${format}`, format === 'csv'
-      ? await (await answerTo(`${path}?${new URLSearchParams({ ...query, format }).toString()}`)).blob()
-      : new Blob([JSON.stringify(await allRows(path, query), undefined, 2)], { type: 'application/json' })),
+    mutationFn: async (format: 'csv' | 'json') =>
+      keep(
+        `${name}.${format}`,
+        format === 'csv'
+          ? await (await answerTo(`${path}?${new URLSearchParams({ ...query, format }).toString()}`)).blob()
+          : new Blob([JSON.stringify(await allRows(path, query), undefined, 2)], {
+              type: 'application/json',
+            }),
+      ),
     onError: (error) => tellFault(faultOf(error).detail),
   })
   return (
     <Menu position="bottom-end" width={200}>
-      <Menu.Target><Button variant="default" leftSection={<Icon name="download" size={14} />} rightSection={<Icon name="down" size={13} />} loading={download.isPending}>{say('download')}</Button></Menu.Target>
+      <Menu.Target>
+        <Button
+          variant="default"
+          leftSection={<Icon name="download" size={14} />}
+          rightSection={<Icon name="down" size={13} />}
+          loading={download.isPending}
+        >
+          {say('download')}
+        </Button>
+      </Menu.Target>
       <Menu.Dropdown>
         <Menu.Item onClick={() => download.mutate('csv')}>{say('download.csv')}</Menu.Item>
         <Menu.Item onClick={() => download.mutate('json')}>{say('download.json')}</Menu.Item>

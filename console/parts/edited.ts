@@ -11,14 +11,18 @@ interface Edited<Thing, Fields> {
 }
 
 /** Fields of an item that are being filled in. */
-export function useEdited<Thing extends object | undefined, Fields extends object>(item: Thing, fieldsOf: (item: Thing) => Fields): Edited<Thing, Fields> {
+export function useEdited<Thing extends object | undefined, Fields extends object>(
+  item: Thing,
+  fieldsOf: (item: Thing) => Fields,
+): Edited<Thing, Fields> {
   const [state, setState] = useState(() => ({ seen: item, fields: fieldsOf(item) }))
   return {
     ...state,
     set: (change) => setState(({ seen, fields }) => ({ seen, fields: { ...fields, ...change } })),
-    takeOver: (now) => setState(({ seen, fields }) => {
-      const current = { ...seen, ...now }
-      return { seen: current, fields: rebased(fieldsOf(seen), fields, fieldsOf(current)) }
-    }),
+    takeOver: (now) =>
+      setState(({ seen, fields }) => {
+        const current = { ...seen, ...now }
+        return { seen: current, fields: rebased(fieldsOf(seen), fields, fieldsOf(current)) }
+      }),
   }
 }

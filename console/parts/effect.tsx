@@ -16,8 +16,22 @@ function ShiftRow({ shift: { username, context, item, before, after } }: { shift
   const inWords = useGrantText()
   return (
     <tr>
-      <td><b>{username}</b><span className="sub mono">{context} {item ?? '*'}</span></td>
-      <td>{isSame(before, after) ? inWords(after) : <><span className="before">{inWords(before)}</span> <Icon name="right" size={11} /> <span>{inWords(after)}</span></>}</td>
+      <td>
+        <b>{username}</b>
+        <span className="sub mono">
+          {context} {item ?? '*'}
+        </span>
+      </td>
+      <td>
+        {isSame(before, after) ? (
+          inWords(after)
+        ) : (
+          <>
+            <span className="before">{inWords(before)}</span> <Icon name="right" size={11} />{' '}
+            <span>{inWords(after)}</span>
+          </>
+        )}
+      </td>
     </tr>
   )
 }
@@ -28,14 +42,39 @@ function Changes({ preview: { sessions, tokens, permissions } }: { preview: Prev
   const isNothing = sessions.count + tokens.count + permissions.count === 0
   return (
     <div className="effect" role="region" aria-label={say('effect')} tabIndex={0}>
-      <Text size="sm" fw={600}>{say('effect')}</Text>
-      {isNothing && <Text size="sm" c="dimmed">{say('effect.nothing')}</Text>}
-      {sessions.count + tokens.count > 0 && <Text size="sm">{say('effect.sessions', { sessions: sessions.count, tokens: tokens.count })}</Text>}
+      <Text size="sm" fw={600}>
+        {say('effect')}
+      </Text>
+      {isNothing && (
+        <Text size="sm" c="dimmed">
+          {say('effect.nothing')}
+        </Text>
+      )}
+      {sessions.count + tokens.count > 0 && (
+        <Text size="sm">{say('effect.sessions', { sessions: sessions.count, tokens: tokens.count })}</Text>
+      )}
       {permissions.count > 0 && (
         <>
-          <Text size="sm">{say(permissions.count === 1 ? 'effect.permissions.one' : 'effect.permissions', { count: permissions.count })}</Text>
-          <table><tbody>{permissions.items.slice(0, shownShifts).map((one) => <ShiftRow key={`${one.userId} ${one.mandateId} ${one.instanceId ?? ''} ${one.context} ${one.item ?? ''}`} shift={one} />)}</tbody></table>
-          {more > 0 && <Text size="xs" c="dimmed">{say('effect.more', { count: more })}</Text>}
+          <Text size="sm">
+            {say(permissions.count === 1 ? 'effect.permissions.one' : 'effect.permissions', {
+              count: permissions.count,
+            })}
+          </Text>
+          <table>
+            <tbody>
+              {permissions.items.slice(0, shownShifts).map((one) => (
+                <ShiftRow
+                  key={`${one.userId} ${one.mandateId} ${one.instanceId ?? ''} ${one.context} ${one.item ?? ''}`}
+                  shift={one}
+                />
+              ))}
+            </tbody>
+          </table>
+          {more > 0 && (
+            <Text size="xs" c="dimmed">
+              {say('effect.more', { count: more })}
+            </Text>
+          )}
         </>
       )}
     </div>
@@ -43,9 +82,21 @@ function Changes({ preview: { sessions, tokens, permissions } }: { preview: Prev
 }
 
 /** What a change would do, as the gateway found by doing it and taking it back. */
-export function Effect({ tried }: { tried: Pick<UseQueryResult<Preview | null>, 'data' | 'error' | 'isPending'> }) {
+export function Effect({
+  tried,
+}: {
+  tried: Pick<UseQueryResult<Preview | null>, 'data' | 'error' | 'isPending'>
+}) {
   const say = useText()
   if (tried.error) return <FaultNote error={tried.error} />
-  if (!tried.data) return <Group gap="xs"><Loader size="xs" /><Text size="sm" c="dimmed">{say('effect.loading')}</Text></Group>
+  if (!tried.data)
+    return (
+      <Group gap="xs">
+        <Loader size="xs" />
+        <Text size="sm" c="dimmed">
+          {say('effect.loading')}
+        </Text>
+      </Group>
+    )
   return <Changes preview={tried.data} />
 }

@@ -2,7 +2,17 @@ import type { ReactNode } from 'react'
 import { Icon, type IconName } from './icons'
 
 /** Where there is nothing: that this is so, and what to do about it. */
-export function Empty({ icon = 'list', title, hint, action }: { icon?: IconName; title: string; hint?: string; action?: ReactNode }) {
+export function Empty({
+  icon = 'list',
+  title,
+  hint,
+  action,
+}: {
+  icon?: IconName
+  title: string
+  hint?: string
+  action?: ReactNode
+}) {
   return (
     <div className="empty">
       <Icon name={icon} size={30} />

@@ -7,10 +7,21 @@ import { useLanguage, useText } from '../texts/language'
 import { isTextKey, type TextKey } from '../texts/texts'
 
 /** Codes of which the gateway itself says more, in one case or another, than the code does. */
-const spoken = new Set(['conflict', 'validation_failed', 'not_found', 'permission_denied', 'sysadmin_required', 'sign_in_invalid', 'sign_in_refused'])
+const spoken = new Set([
+  'conflict',
+  'validation_failed',
+  'not_found',
+  'permission_denied',
+  'sysadmin_required',
+  'sign_in_invalid',
+  'sign_in_refused',
+])
 /** What it says in English where its words do not fit a page. */
 const plainer: Record<string, TextKey> = {
-  'There is nothing with this id': 'problem.not_found', 'This contradicts what is already stored': 'problem.conflict', 'The body is not valid': 'problem.validation_failed', 'The query is not valid': 'problem.validation_failed',
+  'There is nothing with this id': 'problem.not_found',
+  'This contradicts what is already stored': 'problem.conflict',
+  'The body is not valid': 'problem.validation_failed',
+  'The query is not valid': 'problem.validation_failed',
 }
 
 interface Told {
@@ -35,40 +46,95 @@ export function useFault(): (error: unknown) => Told {
     return translated === undefined ? { detail: say(key), more: detail } : { detail: translated }
   }
   return (error) => {
-    if (error instanceof ChangedError) return { code: 'changed_meanwhile', detail: say('problem.changed_meanwhile'), requestId: '', errors: [] }
-    if (!(error instanceof ProblemError)) return { code: 'network', detail: say('fault.network'), requestId: '', errors: [] }
+    if (error instanceof ChangedError)
+      return {
+        code: 'changed_meanwhile',
+        detail: say('problem.changed_meanwhile'),
+        requestId: '',
+        errors: [],
+      }
+    if (!(error instanceof ProblemError))
+      return { code: 'network', detail: say('fault.network'), requestId: '', errors: [] }
     const { code, detail, requestId, errors = [] } = error.problem
     return {
-      code, ...detailOf(code, detail), requestId,
+      code,
+      ...detailOf(code, detail),
+      requestId,
       errors: errors.map(({ path, message }) => {
         const name = nameOfField(path)
-        return { path, name: name ? say(name) : path, message: language === 'de' ? detailInGerman(message) ?? message : message }
+        return {
+          path,
+          name: name ? say(name) : path,
+          message: language === 'de' ? (detailInGerman(message) ?? message) : message,
+        }
       }),
     }
   }
 }
 
 /** Whether something failed that works again by itself: the gateway, its database, or the way there. */
-export const isOutage = (error: unknown): boolean => error !== null && error !== undefined && !(error instanceof ChangedError) && (!(error instanceof ProblemError) || error.status >= 500)
+export const isOutage = (error: unknown): boolean =>
+  error !== null &&
+  error !== undefined &&
+  !(error instanceof ChangedError) &&
+  (!(error instanceof ProblemError) || error.status >= 500)
 
-/** The error that stands in place of what was asked for. What was seen before an outage can be seen on; what was taken away cannot. */
-export const blocking = ({ data, error }: { data: unknown; error: Error | null }): Error | null => data !== undefined && isOutage(error) ? null : error
+/**
+ * The error that stands in place of what was asked for. What was seen before an outage can be seen on; what
+ * was taken away cannot.
+ */
+export const blocking = ({ data, error }: { data: unknown; error: Error | null }): Error | null =>
+  data !== undefined && isOutage(error) ? null : error
 
-/** An error where something should have been: what happened, what to do, and the id by which it can be looked up. */
-export function FaultNote({ error, title, onRetry }: { error: unknown; title?: string; onRetry?: () => void }) {
+/**
+ * An error where something should have been: what happened, what to do, and the id by which it can be looked
+ * up.
+ */
+export function FaultNote({
+  error,
+  title,
+  onRetry,
+}: {
+  error: unknown
+  title?: string
+  onRetry?: () => void
+}) {
   const say = useText()
   const { code, detail, more, requestId, errors } = useFault()(error)
   const denied = code === 'permission_denied'
   return (
-    <Alert color={denied ? 'yellow' : 'red'} variant="light" title={title ?? say(denied ? 'fault.denied' : 'fault.title')} role="alert">
+    <Alert
+      color={denied ? 'yellow' : 'red'}
+      variant="light"
+      title={title ?? say(denied ? 'fault.denied' : 'fault.title')}
+      role="alert"
+    >
       <Text size="sm">{detail}</Text>
-      {more && <Text size="sm" c="dimmed" lang="en">{more}</Text>}
+      {more && (
+        <Text size="sm" c="dimmed" lang="en">
+          {more}
+        </Text>
+      )}
       {denied && <Text size="sm">{say('fault.denied.hint')}</Text>}
-      {errors.length > 0 && <ul>{errors.map(({ path, name, message }) => <li key={path + message}><b>{name}</b> {message}</li>)}</ul>}
+      {errors.length > 0 && (
+        <ul>
+          {errors.map(({ path, name, message }) => (
+            <li key={path + message}>
+              <b>{name}</b> {message}
+            </li>
+          ))}
+        </ul>
+      )}
       {(requestId || onRetry) && (
         <Group mt="xs" justify="space-between" gap="xs">
-          <Text size="xs" c="dimmed" className="mono">{requestId && say('requestId', { id: requestId })}</Text>
-          {onRetry && <Button size="xs" variant="default" onClick={onRetry}>{say('retry')}</Button>}
+          <Text size="xs" c="dimmed" className="mono">
+            {requestId && say('requestId', { id: requestId })}
+          </Text>
+          {onRetry && (
+            <Button size="xs" variant="default" onClick={onRetry}>
+              {say('retry')}
+            </Button>
+          )}
         </Group>
       )}
     </Alert>

@@ -1,4 +1,9 @@
 /** One number that matters, with what it counts. */
 export function Figure({ label, value }: { label: string; value: string }) {
-  return <div className="card figure"><span>{label}</span><b>{value}</b></div>
+  return (
+    <div className="card figure">
+      <span>{label}</span>
+      <b>{value}</b>
+    </div>
+  )
 }

@@ -21,21 +21,44 @@ interface Props {
   children: ReactNode
 }
 
-/** What the fields hold. A list's own text field is left out: it holds what is searched for, or the name of what was chosen. */
-const contentOf = (form: HTMLFormElement) => JSON.stringify([...form.querySelectorAll<HTMLInputElement>('input, textarea, select')]
-  .filter((field) => field.getAttribute('aria-haspopup') !== 'listbox').map((field) => field.type === 'checkbox' ? field.checked : field.value))
+/**
+ * What the fields hold. A list's own text field is left out: it holds what is searched for, or the name of
+ * what was chosen.
+ */
+const contentOf = (form: HTMLFormElement) =>
+  JSON.stringify(
+    [...form.querySelectorAll<HTMLInputElement>('input, textarea, select')]
+      .filter((field) => field.getAttribute('aria-haspopup') !== 'listbox')
+      .map((field) => (field.type === 'checkbox' ? field.checked : field.value)),
+  )
 
 /** Whether somebody has filled in anything since the form was opened. */
 function useFilledIn() {
   const opened = useRef<{ form: HTMLFormElement; before: string }>(undefined)
-  const form = useCallback((shown: HTMLFormElement | null) => { // the dialog shows it a moment later
+  const form = useCallback((shown: HTMLFormElement | null) => {
+    // the dialog shows it a moment later
     opened.current = shown ? { form: shown, before: contentOf(shown) } : undefined
   }, [])
-  return { form, isFilledIn: () => opened.current !== undefined && contentOf(opened.current.form) !== opened.current.before }
+  return {
+    form,
+    isFilledIn: () =>
+      opened.current !== undefined && contentOf(opened.current.form) !== opened.current.before,
+  }
 }
 
-/** A few fields, filled in and sent at once. What was typed stays where sending does not work, and is not closed away unasked. */
-export function FormDialog({ title, action, onSubmit, onClose, onTakeOver, isTakenOver = false, children }: Props) {
+/**
+ * A few fields, filled in and sent at once. What was typed stays where sending does not work, and is not
+ * closed away unasked.
+ */
+export function FormDialog({
+  title,
+  action,
+  onSubmit,
+  onClose,
+  onTakeOver,
+  isTakenOver = false,
+  children,
+}: Props) {
   const say = useText()
   const { form, isFilledIn } = useFilledIn()
   const [isLeaving, setLeaving] = useState(false)
@@ -54,24 +77,48 @@ export function FormDialog({ title, action, onSubmit, onClose, onTakeOver, isTak
   }
   const changed = run.error instanceof ChangedError ? run.error : undefined
   return (
-    <Dialog onClose={() => { if (isFilledIn()) setLeaving(true); else onClose() }} title={title}>
+    <Dialog
+      onClose={() => {
+        if (isFilledIn()) setLeaving(true)
+        else onClose()
+      }}
+      title={title}
+    >
       <form onSubmit={submit} ref={form}>
         <Stack gap="sm">
-          {hasTakenOver && !run.isError && <Alert color="yellow" variant="light" role="status">{say('changed.takenOver')}</Alert>}
+          {hasTakenOver && !run.isError && (
+            <Alert color="yellow" variant="light" role="status">
+              {say('changed.takenOver')}
+            </Alert>
+          )}
           {children}
           {changed ? <ChangedNote error={changed} /> : run.isError && <FaultNote error={run.error} />}
           {isLeaving ? (
             <Group justify="flex-end" gap="xs" mt="xs" role="alert">
-              <Text size="sm" w="100%" ta="right">{say('unsaved.form')}</Text>
-              <Button variant="default" onClick={() => setLeaving(false)} autoFocus>{say('unsaved.form.stay')}</Button>
-              <Button color="red.9" onClick={onClose}>{say('unsaved.form.discard')}</Button>
+              <Text size="sm" w="100%" ta="right">
+                {say('unsaved.form')}
+              </Text>
+              <Button variant="default" onClick={() => setLeaving(false)} autoFocus>
+                {say('unsaved.form.stay')}
+              </Button>
+              <Button color="red.9" onClick={onClose}>
+                {say('unsaved.form.discard')}
+              </Button>
             </Group>
           ) : (
             <Group justify="flex-end" gap="xs" mt="xs">
-              <Button variant="default" onClick={onClose}>{say('cancel')}</Button>
-              {changed && onTakeOver
-                ? <Button key="redo" onClick={() => takeOver(changed.current)}>{say('changed.redo')}</Button>
-                : <Button key="submit" type="submit" loading={run.isPending}>{action}</Button>}
+              <Button variant="default" onClick={onClose}>
+                {say('cancel')}
+              </Button>
+              {changed && onTakeOver ? (
+                <Button key="redo" onClick={() => takeOver(changed.current)}>
+                  {say('changed.redo')}
+                </Button>
+              ) : (
+                <Button key="submit" type="submit" loading={run.isPending}>
+                  {action}
+                </Button>
+              )}
             </Group>
           )}
         </Stack>

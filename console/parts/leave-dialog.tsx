@@ -13,8 +13,12 @@ export function LeaveDialog() {
       <Stack>
         <Text size="sm">{say('unsaved.hint')}</Text>
         <Group justify="flex-end" gap="xs">
-          <Button variant="default" onClick={stay} data-autofocus>{say('unsaved.stay')}</Button>
-          <Button color="red.9" onClick={goOn}>{say('unsaved.leave')}</Button>
+          <Button variant="default" onClick={stay} data-autofocus>
+            {say('unsaved.stay')}
+          </Button>
+          <Button color="red.9" onClick={goOn}>
+            {say('unsaved.leave')}
+          </Button>
         </Group>
       </Stack>
     </Dialog>

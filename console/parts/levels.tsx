@@ -11,15 +11,25 @@ export type Grant = { view: boolean } & Record<Action, Level>
 export const nothing: Grant = { view: false, read: 'n', create: 'n', update: 'n', delete: 'n' }
 
 /** What a rule allows, without what it is about. */
-export const grantOf = ({ view, read, create, update, delete: remove }: Grant): Grant => ({ view, read, create, update, delete: remove })
+export const grantOf = ({ view, read, create, update, delete: remove }: Grant): Grant => ({
+  view,
+  read,
+  create,
+  update,
+  delete: remove,
+})
 
-export const isSame = (one: Grant, other: Grant) => one.view === other.view && actions.every((action) => one[action] === other[action])
+export const isSame = (one: Grant, other: Grant) =>
+  one.view === other.view && actions.every((action) => one[action] === other[action])
 
 /** A grant in words: only what it allows. */
 export function useGrantText(): (grant: Grant) => string {
   const say = useText()
-  return (grant) => [
-    ...(grant.view ? [say('rule.view')] : []),
-    ...actions.filter((action) => grant[action] !== 'n').map((action) => `${say(`rule.${action}`)} ${say(`level.${grant[action]}`)}`),
-  ].join(', ') || say('rule.nothing')
+  return (grant) =>
+    [
+      ...(grant.view ? [say('rule.view')] : []),
+      ...actions
+        .filter((action) => grant[action] !== 'n')
+        .map((action) => `${say(`rule.${action}`)} ${say(`level.${grant[action]}`)}`),
+    ].join(', ') || say('rule.nothing')
 }

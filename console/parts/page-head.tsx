@@ -5,12 +5,29 @@ import { useText } from '../texts/language'
 import { Icon } from './icons'
 
 /** What a page is called, what it is for, and what can be done on it. */
-export function PageHead({ title, hint, actions, backTo }: { title: ReactNode; hint?: ReactNode; actions?: ReactNode; backTo?: { href: string; label: string } }) {
+export function PageHead({
+  title,
+  hint,
+  actions,
+  backTo,
+}: {
+  title: ReactNode
+  hint?: ReactNode
+  actions?: ReactNode
+  backTo?: { href: string; label: string }
+}) {
   const say = useText()
   return (
     <div className="page-head">
       <div>
-        {backTo && <Link href={backTo.href} className="row-link soft" aria-label={`${say('back')}: ${backTo.label}`}><Group gap={5} mb={6}><Icon name="back" size={13} />{backTo.label}</Group></Link>}
+        {backTo && (
+          <Link href={backTo.href} className="row-link soft" aria-label={`${say('back')}: ${backTo.label}`}>
+            <Group gap={5} mb={6}>
+              <Icon name="back" size={13} />
+              {backTo.label}
+            </Group>
+          </Link>
+        )}
         <Title order={1}>{title}</Title>
         {hint && <p>{hint}</p>}
       </div>

@@ -25,9 +25,13 @@ function replace(next: readonly Receipt[]): void {
 const dismiss = (id: number) => replace(receipts.filter((one) => one.id !== id))
 
 /** The receipt in the answer of a change, where one was given. */
-export const receiptOf = (answer: object) => 'coherence' in answer ? answer.coherence as Coherence : undefined
+export const receiptOf = (answer: object) =>
+  'coherence' in answer ? (answer.coherence as Coherence) : undefined
 
-/** Says that something is done; with what the gateway's nodes had to say to it, where authority was taken away. */
+/**
+ * Says that something is done; with what the gateway's nodes had to say to it, where authority was taken
+ * away.
+ */
 export function tellDone(text: string, coherence?: Coherence): void {
   tell({ id: ++lastId, text, coherence })
 }
@@ -48,13 +52,22 @@ function ReceiptNote({ receipt: { id, text, coherence, isFault } }: { receipt: R
   return (
     <div className="card receipt">
       <Group wrap="nowrap" align="flex-start" gap="sm">
-        <span className={isFault ? 'receipt-mark bad' : 'receipt-mark'}><Icon name={isFault ? 'alert' : 'check'} size={14} /></span>
+        <span className={isFault ? 'receipt-mark bad' : 'receipt-mark'}>
+          <Icon name={isFault ? 'alert' : 'check'} size={14} />
+        </span>
         <div className="grow">
-          <Text size="sm" fw={550}>{text}</Text>
+          <Text size="sm" fw={550}>
+            {text}
+          </Text>
           {coherence && (
             <Text size="xs" c="dimmed">
-              {say('receipt.title')}: {say(coherence.acked === 1 ? 'receipt.acked.one' : 'receipt.acked', { count: coherence.acked, ms: ms(coherence.waitedMs) })}
-              {coherence.fenced > 0 && <>, {say('receipt.fenced', { count: coherence.fenced })}</>}, {say('receipt.epoch', { epoch: coherence.epoch })}
+              {say('receipt.title')}:{' '}
+              {say(coherence.acked === 1 ? 'receipt.acked.one' : 'receipt.acked', {
+                count: coherence.acked,
+                ms: ms(coherence.waitedMs),
+              })}
+              {coherence.fenced > 0 && <>, {say('receipt.fenced', { count: coherence.fenced })}</>},{' '}
+              {say('receipt.epoch', { epoch: coherence.epoch })}
             </Text>
           )}
         </div>
@@ -66,9 +79,18 @@ function ReceiptNote({ receipt: { id, text, coherence, isFault } }: { receipt: R
 
 /** The receipts of late, for a while. */
 export function Receipts() {
-  const shown = useSyncExternalStore((listener) => {
-    listeners.add(listener)
-    return () => listeners.delete(listener)
-  }, () => receipts)
-  return <div className="receipts" role="status" aria-live="polite">{shown.map((one) => <ReceiptNote key={one.id} receipt={one} />)}</div>
+  const shown = useSyncExternalStore(
+    (listener) => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    () => receipts,
+  )
+  return (
+    <div className="receipts" role="status" aria-live="polite">
+      {shown.map((one) => (
+        <ReceiptNote key={one.id} receipt={one} />
+      ))}
+    </div>
+  )
 }

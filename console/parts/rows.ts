@@ -36,17 +36,32 @@ interface Options<Row, Sort extends string> {
 const sortableRows = 5000
 
 /** The rows of a list, page after page. */
-export function useRows<Row, Sort extends string>({ queryKey, load, search, sort, wantsAll, refetchMs }: Options<Row, Sort>) {
+export function useRows<Row, Sort extends string>({
+  queryKey,
+  load,
+  search,
+  sort,
+  wantsAll,
+  refetchMs,
+}: Options<Row, Sort>) {
   const query = useInfiniteQuery({
     queryKey: [...queryKey, search, sort],
     enabled: typeof load === 'function',
-    queryFn: ({ pageParam }) => Array.isArray(load) ? { items: load, nextCursor: null } : load({ limit: wantsAll ? '200' : '50', ...(pageParam ? { cursor: pageParam } : {}), ...(search ? { q: search } : {}), ...(sort ? { sort } : {}) }),
+    queryFn: ({ pageParam }) =>
+      Array.isArray(load)
+        ? { items: load, nextCursor: null }
+        : load({
+            limit: wantsAll ? '200' : '50',
+            ...(pageParam ? { cursor: pageParam } : {}),
+            ...(search ? { q: search } : {}),
+            ...(sort ? { sort } : {}),
+          }),
     initialPageParam: '',
     getNextPageParam: (page) => page.nextCursor,
     placeholderData: keepPreviousData,
     ...(refetchMs ? { refetchInterval: refetchMs } : {}),
   })
-  const rows = Array.isArray(load) ? load : query.data?.pages.flatMap((page) => page.items) ?? []
+  const rows = Array.isArray(load) ? load : (query.data?.pages.flatMap((page) => page.items) ?? [])
   const { hasNextPage, isFetchingNextPage, fetchNextPage } = query
   const isLoadingAll = wantsAll && hasNextPage && rows.length < sortableRows
   useEffect(() => {
@@ -56,7 +71,10 @@ export function useRows<Row, Sort extends string>({ queryKey, load, search, sort
 }
 
 /** Orders rows by a value: numbers by size, text as people sort it, what is absent last. */
-export function compareBy<Row>(valueOf: (row: Row) => string | number | null, isDescending: boolean): (a: Row, b: Row) => number {
+export function compareBy<Row>(
+  valueOf: (row: Row) => string | number | null,
+  isDescending: boolean,
+): (a: Row, b: Row) => number {
   const sign = isDescending ? -1 : 1
   return (a, b) => {
     const [one, other] = [valueOf(a), valueOf(b)]

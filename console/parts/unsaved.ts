@@ -19,7 +19,9 @@ export function useUnsaved(isDirty: () => boolean): void {
   useEffect(() => {
     const form = () => latest.current()
     forms.add(form)
-    return () => { forms.delete(form) }
+    return () => {
+      forms.delete(form)
+    }
   }, [])
 }
 
@@ -31,10 +33,15 @@ export function leave(go: () => void): void {
 
 /** What waits for the person to agree, and how that is answered. */
 export function useLeaving(): { isAsked: boolean; stay: () => void; goOn: () => void } {
-  const go = useSyncExternalStore((listener) => {
-    listeners.add(listener)
-    return () => { listeners.delete(listener) }
-  }, () => waiting)
+  const go = useSyncExternalStore(
+    (listener) => {
+      listeners.add(listener)
+      return () => {
+        listeners.delete(listener)
+      }
+    },
+    () => waiting,
+  )
   return {
     isAsked: go !== undefined,
     stay: () => wait(undefined),
@@ -46,11 +53,18 @@ export function useLeaving(): { isAsked: boolean; stay: () => void; goOn: () => 
   }
 }
 
-/** Asks before the browser closes the page, reloads it, or goes back in its history. To be called before the router begins to listen: who listens first hears first. */
+/**
+ * Asks before the browser closes the page, reloads it, or goes back in its history. To be called before the
+ * router begins to listen: who listens first hears first.
+ */
 export function guardPage(): void {
   let here = window.location.href
-  const onMove = () => { here = window.location.href }
-  window.addEventListener('beforeunload', (event) => { if (isAnythingUnsaved()) event.preventDefault() })
+  const onMove = () => {
+    here = window.location.href
+  }
+  window.addEventListener('beforeunload', (event) => {
+    if (isAnythingUnsaved()) event.preventDefault()
+  })
   window.addEventListener('popstate', (event) => {
     if (!isAnythingUnsaved()) {
       onMove()
@@ -60,5 +74,6 @@ export function guardPage(): void {
     window.history.pushState(null, '', here)
     wait(() => window.history.back())
   })
-  for (const move of ['pushState', 'replaceState']) window.addEventListener(move, onMove) // which the router makes events of
+  // which the router makes events of
+  for (const move of ['pushState', 'replaceState']) window.addEventListener(move, onMove)
 }

@@ -7,4 +7,7 @@ const roles = ['alice', 'petra', 'root', 'erin', 'bob', 'carol', 'frank', 'dave'
 
 export const demoUsers: { name: string; is: TextKey }[] = roles.map((name) => ({ name, is: `demo.${name}` }))
 
-export const demoMandates = { acme: '00000000-0000-4000-8000-000000000101', globex: '00000000-0000-4000-8000-000000000102' }
+export const demoMandates = {
+  acme: '00000000-0000-4000-8000-000000000101',
+  globex: '00000000-0000-4000-8000-000000000102',
+}

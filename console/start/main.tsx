@@ -16,16 +16,30 @@ const within = (mandateId: string) => `curl -s -b ${cookies} -H 'X-Mandate-Id: $
 
 /** Lines to copy, in the order that tells the story. */
 const lines: [TextKey, string][] = [
-  ['start.try.login', `curl -s -c ${cookies} -H 'Content-Type: application/json' -d '{"username":"alice","password":"${demoPassword}"}' ${url}/auth/login`],
+  [
+    'start.try.login',
+    `curl -s -c ${cookies} -H 'Content-Type: application/json' -d '{"username":"alice","password":"${demoPassword}"}' ${url}/auth/login`,
+  ],
   ['start.try.acme', `${within(demoMandates.acme)} ${url}/api/crm/contacts`],
   ['start.try.globex', `${within(demoMandates.globex)} ${url}/api/crm/contacts`],
-  ['start.try.denied', `${within(demoMandates.globex)} -H 'Content-Type: application/json' -d '{"name":"Mallory"}' ${url}/api/crm/contacts`],
+  [
+    'start.try.denied',
+    `${within(demoMandates.globex)} -H 'Content-Type: application/json' -d '{"name":"Mallory"}' ${url}/api/crm/contacts`,
+  ],
   ['start.try.stream', `${within(demoMandates.acme)} -N ${url}/api/crm/events`],
   ['start.try.logout', `curl -s -b ${cookies} -X POST -o /dev/null -w '%{http_code}\\n' ${url}/auth/logout`],
 ]
 
 function Doorway({ href, icon, title, hint }: { href: string; icon: IconName; title: string; hint: string }) {
-  return <a href={href} className="card doorway"><Icon name={icon} size={20} /><span><b>{title}</b><span className="sub">{hint}</span></span></a>
+  return (
+    <a href={href} className="card doorway">
+      <Icon name={icon} size={20} />
+      <span>
+        <b>{title}</b>
+        <span className="sub">{hint}</span>
+      </span>
+    </a>
+  )
 }
 
 function Demo() {
@@ -35,13 +49,39 @@ function Demo() {
       <h2 className="section">{say('start.people')}</h2>
       <section className="card list" aria-label={say('start.people')}>
         <table>
-          <thead><tr><th scope="col"><span>{say('start.user')}</span></th><th scope="col"><span>{say('start.is')}</span></th><th scope="col"><span className="visually-hidden">{say('signIn')}</span></th></tr></thead>
+          <thead>
+            <tr>
+              <th scope="col">
+                <span>{say('start.user')}</span>
+              </th>
+              <th scope="col">
+                <span>{say('start.is')}</span>
+              </th>
+              <th scope="col">
+                <span className="visually-hidden">{say('signIn')}</span>
+              </th>
+            </tr>
+          </thead>
           <tbody>
             {demoUsers.map(({ name, is }) => (
               <tr key={name}>
-                <td><b>{name}</b></td>
+                <td>
+                  <b>{name}</b>
+                </td>
                 <td>{say(is)}</td>
-                <td className="tight">{name !== 'dave' && <Button component="a" href={`/console?as=${name}`} size="compact-xs" variant="default" aria-label={say('start.signIn', { name })}>{say('signIn')}</Button>}</td>
+                <td className="tight">
+                  {name !== 'dave' && (
+                    <Button
+                      component="a"
+                      href={`/console?as=${name}`}
+                      size="compact-xs"
+                      variant="default"
+                      aria-label={say('start.signIn', { name })}
+                    >
+                      {say('signIn')}
+                    </Button>
+                  )}
+                </td>
               </tr>
             ))}
           </tbody>
@@ -49,7 +89,14 @@ function Demo() {
         <div className="list-foot">{say('start.people.hint', { password: demoPassword })}</div>
       </section>
       <h2 className="section">{say('start.try')}</h2>
-      <ol className="lines">{lines.map(([title, line]) => <li key={title}><p>{say(title)}</p><Code text={line} /></li>)}</ol>
+      <ol className="lines">
+        {lines.map(([title, line]) => (
+          <li key={title}>
+            <p>{say(title)}</p>
+            <Code text={line} />
+          </li>
+        ))}
+      </ol>
     </>
   )
 }
@@ -59,14 +106,23 @@ function Start() {
   const say = useText()
   return (
     <main className="start">
-      <Group gap={14} mb={6} wrap="nowrap"><img src={logo} alt="" width={44} height={44} /><Title order={1}>{say('product')}</Title></Group>
+      <Group gap={14} mb={6} wrap="nowrap">
+        <img src={logo} alt="" width={44} height={44} />
+        <Title order={1}>{say('product')}</Title>
+      </Group>
       <p className="lead">{say('start.lead')}</p>
       <div className="tiles">
         <Doorway href="/console" icon="grid" title={say('start.console')} hint={say('start.console.hint')} />
         <Doorway href="/docs" icon="file" title={say('start.docs')} hint={say('start.docs.hint')} />
         <Doorway href="/openapi.yaml" icon="download" title="openapi.yaml" hint={say('start.openapi.hint')} />
       </div>
-      {settings.demo ? <Demo /> : <div className="card demo-less"><Empty icon="users" title={say('start.noDemo')} hint={say('start.noDemo.hint')} /></div>}
+      {settings.demo ? (
+        <Demo />
+      ) : (
+        <div className="card demo-less">
+          <Empty icon="users" title={say('start.noDemo')} hint={say('start.noDemo.hint')} />
+        </div>
+      )}
       <p className="soft small">{say('start.more')}</p>
     </main>
   )

@@ -1,7 +1,10 @@
 /** Of the pages that show the audit. */
 export const audit = {
-  'audit': ['Audit', 'Protokoll'],
-  'audit.hint': ['Who did what, and what was refused to whom. Events are sealed into a chain, so that none can be changed or taken out unnoticed.', 'Wer was tat, und wem was verwehrt wurde. Ereignisse werden zu einer Kette versiegelt, damit keines unbemerkt geändert oder entfernt werden kann.'],
+  audit: ['Audit', 'Protokoll'],
+  'audit.hint': [
+    'Who did what, and what was refused to whom. Events are sealed into a chain, so that none can be changed or taken out unnoticed.',
+    'Wer was tat, und wem was verwehrt wurde. Ereignisse werden zu einer Kette versiegelt, damit keines unbemerkt geändert oder entfernt werden kann.',
+  ],
   'audit.empty': ['Nothing has happened in this time', 'In dieser Zeit ist nichts geschehen'],
   'audit.empty.hint': ['Choose a longer time.', 'Wählen Sie einen längeren Zeitraum.'],
   'audit.range': ['Time', 'Zeitraum'],
@@ -13,10 +16,16 @@ export const audit = {
   'audit.range.own': ['From … to …', 'Von … bis …'],
   'audit.from': ['From', 'Von'],
   'audit.to': ['To', 'Bis'],
-  'audit.range.bad': ['The beginning must be before the end, by five years at the most.', 'Der Anfang muss vor dem Ende liegen, um höchstens fünf Jahre.'],
+  'audit.range.bad': [
+    'The beginning must be before the end, by five years at the most.',
+    'Der Anfang muss vor dem Ende liegen, um höchstens fünf Jahre.',
+  ],
   'audit.chart': ['Events', 'Ereignisse'],
   'audit.chart.empty': ['Too short a time for a chart', 'Zu kurzer Zeitraum für ein Diagramm'],
-  'audit.chart.summary': ['{count} events, {refused} of them refusals', '{count} Ereignisse, davon {refused} Ablehnungen'],
+  'audit.chart.summary': [
+    '{count} events, {refused} of them refusals',
+    '{count} Ereignisse, davon {refused} Ablehnungen',
+  ],
   'audit.chart.all': ['events', 'Ereignisse'],
   'audit.chart.refused': ['refused', 'abgelehnt'],
   'audit.chart.pointed': ['Events from {time}', 'Ereignisse ab {time}'],
@@ -37,12 +46,18 @@ export const audit = {
   'audit.after': ['Afterwards', 'Nachher'],
   'audit.details': ['Details', 'Einzelheiten'],
   'audit.erased': ['Erased', 'Gelöscht'],
-  'audit.withheld': ['What a mandate has of its own is for its admins.', 'Was einem Mandat selbst gehört, sehen nur seine Admins.'],
+  'audit.withheld': [
+    'What a mandate has of its own is for its admins.',
+    'Was einem Mandat selbst gehört, sehen nur seine Admins.',
+  ],
   'audit.seal': ['In the chain', 'In der Kette'],
   'audit.seal.at': ['sealed as number {position}', 'versiegelt als Nummer {position}'],
   'audit.seal.pending': ['not sealed yet', 'noch nicht versiegelt'],
   'audit.export': ['Export', 'Exportieren'],
-  'audit.export.hint': ['All events that these filters let through, as JSON lines.', 'Alle Ereignisse, die diese Filter durchlassen, als JSON-Zeilen.'],
+  'audit.export.hint': [
+    'All events that these filters let through, as JSON lines.',
+    'Alle Ereignisse, die diese Filter durchlassen, als JSON-Zeilen.',
+  ],
   'audit.exported': ['The export is downloaded', 'Der Export ist heruntergeladen'],
   'audit.chain': ['Chain', 'Kette'],
   'audit.chain.intact': ['Chain verified', 'Kette geprüft'],
@@ -55,6 +70,12 @@ export const audit = {
   'audit.chain.verified.of': ['from number {from}, {time}', 'ab Nummer {from}, {time}'],
   'audit.chain.checkpoint': ['Signed at', 'Signiert bei'],
   'audit.chain.checkpoint.of': ['number {position}, {time}', 'Nummer {position}, {time}'],
-  'audit.chain.help': ['The badge looks at the last 500 links. All of them: mandate-gateway audit verify.', 'Geprüft werden die letzten 500 Glieder. Alle prüft: mandate-gateway audit verify.'],
-  'audit.chain.broken.help': ['Keep the database as it is and run mandate-gateway audit verify with a checkpoint of yours: it names every event that was touched.', 'Lassen Sie die Datenbank, wie sie ist, und führen Sie mandate-gateway audit verify mit einem Ihrer Checkpoints aus: es nennt jedes berührte Ereignis.'],
+  'audit.chain.help': [
+    'The badge looks at the last 500 links. All of them: mandate-gateway audit verify.',
+    'Geprüft werden die letzten 500 Glieder. Alle prüft: mandate-gateway audit verify.',
+  ],
+  'audit.chain.broken.help': [
+    'Keep the database as it is and run mandate-gateway audit verify with a checkpoint of yours: it names every event that was touched.',
+    'Lassen Sie die Datenbank, wie sie ist, und führen Sie mandate-gateway audit verify mit einem Ihrer Checkpoints aus: es nennt jedes berührte Ereignis.',
+  ],
 } as const

@@ -1,7 +1,12 @@
 import { useLanguage } from './language'
 
 const second = 1000
-const spans: [Intl.RelativeTimeFormatUnit, number][] = [['day', 24 * 60 * 60 * second], ['hour', 60 * 60 * second], ['minute', 60 * second], ['second', second]]
+const spans: [Intl.RelativeTimeFormatUnit, number][] = [
+  ['day', 24 * 60 * 60 * second],
+  ['hour', 60 * 60 * second],
+  ['minute', 60 * second],
+  ['second', second],
+]
 
 /** Dates, durations and numbers as the chosen language writes them. */
 export function useFormat() {

@@ -6,7 +6,8 @@ export type Language = 'en' | 'de'
 
 const key = 'mandate-gateway.language'
 const listeners = new Set<() => void>()
-const guess = (): Language => navigator.languages.find((one) => /^(?:de|en)\b/.test(one))?.startsWith('de') ? 'de' : 'en'
+const guess = (): Language =>
+  navigator.languages.find((one) => /^(?:de|en)\b/.test(one))?.startsWith('de') ? 'de' : 'en'
 
 let current: Language = (['en', 'de'] as const).find((one) => one === localStorage.getItem(key)) ?? guess()
 document.documentElement.lang = current
@@ -19,10 +20,13 @@ export function chooseLanguage(language: Language): void {
 }
 
 export function useLanguage(): Language {
-  return useSyncExternalStore((listener) => {
-    listeners.add(listener)
-    return () => listeners.delete(listener)
-  }, () => current)
+  return useSyncExternalStore(
+    (listener) => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    () => current,
+  )
 }
 
 /** What stands in a text at `{name}`. */
@@ -32,5 +36,9 @@ export type Say = (key: TextKey, insertions?: Insertions) => string
 /** The texts of the language that is chosen. */
 export function useText(): Say {
   const language = useLanguage()
-  return (name, insertions = {}) => (settings.texts[language][name] ?? texts[name][language === 'de' ? 1 : 0]).replace(/\{(\w+)\}/g, (hole, inner: string) => String(insertions[inner] ?? hole))
+  return (name, insertions = {}) =>
+    (settings.texts[language][name] ?? texts[name][language === 'de' ? 1 : 0]).replace(
+      /\{(\w+)\}/g,
+      (hole, inner: string) => String(insertions[inner] ?? hole),
+    )
 }

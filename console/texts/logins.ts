@@ -1,6 +1,9 @@
 /** Of the pages where SysAdmins govern sessions, tokens and their own kind. */
 export const logins = {
-  'allSessions.hint': ['Every sign-in on the platform. What you end here is over on all nodes when it is answered.', 'Jede Anmeldung der Plattform. Was Sie hier beenden, ist auf allen Knoten vorbei, sobald es beantwortet ist.'],
+  'allSessions.hint': [
+    'Every sign-in on the platform. What you end here is over on all nodes when it is answered.',
+    'Jede Anmeldung der Plattform. Was Sie hier beenden, ist auf allen Knoten vorbei, sobald es beantwortet ist.',
+  ],
   'allSessions.search': ['Name, address or session id', 'Name, Adresse oder Sitzungs-ID'],
   'allSessions.empty': ['Nobody is signed in', 'Niemand ist angemeldet'],
   'allSessions.tokens': ['Show its tokens', 'Ihre Tokens zeigen'],
@@ -11,11 +14,17 @@ export const logins = {
   'session.hasEnded': ['Ended', 'Beendet'],
   'session.end.of': ['End the session of {name}?', 'Die Sitzung von {name} beenden?'],
 
-  'tokens': ['Tokens', 'Tokens'],
-  'tokens.hint': ['Rows of issued tokens: no row, no access. The tokens themselves are kept nowhere.', 'Zeilen der ausgegebenen Tokens: ohne Zeile kein Zugang. Die Tokens selbst werden nirgends aufbewahrt.'],
+  tokens: ['Tokens', 'Tokens'],
+  'tokens.hint': [
+    'Rows of issued tokens: no row, no access. The tokens themselves are kept nowhere.',
+    'Zeilen der ausgegebenen Tokens: ohne Zeile kein Zugang. Die Tokens selbst werden nirgends aufbewahrt.',
+  ],
   'tokens.search': ['Name, address or claim jti', 'Name, Adresse oder Claim jti'],
   'tokens.empty': ['No tokens have been issued', 'Es wurden keine Tokens ausgegeben'],
-  'tokens.empty.hint': ['One shows up here with the next sign-in.', 'Mit der nächsten Anmeldung erscheint hier eines.'],
+  'tokens.empty.hint': [
+    'One shows up here with the next sign-in.',
+    'Mit der nächsten Anmeldung erscheint hier eines.',
+  ],
   'tokens.ofSession': ['Of one session', 'Einer Sitzung'],
   'token.purpose': ['Purpose', 'Zweck'],
   'token.purpose.auth_session': ['Session', 'Sitzung'],
@@ -29,18 +38,30 @@ export const logins = {
   'token.status.revoked': ['Revoked', 'Entzogen'],
   'token.revoke': ['Revoke', 'Entziehen'],
   'token.revoke.title': ['Revoke this token of {name}?', 'Dieses Token von {name} entziehen?'],
-  'token.revoke.hint': ['Its requests are refused and its streams cut on every node before this answers. This cannot be undone; a session goes on with its next refresh.', 'Anfragen werden auf jedem Knoten abgelehnt und Ströme gekappt, bevor dies antwortet. Das lässt sich nicht rückgängig machen; eine Sitzung geht mit der nächsten Erneuerung weiter.'],
+  'token.revoke.hint': [
+    'Its requests are refused and its streams cut on every node before this answers. This cannot be undone; a session goes on with its next refresh.',
+    'Anfragen werden auf jedem Knoten abgelehnt und Ströme gekappt, bevor dies antwortet. Das lässt sich nicht rückgängig machen; eine Sitzung geht mit der nächsten Erneuerung weiter.',
+  ],
   'token.isRevoked': ['The token of {name} is revoked', 'Das Token von {name} ist entzogen'],
 
-  'admins': ['SysAdmins', 'SysAdmins'],
-  'admins.hint': ['They run the gateway, and rules do not bind them. Only they decide who is one, and one always stays.', 'Sie betreiben das Gateway, und Regeln binden sie nicht. Nur sie bestimmen, wer dazugehört, und einer bleibt immer.'],
+  admins: ['SysAdmins', 'SysAdmins'],
+  'admins.hint': [
+    'They run the gateway, and rules do not bind them. Only they decide who is one, and one always stays.',
+    'Sie betreiben das Gateway, und Regeln binden sie nicht. Nur sie bestimmen, wer dazugehört, und einer bleibt immer.',
+  ],
   'admins.empty': ['There are no SysAdmins', 'Es gibt keine SysAdmins'],
   'admin.add': ['Add SysAdmin', 'SysAdmin hinzufügen'],
-  'admin.add.hint': ['Everything becomes possible to them. Secrets and tokens that others have made for them end, so that nobody comes in by those.', 'Alles wird möglich. Geheimnisse und Tokens, die andere angelegt haben, enden, damit niemand darüber hereinkommt.'],
+  'admin.add.hint': [
+    'Everything becomes possible to them. Secrets and tokens that others have made for them end, so that nobody comes in by those.',
+    'Alles wird möglich. Geheimnisse und Tokens, die andere angelegt haben, enden, damit niemand darüber hereinkommt.',
+  ],
   'admin.added': ['{name} is a SysAdmin', '{name} ist SysAdmin'],
   'admin.remove': ['Take the level away', 'Stufe nehmen'],
   'admin.remove.title': ['Make {name} a user like others?', '{name} zu einem gewöhnlichen Benutzer machen?'],
-  'admin.remove.hint': ['On no node do they pass as a SysAdmin any more when this answers. They stay signed in as a user.', 'Auf keinem Knoten gilt die Person mehr als SysAdmin, sobald dies antwortet. Sie bleibt als Benutzer angemeldet.'],
+  'admin.remove.hint': [
+    'On no node do they pass as a SysAdmin any more when this answers. They stay signed in as a user.',
+    'Auf keinem Knoten gilt die Person mehr als SysAdmin, sobald dies antwortet. Sie bleibt als Benutzer angemeldet.',
+  ],
   'admin.removed': ['{name} is no SysAdmin any more', '{name} ist kein SysAdmin mehr'],
   'admin.you': ['you', 'Sie'],
 } as const

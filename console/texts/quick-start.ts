@@ -1,14 +1,26 @@
 /** Of the quick start page and the documentation. */
 export const quickStart = {
-  'start.lead': ['The door of a multi-tenant product: who is calling, in which mandate, and what they may do.', 'Die Tür eines Mehrmandanten-Produkts: wer ruft, in welchem Mandat, und was darf er.'],
+  'start.lead': [
+    'The door of a multi-tenant product: who is calling, in which mandate, and what they may do.',
+    'Die Tür eines Mehrmandanten-Produkts: wer ruft, in welchem Mandat, und was darf er.',
+  ],
   'start.running': ['It is running', 'Es läuft'],
   'start.console': ['Open the console', 'Konsole öffnen'],
   'start.docs': ['API reference', 'API-Referenz'],
-  'start.console.hint': ['Users, mandates, roles, sessions: try a change and watch it reach every node.', 'Benutzer, Mandate, Rollen, Sitzungen: ändern Sie etwas und sehen Sie, wie es jeden Knoten erreicht.'],
-  'start.docs.hint': ['Every endpoint, with try-it-out in your own session.', 'Jeder Endpunkt, zum Ausprobieren in der eigenen Sitzung.'],
+  'start.console.hint': [
+    'Users, mandates, roles, sessions: try a change and watch it reach every node.',
+    'Benutzer, Mandate, Rollen, Sitzungen: ändern Sie etwas und sehen Sie, wie es jeden Knoten erreicht.',
+  ],
+  'start.docs.hint': [
+    'Every endpoint, with try-it-out in your own session.',
+    'Jeder Endpunkt, zum Ausprobieren in der eigenen Sitzung.',
+  ],
   'start.openapi.hint': ['The same as a file, for generators.', 'Dasselbe als Datei, für Generatoren.'],
   'start.portal': ['Client portal', 'Kundenportal'],
-  'start.portal.hint': ['What a client of acme sees through a link: no account needed.', 'Was ein Kunde von acme durch einen Link sieht: ohne Konto.'],
+  'start.portal.hint': [
+    'What a client of acme sees through a link: no account needed.',
+    'Was ein Kunde von acme durch einen Link sieht: ohne Konto.',
+  ],
   'start.people': ['Demo users', 'Demo-Benutzer'],
   'start.people.hint': ['Everyone’s password is {password}.', 'Das Passwort von allen ist {password}.'],
   'start.user': ['User', 'Benutzer'],
@@ -16,14 +28,35 @@ export const quickStart = {
   'start.signIn': ['Sign in as {name}', 'Als {name} anmelden'],
   'start.try': ['Try it in a terminal', 'Im Terminal ausprobieren'],
   'start.try.login': ['Sign in as alice, and keep the cookie', 'Als alice anmelden und das Cookie behalten'],
-  'start.try.acme': ['Her contacts in acme, from the service behind the gateway', 'Ihre Kontakte in acme, vom Dienst hinter dem Gateway'],
-  'start.try.globex': ['The same cookie in globex: other contacts', 'Dasselbe Cookie in globex: andere Kontakte'],
-  'start.try.denied': ['There she is a viewer: adding one is refused before the service sees it', 'Dort darf sie nur lesen: Anlegen wird abgelehnt, bevor der Dienst es sieht'],
-  'start.try.stream': ['A stream that ends the moment you sign out in another terminal', 'Ein Strom, der endet, sobald Sie sich in einem anderen Terminal abmelden'],
-  'start.try.logout': ['Signed out is signed out, on every node', 'Abgemeldet ist abgemeldet, auf jedem Knoten'],
+  'start.try.acme': [
+    'Her contacts in acme, from the service behind the gateway',
+    'Ihre Kontakte in acme, vom Dienst hinter dem Gateway',
+  ],
+  'start.try.globex': [
+    'The same cookie in globex: other contacts',
+    'Dasselbe Cookie in globex: andere Kontakte',
+  ],
+  'start.try.denied': [
+    'There she is a viewer: adding one is refused before the service sees it',
+    'Dort darf sie nur lesen: Anlegen wird abgelehnt, bevor der Dienst es sieht',
+  ],
+  'start.try.stream': [
+    'A stream that ends the moment you sign out in another terminal',
+    'Ein Strom, der endet, sobald Sie sich in einem anderen Terminal abmelden',
+  ],
+  'start.try.logout': [
+    'Signed out is signed out, on every node',
+    'Abgemeldet ist abgemeldet, auf jedem Knoten',
+  ],
   'start.noDemo': ['There is no demo data here', 'Hier sind keine Demo-Daten'],
-  'start.noDemo.hint': ['Set SEED_DEMO=true to have users, mandates and a service to try things out with.', 'Setzen Sie SEED_DEMO=true, um Benutzer, Mandate und einen Dienst zum Ausprobieren zu haben.'],
-  'start.more': ['Only shown in development: in production this address leads to the console.', 'Nur in der Entwicklung zu sehen: im Betrieb führt diese Adresse zur Konsole.'],
+  'start.noDemo.hint': [
+    'Set SEED_DEMO=true to have users, mandates and a service to try things out with.',
+    'Setzen Sie SEED_DEMO=true, um Benutzer, Mandate und einen Dienst zum Ausprobieren zu haben.',
+  ],
+  'start.more': [
+    'Only shown in development: in production this address leads to the console.',
+    'Nur in der Entwicklung zu sehen: im Betrieb führt diese Adresse zur Konsole.',
+  ],
   'demo.root': ['SysAdmin, member of nothing', 'SysAdmin, nirgends Mitglied'],
   'demo.petra': ['Platform admin, member of nothing', 'Plattform-Admin, nirgends Mitglied'],
   'demo.alice': ['Admin of acme, viewer of globex', 'Admin von acme, Leserin von globex'],
@@ -35,7 +68,10 @@ export const quickStart = {
   'docs.title': ['API reference', 'API-Referenz'],
   'docs.search': ['Find an endpoint', 'Endpunkt finden'],
   'docs.signedIn': ['Requests are made as {name}', 'Anfragen werden als {name} gestellt'],
-  'docs.signedOut': ['You are not signed in: what wants a session will answer 401.', 'Sie sind nicht angemeldet: was eine Sitzung braucht, antwortet 401.'],
+  'docs.signedOut': [
+    'You are not signed in: what wants a session will answer 401.',
+    'Sie sind nicht angemeldet: was eine Sitzung braucht, antwortet 401.',
+  ],
   'docs.parameters': ['Parameters', 'Parameter'],
   'docs.body': ['Body', 'Body'],
   'docs.answers': ['Answers', 'Antworten'],
@@ -43,7 +79,10 @@ export const quickStart = {
   'docs.try': ['Try it', 'Ausprobieren'],
   'docs.curl': ['As a command', 'Als Befehl'],
   'docs.answer': ['Answer', 'Antwort'],
-  'docs.warning': ['This really happens, in the mandate that you choose.', 'Das geschieht wirklich, im gewählten Mandat.'],
+  'docs.warning': [
+    'This really happens, in the mandate that you choose.',
+    'Das geschieht wirklich, im gewählten Mandat.',
+  ],
   'docs.noBody': ['There is no body', 'Kein Body'],
   'docs.public': ['no session needed', 'ohne Sitzung'],
   'docs.required': ['required', 'Pflicht'],

@@ -13,7 +13,21 @@ import { routes } from './routes'
 import { wording } from './wording'
 
 /** Every text that people see, as [English, German]. */
-export const texts = { ...audit, ...common, ...directory, ...explain, ...issued, ...logins, ...operations, ...plans, ...problems, ...programs, ...quickStart, ...routes, ...wording } as const satisfies Record<string, readonly [string, string]>
+export const texts = {
+  ...audit,
+  ...common,
+  ...directory,
+  ...explain,
+  ...issued,
+  ...logins,
+  ...operations,
+  ...plans,
+  ...problems,
+  ...programs,
+  ...quickStart,
+  ...routes,
+  ...wording,
+} as const satisfies Record<string, readonly [string, string]>
 
 export type TextKey = keyof typeof texts
 

@@ -1,7 +1,10 @@
 /** Of the page where the portal's texts are changed. */
 export const wording = {
-  'wording': ['Translations', 'Übersetzungen'],
-  'wording.hint': ['What portal and console say, by language. A changed text shows within seconds, in the console when it is loaded anew; reset it to have the shipped one back.', 'Was Portal und Konsole sagen, nach Sprache. Eine Änderung ist in Sekunden zu sehen, in der Konsole nach einem Neuladen; zurückgesetzt gilt wieder der mitgelieferte Text.'],
+  wording: ['Translations', 'Übersetzungen'],
+  'wording.hint': [
+    'What portal and console say, by language. A changed text shows within seconds, in the console when it is loaded anew; reset it to have the shipped one back.',
+    'Was Portal und Konsole sagen, nach Sprache. Eine Änderung ist in Sekunden zu sehen, in der Konsole nach einem Neuladen; zurückgesetzt gilt wieder der mitgelieferte Text.',
+  ],
   'wording.language': ['Language', 'Sprache'],
   'wording.language.en': ['English', 'Englisch'],
   'wording.language.de': ['German', 'Deutsch'],
@@ -19,10 +22,16 @@ export const wording = {
   'wording.edit': ['Edit text', 'Text bearbeiten'],
   'wording.text': ['Text', 'Text'],
   'wording.holes': ['Keep {holes}: a value stands there.', 'Behalten Sie {holes}: dort steht ein Wert.'],
-  'wording.holes.missing': ['{holes} is missing: the value would not be shown.', '{holes} fehlt: der Wert wäre nicht zu sehen.'],
+  'wording.holes.missing': [
+    '{holes} is missing: the value would not be shown.',
+    '{holes} fehlt: der Wert wäre nicht zu sehen.',
+  ],
   'wording.saved': ['The text is changed', 'Der Text ist geändert'],
   'wording.reset': ['Reset', 'Zurücksetzen'],
   'wording.reset.title': ['Reset this text?', 'Diesen Text zurücksetzen?'],
-  'wording.reset.hint': ['The shipped one shows again: “{text}”', 'Der mitgelieferte ist wieder zu sehen: „{text}“'],
+  'wording.reset.hint': [
+    'The shipped one shows again: “{text}”',
+    'Der mitgelieferte ist wieder zu sehen: „{text}“',
+  ],
   'wording.isReset': ['The shipped text counts again', 'Der mitgelieferte Text gilt wieder'],
 } as const

@@ -16,28 +16,66 @@ const longestMs = 5 * 365 * day * 1000
 const origin = Date.parse('2000-01-03T00:00:00Z')
 
 /** What was asked for and not given. */
-const refusals = new Set(['access_denied', 'login_failed', 'platform_admin_action_refused', 'refresh_reused', 'sign_in_refused', 'sysadmin_action_refused'])
+const refusals = new Set([
+  'access_denied',
+  'login_failed',
+  'platform_admin_action_refused',
+  'refresh_reused',
+  'sign_in_refused',
+  'sysadmin_action_refused',
+])
 
-const activity = z.strictObject({
-  stepSeconds: z.int(),
-  steps: z.array(z.strictObject({ at: z.iso.datetime(), count: z.int(), refused: z.int().meta({ description: 'of these: what was asked for and not given' }) })).meta({ description: 'also those without an event' }),
-  actions: z.array(z.strictObject({ action: z.string(), count: z.int() })).meta({ description: 'all actions of that time, also where the steps are of one alone; the most frequent first' }),
-}).meta({ id: 'AuditActivity' })
+const activity = z
+  .strictObject({
+    stepSeconds: z.int(),
+    steps: z
+      .array(
+        z.strictObject({
+          at: z.iso.datetime(),
+          count: z.int(),
+          refused: z.int().meta({ description: 'of these: what was asked for and not given' }),
+        }),
+      )
+      .meta({ description: 'also those without an event' }),
+    actions: z.array(z.strictObject({ action: z.string(), count: z.int() })).meta({
+      description: 'all actions of that time, also where the steps are of one alone; the most frequent first',
+    }),
+  })
+  .meta({ id: 'AuditActivity' })
 
-const fields = { from: moment, to: moment.optional(), user: z.uuid('must be the id of a user').optional(), action: z.string().min(1).max(200).optional() }
-interface Asked { from: Date; to?: Date | undefined; user?: string | undefined; action?: string | undefined }
+const fields = {
+  from: moment,
+  to: moment.optional(),
+  user: z.uuid('must be the id of a user').optional(),
+  action: z.string().min(1).max(200).optional(),
+}
+interface Asked {
+  from: Date
+  to?: Date | undefined
+  user?: string | undefined
+  action?: string | undefined
+}
 
 const endOf = ({ to }: Asked) => to ?? new Date()
-const isSpan = (asked: Asked) => asked.from < endOf(asked) && endOf(asked).getTime() - asked.from.getTime() <= longestMs
+const isSpan = (asked: Asked) =>
+  asked.from < endOf(asked) && endOf(asked).getTime() - asked.from.getTime() <= longestMs
 const spanFault = { path: ['from'], message: 'must be before to, by five years at the most' }
 
 const mandateQuery = z.strictObject(fields).refine(isSpan, spanFault)
-const platformQuery = z.strictObject({ ...fields, mandate: mandateChoice.optional() }).refine(isSpan, spanFault)
+const platformQuery = z
+  .strictObject({ ...fields, mandate: mandateChoice.optional() })
+  .refine(isSpan, spanFault)
 
 async function answerActivity(sql: Sql, asked: Asked, mandateId: string | undefined): Promise<Answer> {
   const [from, to] = [asked.from.getTime(), endOf(asked).getTime()]
-  const stepSeconds = widths.find((width) => (to - from) / 1000 / width <= mostSteps) ?? widths[widths.length - 1] ?? day
-  const filter: EventFilter = { from: asked.from, to: new Date(to), userId: asked.user?.toLowerCase(), mandateId }
+  const stepSeconds =
+    widths.find((width) => (to - from) / 1000 / width <= mostSteps) ?? widths[widths.length - 1] ?? day
+  const filter: EventFilter = {
+    from: asked.from,
+    to: new Date(to),
+    userId: asked.user?.toLowerCase(),
+    mandateId,
+  }
   const counted = await countAuditEvents(sql, filter, { stepSeconds, origin: new Date(origin) })
   const actions = new Map<string, number>()
   const steps = new Map<number, { count: number; refused: number }>()
@@ -45,7 +83,10 @@ async function answerActivity(sql: Sql, asked: Asked, mandateId: string | undefi
     actions.set(action, (actions.get(action) ?? 0) + count)
     if (asked.action !== undefined && asked.action !== action) continue
     const step = steps.get(at.getTime()) ?? { count: 0, refused: 0 }
-    steps.set(at.getTime(), { count: step.count + count, refused: step.refused + (refusals.has(action) ? count : 0) })
+    steps.set(at.getTime(), {
+      count: step.count + count,
+      refused: step.refused + (refusals.has(action) ? count : 0),
+    })
   }
   const stepMs = stepSeconds * 1000
   const first = origin + Math.floor((from - origin) / stepMs) * stepMs
@@ -54,8 +95,10 @@ async function answerActivity(sql: Sql, asked: Asked, mandateId: string | undefi
     status: 200,
     body: {
       stepSeconds,
-      steps: times.map((at) => ({ at: new Date(at), ...steps.get(at) ?? { count: 0, refused: 0 } })),
-      actions: [...actions].map(([action, count]) => ({ action, count })).sort((a, b) => b.count - a.count || (a.action < b.action ? -1 : 1)),
+      steps: times.map((at) => ({ at: new Date(at), ...(steps.get(at) ?? { count: 0, refused: 0 }) })),
+      actions: [...actions]
+        .map(([action, count]) => ({ action, count }))
+        .sort((a, b) => b.count - a.count || (a.action < b.action ? -1 : 1)),
     },
   }
 }
@@ -66,7 +109,8 @@ export function auditActivityEndpoints({ database }: { database: Database }): En
     endpoint({
       method: 'get',
       path: '/admin/audit/activity',
-      summary: 'Count events over time, in at most a hundred steps, and by action; in all mandates and across them',
+      summary:
+        'Count events over time, in at most a hundred steps, and by action; in all mandates and across them',
       access: platformAdmins,
       query: platformQuery,
       answers: { 200: activity },
@@ -82,7 +126,9 @@ export function auditActivityEndpoints({ database }: { database: Database }): En
       handle: ({ req, query }) => {
         const mandateId = req.context?.mandateId
         if (!mandateId) throw new Error('an endpoint of a mandate was reached without one')
-        return database.transaction((tx) => inMandate(tx, mandateId, (inside) => answerActivity(inside, query, mandateId)))
+        return database.transaction((tx) =>
+          inMandate(tx, mandateId, (inside) => answerActivity(inside, query, mandateId)),
+        )
       },
     }),
   ]

@@ -19,7 +19,17 @@ const text = z.string()
 const lineSchema = z.strictObject({
   seal: z.strictObject({ position: z.int(), seq: text, content: text, hash: text }),
   checkpoint: checkpointSchema.nullable(),
-  event: z.strictObject({ seq: text, id: text, occurredAt: text, userId: text.nullable(), mandateId: text.nullable(), action: text, requestId: text.nullable(), details: text, personal: text }),
+  event: z.strictObject({
+    seq: text,
+    id: text,
+    occurredAt: text,
+    userId: text.nullable(),
+    mandateId: text.nullable(),
+    action: text,
+    requestId: text.nullable(),
+    details: text,
+    personal: text,
+  }),
   personal: z.array(z.strictObject({ field: text, salt: text, value: text })),
 })
 const beginning = z.strictObject({ after: z.strictObject({ position: z.int().min(0), hash: text }) })
@@ -43,7 +53,11 @@ export interface ArchiveVerification extends Verification {
 }
 
 /** Goes along an archive. Rejects for a file that is none. */
-export async function verifyArchive(file: string, keys: CheckpointKeys, asked: readonly number[] = []): Promise<ArchiveVerification> {
+export async function verifyArchive(
+  file: string,
+  keys: CheckpointKeys,
+  asked: readonly number[] = [],
+): Promise<ArchiveVerification> {
   const hash = createHash('sha256')
   const hashes = new Map<number, string>()
   let verifier: Verifier | undefined
@@ -51,10 +65,13 @@ export async function verifyArchive(file: string, keys: CheckpointKeys, asked: r
   let end: Place | undefined
   let values = 0
   try {
-    for await (const line of createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Infinity })) {
+    for await (const line of createInterface({
+      input: createReadStream(file, 'utf8'),
+      crlfDelay: Infinity,
+    })) {
       hash.update(`${line}\n`)
       if (!verifier || !after) {
-        ({ after } = beginning.parse(JSON.parse(line)))
+        ;({ after } = beginning.parse(JSON.parse(line)))
         verifier = new Verifier(after.position, after.hash, keys)
         continue
       }
@@ -65,12 +82,27 @@ export async function verifyArchive(file: string, keys: CheckpointKeys, asked: r
       if (asked.includes(end.position)) hashes.set(end.position, end.hash)
     }
   } catch (error) {
-    throw new Error(`${file} is no archive of the audit, or has been cut or changed: ${error instanceof z.ZodError ? 'a line is not as it was written' : error instanceof Error ? error.message : ''}`, { cause: error })
+    throw new Error(
+      `${file} is no archive of the audit, or has been cut or changed: ${error instanceof z.ZodError ? 'a line is not as it was written' : error instanceof Error ? error.message : ''}`,
+      { cause: error },
+    )
   }
   if (!verifier || !after || !end) throw new Error(`${file} is no archive of the audit: it is empty`)
   verifier.finish()
   const { events, position, signatures, erased, faults } = verifier
-  return { file, after, end, hashes, digest: hash.digest('hex'), values, events, position, signatures, erased, faults }
+  return {
+    file,
+    after,
+    end,
+    hashes,
+    digest: hash.digest('hex'),
+    values,
+    events,
+    position,
+    signatures,
+    erased,
+    faults,
+  }
 }
 
 async function sync(directory: string): Promise<void> {
@@ -82,12 +114,28 @@ async function sync(directory: string): Promise<void> {
   }
 }
 
-const written = ({ seal, checkpoint, event, personal }: SealedEvent) => JSON.stringify({
-  seal, checkpoint, personal,
-  event: event && { seq: event.seq, id: event.id, occurredAt: event.occurredAt, userId: event.userId, mandateId: event.mandateId, action: event.action, requestId: event.requestId, details: event.details, personal: event.personal },
-})
+const written = ({ seal, checkpoint, event, personal }: SealedEvent) =>
+  JSON.stringify({
+    seal,
+    checkpoint,
+    personal,
+    event: event && {
+      seq: event.seq,
+      id: event.id,
+      occurredAt: event.occurredAt,
+      userId: event.userId,
+      mandateId: event.mandateId,
+      action: event.action,
+      requestId: event.requestId,
+      details: event.details,
+      personal: event.personal,
+    },
+  })
 
-/** Writes the links after `after` up to `end` into a file that is whole and synced when it has its name, which nothing had before. */
+/**
+ * Writes the links after `after` up to `end` into a file that is whole and synced when it has its name, which
+ * nothing had before.
+ */
 async function writeFile(sql: Sql, file: string, after: Place, end: Place): Promise<void> {
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
   const part = `${file}.${randomUUID()}.part`
@@ -95,9 +143,12 @@ async function writeFile(sql: Sql, file: string, after: Place, end: Place): Prom
   try {
     await handle.write(`${JSON.stringify({ after })}\n`)
     for (let { position } = after; position < end.position;) {
-      const page = (await listSealedEvents(sql, position, pageSize)).filter(({ seal }) => seal.position <= end.position)
+      const page = (await listSealedEvents(sql, position, pageSize)).filter(
+        ({ seal }) => seal.position <= end.position,
+      )
       const last = page.at(-1)
-      if (!last) throw new Error(`the chain ends before ${end.position}: mandate-gateway audit verify says more`)
+      if (!last)
+        throw new Error(`the chain ends before ${end.position}: mandate-gateway audit verify says more`)
       await handle.write(page.map((one) => `${written(one)}\n`).join(''))
       position = last.seal.position
     }
@@ -126,26 +177,46 @@ interface Options {
 }
 
 /**
- * Moves what was sealed before a moment into a file. It is on the disk, and has been read again and verified, before anything is removed; then all of it is removed in one
- * transaction, with the signed record of where the chain goes on. Undefined where there is nothing so old.
+ * Moves what was sealed before a moment into a file. It is on the disk, and has been read again and verified,
+ * before anything is removed; then all of it is removed in one transaction, with the signed record of where
+ * the chain goes on. Undefined where there is nothing so old.
  */
-export async function archiveAudit({ database, keys, before, fileFor, actor, beforeRemoval }: Options): Promise<(ArchiveRecord & { file: string; events: number }) | undefined> {
+export async function archiveAudit({
+  database,
+  keys,
+  before,
+  fileFor,
+  actor,
+  beforeRemoval,
+}: Options): Promise<(ArchiveRecord & { file: string; events: number }) | undefined> {
   const end = await findArchivable(database, before)
   if (!end) return undefined
-  const { position, hash } = await findArchiveEnd(database) ?? { position: 0, hash: genesis }
+  const { position, hash } = (await findArchiveEnd(database)) ?? { position: 0, hash: genesis }
   const file = fileFor(position, end.position)
   await writeFile(database, file, { position, hash }, end)
   const found = await verifyArchive(file, keys)
   const [fault] = found.faults
-  if (fault || found.end.hash !== end.hash) throw new Error(`Nothing was removed: ${fault?.message ?? 'the file does not end where it should'}. ${file} stays as proof.`)
+  if (fault || found.end.hash !== end.hash)
+    throw new Error(
+      `Nothing was removed: ${fault?.message ?? 'the file does not end where it should'}. ${file} stays as proof.`,
+    )
   await beforeRemoval?.()
   const record = keys.signArchive({ ...end, digest: found.digest, archivedAt: new Date().toISOString() })
   await database.transaction(async (tx) => {
     const removed = await deleteArchived(tx, record, found.events)
     if (removed.events !== found.events || removed.personal !== found.values) {
-      throw new GatewayError('conflict', `Nothing was removed: what is in the database has changed since it was written to ${file}. Remove that file, and archive again.`)
+      throw new GatewayError(
+        'conflict',
+        `Nothing was removed: what is in the database has changed since it was written to ${file}. Remove that file, and archive again.`,
+      )
     }
-    await recordChange(tx, { actor, mandateId: 'system', action: 'audit_archived', subject: 'audit', after: { position: end.position, hash: end.hash, events: found.events, digest: found.digest } })
+    await recordChange(tx, {
+      actor,
+      mandateId: 'system',
+      action: 'audit_archived',
+      subject: 'audit',
+      after: { position: end.position, hash: end.hash, events: found.events, digest: found.digest },
+    })
   })
   return { ...record, file, events: found.events }
 }

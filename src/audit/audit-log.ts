@@ -10,7 +10,10 @@ import { openSpill } from './spill.js'
 export interface AuditLog {
   /** Never dropped. */
   record: (event: AuditEvent) => void
-  /** Past 20 a minute of one user, mandate and action, or as `fold` says, the rest is folded into one event with its count. Dropped, and counted, where neither the database nor the disk takes more. */
+  /**
+   * Past 20 a minute of one user, mandate and action, or as `fold` says, the rest is folded into one event
+   * with its count. Dropped, and counted, where neither the database nor the disk takes more.
+   */
   recordRefusal: (event: AuditEvent, fold?: Fold) => void
   /** As `record`, but at most once a minute for one user, mandate and action. */
   recordOnce: (event: AuditEvent) => void
@@ -28,14 +31,18 @@ interface Dependencies {
 }
 
 const flushEveryMs = 100
-/** How soon it is tried again when the database did not answer; what comes meanwhile then goes to disk at once. */
+/**
+ * How soon it is tried again when the database did not answer; what comes meanwhile then goes to disk at
+ * once.
+ */
 const retryAfterMs = 500
 /** Of refusals, when neither the database nor the disk takes them. */
 const maxWaiting = 50_000
 const maxBatch = 500
 
 /** The database has looked at the values and does not take them: trying again will not help. */
-const isRefused = (error: unknown) => error instanceof GatewayError && (error.code === 'validation_failed' || error.code === 'conflict')
+const isRefused = (error: unknown) =>
+  error instanceof GatewayError && (error.code === 'validation_failed' || error.code === 'conflict')
 
 /** Writes events in batches; one that the database refuses for its own sake must not hold up the others. */
 function eventWriter(sql: Sql, logger: Logger): (events: DatedAuditEvent[]) => Promise<void> {
@@ -44,7 +51,11 @@ function eventWriter(sql: Sql, logger: Logger): (events: DatedAuditEvent[]) => P
       await insertAuditEvents(sql, [event])
     } catch (error) {
       if (!isRefused(error)) throw error
-      logger.error('an audit event was lost: the database refuses its values', { action: event.action, requestId: event.requestId, error })
+      logger.error('an audit event was lost: the database refuses its values', {
+        action: event.action,
+        requestId: event.requestId,
+        error,
+      })
     }
   }
   const writeBatch = async (batch: DatedAuditEvent[]) => {
@@ -56,11 +67,15 @@ function eventWriter(sql: Sql, logger: Logger): (events: DatedAuditEvent[]) => P
     }
   }
   return async (events) => {
-    for (let start = 0; start < events.length; start += maxBatch) await writeBatch(events.slice(start, start + maxBatch))
+    for (let start = 0; start < events.length; start += maxBatch)
+      await writeBatch(events.slice(start, start + maxBatch))
   }
 }
 
-/** Starts the audit's writer: a queue in memory, written in batches; what the database does not take goes to disk, and from there to the database when it is back. */
+/**
+ * Starts the audit's writer: a queue in memory, written in batches; what the database does not take goes to
+ * disk, and from there to the database when it is back.
+ */
 export function startAuditLog({ sql, logger, spillDirectory }: Dependencies): AuditLog {
   const write = eventWriter(sql, logger)
   const spill = openSpill(spillDirectory, logger)
@@ -74,7 +89,9 @@ export function startAuditLog({ sql, logger, spillDirectory }: Dependencies): Au
   let spillFailing = false
   let writing: Promise<void> | undefined
 
-  const record = (event: AuditEvent) => { waiting.push(dated(event)) }
+  const record = (event: AuditEvent) => {
+    waiting.push(dated(event))
+  }
   const refusals = foldRefusals((event) => {
     if (waiting.length < maxWaiting) record(event)
     else {
@@ -86,7 +103,13 @@ export function startAuditLog({ sql, logger, spillDirectory }: Dependencies): Au
 
   const tellDrops = () => {
     if (untoldDrops === 0) return
-    record({ userId: null, mandateId: 'system', action: 'audit_events_dropped', details: { count: untoldDrops }, requestId: null })
+    record({
+      userId: null,
+      mandateId: 'system',
+      action: 'audit_events_dropped',
+      details: { count: untoldDrops },
+      requestId: null,
+    })
     untoldDrops = 0
   }
 
@@ -101,7 +124,12 @@ export function startAuditLog({ sql, logger, spillDirectory }: Dependencies): Au
       spillFailing = false
     } catch (error) {
       waiting = [...saved, ...waiting]
-      if (!spillFailing) logger.error('audit events cannot be kept on disk either; they stay in memory', { waiting: waiting.length, directory: spillDirectory, error })
+      if (!spillFailing)
+        logger.error('audit events cannot be kept on disk either; they stay in memory', {
+          waiting: waiting.length,
+          directory: spillDirectory,
+          error,
+        })
       spillFailing = true
     }
   }
@@ -110,11 +138,16 @@ export function startAuditLog({ sql, logger, spillDirectory }: Dependencies): Au
     mayHaveSpilled = false
     try {
       const replayed = await spill.replay(write)
-      if (replayed > 0) logger.info('audit events that were kept on disk have been written', { events: replayed })
+      if (replayed > 0)
+        logger.info('audit events that were kept on disk have been written', { events: replayed })
     } catch (error) {
       mayHaveSpilled = true
       if (error instanceof GatewayError) throw error // the database again
-      if (!spillFailing) logger.error('audit events that are kept on disk cannot be read; it is tried again', { directory: spillDirectory, error })
+      if (!spillFailing)
+        logger.error('audit events that are kept on disk cannot be read; it is tried again', {
+          directory: spillDirectory,
+          error,
+        })
       spillFailing = true
     }
   }
@@ -136,7 +169,12 @@ export function startAuditLog({ sql, logger, spillDirectory }: Dependencies): Au
       failing = false
       tellDrops()
     } catch (error) {
-      if (!failing) logger.error('the audit cannot be written; events are kept on disk until it can', { waiting: waiting.length, directory: spillDirectory, error })
+      if (!failing)
+        logger.error('the audit cannot be written; events are kept on disk until it can', {
+          waiting: waiting.length,
+          directory: spillDirectory,
+          error,
+        })
       failing = true
       retryAt = performance.now() + retryAfterMs
       await toDisk()
@@ -144,7 +182,9 @@ export function startAuditLog({ sql, logger, spillDirectory }: Dependencies): Au
   }
 
   const flush = async () => {
-    writing ??= attempt().finally(() => { writing = undefined })
+    writing ??= attempt().finally(() => {
+      writing = undefined
+    })
     await writing
   }
 
@@ -167,7 +207,10 @@ export function startAuditLog({ sql, logger, spillDirectory }: Dependencies): Au
       tellDrops()
       if (failing) await toDisk()
       else await flush()
-      if (waiting.length > 0) logger.error('audit events were lost: neither the database nor the disk took them', { lost: waiting.length })
+      if (waiting.length > 0)
+        logger.error('audit events were lost: neither the database nor the disk took them', {
+          lost: waiting.length,
+        })
     },
   }
 }

@@ -2,10 +2,14 @@ import type { Sql, Tx } from '../database/connect.js'
 import type { DatedAuditEvent } from './event.js'
 import { splitEvent } from './personal.js'
 
-/** Writes events in their order, in one statement, each once: of those that are there already nothing is changed. */
+/**
+ * Writes events in their order, in one statement, each once: of those that are there already nothing is
+ * changed.
+ */
 export async function insertAuditEvents(sql: Sql, events: DatedAuditEvent[]): Promise<void> {
   if (events.length === 0) return
-  await sql.rows(`
+  await sql.rows(
+    `
     with given as (
       select * from jsonb_to_recordset(?::jsonb) as e (n int, id uuid, occurred_at timestamptz, user_id uuid, mandate_id text, action text, details jsonb, request_id text, personal jsonb, persons jsonb)
     ), made as (
@@ -20,30 +24,41 @@ export async function insertAuditEvents(sql: Sql, events: DatedAuditEvent[]): Pr
       join made on made.id = g.id
      cross join lateral jsonb_to_recordset(g.persons) as p (field text, "personId" uuid, salt text, value text)
      where not exists (select from audit_erased e where e.person_id = p."personId")`,
-  [JSON.stringify(events.map((event, n) => {
-    const { details, hashes, values } = splitEvent(event)
-    return {
-      n,
-      id: event.id,
-      occurred_at: event.occurredAt,
-      user_id: event.userId,
-      mandate_id: event.mandateId,
-      action: event.action,
-      details,
-      request_id: event.requestId,
-      personal: hashes,
-      persons: values,
-    }
-  }))])
+    [
+      JSON.stringify(
+        events.map((event, n) => {
+          const { details, hashes, values } = splitEvent(event)
+          return {
+            n,
+            id: event.id,
+            occurred_at: event.occurredAt,
+            user_id: event.userId,
+            mandate_id: event.mandateId,
+            action: event.action,
+            details,
+            request_id: event.requestId,
+            personal: hashes,
+            persons: values,
+          }
+        }),
+      ),
+    ],
+  )
 }
 
 /**
- * Erases what the audit says about a person. Answers how many values there were. The events stay, and the chain with them. Of somebody who is no user any more
- * nothing is kept from then on either: events that wait in a queue or on a disk come without. To be called last in a transaction, which holds up all that is recorded.
+ * Erases what the audit says about a person. Answers how many values there were. The events stay, and the
+ * chain with them. Of somebody who is no user any more nothing is kept from then on either: events that wait
+ * in a queue or on a disk come without. To be called last in a transaction, which holds up all that is
+ * recorded.
  */
 export async function erasePersonalValues(tx: Tx, personId: string): Promise<number> {
-  // What is being recorded is waited for, so that it can be erased; what comes after sees that it is not to be kept.
+  // What is being recorded is waited for, so that it can be erased; what comes after sees that it is not to
+  // be kept.
   await tx.run('lock table audit_personal in share row exclusive mode')
-  await tx.run('insert into audit_erased (person_id) select ?::uuid where not exists (select from users where id = ?::uuid) on conflict do nothing', [personId, personId])
+  await tx.run(
+    'insert into audit_erased (person_id) select ?::uuid where not exists (select from users where id = ?::uuid) on conflict do nothing',
+    [personId, personId],
+  )
   return await tx.run('delete from audit_personal where person_id = ?', [personId])
 }

@@ -10,19 +10,23 @@ import { checkpointSchema, type CheckpointKeys } from './checkpoint.js'
 import { actorOf, recordChange } from './record-change.js'
 import { verifyChain } from './verify-chain.js'
 
-/** So many of the last links are looked at when somebody asks; `mandate-gateway audit verify` looks at all. */
+/**
+ * So many of the last links are looked at when somebody asks; `mandate-gateway audit verify` looks at all.
+ */
 const looksBack = 500
 
-const chainState = z.strictObject({
-  sealed: z.int().meta({ description: 'events in the chain' }),
-  pending: z.int().meta({ description: 'events that are not sealed yet' }),
-  oldestPending: z.iso.datetime().nullable(),
-  lastCheckpoint: checkpointSchema.nullable(),
-  verifiedAt: z.iso.datetime().meta({ description: 'now: the last links have been looked at' }),
-  verifiedFrom: z.int().meta({ description: 'the first link that was looked at' }),
-  intact: z.boolean(),
-  faults: z.array(z.string()),
-}).meta({ id: 'AuditChain' })
+const chainState = z
+  .strictObject({
+    sealed: z.int().meta({ description: 'events in the chain' }),
+    pending: z.int().meta({ description: 'events that are not sealed yet' }),
+    oldestPending: z.iso.datetime().nullable(),
+    lastCheckpoint: checkpointSchema.nullable(),
+    verifiedAt: z.iso.datetime().meta({ description: 'now: the last links have been looked at' }),
+    verifiedFrom: z.int().meta({ description: 'the first link that was looked at' }),
+    intact: z.boolean(),
+    faults: z.array(z.string()),
+  })
+  .meta({ id: 'AuditChain' })
 
 interface Dependencies {
   database: Database
@@ -41,14 +45,24 @@ export function auditChainEndpoints({ database, keys, beginAsSysAdmin }: Depende
       access: platformAdmins,
       answers: { 200: chainState },
       handle: async () => {
-        const [last, checkpoint, { count, oldest }] = [await findLastSeal(database), await findLastCheckpoint(database), await countUnsealed(database)]
+        const [last, checkpoint, { count, oldest }] = [
+          await findLastSeal(database),
+          await findLastCheckpoint(database),
+          await countUnsealed(database),
+        ]
         const after = Math.max(0, (last?.position ?? 0) - looksBack)
         const found = await verifyChain({ sql: database, keys: keys(), after, whole: false })
         return {
           status: 200,
           body: {
-            sealed: last?.position ?? 0, pending: count, oldestPending: oldest, lastCheckpoint: checkpoint ?? null,
-            verifiedAt: new Date(), verifiedFrom: after + 1, intact: found.faults.length === 0, faults: found.faults.map(({ message }) => message),
+            sealed: last?.position ?? 0,
+            pending: count,
+            oldestPending: oldest,
+            lastCheckpoint: checkpoint ?? null,
+            verifiedAt: new Date(),
+            verifiedFrom: after + 1,
+            intact: found.faults.length === 0,
+            faults: found.faults.map(({ message }) => message),
           },
         }
       },
@@ -57,16 +71,27 @@ export function auditChainEndpoints({ database, keys, beginAsSysAdmin }: Depende
       method: 'delete',
       path: '/system/audit/persons/:id',
       unversioned: true,
-      summary: 'Erase what the audit says about a person: names, addresses, email. The events stay, and the chain still holds. Not about oneself',
+      summary:
+        'Erase what the audit says about a person: names, addresses, email. The events stay, and the chain still holds. Not about oneself',
       access: sysAdmins,
       answers: { 200: z.strictObject({ erased: z.int() }) },
       handle: async (call) => {
         const id = idOf(call)
-        if (call.req.principal?.user.id === id) throw new GatewayError('conflict', 'Nobody erases what the audit says about themselves. Another SysAdmin must do it.')
+        if (call.req.principal?.user.id === id)
+          throw new GatewayError(
+            'conflict',
+            'Nobody erases what the audit says about themselves. Another SysAdmin must do it.',
+          )
         const erased = await database.transaction(async (tx) => {
           await beginAsSysAdmin(tx, call.req)
           const count = await erasePersonalValues(tx, id)
-          await recordChange(tx, { actor: actorOf(call.req), mandateId: 'system', action: 'audit_person_erased', subject: `user:${id}`, after: { values: count } })
+          await recordChange(tx, {
+            actor: actorOf(call.req),
+            mandateId: 'system',
+            action: 'audit_person_erased',
+            subject: `user:${id}`,
+            after: { values: count },
+          })
           return count
         })
         return { status: 200, body: { erased } }

@@ -19,7 +19,9 @@ export interface LastSeal extends Seal {
 
 /** Becomes the sealer until the transaction ends, unless another one is. */
 export async function tryToSeal(tx: Tx): Promise<boolean> {
-  const [row] = await tx.rows<{ locked: boolean }>('select pg_try_advisory_xact_lock(?) as locked', [sealerLock])
+  const [row] = await tx.rows<{ locked: boolean }>('select pg_try_advisory_xact_lock(?) as locked', [
+    sealerLock,
+  ])
   return row?.locked === true
 }
 
@@ -32,8 +34,9 @@ export async function findLastSeal(sql: Sql): Promise<LastSeal | undefined> {
 }
 
 /**
- * The events that are there and not sealed. They are looked for from the horizon on: a transaction before it had ended when somebody looked, so that what it
- * wrote was there. A sequence or a time instead would pass by what a slow transaction brings late.
+ * The events that are there and not sealed. They are looked for from the horizon on: a transaction before it
+ * had ended when somebody looked, so that what it wrote was there. A sequence or a time instead would pass by
+ * what a slow transaction brings late.
  */
 function unsealed(last: LastSeal | undefined): { from: string; values: string[] } {
   const isKnown = last !== undefined && !last.isForeign
@@ -44,26 +47,46 @@ function unsealed(last: LastSeal | undefined): { from: string; values: string[] 
   }
 }
 
-/** Events that are not sealed yet, with the horizon behind which there are no others of which that is true now. */
-export async function listUnsealedEvents(sql: Sql, last: LastSeal | undefined, atMost: number): Promise<{ events: SealableEvent[]; horizon: string }> {
+/**
+ * Events that are not sealed yet, with the horizon behind which there are no others of which that is true
+ * now.
+ */
+export async function listUnsealedEvents(
+  sql: Sql,
+  last: LastSeal | undefined,
+  atMost: number,
+): Promise<{ events: SealableEvent[]; horizon: string }> {
   const { from, values } = unsealed(last)
-  const rows = await sql.rows<SealableEvent & { horizon: string }>(`
+  const rows = await sql.rows<SealableEvent & { horizon: string }>(
+    `
     select ${sealable}, pg_snapshot_xmin(pg_current_snapshot())::text as horizon
       from ${from}
      order by e.xid, e.seq
-     limit ?`, [...values, atMost])
+     limit ?`,
+    [...values, atMost],
+  )
   const isAll = rows.length < atMost
-  return { events: rows.map(({ horizon: _, ...event }) => event), horizon: (isAll ? rows[0]?.horizon : last?.horizon) ?? '0' }
+  return {
+    events: rows.map(({ horizon: _, ...event }) => event),
+    horizon: (isAll ? rows[0]?.horizon : last?.horizon) ?? '0',
+  }
 }
 
 /** Adds links to the chain; the last of them is signed. */
-export async function insertSeals(tx: Tx, seals: Seal[], horizon: string, { position, sealedAt, signedBy, signature }: Checkpoint): Promise<void> {
-  await tx.run(`
+export async function insertSeals(
+  tx: Tx,
+  seals: Seal[],
+  horizon: string,
+  { position, sealedAt, signedBy, signature }: Checkpoint,
+): Promise<void> {
+  await tx.run(
+    `
     insert into audit_seals (position, seq, horizon, content, hash, sealed_at, signed_by, signature)
     select s.position, s.seq, ?::xid8, decode(s.content, 'hex'), decode(s.hash, 'hex'), ?,
            case when s.position = ? then ? end, case when s.position = ? then ? end
       from jsonb_to_recordset(?::jsonb) as s (position bigint, seq bigint, content text, hash text)`,
-  [horizon, sealedAt, position, signedBy, position, signature, JSON.stringify(seals)])
+    [horizon, sealedAt, position, signedBy, position, signature, JSON.stringify(seals)],
+  )
 }
 
 interface CheckpointRow extends Omit<Checkpoint, 'position' | 'sealedAt'> {
@@ -72,11 +95,18 @@ interface CheckpointRow extends Omit<Checkpoint, 'position' | 'sealedAt'> {
 }
 
 const checkpointColumns = `position::text, encode(hash, 'hex') as hash, sealed_at as "sealedAt", signed_by as "signedBy", signature`
-const checkpointOf = ({ position, sealedAt, ...rest }: CheckpointRow): Checkpoint => ({ ...rest, position: Number(position), sealedAt: sealedAt.toISOString() })
+const checkpointOf = ({ position, sealedAt, ...rest }: CheckpointRow): Checkpoint => ({
+  ...rest,
+  position: Number(position),
+  sealedAt: sealedAt.toISOString(),
+})
 
 /** The last signed link. */
 export async function findLastCheckpoint(sql: Sql): Promise<Checkpoint | undefined> {
-  const [row] = await sql.rows<CheckpointRow>(`select ${checkpointColumns} from audit_seals s where signature is not null order by s.position desc limit 1`) // the column, not its text
+  // the column, not its text
+  const [row] = await sql.rows<CheckpointRow>(
+    `select ${checkpointColumns} from audit_seals s where signature is not null order by s.position desc limit 1`,
+  )
   return row && checkpointOf(row)
 }
 
@@ -96,7 +126,8 @@ export async function listSealedEvents(sql: Sql, position: number, atMost: numbe
     id: string | null
     persons: SealedEvent['personal']
   }
-  const rows = await sql.rows<Row>(`
+  const rows = await sql.rows<Row>(
+    `
     select s.position::text, s.seq::text as "sealSeq", encode(s.content, 'hex') as content, encode(s.hash, 'hex') as hash, s.sealed_at as "sealedAt", s.signed_by as "signedBy", s.signature,
            ${sealable},
            coalesce((select jsonb_agg(jsonb_build_object('field', p.field, 'salt', p.salt, 'value', p.value)) from audit_personal p where p.event_id = e.id), '[]') as persons
@@ -104,7 +135,9 @@ export async function listSealedEvents(sql: Sql, position: number, atMost: numbe
       left join audit_events e on e.seq = s.seq
      where s.position > ?
      order by s.position
-     limit ?`, [position, atMost])
+     limit ?`,
+    [position, atMost],
+  )
   return rows.map((row) => ({
     seal: { position: Number(row.position), seq: row.sealSeq, content: row.content, hash: row.hash },
     checkpoint: row.signature ? checkpointOf(pick(row)) : null,
@@ -113,34 +146,55 @@ export async function listSealedEvents(sql: Sql, position: number, atMost: numbe
   }))
 }
 
-const pick = ({ position, hash, sealedAt, signedBy, signature }: CheckpointRow): CheckpointRow => ({ position, hash, sealedAt, signedBy, signature })
+const pick = ({ position, hash, sealedAt, signedBy, signature }: CheckpointRow): CheckpointRow => ({
+  position,
+  hash,
+  sealedAt,
+  signedBy,
+  signature,
+})
 
-/** How many events are not sealed yet, and the time of the oldest of them; counted up to a hundred thousand. */
+/**
+ * How many events are not sealed yet, and the time of the oldest of them; counted up to a hundred thousand.
+ */
 export async function countUnsealed(sql: Sql): Promise<{ count: number; oldest: Date | null }> {
   const { from, values } = unsealed(await findLastSeal(sql))
-  const [row] = await sql.rows<{ count: number; oldest: Date | null }>(`
-    select count(*)::int as count, min(occurred_at) as oldest from (select e.occurred_at from ${from} limit 100000) as pending`, values)
+  const [row] = await sql.rows<{ count: number; oldest: Date | null }>(
+    `
+    select count(*)::int as count, min(occurred_at) as oldest from (select e.occurred_at from ${from} limit 100000) as pending`,
+    values,
+  )
   return row ?? { count: 0, oldest: null }
 }
 
 /**
- * Looks at the `atMost` events after the event `after`: those before the horizon that are not in the chain (nobody who seals leaves any), and up to where
- * it has looked; null at the end.
+ * Looks at the `atMost` events after the event `after`: those before the horizon that are not in the chain
+ * (nobody who seals leaves any), and up to where it has looked; null at the end.
  */
-export async function listSkippedEvents(sql: Sql, after: string, atMost: number): Promise<{ skipped: string[]; upTo: string | null }> {
-  const [row] = await sql.rows<{ skipped: string[]; upTo: string | null }>(`
+export async function listSkippedEvents(
+  sql: Sql,
+  after: string,
+  atMost: number,
+): Promise<{ skipped: string[]; upTo: string | null }> {
+  const [row] = await sql.rows<{ skipped: string[]; upTo: string | null }>(
+    `
     with last as (select horizon from audit_seals order by position desc limit 1),
          page as (select e.seq, e.xid from audit_events e where e.seq > ?::bigint order by e.seq limit ?)
     select (select max(seq)::text from page) as "upTo",
            array(select page.seq::text from page, last
                   where page.xid < last.horizon and last.horizon <= pg_snapshot_xmax(pg_current_snapshot())
                     and not exists (select from audit_seals s where s.seq = page.seq)
-                  order by page.seq) as skipped`, [after, atMost])
+                  order by page.seq) as skipped`,
+    [after, atMost],
+  )
   return row ?? { skipped: [], upTo: null }
 }
 
 /** The hash at a position; undefined where the chain does not reach it. */
 export async function findHashAt(sql: Sql, position: number): Promise<string | undefined> {
-  const [row] = await sql.rows<{ hash: string }>(`select encode(hash, 'hex') as hash from audit_seals where position = ?`, [position])
+  const [row] = await sql.rows<{ hash: string }>(
+    `select encode(hash, 'hex') as hash from audit_seals where position = ?`,
+    [position],
+  )
   return row?.hash
 }

@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto'
 
-/** An event as it is sealed: each column in the database's own words, so that nothing is lost between them and the hash. */
+/**
+ * An event as it is sealed: each column in the database's own words, so that nothing is lost between them and
+ * the hash.
+ */
 export interface SealableEvent {
   seq: string
   id: string
@@ -31,15 +34,42 @@ export const genesis = '0'.repeat(64)
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
 /** The hash of what an event says. */
-export function contentOf({ seq, id, occurredAt, userId, mandateId, action, requestId, details, personal }: SealableEvent): string {
-  return sha256(JSON.stringify(['mandate-gateway audit event 1', seq, id, occurredAt, userId, mandateId, action, requestId, details, personal]))
+export function contentOf({
+  seq,
+  id,
+  occurredAt,
+  userId,
+  mandateId,
+  action,
+  requestId,
+  details,
+  personal,
+}: SealableEvent): string {
+  return sha256(
+    JSON.stringify([
+      'mandate-gateway audit event 1',
+      seq,
+      id,
+      occurredAt,
+      userId,
+      mandateId,
+      action,
+      requestId,
+      details,
+      personal,
+    ]),
+  )
 }
 
 /** The hash of a link: of the one before it, its place and its content. */
-export const linkOf = (before: string, position: number, content: string) => sha256(`${before} ${position} ${content}`)
+export const linkOf = (before: string, position: number, content: string) =>
+  sha256(`${before} ${position} ${content}`)
 
 /** The links of events that follow `last`. */
-export function sealEvents(last: Pick<Seal, 'position' | 'hash'> | undefined, events: SealableEvent[]): Seal[] {
+export function sealEvents(
+  last: Pick<Seal, 'position' | 'hash'> | undefined,
+  events: SealableEvent[],
+): Seal[] {
   let [position, hash] = [last?.position ?? 0, last?.hash ?? genesis]
   return events.map((event) => {
     const content = contentOf(event)

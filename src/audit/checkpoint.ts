@@ -1,18 +1,29 @@
 import { createPrivateKey, createPublicKey, hkdfSync, sign, verify, type KeyObject } from 'node:crypto'
 import { z } from 'zod'
 
-/** Says that the chain had this hash at this position, signed (Ed25519, RFC 8032). Kept elsewhere, it shows whether anything up to there was changed or cut off. */
-export const checkpointSchema = z.strictObject({
-  position: z.int().min(1).meta({ description: 'how many events are sealed up to here' }),
-  hash: z.string().regex(/^[0-9a-f]{64}$/),
-  sealedAt: z.iso.datetime(),
-  signedBy: z.string().regex(/^[\w-]{43}$/).meta({ description: 'the Ed25519 public key, base64url' }),
-  signature: z.string().regex(/^[\w-]{86}$/),
-}).meta({ id: 'AuditCheckpoint' })
+/**
+ * Says that the chain had this hash at this position, signed (Ed25519, RFC 8032). Kept elsewhere, it shows
+ * whether anything up to there was changed or cut off.
+ */
+export const checkpointSchema = z
+  .strictObject({
+    position: z.int().min(1).meta({ description: 'how many events are sealed up to here' }),
+    hash: z.string().regex(/^[0-9a-f]{64}$/),
+    sealedAt: z.iso.datetime(),
+    signedBy: z
+      .string()
+      .regex(/^[\w-]{43}$/)
+      .meta({ description: 'the Ed25519 public key, base64url' }),
+    signature: z.string().regex(/^[\w-]{86}$/),
+  })
+  .meta({ id: 'AuditCheckpoint' })
 
 export type Checkpoint = z.infer<typeof checkpointSchema>
 
-/** Says that all up to there has been archived, in a file of that digest (SHA-256), signed like a checkpoint and never taken for one. */
+/**
+ * Says that all up to there has been archived, in a file of that digest (SHA-256), signed like a checkpoint
+ * and never taken for one.
+ */
 export interface ArchiveRecord {
   position: number
   hash: string
@@ -42,7 +53,10 @@ interface Secrets {
   /** SECRET_KEY: the key is made of it, so that whoever has the database alone cannot sign. */
   secret?: string | undefined
   previousSecret?: string | undefined
-  /** Further public keys that count, base64url: for those who have no secret, and for signatures from before the secret was changed twice. */
+  /**
+   * Further public keys that count, base64url: for those who have no secret, and for signatures from before
+   * the secret was changed twice.
+   */
   publicKeys?: string[]
 }
 
@@ -50,31 +64,63 @@ interface Secrets {
 const privatePrefix = Buffer.from('302e020100300506032b657004220420', 'hex')
 
 function keyOf(secret: string): KeyObject {
-  const seed = Buffer.from(hkdfSync('sha256', Buffer.from(secret, 'utf8'), '', 'mandate-gateway audit checkpoints', 32))
+  const seed = Buffer.from(
+    hkdfSync('sha256', Buffer.from(secret, 'utf8'), '', 'mandate-gateway audit checkpoints', 32),
+  )
   return createPrivateKey({ key: Buffer.concat([privatePrefix, seed]), format: 'der', type: 'pkcs8' })
 }
 
-const publicPartOf = (key: KeyObject) => z.object({ x: z.string() }).parse(createPublicKey(key).export({ format: 'jwk' })).x
+const publicPartOf = (key: KeyObject) =>
+  z.object({ x: z.string() }).parse(createPublicKey(key).export({ format: 'jwk' })).x
 
-const textOf = ({ position, hash, sealedAt }: Pick<Checkpoint, 'position' | 'hash' | 'sealedAt'>) => Buffer.from(`mandate-gateway audit checkpoint 1\n${position}\n${hash}\n${sealedAt}`)
+const textOf = ({ position, hash, sealedAt }: Pick<Checkpoint, 'position' | 'hash' | 'sealedAt'>) =>
+  Buffer.from(`mandate-gateway audit checkpoint 1\n${position}\n${hash}\n${sealedAt}`)
 
-const archiveTextOf = ({ position, hash, digest, archivedAt }: Pick<ArchiveRecord, 'position' | 'hash' | 'digest' | 'archivedAt'>) =>
+const archiveTextOf = ({
+  position,
+  hash,
+  digest,
+  archivedAt,
+}: Pick<ArchiveRecord, 'position' | 'hash' | 'digest' | 'archivedAt'>) =>
   Buffer.from(`mandate-gateway audit archive 1\n${position}\n${hash}\n${digest}\n${archivedAt}`)
 
 /** Makes the keys of checkpoints from the secrets that all nodes share. */
 export function checkpointKeys({ secret, previousSecret, publicKeys = [] }: Secrets): CheckpointKeys {
   const own = secret === undefined ? undefined : keyOf(secret)
   const signedBy = own && publicPartOf(own)
-  const trusted = new Set([...publicKeys, ...[signedBy, previousSecret === undefined ? undefined : publicPartOf(keyOf(previousSecret))].filter((key) => key !== undefined)])
+  const trusted = new Set([
+    ...publicKeys,
+    ...[signedBy, previousSecret === undefined ? undefined : publicPartOf(keyOf(previousSecret))].filter(
+      (key) => key !== undefined,
+    ),
+  ])
   const signed = (content: Buffer) => {
-    if (!own || signedBy === undefined) throw new Error('checkpoints are signed with SECRET_KEY, and there is none')
+    if (!own || signedBy === undefined)
+      throw new Error('checkpoints are signed with SECRET_KEY, and there is none')
     return { signedBy, signature: sign(null, content, own).toString('base64url') }
   }
-  const isSignedBy = (by: string, content: Buffer, signature: string) => trusted.has(by)
-    && verify(null, content, createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: by }, format: 'jwk' }), Buffer.from(signature, 'base64url'))
+  const isSignedBy = (by: string, content: Buffer, signature: string) =>
+    trusted.has(by) &&
+    verify(
+      null,
+      content,
+      createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: by }, format: 'jwk' }),
+      Buffer.from(signature, 'base64url'),
+    )
   return {
-    sign: (what) => ({ position: what.position, hash: what.hash, sealedAt: what.sealedAt, ...signed(textOf(what)) }),
-    signArchive: (what) => ({ position: what.position, hash: what.hash, digest: what.digest, archivedAt: what.archivedAt, ...signed(archiveTextOf(what)) }),
+    sign: (what) => ({
+      position: what.position,
+      hash: what.hash,
+      sealedAt: what.sealedAt,
+      ...signed(textOf(what)),
+    }),
+    signArchive: (what) => ({
+      position: what.position,
+      hash: what.hash,
+      digest: what.digest,
+      archivedAt: what.archivedAt,
+      ...signed(archiveTextOf(what)),
+    }),
     isSigned: (checkpoint) => isSignedBy(checkpoint.signedBy, textOf(checkpoint), checkpoint.signature),
     isArchiveSigned: (record) => isSignedBy(record.signedBy, archiveTextOf(record), record.signature),
     isTrusted: (publicKey) => trusted.has(publicKey),

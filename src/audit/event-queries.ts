@@ -48,25 +48,46 @@ interface EventRow extends Omit<ListedEvent, 'seq' | 'position' | 'erased'> {
 function listedEvent({ seq, position, at: _, hashes, persons, details, ...rest }: EventRow): ListedEvent {
   for (const { field, value } of persons) putBack(details, field, value)
   const known = new Set(persons.map(({ field }) => field))
-  return { ...rest, seq: Number(seq), details, erased: Object.keys(hashes).filter((field) => !known.has(field)), position: position === null ? null : Number(position) }
+  return {
+    ...rest,
+    seq: Number(seq),
+    details,
+    erased: Object.keys(hashes).filter((field) => !known.has(field)),
+    position: position === null ? null : Number(position),
+  }
 }
 
-function conditionsOf({ from, to, userId, mandateId, action, requestId }: EventFilter, after: EventPosition | undefined): { conditions: string[]; values: (string | Date)[] } {
+function conditionsOf(
+  { from, to, userId, mandateId, action, requestId }: EventFilter,
+  after: EventPosition | undefined,
+): { conditions: string[]; values: (string | Date)[] } {
   const all = [
-    ['e.occurred_at >= ?', from], ['e.occurred_at < ?', to], ['e.user_id = ?::uuid', userId], ['e.mandate_id = ?', mandateId],
-    ['e.action = ?', action], ['e.request_id = ?', requestId],
+    ['e.occurred_at >= ?', from],
+    ['e.occurred_at < ?', to],
+    ['e.user_id = ?::uuid', userId],
+    ['e.mandate_id = ?', mandateId],
+    ['e.action = ?', action],
+    ['e.request_id = ?', requestId],
   ] as const
-  const given = all.flatMap(([condition, value]) => value === undefined ? [] : [{ condition, value }])
+  const given = all.flatMap(([condition, value]) => (value === undefined ? [] : [{ condition, value }]))
   return {
-    conditions: [...given.map(({ condition }) => condition), ...(after ? ['(e.occurred_at, e.seq) < (?::timestamptz, ?::bigint)'] : [])],
+    conditions: [
+      ...given.map(({ condition }) => condition),
+      ...(after ? ['(e.occurred_at, e.seq) < (?::timestamptz, ?::bigint)'] : []),
+    ],
     values: [...given.map(({ value }) => value), ...(after ? [after.at, after.seq] : [])],
   }
 }
 
 /** Events, newest first, those after a place in the list only; each with its own place. */
-export async function listAuditEvents(sql: Sql, filter: EventFilter, { after, atMost }: { after: EventPosition | undefined; atMost: number }): Promise<{ event: ListedEvent; position: EventPosition }[]> {
+export async function listAuditEvents(
+  sql: Sql,
+  filter: EventFilter,
+  { after, atMost }: { after: EventPosition | undefined; atMost: number },
+): Promise<{ event: ListedEvent; position: EventPosition }[]> {
   const { conditions, values } = conditionsOf(filter, after)
-  const rows = await sql.rows<EventRow>(`
+  const rows = await sql.rows<EventRow>(
+    `
     with page as (
       select * from audit_events e
        ${conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`}
@@ -79,7 +100,9 @@ export async function listAuditEvents(sql: Sql, filter: EventFilter, { after, at
       from page e
       left join users u on u.id = e.user_id
       left join audit_seals s on s.seq = e.seq
-     order by e.occurred_at desc, e.seq desc`, [...values, atMost])
+     order by e.occurred_at desc, e.seq desc`,
+    [...values, atMost],
+  )
   return rows.map((row) => ({ event: listedEvent(row), position: { at: row.at, seq: row.seq } }))
 }
 
@@ -91,12 +114,22 @@ export interface CountedEvents {
   count: number
 }
 
-/** How many events there are, by steps of time, counted from `origin`, and by action; only those that there are. */
-export async function countAuditEvents(sql: Sql, filter: EventFilter, { stepSeconds, origin }: { stepSeconds: number; origin: Date }): Promise<CountedEvents[]> {
+/**
+ * How many events there are, by steps of time, counted from `origin`, and by action; only those that there
+ * are.
+ */
+export async function countAuditEvents(
+  sql: Sql,
+  filter: EventFilter,
+  { stepSeconds, origin }: { stepSeconds: number; origin: Date },
+): Promise<CountedEvents[]> {
   const { conditions, values } = conditionsOf(filter, undefined)
-  return await sql.rows(`
+  return await sql.rows(
+    `
     select date_bin(make_interval(secs => ?), e.occurred_at, ?::timestamptz) as at, e.action, count(*)::int as count
       from audit_events e
      ${conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`}
-     group by 1, 2`, [stepSeconds, origin, ...values])
+     group by 1, 2`,
+    [stepSeconds, origin, ...values],
+  )
 }

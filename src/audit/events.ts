@@ -9,19 +9,29 @@ import { mandateAdmins, platformAdmins } from '../http/policy.js'
 import { listAuditEvents, type EventFilter, type EventPosition, type ListedEvent } from './event-queries.js'
 import { withoutMandateData } from './mandate-data.js'
 
-const listedEvent = z.strictObject({
-  seq: z.int(),
-  id: z.uuid(),
-  occurredAt: z.iso.datetime(),
-  userId: z.uuid().nullable(),
-  username: z.string().nullable().meta({ description: "the user's name now; null for one who is gone, or whom the caller may not see" }),
-  mandateId: z.string().nullable().meta({ description: '`system`, or the id of a mandate' }),
-  action: z.string(),
-  details: z.record(z.string(), z.unknown()),
-  requestId: z.string().nullable(),
-  erased: z.array(z.string()).meta({ description: 'where in the details something about a person was that has been erased' }),
-  position: z.int().nullable().meta({ description: 'the place in the chain; null as long as the event is not sealed' }),
-}).meta({ id: 'AuditEvent' })
+const listedEvent = z
+  .strictObject({
+    seq: z.int(),
+    id: z.uuid(),
+    occurredAt: z.iso.datetime(),
+    userId: z.uuid().nullable(),
+    username: z
+      .string()
+      .nullable()
+      .meta({ description: "the user's name now; null for one who is gone, or whom the caller may not see" }),
+    mandateId: z.string().nullable().meta({ description: '`system`, or the id of a mandate' }),
+    action: z.string(),
+    details: z.record(z.string(), z.unknown()),
+    requestId: z.string().nullable(),
+    erased: z
+      .array(z.string())
+      .meta({ description: 'where in the details something about a person was that has been erased' }),
+    position: z
+      .int()
+      .nullable()
+      .meta({ description: 'the place in the chain; null as long as the event is not sealed' }),
+  })
+  .meta({ id: 'AuditEvent' })
 
 /** Which mandate is meant. */
 export const mandateChoice = z.union([z.literal('system'), z.uuid()], 'must be system or the id of a mandate')
@@ -40,25 +50,51 @@ const platformQuery = z.object({ ...filters, mandate: mandateChoice.optional() }
 type Filters = z.infer<typeof mandateQuery>
 
 /** Reads a part of the list. */
-type ReadPage = (filter: EventFilter, page: { after: EventPosition | undefined; atMost: number }) => ReturnType<typeof listAuditEvents>
+type ReadPage = (
+  filter: EventFilter,
+  page: { after: EventPosition | undefined; atMost: number },
+) => ReturnType<typeof listAuditEvents>
 
 const exportPage = 500
 
-const filterOf = ({ from, to, user, action, requestId }: Filters): EventFilter => ({ from, to, userId: user?.toLowerCase(), action, requestId })
+const filterOf = ({ from, to, user, action, requestId }: Filters): EventFilter => ({
+  from,
+  to,
+  userId: user?.toLowerCase(),
+  action,
+  requestId,
+})
 
 function positionOf(cursor: string | undefined): EventPosition | undefined {
   const [at, seq, ...rest] = decodeCursor(cursor)?.split('|') ?? []
   if (at === undefined) return undefined
-  if (seq === undefined || rest.length > 0 || !/^\d{1,18}$/.test(seq) || !/^(-?infinity|[\d :.+-]{10,40}( BC)?)$/.test(at)) {
-    throw new GatewayError('validation_failed', 'The query is not valid', { errors: [{ path: 'cursor', message: 'must be the nextCursor of another page of this list' }] })
+  if (
+    seq === undefined ||
+    rest.length > 0 ||
+    !/^\d{1,18}$/.test(seq) ||
+    !/^(-?infinity|[\d :.+-]{10,40}( BC)?)$/.test(at)
+  ) {
+    throw new GatewayError('validation_failed', 'The query is not valid', {
+      errors: [{ path: 'cursor', message: 'must be the nextCursor of another page of this list' }],
+    })
   }
   return { at, seq }
 }
 
-const wantsLines = ({ req, query }: Call<unknown, Filters>) => query.format === 'jsonl' || (query.format === undefined && /^application\/(x-ndjson|jsonl)\b/i.test(req.headers.accept ?? ''))
+const wantsLines = ({ req, query }: Call<unknown, Filters>) =>
+  query.format === 'jsonl' ||
+  (query.format === undefined && /^application\/(x-ndjson|jsonl)\b/i.test(req.headers.accept ?? ''))
 
-/** All events from a place on, a line each, read as fast as they are taken; decided again before each part. */
-async function* linesOf(read: ReadPage, filter: EventFilter, from: EventPosition | undefined, decideAgain: () => Promise<void>, show: (event: ListedEvent) => ListedEvent): AsyncGenerator<string> {
+/**
+ * All events from a place on, a line each, read as fast as they are taken; decided again before each part.
+ */
+async function* linesOf(
+  read: ReadPage,
+  filter: EventFilter,
+  from: EventPosition | undefined,
+  decideAgain: () => Promise<void>,
+  show: (event: ListedEvent) => ListedEvent,
+): AsyncGenerator<string> {
   for (let after = from; ;) {
     await decideAgain()
     const page = await read(filter, { after, atMost: exportPage })
@@ -69,21 +105,40 @@ async function* linesOf(read: ReadPage, filter: EventFilter, from: EventPosition
 }
 
 /** Answers a page, or with `format=jsonl` everything from there on. */
-async function answerEvents(call: Call<unknown, Filters>, filter: EventFilter, read: ReadPage, show: (event: ListedEvent) => ListedEvent = (event) => event): Promise<Answer> {
+async function answerEvents(
+  call: Call<unknown, Filters>,
+  filter: EventFilter,
+  read: ReadPage,
+  show: (event: ListedEvent) => ListedEvent = (event) => event,
+): Promise<Answer> {
   const { limit, cursor } = call.query
   const after = positionOf(cursor)
-  if (wantsLines(call)) return { status: 200, lines: { type: 'application/x-ndjson', content: linesOf(read, filter, after, call.decideAgain, show) } }
+  if (wantsLines(call))
+    return {
+      status: 200,
+      lines: { type: 'application/x-ndjson', content: linesOf(read, filter, after, call.decideAgain, show) },
+    }
   const page = await read(filter, { after, atMost: limit + 1 })
   const items = page.slice(0, limit)
   const last = items.at(-1)?.position
-  return { status: 200, body: { items: items.map(({ event }) => show(event)), nextCursor: page.length > limit && last ? encodeCursor(`${last.at}|${last.seq}`) : null } }
+  return {
+    status: 200,
+    body: {
+      items: items.map(({ event }) => show(event)),
+      nextCursor: page.length > limit && last ? encodeCursor(`${last.at}|${last.seq}`) : null,
+    },
+  }
 }
 
-const asLines = 'Newest first; with `?format=jsonl` (or `Accept: application/x-ndjson`) all of them as JSON lines'
+const asLines =
+  'Newest first; with `?format=jsonl` (or `Accept: application/x-ndjson`) all of them as JSON lines'
 
 /** The audit, as those read it who govern the platform, or one mandate. */
 export function auditEventEndpoints({ database }: { database: Database }): Endpoint[] {
-  const readAs = (sql: Sql): ReadPage => (filter, page) => listAuditEvents(sql, filter, page)
+  const readAs =
+    (sql: Sql): ReadPage =>
+    (filter, page) =>
+      listAuditEvents(sql, filter, page)
   return [
     endpoint({
       method: 'get',
@@ -92,7 +147,13 @@ export function auditEventEndpoints({ database }: { database: Database }): Endpo
       access: platformAdmins,
       query: platformQuery,
       answers: { 200: pageOf(listedEvent) },
-      handle: (call) => answerEvents(call, { ...filterOf(call.query), mandateId: call.query.mandate?.toLowerCase() }, readAs(database), withoutMandateData),
+      handle: (call) =>
+        answerEvents(
+          call,
+          { ...filterOf(call.query), mandateId: call.query.mandate?.toLowerCase() },
+          readAs(database),
+          withoutMandateData,
+        ),
     }),
     endpoint({
       method: 'get',
@@ -104,8 +165,11 @@ export function auditEventEndpoints({ database }: { database: Database }): Endpo
       handle: (call) => {
         const mandateId = call.req.context?.mandateId
         if (!mandateId) throw new Error('an endpoint of a mandate was reached without one')
-        return answerEvents(call, { ...filterOf(call.query), mandateId },
-          (filter, page) => database.transaction((tx) => inMandate(tx, mandateId, (inside) => listAuditEvents(inside, filter, page))))
+        return answerEvents(call, { ...filterOf(call.query), mandateId }, (filter, page) =>
+          database.transaction((tx) =>
+            inMandate(tx, mandateId, (inside) => listAuditEvents(inside, filter, page)),
+          ),
+        )
       },
     }),
   ]

@@ -34,12 +34,20 @@ const mostKept = 10_000
 const keyOf = ({ userId, mandateId, action }: AuditEvent, by = '') => `${userId} ${mandateId} ${action} ${by}`
 
 /** Makes a folding that passes on to `record`. `now` is monotonic, in milliseconds. */
-export function foldRefusals(record: (event: AuditEvent) => void, now: () => number = () => performance.now()): Folding {
+export function foldRefusals(
+  record: (event: AuditEvent) => void,
+  now: () => number = () => performance.now(),
+): Folding {
   const tell = ({ count, most, last }: Tally) => {
     const folded = count - most
     if (folded > 0) record({ ...last, details: { ...last.details, folded } })
   }
-  const refusals = new LRUCache<string, Tally>({ max: mostKept, dispose: (tally, _key, reason) => { if (reason === 'evict') tell(tally) } })
+  const refusals = new LRUCache<string, Tally>({
+    max: mostKept,
+    dispose: (tally, _key, reason) => {
+      if (reason === 'evict') tell(tally)
+    },
+  })
   const entries = new LRUCache<string, number>({ max: mostKept })
 
   const isOver = (since: number) => now() - since >= windowMs

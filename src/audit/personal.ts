@@ -11,7 +11,10 @@ export interface PersonalValue {
   value: string
 }
 
-/** An event as it is written: its details without what they said about persons, of which keyed hashes are left. */
+/**
+ * An event as it is written: its details without what they said about persons, of which keyed hashes are
+ * left.
+ */
 export interface SplitEvent {
   details: unknown
   hashes: Record<string, string>
@@ -21,28 +24,54 @@ export interface SplitEvent {
 /** Fields that say something about a person, by whatever name the gateway has for them. */
 const personal = new Set(['username', 'email', 'fullName', 'address', 'userAgent', 'displayName', 'operator'])
 /** Fields that no event may hold. */
-const secret = new Set(['password', 'passwordHash', 'secret', 'clientSecret', 'token', 'tokenHash', 'accessToken', 'refreshToken', 'authorization', 'cookie'])
+const secret = new Set([
+  'password',
+  'passwordHash',
+  'secret',
+  'clientSecret',
+  'token',
+  'tokenHash',
+  'accessToken',
+  'refreshToken',
+  'authorization',
+  'cookie',
+])
 const deepest = 16
 
-/** The keyed hash of a personal value. Without the key, which is erased with the value, nobody can find out what it was by trying. */
-export const hashPersonal = (salt: string, value: string) => createHmac('sha256', salt).update(value).digest('base64url')
+/**
+ * The keyed hash of a personal value. Without the key, which is erased with the value, nobody can find out
+ * what it was by trying.
+ */
+export const hashPersonal = (salt: string, value: string) =>
+  createHmac('sha256', salt).update(value).digest('base64url')
 
 /** What the database's JSON takes: it has no NUL, and no half of a pair of surrogates. */
 const storable = (text: string) => text.replace(/[\0\p{Surrogate}]/gu, '\ufffd')
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
-/** Whose values `before` and `after` hold: the user's whom the event is about, else those of whoever did it. */
+/**
+ * Whose values `before` and `after` hold: the user's whom the event is about, else those of whoever did it.
+ */
 function personOf({ userId, details }: AuditEvent): string | null {
   const { subject, before, after } = details as Record<string, unknown>
   const named = typeof subject === 'string' && subject.startsWith('user:') ? subject.slice(5) : undefined
-  const ids = [named, ...[after, before].map((state) => typeof state === 'object' && state !== null && 'userId' in state ? state.userId : undefined)]
+  const ids = [
+    named,
+    ...[after, before].map((state) =>
+      typeof state === 'object' && state !== null && 'userId' in state ? state.userId : undefined,
+    ),
+  ]
   return ids.find((id): id is string => typeof id === 'string' && uuid.test(id)) ?? userId
 }
 
 /** Takes what an event says about persons out of its details, and leaves secrets out. */
 export function splitEvent(event: AuditEvent): SplitEvent {
-  const [hashes, values, subject]: [SplitEvent['hashes'], PersonalValue[], string | null] = [{}, [], personOf(event)]
+  const [hashes, values, subject]: [SplitEvent['hashes'], PersonalValue[], string | null] = [
+    {},
+    [],
+    personOf(event),
+  ]
   const take = (field: string, value: string) => {
     const salt = randomBytes(16).toString('base64url')
     hashes[field] = hashPersonal(salt, value)
@@ -71,6 +100,11 @@ export function putBack(details: unknown, field: string, value: unknown): void {
   const path = field.split('.')
   const last = path.pop() ?? ''
   let place = details
-  for (const step of path) place = typeof place === 'object' && place !== null && Object.hasOwn(place, step) ? (place as Record<string, unknown>)[step] : undefined
-  if (typeof place === 'object' && place !== null) Object.defineProperty(place, last, { value, enumerable: true, writable: true, configurable: true })
+  for (const step of path)
+    place =
+      typeof place === 'object' && place !== null && Object.hasOwn(place, step)
+        ? (place as Record<string, unknown>)[step]
+        : undefined
+  if (typeof place === 'object' && place !== null)
+    Object.defineProperty(place, last, { value, enumerable: true, writable: true, configurable: true })
 }

@@ -13,8 +13,10 @@ export interface Actor {
 }
 
 /**
- * What was changed: the values before and after; what did not exist is left out. Fields named like personal values (`username`, `email`, `fullName`, `address`, …)
- * are kept apart, where they can be erased, as those of the user that `subject` or `userId` names; fields named like secrets (`password`, `token`, …) are left out.
+ * What was changed: the values before and after; what did not exist is left out. Fields named like personal
+ * values (`username`, `email`, `fullName`, `address`, …) are kept apart, where they can be erased, as those
+ * of the user that `subject` or `userId` names; fields named like secrets (`password`, `token`, …) are left
+ * out.
  */
 export interface Change {
   actor: Actor
@@ -40,9 +42,15 @@ export async function recordChange(tx: Tx, change: Change): Promise<void> {
 
 /** Writes the events of several changes in one statement. */
 export async function recordChanges(tx: Tx, changes: Change[]): Promise<void> {
-  await insertAuditEvents(tx, changes.map(({ actor, mandateId, action, subject, before, after }) => {
-    const from = actor.operator === undefined ? { address: actor.address } : { via: 'command line', operator: actor.operator }
-    const details = { subject, ...from, ...(before ? { before } : {}), ...(after ? { after } : {}) }
-    return dated({ userId: actor.userId, mandateId, action, details, requestId: actor.requestId })
-  }))
+  await insertAuditEvents(
+    tx,
+    changes.map(({ actor, mandateId, action, subject, before, after }) => {
+      const from =
+        actor.operator === undefined
+          ? { address: actor.address }
+          : { via: 'command line', operator: actor.operator }
+      const details = { subject, ...from, ...(before ? { before } : {}), ...(after ? { after } : {}) }
+      return dated({ userId: actor.userId, mandateId, action, details, requestId: actor.requestId })
+    }),
+  )
 }

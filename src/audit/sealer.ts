@@ -3,7 +3,15 @@ import type { Logger } from '../observability/logger.js'
 import type { AuditLog } from './audit-log.js'
 import { findArchiveEnd } from './archive-queries.js'
 import { sealEvents } from './chain.js'
-import { findHashAt, findLastCheckpoint, findLastSeal, insertSeals, listUnsealedEvents, tryToSeal, type LastSeal } from './chain-queries.js'
+import {
+  findHashAt,
+  findLastCheckpoint,
+  findLastSeal,
+  insertSeals,
+  listUnsealedEvents,
+  tryToSeal,
+  type LastSeal,
+} from './chain-queries.js'
 import type { Checkpoint, CheckpointKeys } from './checkpoint.js'
 import { keepCheckpoint, readKnownCheckpoints } from './known-checkpoint.js'
 
@@ -37,10 +45,18 @@ function chainWatch({ logger, audit, directory }: Pick<Dependencies, 'logger' | 
     if (told === reason) return
     told = reason
     logger.error(`the audit's chain is broken: ${reason}`, details)
-    audit.record({ userId: null, mandateId: 'system', action: 'audit_chain_broken', details: { reason, ...details }, requestId: null })
+    audit.record({
+      userId: null,
+      mandateId: 'system',
+      action: 'audit_chain_broken',
+      details: { reason, ...details },
+      requestId: null,
+    })
   }
   const keep = (checkpoint: Checkpoint, contradicted = false) =>
-    keepCheckpoint(directory, checkpoint, contradicted).catch((error: unknown) => logger.warn('the last checkpoint of the audit cannot be kept on disk', { directory, error }))
+    keepCheckpoint(directory, checkpoint, contradicted).catch((error: unknown) =>
+      logger.warn('the last checkpoint of the audit cannot be kept on disk', { directory, error }),
+    )
 
   return {
     alarm,
@@ -52,15 +68,22 @@ function chainWatch({ logger, audit, directory }: Pick<Dependencies, 'logger' | 
       }
     },
     /** Compares what is known with what is there. */
-    compare: async (hashAt: (position: number) => Promise<string | undefined>, isArchived: (position: number) => Promise<boolean>) => {
+    compare: async (
+      hashAt: (position: number) => Promise<string | undefined>,
+      isArchived: (position: number) => Promise<boolean>,
+    ) => {
       if (!known) return
       const found = await hashAt(known.position)
       if (found === known.hash) return
-      if (found === undefined && await isArchived(known.position)) {
+      if (found === undefined && (await isArchived(known.position))) {
         known = undefined // `audit verify --archive` compares it
         return
       }
-      alarm(found === undefined ? 'it is shorter than it was' : 'it has been rewritten', { position: known.position, expected: known.hash, found: found ?? null })
+      alarm(found === undefined ? 'it is shorter than it was' : 'it has been rewritten', {
+        position: known.position,
+        expected: known.hash,
+        found: found ?? null,
+      })
       await keep(known, true)
       known = undefined
     },
@@ -76,7 +99,11 @@ function chainWatch({ logger, audit, directory }: Pick<Dependencies, 'logger' | 
 }
 
 /** Whether the chain ends with a signature: of what does not, nobody knows who made it. */
-function whyNotContinued(last: LastSeal | undefined, signed: Checkpoint | undefined, keys: CheckpointKeys): string | undefined {
+function whyNotContinued(
+  last: LastSeal | undefined,
+  signed: Checkpoint | undefined,
+  keys: CheckpointKeys,
+): string | undefined {
   if (!last && !signed) return undefined
   if (last?.position !== signed?.position || !signed) return 'its end is not signed'
   if (keys.isTrusted(signed.signedBy) && !keys.isSigned(signed)) return 'the signature at its end is wrong'
@@ -84,29 +111,41 @@ function whyNotContinued(last: LastSeal | undefined, signed: Checkpoint | undefi
 }
 
 /** Starts sealing. Of several nodes one seals at a time; all watch that the chain stays what it was. */
-export function startSealer({ database, logger, keys, audit, directory, everyMs = 1000 }: Dependencies): Sealer {
+export function startSealer({
+  database,
+  logger,
+  keys,
+  audit,
+  directory,
+  everyMs = 1000,
+}: Dependencies): Sealer {
   const watch = chainWatch({ logger, audit, directory })
   let loaded: Promise<void> | undefined
   let failing = false
   let isClosed = false
 
   /** Seals one batch. Answers whether there may be more. */
-  const sealBatch = () => database.transaction(async (tx) => {
-    if (!await tryToSeal(tx)) return { more: false }
-    const [last, signed] = [await findLastSeal(tx), await findLastCheckpoint(tx)]
-    const refusal = whyNotContinued(last, signed, keys)
-    if (refusal !== undefined) {
-      watch.alarm(`${refusal}; nothing more is sealed`, { position: last?.position ?? 0 })
-      return { more: false }
-    }
-    const { events, horizon } = await listUnsealedEvents(tx, last, batchSize)
-    const seals = sealEvents(last, events)
-    const end = seals.at(-1)
-    if (!end) return { more: false }
-    const checkpoint = keys.sign({ position: end.position, hash: end.hash, sealedAt: new Date().toISOString() })
-    await insertSeals(tx, seals, horizon, checkpoint)
-    return { more: events.length === batchSize, checkpoint }
-  })
+  const sealBatch = () =>
+    database.transaction(async (tx) => {
+      if (!(await tryToSeal(tx))) return { more: false }
+      const [last, signed] = [await findLastSeal(tx), await findLastCheckpoint(tx)]
+      const refusal = whyNotContinued(last, signed, keys)
+      if (refusal !== undefined) {
+        watch.alarm(`${refusal}; nothing more is sealed`, { position: last?.position ?? 0 })
+        return { more: false }
+      }
+      const { events, horizon } = await listUnsealedEvents(tx, last, batchSize)
+      const seals = sealEvents(last, events)
+      const end = seals.at(-1)
+      if (!end) return { more: false }
+      const checkpoint = keys.sign({
+        position: end.position,
+        hash: end.hash,
+        sealedAt: new Date().toISOString(),
+      })
+      await insertSeals(tx, seals, horizon, checkpoint)
+      return { more: events.length === batchSize, checkpoint }
+    })
 
   /** Only a signed record of an archive explains why a link is not there. */
   const isArchived = async (position: number) => {
@@ -117,7 +156,8 @@ export function startSealer({ database, logger, keys, audit, directory, everyMs 
   const seal = async () => {
     await (loaded ??= watch.load())
     const last = await findLastSeal(database)
-    if (last?.hash !== watch.known()?.hash) await watch.compare((position) => findHashAt(database, position), isArchived)
+    if (last?.hash !== watch.known()?.hash)
+      await watch.compare((position) => findHashAt(database, position), isArchived)
     if ((await listUnsealedEvents(database, last, 1)).events.length === 0) return
     for (let more = true; more;) {
       const sealed = await sealBatch()

@@ -11,7 +11,10 @@ import type { DatedAuditEvent } from './event.js'
 export interface Spill {
   /** Writes events durably. Rejects when the disk does not take them, or they are more than it may hold. */
   save: (events: DatedAuditEvent[]) => Promise<void>
-  /** Gives what is on disk to `write`, part by part, and removes what was written. Answers how many events that were. */
+  /**
+   * Gives what is on disk to `write`, part by part, and removes what was written. Answers how many events
+   * that were.
+   */
   replay: (write: (events: DatedAuditEvent[]) => Promise<void>) => Promise<number>
 }
 
@@ -40,13 +43,17 @@ async function writeDurably(file: string, text: string): Promise<void> {
 }
 
 /**
- * Keeps events below `directory`, in files that are whole from the moment they have their name: any process of this machine may write them to the
- * database, also two at once, as an event that is there is not written again.
+ * Keeps events below `directory`, in files that are whole from the moment they have their name: any process
+ * of this machine may write them to the database, also two at once, as an event that is there is not written
+ * again.
  */
 export function openSpill(directory: string, logger: Logger): Spill {
   const parts = async () => {
-    const names = await unlessMissing(readdir(directory)) ?? []
-    return names.filter((name) => name.endsWith(ending)).sort().map((name) => path.join(directory, name))
+    const names = (await unlessMissing(readdir(directory))) ?? []
+    return names
+      .filter((name) => name.endsWith(ending))
+      .sort()
+      .map((name) => path.join(directory, name))
   }
   const bytes = async () => {
     const sizes = (await parts()).map(async (file) => (await stat(file).catch(() => undefined))?.size ?? 0)
@@ -54,10 +61,16 @@ export function openSpill(directory: string, logger: Logger): Spill {
   }
   const read = async (file: string): Promise<DatedAuditEvent[]> => {
     try {
-      return (await readFile(file, 'utf8')).split('\n').filter(Boolean).map((text) => line.parse(JSON.parse(text)))
+      return (await readFile(file, 'utf8'))
+        .split('\n')
+        .filter(Boolean)
+        .map((text) => line.parse(JSON.parse(text)))
     } catch (error) {
       if (hasCode(error, 'ENOENT')) return [] // another process was faster
-      logger.error('audit events on disk cannot be read; the file is left aside', { file: `${file}.unreadable`, error })
+      logger.error('audit events on disk cannot be read; the file is left aside', {
+        file: `${file}.unreadable`,
+        error,
+      })
       await rename(file, `${file}.unreadable`)
       return []
     }
@@ -65,14 +78,16 @@ export function openSpill(directory: string, logger: Logger): Spill {
   return {
     save: async (events) => {
       const text = events.map((event) => `${JSON.stringify(event)}\n`).join('')
-      if (await bytes() + Buffer.byteLength(text) > maxBytes) throw new Error(`the audit's events on disk would be more than ${maxBytes} bytes`)
+      if ((await bytes()) + Buffer.byteLength(text) > maxBytes)
+        throw new Error(`the audit's events on disk would be more than ${maxBytes} bytes`)
       await mkdir(directory, { recursive: true, mode: 0o700 })
       const file = path.join(directory, `${String(Date.now()).padStart(15, '0')}-${randomUUID()}${ending}`)
       try {
         await writeDurably(`${file}.part`, text)
         await rename(`${file}.part`, file)
       } catch (error) {
-        await rm(`${file}.part`, { force: true }) // it is tried again and again: on a full disk each beginning would take of what is left
+        // it is tried again and again: on a full disk each beginning would take of what is left
+        await rm(`${file}.part`, { force: true })
         throw error
       }
       await flushToDisk(directory)

@@ -7,7 +7,18 @@ import { hashPersonal } from './personal.js'
 
 /** One thing that is not as it was sealed. */
 export interface ChainFault {
-  kind: 'edited' | 'deleted' | 'reordered' | 'gap' | 'cut' | 'rewritten' | 'not_signed' | 'signature_wrong' | 'not_sealed' | 'personal_edited' | 'archived'
+  kind:
+    | 'edited'
+    | 'deleted'
+    | 'reordered'
+    | 'gap'
+    | 'cut'
+    | 'rewritten'
+    | 'not_signed'
+    | 'signature_wrong'
+    | 'not_sealed'
+    | 'personal_edited'
+    | 'archived'
   position: number | null
   /** The event's `seq`. */
   seq: string | null
@@ -52,7 +63,11 @@ export class Verifier implements Verification {
   readonly faults: ChainFault[] = []
   private signedUpTo = 0
 
-  constructor(public position: number, private hash: string, private readonly keys: CheckpointKeys) {}
+  constructor(
+    public position: number,
+    private hash: string,
+    private readonly keys: CheckpointKeys,
+  ) {}
 
   fault(kind: ChainFault['kind'], position: number | null, seq: string | null, message: string): void {
     this.faults.push({ kind, position, seq, message })
@@ -61,11 +76,28 @@ export class Verifier implements Verification {
   /** Looks at the next link. Goes on from the hash that is stored there, so that one fault is told once. */
   check({ seal, event, personal, checkpoint }: SealedEvent): void {
     const { position, seq, content, hash } = seal
-    if (position !== this.position + 1) this.fault('gap', this.position + 1, null, `the links ${this.position + 1} to ${position - 1} are missing`)
+    if (position !== this.position + 1)
+      this.fault(
+        'gap',
+        this.position + 1,
+        null,
+        `the links ${this.position + 1} to ${position - 1} are missing`,
+      )
     if (!event) this.fault('deleted', position, seq, `event ${seq} has been deleted`)
-    else if (contentOf(event) !== content) this.fault('edited', position, seq, `event ${seq} is not what was sealed: it has been edited, or exchanged for another`)
+    else if (contentOf(event) !== content)
+      this.fault(
+        'edited',
+        position,
+        seq,
+        `event ${seq} is not what was sealed: it has been edited, or exchanged for another`,
+      )
     if (position === this.position + 1 && linkOf(this.hash, position, content) !== hash) {
-      this.fault('reordered', position, seq, `event ${seq} was not sealed in this place: links have been changed or moved`)
+      this.fault(
+        'reordered',
+        position,
+        seq,
+        `event ${seq} was not sealed in this place: links have been changed or moved`,
+      )
     }
     if (event) this.checkPersonal(event.personal, personal, position, seq)
     this.events += 1
@@ -77,7 +109,13 @@ export class Verifier implements Verification {
   private checkPersonal(sealed: string, found: SealedEvent['personal'], position: number, seq: string): void {
     const hashes = JSON.parse(sealed) as Record<string, string>
     for (const { field, salt, value } of found) {
-      if (hashes[field] !== hashPersonal(salt, value)) this.fault('personal_edited', position, seq, `what event ${seq} says in ${field} is not what was sealed`)
+      if (hashes[field] !== hashPersonal(salt, value))
+        this.fault(
+          'personal_edited',
+          position,
+          seq,
+          `what event ${seq} says in ${field} is not what was sealed`,
+        )
     }
     this.erased += Math.max(0, Object.keys(hashes).length - found.length)
   }
@@ -87,53 +125,121 @@ export class Verifier implements Verification {
       this.signatures += 1
       this.signedUpTo = checkpoint.position
     } else if (this.keys.isTrusted(checkpoint.signedBy)) {
-      this.fault('signature_wrong', checkpoint.position, null, `the signature at ${checkpoint.position} is wrong`)
+      this.fault(
+        'signature_wrong',
+        checkpoint.position,
+        null,
+        `the signature at ${checkpoint.position} is wrong`,
+      )
     }
   }
 
   /** A later signature vouches for all before it, so that keys of long ago need not be known. */
   finish(): void {
     if (this.events > 0 && this.signedUpTo < this.position) {
-      this.fault('not_signed', this.signedUpTo + 1, null, `the links from ${this.signedUpTo + 1} on are not signed by a key that counts: name the keys that do with --key`)
+      this.fault(
+        'not_signed',
+        this.signedUpTo + 1,
+        null,
+        `the links from ${this.signedUpTo + 1} on are not signed by a key that counts: name the keys that do with --key`,
+      )
     }
   }
 }
 
-/** Where the chain begins in this database: at the beginning, or behind what has been archived, which must have been signed. */
-async function startOf(sql: Sql, keys: CheckpointKeys): Promise<{ position: number; hash: string; faults: string[] }> {
+/**
+ * Where the chain begins in this database: at the beginning, or behind what has been archived, which must
+ * have been signed.
+ */
+async function startOf(
+  sql: Sql,
+  keys: CheckpointKeys,
+): Promise<{ position: number; hash: string; faults: string[] }> {
   const end = await findArchiveEnd(sql)
   if (!end) return { position: 0, hash: genesis, faults: [] }
   const faults = [
-    keys.isArchiveSigned(end) ? undefined : `the record of the archive that ends at ${end.position} is not signed by a key that counts: events may have been removed without one`,
-    await findHashAt(sql, end.position) === end.hash ? undefined : `the chain does not go on where the archive ends, at ${end.position}`,
-    await countBehindArchive(sql, end.position) === 0 ? undefined : `there are links or events up to ${end.position}, where the archive ends, that should be in the archive alone`,
+    keys.isArchiveSigned(end)
+      ? undefined
+      : `the record of the archive that ends at ${end.position} is not signed by a key that counts: events may have been removed without one`,
+    (await findHashAt(sql, end.position)) === end.hash
+      ? undefined
+      : `the chain does not go on where the archive ends, at ${end.position}`,
+    (await countBehindArchive(sql, end.position)) === 0
+      ? undefined
+      : `there are links or events up to ${end.position}, where the archive ends, that should be in the archive alone`,
   ].filter((fault) => fault !== undefined)
   return { position: end.position, hash: end.hash, faults }
 }
 
-async function checkAgainst(verifier: Verifier, sql: Sql, keys: CheckpointKeys, checkpoint: Checkpoint, known: ReadonlyMap<number, string>, begins: number): Promise<void> {
+async function checkAgainst(
+  verifier: Verifier,
+  sql: Sql,
+  keys: CheckpointKeys,
+  checkpoint: Checkpoint,
+  known: ReadonlyMap<number, string>,
+  begins: number,
+): Promise<void> {
   const { position, hash } = checkpoint
   if (!keys.isSigned(checkpoint)) {
-    verifier.fault('signature_wrong', position, null, 'the checkpoint itself is not signed by a key that counts')
+    verifier.fault(
+      'signature_wrong',
+      position,
+      null,
+      'the checkpoint itself is not signed by a key that counts',
+    )
     return
   }
-  const found = known.get(position) ?? await findHashAt(sql, position)
-  if (found === undefined && position < begins) verifier.fault('archived', position, null, `the checkpoint of ${checkpoint.sealedAt} lies in an archive: name that with --archive`)
-  else if (found === undefined) verifier.fault('cut', position, null, `the chain ends before ${position}, where the checkpoint of ${checkpoint.sealedAt} was made: events have been cut off`)
-  else if (found !== hash) verifier.fault('rewritten', position, null, `the chain at ${position} is not the one that the checkpoint of ${checkpoint.sealedAt} was made of`)
+  const found = known.get(position) ?? (await findHashAt(sql, position))
+  if (found === undefined && position < begins)
+    verifier.fault(
+      'archived',
+      position,
+      null,
+      `the checkpoint of ${checkpoint.sealedAt} lies in an archive: name that with --archive`,
+    )
+  else if (found === undefined)
+    verifier.fault(
+      'cut',
+      position,
+      null,
+      `the chain ends before ${position}, where the checkpoint of ${checkpoint.sealedAt} was made: events have been cut off`,
+    )
+  else if (found !== hash)
+    verifier.fault(
+      'rewritten',
+      position,
+      null,
+      `the chain at ${position} is not the one that the checkpoint of ${checkpoint.sealedAt} was made of`,
+    )
 }
 
-/** Goes along the chain and compares it with the events, the signatures and checkpoints that were kept elsewhere. Rejects when the database cannot be asked. */
-export async function verifyChain({ sql, keys, after = 0, whole = after === 0, checkpoints = [], archived = new Map(), maxFaults = 100 }: Options): Promise<Verification> {
+/**
+ * Goes along the chain and compares it with the events, the signatures and checkpoints that were kept
+ * elsewhere. Rejects when the database cannot be asked.
+ */
+export async function verifyChain({
+  sql,
+  keys,
+  after = 0,
+  whole = after === 0,
+  checkpoints = [],
+  archived = new Map(),
+  maxFaults = 100,
+}: Options): Promise<Verification> {
   const begins = await startOf(sql, keys)
   const start = after > begins.position ? await findHashAt(sql, after) : undefined
   const verifier = new Verifier(start === undefined ? begins.position : after, start ?? begins.hash, keys)
   for (const message of begins.faults) verifier.fault('archived', begins.position, null, message)
-  for (let page = await listSealedEvents(sql, verifier.position, pageSize); page.length > 0 && verifier.faults.length < maxFaults; page = await listSealedEvents(sql, verifier.position, pageSize)) {
+  for (
+    let page = await listSealedEvents(sql, verifier.position, pageSize);
+    page.length > 0 && verifier.faults.length < maxFaults;
+    page = await listSealedEvents(sql, verifier.position, pageSize)
+  ) {
     for (const one of page) verifier.check(one)
   }
   if (verifier.faults.length < maxFaults) verifier.finish()
-  for (const checkpoint of checkpoints) await checkAgainst(verifier, sql, keys, checkpoint, archived, begins.position)
+  for (const checkpoint of checkpoints)
+    await checkAgainst(verifier, sql, keys, checkpoint, archived, begins.position)
   if (whole) await findSkipped(verifier, sql, maxFaults)
   const { events, position, signatures, erased, faults } = verifier
   return { events, position, signatures, erased, faults }
@@ -142,7 +248,13 @@ export async function verifyChain({ sql, keys, after = 0, whole = after === 0, c
 async function findSkipped(verifier: Verifier, sql: Sql, maxFaults: number): Promise<void> {
   for (let from: string | null = '0'; from !== null && verifier.faults.length < maxFaults;) {
     const { skipped, upTo } = await listSkippedEvents(sql, from, scanSize)
-    for (const seq of skipped) verifier.fault('not_sealed', null, seq, `event ${seq} should be in the chain and is not: it was put in later, or its link is gone`)
+    for (const seq of skipped)
+      verifier.fault(
+        'not_sealed',
+        null,
+        seq,
+        `event ${seq} should be in the chain and is not: it was put in later, or its link is gone`,
+      )
     from = upTo
   }
 }

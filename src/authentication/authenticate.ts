@@ -24,10 +24,13 @@ function bearerToken(header: string | undefined): string | undefined {
 /** Tokens of one request that are looked at: each costs a verification. */
 const mostPresented = 32
 
-/** Returns the tokens that a request presents, whether or not they would decide, each once and at most 32: for signing out. */
+/**
+ * Returns the tokens that a request presents, whether or not they would decide, each once and at most 32: for
+ * signing out.
+ */
 export function presentedTokens(req: IncomingMessage): string[] {
   const tokens = [bearerToken(req.headers.authorization), ...cookieValues(req.headers.cookie, 'auth_token')]
-  return [...new Set(tokens.flatMap((token) => token ? [token] : []))].slice(0, mostPresented)
+  return [...new Set(tokens.flatMap((token) => (token ? [token] : [])))].slice(0, mostPresented)
 }
 
 /** The cookie's token, and only without one the header's: a page cannot choose what its cookie says. */
@@ -38,16 +41,29 @@ function extractToken(req: IncomingMessage): string | undefined {
 /** Whatever failed but the token itself is the directory's failing: 503, never 401. */
 function refusalOf(error: unknown): GatewayError {
   if (error instanceof GatewayError && error.code !== 'directory_unavailable') return error
-  return new GatewayError('authentication_unavailable', 'Authentication service temporarily unavailable. Please contact administrator.', { cause: error })
+  return new GatewayError(
+    'authentication_unavailable',
+    'Authentication service temporarily unavailable. Please contact administrator.',
+    { cause: error },
+  )
 }
 
-/** The login of a token as it was presented. Throws `token_invalid` for text that is none, before it is looked up. */
-export function findLogin(directory: Pick<Directory, 'login'>, token: string, verifyToken: Dependencies['verifyToken']): Login<VerifiedClaims> | Promise<Login<VerifiedClaims>> {
+/**
+ * The login of a token as it was presented. Throws `token_invalid` for text that is none, before it is looked
+ * up.
+ */
+export function findLogin(
+  directory: Pick<Directory, 'login'>,
+  token: string,
+  verifyToken: Dependencies['verifyToken'],
+): Login<VerifiedClaims> | Promise<Login<VerifiedClaims>> {
   refuseNoToken(token)
   return directory.login(token, verifyToken)
 }
 
-/** Who a remembered login turned out to be. Lives as long as the login is remembered; only time can change it. */
+/**
+ * Who a remembered login turned out to be. Lives as long as the login is remembered; only time can change it.
+ */
 const decided = new WeakMap<Login<VerifiedClaims>, Principal>()
 
 /** Rows 3 to 8 for a login that may have been remembered: time has passed since its token was verified. */
@@ -61,10 +77,16 @@ function principalOf(login: Login<VerifiedClaims>, nowMs: number): Principal {
 }
 
 /**
- * Finds out who is calling, into `req.principal`: the authentication table, row by row. Waits for nothing that is remembered.
- * `atMs` is the moment (milliseconds since 1970) at which the token must not have expired.
+ * Finds out who is calling, into `req.principal`: the authentication table, row by row. Waits for nothing
+ * that is remembered. `atMs` is the moment (milliseconds since 1970) at which the token must not have
+ * expired.
  */
-export function authenticate({ directory, verifyToken, atMs, onApiToken = () => undefined }: Dependencies): (policy: Exclude<Policy['auth'], 'portal'>) => Middleware {
+export function authenticate({
+  directory,
+  verifyToken,
+  atMs,
+  onApiToken = () => undefined,
+}: Dependencies): (policy: Exclude<Policy['auth'], 'portal'>) => Middleware {
   return (policy) => (req, _res, next) => {
     const token = extractToken(req)
     if (token === undefined) {

@@ -40,20 +40,30 @@ interface Dependencies {
 export const previewLabel = 'preview'
 
 /** One refusal for everything: which of the reasons it was concerns nobody. */
-export const portalAccessRequired = () => new GatewayError('portal_access_required', 'Access to the portal is required: open the link that you were given')
+export const portalAccessRequired = () =>
+  new GatewayError(
+    'portal_access_required',
+    'Access to the portal is required: open the link that you were given',
+  )
 
 /** Cookies of one name that are looked at. */
 const mostCookies = 8
 
-/** The session of the cookie. Two that are ours are none, as nobody can say which was meant; what another application has set does not count. */
+/**
+ * The session of the cookie. Two that are ours are none, as nobody can say which was meant; what another
+ * application has set does not count.
+ */
 function sessionOf(req: Request, keys: SealKeys, nowMs: number): ReturnType<typeof openSession> {
   const cookies = [...new Set(cookieValues(req.headers.cookie, 'portal_session'))].slice(0, mostCookies)
-  const [session, other] = cookies.map((cookie) => openSession(cookie, keys, nowMs)).filter((opened) => opened !== undefined)
+  const [session, other] = cookies
+    .map((cookie) => openSession(cookie, keys, nowMs))
+    .filter((opened) => opened !== undefined)
   return other ? undefined : session
 }
 
 function clientOf(link: PortalLink | undefined, issuedAt: number, nowMs: number): PortalClient {
-  if (!link || link.revoked || link.expiresAtMs <= nowMs || !link.client.active || !link.mandate.enabled) throw portalAccessRequired()
+  if (!link || link.revoked || link.expiresAtMs <= nowMs || !link.client.active || !link.mandate.enabled)
+    throw portalAccessRequired()
   return {
     id: link.client.id,
     name: link.client.name,
@@ -66,8 +76,9 @@ function clientOf(link: PortalLink | undefined, issuedAt: number, nowMs: number)
 }
 
 /**
- * The one gate of the portal: finds out which client is calling, into `req.portalClient`, or refuses with `portal_access_required`. Link, client and mandate
- * are looked at each time, and waited for only where they are not remembered. Another way of signing in takes the place of this and of nothing else.
+ * The one gate of the portal: finds out which client is calling, into `req.portalClient`, or refuses with
+ * `portal_access_required`. Link, client and mandate are looked at each time, and waited for only where they
+ * are not remembered. Another way of signing in takes the place of this and of nothing else.
  */
 export function currentClient({ directory, keys, atMs }: Dependencies): Middleware {
   return (req, _res, next) => {

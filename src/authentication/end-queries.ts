@@ -7,27 +7,50 @@ export interface EndedSession {
 }
 
 /**
- * Tokens that somebody may still be let in by. Others are left as they are: a session has one for each refresh, and each row that changes
- * is announced to all nodes. An hour, for nodes whose clocks are behind.
+ * Tokens that somebody may still be let in by. Others are left as they are: a session has one for each
+ * refresh, and each row that changes is announced to all nodes. An hour, for nodes whose clocks are behind.
  */
 export const liveTokens = `status = 'active' and expires_at > now() - interval '1 hour'`
 
-/** Ends sessions and revokes their access tokens; their refresh tokens are good for nothing from then on. Answers those that had not ended before. */
+/**
+ * Ends sessions and revokes their access tokens; their refresh tokens are good for nothing from then on.
+ * Answers those that had not ended before.
+ */
 export async function endSessions(tx: CoherentTx, ids: string[]): Promise<EndedSession[]> {
-  // One order for all who lock several; and a refresh that is under way holds the lock until its tokens can be seen below.
+  // One order for all who lock several; and a refresh that is under way holds the lock until its tokens can
+  // be seen below.
   await tx.rows('select from sessions where id = any (?::uuid[]) order by id for update', [ids])
-  const ended = await tx.rows<EndedSession>('update sessions set ended_at = now() where ended_at is null and id = any (?::uuid[]) returning id, user_id as "userId"', [ids])
-  await tx.run(`update tokens set status = 'revoked', revoked_at = now() where ${liveTokens} and session_id = any (?::uuid[])`, [ids])
+  const ended = await tx.rows<EndedSession>(
+    'update sessions set ended_at = now() where ended_at is null and id = any (?::uuid[]) returning id, user_id as "userId"',
+    [ids],
+  )
+  await tx.run(
+    `update tokens set status = 'revoked', revoked_at = now() where ${liveTokens} and session_id = any (?::uuid[])`,
+    [ids],
+  )
   return ended
 }
 
 /** Ends all sessions of a user but one, and revokes logins that have no session. */
-export async function endSessionsOfUser(tx: CoherentTx, userId: string, { except = null }: { except?: string | null } = {}): Promise<EndedSession[]> {
-  const sessions = await tx.rows<{ id: string }>('select id from sessions where user_id = ? and ended_at is null and id is distinct from ?', [userId, except])
-  const ended = await endSessions(tx, sessions.map(({ id }) => id))
-  await tx.run(`
+export async function endSessionsOfUser(
+  tx: CoherentTx,
+  userId: string,
+  { except = null }: { except?: string | null } = {},
+): Promise<EndedSession[]> {
+  const sessions = await tx.rows<{ id: string }>(
+    'select id from sessions where user_id = ? and ended_at is null and id is distinct from ?',
+    [userId, except],
+  )
+  const ended = await endSessions(
+    tx,
+    sessions.map(({ id }) => id),
+  )
+  await tx.run(
+    `
     update tokens set status = 'revoked', revoked_at = now()
-     where user_id = ? and ${liveTokens} and purpose = 'auth_session' and session_id is null`, [userId])
+     where user_id = ? and ${liveTokens} and purpose = 'auth_session' and session_id is null`,
+    [userId],
+  )
   return ended
 }
 
@@ -44,38 +67,71 @@ const sessionsOf = `
     union select session_id from refresh_tokens where token_hash = any (?::text[])`
 
 /** The sessions of these tokens that have not ended. */
-export async function listLiveSessionIds(sql: Pick<CoherentTx, 'rows'>, { tokenIds, refreshHashes }: Presented): Promise<string[]> {
-  const sessions = await sql.rows<{ id: string }>(`select id from sessions where ended_at is null and id in (${sessionsOf})`, [tokenIds, refreshHashes])
+export async function listLiveSessionIds(
+  sql: Pick<CoherentTx, 'rows'>,
+  { tokenIds, refreshHashes }: Presented,
+): Promise<string[]> {
+  const sessions = await sql.rows<{ id: string }>(
+    `select id from sessions where ended_at is null and id in (${sessionsOf})`,
+    [tokenIds, refreshHashes],
+  )
   return sessions.map(({ id }) => id)
 }
 
-/** Ends the logins of these tokens: their sessions with all tokens of those, and tokens that have no session. */
-export async function endLogins(tx: CoherentTx, { tokenIds, refreshHashes }: Presented): Promise<EndedSession[]> {
+/**
+ * Ends the logins of these tokens: their sessions with all tokens of those, and tokens that have no session.
+ */
+export async function endLogins(
+  tx: CoherentTx,
+  { tokenIds, refreshHashes }: Presented,
+): Promise<EndedSession[]> {
   const sessions = await tx.rows<{ id: string }>(sessionsOf, [tokenIds, refreshHashes])
-  const ended = await endSessions(tx, sessions.map(({ id }) => id))
-  await tx.run(`update tokens set status = 'revoked', revoked_at = now() where ${liveTokens} and id = any (?::uuid[])`, [tokenIds])
+  const ended = await endSessions(
+    tx,
+    sessions.map(({ id }) => id),
+  )
+  await tx.run(
+    `update tokens set status = 'revoked', revoked_at = now() where ${liveTokens} and id = any (?::uuid[])`,
+    [tokenIds],
+  )
   return ended
 }
 
 /** The session of that id, if it is the user's. Ended ones count: ending one again is no error. */
-export async function findSessionOfUser(tx: CoherentTx, id: string, userId: string): Promise<{ id: string } | undefined> {
-  const [session] = await tx.rows<{ id: string }>('select id from sessions where id = ? and user_id = ?', [id, userId])
+export async function findSessionOfUser(
+  tx: CoherentTx,
+  id: string,
+  userId: string,
+): Promise<{ id: string } | undefined> {
+  const [session] = await tx.rows<{ id: string }>('select id from sessions where id = ? and user_id = ?', [
+    id,
+    userId,
+  ])
   return session
 }
 
-/** Revokes one access token, or an API token, by its id; other tokens of its session stay. Answers whose it was, if it counted until now. */
+/**
+ * Revokes one access token, or an API token, by its id; other tokens of its session stay. Answers whose it
+ * was, if it counted until now.
+ */
 export async function revokeAccessToken(tx: CoherentTx, id: string): Promise<{ userId: string } | undefined> {
-  const [revoked] = await tx.rows<{ userId: string }>(`
+  const [revoked] = await tx.rows<{ userId: string }>(
+    `
     update tokens set status = 'revoked', revoked_at = now()
-     where id = ? and ${liveTokens} and purpose in ('auth_session', 'api_token') returning user_id as "userId"`, [id])
+     where id = ? and ${liveTokens} and purpose in ('auth_session', 'api_token') returning user_id as "userId"`,
+    [id],
+  )
   return revoked
 }
 
 /** Revokes the tokens of a user that belong to no session, such as those for programs. */
 export async function revokeLooseTokens(tx: CoherentTx, userId: string): Promise<void> {
-  await tx.run(`
+  await tx.run(
+    `
     update tokens set status = 'revoked', revoked_at = now()
-     where user_id = ? and session_id is null and ${liveTokens} and purpose <> 'data_connection'`, [userId])
+     where user_id = ? and session_id is null and ${liveTokens} and purpose <> 'data_connection'`,
+    [userId],
+  )
 }
 
 /** Withdraws the links by which a user could set a password. */
@@ -84,12 +140,13 @@ export async function withdrawLinksOf(tx: CoherentTx, userId: string): Promise<v
 }
 
 /**
- * Ends all that somebody may be let in by as this user, but their password: others may have arranged it, and kept it, before the user came to
- * hold a platform level.
+ * Ends all that somebody may be let in by as this user, but their password: others may have arranged it, and
+ * kept it, before the user came to hold a platform level.
  */
 export async function endWaysIn(tx: CoherentTx, userId: string): Promise<void> {
   await endSessionsOfUser(tx, userId)
   await revokeLooseTokens(tx, userId)
   await withdrawLinksOf(tx, userId)
-  for (const table of ['user_identities', 'service_secrets', 'service_keys']) await tx.run(`delete from ${table} where user_id = ?`, [userId])
+  for (const table of ['user_identities', 'service_secrets', 'service_keys'])
+    await tx.run(`delete from ${table} where user_id = ?`, [userId])
 }

@@ -14,7 +14,10 @@ export interface PortalSession {
 export type SealKeys = readonly [string, ...string[]]
 
 /** The keys that the configuration holds. */
-export function sealKeysOf({ SECRET_KEY, SECRET_KEY_PREVIOUS }: Pick<Config, 'SECRET_KEY' | 'SECRET_KEY_PREVIOUS'>): SealKeys {
+export function sealKeysOf({
+  SECRET_KEY,
+  SECRET_KEY_PREVIOUS,
+}: Pick<Config, 'SECRET_KEY' | 'SECRET_KEY_PREVIOUS'>): SealKeys {
   if (SECRET_KEY === undefined) throw new Error('SECRET_KEY is not set')
   return SECRET_KEY_PREVIOUS === undefined ? [SECRET_KEY] : [SECRET_KEY, SECRET_KEY_PREVIOUS]
 }
@@ -57,13 +60,17 @@ function parseContent(payload: string): z.infer<typeof content> | undefined {
   }
 }
 
-/** Opens what `sealSession` has sealed, with any of the keys. Undefined for everything else, for a session that is too old, and for one of the future. */
+/**
+ * Opens what `sealSession` has sealed, with any of the keys. Undefined for everything else, for a session
+ * that is too old, and for one of the future.
+ */
 export function openSession(cookie: string, keys: SealKeys, nowMs: number): PortalSession | undefined {
-  const [, payload, seal] = cookie.length > maxLength ? [] : form.exec(cookie) ?? []
+  const [, payload, seal] = cookie.length > maxLength ? [] : (form.exec(cookie) ?? [])
   if (payload === undefined || seal === undefined || !isSealed(payload, seal, keys)) return undefined
   const said = parseContent(payload)
   if (!said) return undefined
   const nowSeconds = nowMs / 1000
-  if (said.iat > nowSeconds + clockToleranceSeconds || nowSeconds - said.iat >= sessionSeconds) return undefined
+  if (said.iat > nowSeconds + clockToleranceSeconds || nowSeconds - said.iat >= sessionSeconds)
+    return undefined
   return { linkId: said.tid, issuedAt: said.iat }
 }

@@ -1,4 +1,7 @@
-/** Preparation of usernames and passwords (PRECIS: RFC 8264; profiles of RFC 8265). Unicode properties are those of the running Node. */
+/**
+ * Preparation of usernames and passwords (PRECIS: RFC 8264; profiles of RFC 8265). Unicode properties are
+ * those of the running Node.
+ */
 
 /** RFC 8264 §9.6: code points whose class is not what their properties say. */
 const allowedByException = new Set('\u00df\u03c2\u06fd\u06fe\u0f0b\u3007')
@@ -8,19 +11,33 @@ const oldHangulJamo = /[\u1100-\u11ff\ua960-\ua97c\ud7b0-\ud7c6\ud7cb-\ud7fb]/u
 const ignorable = /[\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}]/u
 const letterOrDigit = /[\p{Ll}\p{Lu}\p{Lo}\p{Nd}\p{Lm}\p{Mn}\p{Mc}]/u
 const ofFreeformOnly = /[\p{Lt}\p{Nl}\p{No}\p{Me}\p{Zs}\p{S}\p{P}]/u
-const viramas = new Set(Array.from('\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d4d\u0dca\u0e3a\u0f84\u1039\u103a\u1714\u1734\u17d2\u1a60\u1b44\u1baa\u1bab\u1bf2\u1bf3\u2d7f\ua806\ua8c4\ua953\ua9c0\uaaf6\uabed'))
+const viramas = new Set(
+  Array.from(
+    '\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d4d\u0dca\u0e3a\u0f84\u1039\u103a\u1714\u1734\u17d2\u1a60\u1b44\u1baa\u1bab\u1bf2\u1bf3\u2d7f\ua806\ua8c4\ua953\ua9c0\uaaf6\uabed',
+  ),
+)
 
-/** RFC 5892 appendix A, by neighbours; between letters that join (A.1) is taken for: between Arabic letters. */
+/**
+ * RFC 5892 appendix A, by neighbours; between letters that join (A.1) is taken for: between Arabic letters.
+ */
 function holdsInContext(point: string, index: number, points: string[]): boolean {
   const [before = '', after = '', whole] = [points[index - 1], points[index + 1], points.join('')]
   switch (point) {
-    case '\u200c': return viramas.has(before) || (/\p{Script=Arabic}/u.test(before) && /\p{Script=Arabic}/u.test(after))
-    case '\u200d': return viramas.has(before)
-    case '\u00b7': return before === 'l' && after === 'l'
-    case '\u0375': return /\p{Script=Greek}/u.test(after)
-    case '\u05f3': case '\u05f4': return /\p{Script=Hebrew}/u.test(before)
-    case '\u30fb': return /[\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Han}]/u.test(whole)
-    default: return !(/[\u0660-\u0669]/u.test(whole) && /[\u06f0-\u06f9]/u.test(whole))
+    case '\u200c':
+      return viramas.has(before) || (/\p{Script=Arabic}/u.test(before) && /\p{Script=Arabic}/u.test(after))
+    case '\u200d':
+      return viramas.has(before)
+    case '\u00b7':
+      return before === 'l' && after === 'l'
+    case '\u0375':
+      return /\p{Script=Greek}/u.test(after)
+    case '\u05f3':
+    case '\u05f4':
+      return /\p{Script=Hebrew}/u.test(before)
+    case '\u30fb':
+      return /[\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Han}]/u.test(whole)
+    default:
+      return !(/[\u0660-\u0669]/u.test(whole) && /[\u06f0-\u06f9]/u.test(whole))
   }
 }
 
@@ -29,7 +46,8 @@ function isOf(isFreeform: boolean): (point: string, index: number, points: strin
   return (point, index, points) => {
     if (allowedByException.has(point)) return true
     if (refusedByException.has(point) || /\p{Cs}/u.test(point)) return false
-    if (inContext.test(point) || point === '\u200c' || point === '\u200d') return holdsInContext(point, index, points)
+    if (inContext.test(point) || point === '\u200c' || point === '\u200d')
+      return holdsInContext(point, index, points)
     if (/^[!-~]$/.test(point)) return true
     if (/[\p{Cn}\p{Cc}]/u.test(point) || oldHangulJamo.test(point) || ignorable.test(point)) return false
     if (point.normalize('NFKC') !== point) return isFreeform
@@ -39,7 +57,10 @@ function isOf(isFreeform: boolean): (point: string, index: number, points: strin
 const isFreeform = isOf(true)
 const isIdentifier = isOf(false)
 
-/** OpaqueString (RFC 8265 §4.2): the password as it is hashed. Undefined where it holds what no password may, or nothing. */
+/**
+ * OpaqueString (RFC 8265 §4.2): the password as it is hashed. Undefined where it holds what no password may,
+ * or nothing.
+ */
 export function preparePassword(password: string): string | undefined {
   const prepared = password.replace(/\p{Zs}/gu, ' ').normalize('NFC')
   return prepared !== '' && Array.from(prepared).every(isFreeform) ? prepared : undefined
@@ -52,22 +73,38 @@ const isRightToLeft = (point: string) => rightToLeft.test(point) && /\p{L}/u.tes
 function followsBidiRule(points: string[]): boolean {
   if (!points.some((point) => rightToLeft.test(point))) return true
   const last = points.filter((point) => !/\p{Mn}/u.test(point)).at(-1) ?? ''
-  const hasBothDigits = points.some((point) => /[0-9\u06f0-\u06f9]/u.test(point)) && points.some((point) => /[\u0660-\u0669]/u.test(point))
-  return isRightToLeft(points[0] ?? '') && points.every((point) => isRightToLeft(point) || !/\p{L}/u.test(point)) && (isRightToLeft(last) || /\p{Nd}/u.test(last)) && !hasBothDigits
+  const hasBothDigits =
+    points.some((point) => /[0-9\u06f0-\u06f9]/u.test(point)) &&
+    points.some((point) => /[\u0660-\u0669]/u.test(point))
+  return (
+    isRightToLeft(points[0] ?? '') &&
+    points.every((point) => isRightToLeft(point) || !/\p{L}/u.test(point)) &&
+    (isRightToLeft(last) || /\p{Nd}/u.test(last)) &&
+    !hasBothDigits
+  )
 }
 
-const narrow = (text: string) => text.replace(/[\uff01-\uffdc\uffe0-\uffee\u3000]/gu, (wide) => wide.normalize('NFKC'))
+const narrow = (text: string) =>
+  text.replace(/[\uff01-\uffdc\uffe0-\uffee\u3000]/gu, (wide) => wide.normalize('NFKC'))
 
-/** UsernameCaseMapped (RFC 8265 §3.3). Undefined for what is no username: also one that mixes Latin, Cyrillic and Greek letters. */
+/**
+ * UsernameCaseMapped (RFC 8265 §3.3). Undefined for what is no username: also one that mixes Latin, Cyrillic
+ * and Greek letters.
+ */
 export function prepareUsername(username: string): string | undefined {
   const prepared = narrow(username).toLowerCase().normalize('NFC')
   const points = Array.from(prepared)
   if (points.length === 0 || !points.every(isIdentifier) || !followsBidiRule(points)) return undefined
-  const scripts = [/\p{Script=Latin}/u, /\p{Script=Cyrillic}/u, /\p{Script=Greek}/u].filter((script) => script.test(prepared))
+  const scripts = [/\p{Script=Latin}/u, /\p{Script=Cyrillic}/u, /\p{Script=Greek}/u].filter((script) =>
+    script.test(prepared),
+  )
   return scripts.length <= 1 ? prepared : undefined
 }
 
-/** The names under which a typed or claimed one is looked up, the likeliest first: as it is, in lower case (older names are as they were typed then), and prepared. */
+/**
+ * The names under which a typed or claimed one is looked up, the likeliest first: as it is, in lower case
+ * (older names are as they were typed then), and prepared.
+ */
 export function namesOf(typed: string): string[] {
   const prepared = prepareUsername(typed)
   return [...new Set([typed, typed.toLowerCase(), ...(prepared === undefined ? [] : [prepared])])]

@@ -32,27 +32,49 @@ export const hasPlatformLevel = (user: User) => user.isSysAdmin || user.isPlatfo
 /** Who may have vouched for a login. */
 export const authorities: ReadonlySet<string> = new Set(['local', 'google', 'msft'])
 
-function matchesRow(claims: VerifiedClaims, userId: string, row: NonNullable<PrincipalState['token']>, nowMs: number): boolean {
+function matchesRow(
+  claims: VerifiedClaims,
+  userId: string,
+  row: NonNullable<PrincipalState['token']>,
+  nowMs: number,
+): boolean {
   const authority = typeof claims.authority === 'string' ? claims.authority.toLowerCase() : undefined
-  return row.status === 'active'
-    && row.expiresAtMs > nowMs
-    && row.userId === userId
-    && authority !== undefined && authorities.has(authority) && authority === row.authority
-    && (row.purpose === 'auth_session' || (row.purpose === 'api_token' && authority === 'local'))
-    && claims.sessionId === (row.sessionId ?? undefined)
-    && !row.sessionEnded
+  return (
+    row.status === 'active' &&
+    row.expiresAtMs > nowMs &&
+    row.userId === userId &&
+    authority !== undefined &&
+    authorities.has(authority) &&
+    authority === row.authority &&
+    (row.purpose === 'auth_session' || (row.purpose === 'api_token' && authority === 'local')) &&
+    claims.sessionId === (row.sessionId ?? undefined) &&
+    !row.sessionEnded
+  )
 }
 
-/** Rows 5 to 8 of the authentication table, in their order: what the directory says of verified claims. A key that has been retired verifies nothing (row 2). */
-export function decidePrincipal({ claims, state, dependsOn }: Login<VerifiedClaims>, nowMs: number): Principal {
+/**
+ * Rows 5 to 8 of the authentication table, in their order: what the directory says of verified claims. A key
+ * that has been retired verifies nothing (row 2).
+ */
+export function decidePrincipal(
+  { claims, state, dependsOn }: Login<VerifiedClaims>,
+  nowMs: number,
+): Principal {
   const { user, token, keyRetired } = state
   if (keyRetired || !user) throw tokenInvalid(explainMismatch(claims, state, nowMs))
   if (!user.enabled) throw new GatewayError('user_disabled', 'User is disabled')
-  if (user.id !== claims.userId) throw new GatewayError('user_mismatch', 'User context has changed. Please log in again.')
-  if (!token || !matchesRow(claims, user.id, token, nowMs)) throw tokenInvalid(explainMismatch(claims, state, nowMs))
+  if (user.id !== claims.userId)
+    throw new GatewayError('user_mismatch', 'User context has changed. Please log in again.')
+  if (!token || !matchesRow(claims, user.id, token, nowMs))
+    throw tokenInvalid(explainMismatch(claims, state, nowMs))
   const { enabled: _enabled, ...shown } = user
   return {
-    user: shown, tokenId: claims.jti, sessionId: token.sessionId, authority: token.authority, purpose: token.purpose, dependsOn,
+    user: shown,
+    tokenId: claims.jti,
+    sessionId: token.sessionId,
+    authority: token.authority,
+    purpose: token.purpose,
+    dependsOn,
     expiresAtMs: Math.min(claims.expiresAt * 1000, token.expiresAtMs),
   }
 }

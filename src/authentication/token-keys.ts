@@ -17,8 +17,18 @@ export interface TokenKeys {
 
 async function symmetricKey(secret: string, algorithm: string): Promise<TokenKey> {
   const bytes = new TextEncoder().encode(secret)
-  const kid = createHash('sha256').update('mandate-gateway kid ').update(bytes).digest('base64url').slice(0, 12)
-  return { kid, key: await subtle.importKey('raw', bytes, { name: 'HMAC', hash: `SHA-${algorithm.slice(2)}` }, false, ['sign', 'verify']) }
+  const kid = createHash('sha256')
+    .update('mandate-gateway kid ')
+    .update(bytes)
+    .digest('base64url')
+    .slice(0, 12)
+  return {
+    kid,
+    key: await subtle.importKey('raw', bytes, { name: 'HMAC', hash: `SHA-${algorithm.slice(2)}` }, false, [
+      'sign',
+      'verify',
+    ]),
+  }
 }
 
 /** What each asymmetric algorithm asks of its key. */
@@ -28,17 +38,26 @@ const fits: Record<string, (key: KeyObject) => boolean> = {
   EdDSA: (key) => key.asymmetricKeyType === 'ed25519',
 }
 
-async function keyPair(variable: string, value: string, algorithm: string): Promise<{ signing: TokenKey; verifying: TokenKey }> {
+async function keyPair(
+  variable: string,
+  value: string,
+  algorithm: string,
+): Promise<{ signing: TokenKey; verifying: TokenKey }> {
   let key: KeyObject
   try {
-    key = value.trimStart().startsWith('{') ? createPrivateKey({ key: JSON.parse(value) as JWK, format: 'jwk' }) : createPrivateKey(value.replaceAll('\\n', '\n'))
+    key = value.trimStart().startsWith('{')
+      ? createPrivateKey({ key: JSON.parse(value) as JWK, format: 'jwk' })
+      : createPrivateKey(value.replaceAll('\\n', '\n'))
   } catch {
     throw new ConfigError([`${variable}: is neither a private key in PEM nor a private JWK`])
   }
-  if (!fits[algorithm]?.(key)) throw new ConfigError([`${variable}: is no key for ${algorithm} (P-256 for ES256, RSA of 2048 bits or more for RS256, Ed25519 for EdDSA)`])
+  if (!fits[algorithm]?.(key))
+    throw new ConfigError([
+      `${variable}: is no key for ${algorithm} (P-256 for ES256, RSA of 2048 bits or more for RS256, Ed25519 for EdDSA)`,
+    ])
   const publicJwk = createPublicKey(key).export({ format: 'jwk' }) as JWK
   const kid = (await calculateJwkThumbprint(publicJwk)).slice(0, 12)
-  const asCryptoKey = async (jwk: JWK) => await importJWK(jwk, algorithm) as CryptoKey
+  const asCryptoKey = async (jwk: JWK) => (await importJWK(jwk, algorithm)) as CryptoKey
   return {
     signing: { kid, key: await asCryptoKey(key.export({ format: 'jwk' })) },
     verifying: { kid, key: await asCryptoKey(publicJwk) },
@@ -46,20 +65,37 @@ async function keyPair(variable: string, value: string, algorithm: string): Prom
 }
 
 /** The access-token keys that the configuration names. Throws a ConfigError for a key that cannot be used. */
-export async function loadTokenKeys(config: Pick<Config, 'AUTH_ALGORITHM' | 'APP_JWT_KEY_SECRET' | 'APP_JWT_KEY_SECRET_PREVIOUS' | 'APP_JWT_PRIVATE_KEY' | 'APP_JWT_PRIVATE_KEY_PREVIOUS'>): Promise<TokenKeys> {
+export async function loadTokenKeys(
+  config: Pick<
+    Config,
+    | 'AUTH_ALGORITHM'
+    | 'APP_JWT_KEY_SECRET'
+    | 'APP_JWT_KEY_SECRET_PREVIOUS'
+    | 'APP_JWT_PRIVATE_KEY'
+    | 'APP_JWT_PRIVATE_KEY_PREVIOUS'
+  >,
+): Promise<TokenKeys> {
   const algorithm = config.AUTH_ALGORITHM
   if (algorithm.startsWith('HS')) {
     if (!config.APP_JWT_KEY_SECRET) throw new ConfigError(['APP_JWT_KEY_SECRET: must be set'])
     const current = await symmetricKey(config.APP_JWT_KEY_SECRET, algorithm)
     const previous = config.APP_JWT_KEY_SECRET_PREVIOUS
-    return { algorithm, signing: current, verifying: [current, ...(previous ? [await symmetricKey(previous, algorithm)] : [])] }
+    return {
+      algorithm,
+      signing: current,
+      verifying: [current, ...(previous ? [await symmetricKey(previous, algorithm)] : [])],
+    }
   }
-  if (!config.APP_JWT_PRIVATE_KEY) throw new ConfigError([`APP_JWT_PRIVATE_KEY: must be set with AUTH_ALGORITHM=${algorithm}`])
+  if (!config.APP_JWT_PRIVATE_KEY)
+    throw new ConfigError([`APP_JWT_PRIVATE_KEY: must be set with AUTH_ALGORITHM=${algorithm}`])
   const current = await keyPair('APP_JWT_PRIVATE_KEY', config.APP_JWT_PRIVATE_KEY, algorithm)
   const previous = config.APP_JWT_PRIVATE_KEY_PREVIOUS
   return {
     algorithm,
     signing: current.signing,
-    verifying: [current.verifying, ...(previous ? [(await keyPair('APP_JWT_PRIVATE_KEY_PREVIOUS', previous, algorithm)).verifying] : [])],
+    verifying: [
+      current.verifying,
+      ...(previous ? [(await keyPair('APP_JWT_PRIVATE_KEY_PREVIOUS', previous, algorithm)).verifying] : []),
+    ],
   }
 }

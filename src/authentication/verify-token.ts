@@ -3,7 +3,10 @@ import { GatewayError } from '../errors.js'
 import { namesOf } from './precis.js'
 import type { TokenKey, TokenKeys } from './token-keys.js'
 
-/** The claims of a token whose signature, form and times hold (RFC 7519). Whether it still counts, its row says. */
+/**
+ * The claims of a token whose signature, form and times hold (RFC 7519). Whether it still counts, its row
+ * says.
+ */
 export interface VerifiedClaims {
   username: string
   /** The names under which the user is looked up: as claimed, else as typed ones are. */
@@ -12,7 +15,10 @@ export interface VerifiedClaims {
   jti: string
   /** As it was claimed, whatever it was: compared with the token's row. */
   authority: unknown
-  /** The claim `sid`; where that is absent, null or empty, `sessionId`; undefined where the token names no session. */
+  /**
+   * The claim `sid`; where that is absent, null or empty, `sessionId`; undefined where the token names no
+   * session.
+   */
   sessionId: unknown
   /** NumericDate, seconds. */
   expiresAt: number
@@ -37,7 +43,8 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Row 2 of the authentication table: one answer for all that is wrong with a token. */
-export const tokenInvalid = (cause?: unknown) => new GatewayError('token_invalid', 'Invalid authentication credentials', { cause })
+export const tokenInvalid = (cause?: unknown) =>
+  new GatewayError('token_invalid', 'Invalid authentication credentials', { cause })
 
 /** Row 3. */
 export const tokenExpired = () => new GatewayError('token_expired', 'Token has expired')
@@ -57,20 +64,26 @@ function jsonObject(bytes: Buffer): Claims {
 
 function checkHeader(header: Claims, algorithm: string): void {
   if (header.alg !== algorithm || 'crit' in header || 'b64' in header || 'zip' in header) throw tokenInvalid()
-  if ('typ' in header && !(typeof header.typ === 'string' && /^(?:at\+)?jwt$/i.test(header.typ))) throw tokenInvalid()
+  if ('typ' in header && !(typeof header.typ === 'string' && /^(?:at\+)?jwt$/i.test(header.typ)))
+    throw tokenInvalid()
 }
 
 const isTime = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value)
 
 function checkTimes(claims: Claims, nowSeconds: number): number {
   const { exp, nbf, iat } = claims
-  if (!isTime(exp) || (nbf !== undefined && !isTime(nbf)) || (iat !== undefined && !isTime(iat))) throw tokenInvalid()
+  if (!isTime(exp) || (nbf !== undefined && !isTime(nbf)) || (iat !== undefined && !isTime(iat)))
+    throw tokenInvalid()
   if (exp > (iat ?? nowSeconds) + maxLifetimeSeconds) throw tokenInvalid()
-  if ((nbf ?? 0) > nowSeconds + clockSkewSeconds || (iat ?? 0) > nowSeconds + clockSkewSeconds) throw tokenInvalid()
+  if ((nbf ?? 0) > nowSeconds + clockSkewSeconds || (iat ?? 0) > nowSeconds + clockSkewSeconds)
+    throw tokenInvalid()
   return exp
 }
 
-/** `kid` is a hint: its key is tried first, and if it is absent or unknown, each. Answers the id of the key that it was. */
+/**
+ * `kid` is a hint: its key is tried first, and if it is absent or unknown, each. Answers the id of the key
+ * that it was.
+ */
 async function checkSignature(token: string, kid: unknown, keys: TokenKeys): Promise<string> {
   const hinted = keys.verifying.filter((candidate) => candidate.kid === kid)
   const candidates: TokenKey[] = hinted.length > 0 ? hinted : keys.verifying
@@ -85,7 +98,10 @@ async function checkSignature(token: string, kid: unknown, keys: TokenKeys): Pro
   throw tokenInvalid()
 }
 
-/** Refuses text that holds other characters than base64url and dots (RFC 7515 §3.1), or is too long: it is never looked up. Throws `token_invalid`. */
+/**
+ * Refuses text that holds other characters than base64url and dots (RFC 7515 §3.1), or is too long: it is
+ * never looked up. Throws `token_invalid`.
+ */
 export function refuseNoToken(text: string): void {
   if (text.length > maxTokenBytes || !tokenForm.test(text)) throw tokenInvalid()
 }
@@ -102,7 +118,9 @@ async function checkForm(token: string, keys: TokenKeys, nowSeconds: number): Pr
   return { claims, expiresAt, kid }
 }
 
-/** Rows 2 to 4: checks a token as far as it can be without its row. Throws `token_invalid` or `token_expired`. */
+/**
+ * Rows 2 to 4: checks a token as far as it can be without its row. Throws `token_invalid` or `token_expired`.
+ */
 export async function verifyToken(token: string, keys: TokenKeys): Promise<VerifiedClaims> {
   const claims = await verifySignedToken(token, keys)
   if (claims.expiresAt <= Date.now() / 1000) throw tokenExpired()
@@ -123,11 +141,18 @@ async function verifySignedToken(token: string, keys: TokenKeys): Promise<Signed
 }
 
 /** A claim that says nothing counts as absent: systems before this one wrote `"sid": null`. */
-const given = (claim: unknown): unknown => claim === null || claim === '' ? undefined : claim
+const given = (claim: unknown): unknown => (claim === null || claim === '' ? undefined : claim)
 
 function identityOf({ claims, expiresAt, kid }: SignedClaims): VerifiedClaims {
   const { sub, userId, jti } = claims
-  if (typeof sub !== 'string' || typeof userId !== 'string' || typeof jti !== 'string' || !uuid.test(jti) || sub.includes('\0')) throw tokenInvalid()
+  if (
+    typeof sub !== 'string' ||
+    typeof userId !== 'string' ||
+    typeof jti !== 'string' ||
+    !uuid.test(jti) ||
+    sub.includes('\0')
+  )
+    throw tokenInvalid()
   return {
     username: sub,
     names: namesOf(sub),

@@ -26,9 +26,15 @@ export interface Denial {
 
 /** The refusals of this node, for as long as they explain themselves. */
 export interface Denials {
-  /** Remembers a refusal of somebody who is signed in, here and in the audit. What else goes wrong it passes by. */
+  /**
+   * Remembers a refusal of somebody who is signed in, here and in the audit. What else goes wrong it passes
+   * by.
+   */
   note: (req: Request, error: GatewayError) => void
-  /** The refusals of a request, newest first. A request's id is its caller's to choose, so that there may be several. */
+  /**
+   * The refusals of a request, newest first. A request's id is its caller's to choose, so that there may be
+   * several.
+   */
   find: (requestId: string) => Denial[]
 }
 
@@ -44,7 +50,9 @@ const ofMandate = new Set(['membership_disabled', 'mandate_disabled', 'feature_a
 const guardCodes = new Set(['sysadmin_required', 'platform_admin_required'])
 
 function mandateOf(req: Request, code: string): string {
-  return req.context?.mandateId ?? (ofMandate.has(code) ? req.requestedPlace?.mandateId : undefined) ?? 'system'
+  return (
+    req.context?.mandateId ?? (ofMandate.has(code) ? req.requestedPlace?.mandateId : undefined) ?? 'system'
+  )
 }
 
 /** Makes the memory of refusals. Granted requests do not come near it. */
@@ -52,10 +60,24 @@ export function rememberDenials({ audit }: { audit: Pick<AuditLog, 'recordRefusa
   const known = new LRUCache<string, Denial[]>({ max: maxDenials, ttl: explainedForMs })
 
   const keep = (req: Request, denial: Denial) => {
-    known.set(denial.requestId, [denial, ...known.get(denial.requestId) ?? []].slice(0, maxOfOneRequest))
+    known.set(denial.requestId, [denial, ...(known.get(denial.requestId) ?? [])].slice(0, maxOfOneRequest))
     if (guardCodes.has(denial.code) && req.isRefusalAudited === true) return
     const { userId, mandateId, requestId, method, route, code, detail, subject, deciding } = denial
-    audit.recordRefusal({ userId, mandateId, requestId, action: 'access_denied', details: { method, route, code, detail, subject, deciding: deciding.slice(0, maxRules), address: req.clientAddress } })
+    audit.recordRefusal({
+      userId,
+      mandateId,
+      requestId,
+      action: 'access_denied',
+      details: {
+        method,
+        route,
+        code,
+        detail,
+        subject,
+        deciding: deciding.slice(0, maxRules),
+        address: req.clientAddress,
+      },
+    })
   }
 
   return {
@@ -65,12 +87,28 @@ export function rememberDenials({ audit }: { audit: Pick<AuditLog, 'recordRefusa
       const { deniedSubject } = req
       const isOfRules = error.code === 'permission_denied' && deniedSubject !== undefined
       const denial: Denial = {
-        requestId: req.id, at: new Date(), userId: user.id, mandateId: mandateOf(req, error.code), method: req.method, route: req.routePattern ?? null,
-        code: error.code, detail: error.detail, subject: isOfRules ? deniedSubject : null, deciding: [],
+        requestId: req.id,
+        at: new Date(),
+        userId: user.id,
+        mandateId: mandateOf(req, error.code),
+        method: req.method,
+        route: req.routePattern ?? null,
+        code: error.code,
+        detail: error.detail,
+        subject: isOfRules ? deniedSubject : null,
+        deciding: [],
       }
-      const rules = isOfRules ? req.context?.rules() ?? [] : []
+      const rules = isOfRules ? (req.context?.rules() ?? []) : []
       if (!isOfRules) keep(req, denial)
-      else void Promise.resolve(rules).then((loaded) => keep(req, { ...denial, deciding: decide(loaded, deniedSubject.context, deniedSubject.item).deciding }), () => keep(req, denial))
+      else
+        void Promise.resolve(rules).then(
+          (loaded) =>
+            keep(req, {
+              ...denial,
+              deciding: decide(loaded, deniedSubject.context, deniedSubject.item).deciding,
+            }),
+          () => keep(req, denial),
+        )
     },
     find: (requestId) => known.get(requestId) ?? [],
   }
@@ -79,8 +117,16 @@ export function rememberDenials({ audit }: { audit: Pick<AuditLog, 'recordRefusa
 const ruleSchema = z.object({
   priority: z.union([z.literal(1), z.literal(2), z.literal(3)]),
   rule: z.object({
-    roleId: z.string(), roleMandateId: z.string().nullable(), roleInstanceId: z.string().nullable(), context: z.enum(['DATA', 'UI', 'RESOURCE']), item: z.string().nullable(),
-    view: z.boolean(), read: level, create: level, update: level, delete: level,
+    roleId: z.string(),
+    roleMandateId: z.string().nullable(),
+    roleInstanceId: z.string().nullable(),
+    context: z.enum(['DATA', 'UI', 'RESOURCE']),
+    item: z.string().nullable(),
+    view: z.boolean(),
+    read: level,
+    create: level,
+    update: level,
+    delete: level,
   }),
 })
 const audited = z.object({
@@ -88,15 +134,37 @@ const audited = z.object({
   route: z.string().nullable(),
   code: z.string().optional(),
   detail: z.string().optional(),
-  subject: z.object({ context: z.enum(['DATA', 'UI', 'RESOURCE']), item: z.string().nullable(), action: z.enum(['read', 'create', 'update', 'delete']).nullable() }).nullable().default(null),
+  subject: z
+    .object({
+      context: z.enum(['DATA', 'UI', 'RESOURCE']),
+      item: z.string().nullable(),
+      action: z.enum(['read', 'create', 'update', 'delete']).nullable(),
+    })
+    .nullable()
+    .default(null),
   deciding: z.array(ruleSchema).default([]),
 })
 
 /** A refusal as the audit remembers it, which all nodes share. */
-export function denialFrom(requestId: string, { occurredAt, userId, mandateId, action, details }: AuditedDenial): Denial | undefined {
+export function denialFrom(
+  requestId: string,
+  { occurredAt, userId, mandateId, action, details }: AuditedDenial,
+): Denial | undefined {
   const read = audited.safeParse(details)
   if (!read.success) return undefined
-  const guard = action === 'sysadmin_action_refused' ? levelGuards.sysAdmin : action === 'platform_admin_action_refused' ? levelGuards.platformAdmin : undefined
-  const { method, route, code = guard?.code ?? '', detail = guard?.refusal ?? '', subject, deciding } = read.data
+  const guard =
+    action === 'sysadmin_action_refused'
+      ? levelGuards.sysAdmin
+      : action === 'platform_admin_action_refused'
+        ? levelGuards.platformAdmin
+        : undefined
+  const {
+    method,
+    route,
+    code = guard?.code ?? '',
+    detail = guard?.refusal ?? '',
+    subject,
+    deciding,
+  } = read.data
   return { requestId, at: occurredAt, userId, mandateId, method, route, code, detail, subject, deciding }
 }

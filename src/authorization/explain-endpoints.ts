@@ -16,52 +16,105 @@ const action = z.enum(['read', 'create', 'update', 'delete'], 'must be read, cre
 const context = z.enum(['DATA', 'UI', 'RESOURCE'], 'must be DATA, UI or RESOURCE')
 const id = z.uuid('must be a UUID').transform((value) => value.toLowerCase())
 
-const explainedRule = z.strictObject({
-  priority: z.int().meta({ description: '1 of a global role, 2 of a role of the mandate, 3 of a role of the instance' }),
-  roleId: z.uuid(), roleLabel: z.string().nullable(), context, item: z.string().nullable(), view: z.boolean(), read: level, create: level, update: level, delete: level,
-}).meta({ id: 'ExplainedRule' })
+const explainedRule = z
+  .strictObject({
+    priority: z
+      .int()
+      .meta({ description: '1 of a global role, 2 of a role of the mandate, 3 of a role of the instance' }),
+    roleId: z.uuid(),
+    roleLabel: z.string().nullable(),
+    context,
+    item: z.string().nullable(),
+    view: z.boolean(),
+    read: level,
+    create: level,
+    update: level,
+    delete: level,
+  })
+  .meta({ id: 'ExplainedRule' })
 const subject = z.strictObject({ context, item: z.string().nullable(), action: action.nullable() })
 const refusal = z.strictObject({ status: z.int(), code: z.string(), detail: z.string() })
 
-const explanation = z.strictObject({
-  allowed: z.boolean(),
-  refusal: refusal.nullable().meta({ description: 'what the caller is answered' }),
-  decidedBy: z.enum(['public', 'account', 'place', 'guard', 'sysadmin', 'rules', 'nothing_asked', 'route']),
-  user: z.strictObject({ id: z.uuid(), username: z.string() }),
-  mandateId: z.uuid().nullable(),
-  instanceId: z.uuid().nullable(),
-  route: z.string().nullable(),
-  enforced: z.boolean().meta({ description: 'false on a route with decide: watch: the request is sent on all the same' }),
-  roleIds: z.array(z.uuid()),
-  subject: subject.nullable(),
-  level: level.nullable(),
-  rule: explainedRule.nullable().meta({ description: 'the rule that decided' }),
-  deciding: z.array(explainedRule).meta({ description: 'all that were merged' }),
-  overruled: z.array(explainedRule).meta({ description: 'rules about the item that did not count: of a lower priority, or less specific than another of their role' }),
-  toChange: z.array(z.string()),
-}).meta({ id: 'Explanation' })
+const explanation = z
+  .strictObject({
+    allowed: z.boolean(),
+    refusal: refusal.nullable().meta({ description: 'what the caller is answered' }),
+    decidedBy: z.enum(['public', 'account', 'place', 'guard', 'sysadmin', 'rules', 'nothing_asked', 'route']),
+    user: z.strictObject({ id: z.uuid(), username: z.string() }),
+    mandateId: z.uuid().nullable(),
+    instanceId: z.uuid().nullable(),
+    route: z.string().nullable(),
+    enforced: z
+      .boolean()
+      .meta({ description: 'false on a route with decide: watch: the request is sent on all the same' }),
+    roleIds: z.array(z.uuid()),
+    subject: subject.nullable(),
+    level: level.nullable(),
+    rule: explainedRule.nullable().meta({ description: 'the rule that decided' }),
+    deciding: z.array(explainedRule).meta({ description: 'all that were merged' }),
+    overruled: z.array(explainedRule).meta({
+      description:
+        'rules about the item that did not count: of a lower priority, or less specific than another of their role',
+    }),
+    toChange: z.array(z.string()),
+  })
+  .meta({ id: 'Explanation' })
 
-const explainedDenial = z.strictObject({
-  requestId: z.string(), at: z.iso.datetime(), userId: z.uuid(), username: z.string().nullable().meta({ description: 'null for one who is gone, or whom the caller may not see' }), mandateId: z.string(), method: z.string(), route: z.string().nullable(), refusal,
-  subject: subject.nullable(), rule: explainedRule.nullable(), deciding: z.array(explainedRule), toChange: z.array(z.string()),
-}).meta({ id: 'ExplainedDenial' })
+const explainedDenial = z
+  .strictObject({
+    requestId: z.string(),
+    at: z.iso.datetime(),
+    userId: z.uuid(),
+    username: z
+      .string()
+      .nullable()
+      .meta({ description: 'null for one who is gone, or whom the caller may not see' }),
+    mandateId: z.string(),
+    method: z.string(),
+    route: z.string().nullable(),
+    refusal,
+    subject: subject.nullable(),
+    rule: explainedRule.nullable(),
+    deciding: z.array(explainedRule),
+    toChange: z.array(z.string()),
+  })
+  .meta({ id: 'ExplainedDenial' })
 
-const question = z.strictObject({
-  user: z.string().min(1).max(256).meta({ description: 'the id or the exact username' }),
-  mandate: id.optional(),
-  instance: id.optional(),
-  context: context.optional(),
-  item: z.string().min(1).max(500).nullable().optional(),
-  action: action.optional(),
-  method: z.string().regex(/^[A-Za-z]{1,20}$/, 'must be a method such as GET').transform((value) => value.toUpperCase()).optional(),
-  path: z.string().min(1).max(4000).optional(),
-  host: z.string().min(1).max(255).optional().meta({ description: 'the host of the request, for routes that are there for some hosts only' }),
-}).refine((asked) => (asked.context !== undefined && asked.action !== undefined) !== (asked.method !== undefined && asked.path !== undefined),
-  { path: ['context'], message: 'name either context, item and action, or method and path' })
+const question = z
+  .strictObject({
+    user: z.string().min(1).max(256).meta({ description: 'the id or the exact username' }),
+    mandate: id.optional(),
+    instance: id.optional(),
+    context: context.optional(),
+    item: z.string().min(1).max(500).nullable().optional(),
+    action: action.optional(),
+    method: z
+      .string()
+      .regex(/^[A-Za-z]{1,20}$/, 'must be a method such as GET')
+      .transform((value) => value.toUpperCase())
+      .optional(),
+    path: z.string().min(1).max(4000).optional(),
+    host: z
+      .string()
+      .min(1)
+      .max(255)
+      .optional()
+      .meta({ description: 'the host of the request, for routes that are there for some hosts only' }),
+  })
+  .refine(
+    (asked) =>
+      (asked.context !== undefined && asked.action !== undefined) !==
+      (asked.method !== undefined && asked.path !== undefined),
+    { path: ['context'], message: 'name either context, item and action, or method and path' },
+  )
 type Asked = z.infer<typeof question>
 
 /** What a request for a path has to pass, or why it comes nowhere. */
-export type FindPolicy = (method: string, path: string, host?: string) => { route: string; policy: Policy } | { refusal: z.infer<typeof refusal> }
+export type FindPolicy = (
+  method: string,
+  path: string,
+  host?: string,
+) => { route: string; policy: Policy } | { refusal: z.infer<typeof refusal> }
 
 interface Dependencies {
   database: Database
@@ -71,54 +124,133 @@ interface Dependencies {
 }
 
 const anywhere: Policy = { auth: 'required', mandate: 'optional', instance: 'optional' }
-const invalid = (path: string, message: string) => new GatewayError('validation_failed', 'The body is not valid', { errors: [{ path, message }] })
+const invalid = (path: string, message: string) =>
+  new GatewayError('validation_failed', 'The body is not valid', { errors: [{ path, message }] })
 
-function questionOf({ context: of, item = null, action: does, method, path, host, mandate, instance }: Asked, user: Question['user'], findPolicy: FindPolicy) {
+function questionOf(
+  { context: of, item = null, action: does, method, path, host, mandate, instance }: Asked,
+  user: Question['user'],
+  findPolicy: FindPolicy,
+) {
   const place = { mandateId: mandate, instanceId: instance }
-  if (of !== undefined && does !== undefined) return { route: null, question: { user, place, policy: anywhere, subject: { context: of, item, action: does } } }
+  if (of !== undefined && does !== undefined)
+    return {
+      route: null,
+      question: { user, place, policy: anywhere, subject: { context: of, item, action: does } },
+    }
   const found = findPolicy(method ?? '', path ?? '', host)
   if ('refusal' in found) return found
   const { policy, route } = found
   if (policy.auth === 'portal') throw invalid('path', 'is for clients of the portal, who are no users')
-  const asked = policy.permission && { context: policy.permission.context, item: policy.permission.item, action: policy.permission.action ?? actionOfMethod[method ?? ''] }
+  const asked = policy.permission && {
+    context: policy.permission.context,
+    item: policy.permission.item,
+    action: policy.permission.action ?? actionOfMethod[method ?? ''],
+  }
   return { route, question: { user, place, policy, subject: asked, method } }
 }
 
 async function shownRules(sql: Sql, rules: PrioritisedRule[]): Promise<z.infer<typeof explainedRule>[]> {
   const labels = await listRoleLabels(sql, [...new Set(rules.map(({ rule }) => rule.roleId))])
-  return rules.map(({ priority, rule: { roleId, context: of, item, view, read, create, update, delete: remove } }) =>
-    ({ priority, roleId, roleLabel: labels.get(roleId) ?? null, context: of, item, view, read, create, update, delete: remove }))
+  return rules.map(
+    ({ priority, rule: { roleId, context: of, item, view, read, create, update, delete: remove } }) => ({
+      priority,
+      roleId,
+      roleLabel: labels.get(roleId) ?? null,
+      context: of,
+      item,
+      view,
+      read,
+      create,
+      update,
+      delete: remove,
+    }),
+  )
 }
 
-async function answerQuestion(sql: Sql, asked: Asked, { directory, findPolicy }: Dependencies): Promise<Answer> {
+async function answerQuestion(
+  sql: Sql,
+  asked: Asked,
+  { directory, findPolicy }: Dependencies,
+): Promise<Answer> {
   const user = await findUserToExplain(sql, asked.user)
   if (!user) throw new GatewayError('not_found', 'There is no such user')
-  const shown = { user: { id: user.id, username: user.username }, mandateId: asked.mandate ?? null, instanceId: asked.instance ?? null }
+  const shown = {
+    user: { id: user.id, username: user.username },
+    mandateId: asked.mandate ?? null,
+    instanceId: asked.instance ?? null,
+  }
   const made = questionOf(asked, user, findPolicy)
   if ('refusal' in made) {
-    return { status: 200, body: { ...shown, allowed: false, refusal: made.refusal, decidedBy: 'route', route: null, enforced: true, roleIds: [], subject: null, level: null, rule: null, deciding: [], overruled: [], toChange: [] } }
+    return {
+      status: 200,
+      body: {
+        ...shown,
+        allowed: false,
+        refusal: made.refusal,
+        decidedBy: 'route',
+        route: null,
+        enforced: true,
+        roleIds: [],
+        subject: null,
+        level: null,
+        rule: null,
+        deciding: [],
+        overruled: [],
+        toChange: [],
+      },
+    }
   }
   const found = await explainAccess(made.question, directory)
-  const [deciding, overruled] = [await shownRules(sql, found.deciding), await shownRules(sql, found.overruled)]
+  const [deciding, overruled] = [
+    await shownRules(sql, found.deciding),
+    await shownRules(sql, found.overruled),
+  ]
   const { subject: about } = made.question
   return {
     status: 200,
     body: {
-      ...shown, route: made.route, enforced: made.question.policy.decide !== 'watch', ...found, deciding, overruled, rule: deciding[0] ?? null,
-      subject: about ? { ...about, action: about.action ?? null } : null, toChange: whatWouldHelp(found, about),
+      ...shown,
+      route: made.route,
+      enforced: made.question.policy.decide !== 'watch',
+      ...found,
+      deciding,
+      overruled,
+      rule: deciding[0] ?? null,
+      subject: about ? { ...about, action: about.action ?? null } : null,
+      toChange: whatWouldHelp(found, about),
     },
   }
 }
 
 async function answerDenial(sql: Sql, requestId: string, here: Denial[]): Promise<Answer> {
-  const denial = here[0] ?? (await listAuditedDenials(sql, requestId)).map((event) => denialFrom(requestId, event)).find((one) => one !== undefined)
-  if (!denial) throw new GatewayError('not_found', 'No refusal of this request is known: they are kept for an hour')
+  const denial =
+    here[0] ??
+    (await listAuditedDenials(sql, requestId))
+      .map((event) => denialFrom(requestId, event))
+      .find((one) => one !== undefined)
+  if (!denial)
+    throw new GatewayError('not_found', 'No refusal of this request is known: they are kept for an hour')
   const { code, detail, deciding, subject: about, ...rest } = denial
   const shown = await shownRules(sql, deciding)
   const refused = { status: 403, code, detail }
-  const toChange = whatWouldHelp({ refusal: refused, deciding }, about ? { ...about, action: about.action ?? undefined } : undefined)
+  const toChange = whatWouldHelp(
+    { refusal: refused, deciding },
+    about ? { ...about, action: about.action ?? undefined } : undefined,
+  )
   const user = await findUserToExplain(sql, denial.userId)
-  return { status: 200, body: { ...rest, username: user?.username ?? null, refusal: refused, subject: about, rule: shown[0] ?? null, deciding: shown, toChange } }
+  return {
+    status: 200,
+    body: {
+      ...rest,
+      username: user?.username ?? null,
+      refusal: refused,
+      subject: about,
+      rule: shown[0] ?? null,
+      deciding: shown,
+      toChange,
+    },
+  }
 }
 
 /** Why somebody may, or may not; for those who govern the platform, or one mandate. */
@@ -149,17 +281,22 @@ export function explainEndpoints(dependencies: Dependencies): Endpoint[] {
     endpoint({
       method: 'post',
       path: '/mandate/explain',
-      summary: 'Say whether a member may do something in this mandate, what decided, and what would have to change',
+      summary:
+        'Say whether a member may do something in this mandate, what decided, and what would have to change',
       access: mandateAdmins('gateway.roles', 'read'),
       body: question,
       answers: { 200: explanation },
       handle: ({ req, body }) => {
         const mandate = placeOf(req.context?.mandateId)
-        if (body.mandate !== undefined && body.mandate !== mandate) throw invalid('mandate', 'must be the mandate of the request, or be left out')
-        return database.transaction((tx) => inMandate(tx, mandate, async (inside) => {
-          if (body.instance !== undefined && !await seesInstance(inside, body.instance)) throw new GatewayError('not_found', 'There is no such feature instance')
-          return await answerQuestion(inside, { ...body, mandate }, dependencies)
-        }))
+        if (body.mandate !== undefined && body.mandate !== mandate)
+          throw invalid('mandate', 'must be the mandate of the request, or be left out')
+        return database.transaction((tx) =>
+          inMandate(tx, mandate, async (inside) => {
+            if (body.instance !== undefined && !(await seesInstance(inside, body.instance)))
+              throw new GatewayError('not_found', 'There is no such feature instance')
+            return await answerQuestion(inside, { ...body, mandate }, dependencies)
+          }),
+        )
       },
     }),
     endpoint({
@@ -170,7 +307,15 @@ export function explainEndpoints(dependencies: Dependencies): Endpoint[] {
       answers: { 200: explainedDenial },
       handle: ({ req, params: { requestId = '' } }) => {
         const mandate = placeOf(req.context?.mandateId)
-        return database.transaction((tx) => inMandate(tx, mandate, (inside) => answerDenial(inside, requestId, denials.find(requestId).filter((one) => one.mandateId === mandate))))
+        return database.transaction((tx) =>
+          inMandate(tx, mandate, (inside) =>
+            answerDenial(
+              inside,
+              requestId,
+              denials.find(requestId).filter((one) => one.mandateId === mandate),
+            ),
+          ),
+        )
       },
     }),
   ]

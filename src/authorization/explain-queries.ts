@@ -4,16 +4,25 @@ import type { Sql } from '../database/connect.js'
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 /** The user of that id or exact username, as far as the transaction sees them. */
-export async function findUserToExplain(sql: Sql, user: string): Promise<(User & { enabled: boolean }) | undefined> {
-  const [row] = await sql.rows<User & { enabled: boolean }>(`
+export async function findUserToExplain(
+  sql: Sql,
+  user: string,
+): Promise<(User & { enabled: boolean }) | undefined> {
+  const [row] = await sql.rows<User & { enabled: boolean }>(
+    `
     select id, username, email, full_name as "fullName", is_sys_admin as "isSysAdmin", is_platform_admin as "isPlatformAdmin", enabled
-      from users where ${uuid.test(user) ? 'id = ?::uuid' : 'username = ?'}`, [user])
+      from users where ${uuid.test(user) ? 'id = ?::uuid' : 'username = ?'}`,
+    [user],
+  )
   return row
 }
 
 /** The labels of roles by their ids. */
 export async function listRoleLabels(sql: Sql, roleIds: string[]): Promise<Map<string, string>> {
-  const rows = await sql.rows<{ id: string; label: string }>('select id, label from roles where id = any (?::uuid[])', [roleIds])
+  const rows = await sql.rows<{ id: string; label: string }>(
+    'select id, label from roles where id = any (?::uuid[])',
+    [roleIds],
+  )
   return new Map(rows.map(({ id, label }) => [id, label]))
 }
 
@@ -33,9 +42,12 @@ export interface AuditedDenial {
 
 /** Refusals of a request in the last hour, newest first, as far as the transaction sees them. */
 export async function listAuditedDenials(sql: Sql, requestId: string): Promise<AuditedDenial[]> {
-  return await sql.rows(`
+  return await sql.rows(
+    `
     select occurred_at as "occurredAt", user_id as "userId", mandate_id as "mandateId", action, details
       from audit_events
      where request_id = ? and action in ('access_denied', 'sysadmin_action_refused', 'platform_admin_action_refused') and occurred_at > now() - interval '1 hour'
-     order by occurred_at desc limit 5`, [requestId])
+     order by occurred_at desc limit 5`,
+    [requestId],
+  )
 }

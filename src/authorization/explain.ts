@@ -30,15 +30,33 @@ export interface Explanation {
   level: Level | null
   /** Rules that decided, those first that gave the level. */
   deciding: PrioritisedRule[]
-  /** Rules about the item that did not count: of a lower priority, or less specific than another of their role. */
+  /**
+   * Rules about the item that did not count: of a lower priority, or less specific than another of their
+   * role.
+   */
   overruled: PrioritisedRule[]
 }
 
-const isAbout = (ruleItem: string | null, item: string | null) => ruleItem === null || (item !== null && (item === ruleItem || item.startsWith(`${ruleItem}.`)))
+const isAbout = (ruleItem: string | null, item: string | null) =>
+  ruleItem === null || (item !== null && (item === ruleItem || item.startsWith(`${ruleItem}.`)))
 
-/** Decides as a request would be decided, by the same functions in the same order, and says why. Rejects with `directory_unavailable` only. */
-export async function explainAccess(question: Question, directory: Pick<Directory, 'placement' | 'rules'>): Promise<Explanation> {
-  const explanation: Explanation = { allowed: false, refusal: null, decidedBy: 'account', roleIds: [], level: null, deciding: [], overruled: [] }
+/**
+ * Decides as a request would be decided, by the same functions in the same order, and says why. Rejects with
+ * `directory_unavailable` only.
+ */
+export async function explainAccess(
+  question: Question,
+  directory: Pick<Directory, 'placement' | 'rules'>,
+): Promise<Explanation> {
+  const explanation: Explanation = {
+    allowed: false,
+    refusal: null,
+    decidedBy: 'account',
+    roleIds: [],
+    level: null,
+    deciding: [],
+    overruled: [],
+  }
   try {
     await pass(question, directory, explanation)
     explanation.allowed = true
@@ -49,7 +67,11 @@ export async function explainAccess(question: Question, directory: Pick<Director
   return explanation
 }
 
-async function pass({ user, place, policy, subject, method }: Question, directory: Pick<Directory, 'placement' | 'rules'>, explanation: Explanation): Promise<void> {
+async function pass(
+  { user, place, policy, subject, method }: Question,
+  directory: Pick<Directory, 'placement' | 'rules'>,
+  explanation: Explanation,
+): Promise<void> {
   if (policy.auth === 'public') {
     explanation.decidedBy = 'public'
     return
@@ -72,13 +94,16 @@ async function pass({ user, place, policy, subject, method }: Question, director
     return
   }
   explanation.decidedBy = 'rules'
-  const rules = await context?.rules() ?? []
+  const rules = (await context?.rules()) ?? []
   const { permission, deciding } = decide(rules, subject.context, subject.item)
   const level = subject.action ? permission[subject.action] : 'n'
   const gives = ({ rule }: PrioritisedRule) => subject.action !== undefined && rule[subject.action] === level
   explanation.level = level
   explanation.deciding = [...deciding.filter(gives), ...deciding.filter((one) => !gives(one))]
-  explanation.overruled = rules.filter((one) => one.rule.context === subject.context && isAbout(one.rule.item, subject.item) && !deciding.includes(one))
+  explanation.overruled = rules.filter(
+    (one) =>
+      one.rule.context === subject.context && isAbout(one.rule.item, subject.item) && !deciding.includes(one),
+  )
   if (level === 'n') throw permissionDenied(subject.action ?? method ?? '', subject.context, subject.item)
 }
 
@@ -91,14 +116,18 @@ const cures: Partial<Record<string, string>> & Partial<Record<ErrorCode, string>
   mandate_disabled: 'Enable the mandate.',
   mandate_not_found: 'Name a mandate that exists.',
   instance_not_found: 'Name a feature instance that exists.',
-  no_instance_access: 'Give the user access to the feature instance; it must be enabled, of the mandate, and the user a member there.',
+  no_instance_access:
+    'Give the user access to the feature instance; it must be enabled, of the mandate, and the user a member there.',
   feature_access_disabled: 'Enable the access to the feature instance.',
   sysadmin_required: 'Make the user a SysAdmin, if they are to run the gateway.',
   platform_admin_required: 'Make the user a PlatformAdmin, if they are to govern across mandates.',
 }
 
 /** What would have to change for the answer to be yes. */
-export function whatWouldHelp({ refusal, deciding }: { refusal: { code: string } | null; deciding: PrioritisedRule[] }, subject: Question['subject']): string[] {
+export function whatWouldHelp(
+  { refusal, deciding }: { refusal: { code: string } | null; deciding: PrioritisedRule[] },
+  subject: Question['subject'],
+): string[] {
   if (!refusal) return []
   const cure = cures[refusal.code]
   if (cure !== undefined) return [cure]
@@ -107,9 +136,16 @@ export function whatWouldHelp({ refusal, deciding }: { refusal: { code: string }
   if (!action) return ['Use another method: this one means no action that a rule could allow.']
   const target = `${context} ${item ?? '(all items)'}`
   const [first] = deciding
-  if (!first) return [`Give one of the user's roles a rule for ${target} with ${action} m, g or a; or give the user a role that has one.`]
+  if (!first)
+    return [
+      `Give one of the user's roles a rule for ${target} with ${action} m, g or a; or give the user a role that has one.`,
+    ]
   return [
     `Set ${action} to m, g or a in a rule that decided: role ${first.rule.roleId}, ${first.rule.context} ${first.rule.item ?? '(all items)'}, priority ${first.priority}.`,
-    ...(first.priority < 3 ? [`Or give the user a role of a higher priority (${first.priority === 1 ? 'of the mandate or the instance' : 'of the instance'}) with a rule for ${target}.`] : []),
+    ...(first.priority < 3
+      ? [
+          `Or give the user a role of a higher priority (${first.priority === 1 ? 'of the mandate or the instance' : 'of the instance'}) with a rule for ${target}.`,
+        ]
+      : []),
   ]
 }

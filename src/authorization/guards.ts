@@ -36,9 +36,16 @@ function requireLevel(guard: LevelGuard, audit: GuardAudit): Middleware {
     if (!user) throw new GatewayError('authentication_required', 'Not authenticated')
     const granted = guard.holds(user)
     const details = { description: guard.description, method: req.method, route: req.routePattern ?? null }
-    if (granted) audit.record({ userId: user.id, mandateId: 'system', action: guard.action, details, requestId: req.id })
+    if (granted)
+      audit.record({ userId: user.id, mandateId: 'system', action: guard.action, details, requestId: req.id })
     else {
-      audit.recordRefusal({ userId: user.id, mandateId: 'system', action: `${guard.action}_refused`, details, requestId: req.id })
+      audit.recordRefusal({
+        userId: user.id,
+        mandateId: 'system',
+        action: `${guard.action}_refused`,
+        details,
+        requestId: req.id,
+      })
       req.isRefusalAudited = true
     }
     next(granted ? undefined : new GatewayError(guard.code, guard.refusal))
@@ -66,20 +73,42 @@ export const levelGuards: Record<'sysAdmin' | 'platformAdmin', LevelGuard> = {
 /** Lets SysAdmins pass; each use is audited, refused ones too. Needs no mandate. */
 export const requireSysAdmin = (audit: GuardAudit): Middleware => requireLevel(levelGuards.sysAdmin, audit)
 
-/** Lets PlatformAdmins pass; each use is audited, refused ones too. Needs no mandate, and gives no mandate's data. */
-export const requirePlatformAdmin = (audit: GuardAudit): Middleware => requireLevel(levelGuards.platformAdmin, audit)
+/**
+ * Lets PlatformAdmins pass; each use is audited, refused ones too. Needs no mandate, and gives no mandate's
+ * data.
+ */
+export const requirePlatformAdmin = (audit: GuardAudit): Middleware =>
+  requireLevel(levelGuards.platformAdmin, audit)
 
 /** The refusal of what no rule allows. */
-export const permissionDenied = (wanted: string, context: string, item: string | null) => new GatewayError('permission_denied', `Permission denied: ${wanted} on ${context} ${item ?? ''}`.trimEnd())
+export const permissionDenied = (wanted: string, context: string, item: string | null) =>
+  new GatewayError('permission_denied', `Permission denied: ${wanted} on ${context} ${item ?? ''}`.trimEnd())
 
-/** What a method does with what a permission is asked for; a method that is not here does nothing that could be permitted. */
+/**
+ * What a method does with what a permission is asked for; a method that is not here does nothing that could
+ * be permitted.
+ */
 export const actionOfMethod: Readonly<Record<string, Action>> = {
-  GET: 'read', HEAD: 'read', OPTIONS: 'read', POST: 'create', PUT: 'update', PATCH: 'update', DELETE: 'delete',
+  GET: 'read',
+  HEAD: 'read',
+  OPTIONS: 'read',
+  POST: 'create',
+  PUT: 'update',
+  PATCH: 'update',
+  DELETE: 'delete',
 }
 
-/** Lets callers pass whose rules give the subject's action (else what the method does) any level. The level is left on the request. */
+/**
+ * Lets callers pass whose rules give the subject's action (else what the method does) any level. The level is
+ * left on the request.
+ */
 export function requirePermission({ context, item, action }: Subject): Middleware {
-  const decide = (req: Request, next: NextFunction, wanted: Action | undefined, permission: Permission | undefined) => {
+  const decide = (
+    req: Request,
+    next: NextFunction,
+    wanted: Action | undefined,
+    permission: Permission | undefined,
+  ) => {
     const level = wanted && permission ? permission[wanted] : 'n'
     if (level === 'n') {
       req.deniedSubject = { context, item, action: wanted ?? null }

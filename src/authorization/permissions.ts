@@ -18,7 +18,10 @@ export type RuleContext = ScopedRule['context']
 /** A permission, with the rules that it was made of. */
 export interface Decision {
   permission: Permission
-  /** Of each role the most specific rule, as far as it is of the highest priority: merged, field by field, they are the permission. */
+  /**
+   * Of each role the most specific rule, as far as it is of the highest priority: merged, field by field,
+   * they are the permission.
+   */
   deciding: PrioritisedRule[]
 }
 
@@ -47,21 +50,32 @@ function merge(closestFirst: PrioritisedRule[]): Decision {
 /** What rules came to, for as long as they are remembered: a change of theirs makes another array. */
 const indexes = new WeakMap<PrioritisedRule[], RuleIndex<Decision>>()
 
-/** The permission that rules give for (context, item), and why: the highest priority decides, within it the most permissive, field by field. */
+/**
+ * The permission that rules give for (context, item), and why: the highest priority decides, within it the
+ * most permissive, field by field.
+ */
 export function decide(rules: PrioritisedRule[], context: RuleContext, item: string | null): Decision {
   let index = indexes.get(rules)
-  if (!index) indexes.set(rules, index = new RuleIndex<Decision>(rules))
+  if (!index) indexes.set(rules, (index = new RuleIndex<Decision>(rules)))
   return index.decide(context, item, merge)
 }
 
 /** The permission that rules give for (context, item). */
-export const permissionFrom = (rules: PrioritisedRule[], context: RuleContext, item: string | null): Permission => decide(rules, context, item).permission
+export const permissionFrom = (
+  rules: PrioritisedRule[],
+  context: RuleContext,
+  item: string | null,
+): Permission => decide(rules, context, item).permission
 
 /**
- * What a context's user may do with (context, item): at once where the rules are remembered. A SysAdmin may do
- * everything; a PlatformAdmin only what rules say.
+ * What a context's user may do with (context, item): at once where the rules are remembered. A SysAdmin may
+ * do everything; a PlatformAdmin only what rules say.
  */
-export function permissionIn(requestContext: RequestContext, context: RuleContext, item: string | null): Permission | Promise<Permission> {
+export function permissionIn(
+  requestContext: RequestContext,
+  context: RuleContext,
+  item: string | null,
+): Permission | Promise<Permission> {
   if (requestContext.isSysAdmin) return everything()
   const rules = requestContext.rules()
   return rules instanceof Promise

@@ -14,8 +14,9 @@ function before(item: string, atMost = Infinity): string | undefined {
 }
 
 /**
- * The rules of one context by their item. All items whose closest named ancestor is the same are decided alike, so that what is worked out is kept there:
- * as much as there are rules, however many items are asked for.
+ * The rules of one context by their item. All items whose closest named ancestor is the same are decided
+ * alike, so that what is worked out is kept there: as much as there are rules, however many items are asked
+ * for.
  */
 class ContextIndex<Worked> {
   private readonly nodes = new Map<string, Node<Worked>>()
@@ -37,17 +38,17 @@ class ContextIndex<Worked> {
   /** What the rules about an item come to; `work` is given them, closest first. */
   decide(item: string | null, work: (closestFirst: PrioritisedRule[]) => Worked): Worked {
     let name = this.closest(item)
-    const node = name === undefined ? this.root : this.nodes.get(name) ?? this.root
+    const node = name === undefined ? this.root : (this.nodes.get(name) ?? this.root)
     if (node.worked !== undefined) return node.worked
     const rules: PrioritisedRule[] = []
-    for (; name !== undefined; name = before(name)) rules.push(...this.nodes.get(name)?.rules ?? [])
+    for (; name !== undefined; name = before(name)) rules.push(...(this.nodes.get(name)?.rules ?? []))
     rules.push(...this.root.rules)
-    return node.worked = work(rules)
+    return (node.worked = work(rules))
   }
 
   /** The item itself or, of what it lies in, the closest that some rule names. */
   private closest(item: string | null): string | undefined {
-    let name = item === null || item.length <= this.longest ? item ?? undefined : before(item, this.longest)
+    let name = item === null || item.length <= this.longest ? (item ?? undefined) : before(item, this.longest)
     while (name !== undefined && !this.nodes.has(name)) name = before(name)
     return name
   }
@@ -65,7 +66,11 @@ export class RuleIndex<Worked> {
     }
   }
 
-  decide(context: ScopedRule['context'], item: string | null, work: (closestFirst: PrioritisedRule[]) => Worked): Worked {
+  decide(
+    context: ScopedRule['context'],
+    item: string | null,
+    work: (closestFirst: PrioritisedRule[]) => Worked,
+  ): Worked {
     return this.contexts.get(context)?.decide(item, work) ?? work([])
   }
 }

@@ -5,13 +5,19 @@ import { levelGuards } from './guards.js'
 import { findLevels, lockAdministration } from './level-queries.js'
 
 /**
- * Begins a change that an admin's level allows, before it waits for anything else. Whoever has lost a level that they were let in with, while the request waited, changes
- * nothing; whoever has not, keeps it until the transaction ends. Throws as the level's guard does.
+ * Begins a change that an admin's level allows, before it waits for anything else. Whoever has lost a level
+ * that they were let in with, while the request waited, changes nothing; whoever has not, keeps it until the
+ * transaction ends. Throws as the level's guard does.
  */
-export async function beginAsAdmin(tx: Tx, user: Pick<User, 'id' | 'isSysAdmin'> | undefined, level: keyof typeof levelGuards): Promise<void> {
+export async function beginAsAdmin(
+  tx: Tx,
+  user: Pick<User, 'id' | 'isSysAdmin'> | undefined,
+  level: keyof typeof levelGuards,
+): Promise<void> {
   await lockAdministration(tx)
   const { code, refusal } = levelGuards[level]
-  const levels = user && await findLevels(tx, user.id)
+  const levels = user && (await findLevels(tx, user.id))
   const holds = level === 'sysAdmin' ? levels?.isSysAdmin : levels?.isPlatformAdmin
-  if (holds !== true || (user?.isSysAdmin === true && levels?.isSysAdmin !== true)) throw new GatewayError(code, refusal)
+  if (holds !== true || (user?.isSysAdmin === true && levels?.isSysAdmin !== true))
+    throw new GatewayError(code, refusal)
 }

@@ -18,13 +18,21 @@ export interface Coherence {
 }
 
 declare const coherentBrand: unique symbol
-/** A transaction whose changes all nodes will have heard of before anybody is told that they are made. Only `coherent` makes one. */
+/**
+ * A transaction whose changes all nodes will have heard of before anybody is told that they are made. Only
+ * `coherent` makes one.
+ */
 export type CoherentTx = Tx & { readonly [coherentBrand]: true }
 
 /** Runs `work` in a transaction and answers when no node acts on the state before it any more. */
-export type Coherent = <Result>(work: (tx: CoherentTx) => Promise<Result>) => Promise<{ result: Result; coherence: Coherence }>
+export type Coherent = <Result>(
+  work: (tx: CoherentTx) => Promise<Result>,
+) => Promise<{ result: Result; coherence: Coherence }>
 
-/** Runs `work` as `coherent` would, and takes all of it back: what it answers is what would be. Nobody hears of it. */
+/**
+ * Runs `work` as `coherent` would, and takes all of it back: what it answers is what would be. Nobody hears
+ * of it.
+ */
 export type Rehearse = <Result>(work: (tx: CoherentTx) => Promise<Result>) => Promise<Result>
 
 interface Dependencies {
@@ -32,7 +40,10 @@ interface Dependencies {
   clock: Clock
   /** Makes this process's own node renew at once. */
   renewNow: () => void
-  /** Until when nodes may hold leases that the database of that identity does not know of, on the monotonic clock. */
+  /**
+   * Until when nodes may hold leases that the database of that identity does not know of, on the monotonic
+   * clock.
+   */
   foreignLeasesEndAt: (identity: string) => number
   /** Lets some milliseconds pass. */
   wait?: (ms: number) => Promise<unknown>
@@ -60,11 +71,21 @@ const patienceMs = 5000
 const shortestPollMs = 1
 const longestPollMs = 20
 
-const unknown = (cause: unknown) => new GatewayError('directory_unavailable',
-  'It is not known whether every node has heard of this change. Repeat the request: that is safe.', { cause })
+const unknown = (cause: unknown) =>
+  new GatewayError(
+    'directory_unavailable',
+    'It is not known whether every node has heard of this change. Repeat the request: that is safe.',
+    { cause },
+  )
 
 /** Makes the one way to write what decisions depend on. */
-export function createCoherent({ database, clock, renewNow, foreignLeasesEndAt, wait = setTimeout }: Dependencies): Coherent {
+export function createCoherent({
+  database,
+  clock,
+  renewNow,
+  foreignLeasesEndAt,
+  wait = setTimeout,
+}: Dependencies): Coherent {
   const waiters = new Set<Waiter>()
   let polling: Promise<void> | undefined
 
@@ -78,13 +99,18 @@ export function createCoherent({ database, clock, renewNow, foreignLeasesEndAt, 
       // Gone: fenced or ended. A lease of 0: asks the database each time.
       if (!node || node.leaseMs === 0 || isVisible(waiter.xid, parseSnapshot(node.acked))) continue
       const overdue = clock.monotonic() - waiter.since > node.leaseMs * (1 + clockDrift)
-      if (overdue && await fenceNode(database.unconfirmed, id, waiter.epoch)) waiter.fenced += 1
+      if (overdue && (await fenceNode(database.unconfirmed, id, waiter.epoch))) waiter.fenced += 1
       else lagging += 1
     }
     if (lagging > 0 || clock.monotonic() < waiter.notBefore) return
     waiters.delete(waiter)
     const waitedMs = Math.round((clock.monotonic() - waiter.since) * 10) / 10
-    waiter.resolve({ epoch: waiter.epoch, acked: waiter.waitedFor.size - waiter.fenced, fenced: waiter.fenced, waitedMs })
+    waiter.resolve({
+      epoch: waiter.epoch,
+      acked: waiter.waitedFor.size - waiter.fenced,
+      fenced: waiter.fenced,
+      waitedMs,
+    })
   }
 
   const giveUp = (waiter: Waiter, cause: unknown) => {
@@ -95,14 +121,19 @@ export function createCoherent({ database, clock, renewNow, foreignLeasesEndAt, 
   const poll = async () => {
     let unanswered: number | undefined
     for (let pauseMs = shortestPollMs; waiters.size > 0; pauseMs = Math.min(pauseMs * 1.5, longestPollMs)) {
-      // Whoever joins while this is under way looks for itself in the next round: the list must be read after its commit.
+      // Whoever joins while this is under way looks for itself in the next round: the list must be read after
+      // its commit.
       const present = [...waiters]
       try {
         const { identity, rows: nodes } = await listNodeRows(database.unconfirmed)
         database.history.see(identity)
         for (const waiter of present) {
           if (waiter.identity === identity) await settle(waiter, nodes)
-          else giveUp(waiter, unbelieved(`it was committed in ${waiter.identity}, and the nodes are those of ${identity}`))
+          else
+            giveUp(
+              waiter,
+              unbelieved(`it was committed in ${waiter.identity}, and the nodes are those of ${identity}`),
+            )
         }
         unanswered = undefined
       } catch (error) {
@@ -116,19 +147,30 @@ export function createCoherent({ database, clock, renewNow, foreignLeasesEndAt, 
     polling = undefined // in the same run as the last look at `waiters`
   }
 
-  const forgotten = (epoch: string, identity: string) => new Promise<Coherence>((resolve, reject) => {
-    const since = clock.monotonic()
-    waiters.add({ xid: BigInt(epoch), epoch, identity, since, notBefore: foreignLeasesEndAt(identity), waitedFor: undefined, fenced: 0, resolve, reject })
-    renewNow()
-    hintNodes(database.unconfirmed).catch(() => undefined) // without the hint it only takes longer
-    polling ??= poll().catch(reject)
-  })
+  const forgotten = (epoch: string, identity: string) =>
+    new Promise<Coherence>((resolve, reject) => {
+      const since = clock.monotonic()
+      waiters.add({
+        xid: BigInt(epoch),
+        epoch,
+        identity,
+        since,
+        notBefore: foreignLeasesEndAt(identity),
+        waitedFor: undefined,
+        fenced: 0,
+        resolve,
+        reject,
+      })
+      renewNow()
+      hintNodes(database.unconfirmed).catch(() => undefined) // without the hint it only takes longer
+      polling ??= poll().catch(reject)
+    })
 
   return async (work) => {
     const { result, xid, identity } = await database.change(async (tx) => {
       // The brand is made here and nowhere else.
       const done = await work(tx as CoherentTx)
-      return { result: done, ...await insertChange(tx) }
+      return { result: done, ...(await insertChange(tx)) }
     })
     return { result, coherence: await forgotten(xid, identity) }
   }

@@ -20,9 +20,16 @@ interface PrincipalRow {
   key_retired: boolean
 }
 
-/** The user with one of these names (the first before the others), the token with that id and the key with that one, in one statement and so of one moment. */
-export async function findPrincipal(sql: Sql, { names, jti, kid }: { names: readonly string[]; jti: string; kid: string }): Promise<PrincipalState> {
-  const [row] = await sql.rows<PrincipalRow>(`
+/**
+ * The user with one of these names (the first before the others), the token with that id and the key with
+ * that one, in one statement and so of one moment.
+ */
+export async function findPrincipal(
+  sql: Sql,
+  { names, jti, kid }: { names: readonly string[]; jti: string; kid: string },
+): Promise<PrincipalState> {
+  const [row] = await sql.rows<PrincipalRow>(
+    `
     select u.id as user_id, u.username, u.email, u.full_name, u.enabled, u.is_sys_admin, u.is_platform_admin,
            t.id as token_id, t.user_id as token_user_id, t.authority, t.purpose, t.status, t.session_id, t.expires_at,
            s.ended_at is not null as session_ended,
@@ -34,27 +41,35 @@ export async function findPrincipal(sql: Sql, { names, jti, kid }: { names: read
          order by username <> ?, username limit 1
       ) u on true
       left join tokens t on t.id = ?
-      left join sessions s on s.id = t.session_id`, [kid, [...names], [...names], names[0] ?? '', jti])
+      left join sessions s on s.id = t.session_id`,
+    [kid, [...names], [...names], names[0] ?? '', jti],
+  )
   if (!row) throw new Error('a statement without a from-row answered no row')
   return {
-    user: row.user_id === null ? undefined : {
-      id: row.user_id,
-      username: row.username,
-      email: row.email,
-      fullName: row.full_name,
-      enabled: row.enabled,
-      isSysAdmin: row.is_sys_admin,
-      isPlatformAdmin: row.is_platform_admin,
-    },
-    token: row.token_id === null ? undefined : {
-      userId: row.token_user_id,
-      authority: row.authority,
-      purpose: row.purpose,
-      status: row.status,
-      sessionId: row.session_id,
-      sessionEnded: row.session_ended,
-      expiresAtMs: Number(row.expires_at), // a Date, or Infinity for 'infinity'
-    },
+    user:
+      row.user_id === null
+        ? undefined
+        : {
+            id: row.user_id,
+            username: row.username,
+            email: row.email,
+            fullName: row.full_name,
+            enabled: row.enabled,
+            isSysAdmin: row.is_sys_admin,
+            isPlatformAdmin: row.is_platform_admin,
+          },
+    token:
+      row.token_id === null
+        ? undefined
+        : {
+            userId: row.token_user_id,
+            authority: row.authority,
+            purpose: row.purpose,
+            status: row.status,
+            sessionId: row.session_id,
+            sessionEnded: row.session_ended,
+            expiresAtMs: Number(row.expires_at), // a Date, or Infinity for 'infinity'
+          },
     keyRetired: row.key_retired,
   }
 }
@@ -75,8 +90,14 @@ interface PlacementRow {
 }
 
 /** The mandate (else the instance's own), the instance, and the user's rows in both, in one statement. */
-export async function findPlacement(sql: Sql, userId: string, mandateId: string | undefined, instanceId: string | undefined): Promise<Omit<Placement, 'dependsOn'>> {
-  const [row] = await sql.rows<PlacementRow>(`
+export async function findPlacement(
+  sql: Sql,
+  userId: string,
+  mandateId: string | undefined,
+  instanceId: string | undefined,
+): Promise<Omit<Placement, 'dependsOn'>> {
+  const [row] = await sql.rows<PlacementRow>(
+    `
     select m.id as mandate_id, m.enabled as mandate_enabled,
            um.id as membership_id, um.enabled as membership_enabled, um.profile_shown,
            array(select r.role_id::text from user_mandate_roles r where r.user_mandate_id = um.id order by 1) as membership_role_ids,
@@ -88,14 +109,19 @@ export async function findPlacement(sql: Sql, userId: string, mandateId: string 
       left join mandates m on m.id = coalesce(?::uuid, i.mandate_id)
       left join user_mandates um on um.mandate_id = m.id and um.user_id = ?
       left join feature_access fa on fa.feature_instance_id = i.id and fa.user_id = ?`,
-  [instanceId ?? null, mandateId ?? null, userId, userId])
+    [instanceId ?? null, mandateId ?? null, userId, userId],
+  )
   if (!row) throw new Error('a statement without a from-row answered no row')
-  const grant = (id: string | null, enabled: boolean, roleIds: string[]): Grant | undefined => id === null ? undefined : { id, enabled, roleIds }
+  const grant = (id: string | null, enabled: boolean, roleIds: string[]): Grant | undefined =>
+    id === null ? undefined : { id, enabled, roleIds }
   const membership = grant(row.membership_id, row.membership_enabled, row.membership_role_ids)
   return {
     mandate: row.mandate_id === null ? undefined : { id: row.mandate_id, enabled: row.mandate_enabled },
     membership: membership && { ...membership, profileShown: row.profile_shown },
-    instance: row.instance_id === null ? undefined : { id: row.instance_id, mandateId: row.instance_mandate_id, enabled: row.instance_enabled },
+    instance:
+      row.instance_id === null
+        ? undefined
+        : { id: row.instance_id, mandateId: row.instance_mandate_id, enabled: row.instance_enabled },
     access: grant(row.access_id, row.access_enabled, row.access_role_ids),
   }
 }
@@ -113,22 +139,30 @@ interface PortalLinkRow {
 }
 
 /** The portal link with that id, its client and their mandate, in one statement. */
-export async function findPortalLink(sql: Sql, id: string): Promise<Omit<PortalLink, 'dependsOn'> | undefined> {
-  const [row] = await sql.rows<PortalLinkRow>(`
+export async function findPortalLink(
+  sql: Sql,
+  id: string,
+): Promise<Omit<PortalLink, 'dependsOn'> | undefined> {
+  const [row] = await sql.rows<PortalLinkRow>(
+    `
     select t.id, t.label, t.revoked_at is not null as revoked, t.expires_at,
            c.id as client_id, c.name as client_name, c.active as client_active, m.id as mandate_id, m.enabled as mandate_enabled
       from portal_access_tokens t
       join portal_clients c on c.id = t.client_id
       join mandates m on m.id = c.mandate_id
-     where t.id = ?`, [id])
-  return row && {
-    id: row.id,
-    label: row.label,
-    revoked: row.revoked,
-    expiresAtMs: row.expires_at === null ? Infinity : Number(row.expires_at), // a Date, or Infinity for 'infinity'
-    client: { id: row.client_id, name: row.client_name, active: row.client_active },
-    mandate: { id: row.mandate_id, enabled: row.mandate_enabled },
-  }
+     where t.id = ?`,
+    [id],
+  )
+  return (
+    row && {
+      id: row.id,
+      label: row.label,
+      revoked: row.revoked,
+      expiresAtMs: row.expires_at === null ? Infinity : Number(row.expires_at), // a Date, or Infinity for 'infinity'
+      client: { id: row.client_id, name: row.client_name, active: row.client_active },
+      mandate: { id: row.mandate_id, enabled: row.mandate_enabled },
+    }
+  )
 }
 
 interface RuleRow extends Permission {
@@ -141,13 +175,19 @@ interface RuleRow extends Permission {
 
 /** The rules of these roles, each with its role's scope. */
 export async function listRules(sql: Sql, roleIds: string[]): Promise<ScopedRule[]> {
-  const rows = await sql.rows<RuleRow>(`
+  const rows = await sql.rows<RuleRow>(
+    `
     select a.role_id, r.mandate_id, r.feature_instance_id, a.context, a.item, a.view, a."read", a."create", a."update", a."delete"
       from access_rules a
       join roles r on r.id = a.role_id
      where a.role_id = any (?::uuid[])
-     order by a.role_id, a.context, a.item nulls first`, [roleIds])
+     order by a.role_id, a.context, a.item nulls first`,
+    [roleIds],
+  )
   return rows.map(({ role_id, mandate_id, feature_instance_id, ...rule }) => ({
-    roleId: role_id, roleMandateId: mandate_id, roleInstanceId: feature_instance_id, ...rule,
+    roleId: role_id,
+    roleMandateId: mandate_id,
+    roleInstanceId: feature_instance_id,
+    ...rule,
   }))
 }

@@ -24,7 +24,10 @@ export interface TokenState {
   expiresAtMs: number
 }
 
-/** All that the directory says about a login: the user by name, the token by id, each where it exists; and its key. */
+/**
+ * All that the directory says about a login: the user by name, the token by id, each where it exists; and its
+ * key.
+ */
 export interface PrincipalState {
   user: (User & { enabled: boolean }) | undefined
   token: TokenState | undefined
@@ -43,10 +46,12 @@ export interface Grant {
 export interface Placement {
   /** The mandate asked for, or the instance's own. */
   mandate: { id: string; enabled: boolean } | undefined
-  membership: (Grant & {
-    /** Whether the mandate's admins see the user's address and full name. */
-    profileShown: boolean
-  }) | undefined
+  membership:
+    | (Grant & {
+        /** Whether the mandate's admins see the user's address and full name. */
+        profileShown: boolean
+      })
+    | undefined
   instance: { id: string; mandateId: string; enabled: boolean } | undefined
   access: Grant | undefined
   /** The keys whose change makes this untrue. */
@@ -103,25 +108,39 @@ export interface Login<Claims> {
 }
 
 /**
- * What a request's decision needs to know: at once where it is remembered. Rejects with `directory_unavailable` when the
- * directory cannot be asked, and with whatever `verify` rejects with.
+ * What a request's decision needs to know: at once where it is remembered. Rejects with
+ * `directory_unavailable` when the directory cannot be asked, and with whatever `verify` rejects with.
  */
 export interface Directory {
   /** The login of a token; `verify` is asked when the token is not remembered. */
-  login: <Claims extends LoginClaims>(token: string, verify: (token: string) => Promise<Claims>) => Login<Claims> | Promise<Login<Claims>>
-  placement: (userId: string, mandateId: string | undefined, instanceId: string | undefined) => Placement | Promise<Placement>
+  login: <Claims extends LoginClaims>(
+    token: string,
+    verify: (token: string) => Promise<Claims>,
+  ) => Login<Claims> | Promise<Login<Claims>>
+  placement: (
+    userId: string,
+    mandateId: string | undefined,
+    instanceId: string | undefined,
+  ) => Placement | Promise<Placement>
   /** The portal link with that id, if there is one; the same object until something of it changes. */
   portalLink: (id: string) => PortalLink | undefined | Promise<PortalLink | undefined>
   /** The rules of these roles; the same array until one of them changes. */
   rules: (roleIds: string[]) => ScopedRule[] | Promise<ScopedRule[]>
 }
 
-async function loadLogin<Claims extends LoginClaims>(sql: Sql, token: string, verify: (token: string) => Promise<Claims>): Promise<Loaded<Login<Claims>>> {
+async function loadLogin<Claims extends LoginClaims>(
+  sql: Sql,
+  token: string,
+  verify: (token: string) => Promise<Claims>,
+): Promise<Loaded<Login<Claims>>> {
   const claims = await verify(token)
   const state = await findPrincipal(sql, claims)
   const dependsOn = [
-    `key:${claims.kid}`, `token:${claims.jti}`, `username:${claims.username}`,
-    ...(state.user ? [`user:${state.user.id}`] : []), ...(state.token?.sessionId ? [`session:${state.token.sessionId}`] : []),
+    `key:${claims.kid}`,
+    `token:${claims.jti}`,
+    `username:${claims.username}`,
+    ...(state.user ? [`user:${state.user.id}`] : []),
+    ...(state.token?.sessionId ? [`session:${state.token.sessionId}`] : []),
   ]
   return {
     value: { claims, state, dependsOn },
@@ -131,7 +150,12 @@ async function loadLogin<Claims extends LoginClaims>(sql: Sql, token: string, ve
   }
 }
 
-async function loadPlacement(sql: Sql, userId: string, mandateId: string | undefined, instanceId: string | undefined): Promise<Loaded<Placement>> {
+async function loadPlacement(
+  sql: Sql,
+  userId: string,
+  mandateId: string | undefined,
+  instanceId: string | undefined,
+): Promise<Loaded<Placement>> {
   const placement = await findPlacement(sql, userId, mandateId, instanceId)
   const { membership, access } = placement
   const [mandate, instance] = [placement.mandate?.id ?? mandateId, placement.instance?.id ?? instanceId]
@@ -141,13 +165,17 @@ async function loadPlacement(sql: Sql, userId: string, mandateId: string | undef
     ...(instance === undefined ? [] : [`instance:${instance}`, `access:${userId}:${instance}`]),
     ...(access ? [`accessor:${access.id}`] : []),
   ]
-  // What does not exist is remembered like what does: else the time of an answer would tell strangers which of two it was.
+  // What does not exist is remembered like what does: else the time of an answer would tell strangers which
+  // of two it was.
   return { value: { ...placement, dependsOn }, keys: dependsOn, keep: true }
 }
 
 async function loadPortalLink(sql: Sql, id: string): Promise<Loaded<PortalLink | undefined>> {
   const link = await findPortalLink(sql, id)
-  const dependsOn = [`link:${id}`, ...(link ? [`client:${link.client.id}`, `mandate:${link.mandate.id}`] : [])]
+  const dependsOn = [
+    `link:${id}`,
+    ...(link ? [`client:${link.client.id}`, `mandate:${link.mandate.id}`] : []),
+  ]
   // A link may yet come: its insert is not announced.
   return { value: link && { ...link, dependsOn }, keys: dependsOn, keep: link !== undefined }
 }
@@ -155,16 +183,25 @@ async function loadPortalLink(sql: Sql, id: string): Promise<Loaded<PortalLink |
 /** The key under which changes of a role and its rules are announced. */
 export const roleKey = (roleId: string) => `role:${roleId}`
 
-/** The directory as this node knows it: from memory while it holds a lease, else as the database has it now. */
+/**
+ * The directory as this node knows it: from memory while it holds a lease, else as the database has it now.
+ */
 export function createDirectory({ sql, memory }: { sql: Sql; memory: Memory }): Directory {
   return {
     // Each kind has its own first word: whatever a token says, it is not taken for another kind.
     login: (token, verify) => memory.read(`token ${token}`, () => loadLogin(sql, token, verify)),
     placement: (userId, mandateId, instanceId) =>
-      memory.read(`place ${userId} ${mandateId ?? ''} ${instanceId ?? ''}`, () => loadPlacement(sql, userId, mandateId, instanceId)),
+      memory.read(`place ${userId} ${mandateId ?? ''} ${instanceId ?? ''}`, () =>
+        loadPlacement(sql, userId, mandateId, instanceId),
+      ),
     portalLink: (id) => memory.read(`link ${id}`, () => loadPortalLink(sql, id)),
-    rules: (roleIds) => roleIds.length === 0 ? [] : memory.read(`rules ${roleIds.join()}`, async () => ({
-      value: await listRules(sql, roleIds), keys: roleIds.map(roleKey), keep: true,
-    })),
+    rules: (roleIds) =>
+      roleIds.length === 0
+        ? []
+        : memory.read(`rules ${roleIds.join()}`, async () => ({
+            value: await listRules(sql, roleIds),
+            keys: roleIds.map(roleKey),
+            keep: true,
+          })),
   }
 }

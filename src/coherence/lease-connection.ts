@@ -22,20 +22,32 @@ interface Options {
   onHint: () => void
 }
 
-/** Connects when it is first needed, and anew after each failure. Nothing here waits longer than its deadline. */
+/**
+ * Connects when it is first needed, and anew after each failure. Nothing here waits longer than its deadline.
+ */
 export function leaseConnection({ url, setRole, deadlineMs, node, onHint }: Options): LeaseConnection {
   const { ask, closeOthers, close } = ownConnection({
-    url, name: 'mandate-gateway lease', deadlineMs,
+    url,
+    name: 'mandate-gateway lease',
+    deadlineMs,
     prepare: async (client) => {
       client.on('notification', onHint)
       // Acknowledgements are durable before they are believed, whatever the server's default is.
-      await client.query(`set synchronous_commit = on; ${setRole ? 'set role gateway_app;' : ''} listen ${hintChannel}`)
+      await client.query(
+        `set synchronous_commit = on; ${setRole ? 'set role gateway_app;' : ''} listen ${hintChannel}`,
+      )
       await client.query(markBoot)
     },
   })
   return {
-    register: (id, leaseMs) => ask<{ seen: string; identity: string }>({ name: 'register', text: register, values: [id, leaseMs, node().address, node().processId] }),
-    renew: (id, applied, seq) => ask<Renewal & { identity: string }>({ name: 'renew', text: renew, values: [id, applied, seq] }),
+    register: (id, leaseMs) =>
+      ask<{ seen: string; identity: string }>({
+        name: 'register',
+        text: register,
+        values: [id, leaseMs, node().address, node().processId],
+      }),
+    renew: (id, applied, seq) =>
+      ask<Renewal & { identity: string }>({ name: 'renew', text: renew, values: [id, applied, seq] }),
     closeOthers,
     // Where this fails a writer fences the row, or the sweep of another node takes it away.
     close: (nodeId) => close(nodeId === undefined ? undefined : { text: leave, values: [nodeId] }),

@@ -1,4 +1,7 @@
-/** The statements of the lease, as plain SQL: a function around them would take a snapshot per statement. `$n` as pg has them. */
+/**
+ * The statements of the lease, as plain SQL: a function around them would take a snapshot per statement. `$n`
+ * as pg has them.
+ */
 
 /** $1 id, $2 lease in ms, $3 address, $4 process id. Its snapshot is the row's first acknowledgement. */
 export const register = `
@@ -6,8 +9,9 @@ insert into coherence.nodes (id, lease_ms, address, process_id) values ($1, $2, 
 returning acked::text as seen, coherence.identity() as identity`
 
 /**
- * $1 id, $2 the snapshot that has been applied, $3 the number of this renewal. One statement, one snapshot: acknowledges $2,
- * and says what has changed since. Exactly the transactions that $2 did not see are those at or above its xmax and those it lists as running.
+ * $1 id, $2 the snapshot that has been applied, $3 the number of this renewal. One statement, one snapshot:
+ * acknowledges $2, and says what has changed since. Exactly the transactions that $2 did not see are those at
+ * or above its xmax and those it lists as running.
  */
 export const renew = `
 with me as (

@@ -14,11 +14,17 @@ export interface Renewal {
   identity: string
 }
 
-/** What the lease asks of Postgres. Each is one autocommit statement that writes a row; each rejects when no answer came in time. */
+/**
+ * What the lease asks of Postgres. Each is one autocommit statement that writes a row; each rejects when no
+ * answer came in time.
+ */
 export interface LeaseStatements {
   /** Makes a new row for a node with an empty memory. Answers the snapshot and the database's identity. */
   register: (nodeId: string, leaseMs: number) => Promise<{ seen: string; identity: string }>
-  /** Acknowledges `applied` in the row, if it is there and no later renewal has been executed, and says what is new. */
+  /**
+   * Acknowledges `applied` in the row, if it is there and no later renewal has been executed, and says what
+   * is new.
+   */
   renew: (nodeId: string, applied: string, seq: number) => Promise<Renewal>
 }
 
@@ -51,7 +57,10 @@ export interface Lease {
   step: () => Promise<boolean>
   /** The history that the lease is, or was, granted by; undefined before the first registration. */
   identity: () => string | undefined
-  /** Another history has been seen: gives up a lease of any other, and forgets everything. Returns whether there is to be registered anew. */
+  /**
+   * Another history has been seen: gives up a lease of any other, and forgets everything. Returns whether
+   * there is to be registered anew.
+   */
   giveUpOthers: (identity: string) => boolean
   /** The id of this node's row; undefined before it is registered and after it has been fenced. */
   nodeId: () => string | undefined
@@ -60,8 +69,9 @@ export interface Lease {
   /** Changes that this node has heard of and not acknowledged yet. */
   unacked: () => number
   /**
-   * Until when nodes may hold leases that the database of that identity does not know of, on the monotonic clock: after a failover
-   * their rows may have been lost, or acknowledge what was. Asked after a commit; long past where there was no failover.
+   * Until when nodes may hold leases that the database of that identity does not know of, on the monotonic
+   * clock: after a failover their rows may have been lost, or acknowledge what was. Asked after a commit;
+   * long past where there was no failover.
    */
   foreignLeasesEndAt: (identity: string) => number
 }
@@ -82,12 +92,23 @@ interface Moment {
 const never: Moment = { monotonic: Number.NEGATIVE_INFINITY, wall: Number.NEGATIVE_INFINITY }
 
 /** Makes a node's lease. It is not held until a renewal has succeeded: a registration grants none. */
-export function createLease({ statements, clock, leaseMs, longestLeaseMs, newId, drop, flush, see }: Dependencies): Lease {
+export function createLease({
+  statements,
+  clock,
+  leaseMs,
+  longestLeaseMs,
+  newId,
+  drop,
+  flush,
+  see,
+}: Dependencies): Lease {
   let nodeId: string | undefined
   let identity: string | undefined
   let foreignLeasesEndAt = Number.NEGATIVE_INFINITY
   let seq = 0
-  /** The snapshot whose changes have all been dropped here, and when the statement that brought it was sent. */
+  /**
+   * The snapshot whose changes have all been dropped here, and when the statement that brought it was sent.
+   */
   let applied = { snapshot: '', sentAt: never }
   let grantedFrom = never
   let unacked = 0
@@ -128,7 +149,13 @@ export function createLease({ statements, clock, leaseMs, longestLeaseMs, newId,
   const renew = async (id: string) => {
     seq += 1
     const sentAt = now()
-    const { alive, seen, keys, flush: isBehind, identity: found } = await statements.renew(id, applied.snapshot, seq)
+    const {
+      alive,
+      seen,
+      keys,
+      flush: isBehind,
+      identity: found,
+    } = await statements.renew(id, applied.snapshot, seq)
     see(found)
     // Its row is gone, or it was given up meanwhile.
     if (!alive || found !== identity || nodeId !== id) {
@@ -137,7 +164,8 @@ export function createLease({ statements, clock, leaseMs, longestLeaseMs, newId,
     }
     if (isBehind) flush()
     else await drop(keys)
-    // The row acknowledges what was applied before. With nothing new that covers this snapshot too; else only the one before.
+    // The row acknowledges what was applied before. With nothing new that covers this snapshot too; else only
+    // the one before.
     const changed = isBehind || keys.length > 0
     grantedFrom = changed ? applied.sentAt : sentAt
     applied = { snapshot: seen, sentAt }
@@ -147,7 +175,7 @@ export function createLease({ statements, clock, leaseMs, longestLeaseMs, newId,
 
   return {
     holds: () => remainingMs() > 0,
-    step: () => nodeId === undefined ? register() : renew(nodeId),
+    step: () => (nodeId === undefined ? register() : renew(nodeId)),
     identity: () => identity,
     giveUpOthers: (current) => {
       if (identity === current) return false
@@ -158,6 +186,9 @@ export function createLease({ statements, clock, leaseMs, longestLeaseMs, newId,
     nodeId: () => nodeId,
     remainingMs,
     unacked: () => unacked,
-    foreignLeasesEndAt: (found) => identity !== undefined && timelineOf(found) === timelineOf(identity) ? foreignLeasesEndAt : endOfAllLeases(),
+    foreignLeasesEndAt: (found) =>
+      identity !== undefined && timelineOf(found) === timelineOf(identity)
+        ? foreignLeasesEndAt
+        : endOfAllLeases(),
   }
 }

@@ -10,8 +10,8 @@ export interface Loaded<Value> {
 /** What a node remembers of the directory. It answers from memory only while the node holds a lease. */
 export interface Memory {
   /**
-   * The value of that name: at once if it is remembered, else as `load` reads it. One load serves all who ask meanwhile.
-   * Rejects as `load` does.
+   * The value of that name: at once if it is remembered, else as `load` reads it. One load serves all who ask
+   * meanwhile. Rejects as `load` does.
    */
   read: <Value>(name: string, load: () => Promise<Loaded<Value>>) => Value | Promise<Value>
   /** Forgets what depends on these keys, loads under way included; the key `*` is everything. */
@@ -66,7 +66,8 @@ export function createMemory({ holdsLease, maxEntries }: Dependencies): Memory {
     }
   }
 
-  const isDetached = (flight: Flight, keys: readonly string[]) => flight.flushed || keys.some((key) => flight.dropped.has(key))
+  const isDetached = (flight: Flight, keys: readonly string[]) =>
+    flight.flushed || keys.some((key) => flight.dropped.has(key))
 
   const send = async <Value>(name: string, load: () => Promise<Loaded<Value>>): Promise<Value> => {
     misses += 1
@@ -75,7 +76,7 @@ export function createMemory({ holdsLease, maxEntries }: Dependencies): Memory {
     flights.add(flight)
     joinable.set(name, flight)
     try {
-      const loaded = await flight.loaded as Loaded<Value>
+      const loaded = (await flight.loaded) as Loaded<Value>
       if (loaded.keep && !isDetached(flight, loaded.keys)) remember(name, loaded)
       return loaded.value
     } finally {
@@ -84,9 +85,16 @@ export function createMemory({ holdsLease, maxEntries }: Dependencies): Memory {
     }
   }
 
-  /** The load of another request was sent before this one began: its answer counts only if nothing says otherwise. */
-  const join = async <Value>(flight: Flight, name: string, load: () => Promise<Loaded<Value>>): Promise<Value> => {
-    const loaded = await flight.loaded as Loaded<Value>
+  /**
+   * The load of another request was sent before this one began: its answer counts only if nothing says
+   * otherwise.
+   */
+  const join = async <Value>(
+    flight: Flight,
+    name: string,
+    load: () => Promise<Loaded<Value>>,
+  ): Promise<Value> => {
+    const loaded = (await flight.loaded) as Loaded<Value>
     return holdsLease() && !isDetached(flight, loaded.keys) ? loaded.value : await send(name, load)
   }
 
@@ -110,7 +118,7 @@ export function createMemory({ holdsLease, maxEntries }: Dependencies): Memory {
     drop: (keys) => {
       if (keys.includes('*')) flush()
       for (const key of keys) {
-        for (const name of [...dependents.get(key) ?? []]) entries.delete(name)
+        for (const name of [...(dependents.get(key) ?? [])]) entries.delete(name)
         for (const flight of flights) flight.dropped.add(key)
       }
     },

@@ -26,9 +26,17 @@ export async function deleteSilentNode(sql: Sql, id: string, seq: string): Promi
   await sql.run('delete from coherence.nodes where id = ? and seq = ?', [id, seq])
 }
 
-/** Takes a node off the list, if it still has not acknowledged the transaction: it finds its row gone and forgets everything. Answers whether it was there. */
+/**
+ * Takes a node off the list, if it still has not acknowledged the transaction: it finds its row gone and
+ * forgets everything. Answers whether it was there.
+ */
 export async function fenceNode(sql: Sql, id: string, xid: string): Promise<boolean> {
-  return await sql.run('delete from coherence.nodes where id = ? and not pg_visible_in_snapshot(?::xid8, acked)', [id, xid]) > 0
+  return (
+    (await sql.run(
+      'delete from coherence.nodes where id = ? and not pg_visible_in_snapshot(?::xid8, acked)',
+      [id, xid],
+    )) > 0
+  )
 }
 
 /** Forgets the changes that every node has applied. */
@@ -36,10 +44,14 @@ export async function pruneChanges(sql: Sql): Promise<void> {
   await sql.run(prune)
 }
 
-/** Adds a change row of the writer's own, as also a transaction that changed nothing is waited for. Answers its id, and which database it is in. */
+/**
+ * Adds a change row of the writer's own, as also a transaction that changed nothing is waited for. Answers
+ * its id, and which database it is in.
+ */
 export async function insertChange(tx: Sql): Promise<{ xid: string; identity: string }> {
   const [row] = await tx.rows<{ xid: string; identity: string }>(
-    `insert into coherence.changes (key) values ('') returning xid::text as xid, coherence.identity() as identity`)
+    `insert into coherence.changes (key) values ('') returning xid::text as xid, coherence.identity() as identity`,
+  )
   if (!row) throw new Error('an insert answered no row')
   return row
 }

@@ -10,7 +10,10 @@ import { createMemory, type Memory } from './memory.js'
 import { createStreams, type Streams } from './streams.js'
 import { sweepNodes } from './sweep-nodes.js'
 
-/** This process as one of the nodes that share the database: its lease, kept as long as it runs, and its memory. */
+/**
+ * This process as one of the nodes that share the database: its lease, kept as long as it runs, and its
+ * memory.
+ */
 export interface Node {
   lease: Lease
   memory: Memory
@@ -45,18 +48,43 @@ const longestIntervalMs = 500
 const sweepEveryMs = 5000
 const retryAfterMs = 100
 
-/** Starts to keep a lease. Answers when the first one is held, or could not be had: a node without one asks the database each time. */
-export async function startNode({ database, logger, clock, directUrl, setRole, leaseMs, maxEntries, address, onWait = () => undefined }: Options): Promise<Node> {
+/**
+ * Starts to keep a lease. Answers when the first one is held, or could not be had: a node without one asks
+ * the database each time.
+ */
+export async function startNode({
+  database,
+  logger,
+  clock,
+  directUrl,
+  setRole,
+  leaseMs,
+  maxEntries,
+  address,
+  onWait = () => undefined,
+}: Options): Promise<Node> {
   const intervalMs = Math.min(leaseMs > 0 ? leaseMs / 4 : longestIntervalMs, longestIntervalMs)
   const stopping = new AbortController()
-  let wake = () => { hinted = true }
+  let wake = () => {
+    hinted = true
+  }
   let hinted = false
   const renewNow = () => wake()
 
   let longestLeaseMs = leaseMs
-  const connection = leaseConnection({ url: directUrl, setRole, deadlineMs: intervalMs * 0.9, node: () => ({ address: address(), processId: process.pid }), onHint: renewNow })
+  const connection = leaseConnection({
+    url: directUrl,
+    setRole,
+    deadlineMs: intervalMs * 0.9,
+    node: () => ({ address: address(), processId: process.pid }),
+    onHint: renewNow,
+  })
   const lease: Lease = createLease({
-    statements: connection, clock, leaseMs, longestLeaseMs: () => longestLeaseMs, newId: randomUUID,
+    statements: connection,
+    clock,
+    leaseMs,
+    longestLeaseMs: () => longestLeaseMs,
+    newId: randomUUID,
     drop: (keys) => {
       memory.drop(keys)
       return streams.drop(keys)
@@ -79,10 +107,16 @@ export async function startNode({ database, logger, clock, directUrl, setRole, l
   const pause = async (ms: number) => {
     if (!hinted) {
       const woken = new AbortController()
-      wake = () => { woken.abort() }
-      await wait(ms, undefined, { signal: AbortSignal.any([woken.signal, stopping.signal]) }).catch(() => undefined)
+      wake = () => {
+        woken.abort()
+      }
+      await wait(ms, undefined, { signal: AbortSignal.any([woken.signal, stopping.signal]) }).catch(
+        () => undefined,
+      )
     }
-    wake = () => { hinted = true }
+    wake = () => {
+      hinted = true
+    }
     hinted = false
   }
 
@@ -94,7 +128,8 @@ export async function startNode({ database, logger, clock, directUrl, setRole, l
       failing = false
       return again ? 0 : intervalMs
     } catch (error) {
-      if (!failing) logger.warn('the lease could not be renewed; when it ends, each request asks the database', { error })
+      if (!failing)
+        logger.warn('the lease could not be renewed; when it ends, each request asks the database', { error })
       failing = true
       return Math.min(retryAfterMs, intervalMs)
     }
@@ -111,22 +146,33 @@ export async function startNode({ database, logger, clock, directUrl, setRole, l
   await renewOnce()
   await renewOnce()
   const keeping = keep()
-  const sweep = sweepNodes({ database, clock, onLease: (ms) => { longestLeaseMs = Math.max(longestLeaseMs, ms) } })
+  const sweep = sweepNodes({
+    database,
+    clock,
+    onLease: (ms) => {
+      longestLeaseMs = Math.max(longestLeaseMs, ms)
+    },
+  })
   let isAsynchronous = false
   /** Says so once, and again after it was mended. */
   const lookAtStandbys = async () => {
-    const found = await countAsynchronousStandbys(database.unconfirmed) > 0
+    const found = (await countAsynchronousStandbys(database.unconfirmed)) > 0
     if (found && !isAsynchronous) logger.warn(`${asynchronousStandby.says}. ${asynchronousStandby.todo}`)
     isAsynchronous = found
   }
-  const sweepOnce = () => sweep().then(lookAtStandbys).catch((error: unknown) => logger.debug('changes could not be pruned', { error }))
+  const sweepOnce = () =>
+    sweep()
+      .then(lookAtStandbys)
+      .catch((error: unknown) => logger.debug('changes could not be pruned', { error }))
   await sweepOnce() // how long the leases of the others are, is to be known from the start
   const sweeping = setInterval(() => void sweepOnce(), sweepEveryMs)
   sweeping.unref()
 
   const coherent = createCoherent({ database, clock, renewNow, foreignLeasesEndAt: lease.foreignLeasesEndAt })
   return {
-    lease, memory, streams,
+    lease,
+    memory,
+    streams,
     coherent: async (work) => {
       const done = await coherent(work)
       onWait(done.coherence)

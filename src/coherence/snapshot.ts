@@ -9,7 +9,10 @@ export interface Snapshot {
 export function parseSnapshot(text: string): Snapshot {
   const parts = /^(\d+):(\d+):((?:\d+(?:,\d+)*)?)$/.exec(text)
   if (!parts) throw new Error(`not a snapshot: ${text}`)
-  return { xmax: BigInt(parts[2] ?? ''), running: new Set((parts[3] ?? '').split(',').filter(Boolean).map(BigInt)) }
+  return {
+    xmax: BigInt(parts[2] ?? ''),
+    running: new Set((parts[3] ?? '').split(',').filter(Boolean).map(BigInt)),
+  }
 }
 
 /** Whether a committed transaction is visible in a snapshot, as `pg_visible_in_snapshot` says. */

@@ -31,7 +31,10 @@ export interface Streams {
   isCurrent: (era: symbol) => boolean
   /** Registers a stream that was let in by what held in `era`. */
   open: (stream: OpenStream, era: symbol) => Passage
-  /** Shuts the streams that depend on these keys (`*`: all) until each has been decided again. Resolves when no refused one is open. */
+  /**
+   * Shuts the streams that depend on these keys (`*`: all) until each has been decided again. Resolves when
+   * no refused one is open.
+   */
   drop: (keys: readonly string[]) => Promise<void> | undefined
   /** As `drop` of everything, but nobody waits for it. */
   flush: () => void
@@ -49,7 +52,8 @@ const givenUpAfterMs = 5000
 const leaselessMs = 500
 const decisionsAtATime = 8
 
-const undecided = () => new GatewayError('directory_unavailable', 'It could not be decided in time whether this may go on')
+const undecided = () =>
+  new GatewayError('directory_unavailable', 'It could not be decided in time whether this may go on')
 
 class TrackedStream implements Passage {
   private deciding: Promise<void> | undefined = undefined
@@ -58,7 +62,14 @@ class TrackedStream implements Passage {
   private readonly missed = new Set<string>()
   ended = false
 
-  constructor(readonly stream: OpenStream, private readonly registry: { holdsLease: () => boolean; index: (one: TrackedStream, keys: readonly string[]) => void; forget: (one: TrackedStream) => void }) {}
+  constructor(
+    readonly stream: OpenStream,
+    private readonly registry: {
+      holdsLease: () => boolean
+      index: (one: TrackedStream, keys: readonly string[]) => void
+      forget: (one: TrackedStream) => void
+    },
+  ) {}
 
   isOpen(): boolean {
     return this.deciding === undefined && !this.ended && this.registry.holdsLease()
@@ -68,7 +79,9 @@ class TrackedStream implements Passage {
     return this.deciding !== undefined
   }
 
-  /** A decision that is under way may have been made of what was: whoever comes later has it made once more. */
+  /**
+   * A decision that is under way may have been made of what was: whoever comes later has it made once more.
+   */
   wait(): Promise<void> {
     if (this.ended) return Promise.reject(undecided())
     this.isStale = true
@@ -114,7 +127,10 @@ class TrackedStream implements Passage {
   }
 }
 
-/** Makes the registry of a node's open streams. They are decided again while the node `holdsLease` not, and whenever something changes. */
+/**
+ * Makes the registry of a node's open streams. They are decided again while the node `holdsLease` not, and
+ * whenever something changes.
+ */
 export function createStreams({ holdsLease }: { holdsLease: () => boolean }): Streams {
   const byKey = new Map<string, Set<TrackedStream>>()
   const all = new Map<TrackedStream, readonly string[]>()
@@ -143,19 +159,36 @@ export function createStreams({ holdsLease }: { holdsLease: () => boolean }): St
     all.delete(one)
   }
 
-  /** Shuts them in this same run; answers when those that may not go on are cut, or some time has passed: what is shut lets nothing through. */
+  /**
+   * Shuts them in this same run; answers when those that may not go on are cut, or some time has passed: what
+   * is shut lets nothing through.
+   */
   const settle = async (streams: Iterable<TrackedStream>) => {
     const shut = [...streams]
     const decided = Promise.all(shut.map((one) => one.wait().catch(() => undefined)))
-    const giveUp = setTimeout(() => { for (const one of shut) if (one.isDeciding) one.cut(undecided()) }, givenUpAfterMs)
+    const giveUp = setTimeout(() => {
+      for (const one of shut) if (one.isDeciding) one.cut(undecided())
+    }, givenUpAfterMs)
     void decided.then(() => clearTimeout(giveUp))
     let late: NodeJS.Timeout | undefined
-    await Promise.race([decided, new Promise((resolve) => { late = setTimeout(resolve, settleMs) })])
+    await Promise.race([
+      decided,
+      new Promise((resolve) => {
+        late = setTimeout(resolve, settleMs)
+      }),
+    ])
     clearTimeout(late)
   }
 
   const lookAround = setInterval(() => {
-    if (!holdsLease()) round ??= Promise.all([...all.keys()].map((one) => limit(() => one.ended ? undefined : one.wait().catch(() => undefined)))).then(() => { round = undefined })
+    if (!holdsLease())
+      round ??= Promise.all(
+        [...all.keys()].map((one) =>
+          limit(() => (one.ended ? undefined : one.wait().catch(() => undefined))),
+        ),
+      ).then(() => {
+        round = undefined
+      })
   }, leaselessMs)
   lookAround.unref()
 
@@ -165,7 +198,8 @@ export function createStreams({ holdsLease }: { holdsLease: () => boolean }): St
     open: (stream, decidedIn) => {
       const one = new TrackedStream(stream, { holdsLease, index, forget })
       index(one, stream.dependsOn)
-      if (decidedIn !== era) one.wait().catch(() => undefined) // whoever passes a chunk on hears of it, or has been cut
+      // whoever passes a chunk on hears of it, or has been cut
+      if (decidedIn !== era) one.wait().catch(() => undefined)
       if (draining) stream.drain()
       return one
     },
@@ -173,7 +207,9 @@ export function createStreams({ holdsLease }: { holdsLease: () => boolean }): St
       if (keys.length === 0) return undefined
       era = Symbol()
       for (const one of all.keys()) one.miss(keys)
-      const concerned = new Set(keys.includes('*') ? all.keys() : keys.flatMap((key) => [...byKey.get(key) ?? []]))
+      const concerned = new Set(
+        keys.includes('*') ? all.keys() : keys.flatMap((key) => [...(byKey.get(key) ?? [])]),
+      )
       return concerned.size === 0 ? undefined : settle(concerned)
     },
     flush: () => {

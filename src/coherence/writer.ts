@@ -13,16 +13,22 @@ interface Options {
 }
 
 /**
- * A process that writes and is no node: it remembers nothing and waits for those that do. It has not seen what came before, so that after a
- * failover, whenever that was, it waits as long as a lease of the lost history could live.
+ * A process that writes and is no node: it remembers nothing and waits for those that do. It has not seen
+ * what came before, so that after a failover, whenever that was, it waits as long as a lease of the lost
+ * history could live.
  */
-export function createWriter({ database, clock, longestLeaseMs }: Options): { coherent: Coherent; rehearse: Rehearse } {
+export function createWriter({ database, clock, longestLeaseMs }: Options): {
+  coherent: Coherent
+  rehearse: Rehearse
+} {
   const hasFailedOver = (identity: string) => identity.split('/')[1] !== firstTimeline
   return {
     coherent: createCoherent({
-      database, clock,
+      database,
+      clock,
       renewNow: () => undefined,
-      foreignLeasesEndAt: (identity) => hasFailedOver(identity) ? leaseEnd(clock, longestLeaseMs) : Number.NEGATIVE_INFINITY,
+      foreignLeasesEndAt: (identity) =>
+        hasFailedOver(identity) ? leaseEnd(clock, longestLeaseMs) : Number.NEGATIVE_INFINITY,
     }),
     rehearse: createRehearse(database),
   }

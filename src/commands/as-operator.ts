@@ -39,19 +39,45 @@ function operatorName(): string {
 }
 
 /** Whoever calls the command line, as the audit names them. */
-export const operatorActor = (): Actor => ({ userId: null, requestId: `cli-${randomUUID()}`, operator: operatorName() })
+export const operatorActor = (): Actor => ({
+  userId: null,
+  requestId: `cli-${randomUUID()}`,
+  operator: operatorName(),
+})
 
-/** Runs `work` for whoever has the gateway's configuration, and so its database and secrets, as the login of requests. `timeoutMs`: how long a statement may take, by default as long as a request's. */
-export async function asOperator(work: (operator: Operator) => Promise<Said>, { timeoutMs }: { timeoutMs?: number } = {}): Promise<Said> {
+/**
+ * Runs `work` for whoever has the gateway's configuration, and so its database and secrets, as the login of
+ * requests. `timeoutMs`: how long a statement may take, by default as long as a request's.
+ */
+export async function asOperator(
+  work: (operator: Operator) => Promise<Said>,
+  { timeoutMs }: { timeoutMs?: number } = {},
+): Promise<Said> {
   try {
     const { config } = await withDevelopmentSecrets(loadConfig())
     return await useDatabase(config, async ({ url, ownerUrl, setRole }) => {
-      const database = connectDatabase({ url, setRole, poolSize: 2, ...(timeoutMs === undefined ? {} : { timeoutMs }) })
+      const database = connectDatabase({
+        url,
+        setRole,
+        poolSize: 2,
+        ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      })
       try {
-        const writer = createWriter({ database, clock: systemClock, longestLeaseMs: Math.max(config.COHERENCE_LEASE_MS, shortestLongestLeaseMs) })
+        const writer = createWriter({
+          database,
+          clock: systemClock,
+          longestLeaseMs: Math.max(config.COHERENCE_LEASE_MS, shortestLongestLeaseMs),
+        })
         const actor = operatorActor()
         const migrate = () => withMigrator(ownerUrl, (migrator) => migrator.up())
-        return await work({ config, database, ...writer, actor, realm: operatorRealm({ database, ...writer }, actor), migrate })
+        return await work({
+          config,
+          database,
+          ...writer,
+          actor,
+          realm: operatorRealm({ database, ...writer }, actor),
+          migrate,
+        })
       } finally {
         await database.close()
       }

@@ -47,11 +47,19 @@ const product = z.strictObject({
   email: z.email('must be an email address').max(320).nullable(),
   fullName: label.nullable(),
   role: z.enum(firstRoles, `must be one of ${firstRoles.join(', ')}`),
-  feature: featureCode.regex(/^[\w-]+(?:\.[\w-]+)*$/, 'must be a dotted path such as orders: it is the item that rules are about'),
+  feature: featureCode.regex(
+    /^[\w-]+(?:\.[\w-]+)*$/,
+    'must be a dotted path such as orders: it is the item that rules are about',
+  ),
 })
 type Product = z.infer<typeof product>
 
-const needed = { mandate: 'Name of the mandate (a customer or a team)', service: 'Address of your service', path: 'Path prefix that it is reached by', user: 'Username of the first person' } as const
+const needed = {
+  mandate: 'Name of the mandate (a customer or a team)',
+  service: 'Address of your service',
+  path: 'Path prefix that it is reached by',
+  user: 'Username of the first person',
+} as const
 const offered = { mandate: '', service: 'http://127.0.0.1:9000', path: '', user: '' } as const
 
 /** Completes the options by asking. Rejects where there is no terminal and one is missing. */
@@ -59,19 +67,38 @@ async function complete(options: InitOptions): Promise<Product> {
   const names = Object.keys(needed) as (keyof typeof needed)[]
   const missing = names.filter((name) => options[name] === undefined)
   if (missing.length > 0 && !process.stdin.isTTY) {
-    throw new Error(`Without a terminal nobody can be asked. Give ${missing.map((name) => `--${name}`).join(', ')}; mandate-gateway init --help shows an example.`)
+    throw new Error(
+      `Without a terminal nobody can be asked. Give ${missing.map((name) => `--${name}`).join(', ')}; mandate-gateway init --help shows an example.`,
+    )
   }
   const given = { ...options }
   for (const name of missing) given[name] = await ask(needed[name], offered[name])
   const { mandate, service, path, user, email = null, fullName = null, role = 'admin' } = given
   const feature = given.feature ?? path?.split('/').at(-1)
-  const parsed = product.safeParse({ mandate, service: service?.replace(/\/$/, ''), path, user, email, fullName, role, feature })
+  const parsed = product.safeParse({
+    mandate,
+    service: service?.replace(/\/$/, ''),
+    path,
+    user,
+    email,
+    fullName,
+    role,
+    feature,
+  })
   if (parsed.success) return parsed.data
-  throw new GatewayError('validation_failed', 'This cannot be set up', { errors: parsed.error.issues.map(({ path: [name], message }) => ({ path: `--${String(name === 'fullName' ? 'full-name' : name)}`, message })) })
+  throw new GatewayError('validation_failed', 'This cannot be set up', {
+    errors: parsed.error.issues.map(({ path: [name], message }) => ({
+      path: `--${String(name === 'fullName' ? 'full-name' : name)}`,
+      message,
+    })),
+  })
 }
 
-const directoryPart = ({ mandate, feature, user, email, fullName, role }: Product): FirstProduct =>
-  ({ mandate: { slug: slugFrom(mandate), label: mandate }, feature, person: { username: user, email, fullName, role } })
+const directoryPart = ({ mandate, feature, user, email, fullName, role }: Product): FirstProduct => ({
+  mandate: { slug: slugFrom(mandate), label: mandate },
+  feature,
+  person: { username: user, email, fullName, role },
+})
 
 /** All steps where nothing is there yet: the database has no tables. */
 function allSteps({ mandate, feature, person }: FirstProduct): Step[] {
@@ -96,7 +123,12 @@ interface Outcome {
 async function rehearse({ realm }: Pick<Operator, 'realm'>, wanted: FirstProduct): Promise<Outcome> {
   let steps = allSteps(wanted)
   try {
-    await realm.change(async (edit) => { ({ steps } = await makeFirstProduct(edit, wanted)) }, { dryRun: true })
+    await realm.change(
+      async (edit) => {
+        ;({ steps } = await makeFirstProduct(edit, wanted))
+      },
+      { dryRun: true },
+    )
   } catch (error) {
     if (!isNotMigrated(error)) throw error
   }
@@ -104,30 +136,57 @@ async function rehearse({ realm }: Pick<Operator, 'realm'>, wanted: FirstProduct
 }
 
 /** How the person of the product gets a password. */
-async function letIn({ tx }: Edit, userId: string, passwordHash: string | undefined): Promise<{ path: string; expiresAt: Date } | undefined> {
+async function letIn(
+  { tx }: Edit,
+  userId: string,
+  passwordHash: string | undefined,
+): Promise<{ path: string; expiresAt: Date } | undefined> {
   if (passwordHash === undefined) return await issueFirstAccess(tx, userId, null)
   await setFirstPassword(tx, userId, passwordHash)
   return undefined
 }
 
-async function make({ realm, config }: Pick<Operator, 'realm' | 'config'>, wanted: FirstProduct, password: string | undefined): Promise<Outcome> {
+async function make(
+  { realm, config }: Pick<Operator, 'realm' | 'config'>,
+  wanted: FirstProduct,
+  password: string | undefined,
+): Promise<Outcome> {
   const passwordHash = password === undefined ? undefined : await createPasswords().hash(password)
-  const { result, coherence } = madeOf(await realm.change(async (edit) => {
-    const made = await makeFirstProduct(edit, wanted)
-    return { ...made, link: made.newUserId === undefined ? undefined : await letIn(edit, made.newUserId, passwordHash) }
-  }))
+  const { result, coherence } = madeOf(
+    await realm.change(async (edit) => {
+      const made = await makeFirstProduct(edit, wanted)
+      return {
+        ...made,
+        link: made.newUserId === undefined ? undefined : await letIn(edit, made.newUserId, passwordHash),
+      }
+    }),
+  )
   const { steps, mandateId, link } = result
-  return { steps, mandateId, heard: heard(coherence), ...(link ? { firstAccess: { url: publicUrlOf(config) + link.path, expiresAt: link.expiresAt } } : {}) }
+  return {
+    steps,
+    mandateId,
+    heard: heard(coherence),
+    ...(link ? { firstAccess: { url: publicUrlOf(config) + link.path, expiresAt: link.expiresAt } } : {}),
+  }
 }
 
 const widest = 'membership'.length
 
 function inWords({ steps, firstAccess, heard: coherence }: Outcome, dryRun: boolean): string[] {
-  const verb = (made: boolean) => made ? dryRun ? 'would make' : 'made      ' : 'exists    '
+  const verb = (made: boolean) => (made ? (dryRun ? 'would make' : 'made      ') : 'exists    ')
   return [
-    ...steps.map(({ what, name, id, made }) => `${verb(made)}  ${what.padEnd(widest)}  ${name}${id === undefined ? '' : `  ${id}`}`),
+    ...steps.map(
+      ({ what, name, id, made }) =>
+        `${verb(made)}  ${what.padEnd(widest)}  ${name}${id === undefined ? '' : `  ${id}`}`,
+    ),
     ...(dryRun ? ['Nothing was changed.'] : []),
-    ...(firstAccess ? ['', `The link by which they set a password, once, until ${firstAccess.expiresAt.toISOString()}:`, `  ${firstAccess.url}`] : []),
+    ...(firstAccess
+      ? [
+          '',
+          `The link by which they set a password, once, until ${firstAccess.expiresAt.toISOString()}:`,
+          `  ${firstAccess.url}`,
+        ]
+      : []),
     ...(coherence === undefined ? [] : ['', coherence]),
   ]
 }
@@ -145,7 +204,10 @@ function curlLines(url: string, { user, path, feature }: Product, mandateId: str
 const howToReload = (file: string) =>
   `A running gateway reads ${file} anew within two seconds where it was started on a terminal or with GATEWAY_ROUTES_WATCH=true; elsewhere at SIGHUP (kill -HUP, systemctl reload) or at its next start.`
 
-/** `init`: makes a mandate, its roles, a person and a route for a service of one's own, as far as they are not there. */
+/**
+ * `init`: makes a mandate, its roles, a person and a route for a service of one's own, as far as they are not
+ * there.
+ */
 export async function initProduct(options: InitOptions): Promise<Said> {
   try {
     const wanted = await complete(options)
@@ -155,19 +217,37 @@ export async function initProduct(options: InitOptions): Promise<Said> {
   }
 }
 
-async function setUp(operator: Operator, wanted: Product, { file, strip, password: withPassword, dryRun, yes, json }: InitOptions): Promise<Said> {
+async function setUp(
+  operator: Operator,
+  wanted: Product,
+  { file, strip, password: withPassword, dryRun, yes, json }: InitOptions,
+): Promise<Said> {
   const { config } = operator
   const routes = file ?? config.GATEWAY_ROUTES
-  const added = addRoute(await readRouteFile(routes), routes, { prefix: wanted.path, target: wanted.service, item: wanted.feature, strip })
-  const route: Step = { what: 'route', name: `${wanted.path} to ${wanted.service}, in ${routes}`, made: added.made }
+  const added = addRoute(await readRouteFile(routes), routes, {
+    prefix: wanted.path,
+    target: wanted.service,
+    item: wanted.feature,
+    strip,
+  })
+  const route: Step = {
+    what: 'route',
+    name: `${wanted.path} to ${wanted.service}, in ${routes}`,
+    made: added.made,
+  }
   const directory = directoryPart(wanted)
   if (dryRun || !yes) {
     const planned = await rehearse(operator, directory)
     planned.steps.push(route)
-    if (dryRun) return said(exitCodes.ok, json, { dryRun: true, steps: planned.steps }, inWords(planned, true))
+    if (dryRun)
+      return said(exitCodes.ok, json, { dryRun: true, steps: planned.steps }, inWords(planned, true))
     process.stderr.write(`${inWords(planned, true).slice(0, -1).join('\n')}\n`)
-    if (!process.stdin.isTTY) throw new Error('Nothing was changed. Without a terminal nobody can be asked: give --yes, or --dry-run to see what would be made.')
-    if (!/^y(?:es)?$/i.test(await ask('Make this?', 'no'))) return { exitCode: exitCodes.no, stdout: '', stderr: 'Nothing was changed.\n' }
+    if (!process.stdin.isTTY)
+      throw new Error(
+        'Nothing was changed. Without a terminal nobody can be asked: give --yes, or --dry-run to see what would be made.',
+      )
+    if (!/^y(?:es)?$/i.test(await ask('Make this?', 'no')))
+      return { exitCode: exitCodes.no, stdout: '', stderr: 'Nothing was changed.\n' }
   }
   const password = withPassword ? await readNewPassword() : undefined
   if (password !== undefined) checkNewPassword(password, wanted.user)
@@ -178,6 +258,10 @@ async function setUp(operator: Operator, wanted: Product, { file, strip, passwor
   const lines = curlLines(publicUrlOf(config), wanted, made.mandateId ?? '')
   const { steps, mandateId, firstAccess } = made
   return said(exitCodes.ok, json, { steps, mandateId, ...(firstAccess ? { firstAccess } : {}), try: lines }, [
-    ...inWords(made, false), ...(added.made ? [howToReload(routes)] : []), '', `Try it, with the password of ${wanted.user} in $PASSWORD:`, ...lines.map((line) => `  ${line}`),
+    ...inWords(made, false),
+    ...(added.made ? [howToReload(routes)] : []),
+    '',
+    `Try it, with the password of ${wanted.user} in $PASSWORD:`,
+    ...lines.map((line) => `  ${line}`),
   ])
 }

@@ -9,16 +9,27 @@ import { keyRing, type KeyRing } from '../system/keys.js'
 import { asOperator, heard, type Operator } from './as-operator.js'
 import { said } from './said.js'
 
-const silent = createLog({ LOG_LEVEL: 'error', LOG_FORMAT: 'json' }, { write: () => undefined, flush: () => undefined }).logger
+const silent = createLog(
+  { LOG_LEVEL: 'error', LOG_FORMAT: 'json' },
+  { write: () => undefined, flush: () => undefined },
+).logger
 
 /** Runs `work` with the keys that this configuration has, as a node of it would. */
 async function withKeys(work: (ring: KeyRing, operator: Operator) => Promise<Said>): Promise<Said> {
   return await asOperator(async (operator) => {
     const { config, database, coherent } = operator
     if (config.SECRET_KEY === undefined) throw new ConfigError(['SECRET_KEY: must be set'])
-    const identityKeys = await openIdentityKeys({ database, logger: silent, secret: config.SECRET_KEY, previousSecret: config.SECRET_KEY_PREVIOUS })
+    const identityKeys = await openIdentityKeys({
+      database,
+      logger: silent,
+      secret: config.SECRET_KEY,
+      previousSecret: config.SECRET_KEY_PREVIOUS,
+    })
     try {
-      return await work(keyRing({ sql: database, coherent, keys: await loadTokenKeys(config), identityKeys, config }), operator)
+      return await work(
+        keyRing({ sql: database, coherent, keys: await loadTokenKeys(config), identityKeys, config }),
+        operator,
+      )
     } finally {
       await identityKeys.close()
     }
@@ -29,7 +40,15 @@ async function withKeys(work: (ring: KeyRing, operator: Operator) => Promise<Sai
 export async function listKeys(json: boolean): Promise<Said> {
   return await withKeys(async (ring) => {
     const keys = await ring.list()
-    return said(exitCodes.ok, json, { items: keys }, keys.map(({ kid, algorithm, use, state, since }) => `${kid.padEnd(46)}${use.padEnd(14)}${state.padEnd(11)}${algorithm.padEnd(7)}${since ?? '-'}`))
+    return said(
+      exitCodes.ok,
+      json,
+      { items: keys },
+      keys.map(
+        ({ kid, algorithm, use, state, since }) =>
+          `${kid.padEnd(46)}${use.padEnd(14)}${state.padEnd(11)}${algorithm.padEnd(7)}${since ?? '-'}`,
+      ),
+    )
   })
 }
 
@@ -37,12 +56,17 @@ export async function listKeys(json: boolean): Promise<Said> {
 export async function rotateKeys(json: boolean): Promise<Said> {
   return await withKeys(async (ring, { actor }) => {
     const made = await ring.rotate({ actor, begin: lockAdministration })
-    return said(exitCodes.ok, json, made, [`${made.kid} is published within a minute, and signs ten minutes from now.`])
+    return said(exitCodes.ok, json, made, [
+      `${made.kid} is published within a minute, and signs ten minutes from now.`,
+    ])
   })
 }
 
 /** `keys retire`: no token that it signed counts any more. */
-export async function retireKey(kid: string, { force, json }: { force: boolean; json: boolean }): Promise<Said> {
+export async function retireKey(
+  kid: string,
+  { force, json }: { force: boolean; json: boolean },
+): Promise<Said> {
   return await withKeys(async (ring, { actor }) => {
     const coherence = await ring.retire(kid, force, { actor, begin: lockAdministration })
     return said(exitCodes.ok, json, { kid, coherence }, [`${kid} is retired.`, heard(coherence)])

@@ -24,13 +24,26 @@ export async function listLinks(json: boolean): Promise<Said> {
 /** `user withdraw-link`: makes one of them work no more. */
 export async function withdrawLink(id: string, json: boolean): Promise<Said> {
   return await asOperator(async ({ realm }) => {
-    const { result: link, coherence } = madeOf(await realm.change(async ({ tx, record }) => {
-      const open = await findOpenLink(tx, id)
-      if (!open) throw new GatewayError('not_found', `There is no link ${id} that works: mandate-gateway user links lists them`)
-      await deleteLink(tx, id)
-      await record({ action: 'first_access_withdrawn', subject: `user:${open.userId}`, before: { issuedBy: open.issuedBy, expiresAt: open.expiresAt } })
-      return open
-    }))
-    return said(exitCodes.ok, json, { id, userId: link.userId, coherence }, [`The link of ${link.username} works no more.`, heard(coherence)])
+    const { result: link, coherence } = madeOf(
+      await realm.change(async ({ tx, record }) => {
+        const open = await findOpenLink(tx, id)
+        if (!open)
+          throw new GatewayError(
+            'not_found',
+            `There is no link ${id} that works: mandate-gateway user links lists them`,
+          )
+        await deleteLink(tx, id)
+        await record({
+          action: 'first_access_withdrawn',
+          subject: `user:${open.userId}`,
+          before: { issuedBy: open.issuedBy, expiresAt: open.expiresAt },
+        })
+        return open
+      }),
+    )
+    return said(exitCodes.ok, json, { id, userId: link.userId, coherence }, [
+      `The link of ${link.username} works no more.`,
+      heard(coherence),
+    ])
   })
 }

@@ -6,15 +6,26 @@ import type { Said } from '../routes-command.js'
 
 /** What a command has to say: one JSON object, or lines. */
 export function said(exitCode: number, json: boolean, value: unknown, lines: string[]): Said {
-  return { exitCode, stdout: json ? `${JSON.stringify(value, undefined, 2)}\n` : lines.map((line) => `${line}\n`).join(''), stderr: '' }
+  return {
+    exitCode,
+    stdout: json ? `${JSON.stringify(value, undefined, 2)}\n` : lines.map((line) => `${line}\n`).join(''),
+    stderr: '',
+  }
 }
 
-/** undefined_table, undefined_column, invalid_schema_name: there is a database, and not yet this version's. */
+/**
+ * undefined_table, undefined_column, invalid_schema_name: there is a database, and not yet this version's.
+ */
 const notMigrated = new Set(['42P01', '42703', '3F000'])
 
 /** Returns whether the database lacks tables of this version. */
 export function isNotMigrated(error: unknown): boolean {
-  if (!(error instanceof GatewayError) || error.code !== 'directory_unavailable' || !(error.cause instanceof Error)) return false
+  if (
+    !(error instanceof GatewayError) ||
+    error.code !== 'directory_unavailable' ||
+    !(error.cause instanceof Error)
+  )
+    return false
   return 'code' in error.cause && typeof error.cause.code === 'string' && notMigrated.has(error.cause.code)
 }
 
@@ -22,20 +33,28 @@ export function isNotMigrated(error: unknown): boolean {
 function causeOf(error: GatewayError): string {
   const { code, cause } = error
   if (code !== 'directory_unavailable' || !(cause instanceof Error)) return ''
-  if (isNotMigrated(error)) return ' The database lacks tables of this version: mandate-gateway migrate makes them.'
+  if (isNotMigrated(error))
+    return ' The database lacks tables of this version: mandate-gateway migrate makes them.'
   return ` (${cause.message.split(' - ').at(-1) ?? ''})`
 }
 
 /**
- * SQLSTATE classes of what the database refuses as it stands: values, rows that contradict each other, permissions, unknown names (0A, 21 to 23, 42, 44). Repeating it helps nobody.
- * All others, among them 08 (connection), 53 (resources) and 57 (operator), and the network's errors, are outages.
+ * SQLSTATE classes of what the database refuses as it stands: values, rows that contradict each other,
+ * permissions, unknown names (0A, 21 to 23, 42, 44). Repeating it helps nobody. All others, among them 08
+ * (connection), 53 (resources) and 57 (operator), and the network's errors, are outages.
  */
 const refusals = /^(?:0A|2[123]|42|44)/
 
 /** Returns why the database refused what a command wrote; undefined where it could not be asked. */
 function refusalOf({ code, cause }: GatewayError): string | undefined {
   const state = sqlState(cause)
-  if (code !== 'directory_unavailable' || !(cause instanceof Error) || state === undefined || !refusals.test(state)) return undefined
+  if (
+    code !== 'directory_unavailable' ||
+    !(cause instanceof Error) ||
+    state === undefined ||
+    !refusals.test(state)
+  )
+    return undefined
   return `The database refused this: ${cause.message.split(' - ').at(-1) ?? ''} (SQLSTATE ${state}). Repeating it does not help: correct what it names.`
 }
 
@@ -51,5 +70,9 @@ function wordsOf(error: unknown): string {
 
 /** What a command could not do, in words for whoever called it. */
 export function failed(error: unknown): Said {
-  return { exitCode: error instanceof ConfigError ? exitCodes.configuration : exitCodes.no, stdout: '', stderr: `${wordsOf(error)}\n` }
+  return {
+    exitCode: error instanceof ConfigError ? exitCodes.configuration : exitCodes.no,
+    stdout: '',
+    stderr: `${wordsOf(error)}\n`,
+  }
 }

@@ -6,7 +6,12 @@ import { label, username } from '../directory/fields.js'
 import type { Edit, Outcome, Seen } from '../directory/realm.js'
 import { exportUser } from '../directory/export-queries.js'
 import { changeUser, eraseUser, makeUser } from '../directory/users.js'
-import { findUserForUpdate, findUserId, lockEnabledAdmins, type ListedUser } from '../directory/user-queries.js'
+import {
+  findUserForUpdate,
+  findUserId,
+  lockEnabledAdmins,
+  type ListedUser,
+} from '../directory/user-queries.js'
 import { issueFirstAccess } from '../login/first-access.js'
 import { setFirstPassword } from '../login/first-access-queries.js'
 import { issueSetupLink } from '../login/setup.js'
@@ -30,8 +35,12 @@ const newUser = z.strictObject({
 
 /** The user who is meant, by id or by name. Throws `not_found`. */
 export async function userIdOf(sql: Seen | Edit['tx'], named: string): Promise<string> {
-  const id = await findUserId(sql, z.uuid().safeParse(named).success ? { userId: named } : { username: named })
-  if (id === undefined) throw new GatewayError('not_found', `There is no user ${named}: name one by username or id`)
+  const id = await findUserId(
+    sql,
+    z.uuid().safeParse(named).success ? { userId: named } : { username: named },
+  )
+  if (id === undefined)
+    throw new GatewayError('not_found', `There is no user ${named}: name one by username or id`)
   return id
 }
 
@@ -42,7 +51,8 @@ async function userOf(tx: Edit['tx'], named: string): Promise<ListedUser> {
 }
 
 /** Where links lead that are printed here. */
-export const publicUrlOf = ({ PUBLIC_URL, HOST, PORT }: Operator['config']) => PUBLIC_URL ?? `http://${HOST.includes(':') ? `[${HOST}]` : HOST}:${PORT}`
+export const publicUrlOf = ({ PUBLIC_URL, HOST, PORT }: Operator['config']) =>
+  PUBLIC_URL ?? `http://${HOST.includes(':') ? `[${HOST}]` : HOST}:${PORT}`
 
 /** What has been changed: these commands make what they say, and preview nothing. */
 export function madeOf<Result>(outcome: Outcome<Result>): Extract<Outcome<Result>, { result: Result }> {
@@ -61,10 +71,21 @@ interface NewUser {
 }
 
 /** `user create`: with a one-time link by which they set a password, or with a password that is read. */
-export async function createUser({ name, email, fullName, serviceAccount, password: withPassword, json }: NewUser): Promise<Said> {
+export async function createUser({
+  name,
+  email,
+  fullName,
+  serviceAccount,
+  password: withPassword,
+  json,
+}: NewUser): Promise<Said> {
   const parsed = newUser.safeParse({ username: name, email: email ?? null, fullName: fullName ?? null })
   if (!parsed.success) {
-    return failed(new GatewayError('validation_failed', 'The user cannot be made', { errors: parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message })) }))
+    return failed(
+      new GatewayError('validation_failed', 'The user cannot be made', {
+        errors: parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message })),
+      }),
+    )
   }
   return await asOperator(async ({ config, realm }) => {
     const password = withPassword ? await readNewPassword() : undefined
@@ -72,16 +93,35 @@ export async function createUser({ name, email, fullName, serviceAccount, passwo
     const passwordHash = password === undefined ? undefined : await createPasswords().hash(password)
     const made = await realm.change(async (edit) => {
       const { tx } = edit
-      const user = await makeUser(edit, { ...parsed.data, enabled: true, isPlatformAdmin: false, isServiceAccount: serviceAccount })
+      const user = await makeUser(edit, {
+        ...parsed.data,
+        enabled: true,
+        isPlatformAdmin: false,
+        isServiceAccount: serviceAccount,
+      })
       if (passwordHash !== undefined) await setFirstPassword(tx, user.id, passwordHash)
-      const link = passwordHash === undefined && !serviceAccount ? await issueFirstAccess(tx, user.id, null) : undefined
-      return { user, firstAccess: link && { url: publicUrlOf(config) + link.path, expiresAt: link.expiresAt } }
+      const link =
+        passwordHash === undefined && !serviceAccount ? await issueFirstAccess(tx, user.id, null) : undefined
+      return {
+        user,
+        firstAccess: link && { url: publicUrlOf(config) + link.path, expiresAt: link.expiresAt },
+      }
     })
-    const { result: { user, firstAccess }, coherence } = madeOf(made)
+    const {
+      result: { user, firstAccess },
+      coherence,
+    } = madeOf(made)
     const lines = [
       `${user.username} is made: ${user.id}`,
-      ...(firstAccess ? [`They set their password, once, until ${firstAccess.expiresAt.toISOString()}, at`, `  ${firstAccess.url}`] : []),
-      ...(serviceAccount ? [`It is given a token by: mandate-gateway token issue ${user.username} --label WHAT-FOR`] : []),
+      ...(firstAccess
+        ? [
+            `They set their password, once, until ${firstAccess.expiresAt.toISOString()}, at`,
+            `  ${firstAccess.url}`,
+          ]
+        : []),
+      ...(serviceAccount
+        ? [`It is given a token by: mandate-gateway token issue ${user.username} --label WHAT-FOR`]
+        : []),
     ]
     return said(exitCodes.ok, json, { ...user, ...(firstAccess ? { firstAccess } : {}), coherence }, lines)
   })
@@ -90,7 +130,12 @@ export async function createUser({ name, email, fullName, serviceAccount, passwo
 type Admins = Awaited<ReturnType<typeof lockEnabledAdmins>>
 
 /** Changes a user, and says that all nodes have heard of it. */
-async function changing(named: string, json: boolean, words: (user: ListedUser) => string, work: (edit: Edit, user: ListedUser, admins: Admins) => Promise<void>): Promise<Said> {
+async function changing(
+  named: string,
+  json: boolean,
+  words: (user: ListedUser) => string,
+  work: (edit: Edit, user: ListedUser, admins: Admins) => Promise<void>,
+): Promise<Said> {
   return await asOperator(async (caller) => {
     const changed = await caller.realm.change(async (edit) => {
       const admins = await lockEnabledAdmins(edit.tx) // first, as everybody does who locks several users
@@ -99,16 +144,25 @@ async function changing(named: string, json: boolean, words: (user: ListedUser) 
       return user
     })
     const { result: user, coherence } = madeOf(changed)
-    return said(exitCodes.ok, json, { id: user.id, username: user.username, coherence }, [words(user), heard(coherence)])
+    return said(exitCodes.ok, json, { id: user.id, username: user.username, coherence }, [
+      words(user),
+      heard(coherence),
+    ])
   })
 }
 
 /** `user disable`, `user enable`. */
 export async function enableUser(named: string, enabled: boolean, json: boolean): Promise<Said> {
-  const words = ({ username: name }: ListedUser) => `${name} is ${enabled ? 'enabled' : 'disabled; all their sessions have ended'}.`
+  const words = ({ username: name }: ListedUser) =>
+    `${name} is ${enabled ? 'enabled' : 'disabled; all their sessions have ended'}.`
   return await changing(named, json, words, async ({ tx, record }, before, admins) => {
     const after = await changeUser(tx, operator, before, { enabled }, admins)
-    await record({ action: before.isServiceAccount ? 'service_account_changed' : 'user_changed', subject: `user:${before.id}`, before, after })
+    await record({
+      action: before.isServiceAccount ? 'service_account_changed' : 'user_changed',
+      subject: `user:${before.id}`,
+      before,
+      after,
+    })
   })
 }
 
@@ -118,12 +172,22 @@ export async function setPassword(named: string, json: boolean): Promise<Said> {
     const password = await readNewPassword()
     checkNewPassword(password, named)
     const passwordHash = await createPasswords().hash(password)
-    return await changing(named, json, ({ username: name }) => `The password of ${name} is set; all their sessions have ended, and identities are unlinked.`, async ({ tx, record }, user) => {
-      checkNewPassword(password, user.username)
-      if (user.isServiceAccount) throw new GatewayError('conflict', `${user.username} is a service account and has no password: mandate-gateway token issue gives it a token`)
-      await setFirstPassword(tx, user.id, passwordHash)
-      await record({ action: 'password_changed', subject: `user:${user.id}`, after: { by: 'operator' } })
-    })
+    return await changing(
+      named,
+      json,
+      ({ username: name }) =>
+        `The password of ${name} is set; all their sessions have ended, and identities are unlinked.`,
+      async ({ tx, record }, user) => {
+        checkNewPassword(password, user.username)
+        if (user.isServiceAccount)
+          throw new GatewayError(
+            'conflict',
+            `${user.username} is a service account and has no password: mandate-gateway token issue gives it a token`,
+          )
+        await setFirstPassword(tx, user.id, passwordHash)
+        await record({ action: 'password_changed', subject: `user:${user.id}`, after: { by: 'operator' } })
+      },
+    )
   } catch (error) {
     return failed(error)
   }
@@ -135,8 +199,14 @@ export type AdminLevel = 'platform' | 'system'
 const titles = { platform: 'PlatformAdmin', system: 'SysAdmin' } as const
 
 /** `admin grant`, `admin revoke`. */
-export async function setAdmin(level: AdminLevel, named: string, granted: boolean, json: boolean): Promise<Said> {
-  const words = ({ username: name }: ListedUser) => `${name} is ${granted ? 'a' : 'no'} ${titles[level]} ${granted ? 'now' : 'any more'}.`
+export async function setAdmin(
+  level: AdminLevel,
+  named: string,
+  granted: boolean,
+  json: boolean,
+): Promise<Said> {
+  const words = ({ username: name }: ListedUser) =>
+    `${name} is ${granted ? 'a' : 'no'} ${titles[level]} ${granted ? 'now' : 'any more'}.`
   return await changing(named, json, words, async ({ tx, record, actor }, before, admins) => {
     if (granted) {
       await lockSetup(tx) // so that nobody becomes the first admin by a link at the same moment
@@ -155,7 +225,11 @@ export async function setAdmin(level: AdminLevel, named: string, granted: boolea
 export async function printSetupLink(json: boolean): Promise<Said> {
   return await asOperator(async ({ config, database, actor }) => {
     const link = await database.transaction((tx) => issueSetupLink(tx, actor, 'all'))
-    if (!link) throw new GatewayError('conflict', 'There is an admin. mandate-gateway admin grant makes another, and user password sets a password that was forgotten.')
+    if (!link)
+      throw new GatewayError(
+        'conflict',
+        'There is an admin. mandate-gateway admin grant makes another, and user password sets a password that was forgotten.',
+      )
     const url = publicUrlOf(config) + link.path
     return said(exitCodes.ok, json, { url, expiresAt: link.expiresAt }, [url])
   })
@@ -165,7 +239,14 @@ export async function printSetupLink(json: boolean): Promise<Said> {
 export async function exportPerson(named: string): Promise<Said> {
   return await asOperator(async ({ realm, database, actor }) => {
     const found = await realm.see(async (sql) => await exportUser(sql, await userIdOf(sql, named)))
-    await database.transaction((tx) => recordChange(tx, { actor, mandateId: 'system', action: 'user_exported', subject: `user:${String(found?.user.id)}` }))
+    await database.transaction((tx) =>
+      recordChange(tx, {
+        actor,
+        mandateId: 'system',
+        action: 'user_exported',
+        subject: `user:${String(found?.user.id)}`,
+      }),
+    )
     return said(exitCodes.ok, true, found, [])
   })
 }
@@ -178,24 +259,36 @@ interface EraseOptions {
 }
 
 /**
- * `user erase`: deletes a user and what the audit says about them; or says what that would end. It cannot be undone, so
- * the name must be typed once more on the terminal; elsewhere `--yes` is needed.
+ * `user erase`: deletes a user and what the audit says about them; or says what that would end. It cannot be
+ * undone, so the name must be typed once more on the terminal; elsewhere `--yes` is needed.
  */
 export async function erasePerson(named: string, { dryRun, yes, json }: EraseOptions): Promise<Said> {
-  if (!dryRun && !yes && !await confirmName(named)) {
-    return { exitCode: exitCodes.no, stdout: '', stderr: `Nothing was changed. Erasing ${named} cannot be undone: type the name as asked, or give --yes. --dry-run says what it would end.\n` }
+  if (!dryRun && !yes && !(await confirmName(named))) {
+    return {
+      exitCode: exitCodes.no,
+      stdout: '',
+      stderr: `Nothing was changed. Erasing ${named} cannot be undone: type the name as asked, or give --yes. --dry-run says what it would end.\n`,
+    }
   }
   return await asOperator(async ({ realm }) => {
-    const outcome = await realm.change(async (edit) => {
-      const admins = await lockEnabledAdmins(edit.tx)
-      const user = await userOf(edit.tx, named)
-      await eraseUser(edit, operator, user, admins)
-      return user
-    }, { dryRun })
+    const outcome = await realm.change(
+      async (edit) => {
+        const admins = await lockEnabledAdmins(edit.tx)
+        const user = await userOf(edit.tx, named)
+        await eraseUser(edit, operator, user, admins)
+        return user
+      },
+      { dryRun },
+    )
     if ('effect' in outcome) {
       const { sessions, tokens } = outcome.effect
-      return said(exitCodes.ok, json, { dryRun: true, sessions: sessions.length, tokens: tokens.length }, [`${sessions.length} sessions would end, and ${tokens.length} tokens count no more. Nothing was changed.`])
+      return said(exitCodes.ok, json, { dryRun: true, sessions: sessions.length, tokens: tokens.length }, [
+        `${sessions.length} sessions would end, and ${tokens.length} tokens count no more. Nothing was changed.`,
+      ])
     }
-    return said(exitCodes.ok, json, { id: outcome.result.id, coherence: outcome.coherence }, [`${named} is erased; the audit knows ${outcome.result.id}.`, heard(outcome.coherence)])
+    return said(exitCodes.ok, json, { id: outcome.result.id, coherence: outcome.coherence }, [
+      `${named} is erased; the audit knows ${outcome.result.id}.`,
+      heard(outcome.coherence),
+    ])
   })
 }

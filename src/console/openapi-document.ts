@@ -9,7 +9,10 @@ import { anyone } from '../http/policy.js'
 const path = new URL('../../openapi.yaml', import.meta.url)
 const cacheSeconds = 60
 
-/** The description as it lies beside the program, and compressed: it is long, and says the same in many places. */
+/**
+ * The description as it lies beside the program, and compressed: it is long, and says the same in many
+ * places.
+ */
 async function readDescription(): Promise<{ content: string; compressed: Buffer }> {
   const content = await readFile(path, 'utf8')
   return { content, compressed: await promisify(gzip)(content, { level: 9 }) }
@@ -34,8 +37,16 @@ export function openapiEndpoints(): Endpoint[] {
       return
     }
     writeHead(res, 200, [
-      'Content-Type', 'application/yaml; charset=utf-8', 'Content-Encoding', 'gzip', 'Content-Length', String(compressed.byteLength),
-      'Cache-Control', `public, max-age=${cacheSeconds}`, 'Vary', 'Accept-Encoding',
+      'Content-Type',
+      'application/yaml; charset=utf-8',
+      'Content-Encoding',
+      'gzip',
+      'Content-Length',
+      String(compressed.byteLength),
+      'Cache-Control',
+      `public, max-age=${cacheSeconds}`,
+      'Vary',
+      'Accept-Encoding',
     ])
     res.end(compressed)
   }

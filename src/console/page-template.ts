@@ -13,23 +13,48 @@ interface Settings {
 export type ChangedTexts = Record<'de' | 'en', Readonly<Record<string, string>>>
 
 /** The settings that a configuration comes to. */
-export function settingsOf(config: Pick<Config, 'GOOGLE_CLIENT_ID' | 'MSFT_CLIENT_ID' | 'SEED_DEMO'>): Settings {
+export function settingsOf(
+  config: Pick<Config, 'GOOGLE_CLIENT_ID' | 'MSFT_CLIENT_ID' | 'SEED_DEMO'>,
+): Settings {
   return {
-    authorities: [...(config.GOOGLE_CLIENT_ID ? ['google' as const] : []), ...(config.MSFT_CLIENT_ID ? ['msft' as const] : [])],
+    authorities: [
+      ...(config.GOOGLE_CLIENT_ID ? ['google' as const] : []),
+      ...(config.MSFT_CLIENT_ID ? ['msft' as const] : []),
+    ],
     demo: config.SEED_DEMO,
   }
 }
 
-/** Scripts, styles and answers of this gateway alone; of styles also those that carry the page's nonce, which the component library inserts. */
-const policyWith = (nonce: string) => [
-  "default-src 'none'", "script-src 'self'", `style-src 'self' 'nonce-${nonce}'`, "img-src 'self' data:", "font-src 'self'", "connect-src 'self'",
-  "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'",
-].join('; ')
+/**
+ * Scripts, styles and answers of this gateway alone; of styles also those that carry the page's nonce, which
+ * the component library inserts.
+ */
+const policyWith = (nonce: string) =>
+  [
+    "default-src 'none'",
+    "script-src 'self'",
+    `style-src 'self' 'nonce-${nonce}'`,
+    "img-src 'self' data:",
+    "font-src 'self'",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'self'",
+    "frame-ancestors 'none'",
+  ].join('; ')
 
-/** A page as it is sent: its nonce, settings and changed texts where the build left their places, and the headers that go with it. */
-export function fillPage(page: string, settings: Settings & { texts: ChangedTexts }): { content: string; headers: Record<string, string> } {
+/**
+ * A page as it is sent: its nonce, settings and changed texts where the build left their places, and the
+ * headers that go with it.
+ */
+export function fillPage(
+  page: string,
+  settings: Settings & { texts: ChangedTexts },
+): { content: string; headers: Record<string, string> } {
   const nonce = randomBytes(16).toString('base64')
-  const written = JSON.stringify(settings).replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;')
+  const written = JSON.stringify(settings)
+    .replaceAll('&', '&amp;')
+    .replaceAll('"', '&quot;')
+    .replaceAll('<', '&lt;')
   return {
     content: page.replace('__NONCE__', nonce).replace('__SETTINGS__', () => written),
     headers: {

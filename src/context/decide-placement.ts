@@ -21,8 +21,13 @@ export interface Entry {
 
 const noInstanceAccess = () => new GatewayError('no_instance_access', 'No access to feature instance')
 
-function enterMandate({ membership, mandate }: Placement, platform: boolean, stranger: () => GatewayError): void {
-  if (membership && !membership.enabled) throw new GatewayError('membership_disabled', 'Mandate membership is disabled')
+function enterMandate(
+  { membership, mandate }: Placement,
+  platform: boolean,
+  stranger: () => GatewayError,
+): void {
+  if (membership && !membership.enabled)
+    throw new GatewayError('membership_disabled', 'Mandate membership is disabled')
   if (!membership && !platform) throw stranger()
   if (!mandate) throw new GatewayError('mandate_not_found', 'No such mandate')
   if (!mandate.enabled && !platform) throw new GatewayError('mandate_disabled', 'Mandate is disabled')
@@ -31,15 +36,25 @@ function enterMandate({ membership, mandate }: Placement, platform: boolean, str
 function enterInstance({ mandate, instance, access }: Placement, platform: boolean): void {
   if (!instance && platform) throw new GatewayError('instance_not_found', 'No such feature instance')
   if (!instance || instance.mandateId !== mandate?.id) throw noInstanceAccess()
-  if (access && !access.enabled) throw new GatewayError('feature_access_disabled', 'Feature access is disabled')
+  if (access && !access.enabled)
+    throw new GatewayError('feature_access_disabled', 'Feature access is disabled')
   if ((!access || !instance.enabled) && !platform) throw noInstanceAccess()
 }
 
-/** Whether a platform level opened what no enabled row did; or no role counts for a SysAdmin, whom no rule binds. */
-function needsLevel(user: User, { mandate, membership, instance, access }: Placement, requested: RequestedPlace, roleIds: string[]): boolean {
+/**
+ * Whether a platform level opened what no enabled row did; or no role counts for a SysAdmin, whom no rule
+ * binds.
+ */
+function needsLevel(
+  user: User,
+  { mandate, membership, instance, access }: Placement,
+  requested: RequestedPlace,
+  roleIds: string[],
+): boolean {
   if (!mandate) return false
   const isOpen = membership !== undefined && mandate.enabled
-  const isInstanceOpen = requested.instanceId === undefined || (access !== undefined && instance?.enabled === true)
+  const isInstanceOpen =
+    requested.instanceId === undefined || (access !== undefined && instance?.enabled === true)
   return !isOpen || !isInstanceOpen || (user.isSysAdmin && roleIds.length === 0)
 }
 
@@ -55,7 +70,9 @@ export function decidePlacement(user: User, requested: RequestedPlace, placement
     enterMandate(placement, platform, noInstanceAccess)
   }
   if (requested.instanceId !== undefined) enterInstance(placement, platform)
-  const roleIds = [...new Set([...placement.membership?.roleIds ?? [], ...placement.access?.roleIds ?? []])]
+  const roleIds = [
+    ...new Set([...(placement.membership?.roleIds ?? []), ...(placement.access?.roleIds ?? [])]),
+  ]
   return {
     mandateId: requested.mandateId ?? null,
     featureInstanceId: requested.instanceId ?? null,

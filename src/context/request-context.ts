@@ -17,7 +17,10 @@ export interface RequestContext {
   isPlatformAdmin: boolean
   /** What was decided of the place: the same object as long as that is remembered. */
   entry: Entry
-  /** The rules that count here, loaded on first use, at once where they are remembered; every use in one request sees the same. */
+  /**
+   * The rules that count here, loaded on first use, at once where they are remembered; every use in one
+   * request sees the same.
+   */
   rules: () => PrioritisedRule[] | Promise<PrioritisedRule[]>
 }
 
@@ -29,7 +32,10 @@ declare global {
       context?: RequestContext
       /** The place that was asked for, let in or not. */
       requestedPlace?: RequestedPlace
-      /** The mandate that the request named, or its instance's own, where there is one: also where the caller was not let in. */
+      /**
+       * The mandate that the request named, or its instance's own, where there is one: also where the caller
+       * was not let in.
+       */
       namedMandateId?: string | undefined
     }
   }

@@ -12,7 +12,10 @@ type Kind = 'mandate' | 'instance'
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 function invalid(kind: Kind, where: string): GatewayError {
-  return new GatewayError(kind === 'mandate' ? 'mandate_id_invalid' : 'instance_id_invalid', `${where} must be one UUID`)
+  return new GatewayError(
+    kind === 'mandate' ? 'mandate_id_invalid' : 'instance_id_invalid',
+    `${where} must be one UUID`,
+  )
 }
 
 function placeHeader(req: IncomingMessage, kind: Kind): string | undefined {
@@ -24,16 +27,25 @@ function placeHeader(req: IncomingMessage, kind: Kind): string | undefined {
 }
 
 function checked(values: string[], kind: Kind, where: string): string[] {
-  return values.filter((value) => value !== '').map((value) => {
-    if (!uuid.test(value)) throw invalid(kind, where)
-    return value.toLowerCase()
-  })
+  return values
+    .filter((value) => value !== '')
+    .map((value) => {
+      if (!uuid.test(value)) throw invalid(kind, where)
+      return value.toLowerCase()
+    })
 }
 
 /** How some programs would read an id: without parameters, braces, a scheme and hyphens. */
-const asReadByOthers = (text: string) => decodeURIComponent(text).replace(/;.*$/s, '').replace(/^urn:uuid:/i, '').replace(/[{}()-]/g, '')
+const asReadByOthers = (text: string) =>
+  decodeURIComponent(text)
+    .replace(/;.*$/s, '')
+    .replace(/^urn:uuid:/i, '')
+    .replace(/[{}()-]/g, '')
 
-/** What comes first in a path or host is an id only if it is written like one: it may be something else, but nothing that somebody would take for an id. */
+/**
+ * What comes first in a path or host is an id only if it is written like one: it may be something else, but
+ * nothing that somebody would take for an id.
+ */
 function ifUuid(text: string | undefined, where: string): string[] {
   if (text === undefined) return []
   if (uuid.test(text)) return [text.toLowerCase()]
@@ -41,18 +53,44 @@ function ifUuid(text: string | undefined, where: string): string[] {
   return []
 }
 
-/** A parameter's name as the most forgiving program would read it: `MandateID`, `mandate_id`, `mandateId[]` and `[mandateId]` are one. */
-const asForgivenByOthers = (name: string) => name.toUpperCase().toLowerCase().replace(/(?<=.)\[.*$/s, '').replace(/[^a-z0-9]/g, '')
+/**
+ * A parameter's name as the most forgiving program would read it: `MandateID`, `mandate_id`, `mandateId[]`
+ * and `[mandateId]` are one.
+ */
+const asForgivenByOthers = (name: string) =>
+  name
+    .toUpperCase()
+    .toLowerCase()
+    .replace(/(?<=.)\[.*$/s, '')
+    .replace(/[^a-z0-9]/g, '')
 
-/** The ids that the query names. Another spelling is refused, and one behind a semicolon: the service could read a place there that nobody has checked. */
+/**
+ * The ids that the query names. Another spelling is refused, and one behind a semicolon: the service could
+ * read a place there that nobody has checked.
+ */
 function parametersOf({ search }: Request, kind: Kind): string[] {
   const name = `${kind}Id`
   const values = new URLSearchParams(search).getAll(name)
-  const couldBe = search.slice(1).split(/[&;]/).filter(({ length }) => length >= name.length) // no spelling is shorter, and a query may hold thousands of pairs
-  const alike = couldBe.flatMap((pair) => [...new URLSearchParams(pair).keys()]).filter((one) => asForgivenByOthers(one) === name.toLowerCase())
-  // Some programs read the last value of a name, and some the first: with an empty one beside it the service could read no id at all.
-  if (values.length > 1 && values.includes('') && values.some((value) => value !== '')) throw new GatewayError('header_ambiguous', `Name the ${kind} once: the parameter ${name} is there with an id and without one`)
-  if (alike.length !== values.length) throw new GatewayError('header_ambiguous', `Name the ${kind} in the parameter ${name}, in no other spelling and behind no semicolon`)
+  // no spelling is shorter, and a query may hold thousands of pairs
+  const couldBe = search
+    .slice(1)
+    .split(/[&;]/)
+    .filter(({ length }) => length >= name.length)
+  const alike = couldBe
+    .flatMap((pair) => [...new URLSearchParams(pair).keys()])
+    .filter((one) => asForgivenByOthers(one) === name.toLowerCase())
+  // Some programs read the last value of a name, and some the first: with an empty one beside it the service
+  // could read no id at all.
+  if (values.length > 1 && values.includes('') && values.some((value) => value !== ''))
+    throw new GatewayError(
+      'header_ambiguous',
+      `Name the ${kind} once: the parameter ${name} is there with an id and without one`,
+    )
+  if (alike.length !== values.length)
+    throw new GatewayError(
+      'header_ambiguous',
+      `Name the ${kind} in the parameter ${name}, in no other spelling and behind no semicolon`,
+    )
   return values
 }
 
@@ -61,7 +99,10 @@ const placeProtocol = /^(mandate|instance)\.(.*)$/
 
 /** The WebSocket subprotocols that a request offers (RFC 6455 §4.1). */
 export function offeredProtocols(req: IncomingMessage): string[] {
-  return (req.headers['sec-websocket-protocol'] ?? '').split(',').map((one) => one.trim()).filter(Boolean)
+  return (req.headers['sec-websocket-protocol'] ?? '')
+    .split(',')
+    .map((one) => one.trim())
+    .filter(Boolean)
 }
 
 /** Whether a subprotocol is `mandate.<id>` or `instance.<id>`. */
@@ -70,22 +111,43 @@ export const namesPlace = (protocol: string) => placeProtocol.test(protocol)
 const named: Record<MandateSource, (req: Request, kind: Kind, policy: PlacePolicy) => string[]> = {
   header: (req, kind) => [placeHeader(req, kind)].filter((value) => value !== undefined),
   query: (req, kind) => checked(parametersOf(req, kind), kind, `The parameter ${kind}Id`),
-  path: (req, kind, { prefix = '/' }) => kind === 'instance' ? [] : ifUuid(req.pathname.slice(prefix === '/' ? 1 : prefix.length + 1).split('/', 1)[0], 'The mandate in the path'),
-  host: (req, kind) => kind === 'instance' ? [] : ifUuid(req.requestedHost?.split('.', 1)[0], 'The mandate in the host'),
-  subprotocol: (req, kind) => checked(offeredProtocols(req).flatMap((one) => {
-    const [, what, id = ''] = placeProtocol.exec(one) ?? []
-    return what === kind ? [id] : []
-  }), kind, `The subprotocol ${kind}.<id>`),
+  path: (req, kind, { prefix = '/' }) =>
+    kind === 'instance'
+      ? []
+      : ifUuid(
+          req.pathname.slice(prefix === '/' ? 1 : prefix.length + 1).split('/', 1)[0],
+          'The mandate in the path',
+        ),
+  host: (req, kind) =>
+    kind === 'instance' ? [] : ifUuid(req.requestedHost?.split('.', 1)[0], 'The mandate in the host'),
+  subprotocol: (req, kind) =>
+    checked(
+      offeredProtocols(req).flatMap((one) => {
+        const [, what, id = ''] = placeProtocol.exec(one) ?? []
+        return what === kind ? [id] : []
+      }),
+      kind,
+      `The subprotocol ${kind}.<id>`,
+    ),
 }
 
 /** The id that all sources agree on. Two that disagree are refused: who could say which was meant? */
-function agreed(req: Request, kind: Kind, policy: PlacePolicy, sources: readonly MandateSource[]): string | undefined {
+function agreed(
+  req: Request,
+  kind: Kind,
+  policy: PlacePolicy,
+  sources: readonly MandateSource[],
+): string | undefined {
   const [first, ...others] = sources.flatMap((source) => named[source](req, kind, policy))
-  if (others.some((other) => other !== first)) throw new GatewayError('header_ambiguous', `The request names two different ${kind}s`)
+  if (others.some((other) => other !== first))
+    throw new GatewayError('header_ambiguous', `The request names two different ${kind}s`)
   return first
 }
 
-/** Whoever asks for a mandate or an instance gets both looked at, so that they cannot contradict each other unseen. */
+/**
+ * Whoever asks for a mandate or an instance gets both looked at, so that they cannot contradict each other
+ * unseen.
+ */
 export function requestedPlace(req: Request, policy: PlacePolicy): RequestedPlace {
   const { mandateFrom } = policy
   const mandateId = mandateFrom ? agreed(req, 'mandate', policy, mandateFrom) : placeHeader(req, 'mandate')
@@ -95,19 +157,30 @@ export function requestedPlace(req: Request, policy: PlacePolicy): RequestedPlac
 }
 
 /** Refuses a request that names no place where its endpoint or route needs one. */
-export function requirePlace({ mandate, instance, mandateFrom }: PlacePolicy, { mandateId, instanceId }: RequestedPlace): void {
-  if (mandate === 'required' && mandateId === undefined) throw new GatewayError('mandate_required', `Name the mandate in ${placesFor('mandate', mandateFrom)}`)
-  if (instance === 'required' && instanceId === undefined) throw new GatewayError('instance_required', `Name the feature instance in ${placesFor('instance', mandateFrom)}`)
+export function requirePlace(
+  { mandate, instance, mandateFrom }: PlacePolicy,
+  { mandateId, instanceId }: RequestedPlace,
+): void {
+  if (mandate === 'required' && mandateId === undefined)
+    throw new GatewayError('mandate_required', `Name the mandate in ${placesFor('mandate', mandateFrom)}`)
+  if (instance === 'required' && instanceId === undefined)
+    throw new GatewayError(
+      'instance_required',
+      `Name the feature instance in ${placesFor('instance', mandateFrom)}`,
+    )
 }
 
 const wordsFor: Record<MandateSource, (kind: Kind) => string | undefined> = {
   header: (kind) => `the header ${kind === 'mandate' ? 'X-Mandate-Id' : 'X-Instance-Id'}`,
   query: (kind) => `the parameter ${kind}Id`,
-  path: (kind) => kind === 'mandate' ? "the path's first segment after the prefix" : undefined,
-  host: (kind) => kind === 'mandate' ? "the host's first label" : undefined,
+  path: (kind) => (kind === 'mandate' ? "the path's first segment after the prefix" : undefined),
+  host: (kind) => (kind === 'mandate' ? "the host's first label" : undefined),
   subprotocol: (kind) => `the subprotocol ${kind}.<id>`,
 }
 
 function placesFor(kind: Kind, sources: readonly MandateSource[] = ['header']): string {
-  return sources.map((source) => wordsFor[source](kind)).filter((words) => words !== undefined).join(' or ')
+  return sources
+    .map((source) => wordsFor[source](kind))
+    .filter((words) => words !== undefined)
+    .join(' or ')
 }

@@ -13,7 +13,10 @@ interface Dependencies {
   directory: Pick<Directory, 'placement' | 'rules'>
   /** Told of a mandate that was entered by platform level alone. */
   onPlatformEntry: (user: User, mandateId: string, requestId: string) => void
-  /** Told of a membership whose mandate does not see the member's profile yet, when the member enters: about once for each time that it is loaded. */
+  /**
+   * Told of a membership whose mandate does not see the member's profile yet, when the member enters: about
+   * once for each time that it is loaded.
+   */
   onFirstEntry: (membershipId: string) => void
 }
 
@@ -26,7 +29,11 @@ class PlacedContext implements RequestContext {
   readonly isPlatformAdmin: boolean
   #rules: ReturnType<RequestContext['rules']> | undefined = undefined
 
-  constructor(readonly user: User, readonly entry: Entry, private readonly directory: Pick<Directory, 'rules'>) {
+  constructor(
+    readonly user: User,
+    readonly entry: Entry,
+    private readonly directory: Pick<Directory, 'rules'>,
+  ) {
     this.mandateId = entry.mandateId
     this.featureInstanceId = entry.featureInstanceId
     this.roleIds = entry.roleIds
@@ -35,7 +42,7 @@ class PlacedContext implements RequestContext {
   }
 
   rules(): ReturnType<RequestContext['rules']> {
-    return this.#rules ??= this.load()
+    return (this.#rules ??= this.load())
   }
 
   private load(): ReturnType<RequestContext['rules']> {
@@ -48,10 +55,18 @@ class PlacedContext implements RequestContext {
   }
 }
 
-/** What was decided of a remembered placement, for the user it was decided of. Lives as long as both are remembered. */
+/**
+ * What was decided of a remembered placement, for the user it was decided of. Lives as long as both are
+ * remembered.
+ */
 const entered = new WeakMap<Placement, { user: User; entry: Entry }>()
 
-function entryOf(user: User, requested: RequestedPlace, placement: Placement, onFirstEntry: Dependencies['onFirstEntry']): Entry {
+function entryOf(
+  user: User,
+  requested: RequestedPlace,
+  placement: Placement,
+  onFirstEntry: Dependencies['onFirstEntry'],
+): Entry {
   const known = entered.get(placement)
   if (known?.user === user) return known.entry
   const entry = decidePlacement(user, requested, placement)
@@ -60,11 +75,22 @@ function entryOf(user: User, requested: RequestedPlace, placement: Placement, on
   return entry
 }
 
-const nowhere: Entry = { mandateId: null, featureInstanceId: null, roleIds: [], byPlatformLevel: false, dependsOn: [] }
+const nowhere: Entry = {
+  mandateId: null,
+  featureInstanceId: null,
+  roleIds: [],
+  byPlatformLevel: false,
+  dependsOn: [],
+}
 
 /** Where a user works who asks for a place: as a request would be let in or refused, without being one. */
-export async function enterPlace(user: User, requested: RequestedPlace, directory: Pick<Directory, 'placement' | 'rules'>): Promise<RequestContext> {
-  if (requested.mandateId === undefined && requested.instanceId === undefined) return new PlacedContext(user, nowhere, directory)
+export async function enterPlace(
+  user: User,
+  requested: RequestedPlace,
+  directory: Pick<Directory, 'placement' | 'rules'>,
+): Promise<RequestContext> {
+  if (requested.mandateId === undefined && requested.instanceId === undefined)
+    return new PlacedContext(user, nowhere, directory)
   const placement = await directory.placement(user.id, requested.mandateId, requested.instanceId)
   return new PlacedContext(user, decidePlacement(user, requested, placement), directory)
 }
@@ -79,14 +105,20 @@ function entering({ directory, onPlatformEntry, onFirstEntry }: Dependencies) {
 }
 
 /**
- * Lets a caller into the mandate of what was asked for, into `req.context`, as if the request had named that mandate. Throws as the context table says.
+ * Lets a caller into the mandate of what was asked for, into `req.context`, as if the request had named that
+ * mandate. Throws as the context table says.
  */
 export function enterMandate(dependencies: Dependencies): (req: Request, mandateId: string) => Promise<void> {
   const enter = entering(dependencies)
   return async (req, mandateId) => {
     const user = req.principal?.user
     if (!user) throw new GatewayError('authentication_required', 'Not authenticated')
-    enter(req, user, { mandateId, instanceId: undefined }, await dependencies.directory.placement(user.id, mandateId, undefined))
+    enter(
+      req,
+      user,
+      { mandateId, instanceId: undefined },
+      await dependencies.directory.placement(user.id, mandateId, undefined),
+    )
   }
 }
 

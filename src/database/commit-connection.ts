@@ -4,8 +4,9 @@ import { ownConnection, type OwnConnection } from './own-connection.js'
 export const markBoot = 'insert into coherence.boot default values on conflict do nothing'
 
 /**
- * Commits something that has no effect, and returns which history has done so. The commit is durable: it has waited for the
- * synchronous standby, if there is one. It is written to the log of the server only, so that it needs no row, lock or right.
+ * Commits something that has no effect, and returns which history has done so. The commit is durable: it has
+ * waited for the synchronous standby, if there is one. It is written to the log of the server only, so that
+ * it needs no row, lock or right.
  */
 export const commitNothing = `
 select coherence.identity() as identity,
@@ -21,9 +22,12 @@ export interface CommitConnection extends Pick<OwnConnection, 'closeOthers'> {
 
 export function commitConnection({ url, deadlineMs }: { url: string; deadlineMs: number }): CommitConnection {
   const connection = ownConnection({
-    url, name: 'mandate-gateway commits', deadlineMs,
+    url,
+    name: 'mandate-gateway commits',
+    deadlineMs,
     prepare: async (client) => {
-      await client.query(markBoot).catch(() => undefined) // a database that is read-only is not marked, and all its connections see that alike
+      // a database that is read-only is not marked, and all its connections see that alike
+      await client.query(markBoot).catch(() => undefined)
     },
   })
   return {

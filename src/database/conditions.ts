@@ -16,7 +16,10 @@ export type Condition = readonly [sql: string, ...values: Values]
 /** Conditions that must all hold, as one, with the values in their order. What is undefined is not asked. */
 export function allOf(conditions: readonly (Condition | undefined)[]): { sql: string; values: Values } {
   const asked = conditions.filter((one) => one !== undefined)
-  return { sql: ['true', ...asked.map(([sql]) => `(${sql})`)].join(' and '), values: asked.flatMap(([, ...values]) => values) }
+  return {
+    sql: ['true', ...asked.map(([sql]) => `(${sql})`)].join(' and '),
+    values: asked.flatMap(([, ...values]) => values),
+  }
 }
 
 /** The condition, where there is a value to ask for. */
@@ -24,5 +27,12 @@ export function where(value: Values[number] | undefined, sql: string): Condition
   return value === undefined ? undefined : [sql, value]
 }
 
-/** The range of terms that begin with what was searched for, in any case: of the column `term`, which is sorted by bytes. */
-export const beginsWith = (column: string, search: string): Condition => [`${column} >= lower(?) and ${column} < lower(?) || chr(1114111)`, search, search]
+/**
+ * The range of terms that begin with what was searched for, in any case: of the column `term`, which is
+ * sorted by bytes.
+ */
+export const beginsWith = (column: string, search: string): Condition => [
+  `${column} >= lower(?) and ${column} < lower(?) || chr(1114111)`,
+  search,
+  search,
+]

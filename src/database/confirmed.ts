@@ -12,7 +12,10 @@ export interface Reliance {
 /** Reads that count, and writes: what decisions are made of. */
 export interface Confirmed extends Sql {
   transaction: <Result>(work: (tx: Tx) => Promise<Result>) => Promise<Result>
-  /** A transaction that changes what decisions depend on. Its refusal counts only after a commit that began later, also under a lease. */
+  /**
+   * A transaction that changes what decisions depend on. Its refusal counts only after a commit that began
+   * later, also under a lease.
+   */
   change: <Result>(work: (tx: Tx) => Promise<Result>) => Promise<Result>
   /** From now on, what was read from the lease's history counts as long as the lease is held. */
   relyOn: (lease: Reliance) => void
@@ -34,33 +37,47 @@ export function shareCommits(commit: () => Promise<string>): () => Ticket {
   let next: Ticket | undefined
   const send = () => {
     const sent = commit()
-    const ended = sent.then(() => undefined, () => undefined).then(() => { if (running === ended) running = undefined })
+    const ended = sent
+      .then(
+        () => undefined,
+        () => undefined,
+      )
+      .then(() => {
+        if (running === ended) running = undefined
+      })
     running = ended
     return sent
   }
   return () => {
-    const ticket = running === undefined ? send() : next ??= running.then(() => {
-      next = undefined
-      return send()
-    })
+    const ticket =
+      running === undefined
+        ? send()
+        : (next ??= running.then(() => {
+            next = undefined
+            return send()
+          }))
     ticket.catch(() => undefined) // a read that failed by itself needs it no more
     return ticket
   }
 }
 
 /**
- * Makes the one way to read what decisions are made of. A read counts under a lease of the same history that it was read from; else
- * only after a durable commit on that history which began after the read began. A transaction that writes is such a commit itself.
- * A refusal tells of what was read, and counts by the same rule. Rejects with `directory_unavailable` where a read does not count.
+ * Makes the one way to read what decisions are made of. A read counts under a lease of the same history that
+ * it was read from; else only after a durable commit on that history which began after the read began. A
+ * transaction that writes is such a commit itself. A refusal tells of what was read, and counts by the same
+ * rule. Rejects with `directory_unavailable` where a read does not count.
  */
 export function confirmReads({ pool, history, commit }: Dependencies): Confirmed {
   let lease: Reliance = { holds: () => false, identity: () => undefined }
   const nextCommit = shareCommits(commit)
 
   const confirm = async (identity: string, ticket: Ticket): Promise<void> => {
-    const confirmed = await ticket.catch((cause: unknown) => { throw unbelieved('nothing can be committed', cause) })
+    const confirmed = await ticket.catch((cause: unknown) => {
+      throw unbelieved('nothing can be committed', cause)
+    })
     history.see(confirmed)
-    if (confirmed !== identity) throw unbelieved(`it was read from ${identity}, and ${confirmed} has committed since`)
+    if (confirmed !== identity)
+      throw unbelieved(`it was read from ${identity}, and ${confirmed} has committed since`)
   }
 
   const believe = async (identity: string, ticket: Ticket | undefined): Promise<void> => {
@@ -79,17 +96,21 @@ export function confirmReads({ pool, history, commit }: Dependencies): Confirmed
   }
 
   return {
-    rows: async <Row>(statement: string, values?: Values) => (await counting(() => pool.once(statement, values))).rows as Row[],
+    rows: async <Row>(statement: string, values?: Values) =>
+      (await counting(() => pool.once(statement, values))).rows as Row[],
     run: async (statement, values) => (await counting(() => pool.once(statement, values))).count,
     transaction: (work) => counting(() => pool.transact(work)),
     change: async (work) => {
       const ended = await pool.transact(work)
       history.see(ended.identity)
-      // "It is not there" may tell of a removal whose wait for the standby was cancelled. Where a later commit lasts, so does that.
+      // "It is not there" may tell of a removal whose wait for the standby was cancelled. Where a later
+      // commit lasts, so does that.
       if ('refusal' in ended || !ended.wrote) await confirm(ended.identity, nextCommit())
       if ('refusal' in ended) throw ended.refusal
       return ended.result
     },
-    relyOn: (granted) => { lease = granted },
+    relyOn: (granted) => {
+      lease = granted
+    },
   }
 }

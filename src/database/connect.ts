@@ -10,9 +10,9 @@ import { asDirectoryError, sqlState, unavailable } from './directory-error.js'
 export type Values = readonly (string | number | boolean | Date | null | string[])[]
 
 /**
- * What runs SQL: the pool, or one transaction of it. Rejects with a GatewayError: `conflict` for a row that exists or
- * is referred to, `validation_failed` for a value that cannot be stored, else `directory_unavailable`. The database's
- * own words stay in its `cause`.
+ * What runs SQL: the pool, or one transaction of it. Rejects with a GatewayError: `conflict` for a row that
+ * exists or is referred to, `validation_failed` for a value that cannot be stored, else
+ * `directory_unavailable`. The database's own words stay in its `cause`.
  */
 export interface Sql {
   /** Runs a statement and returns its rows. */
@@ -23,7 +23,10 @@ export interface Sql {
 
 declare const transactionBrand: unique symbol
 
-/** One transaction: all that runs in it takes effect together or not at all. Only `Database.transaction` makes one. */
+/**
+ * One transaction: all that runs in it takes effect together or not at all. Only `Database.transaction` makes
+ * one.
+ */
 export type Tx = Sql & { readonly [transactionBrand]: true }
 
 /** Rows that a statement returned, and how many it touched. */
@@ -37,12 +40,18 @@ export type Ended<Result> = {
   identity: string
   /** Whether its commit wrote something: then it has waited for the synchronous standby, if there is one. */
   wrote: boolean
-} & ({ result: Result } | {
-  /** Why it was rolled back: its work, or the database, refused it. */
-  refusal: unknown
-})
+} & (
+  | { result: Result }
+  | {
+      /** Why it was rolled back: its work, or the database, refused it. */
+      refusal: unknown
+    }
+)
 
-/** Connections, and what their servers say: whichever history those are of. Rejects where a server cannot be asked. */
+/**
+ * Connections, and what their servers say: whichever history those are of. Rejects where a server cannot be
+ * asked.
+ */
 export interface Pool {
   /** Runs one statement in a transaction of its own. */
   once: (statement: string, values?: Values) => Promise<Ended<Answer>>
@@ -52,9 +61,15 @@ export interface Pool {
   close: () => Promise<void>
 }
 
-/** The database that decisions are made of: what it reads counts, or is `directory_unavailable`. See docs/coherence.md, "Two primaries". */
+/**
+ * The database that decisions are made of: what it reads counts, or is `directory_unavailable`. See
+ * docs/coherence.md, "Two primaries".
+ */
 export interface Database extends Confirmed, Pick<Pool, 'connections' | 'close'> {
-  /** What a server says, unconfirmed: for the statements that keep coherence. Nothing else may be decided of it. */
+  /**
+   * What a server says, unconfirmed: for the statements that keep coherence. Nothing else may be decided of
+   * it.
+   */
   unconfirmed: Sql & Pick<Pool, 'once'>
   history: History
 }
@@ -67,7 +82,10 @@ export interface Connections {
 
 interface ConnectOptions {
   url: string
-  /** True when the login is the owner's: each transaction then becomes `gateway_app` before its first statement. */
+  /**
+   * True when the login is the owner's: each transaction then becomes `gateway_app` before its first
+   * statement.
+   */
   setRole: boolean
   poolSize?: number
   /** Milliseconds that a statement may take; by default what a request can wait. */
@@ -87,7 +105,10 @@ const silent = () => undefined
 type Opened = pg.QueryResult<{ standby?: boolean; identity?: string }>
 type Ask = (statement: string, values: Values) => Promise<pg.QueryResult<pg.QueryResultRow>>
 
-/** Connects lazily: the first statement opens the first connection. Reads are confirmed by commits until there is a lease to rely on. */
+/**
+ * Connects lazily: the first statement opens the first connection. Reads are confirmed by commits until there
+ * is a lease to rely on.
+ */
 export function connectDatabase(options: ConnectOptions): Database {
   const history = createHistory({ monotonic: () => performance.now() })
   const pool = openPool(options, history)
@@ -102,7 +123,8 @@ export function connectDatabase(options: ConnectOptions): Database {
     ...confirmReads({ pool, history, commit: commits.commit }),
     unconfirmed: {
       once: pool.once,
-      rows: async <Row>(statement: string, values?: Values) => (await answerOf(statement, values)).rows as Row[],
+      rows: async <Row>(statement: string, values?: Values) =>
+        (await answerOf(statement, values)).rows as Row[],
       run: async (statement, values) => (await answerOf(statement, values)).count,
     },
     history,
@@ -115,10 +137,13 @@ export function connectDatabase(options: ConnectOptions): Database {
 }
 
 /**
- * Nothing is set for a session and no statement is named, because a pooler in transaction mode gives each transaction
- * another session. Role and time limits are set within each transaction instead.
+ * Nothing is set for a session and no statement is named, because a pooler in transaction mode gives each
+ * transaction another session. Role and time limits are set within each transaction instead.
  */
-function openPool({ url, setRole, poolSize = 10, timeoutMs = requestTimeoutMs }: ConnectOptions, history: History): Pool {
+function openPool(
+  { url, setRole, poolSize = 10, timeoutMs = requestTimeoutMs }: ConnectOptions,
+  history: History,
+): Pool {
   const pool = new pg.Pool({
     connectionString: url,
     application_name: 'mandate-gateway',
@@ -133,12 +158,15 @@ function openPool({ url, setRole, poolSize = 10, timeoutMs = requestTimeoutMs }:
   pool.on('error', silent)
   pool.on('connect', (client) => {
     client.on('error', silent)
-    client.query(markBoot).catch(silent) // goes out with the first transaction; a server that is read-only is not marked
+    // goes out with the first transaction; a server that is read-only is not marked
+    client.query(markBoot).catch(silent)
   })
   const connections = watchConnections(pool)
   history.onChange(connections.closeOthers)
   const opening = openingOf(setRole, timeoutMs)
-  const use = async <Result>(work: (client: pg.PoolClient) => Promise<Ended<Result>>): Promise<Ended<Result>> => {
+  const use = async <Result>(
+    work: (client: pg.PoolClient) => Promise<Ended<Result>>,
+  ): Promise<Ended<Result>> => {
     try {
       return await withClient(pool, async (client) => {
         const ended = await work(client)
@@ -153,12 +181,18 @@ function openPool({ url, setRole, poolSize = 10, timeoutMs = requestTimeoutMs }:
   return {
     once: (statement, values = []) => use((client) => askOnce(client, opening, statement, values)),
     transact: (work) => use((client) => transact(client, opening, work)),
-    connections: () => ({ used: pool.totalCount - pool.idleCount, free: pool.idleCount, pending: pool.waitingCount }),
-    close: () => closing ??= pool.end(),
+    connections: () => ({
+      used: pool.totalCount - pool.idleCount,
+      free: pool.idleCount,
+      pending: pool.waitingCount,
+    }),
+    close: () => (closing ??= pool.end()),
   }
 }
 
-/** What each transaction begins with. `set_config(…, true)` ends with the transaction, as `set local` does. */
+/**
+ * What each transaction begins with. `set_config(…, true)` ends with the transaction, as `set local` does.
+ */
 function openingOf(setRole: boolean, timeoutMs: number): string {
   return `
     begin;
@@ -173,13 +207,17 @@ function openingOf(setRole: boolean, timeoutMs: number): string {
 /** The connection leads to a standby. */
 class StandbyError extends Error {}
 
-/** Begins a transaction; returns the identity of its history. A standby is refused: it may not know yet what has been revoked. */
+/**
+ * Begins a transaction; returns the identity of its history. A standby is refused: it may not know yet what
+ * has been revoked.
+ */
 async function open(client: pg.PoolClient, opening: string): Promise<string> {
   try {
     // One result for each of the two statements, which the types do not know.
     const results: Opened | Opened[] = await client.query<{ standby?: boolean; identity?: string }>(opening)
     const { standby, identity } = [results].flat().at(-1)?.rows[0] ?? {}
-    if (standby !== false || identity === undefined) throw new StandbyError('the database is a standby: decisions are made of what the primary says')
+    if (standby !== false || identity === undefined)
+      throw new StandbyError('the database is a standby: decisions are made of what the primary says')
     return identity
   } catch (error) {
     throw unavailable(error) // the caller's values have no part in it, whatever its SQLSTATE
@@ -189,7 +227,7 @@ async function open(client: pg.PoolClient, opening: string): Promise<string> {
 /** `?` as Postgres numbers them. */
 function numbered(statement: string): string {
   let count = 0
-  return statement.replaceAll('?', () => `$${count += 1}`)
+  return statement.replaceAll('?', () => `$${(count += 1)}`)
 }
 
 const queryOf = (statement: string, values: Values) => ({ text: numbered(statement), values: [...values] })
@@ -197,7 +235,10 @@ const queryOf = (statement: string, values: Values) => ({ text: numbered(stateme
 /** Whether the statement wrote rows. One that wrote through a function counts as one that read. */
 const hasWritten = ({ command, rowCount }: pg.QueryResult) => command !== 'SELECT' && (rowCount ?? 0) > 0
 
-/** What the database refused, for what it is asked or for how things are; rejects with what says nothing of either. */
+/**
+ * What the database refused, for what it is asked or for how things are; rejects with what says nothing of
+ * either.
+ */
 function refusalOf(error: unknown): unknown {
   const refusal = asDirectoryError(error)
   if (refusal.code === 'directory_unavailable') throw refusal
@@ -205,14 +246,20 @@ function refusalOf(error: unknown): unknown {
 }
 
 /** Runs one statement in a transaction of its own, in one round trip. */
-async function askOnce(client: pg.PoolClient, opening: string, statement: string, values: Values): Promise<Ended<Answer>> {
+async function askOnce(
+  client: pg.PoolClient,
+  opening: string,
+  statement: string,
+  values: Values,
+): Promise<Ended<Answer>> {
   const { stream } = client.connection
   stream.cork()
   const opened = open(client, opening)
   const answer = client.query<pg.QueryResultRow>(queryOf(statement, values))
   const committed = client.query('commit')
   stream.uncork()
-  await Promise.allSettled([opened, answer, committed]) // the connection must be idle before somebody else gets it
+  // the connection must be idle before somebody else gets it
+  await Promise.allSettled([opened, answer, committed])
   const identity = await opened
   try {
     const result = await answer
@@ -224,7 +271,11 @@ async function askOnce(client: pg.PoolClient, opening: string, statement: string
 }
 
 /** Runs `work` in one transaction, which is rolled back when it rejects. */
-async function transact<Result>(client: pg.PoolClient, opening: string, work: (tx: Tx) => Promise<Result>): Promise<Ended<Result>> {
+async function transact<Result>(
+  client: pg.PoolClient,
+  opening: string,
+  work: (tx: Tx) => Promise<Result>,
+): Promise<Ended<Result>> {
   const opened = open(client, opening)
   opened.catch(silent) // whichever comes first, the first statement or the end, reports it
   let isOpen = true
@@ -232,7 +283,8 @@ async function transact<Result>(client: pg.PoolClient, opening: string, work: (t
   const ask: Ask = async (statement, values) => {
     if (!isOpen) throw new Error('a statement came after the end of its transaction')
     const answering = client.query<pg.QueryResultRow>(queryOf(statement, values))
-    answering.catch(silent) // where the transaction could not begin, that says why, and not that it was aborted
+    // where the transaction could not begin, that says why, and not that it was aborted
+    answering.catch(silent)
     await opened
     const answer = await answering
     wrote ||= hasWritten(answer)
@@ -244,7 +296,8 @@ async function transact<Result>(client: pg.PoolClient, opening: string, work: (t
     isOpen = false
     const { command } = await client.query('commit')
     // Postgres answers `commit` with a rollback when a statement of the transaction had failed.
-    if (command !== 'COMMIT') throw new Error('the transaction was rolled back: one of its statements had failed')
+    if (command !== 'COMMIT')
+      throw new Error('the transaction was rolled back: one of its statements had failed')
     return { identity, wrote, result }
   } catch (error) {
     isOpen = false
@@ -253,24 +306,39 @@ async function transact<Result>(client: pg.PoolClient, opening: string, work: (t
   }
 }
 
-/** read_only_sql_transaction: a session that began while the database was read-only stays so when the database is not any more. */
+/**
+ * read_only_sql_transaction: a session that began while the database was read-only stays so when the database
+ * is not any more.
+ */
 const readOnly = '25006'
 
 /**
- * Whether a connection must not be used again: on one that did not answer, an answer may come late or never; one that
- * may not write, or leads to a standby, stays so.
+ * Whether a connection must not be used again: on one that did not answer, an answer may come late or never;
+ * one that may not write, or leads to a standby, stays so.
  */
 function isSpoilt(error: unknown): boolean {
   const reason = error instanceof GatewayError ? error.cause : error
-  return sqlState(reason) === readOnly || reason instanceof StandbyError || (reason instanceof Error && reason.message === 'Query read timeout')
+  return (
+    sqlState(reason) === readOnly ||
+    reason instanceof StandbyError ||
+    (reason instanceof Error && reason.message === 'Query read timeout')
+  )
 }
 
-async function withClient<Result>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<Result>): Promise<Result> {
+async function withClient<Result>(
+  pool: pg.Pool,
+  work: (client: pg.PoolClient) => Promise<Result>,
+): Promise<Result> {
   const client = await pool.connect()
   let isUnusable = false
   try {
     const result = await work(client)
-    if (cancelledWaits.delete(client)) throw unavailable(new Error('the wait for the synchronous standby was cancelled: nobody knows whether the commit will last'))
+    if (cancelledWaits.delete(client))
+      throw unavailable(
+        new Error(
+          'the wait for the synchronous standby was cancelled: nobody knows whether the commit will last',
+        ),
+      )
     return result
   } catch (error) {
     isUnusable = isSpoilt(error)
@@ -290,7 +358,8 @@ function sqlOf(ask: Ask): Sql {
     }
   }
   return {
-    rows: async <Row>(statement: string, values: Values = []) => (await asked(statement, values)).rows as Row[],
+    rows: async <Row>(statement: string, values: Values = []) =>
+      (await asked(statement, values)).rows as Row[],
     run: async (statement, values = []) => (await asked(statement, values)).rowCount ?? 0,
   }
 }

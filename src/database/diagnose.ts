@@ -48,7 +48,12 @@ const facts = `
     from pg_roles r where r.rolname = session_user`
 
 async function connect(url: string): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString: url, application_name: 'mandate-gateway doctor', connectionTimeoutMillis: 3000, query_timeout: 5000 })
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: 'mandate-gateway doctor',
+    connectionTimeoutMillis: 3000,
+    query_timeout: 5000,
+  })
   client.on('error', () => undefined)
   await client.connect()
   return client
@@ -63,13 +68,15 @@ function transportOf(client: pg.Client): DatabaseFacts['transport'] {
 }
 
 async function isPooled(url: string, client: pg.Client): Promise<boolean> {
-  const sessionOf = async (one: pg.Client) => (await one.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]?.pid
+  const sessionOf = async (one: pg.Client) =>
+    (await one.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]?.pid
   const other = await connect(url)
   try {
     const before = await sessionOf(client)
-    await other.query('begin') // in transaction mode this takes the session that the first connection has just left
+    // in transaction mode this takes the session that the first connection has just left
+    await other.query('begin')
     const held = await sessionOf(other)
-    return held === before || await sessionOf(client) !== before
+    return held === before || (await sessionOf(client)) !== before
   } finally {
     await other.end().catch(() => undefined)
   }
@@ -80,14 +87,30 @@ export async function askDatabase(url: string, now: () => number): Promise<Datab
   const client = await connect(url)
   try {
     const askedAt = now()
-    const { rows: [row] } = await client.query<Omit<DatabaseFacts, 'skew' | 'pending' | 'unknown' | 'isPooled' | 'transport' | 'asynchronousStandbys'> & { databaseMs: number }>(facts)
+    const {
+      rows: [row],
+    } = await client.query<
+      Omit<
+        DatabaseFacts,
+        'skew' | 'pending' | 'unknown' | 'isPooled' | 'transport' | 'asynchronousStandbys'
+      > & { databaseMs: number }
+    >(facts)
     if (!row) throw new Error('the database does not know its own login')
     const { databaseMs, ...found } = row
-    const sql: Pick<Sql, 'rows'> = { rows: async <Row>(statement: string) => (await client.query(statement)).rows as Row[] }
-    const { rows: [table] } = await client.query<{ there: boolean; readable: boolean }>(`select t is not null as there, coalesce(has_table_privilege(t, 'select'), false) as readable from to_regclass('gateway_migrations') t`)
+    const sql: Pick<Sql, 'rows'> = {
+      rows: async <Row>(statement: string) => (await client.query(statement)).rows as Row[],
+    }
+    const {
+      rows: [table],
+    } = await client.query<{ there: boolean; readable: boolean }>(
+      `select t is not null as there, coalesce(has_table_privilege(t, 'select'), false) as readable from to_regclass('gateway_migrations') t`,
+    )
     const all = await listMigrations(table?.readable === true ? sql : { rows: () => Promise.resolve([]) })
     return {
-      ...found, skew: (askedAt + now()) / 2 - databaseMs, isPooled: await isPooled(url, client), transport: transportOf(client),
+      ...found,
+      skew: (askedAt + now()) / 2 - databaseMs,
+      isPooled: await isPooled(url, client),
+      transport: transportOf(client),
       asynchronousStandbys: await countAsynchronousStandbys(sql),
       pending: all.filter(({ appliedAt, isKnown }) => isKnown && appliedAt === null).map(({ name }) => name),
       unknown: all.filter(({ isKnown }) => !isKnown).map(({ name }) => name),

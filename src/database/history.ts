@@ -1,13 +1,15 @@
 import { GatewayError } from '../errors.js'
 
 /**
- * Which history the database is of: `system/timeline/boot`. A promoted standby begins another timeline, and a server that
- * crashed another boot. Two servers of one system can both be reached for a while: see docs/coherence.md, "Two primaries".
+ * Which history the database is of: `system/timeline/boot`. A promoted standby begins another timeline, and a
+ * server that crashed another boot. Two servers of one system can both be reached for a while: see
+ * docs/coherence.md, "Two primaries".
  */
 export interface History {
   /**
-   * Notes that a server has answered with this identity. An identity that is new becomes the current one, and the listeners
-   * hear of it in the same run. Throws `directory_unavailable` for a standby, and for a timeline that is older than the current one.
+   * Notes that a server has answered with this identity. An identity that is new becomes the current one, and
+   * the listeners hear of it in the same run. Throws `directory_unavailable` for a standby, and for a
+   * timeline that is older than the current one.
    */
   see: (identity: string) => void
   /** Adds a listener: it closes connections of other identities, or forgets what was read from them. */
@@ -28,7 +30,9 @@ const partsOf = (identity: string) => {
 /** Whether it is an earlier timeline of the same system: that of a primary which a standby has succeeded. */
 function isOlder(identity: string, than: string): boolean {
   const [one, other] = [partsOf(identity), partsOf(than)]
-  return one.system === other.system && Number.parseInt(one.timeline, 16) < Number.parseInt(other.timeline, 16)
+  return (
+    one.system === other.system && Number.parseInt(one.timeline, 16) < Number.parseInt(other.timeline, 16)
+  )
 }
 
 /** Makes the record of what one process has seen of its database. */
@@ -44,19 +48,28 @@ export function createHistory({ monotonic }: { monotonic: () => number }): Histo
         lastSeen = now
         return
       }
-      // An older timeline counts again when the newer one is gone: somebody may have restored a backup of before.
+      // An older timeline counts again when the newer one is gone: somebody may have restored a backup of
+      // before.
       if (current !== undefined && isOlder(identity, current) && now - lastSeen < succeededMs) {
         for (const listener of listeners) listener(current)
-        throw unbelieved(`the server is of the timeline ${timelineOf(identity)}, and ${timelineOf(current)} has succeeded it`)
+        throw unbelieved(
+          `the server is of the timeline ${timelineOf(identity)}, and ${timelineOf(current)} has succeeded it`,
+        )
       }
       current = identity
       lastSeen = now
       for (const listener of listeners) listener(identity)
     },
-    onChange: (listener) => { listeners.push(listener) },
+    onChange: (listener) => {
+      listeners.push(listener)
+    },
   }
 }
 
 /** The refusal of an answer that may be out of date. */
-export const unbelieved = (reason: string, cause?: unknown) => new GatewayError('directory_unavailable',
-  'It is not certain that the directory’s answer is up to date. Try again shortly.', { cause: cause ?? new Error(reason) })
+export const unbelieved = (reason: string, cause?: unknown) =>
+  new GatewayError(
+    'directory_unavailable',
+    'It is not certain that the directory’s answer is up to date. Try again shortly.',
+    { cause: cause ?? new Error(reason) },
+  )

@@ -10,11 +10,24 @@ const migrationLock = 7_162_001
 
 const packageRoot = fileURLToPath(new URL('../..', import.meta.url))
 
-/** The list is not compared with what is applied: where a newer version has migrated, this one must be able to start again until it is its turn. */
-const migrations = { directory: path.join(packageRoot, 'migrations'), loadExtensions: ['.js'], tableName: 'gateway_migrations', disableMigrationsListValidation: true }
+/**
+ * The list is not compared with what is applied: where a newer version has migrated, this one must be able to
+ * start again until it is its turn.
+ */
+const migrations = {
+  directory: path.join(packageRoot, 'migrations'),
+  loadExtensions: ['.js'],
+  tableName: 'gateway_migrations',
+  disableMigrationsListValidation: true,
+}
 
 /** What fails is told by the error; knex would print it, with its SQL, to the console besides. */
-const silent = { warn: () => undefined, error: () => undefined, deprecate: () => undefined, debug: () => undefined }
+const silent = {
+  warn: () => undefined,
+  error: () => undefined,
+  deprecate: () => undefined,
+  debug: () => undefined,
+}
 
 interface DemoSeed {
   isSeeded: (knex: Knex) => Promise<boolean>
@@ -33,7 +46,7 @@ export interface Migrator {
 }
 
 async function seedDemo(owner: Knex, hashPassword: (password: string) => Promise<string>): Promise<void> {
-  const demo = await import(pathToFileURL(path.join(packageRoot, 'seeds', 'demo.js')).href) as DemoSeed
+  const demo = (await import(pathToFileURL(path.join(packageRoot, 'seeds', 'demo.js')).href)) as DemoSeed
   if (await demo.isSeeded(owner)) return
   const passwordHash = await hashPassword(demo.demoPassword)
   const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
@@ -42,8 +55,11 @@ async function seedDemo(owner: Knex, hashPassword: (password: string) => Promise
 
 async function migrationsOf(owner: Knex, direction: 'latest' | 'rollback'): Promise<string[]> {
   // Only one migrator can be here: a lock row that is set was left by one that was killed.
-  if (await owner.schema.hasTable(`${migrations.tableName}_lock`)) await owner.migrate.forceFreeMigrationsLock(migrations)
-  const [, names] = await (direction === 'latest' ? owner.migrate.latest(migrations) : owner.migrate.rollback(migrations, true)) as [number, string[]]
+  if (await owner.schema.hasTable(`${migrations.tableName}_lock`))
+    await owner.migrate.forceFreeMigrationsLock(migrations)
+  const [, names] = (await (direction === 'latest'
+    ? owner.migrate.latest(migrations)
+    : owner.migrate.rollback(migrations, true))) as [number, string[]]
   return names.map((name) => path.basename(name, '.js'))
 }
 
@@ -55,21 +71,43 @@ export interface Migration {
   isKnown: boolean
 }
 
-/** The migrations that this version has, in order, and those that a newer one has applied. The login of requests may read which are. */
+/**
+ * The migrations that this version has, in order, and those that a newer one has applied. The login of
+ * requests may read which are.
+ */
 export async function listMigrations(sql: Pick<Sql, 'rows'>): Promise<Migration[]> {
   const files = (await readdir(migrations.directory)).filter((file) => file.endsWith('.js')).sort()
-  const applied = await sql.rows<{ name: string; appliedAt: Date }>(`select name, migration_time as "appliedAt" from ${migrations.tableName}`)
+  const applied = await sql.rows<{ name: string; appliedAt: Date }>(
+    `select name, migration_time as "appliedAt" from ${migrations.tableName}`,
+  )
   const times = new Map(applied.map(({ name, appliedAt }) => [name, appliedAt]))
-  const known = files.map((file) => ({ name: path.basename(file, '.js'), appliedAt: times.get(file) ?? null, isKnown: true }))
-  return [...known, ...applied.filter(({ name }) => !files.includes(name)).map(({ name, appliedAt }) => ({ name: path.basename(name, '.js'), appliedAt, isKnown: false }))]
+  const known = files.map((file) => ({
+    name: path.basename(file, '.js'),
+    appliedAt: times.get(file) ?? null,
+    isKnown: true,
+  }))
+  return [
+    ...known,
+    ...applied
+      .filter(({ name }) => !files.includes(name))
+      .map(({ name, appliedAt }) => ({ name: path.basename(name, '.js'), appliedAt, isKnown: false })),
+  ]
 }
 
 /**
- * Connects as the database's owner and runs `work` while no other node migrates or seeds (an advisory lock that
- * a killed process cannot leave behind). Any number of nodes may start at once.
+ * Connects as the database's owner and runs `work` while no other node migrates or seeds (an advisory lock
+ * that a killed process cannot leave behind). Any number of nodes may start at once.
  */
-export async function withMigrator<Result>(url: string, work: (migrator: Migrator) => Promise<Result>): Promise<Result> {
-  const owner = knex({ client: 'pg', connection: { connectionString: url, application_name: 'mandate-gateway migrations' }, pool: { min: 0, max: 2 }, log: silent })
+export async function withMigrator<Result>(
+  url: string,
+  work: (migrator: Migrator) => Promise<Result>,
+): Promise<Result> {
+  const owner = knex({
+    client: 'pg',
+    connection: { connectionString: url, application_name: 'mandate-gateway migrations' },
+    pool: { min: 0, max: 2 },
+    log: silent,
+  })
   try {
     return await owner.transaction(async (lock) => {
       await lock.raw('select pg_advisory_xact_lock(?)', [migrationLock])

@@ -1,9 +1,15 @@
 import pg from 'pg'
 import { isCancelledWait } from './connections.js'
 
-/** A connection beside the pool: it is there when the pool is exhausted, and nothing on it waits longer than its deadline. */
+/**
+ * A connection beside the pool: it is there when the pool is exhausted, and nothing on it waits longer than
+ * its deadline.
+ */
 export interface OwnConnection {
-  /** Runs a statement that answers one row. Rejects when no answer came in time: the statement may still execute. */
+  /**
+   * Runs a statement that answers one row. Rejects when no answer came in time: the statement may still
+   * execute.
+   */
   ask: <Row extends Identified>(statement: pg.QueryConfig) => Promise<Row>
   /** Breaks the connection if it leads to another history. */
   closeOthers: (identity: string) => void
@@ -52,7 +58,12 @@ function discard(client: pg.Client): void {
 }
 
 /** Connects when it is first needed, and anew after each failure. */
-export function ownConnection({ url, name, deadlineMs, prepare = () => Promise.resolve() }: Options): OwnConnection {
+export function ownConnection({
+  url,
+  name,
+  deadlineMs,
+  prepare = () => Promise.resolve(),
+}: Options): OwnConnection {
   let current: Opened | undefined
   let isClosed = false
 
@@ -60,12 +71,19 @@ export function ownConnection({ url, name, deadlineMs, prepare = () => Promise.r
     if (current) return current
     const client = new pg.Client({ connectionString: url, application_name: name, keepAlive: true })
     const opened: Opened = { client }
-    const forget = () => { if (current === opened) current = undefined }
+    const forget = () => {
+      if (current === opened) current = undefined
+    }
     client.on('error', forget) // an idle connection broke; the next statement opens another
     client.on('end', forget)
-    client.on('notice', (notice) => { opened.isWaitCancelled ||= isCancelledWait(notice) })
+    client.on('notice', (notice) => {
+      opened.isWaitCancelled ||= isCancelledWait(notice)
+    })
     try {
-      await within(3 * deadlineMs, client.connect().then(() => prepare(client)))
+      await within(
+        3 * deadlineMs,
+        client.connect().then(() => prepare(client)),
+      )
       if (isClosed) throw new Error('the connection was closed meanwhile')
     } catch (error) {
       discard(client)
@@ -79,8 +97,13 @@ export function ownConnection({ url, name, deadlineMs, prepare = () => Promise.r
     ask: async <Row extends Identified>(statement: pg.QueryConfig) => {
       const opened = await open()
       try {
-        const { rows: [row] } = await within(deadlineMs, opened.client.query<Row>(statement))
-        if (opened.isWaitCancelled) throw new Error('the wait for the synchronous standby was cancelled: nobody knows whether the commit will last')
+        const {
+          rows: [row],
+        } = await within(deadlineMs, opened.client.query<Row>(statement))
+        if (opened.isWaitCancelled)
+          throw new Error(
+            'the wait for the synchronous standby was cancelled: nobody knows whether the commit will last',
+          )
         if (!row) throw new Error('a statement answered no row')
         opened.identity = row.identity
         return row

@@ -1,8 +1,8 @@
 import type { Sql } from './connect.js'
 
 /**
- * Counts the standbys that stream from this server while no commit waits for any: logical replication is not counted. Their names and
- * states are hidden from ordinary logins, their number is not.
+ * Counts the standbys that stream from this server while no commit waits for any: logical replication is not
+ * counted. Their names and states are hidden from ordinary logins, their number is not.
  */
 const countAsynchronous = `
   select case when current_setting('synchronous_standby_names') <> '' then 0

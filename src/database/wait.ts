@@ -2,11 +2,21 @@ import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
 import type { Logger } from '../observability/logger.js'
 
-/** What a database says, or its network, that is not there yet: others are faults that waiting does not mend. */
+/**
+ * What a database says, or its network, that is not there yet: others are faults that waiting does not mend.
+ */
 const notYet = new Set([
-  'ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN', 'EPIPE',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EPIPE',
   '57P03', // cannot_connect_now: it starts, or recovers
-  '57P01', '57P02', // it is being shut down
+  '57P01',
+  '57P02', // it is being shut down
   '53300', // too_many_connections
 ])
 
@@ -44,11 +54,17 @@ export const remedyOf = (error: unknown) => remedies[codeOf(error)] ?? 'Correct 
 /** Returns an error of connecting in words for the operator, with what to do; any other error as it is. */
 export function inOperatorsWords(error: unknown): unknown {
   const remedy = remedies[codeOf(error)]
-  return remedy === undefined || !(error instanceof Error) ? error : new Error(`The database cannot be used: ${error.message}. ${remedy}`, { cause: error })
+  return remedy === undefined || !(error instanceof Error)
+    ? error
+    : new Error(`The database cannot be used: ${error.message}. ${remedy}`, { cause: error })
 }
 
 async function answers(url: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url, application_name: 'mandate-gateway start', connectionTimeoutMillis: connectTimeoutMs })
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: 'mandate-gateway start',
+    connectionTimeoutMillis: connectTimeoutMs,
+  })
   client.on('error', () => undefined)
   try {
     await client.connect()
@@ -68,18 +84,22 @@ interface Options {
 }
 
 /**
- * Resolves when the database answers: containers start in any order. Tries again for as long as it is not there yet, less
- * and less often. Rejects with a sentence for the operator when patience is over, at once where waiting would not help,
- * and with the signal's reason when that is given.
+ * Resolves when the database answers: containers start in any order. Tries again for as long as it is not
+ * there yet, less and less often. Rejects with a sentence for the operator when patience is over, at once
+ * where waiting would not help, and with the signal's reason when that is given.
  */
-export async function waitForDatabase(url: string, { name, logger, patienceMs, signal }: Options): Promise<void> {
+export async function waitForDatabase(
+  url: string,
+  { name, logger, patienceMs, signal }: Options,
+): Promise<void> {
   const { hostname, port } = new URL(url)
   const host = `${hostname}:${port || '5432'}`
   const since = performance.now()
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     try {
       await answers(url)
-      if (pauseMs > firstPauseMs) logger.info('the database is there', { waitedMs: Math.round(performance.now() - since) })
+      if (pauseMs > firstPauseMs)
+        logger.info('the database is there', { waitedMs: Math.round(performance.now() - since) })
       return
     } catch (error) {
       signal.throwIfAborted()
@@ -89,7 +109,11 @@ export async function waitForDatabase(url: string, { name, logger, patienceMs, s
       if (!notYet.has(code) && !poolerWaits.test(says)) {
         throw new Error(`${name} (${host}) cannot be used: ${says}. ${remedyOf(error)}`, { cause: error })
       }
-      if (leftMs <= 0) throw new Error(`The database at ${host} is not there (${code}) and was waited for ${Math.round(patienceMs / 1000)} s. Start it, or mend ${name}.`, { cause: error })
+      if (leftMs <= 0)
+        throw new Error(
+          `The database at ${host} is not there (${code}) and was waited for ${Math.round(patienceMs / 1000)} s. Start it, or mend ${name}.`,
+          { cause: error },
+        )
       logger.warn('waiting for the database', { host, code, givenUpInMs: Math.round(leftMs) })
       await pause(Math.min(pauseMs, leftMs), undefined, { signal }).catch(() => signal.throwIfAborted())
     }

@@ -5,29 +5,50 @@ import { etagOf } from '../http/etag.js'
 import { flipsOf, type Effect } from './authority.js'
 import type { Outcome } from './realm.js'
 
-const dryRun = z.enum(['0', '1', 'true', 'false'], 'must be 1 or 0').default('0').transform((value) => value === '1' || value === 'true')
+const dryRun = z
+  .enum(['0', '1', 'true', 'false'], 'must be 1 or 0')
+  .default('0')
+  .transform((value) => value === '1' || value === 'true')
   .meta({ description: '1: answer what would change, and change nothing' })
 
 /** The query of every call that changes something. */
 export const changeQuery = z.strictObject({ dryRun })
 
 const level = z.enum(['n', 'm', 'g', 'a'])
-const permission = z.strictObject({ view: z.boolean(), read: level, create: level, update: level, delete: level })
+const permission = z.strictObject({
+  view: z.boolean(),
+  read: level,
+  create: level,
+  update: level,
+  delete: level,
+})
 const ended = z.strictObject({ count: z.int(), ids: z.array(z.uuid()) })
 
-const preview = z.strictObject({
-  dryRun: z.literal(true),
-  sessions: ended.meta({ description: 'that would end' }),
-  tokens: ended.meta({ description: 'that would not be accepted any more' }),
-  permissions: z.strictObject({
-    count: z.int(),
-    items: z.array(z.strictObject({
-      userId: z.uuid(), username: z.string(), mandateId: z.uuid(), instanceId: z.uuid().nullable(),
-      context: z.string(), item: z.string().nullable().meta({ description: 'null: every item that no rule names' }), before: permission, after: permission,
-    })),
-    unseen: z.int().meta({ description: 'memberships and accesses that the change concerns beside those that were looked at' }),
-  }),
-}).meta({ id: 'Preview', description: 'What a call with ?dryRun=1 would change' })
+const preview = z
+  .strictObject({
+    dryRun: z.literal(true),
+    sessions: ended.meta({ description: 'that would end' }),
+    tokens: ended.meta({ description: 'that would not be accepted any more' }),
+    permissions: z.strictObject({
+      count: z.int(),
+      items: z.array(
+        z.strictObject({
+          userId: z.uuid(),
+          username: z.string(),
+          mandateId: z.uuid(),
+          instanceId: z.uuid().nullable(),
+          context: z.string(),
+          item: z.string().nullable().meta({ description: 'null: every item that no rule names' }),
+          before: permission,
+          after: permission,
+        }),
+      ),
+      unseen: z.int().meta({
+        description: 'memberships and accesses that the change concerns beside those that were looked at',
+      }),
+    }),
+  })
+  .meta({ id: 'Preview', description: 'What a call with ?dryRun=1 would change' })
 
 /** Flips and ids that a preview lists; it counts the others. */
 const listed = 200
@@ -35,38 +56,74 @@ const listed = 200
 function previewOf({ shifts, unseen, sessions, tokens }: Effect): z.infer<typeof preview> {
   const flips = shifts.flatMap((shift) => {
     const { holder, mandateId, instanceId } = shift
-    return holder ? flipsOf(shift).map((flip) => ({ userId: holder.userId, username: holder.username, mandateId, instanceId, ...flip })) : []
+    return holder
+      ? flipsOf(shift).map((flip) => ({
+          userId: holder.userId,
+          username: holder.username,
+          mandateId,
+          instanceId,
+          ...flip,
+        }))
+      : []
   })
   const first = (ids: string[]) => ({ count: ids.length, ids: ids.slice(0, listed) })
-  return { dryRun: true, sessions: first(sessions), tokens: first(tokens), permissions: { count: flips.length, items: flips.slice(0, listed), unseen } }
+  return {
+    dryRun: true,
+    sessions: first(sessions),
+    tokens: first(tokens),
+    permissions: { count: flips.length, items: flips.slice(0, listed), unseen },
+  }
 }
 
 /** The good answers of a call that changes an item, given the fields of what it answers. */
-export const changedAnswers = (fields: z.ZodRawShape) => ({ 200: z.union([z.strictObject({ ...fields, coherence: coherenceSchema }), preview]) })
+export const changedAnswers = (fields: z.ZodRawShape) => ({
+  200: z.union([z.strictObject({ ...fields, coherence: coherenceSchema }), preview]),
+})
 
 /** The good answers of a call that makes an item. */
-export const createdAnswers = (fields: z.ZodRawShape) => ({ 201: z.strictObject({ ...fields, coherence: coherenceSchema }), 200: preview })
+export const createdAnswers = (fields: z.ZodRawShape) => ({
+  201: z.strictObject({ ...fields, coherence: coherenceSchema }),
+  200: preview,
+})
 
-/** What has been changed, with what all nodes have heard; or the preview. `extra` belongs to this answer and not to the representation. */
-export function answerChanged<Result extends object>(outcome: Outcome<Result>, extra: (result: Result) => object = () => ({})): Answer {
+/**
+ * What has been changed, with what all nodes have heard; or the preview. `extra` belongs to this answer and
+ * not to the representation.
+ */
+export function answerChanged<Result extends object>(
+  outcome: Outcome<Result>,
+  extra: (result: Result) => object = () => ({}),
+): Answer {
   if ('effect' in outcome) return { status: 200, body: previewOf(outcome.effect) }
   const { result, coherence } = outcome
   return { status: 200, body: { ...result, ...extra(result), coherence }, headers: { ETag: etagOf(result) } }
 }
 
 /** As `answerChanged`, of something that is new and found at a path. */
-export function answerCreated<Result extends object>(outcome: Outcome<Result>, location: (result: Result) => string, extra?: (result: Result) => object): Answer {
+export function answerCreated<Result extends object>(
+  outcome: Outcome<Result>,
+  location: (result: Result) => string,
+  extra?: (result: Result) => object,
+): Answer {
   const answer = answerChanged(outcome, extra)
-  return 'effect' in outcome ? answer : { ...answer, status: 201, headers: { ...answer.headers, Location: location(outcome.result) } }
+  return 'effect' in outcome
+    ? answer
+    : { ...answer, status: 201, headers: { ...answer.headers, Location: location(outcome.result) } }
 }
 
 /** As `answerChanged`, of something that is gone. */
 export function answerDeleted(outcome: Outcome<unknown>): Answer {
-  return 'effect' in outcome ? { status: 200, body: previewOf(outcome.effect) } : { status: 200, body: { coherence: outcome.coherence } }
+  return 'effect' in outcome
+    ? { status: 200, body: previewOf(outcome.effect) }
+    : { status: 200, body: { coherence: outcome.coherence } }
 }
 
 /** An item, with the validator that a change of it may send back. */
-export const answerItem = (item: object): Answer => ({ status: 200, body: item, headers: { ETag: etagOf(item) } })
+export const answerItem = (item: object): Answer => ({
+  status: 200,
+  body: item,
+  headers: { ETag: etagOf(item) },
+})
 
 /** The good answers of a call that deletes an item. */
 export const deletedAnswers = { 200: z.union([z.strictObject({ coherence: coherenceSchema }), preview]) }

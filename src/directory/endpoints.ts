@@ -15,7 +15,9 @@ import { userSessionEndpoints } from './user-sessions.js'
 import { userEndpoints } from './users.js'
 
 /** Everything by which users, mandates and what they may do are governed. */
-export function directoryEndpoints(governing: Parameters<typeof userEndpoints>[0] & Parameters<typeof catalogEndpoints>[0]): Endpoint[] {
+export function directoryEndpoints(
+  governing: Parameters<typeof userEndpoints>[0] & Parameters<typeof catalogEndpoints>[0],
+): Endpoint[] {
   return [
     ...userEndpoints(governing),
     ...serviceAccountEndpoints(governing),

@@ -8,9 +8,15 @@ export interface Feature {
 }
 
 /** Features by code. */
-export async function listFeatures(sql: Seen, { after, atMost }: { after: string | undefined; atMost: number }): Promise<Feature[]> {
+export async function listFeatures(
+  sql: Seen,
+  { after, atMost }: { after: string | undefined; atMost: number },
+): Promise<Feature[]> {
   const { sql: condition, values } = allOf([where(after, 'code > ?')])
-  return await sql.rows<Feature>(`select code, label from features where ${condition} order by code limit ?`, [...values, atMost])
+  return await sql.rows<Feature>(
+    `select code, label from features where ${condition} order by code limit ?`,
+    [...values, atMost],
+  )
 }
 
 /** The feature with that code. */
@@ -21,13 +27,18 @@ export async function findFeature(sql: Seen, code: string): Promise<Feature | un
 
 /** As `findFeature`; it stays as it is until the transaction ends. */
 export async function findFeatureForUpdate(tx: Changing, code: string): Promise<Feature | undefined> {
-  const [feature] = await tx.rows<Feature>('select code, label from features where code = ? for update', [code])
+  const [feature] = await tx.rows<Feature>('select code, label from features where code = ? for update', [
+    code,
+  ])
   return feature
 }
 
 /** How many instances of a feature there are. */
 export async function countInstances(tx: Changing, code: string): Promise<number> {
-  const [row] = await tx.rows<{ count: string }>('select count(*) as count from feature_instances where feature_code = ?', [code])
+  const [row] = await tx.rows<{ count: string }>(
+    'select count(*) as count from feature_instances where feature_code = ?',
+    [code],
+  )
   return Number(row?.count)
 }
 

@@ -3,8 +3,26 @@ import { GatewayError } from '../errors.js'
 import { endpoint, type Endpoint } from '../http/endpoint.js'
 import { checkIfMatch } from '../http/etag.js'
 import { decodeCursor, pageFields, pageFrom, pageOf } from '../http/page.js'
-import { answerChanged, answerCreated, answerDeleted, answerItem, changedAnswers, changeQuery, createdAnswers, deletedAnswers } from './changes.js'
-import { countInstances, deleteFeature, findFeature, findFeatureForUpdate, insertFeature, listFeatures, setFeatureLabel, type Feature } from './feature-queries.js'
+import {
+  answerChanged,
+  answerCreated,
+  answerDeleted,
+  answerItem,
+  changedAnswers,
+  changeQuery,
+  createdAnswers,
+  deletedAnswers,
+} from './changes.js'
+import {
+  countInstances,
+  deleteFeature,
+  findFeature,
+  findFeatureForUpdate,
+  insertFeature,
+  listFeatures,
+  setFeatureLabel,
+  type Feature,
+} from './feature-queries.js'
 import { featureCode, found, label } from './fields.js'
 import { platformRealm, type Edit, type Governing } from './realm.js'
 
@@ -15,7 +33,10 @@ const featureChange = z.strictObject({ label }).partial()
 const featureQuery = z.strictObject(pageFields)
 
 /** Makes a feature. Rejects with `conflict` where the code is taken. */
-export async function makeFeature({ tx, record }: Pick<Edit, 'tx' | 'record'>, feature: Feature): Promise<Feature> {
+export async function makeFeature(
+  { tx, record }: Pick<Edit, 'tx' | 'record'>,
+  feature: Feature,
+): Promise<Feature> {
   await insertFeature(tx, feature)
   await record({ action: 'feature_created', subject: `feature:${feature.code}`, after: feature })
   return feature
@@ -34,7 +55,14 @@ export function featureEndpoints(governing: Governing): Endpoint[] {
       answers: { 200: pageOf(feature) },
       handle: async (call) => {
         const { limit, cursor } = call.query
-        return { status: 200, body: pageFrom(await see(call, (sql) => listFeatures(sql, { after: decodeCursor(cursor), atMost: limit + 1 })), limit, ({ code }) => code) }
+        return {
+          status: 200,
+          body: pageFrom(
+            await see(call, (sql) => listFeatures(sql, { after: decodeCursor(cursor), atMost: limit + 1 })),
+            limit,
+            ({ code }) => code,
+          ),
+        }
       },
     }),
     endpoint({
@@ -45,7 +73,11 @@ export function featureEndpoints(governing: Governing): Endpoint[] {
       query: changeQuery,
       body: newFeature,
       answers: createdAnswers(featureFields),
-      handle: async (call) => answerCreated(await change(call, (edit) => makeFeature(edit, call.body)), ({ code }) => `/admin/features/${code}`),
+      handle: async (call) =>
+        answerCreated(
+          await change(call, (edit) => makeFeature(edit, call.body)),
+          ({ code }) => `/admin/features/${code}`,
+        ),
     }),
     endpoint({
       method: 'get',
@@ -53,7 +85,8 @@ export function featureEndpoints(governing: Governing): Endpoint[] {
       summary: 'Show a feature',
       access,
       answers: { 200: feature },
-      handle: async (call) => answerItem(found(await see(call, (sql) => findFeature(sql, call.params.code ?? '')))),
+      handle: async (call) =>
+        answerItem(found(await see(call, (sql) => findFeature(sql, call.params.code ?? '')))),
     }),
     endpoint({
       method: 'patch',
@@ -63,14 +96,17 @@ export function featureEndpoints(governing: Governing): Endpoint[] {
       query: changeQuery,
       body: featureChange,
       answers: changedAnswers(featureFields),
-      handle: async (call) => answerChanged(await change(call, async ({ tx, record }) => {
-        const before = found(await findFeatureForUpdate(tx, call.params.code ?? ''))
-        checkIfMatch(call.req, before)
-        const after = { ...before, label: call.body.label ?? before.label }
-        await setFeatureLabel(tx, before.code, after.label)
-        await record({ action: 'feature_changed', subject: `feature:${before.code}`, before, after })
-        return after
-      })),
+      handle: async (call) =>
+        answerChanged(
+          await change(call, async ({ tx, record }) => {
+            const before = found(await findFeatureForUpdate(tx, call.params.code ?? ''))
+            checkIfMatch(call.req, before)
+            const after = { ...before, label: call.body.label ?? before.label }
+            await setFeatureLabel(tx, before.code, after.label)
+            await record({ action: 'feature_changed', subject: `feature:${before.code}`, before, after })
+            return after
+          }),
+        ),
     }),
     endpoint({
       method: 'delete',
@@ -79,14 +115,21 @@ export function featureEndpoints(governing: Governing): Endpoint[] {
       access,
       query: changeQuery,
       answers: deletedAnswers,
-      handle: async (call) => answerDeleted(await change(call, async ({ tx, record }) => {
-        const before = found(await findFeatureForUpdate(tx, call.params.code ?? ''))
-        checkIfMatch(call.req, before)
-        const installed = await countInstances(tx, before.code)
-        if (installed > 0) throw new GatewayError('conflict', `There are ${installed} instances of this feature. Delete them first.`)
-        await deleteFeature(tx, before.code)
-        await record({ action: 'feature_deleted', subject: `feature:${before.code}`, before })
-      })),
+      handle: async (call) =>
+        answerDeleted(
+          await change(call, async ({ tx, record }) => {
+            const before = found(await findFeatureForUpdate(tx, call.params.code ?? ''))
+            checkIfMatch(call.req, before)
+            const installed = await countInstances(tx, before.code)
+            if (installed > 0)
+              throw new GatewayError(
+                'conflict',
+                `There are ${installed} instances of this feature. Delete them first.`,
+              )
+            await deleteFeature(tx, before.code)
+            await record({ action: 'feature_deleted', subject: `feature:${before.code}`, before })
+          }),
+        ),
     }),
   ]
 }

@@ -4,23 +4,44 @@ import { GatewayError } from '../errors.js'
 const printable = /^[^\p{Cc}\p{Zl}\p{Zp}]*$/u
 
 /** A name or label as people write it, in one line. */
-export const label = z.string().trim().min(1, 'must not be empty').max(200).regex(printable, 'must be one line of printable characters')
+export const label = z
+  .string()
+  .trim()
+  .min(1, 'must not be empty')
+  .max(200)
+  .regex(printable, 'must be one line of printable characters')
 
 /** A short name for addresses and files; it is unique. */
-export const slug = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?$/, 'must be 1 to 100 lower-case letters, digits and hyphens, with a letter or digit at both ends')
+export const slug = z
+  .string()
+  .regex(
+    /^[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?$/,
+    'must be 1 to 100 lower-case letters, digits and hyphens, with a letter or digit at both ends',
+  )
 
 export { username } from '../authentication/username.js'
 
 export const id = z.uuid('must be a UUID').transform((value) => value.toLowerCase())
 
 /** The short name of a feature. */
-export const featureCode = z.string().regex(/^[A-Za-z0-9][\w.-]{0,99}$/, 'must be 1 to 100 letters, digits and ._-')
+export const featureCode = z
+  .string()
+  .regex(/^[A-Za-z0-9][\w.-]{0,99}$/, 'must be 1 to 100 letters, digits and ._-')
 
 /** `q`: what names, and words of names, begin with. */
-export const search = z.string().trim().min(1, 'must not be empty').max(100).regex(printable, 'must be printable characters').optional()
+export const search = z
+  .string()
+  .trim()
+  .min(1, 'must not be empty')
+  .max(100)
+  .regex(printable, 'must be printable characters')
+  .optional()
 
 /** A filter by yes or no. */
-export const flag = z.enum(['true', 'false'], 'must be true or false').transform((value) => value === 'true').optional()
+export const flag = z
+  .enum(['true', 'false'], 'must be true or false')
+  .transform((value) => value === 'true')
+  .optional()
 
 /** A thing that is not here, for whatever reason: it may be somebody else's. */
 export const nothingHere = () => new GatewayError('not_found', 'There is nothing with this id')
@@ -32,4 +53,5 @@ export function found<Thing>(thing: Thing | undefined): Thing {
 }
 
 /** An input that is well formed and wrong all the same. */
-export const invalid = (path: string, message: string) => new GatewayError('validation_failed', 'The body is not valid', { errors: [{ path, message }] })
+export const invalid = (path: string, message: string) =>
+  new GatewayError('validation_failed', 'The body is not valid', { errors: [{ path, message }] })

@@ -37,7 +37,10 @@ type RuleBody = Omit<Rule, 'id' | 'roleId'>
 const none = { read: 'n', create: 'n', update: 'n', delete: 'n' } as const
 const everything = { view: true, read: 'a', create: 'a', update: 'a', delete: 'a' } as const
 
-/** What each role may do with an item: `RESOURCE` for its endpoints, `DATA` for its records, `UI` for its pages. Admins also govern the mandate. */
+/**
+ * What each role may do with an item: `RESOURCE` for its endpoints, `DATA` for its records, `UI` for its
+ * pages. Admins also govern the mandate.
+ */
 function rulesOf(role: FirstRole, item: string): RuleBody[] {
   const levels = {
     admin: everything,
@@ -56,7 +59,14 @@ function rulesOf(role: FirstRole, item: string): RuleBody[] {
 async function completeRole(edit: Edit, roleId: string, rules: RuleBody[]): Promise<boolean> {
   let added = false
   for (const rule of rules) {
-    const [known] = await listRules(edit.tx, { seenIn: undefined, roleId, context: rule.context, item: rule.item ?? '', after: undefined, atMost: 1 })
+    const [known] = await listRules(edit.tx, {
+      seenIn: undefined,
+      roleId,
+      context: rule.context,
+      item: rule.item ?? '',
+      after: undefined,
+      atMost: 1,
+    })
     if (known) continue
     await makeRule(edit, { roleId, ...rule })
     added = true
@@ -64,21 +74,39 @@ async function completeRole(edit: Edit, roleId: string, rules: RuleBody[]): Prom
   return added
 }
 
-async function ensureRole(edit: Edit, mandateId: string, role: FirstRole, item: string): Promise<Step & { id: string }> {
+async function ensureRole(
+  edit: Edit,
+  mandateId: string,
+  role: FirstRole,
+  item: string,
+): Promise<Step & { id: string }> {
   const known = await findRoleOfMandate(edit.tx, mandateId, role)
-  const { id } = known ?? await makeRole(edit, { label: role, mandateId, featureInstanceId: null })
+  const { id } = known ?? (await makeRole(edit, { label: role, mandateId, featureInstanceId: null }))
   const added = await completeRole(edit, id, rulesOf(role, item))
-  return { what: 'role', name: known && added ? `${role}, with rules for ${item}` : role, id, made: !known || added }
+  return {
+    what: 'role',
+    name: known && added ? `${role}, with rules for ${item}` : role,
+    id,
+    made: !known || added,
+  }
 }
 
 /**
- * Makes what a first product lacks: its mandate, its feature, three roles with rules, a person who is a member. What is there stays as it is.
- * Returns the steps in their order, and the person's id where they were made.
+ * Makes what a first product lacks: its mandate, its feature, three roles with rules, a person who is a
+ * member. What is there stays as it is. Returns the steps in their order, and the person's id where they were
+ * made.
  */
-export async function makeFirstProduct(edit: Edit, { mandate, feature, person: { role, ...person } }: FirstProduct): Promise<{ steps: Step[]; mandateId: string; newUserId: string | undefined }> {
+export async function makeFirstProduct(
+  edit: Edit,
+  { mandate, feature, person: { role, ...person } }: FirstProduct,
+): Promise<{ steps: Step[]; mandateId: string; newUserId: string | undefined }> {
   const steps: Step[] = []
   const knownMandate = await findMandateOfSlug(edit.tx, mandate.slug)
-  const { id: mandateId, slug, label } = knownMandate ?? await makeMandate(edit, { ...mandate, enabled: true })
+  const {
+    id: mandateId,
+    slug,
+    label,
+  } = knownMandate ?? (await makeMandate(edit, { ...mandate, enabled: true }))
   steps.push({ what: 'mandate', name: `${label} (${slug})`, id: mandateId, made: !knownMandate })
 
   const knownFeature = await findFeature(edit.tx, feature)
@@ -90,11 +118,20 @@ export async function makeFirstProduct(edit: Edit, { mandate, feature, person: {
   steps.push(...roles)
 
   const knownUserId = await findUserId(edit.tx, { username: person.username })
-  const userId = knownUserId ?? (await makeUser(edit, { ...person, enabled: true, isPlatformAdmin: false })).id
+  const userId =
+    knownUserId ?? (await makeUser(edit, { ...person, enabled: true, isPlatformAdmin: false })).id
   steps.push({ what: 'person', name: person.username, id: userId, made: knownUserId === undefined })
 
-  const membership = await findMember(edit.tx, { kind: memberships, withinId: mandateId, seesAll: true }, userId)
+  const membership = await findMember(
+    edit.tx,
+    { kind: memberships, withinId: mandateId, seesAll: true },
+    userId,
+  )
   if (!membership) await addMembership(edit, mandateId, userId, [roles[firstRoles.indexOf(role)]?.id ?? ''])
-  steps.push({ what: 'membership', name: `${person.username} in ${slug}${membership ? '' : `, as ${role}`}`, made: !membership })
+  steps.push({
+    what: 'membership',
+    name: `${person.username} in ${slug}${membership ? '' : `, as ${role}`}`,
+    made: !membership,
+  })
   return { steps, mandateId, newUserId: knownUserId === undefined ? userId : undefined }
 }

@@ -6,8 +6,9 @@ import { findStanding } from './authority-queries.js'
 import { fields, pointsOf, rulesOf, type Point, type Shift } from './authority.js'
 
 /**
- * Somebody who governs a mandate by its rules, as those stand in the transaction. They may give what they hold and no more: no change of theirs leaves
- * anybody with a permission that was not there before and that they do not hold themselves.
+ * Somebody who governs a mandate by its rules, as those stand in the transaction. They may give what they
+ * hold and no more: no change of theirs leaves anybody with a permission that was not there before and that
+ * they do not hold themselves.
  */
 export interface Granter {
   userId: string
@@ -25,30 +26,47 @@ export async function findGranter(sql: Sql, userId: string, mandateId: string): 
     userId,
     rulesAt: (instanceId) => {
       const access = open.find((one) => one.instanceId === instanceId)
-      return rules({ mandateId, instanceId, roleIds: [...memberRoles, ...access?.roleIds ?? []] })
+      return rules({ mandateId, instanceId, roleIds: [...memberRoles, ...(access?.roleIds ?? [])] })
     },
   }
 }
 
 const reach = { n: 0, m: 1, g: 2, a: 3 }
-const sizeOf = (value: boolean | Permission['read']) => typeof value === 'boolean' ? Number(value) : reach[value]
+const sizeOf = (value: boolean | Permission['read']) =>
+  typeof value === 'boolean' ? Number(value) : reach[value]
 
 const nameOf = ({ context, item }: Point) => `${context} ${item ?? '(all other items)'}`
 
 /** What may be given at a point: what is held in the mandate, or at the place. */
 function mayGive(granter: Granter, instanceId: string | null, { context, item }: Point): Permission[] {
-  return [granter.rulesAt(null), granter.rulesAt(instanceId)].map((rules) => permissionFrom(rules, context, item))
+  return [granter.rulesAt(null), granter.rulesAt(instanceId)].map((rules) =>
+    permissionFrom(rules, context, item),
+  )
 }
 
-function refuseShift(granter: Granter, { holder, instanceId, before, after, entered, isLatent }: Shift): void {
+function refuseShift(
+  granter: Granter,
+  { holder, instanceId, before, after, entered, isLatent }: Shift,
+): void {
   const isOwn = holder?.userId === granter.userId && entered
   for (const point of pointsOf(before, after, granter.rulesAt(null), granter.rulesAt(instanceId))) {
-    const [was, is] = [before, after].map((rules) => permissionFrom(rules, point.context, point.item)) as [Permission, Permission]
+    const [was, is] = [before, after].map((rules) => permissionFrom(rules, point.context, point.item)) as [
+      Permission,
+      Permission,
+    ]
     const wider = fields.filter((field) => sizeOf(is[field]) > sizeOf(was[field]))
-    if (wider.length > 0 && isOwn) throw new GatewayError('permission_denied', `This would give yourself more than you have: ${wider.join(', ')} on ${nameOf(point)}`)
+    if (wider.length > 0 && isOwn)
+      throw new GatewayError(
+        'permission_denied',
+        `This would give yourself more than you have: ${wider.join(', ')} on ${nameOf(point)}`,
+      )
     const held = wider.length > 0 ? mayGive(granter, instanceId, point) : []
     const beyond = wider.filter((field) => held.every((one) => sizeOf(one[field]) < sizeOf(is[field])))
-    if (beyond.length > 0) throw new GatewayError('permission_denied', `You can give only what you hold: this would give ${beyond.map((field) => `${field} ${String(is[field])}`).join(', ')} on ${nameOf(point)}${isLatent && holder ? `, once ${holder.username} can enter again` : ''}`)
+    if (beyond.length > 0)
+      throw new GatewayError(
+        'permission_denied',
+        `You can give only what you hold: this would give ${beyond.map((field) => `${field} ${String(is[field])}`).join(', ')} on ${nameOf(point)}${isLatent && holder ? `, once ${holder.username} can enter again` : ''}`,
+      )
   }
 }
 
@@ -68,19 +86,35 @@ export function refuseBeyond(granter: Granter, shifts: Shift[]): void {
 const governing = ['gateway.members', 'gateway.roles', 'gateway.instances'] as const
 const actions: readonly Action[] = ['read', 'create', 'update', 'delete']
 
-/** Nobody shuts themself out of governing: with nobody else left to do it, a mandate could not be mended from within. Throws `conflict`. */
+/**
+ * Nobody shuts themself out of governing: with nobody else left to do it, a mandate could not be mended from
+ * within. Throws `conflict`.
+ */
 export function refuseLockout(granter: Granter, shifts: Shift[]): void {
   for (const { holder, instanceId, before, after } of shifts) {
     if (holder?.userId !== granter.userId || instanceId !== null) continue
     for (const item of governing) {
-      const [was, is] = [before, after].map((rules) => permissionFrom(rules, 'RESOURCE', item)) as [Permission, Permission]
+      const [was, is] = [before, after].map((rules) => permissionFrom(rules, 'RESOURCE', item)) as [
+        Permission,
+        Permission,
+      ]
       const lost = actions.find((action) => was[action] !== 'n' && is[action] === 'n')
-      if (lost) throw new GatewayError('conflict', `This would take from yourself ${lost} on RESOURCE ${item}. Somebody else who governs this mandate must do it.`)
+      if (lost)
+        throw new GatewayError(
+          'conflict',
+          `This would take from yourself ${lost} on RESOURCE ${item}. Somebody else who governs this mandate must do it.`,
+        )
     }
   }
 }
 
 /** Refuses what the granter may not do any more, by what the transaction sees. Throws `permission_denied`. */
-export function refuseUnpermitted(granter: Granter, instanceId: string | null, item: string, action: Action): void {
-  if (permissionFrom(granter.rulesAt(instanceId), 'RESOURCE', item)[action] === 'n') throw new GatewayError('permission_denied', `Permission denied: ${action} on RESOURCE ${item}`)
+export function refuseUnpermitted(
+  granter: Granter,
+  instanceId: string | null,
+  item: string,
+  action: Action,
+): void {
+  if (permissionFrom(granter.rulesAt(instanceId), 'RESOURCE', item)[action] === 'n')
+    throw new GatewayError('permission_denied', `Permission denied: ${action} on RESOURCE ${item}`)
 }

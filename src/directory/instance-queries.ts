@@ -11,7 +11,8 @@ export interface Instance {
   createdAt: Date
 }
 
-const columns = 'i.id, i.mandate_id as "mandateId", i.feature_code as "featureCode", i.label, i.enabled, i.created_at as "createdAt"'
+const columns =
+  'i.id, i.mandate_id as "mandateId", i.feature_code as "featureCode", i.label, i.enabled, i.created_at as "createdAt"'
 
 interface InstanceFilter {
   mandateId: string | undefined
@@ -23,7 +24,10 @@ interface InstanceFilter {
 }
 
 /** Instances by label. */
-export async function listInstances(sql: Seen, { mandateId, featureCode, enabled, q, after, atMost }: InstanceFilter): Promise<Instance[]> {
+export async function listInstances(
+  sql: Seen,
+  { mandateId, featureCode, enabled, q, after, atMost }: InstanceFilter,
+): Promise<Instance[]> {
   const { sql: condition, values } = allOf([
     where(mandateId, 'i.mandate_id = ?'),
     where(featureCode, 'i.feature_code = ?'),
@@ -31,12 +35,17 @@ export async function listInstances(sql: Seen, { mandateId, featureCode, enabled
     where(q, 'position(lower(?) in lower(i.label)) > 0'),
     after && ['(i.label, i.id) > (?, ?::uuid)', ...after],
   ])
-  return await sql.rows<Instance>(`select ${columns} from feature_instances i where ${condition} order by i.label, i.id limit ?`, [...values, atMost])
+  return await sql.rows<Instance>(
+    `select ${columns} from feature_instances i where ${condition} order by i.label, i.id limit ?`,
+    [...values, atMost],
+  )
 }
 
 /** The instance with that id. */
 export async function findInstance(sql: Seen, id: string): Promise<Instance | undefined> {
-  const [instance] = await sql.rows<Instance>(`select ${columns} from feature_instances i where i.id = ?`, [id])
+  const [instance] = await sql.rows<Instance>(`select ${columns} from feature_instances i where i.id = ?`, [
+    id,
+  ])
   return instance
 }
 
@@ -52,14 +61,28 @@ export async function hasFeature(sql: Seen, code: string): Promise<boolean> {
 }
 
 /** Writes an instance. */
-export async function insertInstance(tx: Changing, { mandateId, featureCode, label, enabled }: Pick<Instance, 'mandateId' | 'featureCode' | 'label' | 'enabled'>): Promise<Instance> {
-  const [instance] = await tx.rows<Instance>(`insert into feature_instances as i (mandate_id, feature_code, label, enabled) values (?, ?, ?, ?) returning ${columns}`, [mandateId, featureCode, label, enabled])
+export async function insertInstance(
+  tx: Changing,
+  {
+    mandateId,
+    featureCode,
+    label,
+    enabled,
+  }: Pick<Instance, 'mandateId' | 'featureCode' | 'label' | 'enabled'>,
+): Promise<Instance> {
+  const [instance] = await tx.rows<Instance>(
+    `insert into feature_instances as i (mandate_id, feature_code, label, enabled) values (?, ?, ?, ?) returning ${columns}`,
+    [mandateId, featureCode, label, enabled],
+  )
   if (!instance) throw new Error('an insert answered no row')
   return instance
 }
 
 /** Writes what may change of an instance. */
-export async function updateInstance(tx: Changing, { id, label, enabled }: Pick<Instance, 'id' | 'label' | 'enabled'>): Promise<void> {
+export async function updateInstance(
+  tx: Changing,
+  { id, label, enabled }: Pick<Instance, 'id' | 'label' | 'enabled'>,
+): Promise<void> {
   await tx.run('update feature_instances set label = ?, enabled = ? where id = ?', [label, enabled, id])
 }
 

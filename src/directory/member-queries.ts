@@ -16,10 +16,17 @@ export interface Member {
 
 /** The two kinds of rows: in a mandate, on an instance. */
 export const memberships = {
-  table: 'user_mandates', within: 'mandate_id', roles: 'user_mandate_roles', ref: 'user_mandate_id', isShown: 'x.profile_shown',
+  table: 'user_mandates',
+  within: 'mandate_id',
+  roles: 'user_mandate_roles',
+  ref: 'user_mandate_id',
+  isShown: 'x.profile_shown',
 } as const
 export const accesses = {
-  table: 'feature_access', within: 'feature_instance_id', roles: 'feature_access_roles', ref: 'feature_access_id',
+  table: 'feature_access',
+  within: 'feature_instance_id',
+  roles: 'feature_access_roles',
+  ref: 'feature_access_id',
   isShown: `exists (
     select from user_mandates um join feature_instances i on i.mandate_id = um.mandate_id
      where um.user_id = x.user_id and i.id = x.feature_instance_id and um.profile_shown)`,
@@ -36,11 +43,17 @@ export interface Rows {
 }
 
 const rolesOf = ({ roles, ref }: Kind) => `select r.role_id::text from ${roles} r where r.${ref} = x.id`
-const profileOf = ({ kind, seesAll }: Rows, column: string) => seesAll ? column : `case when ${kind.isShown} then ${column} end`
-const columnsOf = (rows: Rows) => `x.id, x.user_id as "userId", u.username, ${profileOf(rows, 'u.email')} as email, ${profileOf(rows, 'u.full_name')} as "fullName",
+const profileOf = ({ kind, seesAll }: Rows, column: string) =>
+  seesAll ? column : `case when ${kind.isShown} then ${column} end`
+const columnsOf = (
+  rows: Rows,
+) => `x.id, x.user_id as "userId", u.username, ${profileOf(rows, 'u.email')} as email, ${profileOf(rows, 'u.full_name')} as "fullName",
   x.enabled, array(${rolesOf(rows.kind)} order by 1) as "roleIds", x.created_at as "createdAt"`
 
-/** Finds by all terms of a user, or, where the profile is not seen, by those of the username: they are among all terms, which one index serves. */
+/**
+ * Finds by all terms of a user, or, where the profile is not seen, by those of the username: they are among
+ * all terms, which one index serves.
+ */
 function matching({ kind, seesAll }: Rows, search: string): Condition {
   const [isFound, ...values] = beginsWith('t.term', search)
   const byAny = `exists (select from user_terms t where t.user_id = x.user_id and ${isFound})`
@@ -58,7 +71,11 @@ export interface MemberFilter {
 }
 
 /** Those within a mandate or on an instance, by username. */
-export async function listMembers(sql: Seen, rows: Rows, { q, enabled, roleId, after, atMost }: MemberFilter): Promise<Member[]> {
+export async function listMembers(
+  sql: Seen,
+  rows: Rows,
+  { q, enabled, roleId, after, atMost }: MemberFilter,
+): Promise<Member[]> {
   const { kind, withinId } = rows
   const { sql: condition, values } = allOf([
     [`x.${kind.within} = ?`, withinId],
@@ -67,48 +84,86 @@ export async function listMembers(sql: Seen, rows: Rows, { q, enabled, roleId, a
     q === undefined ? undefined : matching(rows, q),
     where(after, 'u.username > ?'),
   ])
-  return await sql.rows<Member>(`select ${columnsOf(rows)} from ${kind.table} x join users u on u.id = x.user_id where ${condition} order by u.username limit ?`, [...values, atMost])
+  return await sql.rows<Member>(
+    `select ${columnsOf(rows)} from ${kind.table} x join users u on u.id = x.user_id where ${condition} order by u.username limit ?`,
+    [...values, atMost],
+  )
 }
 
 /** The row with that id, or of the user with that id. */
 export async function findMember(sql: Seen, rows: Rows, id: string): Promise<Member | undefined> {
   const { kind, withinId } = rows
-  const [member] = await sql.rows<Member>(`
-    select ${columnsOf(rows)} from ${kind.table} x join users u on u.id = x.user_id where x.${kind.within} = ? and (x.id = ? or x.user_id = ?)`, [withinId, id, id])
+  const [member] = await sql.rows<Member>(
+    `
+    select ${columnsOf(rows)} from ${kind.table} x join users u on u.id = x.user_id where x.${kind.within} = ? and (x.id = ? or x.user_id = ?)`,
+    [withinId, id, id],
+  )
   return member
 }
 
 /** As `findMember`; the row stays as it is until the transaction ends. */
 export async function findMemberForUpdate(tx: Changing, rows: Rows, id: string): Promise<Member | undefined> {
   const { kind, withinId } = rows
-  await tx.rows(`select from ${kind.table} x where x.${kind.within} = ? and (x.id = ? or x.user_id = ?) for update`, [withinId, id, id])
+  await tx.rows(
+    `select from ${kind.table} x where x.${kind.within} = ? and (x.id = ? or x.user_id = ?) for update`,
+    [withinId, id, id],
+  )
   return await findMember(tx, rows, id)
 }
 
-/** Writes a row without roles. Rejects with `conflict` where there is one. Of a new member whose row the writer does not see all of, the profile is not shown. */
-export async function insertMember(tx: Changing, { kind, withinId, seesAll }: Rows, userId: string, enabled: boolean): Promise<void> {
+/**
+ * Writes a row without roles. Rejects with `conflict` where there is one. Of a new member whose row the
+ * writer does not see all of, the profile is not shown.
+ */
+export async function insertMember(
+  tx: Changing,
+  { kind, withinId, seesAll }: Rows,
+  userId: string,
+  enabled: boolean,
+): Promise<void> {
   if (kind === memberships) {
-    await tx.run('insert into user_mandates (user_id, mandate_id, enabled, profile_shown) values (?, ?, ?, ?)', [userId, withinId, enabled, seesAll])
+    await tx.run(
+      'insert into user_mandates (user_id, mandate_id, enabled, profile_shown) values (?, ?, ?, ?)',
+      [userId, withinId, enabled, seesAll],
+    )
     return
   }
-  await tx.run(`insert into ${kind.table} (user_id, ${kind.within}, enabled) values (?, ?, ?)`, [userId, withinId, enabled])
+  await tx.run(`insert into ${kind.table} (user_id, ${kind.within}, enabled) values (?, ?, ?)`, [
+    userId,
+    withinId,
+    enabled,
+  ])
 }
 
 /** Lets somebody in, or not. */
-export async function setMemberEnabled(tx: Changing, kind: Kind, id: string, enabled: boolean): Promise<void> {
+export async function setMemberEnabled(
+  tx: Changing,
+  kind: Kind,
+  id: string,
+  enabled: boolean,
+): Promise<void> {
   await tx.run(`update ${kind.table} set enabled = ? where id = ?`, [enabled, id])
 }
 
 /** Makes these the roles of a row. */
 export async function setMemberRoles(tx: Changing, kind: Kind, id: string, roleIds: string[]): Promise<void> {
-  await tx.run(`delete from ${kind.roles} where ${kind.ref} = ? and not role_id = any (?::uuid[])`, [id, roleIds])
-  await tx.run(`insert into ${kind.roles} (${kind.ref}, role_id) select ?, unnest(?::uuid[]) on conflict do nothing`, [id, roleIds])
+  await tx.run(`delete from ${kind.roles} where ${kind.ref} = ? and not role_id = any (?::uuid[])`, [
+    id,
+    roleIds,
+  ])
+  await tx.run(
+    `insert into ${kind.roles} (${kind.ref}, role_id) select ?, unnest(?::uuid[]) on conflict do nothing`,
+    [id, roleIds],
+  )
 }
 
 /** Removes somebody from a mandate, with their access to its instances; or from an instance. */
 export async function deleteMember(tx: Changing, { kind, withinId }: Rows, member: Member): Promise<void> {
   if (kind === memberships) {
-    await tx.run('delete from feature_access where user_id = ? and feature_instance_id in (select id from feature_instances where mandate_id = ?)', [member.userId, withinId])
+    await tx.run(
+      'delete from feature_access where user_id = ? and feature_instance_id in (select id from feature_instances where mandate_id = ?)',
+      [member.userId, withinId],
+    )
   }
   await tx.run(`delete from ${kind.table} where id = ?`, [member.id])
 }
@@ -122,10 +177,15 @@ export interface ScopedRole {
 
 /** Those of these roles that are here. */
 export async function findRoles(sql: Seen, ids: string[]): Promise<ScopedRole[]> {
-  return await sql.rows<ScopedRole>('select id, mandate_id as "mandateId", feature_instance_id as "instanceId" from roles where id = any (?::uuid[])', [ids])
+  return await sql.rows<ScopedRole>(
+    'select id, mandate_id as "mandateId", feature_instance_id as "instanceId" from roles where id = any (?::uuid[])',
+    [ids],
+  )
 }
 
 /** Shows the mandate's admins the profile of a member, from now on. */
 export async function showProfile(sql: Sql, membershipId: string): Promise<void> {
-  await sql.run('update user_mandates set profile_shown = true where id = ? and not profile_shown', [membershipId])
+  await sql.run('update user_mandates set profile_shown = true where id = ? and not profile_shown', [
+    membershipId,
+  ])
 }

@@ -7,9 +7,23 @@ const counted = {
   instances: 'select count(*) from feature_instances where mandate_id = ?',
 } as const
 
-/** Refuses one more than the mandate's subscription allows; others who add to it wait meanwhile. Throws `conflict`. */
-export async function refuseOverQuota(tx: Changing, mandateId: string, what: keyof typeof counted): Promise<void> {
+/**
+ * Refuses one more than the mandate's subscription allows; others who add to it wait meanwhile. Throws
+ * `conflict`.
+ */
+export async function refuseOverQuota(
+  tx: Changing,
+  mandateId: string,
+  what: keyof typeof counted,
+): Promise<void> {
   await lockMandate(tx, mandateId)
-  const [row] = await tx.rows<{ quota: number | null; used: string }>(`select s.${what} as quota, (${counted[what]}) as used from subscriptions s where s.mandate_id = ?`, [mandateId, mandateId])
-  if (typeof row?.quota === 'number' && Number(row.used) >= row.quota) throw new GatewayError('conflict', `The subscription of this mandate allows ${row.quota} ${what}, and there are ${row.used}.`)
+  const [row] = await tx.rows<{ quota: number | null; used: string }>(
+    `select s.${what} as quota, (${counted[what]}) as used from subscriptions s where s.mandate_id = ?`,
+    [mandateId, mandateId],
+  )
+  if (typeof row?.quota === 'number' && Number(row.used) >= row.quota)
+    throw new GatewayError(
+      'conflict',
+      `The subscription of this mandate allows ${row.quota} ${what}, and there are ${row.used}.`,
+    )
 }

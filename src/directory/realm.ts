@@ -14,7 +14,10 @@ import { beginAsGovernor, findGovernor, isChange } from './still-governs.js'
 
 declare const seenBrand: unique symbol
 
-/** What runs SQL and sees what an administrator may see: the whole platform, or one mandate's rows alone. Only a realm makes one. */
+/**
+ * What runs SQL and sees what an administrator may see: the whole platform, or one mandate's rows alone. Only
+ * a realm makes one.
+ */
 export type Seen = Sql & { readonly [seenBrand]: true }
 
 /** A change within that. */
@@ -44,8 +47,14 @@ type ChangeCall = Pick<Call<unknown, { dryRun: boolean }>, 'req' | 'params' | 'q
 export interface Realm {
   access: Policy
   /** Reads. */
-  see: <Result>(call: AnyCall, work: (sql: Seen, mandateId: string | undefined) => Promise<Result>) => Promise<Result>
-  /** Changes something, on all nodes; or, where the query says `dryRun`, finds out what that would do, and does nothing. */
+  see: <Result>(
+    call: AnyCall,
+    work: (sql: Seen, mandateId: string | undefined) => Promise<Result>,
+  ) => Promise<Result>
+  /**
+   * Changes something, on all nodes; or, where the query says `dryRun`, finds out what that would do, and
+   * does nothing.
+   */
   change: <Result>(call: ChangeCall, work: (edit: Edit) => Promise<Result>) => Promise<Outcome<Result>>
 }
 
@@ -64,45 +73,84 @@ interface Inside {
   granter?: Granter
 }
 
-type Enter = <Transaction extends Tx, Result>(tx: Transaction, call: AnyCall, work: (inside: Transaction & Seen, at: Inside) => Promise<Result>) => Promise<Result>
+type Enter = <Transaction extends Tx, Result>(
+  tx: Transaction,
+  call: AnyCall,
+  work: (inside: Transaction & Seen, at: Inside) => Promise<Result>,
+) => Promise<Result>
 
-type EnterChange = <Result>(tx: CoherentTx, work: (inside: Changing, at: Inside) => Promise<Result>) => Promise<Result>
+type EnterChange = <Result>(
+  tx: CoherentTx,
+  work: (inside: Changing, at: Inside) => Promise<Result>,
+) => Promise<Result>
 
 /** Makes a change on all nodes, or finds out what it would do. */
-async function carryOut<Result>({ coherent, rehearse }: Governing, { actor, dryRun }: { actor: Actor; dryRun: boolean }, enter: EnterChange, work: (edit: Edit) => Promise<Result>): Promise<Outcome<Result>> {
-  const run = (outer: CoherentTx) => enter(outer, async (tx, { mandateId, granter }) => {
-    const watch = watchAuthority(tx, { mandateId, ...(granter ? { withDisabled: true } : { atMost: previewed }) })
-    const isWatched = granter !== undefined || dryRun
-    const result = await work({
-      tx, mandateId, granter, actor,
-      about: async (concern) => { if (isWatched) await watch.about(concern) },
-      record: (one) => recordChange(tx, { ...one, actor, mandateId: mandateId ?? one.mandateId ?? 'system' }),
+async function carryOut<Result>(
+  { coherent, rehearse }: Governing,
+  { actor, dryRun }: { actor: Actor; dryRun: boolean },
+  enter: EnterChange,
+  work: (edit: Edit) => Promise<Result>,
+): Promise<Outcome<Result>> {
+  const run = (outer: CoherentTx) =>
+    enter(outer, async (tx, { mandateId, granter }) => {
+      const watch = watchAuthority(tx, {
+        mandateId,
+        ...(granter ? { withDisabled: true } : { atMost: previewed }),
+      })
+      const isWatched = granter !== undefined || dryRun
+      const result = await work({
+        tx,
+        mandateId,
+        granter,
+        actor,
+        about: async (concern) => {
+          if (isWatched) await watch.about(concern)
+        },
+        record: (one) =>
+          recordChange(tx, { ...one, actor, mandateId: mandateId ?? one.mandateId ?? 'system' }),
+      })
+      const effect = isWatched ? await watch.effect() : undefined
+      if (granter && effect) {
+        // what is disabled now may be enabled by somebody else
+        refuseBeyond(granter, [...effect.shifts, ...effect.latent])
+        refuseLockout(granter, effect.shifts)
+      }
+      return { result, effect }
     })
-    const effect = isWatched ? await watch.effect() : undefined
-    if (granter && effect) {
-      refuseBeyond(granter, [...effect.shifts, ...effect.latent]) // what is disabled now may be enabled by somebody else
-      refuseLockout(granter, effect.shifts)
-    }
-    return { result, effect }
-  })
   if (dryRun) {
     const { effect } = await rehearse(run)
     return { effect: effect ?? { shifts: [], latent: [], unseen: 0, sessions: [], tokens: [] } }
   }
-  const { result: { result }, coherence } = await coherent(run)
+  const {
+    result: { result },
+    coherence,
+  } = await coherent(run)
   return { result, coherence }
 }
 
 type Begin = (tx: Tx, call: AnyCall) => Promise<void>
 
-function realmOf(governing: Governing, access: Policy, { begin, enter }: { begin: Begin; enter: Enter }): Realm {
+function realmOf(
+  governing: Governing,
+  access: Policy,
+  { begin, enter }: { begin: Begin; enter: Enter },
+): Realm {
   return {
     access,
-    see: (call, work) => governing.database.transaction((tx) => enter(tx, call, (inside, { mandateId }) => work(inside, mandateId))),
-    change: (call, work) => carryOut(governing, { actor: actorOf(call.req), dryRun: call.query.dryRun }, async (tx, inside) => {
-      if (!call.query.dryRun) await begin(tx, call)
-      return await enter(tx, call, inside)
-    }, work),
+    see: (call, work) =>
+      governing.database.transaction((tx) =>
+        enter(tx, call, (inside, { mandateId }) => work(inside, mandateId)),
+      ),
+    change: (call, work) =>
+      carryOut(
+        governing,
+        { actor: actorOf(call.req), dryRun: call.query.dryRun },
+        async (tx, inside) => {
+          if (!call.query.dryRun) await begin(tx, call)
+          return await enter(tx, call, inside)
+        },
+        work,
+      ),
   }
 }
 
@@ -113,28 +161,46 @@ const beginOnPlatform: Begin = (tx, { req }) => beginAsAdmin(tx, req.principal?.
 
 /** All of the platform, for platform admins. */
 export function platformRealm(governing: Governing): Realm {
-  return realmOf(governing, platformAdmins, { begin: beginOnPlatform, enter: (tx, _call, work) => work(asSeen(tx), { mandateId: undefined }) })
+  return realmOf(governing, platformAdmins, {
+    begin: beginOnPlatform,
+    enter: (tx, _call, work) => work(asSeen(tx), { mandateId: undefined }),
+  })
 }
 
 /** All of the platform, for whoever runs the gateway and has its secrets: from its command line. */
 export interface OperatorRealm {
   see: <Result>(work: (sql: Seen) => Promise<Result>) => Promise<Result>
-  change: <Result>(work: (edit: Edit) => Promise<Result>, options?: { dryRun: boolean }) => Promise<Outcome<Result>>
+  change: <Result>(
+    work: (edit: Edit) => Promise<Result>,
+    options?: { dryRun: boolean },
+  ) => Promise<Outcome<Result>>
 }
 
 /** Makes it; `actor` says who calls the command line. */
 export function operatorRealm(governing: Governing, actor: Actor): OperatorRealm {
   return {
     see: (work) => governing.database.transaction((tx) => work(asSeen(tx))),
-    change: (work, { dryRun } = { dryRun: false }) => carryOut(governing, { actor, dryRun }, async (tx, inside) => {
-      await lockAdministration(tx)
-      return await inside(asSeen(tx), { mandateId: undefined })
-    }, work),
+    change: (work, { dryRun } = { dryRun: false }) =>
+      carryOut(
+        governing,
+        { actor, dryRun },
+        async (tx, inside) => {
+          await lockAdministration(tx)
+          return await inside(asSeen(tx), { mandateId: undefined })
+        },
+        work,
+      ),
   }
 }
 
-/** The one mandate that a path is about, for platform admins. `findMandateId` answers which, where there is one. */
-export function mandateOfPath(governing: Governing, findMandateId: (sql: Sql, call: AnyCall) => Promise<string | undefined>): Realm {
+/**
+ * The one mandate that a path is about, for platform admins. `findMandateId` answers which, where there is
+ * one.
+ */
+export function mandateOfPath(
+  governing: Governing,
+  findMandateId: (sql: Sql, call: AnyCall) => Promise<string | undefined>,
+): Realm {
   return realmOf(governing, platformAdmins, {
     begin: beginOnPlatform,
     enter: async (tx, call, work) => {
@@ -151,7 +217,10 @@ function placeOf(req: Request): { mandateId: string; instanceId: string | null }
   return { mandateId: req.context.mandateId, instanceId: req.context.featureInstanceId }
 }
 
-/** The mandate that the request names, for those whose rules there give them `RESOURCE item`: they can give only what they hold. */
+/**
+ * The mandate that the request names, for those whose rules there give them `RESOURCE item`: they can give
+ * only what they hold.
+ */
 export function ownMandate(governing: Governing, item: string): Realm {
   return realmOf(governing, mandateAdmins(item), {
     begin: (tx, { req }) => beginAsGovernor(tx, req),

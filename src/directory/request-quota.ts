@@ -22,9 +22,10 @@ function secondsToNextMonth(nowMs: number): number {
 }
 
 /**
- * Refuses requests in mandates that have used up what their subscription allows in a month (UTC). Looks at what it knows, and asks for news behind the
- * request, one statement a second for all mandates that are used: so the last requests of a month may be some more than were sold.
- * When the database cannot be asked it goes on with what it knew.
+ * Refuses requests in mandates that have used up what their subscription allows in a month (UTC). Looks at
+ * what it knows, and asks for news behind the request, one statement a second for all mandates that are used:
+ * so the last requests of a month may be some more than were sold. When the database cannot be asked it goes
+ * on with what it knew.
  */
 export function limitByQuota({ sql, logger }: { sql: Sql; logger: Logger }): Middleware {
   const known = new Map<string, Known>()
@@ -34,7 +35,14 @@ export function limitByQuota({ sql, logger }: { sql: Sql; logger: Logger }): Mid
     const asked = [...wanted]
     wanted.clear()
     try {
-      const usedUp = new Map((await listUsedUp(sql, asked.map(({ mandateId }) => mandateId))).map(({ mandateId, quota }) => [mandateId, quota]))
+      const usedUp = new Map(
+        (
+          await listUsedUp(
+            sql,
+            asked.map(({ mandateId }) => mandateId),
+          )
+        ).map(({ mandateId, quota }) => [mandateId, quota]),
+      )
       for (const one of asked) one.usedUp = usedUp.get(one.mandateId)
     } catch (error) {
       logger.debug('quotas could not be read; what was known of them holds on', { error })
@@ -48,13 +56,20 @@ export function limitByQuota({ sql, logger }: { sql: Sql; logger: Logger }): Mid
       return
     }
     let one = known.get(mandateId)
-    if (!one) known.set(mandateId, one = { mandateId, usedUp: undefined, askedAtMs: 0 })
+    if (!one) known.set(mandateId, (one = { mandateId, usedUp: undefined, askedAtMs: 0 }))
     if (req.decidedAtMs - one.askedAtMs >= freshMs) {
       one.askedAtMs = req.decidedAtMs
       if (wanted.size === 0) setImmediate(() => void ask())
       wanted.add(one)
     }
     if (one.usedUp === undefined) next()
-    else next(new GatewayError('rate_limited', `This mandate has used up the ${one.usedUp} requests that its subscription allows in a month`, { headers: { 'Retry-After': String(secondsToNextMonth(req.decidedAtMs)) } }))
+    else
+      next(
+        new GatewayError(
+          'rate_limited',
+          `This mandate has used up the ${one.usedUp} requests that its subscription allows in a month`,
+          { headers: { 'Retry-After': String(secondsToNextMonth(req.decidedAtMs)) } },
+        ),
+      )
   }
 }

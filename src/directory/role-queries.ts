@@ -12,7 +12,8 @@ export interface Role {
 
 export type RoleScope = 'global' | 'mandate' | 'instance'
 
-const columns = 'r.id, r.label, r.mandate_id as "mandateId", r.feature_instance_id as "featureInstanceId", r.created_at as "createdAt"'
+const columns =
+  'r.id, r.label, r.mandate_id as "mandateId", r.feature_instance_id as "featureInstanceId", r.created_at as "createdAt"'
 
 const scopes: Record<RoleScope, string> = {
   global: 'r.mandate_id is null and r.feature_instance_id is null',
@@ -20,7 +21,10 @@ const scopes: Record<RoleScope, string> = {
   instance: 'r.feature_instance_id is not null',
 }
 
-/** The roles of a mandate with the global ones: what can be seen from within it, said so that an index can be used. */
+/**
+ * The roles of a mandate with the global ones: what can be seen from within it, said so that an index can be
+ * used.
+ */
 export const rolesSeenIn = (mandateId: string | undefined, alias = 'r'): Condition | undefined =>
   where(mandateId, `${alias}.mandate_id = ? or ${alias}.mandate_id is null`)
 
@@ -35,7 +39,10 @@ interface RoleFilter {
 }
 
 /** Roles by label. */
-export async function listRoles(sql: Seen, { seenIn, scope, mandateId, instanceId, q, after, atMost }: RoleFilter): Promise<Role[]> {
+export async function listRoles(
+  sql: Seen,
+  { seenIn, scope, mandateId, instanceId, q, after, atMost }: RoleFilter,
+): Promise<Role[]> {
   const { sql: condition, values } = allOf([
     rolesSeenIn(seenIn),
     scope && [scopes[scope]],
@@ -44,7 +51,10 @@ export async function listRoles(sql: Seen, { seenIn, scope, mandateId, instanceI
     where(q, 'position(lower(?) in lower(r.label)) > 0'),
     after && ['(r.label, r.id) > (?, ?::uuid)', ...after],
   ])
-  return await sql.rows<Role>(`select ${columns} from roles r where ${condition} order by r.label, r.id limit ?`, [...values, atMost])
+  return await sql.rows<Role>(
+    `select ${columns} from roles r where ${condition} order by r.label, r.id limit ?`,
+    [...values, atMost],
+  )
 }
 
 /** The role with that id. */
@@ -60,21 +70,34 @@ export async function findRoleForUpdate(tx: Changing, id: string): Promise<Role 
 }
 
 /** Returns the role of a mandate, not of one of its instances, with that label, if there is one. */
-export async function findRoleOfMandate(sql: Seen, mandateId: string, label: string): Promise<Role | undefined> {
-  const [role] = await sql.rows<Role>(`
+export async function findRoleOfMandate(
+  sql: Seen,
+  mandateId: string,
+  label: string,
+): Promise<Role | undefined> {
+  const [role] = await sql.rows<Role>(
+    `
     select ${columns}
       from roles r
      where r.mandate_id = ?
        and r.feature_instance_id is null
        and r.label = ?
      order by r.created_at, r.id
-     limit 1`, [mandateId, label])
+     limit 1`,
+    [mandateId, label],
+  )
   return role
 }
 
 /** Writes a role. */
-export async function insertRole(tx: Changing, { label, mandateId, featureInstanceId }: Pick<Role, 'label' | 'mandateId' | 'featureInstanceId'>): Promise<Role> {
-  const [role] = await tx.rows<Role>(`insert into roles as r (label, mandate_id, feature_instance_id) values (?, ?, ?) returning ${columns}`, [label, mandateId, featureInstanceId])
+export async function insertRole(
+  tx: Changing,
+  { label, mandateId, featureInstanceId }: Pick<Role, 'label' | 'mandateId' | 'featureInstanceId'>,
+): Promise<Role> {
+  const [role] = await tx.rows<Role>(
+    `insert into roles as r (label, mandate_id, feature_instance_id) values (?, ?, ?) returning ${columns}`,
+    [label, mandateId, featureInstanceId],
+  )
   if (!role) throw new Error('an insert answered no row')
   return role
 }

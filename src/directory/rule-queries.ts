@@ -12,7 +12,8 @@ export interface Rule extends Permission {
   item: string | null
 }
 
-const columns = 'a.id, a.role_id as "roleId", a.context, a.item, a.view, a."read", a."create", a."update", a."delete"'
+const columns =
+  'a.id, a.role_id as "roleId", a.context, a.item, a.view, a."read", a."create", a."update", a."delete"'
 
 interface RuleFilter {
   seenIn: string | undefined
@@ -24,7 +25,10 @@ interface RuleFilter {
 }
 
 /** Rules by role, context and item. */
-export async function listRules(sql: Seen, { seenIn, roleId, context, item, after, atMost }: RuleFilter): Promise<Rule[]> {
+export async function listRules(
+  sql: Seen,
+  { seenIn, roleId, context, item, after, atMost }: RuleFilter,
+): Promise<Rule[]> {
   const seen = rolesSeenIn(seenIn)
   const { sql: condition, values } = allOf([
     where(roleId, 'a.role_id = ?'),
@@ -33,7 +37,10 @@ export async function listRules(sql: Seen, { seenIn, roleId, context, item, afte
     where(item, `coalesce(a.item, '') = ?`),
     after && [`(a.role_id, a.context, coalesce(a.item, '')) > (?::uuid, ?, ?)`, ...after],
   ])
-  return await sql.rows<Rule>(`select ${columns} from access_rules a where ${condition} order by a.role_id, a.context, coalesce(a.item, '') limit ?`, [...values, atMost])
+  return await sql.rows<Rule>(
+    `select ${columns} from access_rules a where ${condition} order by a.role_id, a.context, coalesce(a.item, '') limit ?`,
+    [...values, atMost],
+  )
 }
 
 /** The rule with that id. */
@@ -48,20 +55,33 @@ export async function findRuleForUpdate(tx: Changing, id: string): Promise<Rule 
   return await findRule(tx, id)
 }
 
-const valuesOf = ({ context, item, view, read, create, update, delete: remove }: Omit<Rule, 'id' | 'roleId'>) => [context, item, view, read, create, update, remove]
+const valuesOf = ({
+  context,
+  item,
+  view,
+  read,
+  create,
+  update,
+  delete: remove,
+}: Omit<Rule, 'id' | 'roleId'>) => [context, item, view, read, create, update, remove]
 
 /** Writes a rule. Rejects with `conflict` where the role has one for the same context and item. */
 export async function insertRule(tx: Changing, rule: Omit<Rule, 'id'>): Promise<Rule> {
-  const [inserted] = await tx.rows<Rule>(`
+  const [inserted] = await tx.rows<Rule>(
+    `
     insert into access_rules as a (role_id, context, item, view, "read", "create", "update", "delete") values (?, ?, ?, ?, ?, ?, ?, ?) returning ${columns}`,
-  [rule.roleId, ...valuesOf(rule)])
+    [rule.roleId, ...valuesOf(rule)],
+  )
   if (!inserted) throw new Error('an insert answered no row')
   return inserted
 }
 
 /** Writes all of a rule but its role. Rejects with `conflict` as `insertRule` does. */
 export async function updateRule(tx: Changing, rule: Rule): Promise<void> {
-  await tx.run('update access_rules set context = ?, item = ?, view = ?, "read" = ?, "create" = ?, "update" = ?, "delete" = ? where id = ?', [...valuesOf(rule), rule.id])
+  await tx.run(
+    'update access_rules set context = ?, item = ?, view = ?, "read" = ?, "create" = ?, "update" = ?, "delete" = ? where id = ?',
+    [...valuesOf(rule), rule.id],
+  )
 }
 
 /** Removes a rule. */

@@ -2,29 +2,63 @@ import { z } from 'zod'
 import { endpoint, idOf, type Call, type Endpoint } from '../http/endpoint.js'
 import { checkIfMatch } from '../http/etag.js'
 import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../http/page.js'
-import { answerChanged, answerCreated, answerDeleted, answerItem, changedAnswers, changeQuery, createdAnswers, deletedAnswers } from './changes.js'
+import {
+  answerChanged,
+  answerCreated,
+  answerDeleted,
+  answerItem,
+  changedAnswers,
+  changeQuery,
+  createdAnswers,
+  deletedAnswers,
+} from './changes.js'
 import { found, id } from './fields.js'
 import { ownMandate, platformRealm, type Edit, type Governing, type Realm } from './realm.js'
 import { concernOfRole, roleToChange } from './roles.js'
-import { deleteRule, findRule, findRuleForUpdate, insertRule, listRules, updateRule, type Rule } from './rule-queries.js'
+import {
+  deleteRule,
+  findRule,
+  findRuleForUpdate,
+  insertRule,
+  listRules,
+  updateRule,
+  type Rule,
+} from './rule-queries.js'
 
 const context = z.enum(['DATA', 'UI', 'RESOURCE'], 'must be DATA, UI or RESOURCE')
-const item = z.string().max(500).regex(/^[\w-]+(\.[\w-]+)*$/, 'must be a dotted path such as crm.contacts, or null for all items').nullable()
+const item = z
+  .string()
+  .max(500)
+  .regex(/^[\w-]+(\.[\w-]+)*$/, 'must be a dotted path such as crm.contacts, or null for all items')
+  .nullable()
 const level = z.enum(['n', 'm', 'g', 'a'], 'must be n (none), m (my own), g (my group) or a (all)')
 const levels = { view: z.boolean(), read: level, create: level, update: level, delete: level }
 
 const ruleFields = { id: z.uuid(), roleId: z.uuid(), context, item, ...levels }
 const rule = z.strictObject(ruleFields).meta({ id: 'AccessRule' })
 const newRule = z.strictObject({
-  roleId: id, context, item: item.default(null), view: z.boolean().default(false),
-  read: level.default('n'), create: level.default('n'), update: level.default('n'), delete: level.default('n'),
+  roleId: id,
+  context,
+  item: item.default(null),
+  view: z.boolean().default(false),
+  read: level.default('n'),
+  create: level.default('n'),
+  update: level.default('n'),
+  delete: level.default('n'),
 })
 const ruleChange = z.strictObject({ context, item, ...levels }).partial()
-const ruleQuery = z.strictObject({ ...pageFields, roleId: id.optional(), context: context.optional(), item: z.string().max(500).optional().meta({ description: 'empty: rules for all items' }) })
+const ruleQuery = z.strictObject({
+  ...pageFields,
+  roleId: id.optional(),
+  context: context.optional(),
+  item: z.string().max(500).optional().meta({ description: 'empty: rules for all items' }),
+})
 
 /** The fields that are there. */
 const given = <Fields extends object>(change: Fields) =>
-  Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) as { [Name in keyof Fields]: Exclude<Fields[Name], undefined> }
+  Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) as {
+    [Name in keyof Fields]: Exclude<Fields[Name], undefined>
+  }
 
 /** Adds a rule to a role. Rejects with `conflict` where the role has one for the same context and item. */
 export async function makeRule(edit: Edit, body: Omit<Rule, 'id'>): Promise<Rule> {
@@ -52,10 +86,20 @@ function readEndpoints({ realm: { access, see }, path, title }: Collection): End
       answers: { 200: pageOf(rule) },
       handle: async (call) => {
         const { limit, cursor, ...filter } = call.query
-        const rows = await see(call, (sql, seenIn) => listRules(sql, {
-          seenIn, roleId: filter.roleId, context: filter.context, item: filter.item, after: decodePosition(cursor, 3), atMost: limit + 1,
-        }))
-        return { status: 200, body: pageFrom(rows, limit, (one) => positionOf(one.roleId, one.context, one.item ?? '')) }
+        const rows = await see(call, (sql, seenIn) =>
+          listRules(sql, {
+            seenIn,
+            roleId: filter.roleId,
+            context: filter.context,
+            item: filter.item,
+            after: decodePosition(cursor, 3),
+            atMost: limit + 1,
+          }),
+        )
+        return {
+          status: 200,
+          body: pageFrom(rows, limit, (one) => positionOf(one.roleId, one.context, one.item ?? '')),
+        }
       },
     }),
     endpoint({
@@ -86,7 +130,8 @@ function writeEndpoints({ realm: { access, change }, path }: Collection): Endpoi
       query: changeQuery,
       body: newRule,
       answers: createdAnswers(ruleFields),
-      handle: async (call) => answerCreated(await change(call, (edit) => makeRule(edit, call.body)), (one) => `${path}/${one.id}`),
+      handle: async (call) =>
+        answerCreated(await change(call, (edit) => makeRule(edit, call.body)), (one) => `${path}/${one.id}`),
     }),
     endpoint({
       method: 'patch',
@@ -96,13 +141,22 @@ function writeEndpoints({ realm: { access, change }, path }: Collection): Endpoi
       query: changeQuery,
       body: ruleChange,
       answers: changedAnswers(ruleFields),
-      handle: async (call) => answerChanged(await change(call, async (edit) => {
-        const { before, role } = await begin(edit, call)
-        const after = { ...before, ...given(call.body) }
-        await updateRule(edit.tx, after)
-        await edit.record({ mandateId: role.mandateId, action: 'rule_changed', subject: `rule:${before.id}`, before, after })
-        return after
-      })),
+      handle: async (call) =>
+        answerChanged(
+          await change(call, async (edit) => {
+            const { before, role } = await begin(edit, call)
+            const after = { ...before, ...given(call.body) }
+            await updateRule(edit.tx, after)
+            await edit.record({
+              mandateId: role.mandateId,
+              action: 'rule_changed',
+              subject: `rule:${before.id}`,
+              before,
+              after,
+            })
+            return after
+          }),
+        ),
     }),
     endpoint({
       method: 'delete',
@@ -111,21 +165,35 @@ function writeEndpoints({ realm: { access, change }, path }: Collection): Endpoi
       access,
       query: changeQuery,
       answers: deletedAnswers,
-      handle: async (call) => answerDeleted(await change(call, async (edit) => {
-        const { before, role } = await begin(edit, call)
-        await deleteRule(edit.tx, before.id)
-        await edit.record({ mandateId: role.mandateId, action: 'rule_deleted', subject: `rule:${before.id}`, before })
-      })),
+      handle: async (call) =>
+        answerDeleted(
+          await change(call, async (edit) => {
+            const { before, role } = await begin(edit, call)
+            await deleteRule(edit.tx, before.id)
+            await edit.record({
+              mandateId: role.mandateId,
+              action: 'rule_deleted',
+              subject: `rule:${before.id}`,
+              before,
+            })
+          }),
+        ),
     }),
   ]
 }
 
 const endpointsOf = (collection: Collection) => [...readEndpoints(collection), ...writeEndpoints(collection)]
 
-/** Access rules: all of them for platform admins, and those of a mandate's own roles for those who govern it. */
+/**
+ * Access rules: all of them for platform admins, and those of a mandate's own roles for those who govern it.
+ */
 export function ruleEndpoints(governing: Governing): Endpoint[] {
   return [
     ...endpointsOf({ realm: platformRealm(governing), path: '/admin/rules', title: 'rules' }),
-    ...endpointsOf({ realm: ownMandate(governing, 'gateway.roles'), path: '/mandate/rules', title: "the rules of a mandate's roles, and of the global ones" }),
+    ...endpointsOf({
+      realm: ownMandate(governing, 'gateway.roles'),
+      path: '/mandate/rules',
+      title: "the rules of a mandate's roles, and of the global ones",
+    }),
   ]
 }

@@ -2,10 +2,28 @@ import { z } from 'zod'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint.js'
 import { checkIfMatch } from '../http/etag.js'
 import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../http/page.js'
-import { answerChanged, answerCreated, answerDeleted, answerItem, changedAnswers, changeQuery, createdAnswers, deletedAnswers } from './changes.js'
+import {
+  answerChanged,
+  answerCreated,
+  answerDeleted,
+  answerItem,
+  changedAnswers,
+  changeQuery,
+  createdAnswers,
+  deletedAnswers,
+} from './changes.js'
 import { found, label, nothingHere, search, username } from './fields.js'
 import { platformRealm, type Changing, type Governing } from './realm.js'
-import { deleteUser, findUser, findUserForUpdate, insertUser, listUsers, lockEnabledAdmins, searchUsers, type ListedUser } from './user-queries.js'
+import {
+  deleteUser,
+  findUser,
+  findUserForUpdate,
+  insertUser,
+  listUsers,
+  lockEnabledAdmins,
+  searchUsers,
+  type ListedUser,
+} from './user-queries.js'
 import { changeUser, levelOf, refuseForeignSysAdmin, refuseLastAdmin } from './users.js'
 
 const fields = {
@@ -20,7 +38,15 @@ const fields = {
 const account = z.strictObject(fields).meta({ id: 'ServiceAccount' })
 const changeable = { fullName: label.nullable(), enabled: z.boolean() }
 
-const shown = ({ id, username: name, fullName, enabled, isSysAdmin, isPlatformAdmin, createdAt }: ListedUser) => ({ id, username: name, fullName, enabled, isSysAdmin, isPlatformAdmin, createdAt })
+const shown = ({
+  id,
+  username: name,
+  fullName,
+  enabled,
+  isSysAdmin,
+  isPlatformAdmin,
+  createdAt,
+}: ListedUser) => ({ id, username: name, fullName, enabled, isSysAdmin, isPlatformAdmin, createdAt })
 
 const programs = { enabled: undefined, level: undefined, serviceAccount: true }
 
@@ -33,7 +59,10 @@ function programOf(user: ListedUser | undefined): ListedUser {
 
 const lockProgram = async (tx: Changing, id: string) => programOf(await findUserForUpdate(tx, id))
 
-/** Accounts of programs. They are members of mandates like any user, and sign in by secrets, keys and tokens of theirs. */
+/**
+ * Accounts of programs. They are members of mandates like any user, and sign in by secrets, keys and tokens
+ * of theirs.
+ */
 export function serviceAccountEndpoints(governing: Governing): Endpoint[] {
   const { access, see, change } = platformRealm(governing)
   return [
@@ -47,7 +76,9 @@ export function serviceAccountEndpoints(governing: Governing): Endpoint[] {
       handle: async (call) => {
         const { limit, cursor, q } = call.query
         const page = { after: decodePosition(cursor, q === undefined ? 1 : 2), atMost: limit + 1 }
-        const rows = await see(call, (sql) => q === undefined ? listUsers(sql, programs, 'username', page) : searchUsers(sql, q, programs, page))
+        const rows = await see(call, (sql) =>
+          q === undefined ? listUsers(sql, programs, 'username', page) : searchUsers(sql, q, programs, page),
+        )
         const { items, nextCursor } = pageFrom(rows, limit, ({ position }) => positionOf(...position))
         return { status: 200, body: { items: items.map(shown), nextCursor } }
       },
@@ -58,12 +89,25 @@ export function serviceAccountEndpoints(governing: Governing): Endpoint[] {
       summary: 'Make a service account; give it a secret, a key or a token next',
       access,
       query: changeQuery,
-      body: z.strictObject({ username, ...changeable }).partial().required({ username: true }),
+      body: z
+        .strictObject({ username, ...changeable })
+        .partial()
+        .required({ username: true }),
       answers: createdAnswers(fields),
       handle: async (call) => {
         const { username: name, fullName = null, enabled = true } = call.body
         const outcome = await change(call, async ({ tx, record, actor }) => {
-          const made = shown(await insertUser(tx, { username: name, email: null, fullName, enabled, isPlatformAdmin: false, isServiceAccount: true, createdBy: actor.userId }))
+          const made = shown(
+            await insertUser(tx, {
+              username: name,
+              email: null,
+              fullName,
+              enabled,
+              isPlatformAdmin: false,
+              isServiceAccount: true,
+              createdBy: actor.userId,
+            }),
+          )
           await record({ action: 'service_account_created', subject: `user:${made.id}`, after: made })
           return made
         })
@@ -76,25 +120,35 @@ export function serviceAccountEndpoints(governing: Governing): Endpoint[] {
       summary: 'Show a service account',
       access,
       answers: { 200: account },
-      handle: async (call) => answerItem(shown(programOf(await see(call, (sql) => findUser(sql, idOf(call)))))),
+      handle: async (call) =>
+        answerItem(shown(programOf(await see(call, (sql) => findUser(sql, idOf(call)))))),
     }),
     endpoint({
       method: 'patch',
       path: '/admin/service-accounts/:id',
-      summary: 'Change a service account; disabling one revokes its tokens for good: enabled again, it gets others by its secrets and keys',
+      summary:
+        'Change a service account; disabling one revokes its tokens for good: enabled again, it gets others by its secrets and keys',
       access,
       query: changeQuery,
       body: z.strictObject(changeable).partial(),
       answers: changedAnswers(fields),
-      handle: async (call) => answerChanged(await change(call, async ({ tx, about, record }) => {
-        const enabledAdmins = call.body.enabled === false ? await lockEnabledAdmins(tx) : []
-        const before = await lockProgram(tx, idOf(call))
-        checkIfMatch(call.req, shown(before))
-        await about({ userId: before.id })
-        const after = await changeUser(tx, levelOf(call.req), before, call.body, enabledAdmins)
-        await record({ action: 'service_account_changed', subject: `user:${before.id}`, before: shown(before), after: shown(after) })
-        return shown(after)
-      })),
+      handle: async (call) =>
+        answerChanged(
+          await change(call, async ({ tx, about, record }) => {
+            const enabledAdmins = call.body.enabled === false ? await lockEnabledAdmins(tx) : []
+            const before = await lockProgram(tx, idOf(call))
+            checkIfMatch(call.req, shown(before))
+            await about({ userId: before.id })
+            const after = await changeUser(tx, levelOf(call.req), before, call.body, enabledAdmins)
+            await record({
+              action: 'service_account_changed',
+              subject: `user:${before.id}`,
+              before: shown(before),
+              after: shown(after),
+            })
+            return shown(after)
+          }),
+        ),
     }),
     endpoint({
       method: 'delete',
@@ -103,16 +157,27 @@ export function serviceAccountEndpoints(governing: Governing): Endpoint[] {
       access,
       query: changeQuery,
       answers: deletedAnswers,
-      handle: async (call) => answerDeleted(await change(call, async ({ tx, about, record }) => {
-        const enabledAdmins = await lockEnabledAdmins(tx)
-        const before = await lockProgram(tx, idOf(call))
-        checkIfMatch(call.req, shown(before))
-        refuseForeignSysAdmin(levelOf(call.req), before)
-        refuseLastAdmin(enabledAdmins, before, { enabled: false, isSysAdmin: false, isPlatformAdmin: false })
-        await about({ userId: before.id })
-        await deleteUser(tx, before.id)
-        await record({ action: 'service_account_deleted', subject: `user:${before.id}`, before: shown(before) })
-      })),
+      handle: async (call) =>
+        answerDeleted(
+          await change(call, async ({ tx, about, record }) => {
+            const enabledAdmins = await lockEnabledAdmins(tx)
+            const before = await lockProgram(tx, idOf(call))
+            checkIfMatch(call.req, shown(before))
+            refuseForeignSysAdmin(levelOf(call.req), before)
+            refuseLastAdmin(enabledAdmins, before, {
+              enabled: false,
+              isSysAdmin: false,
+              isPlatformAdmin: false,
+            })
+            await about({ userId: before.id })
+            await deleteUser(tx, before.id)
+            await record({
+              action: 'service_account_deleted',
+              subject: `user:${before.id}`,
+              before: shown(before),
+            })
+          }),
+        ),
     }),
   ]
 }

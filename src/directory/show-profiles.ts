@@ -3,8 +3,8 @@ import type { Logger } from '../observability/logger.js'
 import { showProfile } from './member-queries.js'
 
 /**
- * Returns what shows a mandate's admins the profile of a member who enters for the first time. Nobody waits for it: where it fails, it is tried again
- * when the member's place is loaded the next time.
+ * Returns what shows a mandate's admins the profile of a member who enters for the first time. Nobody waits
+ * for it: where it fails, it is tried again when the member's place is loaded the next time.
  */
 export function showProfiles({ sql, logger }: { sql: Sql; logger: Logger }): (membershipId: string) => void {
   const underWay = new Set<string>() // of members who enter at this moment
@@ -12,7 +12,12 @@ export function showProfiles({ sql, logger }: { sql: Sql; logger: Logger }): (me
     if (underWay.has(membershipId)) return
     underWay.add(membershipId)
     showProfile(sql, membershipId)
-      .catch((error: unknown) => logger.warn('a member has entered, and the mandate is not shown who they are yet', { membershipId, error }))
+      .catch((error: unknown) =>
+        logger.warn('a member has entered, and the mandate is not shown who they are yet', {
+          membershipId,
+          error,
+        }),
+      )
       .finally(() => underWay.delete(membershipId))
   }
 }

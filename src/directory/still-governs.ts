@@ -10,7 +10,9 @@ import { findGranter, refuseUnpermitted, type Granter } from './granter.js'
 /** Whether a request changes something. */
 export const isChange = ({ method }: Request) => method !== 'GET' && method !== 'HEAD'
 
-/** Begins a change in a mandate, before it is entered: a SysAdmin still is one. Throws `sysadmin_required`. */
+/**
+ * Begins a change in a mandate, before it is entered: a SysAdmin still is one. Throws `sysadmin_required`.
+ */
 export async function beginAsGovernor(tx: Tx, { principal }: Request): Promise<void> {
   if (principal?.user.isSysAdmin === true) await beginAsAdmin(tx, principal.user, 'sysAdmin')
 }
@@ -23,10 +25,15 @@ interface Asked {
 }
 
 /**
- * Who makes a change in a mandate that has been entered, as its rules stand by then: whoever has lost what the request was let in with, while it waited, changes nothing.
- * Undefined for a SysAdmin, whom no rule binds. Throws `permission_denied`.
+ * Who makes a change in a mandate that has been entered, as its rules stand by then: whoever has lost what
+ * the request was let in with, while it waited, changes nothing. Undefined for a SysAdmin, whom no rule
+ * binds. Throws `permission_denied`.
  */
-export async function findGovernor(inside: MandateTx, { method, principal }: Request, { mandateId, instanceId, item, action = actionOfMethod[method] ?? 'delete' }: Asked): Promise<Granter | undefined> {
+export async function findGovernor(
+  inside: MandateTx,
+  { method, principal }: Request,
+  { mandateId, instanceId, item, action = actionOfMethod[method] ?? 'delete' }: Asked,
+): Promise<Granter | undefined> {
   await lockMandate(inside, mandateId)
   if (principal?.user.isSysAdmin === true) return undefined
   const granter = await findGranter(inside, principal?.user.id ?? '', mandateId)

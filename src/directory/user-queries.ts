@@ -24,13 +24,19 @@ const columns = `u.id, u.username, u.email, u.full_name as "fullName", u.enabled
   u.is_service_account as "isServiceAccount", u.created_at as "createdAt"`
 
 // Written out, and not `= ?`, so that the partial indexes serve them.
-const levels = { sysAdmin: 'u.is_sys_admin', platformAdmin: 'u.is_platform_admin', none: 'not u.is_sys_admin and not u.is_platform_admin' } as const
+const levels = {
+  sysAdmin: 'u.is_sys_admin',
+  platformAdmin: 'u.is_platform_admin',
+  none: 'not u.is_sys_admin and not u.is_platform_admin',
+} as const
 
 function conditionsOf({ enabled, level, serviceAccount }: UserFilter): (readonly [string] | undefined)[] {
   return [
     enabled === undefined ? undefined : [enabled ? 'u.enabled' : 'not u.enabled'],
     level === undefined ? undefined : [levels[level]],
-    serviceAccount === undefined ? undefined : [serviceAccount ? 'u.is_service_account' : 'not u.is_service_account'],
+    serviceAccount === undefined
+      ? undefined
+      : [serviceAccount ? 'u.is_service_account' : 'not u.is_service_account'],
   ]
 }
 
@@ -38,33 +44,62 @@ function conditionsOf({ enabled, level, serviceAccount }: UserFilter): (readonly
 const orders: Record<UserSort, { after: string; by: string; position: string }> = {
   username: { after: 'u.username > ?', by: 'u.username', position: 'array[u.username]' },
   '-username': { after: 'u.username < ?', by: 'u.username desc', position: 'array[u.username]' },
-  createdAt: { after: '(u.created_at, u.id) > (?::timestamptz, ?::uuid)', by: 'u.created_at, u.id', position: 'array[u.created_at::text, u.id::text]' },
-  '-createdAt': { after: '(u.created_at, u.id) < (?::timestamptz, ?::uuid)', by: 'u.created_at desc, u.id desc', position: 'array[u.created_at::text, u.id::text]' },
+  createdAt: {
+    after: '(u.created_at, u.id) > (?::timestamptz, ?::uuid)',
+    by: 'u.created_at, u.id',
+    position: 'array[u.created_at::text, u.id::text]',
+  },
+  '-createdAt': {
+    after: '(u.created_at, u.id) < (?::timestamptz, ?::uuid)',
+    by: 'u.created_at desc, u.id desc',
+    position: 'array[u.created_at::text, u.id::text]',
+  },
 }
 
 /** How many values a position in this order has. */
-export const columnsOf = (sort: UserSort) => sort.endsWith('username') ? 1 : 2
+export const columnsOf = (sort: UserSort) => (sort.endsWith('username') ? 1 : 2)
 
 /** Users in an order. */
-export async function listUsers(sql: Seen, filter: UserFilter, sort: UserSort, { after, atMost }: Page): Promise<Positioned<ListedUser>[]> {
+export async function listUsers(
+  sql: Seen,
+  filter: UserFilter,
+  sort: UserSort,
+  { after, atMost }: Page,
+): Promise<Positioned<ListedUser>[]> {
   const order = orders[sort]
   const { sql: condition, values } = allOf([...conditionsOf(filter), after && [order.after, ...after]])
-  return await sql.rows(`select ${columns}, ${order.position} as position from users u where ${condition} order by ${order.by} limit ?`, [...values, atMost])
+  return await sql.rows(
+    `select ${columns}, ${order.position} as position from users u where ${condition} order by ${order.by} limit ?`,
+    [...values, atMost],
+  )
 }
 
-/** Users of whom a name, an address or a word of a name begins with `search`, by what was found, each once. */
-export async function searchUsers(sql: Seen, search: string, filter: UserFilter, { after, atMost }: Page): Promise<Positioned<ListedUser>[]> {
+/**
+ * Users of whom a name, an address or a word of a name begins with `search`, by what was found, each once.
+ */
+export async function searchUsers(
+  sql: Seen,
+  search: string,
+  filter: UserFilter,
+  { after, atMost }: Page,
+): Promise<Positioned<ListedUser>[]> {
   const { sql: condition, values } = allOf([
     beginsWith('t.term', search),
     after && ['(t.term, t.user_id) > (?, ?::uuid)', ...after],
     // found by an earlier term already
-    ['not exists (select from user_terms earlier where earlier.user_id = t.user_id and earlier.term >= lower(?) and earlier.term < t.term)', search],
+    [
+      'not exists (select from user_terms earlier where earlier.user_id = t.user_id and earlier.term >= lower(?) and earlier.term < t.term)',
+      search,
+    ],
     ...conditionsOf(filter),
   ])
-  return await sql.rows(`
+  return await sql.rows(
+    `
     select ${columns}, array[t.term, t.user_id::text] as position
       from user_terms t join users u on u.id = t.user_id
-     where ${condition} order by t.term, t.user_id limit ?`, [...values, atMost])
+     where ${condition} order by t.term, t.user_id limit ?`,
+    [...values, atMost],
+  )
 }
 
 /** The user with that id. */
@@ -80,7 +115,10 @@ export async function findUserForUpdate(tx: Changing, id: string): Promise<Liste
 }
 
 /** The id of whoever is meant, anywhere on the platform: by id or by name. */
-export async function findUserId(sql: Sql, { userId, username }: { userId?: string | undefined; username?: string | undefined }): Promise<string | undefined> {
+export async function findUserId(
+  sql: Sql,
+  { userId, username }: { userId?: string | undefined; username?: string | undefined },
+): Promise<string | undefined> {
   const { sql: condition, values } = allOf([where(userId, 'id = ?'), where(username, 'username = ?')])
   const [user] = await sql.rows<{ id: string }>(`select id from users where ${condition} limit 1`, values)
   return user?.id
@@ -93,7 +131,10 @@ export async function findUsername(sql: Sql, id: string): Promise<string | undef
 
 /** Returns whether the user of that id holds a platform level, enabled or not. */
 export async function hasLevel(sql: Sql, id: string): Promise<boolean> {
-  return (await sql.rows('select from users where id = ? and (is_sys_admin or is_platform_admin)', [id])).length > 0
+  return (
+    (await sql.rows('select from users where id = ? and (is_sys_admin or is_platform_admin)', [id])).length >
+    0
+  )
 }
 
 /** Somebody who holds a platform level and is enabled. */
@@ -102,14 +143,24 @@ export interface EnabledAdmin extends Pick<ListedUser, 'id' | 'isSysAdmin' | 'is
   canSignIn: boolean
 }
 
-/** Returns whether nobody else of a level is enabled, or the last person of it who can sign in would go: nobody could undo that. */
-export function isLastOfLevel(admins: EnabledAdmin[], id: string, level: 'isSysAdmin' | 'isPlatformAdmin'): boolean {
+/**
+ * Returns whether nobody else of a level is enabled, or the last person of it who can sign in would go:
+ * nobody could undo that.
+ */
+export function isLastOfLevel(
+  admins: EnabledAdmin[],
+  id: string,
+  level: 'isSysAdmin' | 'isPlatformAdmin',
+): boolean {
   const others = admins.filter((admin) => admin[level] && admin.id !== id)
   const canSignIn = admins.some((admin) => admin.id === id && admin.canSignIn)
-  return others.length === 0 || canSignIn && !others.some((admin) => admin.canSignIn)
+  return others.length === 0 || (canSignIn && !others.some((admin) => admin.canSignIn))
 }
 
-/** All who hold a platform level and are enabled, locked in one order, so that two of them cannot be removed at once. */
+/**
+ * All who hold a platform level and are enabled, locked in one order, so that two of them cannot be removed
+ * at once.
+ */
 export async function lockEnabledAdmins(tx: CoherentTx): Promise<EnabledAdmin[]> {
   return await tx.rows(`
     select u.id, u.is_sys_admin as "isSysAdmin", u.is_platform_admin as "isPlatformAdmin",
@@ -121,17 +172,42 @@ export async function lockEnabledAdmins(tx: CoherentTx): Promise<EnabledAdmin[]>
 }
 
 /** Writes a user. Rejects with `conflict` where the name is taken. */
-export async function insertUser(tx: Changing, user: Pick<ListedUser, 'username' | 'email' | 'fullName' | 'enabled' | 'isPlatformAdmin'> & { isServiceAccount?: boolean; createdBy: string | null }): Promise<ListedUser> {
-  const [row] = await tx.rows<ListedUser>(`
+export async function insertUser(
+  tx: Changing,
+  user: Pick<ListedUser, 'username' | 'email' | 'fullName' | 'enabled' | 'isPlatformAdmin'> & {
+    isServiceAccount?: boolean
+    createdBy: string | null
+  },
+): Promise<ListedUser> {
+  const [row] = await tx.rows<ListedUser>(
+    `
     insert into users as u (username, email, full_name, enabled, is_platform_admin, is_service_account, created_by) values (?, ?, ?, ?, ?, ?, ?) returning ${columns}`,
-  [user.username, user.email, user.fullName, user.enabled, user.isPlatformAdmin, user.isServiceAccount ?? false, user.createdBy])
+    [
+      user.username,
+      user.email,
+      user.fullName,
+      user.enabled,
+      user.isPlatformAdmin,
+      user.isServiceAccount ?? false,
+      user.createdBy,
+    ],
+  )
   if (!row) throw new Error('an insert answered no row')
   return row
 }
 
 /** Writes what may change of a user. */
-export async function updateUser(tx: Changing, { id, email, fullName, enabled, isPlatformAdmin }: ListedUser): Promise<void> {
-  await tx.run('update users set email = ?, full_name = ?, enabled = ?, is_platform_admin = ? where id = ?', [email, fullName, enabled, isPlatformAdmin, id])
+export async function updateUser(
+  tx: Changing,
+  { id, email, fullName, enabled, isPlatformAdmin }: ListedUser,
+): Promise<void> {
+  await tx.run('update users set email = ?, full_name = ?, enabled = ?, is_platform_admin = ? where id = ?', [
+    email,
+    fullName,
+    enabled,
+    isPlatformAdmin,
+    id,
+  ])
 }
 
 /** Removes a user with everything of theirs but what the audit holds. */
@@ -150,10 +226,19 @@ export interface UserSession {
 }
 
 /** Sessions of a user that have not ended, newest first. */
-export async function listUserSessions(sql: Seen, userId: string, { after, atMost }: Page): Promise<Positioned<UserSession>[]> {
-  const { sql: condition, values } = allOf([after && ['(created_at, id) < (?::timestamptz, ?::uuid)', ...after]])
-  return await sql.rows(`
+export async function listUserSessions(
+  sql: Seen,
+  userId: string,
+  { after, atMost }: Page,
+): Promise<Positioned<UserSession>[]> {
+  const { sql: condition, values } = allOf([
+    after && ['(created_at, id) < (?::timestamptz, ?::uuid)', ...after],
+  ])
+  return await sql.rows(
+    `
     select id, authority, created_at as "createdAt", last_seen_at as "lastSeenAt", address, user_agent as "userAgent", array[created_at::text, id::text] as position
       from sessions where user_id = ? and ended_at is null and ${condition}
-     order by created_at desc, id desc limit ?`, [userId, ...values, atMost])
+     order by created_at desc, id desc limit ?`,
+    [userId, ...values, atMost],
+  )
 }

@@ -1,5 +1,11 @@
 import { z } from 'zod'
-import { endSessions, endSessionsOfUser, findSessionOfUser, revokeLooseTokens, withdrawLinksOf } from '../authentication/end-queries.js'
+import {
+  endSessions,
+  endSessionsOfUser,
+  findSessionOfUser,
+  revokeLooseTokens,
+  withdrawLinksOf,
+} from '../authentication/end-queries.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint.js'
 import { decodePosition, pageFields, pageOf, positionedPage } from '../http/page.js'
 import { answerDeleted, changeQuery, deletedAnswers } from './changes.js'
@@ -8,14 +14,16 @@ import { platformRealm, type Edit, type Governing } from './realm.js'
 import { levelOf, refuseForeignSysAdmin } from './users.js'
 import { findUser, findUserForUpdate, listUserSessions } from './user-queries.js'
 
-const userSession = z.strictObject({
-  id: z.uuid(),
-  authority: z.string(),
-  createdAt: z.iso.datetime(),
-  lastSeenAt: z.iso.datetime(),
-  address: z.string().nullable(),
-  userAgent: z.string().nullable(),
-}).meta({ id: 'UserSession' })
+const userSession = z
+  .strictObject({
+    id: z.uuid(),
+    authority: z.string(),
+    createdAt: z.iso.datetime(),
+    lastSeenAt: z.iso.datetime(),
+    address: z.string().nullable(),
+    userAgent: z.string().nullable(),
+  })
+  .meta({ id: 'UserSession' })
 
 const sessionQuery = z.strictObject(pageFields)
 
@@ -49,17 +57,25 @@ export function userSessionEndpoints(governing: Governing): Endpoint[] {
       method: 'delete',
       path: '/admin/users/:id/sessions',
       unversioned: true,
-      summary: 'Sign a user out everywhere: ends their sessions, their tokens that belong to none, and their links to a first password',
+      summary:
+        'Sign a user out everywhere: ends their sessions, their tokens that belong to none, and their links to a first password',
       access,
       query: changeQuery,
       answers: deletedAnswers,
-      handle: async (call) => answerDeleted(await change(call, async (edit) => {
-        const user = await begin(edit, call)
-        const ended = await endSessionsOfUser(edit.tx, user.id)
-        await revokeLooseTokens(edit.tx, user.id)
-        await withdrawLinksOf(edit.tx, user.id)
-        await edit.record({ action: 'user_signed_out', subject: `user:${user.id}`, before: { sessions: ended.length } })
-      })),
+      handle: async (call) =>
+        answerDeleted(
+          await change(call, async (edit) => {
+            const user = await begin(edit, call)
+            const ended = await endSessionsOfUser(edit.tx, user.id)
+            await revokeLooseTokens(edit.tx, user.id)
+            await withdrawLinksOf(edit.tx, user.id)
+            await edit.record({
+              action: 'user_signed_out',
+              subject: `user:${user.id}`,
+              before: { sessions: ended.length },
+            })
+          }),
+        ),
     }),
     endpoint({
       method: 'delete',
@@ -69,13 +85,22 @@ export function userSessionEndpoints(governing: Governing): Endpoint[] {
       access,
       query: changeQuery,
       answers: deletedAnswers,
-      handle: async (call) => answerDeleted(await change(call, async (edit) => {
-        const user = await begin(edit, call)
-        const sessionId = idOf(call, 'sessionId')
-        const ended = await findSessionOfUser(edit.tx, sessionId, user.id) ? await endSessions(edit.tx, [sessionId]) : []
-        if (ended.length === 0) throw nothingHere()
-        await edit.record({ action: 'session_ended', subject: `session:${sessionId}`, before: { userId: user.id } })
-      })),
+      handle: async (call) =>
+        answerDeleted(
+          await change(call, async (edit) => {
+            const user = await begin(edit, call)
+            const sessionId = idOf(call, 'sessionId')
+            const ended = (await findSessionOfUser(edit.tx, sessionId, user.id))
+              ? await endSessions(edit.tx, [sessionId])
+              : []
+            if (ended.length === 0) throw nothingHere()
+            await edit.record({
+              action: 'session_ended',
+              subject: `session:${sessionId}`,
+              before: { userId: user.id },
+            })
+          }),
+        ),
     }),
   ]
 }

@@ -23,14 +23,20 @@ interface Known extends Refused {
 /** Headers that change how a refusal looks. */
 const read = new Set(['origin', 'accept', 'accept-language', 'sec-fetch-mode'])
 
-/** Header lines beyond the first few have been taken from the packets already: Node keeps them with its parser. */
+/**
+ * Header lines beyond the first few have been taken from the packets already: Node keeps them with its
+ * parser.
+ */
 function headSoFar(socket: Socket): { url: string; lines: string[] } {
   const parser: unknown = Reflect.get(socket, 'parser')
   if (typeof parser !== 'object' || parser === null) return { url: '', lines: [] }
   const url: unknown = Reflect.get(parser, '_url')
   const headers: unknown = Reflect.get(parser, '_headers')
   const pairs = Array.isArray(headers) ? headers.map(String) : []
-  return { url: typeof url === 'string' ? url : '', lines: pairs.flatMap((name, index) => index % 2 === 0 ? [`${name}:${pairs[index + 1] ?? ''}`] : []) }
+  return {
+    url: typeof url === 'string' ? url : '',
+    lines: pairs.flatMap((name, index) => (index % 2 === 0 ? [`${name}:${pairs[index + 1] ?? ''}`] : [])),
+  }
 }
 
 function headersIn(lines: string[]): IncomingHttpHeaders {
@@ -43,7 +49,10 @@ function headersIn(lines: string[]): IncomingHttpHeaders {
   return headers
 }
 
-/** Returns what can be read of a refused head: its packet begins with it, unless other requests or parts of it came before. */
+/**
+ * Returns what can be read of a refused head: its packet begins with it, unless other requests or parts of it
+ * came before.
+ */
 function readHead(error: ParserError, socket: Socket): Omit<Known, 'id'> {
   const packet = error.rawPacket?.toString('latin1') ?? ''
   const end = packet.indexOf('\r\n\r\n')
@@ -55,32 +64,69 @@ function readHead(error: ParserError, socket: Socket): Omit<Known, 'id'> {
 }
 
 function problemOf({ code }: ParserError, maxHeaderBytes: number): GatewayError {
-  if (code === 'HPE_HEADER_OVERFLOW') return new GatewayError('headers_too_large', `The request's headers are larger than ${maxHeaderBytes} bytes`)
-  return new GatewayError('request_malformed', code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'The request took too long to arrive' : 'The request is not valid HTTP')
+  if (code === 'HPE_HEADER_OVERFLOW')
+    return new GatewayError(
+      'headers_too_large',
+      `The request's headers are larger than ${maxHeaderBytes} bytes`,
+    )
+  return new GatewayError(
+    'request_malformed',
+    code === 'ERR_HTTP_REQUEST_TIMEOUT'
+      ? 'The request took too long to arrive'
+      : 'The request is not valid HTTP',
+  )
 }
 
 /**
- * Makes the answer to what Node's parser refused, which never became a request: in the same form as every refusal, as far as
- * the request can be known. Another proxy that asks gets 403, a page of another origin its CORS headers, a person a page.
+ * Makes the answer to what Node's parser refused, which never became a request: in the same form as every
+ * refusal, as far as the request can be known. Another proxy that asks gets 403, a page of another origin its
+ * CORS headers, a person a page.
  */
-export function answerMalformed({ corsHeaders, maxHeaderBytes }: { corsHeaders: CorsHeaders; maxHeaderBytes: number }): (error: ParserError, socket: Socket) => void {
+export function answerMalformed({
+  corsHeaders,
+  maxHeaderBytes,
+}: {
+  corsHeaders: CorsHeaders
+  maxHeaderBytes: number
+}): (error: ParserError, socket: Socket) => void {
   const answer = (error: ParserError, socket: Socket): void => {
     if (error.code === pausedCode) return // too many requests wait: the connection ends with their answers
     const running = runningResponse(socket)
-    if (running?.req.complete === true && !running.headersSent && socket.writable && error.code !== 'ECONNRESET') {
+    if (
+      running?.req.complete === true &&
+      !running.headersSent &&
+      socket.writable &&
+      error.code !== 'ECONNRESET'
+    ) {
       // What is malformed came behind a request that was not: that gets its own answer first.
-      running.once('close', () => { if (!socket.destroyed) answer(error, socket) })
+      running.once('close', () => {
+        if (!socket.destroyed) answer(error, socket)
+      })
       return
     }
     if (!socket.writable || error.code === 'ECONNRESET' || running?.headersSent === true) {
       socket.destroy()
       return
     }
-    const known: Known = { id: randomUUID(), ...(running ? { method: running.req.method ?? '', url: running.req.url ?? '', headers: running.req.headers } : readHead(error, socket)) }
+    const known: Known = {
+      id: randomUUID(),
+      ...(running
+        ? { method: running.req.method ?? '', url: running.req.url ?? '', headers: running.req.headers }
+        : readHead(error, socket)),
+    }
     noteForm(known, known.url)
     const { status, headers, body } = refusalOf(known, problemOf(error, maxHeaderBytes))
-    const all = ['X-Request-Id', known.id, 'X-Content-Type-Options', 'nosniff', ...corsHeaders(known.headers.origin), ...headers, 'Connection', 'close']
-    const lines = all.flatMap((name, index) => index % 2 === 0 ? [`${name}: ${all[index + 1] ?? ''}`] : [])
+    const all = [
+      'X-Request-Id',
+      known.id,
+      'X-Content-Type-Options',
+      'nosniff',
+      ...corsHeaders(known.headers.origin),
+      ...headers,
+      'Connection',
+      'close',
+    ]
+    const lines = all.flatMap((name, index) => (index % 2 === 0 ? [`${name}: ${all[index + 1] ?? ''}`] : []))
     socket.write([`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, ...lines, '', ''].join('\r\n'))
     socket.end(known.method === 'HEAD' ? '' : body)
   }

@@ -23,7 +23,8 @@ function refuseDeepNesting(text: Buffer): void {
     } else if (byte === 0x22) inString = true
     else if (byte === 0x7b || byte === 0x5b) {
       level += 1
-      if (level > maxLevels) throw new GatewayError('body_invalid', `The body is nested more than ${maxLevels} levels deep`)
+      if (level > maxLevels)
+        throw new GatewayError('body_invalid', `The body is nested more than ${maxLevels} levels deep`)
     } else if (byte === 0x7d || byte === 0x5d) level -= 1
   }
 }
@@ -41,7 +42,10 @@ function decode(text: Buffer): string {
 /** The body types that endpoints take. */
 export type BodyType = 'application/json' | 'application/x-www-form-urlencoded'
 
-/** Says a charset at most once, and that it is UTF-8: two could be read in two ways, also where one is hidden in quotes. */
+/**
+ * Says a charset at most once, and that it is UTF-8: two could be read in two ways, also where one is hidden
+ * in quotes.
+ */
 function isUtf8(contentType: string): boolean {
   const mentions = contentType.match(/charset/g)?.length ?? 0
   return mentions === 0 || (mentions === 1 && /;\s*charset="?utf-?8"?\s*(?:;|$)/.test(contentType))
@@ -52,13 +56,21 @@ function refuseOtherTypes(accepted: BodyType[]): Middleware {
   const expected = `Send the body as ${accepted.join(' or ')} in UTF-8`
   return (req, res, next) => {
     if (!hasBody(req)) {
-      next(accepted.length === 0 ? undefined : new GatewayError('body_invalid', `The request has no body. ${expected}.`))
+      next(
+        accepted.length === 0
+          ? undefined
+          : new GatewayError('body_invalid', `The request has no body. ${expected}.`),
+      )
       return
     }
     const contentType = (req.headers['content-type'] ?? '').toLowerCase()
     const type = contentType.split(';', 1)[0]?.trim()
     const coding = req.headers['content-encoding']
-    if (!accepted.some((candidate) => candidate === type) || !isUtf8(contentType) || (coding !== undefined && coding !== 'identity')) {
+    if (
+      !accepted.some((candidate) => candidate === type) ||
+      !isUtf8(contentType) ||
+      (coding !== undefined && coding !== 'identity')
+    ) {
       next(new GatewayError('unsupported_media_type', `${expected}.`))
       return
     }
@@ -95,7 +107,9 @@ function gather(req: Request, withinMs: number): Promise<Buffer> {
       clearTimeout(late)
       resolve(Buffer.concat(chunks))
     })
-    req.once('error', (cause) => reject(new GatewayError('body_invalid', 'The body ended before it was whole', { cause })))
+    req.once('error', (cause) =>
+      reject(new GatewayError('body_invalid', 'The body ended before it was whole', { cause })),
+    )
   })
 }
 
@@ -106,14 +120,17 @@ function parseJson(text: Buffer): unknown {
     return JSON.parse(decoded)
   } catch (error) {
     // V8's words quote the body: they stay out of the answer, and out of the log.
-    throw new GatewayError('body_invalid', 'The body is not valid JSON', { cause: error instanceof Error ? error.name : undefined })
+    throw new GatewayError('body_invalid', 'The body is not valid JSON', {
+      cause: error instanceof Error ? error.name : undefined,
+    })
   }
 }
 
 /** A form as an object; a field that came twice is an array, which no schema of one value takes. */
 function parseForm(text: Buffer): Record<string, string | string[]> {
   const form = decode(text)
-  if (form.split('&', maxFields + 1).length > maxFields) throw new GatewayError('body_invalid', `The form has more than ${maxFields} fields`)
+  if (form.split('&', maxFields + 1).length > maxFields)
+    throw new GatewayError('body_invalid', `The form has more than ${maxFields} fields`)
   return entriesOf(new URLSearchParams(form))
 }
 
@@ -129,11 +146,16 @@ export function entriesOf(parameters: URLSearchParams): Record<string, string | 
   return Object.fromEntries(entries)
 }
 
-/** Reads the body into `req.body`: UTF-8, up to 1 MiB, JSON up to 64 levels, whole within a minute. Only the `accepted` types (415). */
+/**
+ * Reads the body into `req.body`: UTF-8, up to 1 MiB, JSON up to 64 levels, whole within a minute. Only the
+ * `accepted` types (415).
+ */
 export function readBody(accepted: BodyType[], withinMs = wholeWithinMs): Middleware {
   return chain(refuseOtherTypes(accepted), async (req, _res, next) => {
     const text = await gather(req, withinMs)
-    req.body = (req.headers['content-type'] ?? '').trim().toLowerCase().startsWith('application/json') ? parseJson(text) : parseForm(text)
+    req.body = (req.headers['content-type'] ?? '').trim().toLowerCase().startsWith('application/json')
+      ? parseJson(text)
+      : parseForm(text)
     next()
   })
 }

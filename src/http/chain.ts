@@ -1,6 +1,8 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 
-/** A step of a request's life: Express's middleware signature; a promise that rejects counts as `next(error)`. */
+/**
+ * A step of a request's life: Express's middleware signature; a promise that rejects counts as `next(error)`.
+ */
 export type Middleware = RequestHandler
 
 /**
@@ -39,5 +41,7 @@ export function runStep(step: Middleware, req: Request, res: Response): Promise<
 
 /** `next(undefined)` would mean that all is well: whatever was thrown must not be taken for that. */
 export function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error('something that is no error was thrown', { cause: thrown })
+  return thrown instanceof Error
+    ? thrown
+    : new Error('something that is no error was thrown', { cause: thrown })
 }

@@ -1,9 +1,13 @@
 import { z } from 'zod'
 
 /** What a call that takes authority away answers: no node anywhere still acts on the old state. */
-export const coherenceSchema = z.strictObject({
-  epoch: z.string().meta({ description: "the transaction's id" }),
-  acked: z.int().meta({ description: 'nodes that have said that they forgot the old state' }),
-  fenced: z.int().meta({ description: 'nodes that did not say so in time, and may not answer from memory any more' }),
-  waitedMs: z.number(),
-}).meta({ id: 'Coherence' })
+export const coherenceSchema = z
+  .strictObject({
+    epoch: z.string().meta({ description: "the transaction's id" }),
+    acked: z.int().meta({ description: 'nodes that have said that they forgot the old state' }),
+    fenced: z
+      .int()
+      .meta({ description: 'nodes that did not say so in time, and may not answer from memory any more' }),
+    waitedMs: z.number(),
+  })
+  .meta({ id: 'Coherence' })

@@ -10,8 +10,8 @@ const exposedHeaders = ['X-Request-Id', 'RateLimit', 'RateLimit-Policy', 'Retry-
 export type CorsHeaders = (origin: string | undefined) => string[]
 
 /**
- * Makes the CORS headers of refusals that leave before `allowOrigins`, so that single-page apps can read why a request was
- * refused (Fetch standard, CORS check). Without origins there are none.
+ * Makes the CORS headers of refusals that leave before `allowOrigins`, so that single-page apps can read why
+ * a request was refused (Fetch standard, CORS check). Without origins there are none.
  */
 export function corsHeadersOf(origins: string[]): CorsHeaders {
   const allowed = new Set(origins)
@@ -19,8 +19,14 @@ export function corsHeadersOf(origins: string[]): CorsHeaders {
     if (allowed.size === 0) return []
     if (origin === undefined || !allowed.has(origin.toLowerCase())) return ['Vary', 'Origin']
     return [
-      'Access-Control-Allow-Origin', origin, 'Access-Control-Allow-Credentials', 'true',
-      'Access-Control-Expose-Headers', exposedHeaders.join(','), 'Vary', 'Origin',
+      'Access-Control-Allow-Origin',
+      origin,
+      'Access-Control-Allow-Credentials',
+      'true',
+      'Access-Control-Expose-Headers',
+      exposedHeaders.join(','),
+      'Vary',
+      'Origin',
     ]
   }
 }
@@ -30,7 +36,10 @@ export function hasCors(res: Response): boolean {
   return res.hasHeader('Access-Control-Allow-Origin') || res.pendingHeaders.includes('Vary')
 }
 
-/** Lets the pages of `origins` call with credentials and read the headers that callers need; everybody else gets no CORS header. */
+/**
+ * Lets the pages of `origins` call with credentials and read the headers that callers need; everybody else
+ * gets no CORS header.
+ */
 export function allowOrigins(origins: string[]): Middleware {
   if (origins.length === 0) return (_req, _res, next) => next()
   const cors = corsMiddleware({

@@ -14,12 +14,15 @@ export interface Windows {
   forget: (key: string) => void
 }
 
-/** Of one generation. Strangers choose the keys: without a bound they would choose how much memory is taken. */
+/**
+ * Of one generation. Strangers choose the keys: without a bound they would choose how much memory is taken.
+ */
 const mostWindows = 100_000
 
 /**
- * Keeps windows of that length. Synchronous, because it is asked before every request. They live in two generations of `windowMs`, or of
- * `most` keys: what was not touched in one is forgotten with the next, without looking at each.
+ * Keeps windows of that length. Synchronous, because it is asked before every request. They live in two
+ * generations of `windowMs`, or of `most` keys: what was not touched in one is forgotten with the next,
+ * without looking at each.
  */
 export function keepWindows(windowMs: number, most = mostWindows): Windows {
   let current = new Map<string, Window>()

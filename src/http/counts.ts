@@ -14,7 +14,10 @@ export interface Tally {
 
 /** The counters of rate limits: of this process alone or, with Redis, of all nodes that share it. */
 export interface Counts {
-  /** For every request: waits for nobody. What other nodes have counted is heard of within a tenth of a second. */
+  /**
+   * For every request: waits for nobody. What other nodes have counted is heard of within a tenth of a
+   * second.
+   */
   each: (name: string, windowMs: number) => CountOne
   tally: (name: string, windowMs: number) => Tally
   close: () => Promise<void>
@@ -41,7 +44,13 @@ function createTeller(shared: SharedCounters) {
     const now = performance.now()
     const amounts = some.map(({ window }) => window.unsent)
     for (const { window } of some) window.unsent = 0
-    const counts = await shared.add(some.map(({ key, window }, index) => ({ key, amount: amounts[index] ?? 0, ttlMs: window.endsAt - now })))
+    const counts = await shared.add(
+      some.map(({ key, window }, index) => ({
+        key,
+        amount: amounts[index] ?? 0,
+        ttlMs: window.endsAt - now,
+      })),
+    )
     for (const [index, { key, window }] of some.entries()) {
       const count = counts[index]
       if (count) {
@@ -64,13 +73,17 @@ function createTeller(shared: SharedCounters) {
     dropEnded()
     const all = [...untold].map(([window, key]) => ({ key, window }))
     untold.clear()
-    for (let begin = 0; begin < all.length; begin += atATime) await tellSome(all.slice(begin, begin + atATime))
+    for (let begin = 0; begin < all.length; begin += atATime)
+      await tellSome(all.slice(begin, begin + atATime))
   }
 
   let ticks = 0
   const timer = setInterval(() => {
     if (untold.size === 0 || telling) return
-    if (shared.isUp()) telling = tell().finally(() => { telling = undefined })
+    if (shared.isUp())
+      telling = tell().finally(() => {
+        telling = undefined
+      })
     else if ((ticks += 1) % 10 === 0) dropEnded() // or an outage would keep all that was ever counted in it
   }, tellEveryMs)
   timer.unref()
@@ -109,8 +122,13 @@ export function openCounts({ redisUrl, logger }: { redisUrl?: string | undefined
         add: async (key, amount) => {
           const window = windows.of(key, performance.now())
           window.count = Math.max(0, window.count + amount)
-          const [count] = await shared?.add([{ key: sharedKey(key), amount, ttlMs: window.endsAt - performance.now() }]) ?? []
-          return count && count.count > window.count ? { count: count.count, endsAt: performance.now() + count.ttlMs } : window
+          const [count] =
+            (await shared?.add([
+              { key: sharedKey(key), amount, ttlMs: window.endsAt - performance.now() },
+            ])) ?? []
+          return count && count.count > window.count
+            ? { count: count.count, endsAt: performance.now() + count.ttlMs }
+            : window
         },
         forget: async (key) => {
           windows.forget(key)

@@ -11,12 +11,16 @@ export function wantsCsv(req: Request, format: 'json' | 'csv' | undefined): bool
 }
 
 /**
- * Where a cell begins for some reader, and with it a formula: spreadsheets split lines at commas, semicolons, tabs or bars, whatever
- * the file uses, and some pass over blanks and quotes. Full-width signs count, because some take them for the others.
+ * Where a cell begins for some reader, and with it a formula: spreadsheets split lines at commas, semicolons,
+ * tabs or bars, whatever the file uses, and some pass over blanks and quotes. Full-width signs count, because
+ * some take them for the others.
  */
 const formula = /(^|[,;\t|\r\n"'])([ \u00a0]*)([=+\-@\uff1d\uff0b\uff0d\uff20])/g
 
-/** Puts an apostrophe before everything that some reader would take for a formula, so that it is text (OWASP, CSV Injection). */
+/**
+ * Puts an apostrophe before everything that some reader would take for a formula, so that it is text (OWASP,
+ * CSV Injection).
+ */
 const withoutFormulas = (text: string) => text.replace(formula, "$1$2'$3")
 
 function textOf(value: unknown): string {
@@ -35,12 +39,24 @@ function cell(value: unknown): string {
 /** By it spreadsheets see that the text is UTF-8. */
 const byteOrderMark = '\ufeff'
 
-/** Returns a table of these columns, as a file `NAME.csv`. Throws `validation_failed` where there are more rows than fit into one. */
-export function csvAnswer<Row extends object>(name: string, columns: readonly (keyof Row & string)[], rows: Row[]): Answer {
+/**
+ * Returns a table of these columns, as a file `NAME.csv`. Throws `validation_failed` where there are more
+ * rows than fit into one.
+ */
+export function csvAnswer<Row extends object>(
+  name: string,
+  columns: readonly (keyof Row & string)[],
+  rows: Row[],
+): Answer {
   if (rows.length > mostCsvRows) {
-    throw new GatewayError('validation_failed', 'The query is not valid', { errors: [{ path: '', message: `finds more than ${mostCsvRows} rows: narrow it` }] })
+    throw new GatewayError('validation_failed', 'The query is not valid', {
+      errors: [{ path: '', message: `finds more than ${mostCsvRows} rows: narrow it` }],
+    })
   }
-  const lines = [columns.join(','), ...rows.map((row) => columns.map((column) => cell(row[column])).join(','))]
+  const lines = [
+    columns.join(','),
+    ...rows.map((row) => columns.map((column) => cell(row[column])).join(',')),
+  ]
   return {
     status: 200,
     text: { type: 'text/csv', content: `${byteOrderMark}${lines.join('\r\n')}\r\n` },

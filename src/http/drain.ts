@@ -18,19 +18,23 @@ export function drainable(server: Server): Drain {
   let draining = false
   return {
     isDraining: () => draining,
-    drain: () => new Promise((resolve) => {
-      draining = true
-      // Not the HTTP server's own `close`: that would cut kept-alive connections at once, and with them requests on their way.
-      setImmediate(() => NetServer.prototype.close.call(server, () => {
-        clearInterval(sweep)
-        clearTimeout(limit)
-        resolve()
-      }))
-      const since = performance.now()
-      const sweep = setInterval(() => {
-        if (performance.now() - since >= idleGraceMs) server.closeIdleConnections()
-      }, 50)
-      const limit = setTimeout(() => server.closeAllConnections(), longestMs)
-    }),
+    drain: () =>
+      new Promise((resolve) => {
+        draining = true
+        // Not the HTTP server's own `close`: that would cut kept-alive connections at once, and with them
+        // requests on their way.
+        setImmediate(() =>
+          NetServer.prototype.close.call(server, () => {
+            clearInterval(sweep)
+            clearTimeout(limit)
+            resolve()
+          }),
+        )
+        const since = performance.now()
+        const sweep = setInterval(() => {
+          if (performance.now() - since >= idleGraceMs) server.closeIdleConnections()
+        }, 50)
+        const limit = setTimeout(() => server.closeAllConnections(), longestMs)
+      }),
   }
 }

@@ -6,7 +6,10 @@ declare global {
     interface Response {
       /** Names and values, in turn, that go out with whatever is answered. */
       pendingHeaders: string[]
-      /** The `RateLimit-Policy` and `RateLimit` lists (structured fields), as far as limits have been looked at. */
+      /**
+       * The `RateLimit-Policy` and `RateLimit` lists (structured fields), as far as limits have been looked
+       * at.
+       */
       rateLimitPolicy?: string
       rateLimit?: string
     }
@@ -14,18 +17,21 @@ declare global {
 }
 
 /**
- * Writes the answer's head: what the steps before left in `pendingHeaders`, then `headers` (names and values, in turn).
- * One list for Node costs a fraction of what setting each header does; where a library has set some, they are kept.
+ * Writes the answer's head: what the steps before left in `pendingHeaders`, then `headers` (names and values,
+ * in turn). One list for Node costs a fraction of what setting each header does; where a library has set
+ * some, they are kept.
  */
 export function writeHead(res: Response, status: number, headers: string[]): void {
   const { pendingHeaders: pending, rateLimitPolicy, rateLimit } = res
-  if (rateLimitPolicy !== undefined && rateLimit !== undefined) pending.push('RateLimit-Policy', rateLimitPolicy, 'RateLimit', rateLimit)
+  if (rateLimitPolicy !== undefined && rateLimit !== undefined)
+    pending.push('RateLimit-Policy', rateLimitPolicy, 'RateLimit', rateLimit)
   const lines = pending.concat(headers)
   if (res.getHeaderNames().length === 0) {
     res.writeHead(status, lines)
     return
   }
-  for (let index = 0; index + 1 < lines.length; index += 2) res.appendHeader(lines[index] ?? '', lines[index + 1] ?? '')
+  for (let index = 0; index + 1 < lines.length; index += 2)
+    res.appendHeader(lines[index] ?? '', lines[index + 1] ?? '')
   res.writeHead(status)
 }
 
@@ -35,10 +41,15 @@ export function endWithout(res: Response, status: number, headers: string[] = []
   res.end()
 }
 
-/** Puts what the steps before left for the answer's head where other programs' handlers leave it alone: on the response itself. */
+/**
+ * Puts what the steps before left for the answer's head where other programs' handlers leave it alone: on the
+ * response itself.
+ */
 export function showPending(res: Response): void {
   const { pendingHeaders: pending, rateLimitPolicy, rateLimit } = res
-  for (let index = 0; index + 1 < pending.length; index += 2) res.appendHeader(pending[index] ?? '', pending[index + 1] ?? '')
+  for (let index = 0; index + 1 < pending.length; index += 2)
+    res.appendHeader(pending[index] ?? '', pending[index + 1] ?? '')
   res.pendingHeaders = []
-  if (rateLimitPolicy !== undefined && rateLimit !== undefined) res.setHeader('RateLimit-Policy', rateLimitPolicy).setHeader('RateLimit', rateLimit)
+  if (rateLimitPolicy !== undefined && rateLimit !== undefined)
+    res.setHeader('RateLimit-Policy', rateLimitPolicy).setHeader('RateLimit', rateLimit)
 }

@@ -10,7 +10,13 @@ export class Html {
 /** What may stand in a template: text is escaped, markup is not, and what is absent leaves nothing. */
 export type Insertion = string | number | Html | readonly Html[] | undefined | null | false
 
-const escapes: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
+const escapes: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+}
 
 function asMarkup(value: Insertion): string {
   if (value === undefined || value === null || value === false) return ''
@@ -21,28 +27,36 @@ function asMarkup(value: Insertion): string {
 
 /** A template of markup: html`<p class="${name}">${text}</p>`. Attributes must be in quotes. */
 export function html(parts: TemplateStringsArray, ...values: Insertion[]): Html {
-  return new Html(parts.map((part, index) => index === 0 ? part : asMarkup(values[index - 1]) + part).join(''))
+  return new Html(
+    parts.map((part, index) => (index === 0 ? part : asMarkup(values[index - 1]) + part)).join(''),
+  )
 }
 
 export type Language = 'de' | 'en'
 
-/** German or English, whichever `Accept-Language` (RFC 9110 §12.5.4) likes better; English where it says neither. */
+/**
+ * German or English, whichever `Accept-Language` (RFC 9110 §12.5.4) likes better; English where it says
+ * neither.
+ */
 export function languageOf(req: Pick<IncomingMessage, 'headers'>): Language {
   let [best, bestQuality]: [Language, number] = ['en', 0]
   for (const range of (req.headers['accept-language'] ?? '').toLowerCase().split(',')) {
-    const [, language, weight = '1'] = /^\s*(de|en)(?:-[a-z0-9-]+)?\s*(?:;\s*q=([0-9.]+)\s*)?$/.exec(range) ?? []
+    const [, language, weight = '1'] =
+      /^\s*(de|en)(?:-[a-z0-9-]+)?\s*(?:;\s*q=([0-9.]+)\s*)?$/.exec(range) ?? []
     const quality = Number(weight)
-    if ((language === 'de' || language === 'en') && quality > bestQuality) [best, bestQuality] = [language, quality]
+    if ((language === 'de' || language === 'en') && quality > bestQuality)
+      [best, bestQuality] = [language, quality]
   }
   return best
 }
 
 /** Whether a person looks at the answer: a program asks for JSON, or says nothing. */
-export const wantsHtml = (req: Pick<IncomingMessage, 'headers'>) => /\btext\/html\b/i.test(req.headers.accept ?? '')
+export const wantsHtml = (req: Pick<IncomingMessage, 'headers'>) =>
+  /\btext\/html\b/i.test(req.headers.accept ?? '')
 
 /**
- * Whether a browser goes to a page (a link, a form, the address bar), so that a person sees the answer. Browsers send
- * `Sec-Fetch-Mode` over https alone; without it `Accept` decides.
+ * Whether a browser goes to a page (a link, a form, the address bar), so that a person sees the answer.
+ * Browsers send `Sec-Fetch-Mode` over https alone; without it `Accept` decides.
  */
 export function isNavigation(req: Pick<IncomingMessage, 'headers'>): boolean {
   const mode = req.headers['sec-fetch-mode']
@@ -82,16 +96,28 @@ interface Page {
 const sourceOf = (styles: string) => `'sha256-${createHash('sha256').update(styles).digest('base64')}'`
 
 /**
- * What a page's browser may do: show it, and send its forms back here. No script, no frame; its address, which may hold the secret of a link, to nobody, not even to a service on this origin. Its
- * origin it does say (`strict-origin`): with `no-referrer` forms would come from the origin `null`.
+ * What a page's browser may do: show it, and send its forms back here. No script, no frame; its address,
+ * which may hold the secret of a link, to nobody, not even to a service on this origin. Its origin it does
+ * say (`strict-origin`): with `no-referrer` forms would come from the origin `null`.
  */
 const headersOf = (styles: string) => ({
   'Content-Security-Policy': `default-src 'none'; style-src ${sourceOf(styles)}; form-action 'self'; frame-ancestors 'none'; base-uri 'none'`,
   'Referrer-Policy': 'strict-origin',
 })
 
-/** A whole page of the gateway's own, as an answer: its layout, and headers that let it do nothing but what it shows. */
-export function page({ status = 200, language, title, content, styles = '', wide = false, headers = {} }: Page): Answer {
+/**
+ * A whole page of the gateway's own, as an answer: its layout, and headers that let it do nothing but what it
+ * shows.
+ */
+export function page({
+  status = 200,
+  language,
+  title,
+  content,
+  styles = '',
+  wide = false,
+  headers = {},
+}: Page): Answer {
   const sheet = style + styles
   const { markup } = html`<!doctype html>
 <html lang="${language}">
@@ -109,5 +135,9 @@ ${content}
 </body>
 </html>
 `
-  return { status, text: { type: 'text/html', content: markup }, headers: { ...headersOf(sheet), ...headers } }
+  return {
+    status,
+    text: { type: 'text/html', content: markup },
+    headers: { ...headersOf(sheet), ...headers },
+  }
 }

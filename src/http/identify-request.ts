@@ -33,16 +33,29 @@ const byHttpsAlone = ['Strict-Transport-Security', 'max-age=31536000']
 const wellFormed = /^[A-Za-z0-9._-]{1,128}$/
 
 /**
- * Gives the request its id (a well-formed `X-Request-Id` is kept) and its client's address, and the response the headers
- * that every answer carries; with `isHttps` also that browsers come by https alone, which those that come by http pass over. Everything logged later carries this id.
+ * Gives the request its id (a well-formed `X-Request-Id` is kept) and its client's address, and the response
+ * the headers that every answer carries; with `isHttps` also that browsers come by https alone, which those
+ * that come by http pass over. Everything logged later carries this id.
  */
-export function identifyRequest({ trustProxy, trustsForwardedHost = true, isDraining, isHttps }: { trustProxy: number; trustsForwardedHost?: boolean; isDraining: () => boolean; isHttps: boolean }): Middleware {
+export function identifyRequest({
+  trustProxy,
+  trustsForwardedHost = true,
+  isDraining,
+  isHttps,
+}: {
+  trustProxy: number
+  trustsForwardedHost?: boolean
+  isDraining: () => boolean
+  isHttps: boolean
+}): Middleware {
   return (req, res, next) => {
     const given = req.headers['x-request-id']
     req.startedAt = performance.now()
     req.id = typeof given === 'string' && wellFormed.test(given) ? given : randomUUID()
     req.clientAddress = clientAddress(req, trustProxy)
-    req.requestedHost = (trustProxy > 0 && trustsForwardedHost ? lastOf(req.headers['x-forwarded-host']) : undefined) ?? req.headers.host
+    req.requestedHost =
+      (trustProxy > 0 && trustsForwardedHost ? lastOf(req.headers['x-forwarded-host']) : undefined) ??
+      req.headers.host
     res.pendingHeaders = ['X-Request-Id', req.id, 'X-Content-Type-Options', 'nosniff']
     if (isHttps) res.pendingHeaders.push(...byHttpsAlone)
     // What was sent behind a refused upgrade has not been read as HTTP, and is not going to be.

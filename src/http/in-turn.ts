@@ -7,7 +7,9 @@ const mostWaiting = 100
 /** The code of the error that Node reports for a parser that was paused. */
 export const pausedCode = 'HPE_PAUSED'
 
-/** Reads no more requests from a connection, not even from the bytes that have arrived. Answers still go out. */
+/**
+ * Reads no more requests from a connection, not even from the bytes that have arrived. Answers still go out.
+ */
 function stopReading(socket: Socket): void {
   const parser = Reflect.get(socket, 'parser') as { pause?: () => void } | null | undefined
   parser?.pause?.()
@@ -21,9 +23,10 @@ export function runningResponse(socket: Socket): ServerResponse | undefined {
 }
 
 /**
- * Begins the requests of one connection in turn (RFC 9112 §9.3.2): Node hands over all that were pipelined at once. What stands behind an answer
- * that ends the connection is never begun: whoever sent it cannot know where it would have been taken to begin.
- * When more than `mostWaiting` wait, the first of them are answered, and the connection ends with the last of those.
+ * Begins the requests of one connection in turn (RFC 9112 §9.3.2): Node hands over all that were pipelined at
+ * once. What stands behind an answer that ends the connection is never begun: whoever sent it cannot know
+ * where it would have been taken to begin. When more than `mostWaiting` wait, the first of them are answered,
+ * and the connection ends with the last of those.
  */
 export function inTurn(listener: RequestListener): RequestListener {
   const lines = new WeakMap<Socket, { last: ServerResponse; waiting: number }>()

@@ -25,18 +25,25 @@ function storeOf(tally: Tally): Store {
       const { count, endsAt } = await tally.add(key, 1)
       return { totalHits: count, resetTime: new Date(Date.now() + endsAt - performance.now()) }
     },
-    decrement: async (key) => { await tally.add(key, -1) },
+    decrement: async (key) => {
+      await tally.add(key, -1)
+    },
     resetKey: (key) => tally.forget(key),
   }
 }
 
-const secondsUntil = (time: Date | undefined) => Math.max(1, Math.ceil(((time?.getTime() ?? 0) - Date.now()) / 1000))
+const secondsUntil = (time: Date | undefined) =>
+  Math.max(1, Math.ceil(((time?.getTime() ?? 0) - Date.now()) / 1000))
 
 /**
- * Returns the limit of each group of endpoints that anybody may ask, counted by the client's address (IPv6: its /64). A request
- * too many is refused like every other one of the gateway: problem+json, or the page that the endpoint shows, with `Retry-After`.
+ * Returns the limit of each group of endpoints that anybody may ask, counted by the client's address (IPv6:
+ * its /64). A request too many is refused like every other one of the gateway: problem+json, or the page that
+ * the endpoint shows, with `Retry-After`.
  */
-export function limitEntries(limit: RateLimit, counts: Pick<Counts, 'tally'>): (entry: Entry) => Middleware[] {
+export function limitEntries(
+  limit: RateLimit,
+  counts: Pick<Counts, 'tally'>,
+): (entry: Entry) => Middleware[] {
   const known = new Map<Entry, Middleware[]>()
   return (entry) => {
     const limits = known.get(entry) ?? (limit ? [limitEntry(entry, limit, counts)] : [])
@@ -45,7 +52,11 @@ export function limitEntries(limit: RateLimit, counts: Pick<Counts, 'tally'>): (
   }
 }
 
-function limitEntry(entry: Entry, limit: Exclude<RateLimit, undefined>, counts: Pick<Counts, 'tally'>): Middleware {
+function limitEntry(
+  entry: Entry,
+  limit: Exclude<RateLimit, undefined>,
+  counts: Pick<Counts, 'tally'>,
+): Middleware {
   const { requests, windowMs } = limit
   const policy = `"${entry}";q=${requests};w=${windowMs / 1000}`
   const limited = rateLimit({

@@ -8,7 +8,10 @@ import { countConnections } from './connections.js'
 export interface Load {
   /** Counts the connections of a server. */
   watch: (server: Server) => void
-  /** Refuses requests while there is too much memory in use, and those of connections that are too many: 503 before collapse. */
+  /**
+   * Refuses requests while there is too much memory in use, and those of connections that are too many: 503
+   * before collapse.
+   */
   refuse: Middleware
   counts: () => { connections: number; refused: number }
   stop: () => void
@@ -35,15 +38,25 @@ function heapInUse(): number {
 /** Whoever watches over the process must get through. */
 const alwaysServed = new Set(['/healthz', '/metrics'])
 
-const memoryFull = () => new GatewayError('overloaded', 'This node has no memory left for more requests. Try again shortly.')
+const memoryFull = () =>
+  new GatewayError('overloaded', 'This node has no memory left for more requests. Try again shortly.')
 
 /** Watches over what this process carries. */
-export function watchLoad({ maxConnections, maxPerAddress, maxMemoryMb, memoryInUse = heapInUse, lookEveryMs = 250 }: Options): Load {
-  const maxBytes = maxMemoryMb === undefined ? getHeapStatistics().heap_size_limit * shareOfHeap : maxMemoryMb * 1024 * 1024
+export function watchLoad({
+  maxConnections,
+  maxPerAddress,
+  maxMemoryMb,
+  memoryInUse = heapInUse,
+  lookEveryMs = 250,
+}: Options): Load {
+  const maxBytes =
+    maxMemoryMb === undefined ? getHeapStatistics().heap_size_limit * shareOfHeap : maxMemoryMb * 1024 * 1024
   const connections = countConnections({ maxConnections, maxPerAddress })
   let refused = 0
   let isFull = false
-  const look = setInterval(() => { isFull = memoryInUse() > maxBytes }, lookEveryMs)
+  const look = setInterval(() => {
+    isFull = memoryInUse() > maxBytes
+  }, lookEveryMs)
   look.unref()
 
   return {

@@ -2,7 +2,10 @@ import { GatewayError } from '../errors.js'
 
 const ambiguous = (detail: string) => new GatewayError('path_ambiguous', detail)
 
-/** Printable ASCII without `\` and `#`: what a request target may hold as it is. Anything else must come percent-encoded. */
+/**
+ * Printable ASCII without `\` and `#`: what a request target may hold as it is. Anything else must come
+ * percent-encoded.
+ */
 const plain = /^[\x21\x22\x24-\x5b\x5d-\x7e]*$/
 const encodedSeparator = /%(?:2f|5c|00)/i
 const encodedTwice = /%(?:25)+(?:2f|5c|2e|3b|00)/i
@@ -28,10 +31,13 @@ function isUtf8(path: string): boolean {
  * encoded or back slashes, dot segments, empty segments, NUL, bad escapes, and double encoding of those.
  */
 export function normalisePath(path: string): string {
-  if (path.charCodeAt(0) !== 0x2f) throw ambiguous('The request target must be a path that begins with a slash')
+  if (path.charCodeAt(0) !== 0x2f)
+    throw ambiguous('The request target must be a path that begins with a slash')
   if (!needsWork.test(path)) return path
-  if (!plain.test(path)) throw ambiguous('The path holds a character that must be percent-encoded, a backslash or a fragment')
-  if (badEscape.test(path)) throw ambiguous('The path holds a % that is not followed by two hexadecimal digits')
+  if (!plain.test(path))
+    throw ambiguous('The path holds a character that must be percent-encoded, a backslash or a fragment')
+  if (badEscape.test(path))
+    throw ambiguous('The path holds a % that is not followed by two hexadecimal digits')
   if (encodedSeparator.test(path)) throw ambiguous('The path holds an encoded slash, backslash or NUL')
   const decoded = path.replace(/%[0-9a-f]{2}/gi, (escape) => {
     const character = String.fromCharCode(Number.parseInt(escape.slice(1), 16))
@@ -44,7 +50,11 @@ export function normalisePath(path: string): string {
   return decoded
 }
 
-/** Refuses a query that is not printable ASCII, or that holds the beginning of a fragment (RFC 9112 §3.2): one program would cut there, another not. */
+/**
+ * Refuses a query that is not printable ASCII, or that holds the beginning of a fragment (RFC 9112 §3.2): one
+ * program would cut there, another not.
+ */
 export function checkQuery(search: string): void {
-  if (!/^[\x21\x22\x24-\x7e]*$/.test(search)) throw ambiguous('The query holds a character that must be percent-encoded')
+  if (!/^[\x21\x22\x24-\x7e]*$/.test(search))
+    throw ambiguous('The query holds a character that must be percent-encoded')
 }

@@ -15,15 +15,20 @@ declare global {
 /** Nothing is decoded: a token holds no `%`. */
 const parse = cookieParser(undefined, { decode: (value) => value })
 
-/** What cookie-parser reads otherwise than `cookieValues`: quotes, which it strips; `j:`, which is JSON to it; blanks beyond ASCII. */
+/**
+ * What cookie-parser reads otherwise than `cookieValues`: quotes, which it strips; `j:`, which is JSON to it;
+ * blanks beyond ASCII.
+ */
 const readOtherwise = /"|j:|[^\t\x20-\x7e]/
 
 /** An embedding program may have parsed the cookies in a way of its own. */
-const isReadOtherwise = (req: Pick<Request, 'headers'>) => Object.hasOwn(req, 'cookies') || readOtherwise.test(req.headers.cookie ?? '')
+const isReadOtherwise = (req: Pick<Request, 'headers'>) =>
+  Object.hasOwn(req, 'cookies') || readOtherwise.test(req.headers.cookie ?? '')
 
 /**
- * Reads the `Cookie` header with cookie-parser into `req.parsedCookies`, for what Express's router serves. Runs behind the check
- * for repeated cookies, as cookie-parser keeps the first of two. Where it would read a header otherwise than `cookieValues` does, nothing is set.
+ * Reads the `Cookie` header with cookie-parser into `req.parsedCookies`, for what Express's router serves.
+ * Runs behind the check for repeated cookies, as cookie-parser keeps the first of two. Where it would read a
+ * header otherwise than `cookieValues` does, nothing is set.
  */
 export const parseCookies: Middleware = (req, res, next) => {
   if (isReadOtherwise(req)) {

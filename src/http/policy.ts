@@ -14,18 +14,27 @@ export interface Policy {
   mandateFrom?: readonly MandateSource[]
   /** The path prefix of a route, which `path` counts from. */
   prefix?: string
-  /** The request goes on whatever is decided; what would have been answered is noted. By default a decision is enforced. */
+  /**
+   * The request goes on whatever is decided; what would have been answered is noted. By default a decision is
+   * enforced.
+   */
   decide?: 'enforce' | 'watch'
 }
 
-/** Where callers that cannot set headers (navigations, downloads, EventSource, WebSocket, images) name their mandate. */
+/**
+ * Where callers that cannot set headers (navigations, downloads, EventSource, WebSocket, images) name their
+ * mandate.
+ */
 export const mandateSources = ['header', 'query', 'path', 'host', 'subprotocol'] as const
 export type MandateSource = (typeof mandateSources)[number]
 
 /** What stands between a match and its handler. */
 export interface Admission {
   steps: Middleware[]
-  /** Decides the same again, without counting or noting it: for a request that has waited. Absent where nobody is asked. */
+  /**
+   * Decides the same again, without counting or noting it: for a request that has waited. Absent where nobody
+   * is asked.
+   */
   again?: Middleware
 }
 
@@ -74,6 +83,13 @@ export const portalClients: Policy = { auth: 'portal', ...nowhere }
 export const sysAdmins: Policy = { auth: 'required', ...nowhere, guard: 'sysAdmin' }
 /** PlatformAdmins; audited. */
 export const platformAdmins: Policy = { auth: 'required', ...nowhere, guard: 'platformAdmin' }
-/** Those whose rules in the mandate that the request names let them do it with `RESOURCE item`, such as `gateway.members`. */
-export const mandateAdmins = (item: string, action?: Subject['action']): Policy =>
-  ({ auth: 'required', mandate: 'required', instance: 'none', permission: { context: 'RESOURCE', item, ...(action ? { action } : {}) } })
+/**
+ * Those whose rules in the mandate that the request names let them do it with `RESOURCE item`, such as
+ * `gateway.members`.
+ */
+export const mandateAdmins = (item: string, action?: Subject['action']): Policy => ({
+  auth: 'required',
+  mandate: 'required',
+  instance: 'none',
+  permission: { context: 'RESOURCE', item, ...(action ? { action } : {}) },
+})

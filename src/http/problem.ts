@@ -10,19 +10,57 @@ import { problemPage } from './problem-page.js'
 
 /** The HTTP status of each code. */
 export const statusOf: Record<ErrorCode, number> = {
-  expectation_failed: 417, header_ambiguous: 400, path_ambiguous: 400, request_malformed: 400, headers_too_large: 431,
-  mandate_id_invalid: 400, instance_id_invalid: 400, mandate_required: 400, instance_required: 400,
-  validation_failed: 400, body_invalid: 400, body_too_large: 413, unsupported_media_type: 415,
-  authentication_required: 401, token_invalid: 401, token_expired: 401, user_mismatch: 401,
-  credentials_invalid: 401, client_invalid: 401, refresh_invalid: 401, portal_access_required: 401,
-  sign_in_invalid: 400, sign_in_refused: 401, identity_unknown: 403, provider_failed: 502, provider_unavailable: 503,
-  user_disabled: 403, membership_disabled: 403, not_a_member: 403, mandate_disabled: 403,
-  no_instance_access: 403, feature_access_disabled: 403,
-  sysadmin_required: 403, platform_admin_required: 403, permission_denied: 403, cross_site_request: 403, address_not_allowed: 403,
-  not_found: 404, mandate_not_found: 404, instance_not_found: 404,
-  method_not_allowed: 405, conflict: 409, changed_meanwhile: 412, rate_limited: 429,
-  internal_error: 500, upstream_failed: 502, upstream_unavailable: 503, upstream_timeout: 504,
-  authentication_unavailable: 503, directory_unavailable: 503, overloaded: 503,
+  expectation_failed: 417,
+  header_ambiguous: 400,
+  path_ambiguous: 400,
+  request_malformed: 400,
+  headers_too_large: 431,
+  mandate_id_invalid: 400,
+  instance_id_invalid: 400,
+  mandate_required: 400,
+  instance_required: 400,
+  validation_failed: 400,
+  body_invalid: 400,
+  body_too_large: 413,
+  unsupported_media_type: 415,
+  authentication_required: 401,
+  token_invalid: 401,
+  token_expired: 401,
+  user_mismatch: 401,
+  credentials_invalid: 401,
+  client_invalid: 401,
+  refresh_invalid: 401,
+  portal_access_required: 401,
+  sign_in_invalid: 400,
+  sign_in_refused: 401,
+  identity_unknown: 403,
+  provider_failed: 502,
+  provider_unavailable: 503,
+  user_disabled: 403,
+  membership_disabled: 403,
+  not_a_member: 403,
+  mandate_disabled: 403,
+  no_instance_access: 403,
+  feature_access_disabled: 403,
+  sysadmin_required: 403,
+  platform_admin_required: 403,
+  permission_denied: 403,
+  cross_site_request: 403,
+  address_not_allowed: 403,
+  not_found: 404,
+  mandate_not_found: 404,
+  instance_not_found: 404,
+  method_not_allowed: 405,
+  conflict: 409,
+  changed_meanwhile: 412,
+  rate_limited: 429,
+  internal_error: 500,
+  upstream_failed: 502,
+  upstream_unavailable: 503,
+  upstream_timeout: 504,
+  authentication_unavailable: 503,
+  directory_unavailable: 503,
+  overloaded: 503,
 }
 
 /** Seconds after which a caller may try again what was refused for a lack of means. */
@@ -41,14 +79,24 @@ function challenge(error: GatewayError): string {
 function refusalHeaders(error: GatewayError): string[] {
   const status = statusOf[error.code]
   const headers = Object.entries(error.headers ?? {}).flat()
-  if (status === 401 && error.code !== 'portal_access_required' && error.headers?.['WWW-Authenticate'] === undefined) headers.push('WWW-Authenticate', challenge(error))
-  if (status === 503 && error.headers?.['Retry-After'] === undefined) headers.push('Retry-After', String(retryAfterSeconds))
+  if (
+    status === 401 &&
+    error.code !== 'portal_access_required' &&
+    error.headers?.['WWW-Authenticate'] === undefined
+  )
+    headers.push('WWW-Authenticate', challenge(error))
+  if (status === 503 && error.headers?.['Retry-After'] === undefined)
+    headers.push('Retry-After', String(retryAfterSeconds))
   headers.push('Cache-Control', 'no-store')
   return headers
 }
 
 /** An RFC 9457 problem document. */
-export function problemDocument(error: GatewayError, requestId: string, status = statusOf[error.code]): Record<string, unknown> {
+export function problemDocument(
+  error: GatewayError,
+  requestId: string,
+  status = statusOf[error.code],
+): Record<string, unknown> {
   return {
     type: 'about:blank',
     title: STATUS_CODES[status],
@@ -60,15 +108,26 @@ export function problemDocument(error: GatewayError, requestId: string, status =
   }
 }
 
-/** Whatever was thrown, as a GatewayError: what is not one already is an `internal_error` that says nothing. */
+/**
+ * Whatever was thrown, as a GatewayError: what is not one already is an `internal_error` that says nothing.
+ */
 export function asGatewayError(error: unknown): GatewayError {
-  return error instanceof GatewayError ? error : new GatewayError('internal_error', 'Internal error', { cause: error })
+  return error instanceof GatewayError
+    ? error
+    : new GatewayError('internal_error', 'Internal error', { cause: error })
 }
 
 /** An RFC 6749 §5.2 error, for the endpoints that owe one to their callers. */
 function oauthDocument(error: GatewayError): Record<string, unknown> {
   const status = statusOf[error.code]
-  const code = status === 401 ? 'invalid_client' : status === 429 || status === 503 ? 'temporarily_unavailable' : status >= 500 ? 'server_error' : 'invalid_request'
+  const code =
+    status === 401
+      ? 'invalid_client'
+      : status === 429 || status === 503
+        ? 'temporarily_unavailable'
+        : status >= 500
+          ? 'server_error'
+          : 'invalid_request'
   const faults = error.errors?.map((fault) => `${fault.path}: ${fault.message}`).join('; ')
   return { error: code, error_description: faults ? `${error.detail}: ${faults}` : error.detail }
 }
@@ -80,7 +139,10 @@ function answeredStatus(error: GatewayError, form: Request['errorForm']): number
   return status >= 500 ? 503 : 403
 }
 
-/** The page by which some part of the gateway tells a person of an error in its own words; undefined where it does not. */
+/**
+ * The page by which some part of the gateway tells a person of an error in its own words; undefined where it
+ * does not.
+ */
 export type ErrorPage = (error: GatewayError, status: number, req: Request) => Answer | undefined
 
 /** What a refusal needs to know of its request: less than a request where the parser has refused it. */
@@ -92,31 +154,63 @@ const forPrograms = /^\/portal\/api(?:\/|$)/
 /** The path at which other proxies ask, whatever else is wrong with the request. */
 const verifyPath = /^\/auth\/verify(?:[/?]|$)/
 
-/** Notes that a request is another proxy's question, which is answered with the statuses that such proxies understand. */
+/**
+ * Notes that a request is another proxy's question, which is answered with the statuses that such proxies
+ * understand.
+ */
 export function noteForm(req: Refused, url: string): void {
   if (req.errorForm === undefined && verifyPath.test(url)) req.errorForm = 'verify'
 }
 
 /** A page for each refusal that a person sees; programs and other proxies have their own forms. */
 const pageFor = (req: Refused, error: GatewayError, status: number) =>
-  req.errorForm !== 'oauth' && req.errorForm !== 'verify' && isNavigation(req) && !forPrograms.test(req.pathname ?? '') ? problemPage(req, error, status) : undefined
+  req.errorForm !== 'oauth' &&
+  req.errorForm !== 'verify' &&
+  isNavigation(req) &&
+  !forPrograms.test(req.pathname ?? '')
+    ? problemPage(req, error, status)
+    : undefined
 
 /** Returns what a refusal says to its caller: names and values of headers in turn, and the body. */
-export function refusalOf(req: Refused, error: GatewayError, ownPage?: Answer): { status: number; headers: string[]; body: Buffer } {
+export function refusalOf(
+  req: Refused,
+  error: GatewayError,
+  ownPage?: Answer,
+): { status: number; headers: string[]; body: Buffer } {
   const status = answeredStatus(error, req.errorForm)
   const { headers, body } = refusalBody(req, error, status, ownPage)
-  return { status, headers: [...refusalHeaders(error), ...headers, 'Content-Length', String(body.length)], body }
+  return {
+    status,
+    headers: [...refusalHeaders(error), ...headers, 'Content-Length', String(body.length)],
+    body,
+  }
 }
 
-function refusalBody(req: Refused, error: GatewayError, status: number, ownPage: Answer | undefined): { headers: string[]; body: Buffer } {
+function refusalBody(
+  req: Refused,
+  error: GatewayError,
+  status: number,
+  ownPage: Answer | undefined,
+): { headers: string[]; body: Buffer } {
   const shown = ownPage ?? pageFor(req, error, status)
   if (shown) {
     const { headers = {}, text } = shown
-    return { headers: [...Object.entries(headers).flat(), 'Content-Type', 'text/html; charset=utf-8'], body: Buffer.from(text?.content ?? '') }
+    return {
+      headers: [...Object.entries(headers).flat(), 'Content-Type', 'text/html; charset=utf-8'],
+      body: Buffer.from(text?.content ?? ''),
+    }
   }
   const oauth = req.errorForm === 'oauth'
-  const body = Buffer.from(JSON.stringify(oauth ? oauthDocument(error) : problemDocument(error, req.id, status)))
-  return { headers: ['Content-Type', oauth ? 'application/json; charset=utf-8' : 'application/problem+json; charset=utf-8'], body }
+  const body = Buffer.from(
+    JSON.stringify(oauth ? oauthDocument(error) : problemDocument(error, req.id, status)),
+  )
+  return {
+    headers: [
+      'Content-Type',
+      oauth ? 'application/json; charset=utf-8' : 'application/problem+json; charset=utf-8',
+    ],
+    body,
+  }
 }
 
 function noteRefusal(req: Request, error: GatewayError, logger: Logger): void {
@@ -124,7 +218,8 @@ function noteRefusal(req: Request, error: GatewayError, logger: Logger): void {
   if (statusOf[error.code] >= 500 && error.cause !== undefined) {
     logger.error('request failed', { requestId: req.id, code: error.code, error: error.cause })
   }
-  if (error.code === 'token_invalid' && typeof error.cause === 'string') logger.debug('the token does not count', { requestId: req.id, why: error.cause })
+  if (error.code === 'token_invalid' && typeof error.cause === 'string')
+    logger.debug('the token does not count', { requestId: req.id, why: error.cause })
 }
 
 interface ProblemOptions {
@@ -134,21 +229,32 @@ interface ProblemOptions {
   corsHeaders?: CorsHeaders
 }
 
-/** The one place where an error becomes an answer: problem+json (RFC 9457) or a page, with nothing inside that was not meant for the caller. */
-export function answerProblem(logger: Logger, { ownPage = () => undefined, onRefusal = () => undefined, corsHeaders = () => [] }: ProblemOptions = {}): ErrorRequestHandler {
+/**
+ * The one place where an error becomes an answer: problem+json (RFC 9457) or a page, with nothing inside that
+ * was not meant for the caller.
+ */
+export function answerProblem(
+  logger: Logger,
+  { ownPage = () => undefined, onRefusal = () => undefined, corsHeaders = () => [] }: ProblemOptions = {},
+): ErrorRequestHandler {
   return (thrown: unknown, req, res, _next) => {
     const error = asGatewayError(thrown)
     onRefusal(req, error)
     noteRefusal(req, error, logger)
     if (res.headersSent) {
       // Half an answer is out: cutting the connection is the only way left to say that it is not whole.
-      if (req.httpVersion === '1.0') req.socket.resetAndDestroy() // whose answers may end with their connection
+      // whose answers may end with their connection
+      if (req.httpVersion === '1.0') req.socket.resetAndDestroy()
       else res.destroy()
       return
     }
     noteForm(req, req.url)
-    const { status, headers, body } = refusalOf(req, error, ownPage(error, answeredStatus(error, req.errorForm), req))
-    writeHead(res, status, [...hasCors(res) ? [] : corsHeaders(req.headers.origin), ...headers])
+    const { status, headers, body } = refusalOf(
+      req,
+      error,
+      ownPage(error, answeredStatus(error, req.errorForm), req),
+    )
+    writeHead(res, status, [...(hasCors(res) ? [] : corsHeaders(req.headers.origin)), ...headers])
     res.end(body) // Node leaves it out where HEAD asked
   }
 }

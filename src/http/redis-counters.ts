@@ -15,7 +15,10 @@ export interface SharedCount {
   ttlMs: number
 }
 
-/** Counters that all nodes share. Never rejects: what Redis does not answer in time is undefined, and the caller goes on by itself. */
+/**
+ * Counters that all nodes share. Never rejects: what Redis does not answer in time is undefined, and the
+ * caller goes on by itself.
+ */
 export interface SharedCounters {
   isUp: () => boolean
   add: (additions: Addition[]) => Promise<(SharedCount | undefined)[]>
@@ -51,7 +54,13 @@ function noteOutages(client: Redis, logger: Logger) {
 
 /** Connects to Redis, for as long as it takes and whenever it is gone: nobody waits for it to be there. */
 export function connectRedisCounters({ url, logger }: { url: string; logger: Logger }): SharedCounters {
-  const client = new Redis(url, { enableOfflineQueue: false, maxRetriesPerRequest: 1, commandTimeout: answerWithinMs, connectTimeout: 1000, retryStrategy: retryMs })
+  const client = new Redis(url, {
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 1,
+    commandTimeout: answerWithinMs,
+    connectTimeout: 1000,
+    retryStrategy: retryMs,
+  })
   const outages = noteOutages(client, logger)
   const isUp = () => client.status === 'ready' && !outages.isDown()
 
@@ -73,8 +82,10 @@ export function connectRedisCounters({ url, logger }: { url: string; logger: Log
 
   return {
     isUp,
-    add: async (additions) => await ask(() => addAll(client, additions)) ?? additions.map(() => undefined),
-    forget: async (key) => { await ask(() => client.del(prefix + key)) },
+    add: async (additions) => (await ask(() => addAll(client, additions))) ?? additions.map(() => undefined),
+    forget: async (key) => {
+      await ask(() => client.del(prefix + key))
+    },
     close: () => {
       client.removeAllListeners('close')
       client.disconnect()
@@ -90,7 +101,7 @@ async function addAll(client: Redis, additions: Addition[]): Promise<SharedCount
     pipeline.incrby(prefix + key, amount)
     pipeline.pttl(prefix + key)
   }
-  const results = await pipeline.exec() ?? []
+  const results = (await pipeline.exec()) ?? []
   const counts: SharedCount[] = []
   const endless: Addition[] = []
   for (const [index, addition] of additions.entries()) {
@@ -98,7 +109,10 @@ async function addAll(client: Redis, additions: Addition[]): Promise<SharedCount
     const error = count?.[0] ?? ttl?.[0]
     if (error) throw error
     if (ttl?.[1] === -1) endless.push(addition) // it ended just between the first two commands
-    counts.push({ count: Number(count?.[1]), ttlMs: ttl?.[1] === -1 ? addition.ttlMs : Math.max(0, Number(ttl?.[1])) })
+    counts.push({
+      count: Number(count?.[1]),
+      ttlMs: ttl?.[1] === -1 ? addition.ttlMs : Math.max(0, Number(ttl?.[1])),
+    })
   }
   for (const { key, ttlMs } of endless) await client.pexpire(prefix + key, Math.max(1, Math.ceil(ttlMs)))
   return counts
@@ -106,9 +120,18 @@ async function addAll(client: Redis, additions: Addition[]): Promise<SharedCount
 
 /** Resolves when the Redis at `url` answers; rejects with why it does not within `withinMs`. */
 export async function reachesRedis(url: string, withinMs: number): Promise<void> {
-  const client = new Redis(url, { lazyConnect: true, enableOfflineQueue: false, maxRetriesPerRequest: 0, retryStrategy: () => null, connectTimeout: withinMs, commandTimeout: withinMs })
+  const client = new Redis(url, {
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+    connectTimeout: withinMs,
+    commandTimeout: withinMs,
+  })
   let said: unknown
-  client.on('error', (error) => { said = error })
+  client.on('error', (error) => {
+    said = error
+  })
   try {
     await client.connect()
     await client.ping()

@@ -2,17 +2,24 @@ import { GatewayError } from '../errors.js'
 import type { Middleware } from './chain.js'
 import { cookieValues } from './cookies.js'
 
-/** Headers that decide who and where: Node keeps the first or joins them, another program might keep the last. */
+/**
+ * Headers that decide who and where: Node keeps the first or joins them, another program might keep the last.
+ */
 const single = new Set(['authorization', 'host', 'x-mandate-id', 'x-instance-id'])
 
-const mayHoldTwo = (cookies: string | undefined) => cookies !== undefined && cookies.indexOf('auth_token') !== cookies.lastIndexOf('auth_token')
+const mayHoldTwo = (cookies: string | undefined) =>
+  cookies !== undefined && cookies.indexOf('auth_token') !== cookies.lastIndexOf('auth_token')
 
-const twoTokens = () => new GatewayError('header_ambiguous',
-  'Two different auth_token cookies were sent: another application of this domain has set one. Sign out here, then sign in again.')
+const twoTokens = () =>
+  new GatewayError(
+    'header_ambiguous',
+    'Two different auth_token cookies were sent: another application of this domain has set one. Sign out here, then sign in again.',
+  )
 
 /**
- * Refuses a request that names its caller or its place twice (row 0 of the authentication table). Two `auth_token` cookies that differ
- * are refused only where `readsToken` says that one is read: nobody else has to care for what another application has set.
+ * Refuses a request that names its caller or its place twice (row 0 of the authentication table). Two
+ * `auth_token` cookies that differ are refused only where `readsToken` says that one is read: nobody else has
+ * to care for what another application has set.
  */
 export function refuseAmbiguousHeaders({ readsToken }: { readsToken: boolean }): Middleware {
   return (req, res, next) => {
@@ -31,7 +38,8 @@ export function refuseAmbiguousHeaders({ readsToken }: { readsToken: boolean }):
       }
       seen += `${name};`
     }
-    const tokens = readsToken && mayHoldTwo(req.headers.cookie) ? cookieValues(req.headers.cookie, 'auth_token') : []
+    const tokens =
+      readsToken && mayHoldTwo(req.headers.cookie) ? cookieValues(req.headers.cookie, 'auth_token') : []
     if (tokens.some((token) => token !== tokens[0])) {
       next(twoTokens())
       return

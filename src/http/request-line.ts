@@ -1,10 +1,23 @@
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../errors.js'
 
-/** The methods of other protocols that Node's parser reads: RTSP's own (RFC 2326 §10), and the only one of ICE (Icecast). */
+/**
+ * The methods of other protocols that Node's parser reads: RTSP's own (RFC 2326 §10), and the only one of ICE
+ * (Icecast).
+ */
 const foreignMethods = new Set([
-  'DESCRIBE', 'ANNOUNCE', 'SETUP', 'PLAY', 'PAUSE', 'TEARDOWN', 'GET_PARAMETER', 'SET_PARAMETER', 'REDIRECT',
-  'RECORD', 'FLUSH', 'SOURCE',
+  'DESCRIBE',
+  'ANNOUNCE',
+  'SETUP',
+  'PLAY',
+  'PAUSE',
+  'TEARDOWN',
+  'GET_PARAMETER',
+  'SET_PARAMETER',
+  'REDIRECT',
+  'RECORD',
+  'FLUSH',
+  'SOURCE',
 ])
 
 /** A head is no longer than this. */
@@ -20,20 +33,28 @@ function bytesBeingParsed({ socket }: IncomingMessage): string {
   return parser?.getCurrentBuffer?.().toString('latin1', 0, maxBytes) ?? ''
 }
 
-/** A request line that Node's parser takes: three words, whatever the protocol is called and however far they are apart. */
+/**
+ * A request line that Node's parser takes: three words, whatever the protocol is called and however far they
+ * are apart.
+ */
 const lenientLine = /^[\r\n]*([A-Z_-]+) +([^ \r\n]+) +([A-Z]+\/\d\.\d)\r?\n/
 
 /**
- * Returns the fault of a request line that is not `method SP target SP HTTP-version` (RFC 9112 §3), else undefined. Node's
- * parser also takes the protocols RTSP and ICE, and several blanks, and does not tell. Methods show it on every request; the
- * rest is read on the first request of a connection alone, because a copy of the bytes costs 3 µs. A line that arrived in
- * several packets is not read.
+ * Returns the fault of a request line that is not `method SP target SP HTTP-version` (RFC 9112 §3), else
+ * undefined. Node's parser also takes the protocols RTSP and ICE, and several blanks, and does not tell.
+ * Methods show it on every request; the rest is read on the first request of a connection alone, because a
+ * copy of the bytes costs 3 µs. A line that arrived in several packets is not read.
  */
 export function requestLineFault(req: IncomingMessage): GatewayError | undefined {
-  const notHttp = () => new GatewayError('request_malformed', 'The request line must be a method, a path and HTTP/1.1, with one blank between them')
+  const notHttp = () =>
+    new GatewayError(
+      'request_malformed',
+      'The request line must be a method, a path and HTTP/1.1, with one blank between them',
+    )
   if (foreignMethods.has(req.method ?? '')) return notHttp()
   if (req.socket.bytesWritten !== 0) return undefined
   const [line, method, target] = lenientLine.exec(bytesBeingParsed(req)) ?? []
-  if (line === undefined || method !== req.method || target !== req.url) return undefined // not where the line is
+  // not where the line is
+  if (line === undefined || method !== req.method || target !== req.url) return undefined
   return line.trim() === `${method} ${target} HTTP/${req.httpVersion}` ? undefined : notHttp()
 }

@@ -8,8 +8,16 @@ import { GatewayRequest, listenToUpgrades } from './upgrade.js'
 
 /** Bytes of a request's head; a token alone may take 8 KiB. */
 const maxHeaderBytes = 32 * 1024
-/** Idle keep-alive connections are kept for longer than the 60 s of common proxies in front, so that they close first. */
-const usualPatience: Patience = { headersTimeoutMs: 15_000, keepAliveTimeoutMs: 65_000, lookEveryMs: 2000, unreadMs: 60_000 }
+/**
+ * Idle keep-alive connections are kept for longer than the 60 s of common proxies in front, so that they
+ * close first.
+ */
+const usualPatience: Patience = {
+  headersTimeoutMs: 15_000,
+  keepAliveTimeoutMs: 65_000,
+  lookEveryMs: 2000,
+  unreadMs: 60_000,
+}
 
 /** How slowly clients may send, and how often that is looked at. */
 interface Patience {
@@ -26,22 +34,29 @@ interface ServerOptions extends Partial<Patience> {
 }
 
 /** An HTTP server with limits on what a client may send and how slowly. */
-export function createGatewayServer(gateway: RequestListener, { corsHeaders = () => [], ...patience }: ServerOptions = {}): Server {
+export function createGatewayServer(
+  gateway: RequestListener,
+  { corsHeaders = () => [], ...patience }: ServerOptions = {},
+): Server {
   const { headersTimeoutMs, keepAliveTimeoutMs, lookEveryMs, unreadMs } = { ...usualPatience, ...patience }
   const listener = inTurn(gateway)
   const refuse = answerMalformed({ corsHeaders, maxHeaderBytes })
-  const server = createServer({
-    IncomingMessage: GatewayRequest,
-    maxHeaderSize: maxHeaderBytes,
-    headersTimeout: headersTimeoutMs,
-    keepAliveTimeout: keepAliveTimeoutMs,
-    connectionsCheckingInterval: lookEveryMs, // Node's own 30 s would let a slow head live for as much longer
-    requireHostHeader: false, // `identifyRequest` refuses it in our own words
-    requestTimeout: 0, // bodies may be long; a route's own time limit holds
-    noDelay: true,
-  }, listener)
+  const server = createServer(
+    {
+      IncomingMessage: GatewayRequest,
+      maxHeaderSize: maxHeaderBytes,
+      headersTimeout: headersTimeoutMs,
+      keepAliveTimeout: keepAliveTimeoutMs,
+      connectionsCheckingInterval: lookEveryMs, // Node's own 30 s would let a slow head live for as much longer
+      requireHostHeader: false, // `identifyRequest` refuses it in our own words
+      requestTimeout: 0, // bodies may be long; a route's own time limit holds
+      noDelay: true,
+    },
+    listener,
+  )
   server.maxHeadersCount = 0 // Node would drop the lines past its count without a word; `identifyRequest` refuses them
-  // Without a listener Node sends 100 at once; with one the body is asked for when the decision has been made.
+  // Without a listener Node sends 100 at once; with one the body is asked for when the decision has been
+  // made.
   server.on('checkContinue', listener)
   server.on('checkExpectation', listener)
   listenToUpgrades(server, gateway)

@@ -13,7 +13,10 @@ export interface TraceContext {
 /** Version, trace, span, flags; later versions than 00 may have more to say behind another dash. */
 const wellFormed = /^(?!ff)([0-9a-f]{2})-((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/
 
-/** The trace context that the caller sent; undefined where it sent none that can be read, and its `tracestate` then counts no more. */
+/**
+ * The trace context that the caller sent; undefined where it sent none that can be read, and its `tracestate`
+ * then counts no more.
+ */
 export function callersTrace({ headers: { traceparent } }: IncomingMessage): TraceContext | undefined {
   if (typeof traceparent !== 'string') return undefined
   const found = wellFormed.exec(traceparent)
@@ -28,7 +31,10 @@ const processPart = randomUUID().replaceAll('-', '')
 const [tracePart, parentPart] = [`1${processPart.slice(1, 24)}`, `1${processPart.slice(25)}`]
 let traces = 0
 
-/** The `traceparent` of what is sent on: the caller's, else of a trace that begins here, so that a service can always correlate. */
+/**
+ * The `traceparent` of what is sent on: the caller's, else of a trace that begins here, so that a service can
+ * always correlate.
+ */
 export function traceparentFrom(caller: TraceContext | undefined): string {
   if (caller) return `00-${caller.traceId}-${caller.spanId}-${caller.flags}`
   traces = (traces + 1) % 0xffff_ffff

@@ -3,7 +3,10 @@ import type { Middleware } from './chain.js'
 
 /** Silence after which a body that is still to come is given up. */
 const idleMs = 30_000
-/** What is left of a body that nobody wants any more is read up to here, so that its sender gets to read the answer. */
+/**
+ * What is left of a body that nobody wants any more is read up to here, so that its sender gets to read the
+ * answer.
+ */
 const maxDiscardedBytes = 16 * 1024 * 1024
 const maxDiscardMs = 5000
 
@@ -27,12 +30,20 @@ function discardRest(req: IncomingMessage): void {
   req.resume()
 }
 
-/** Watches over requests with a body: one that stops coming is given up, and one that was answered before its end is read on, a while. */
+/**
+ * Watches over requests with a body: one that stops coming is given up, and one that was answered before its
+ * end is read on, a while.
+ */
 export const watchBody: Middleware = (req, res, next) => {
   if (hasBody(req)) {
     req.socket.setTimeout(idleMs) // Node cuts a connection that times out
-    req.on('end', () => { if (!res.writableEnded) req.socket.setTimeout(0) }) // else the keep-alive timeout runs
-    res.on('finish', () => { if (!req.complete) discardRest(req) })
+    // else the keep-alive timeout runs
+    req.on('end', () => {
+      if (!res.writableEnded) req.socket.setTimeout(0)
+    })
+    res.on('finish', () => {
+      if (!req.complete) discardRest(req)
+    })
   }
   next()
 }

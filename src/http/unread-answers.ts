@@ -1,7 +1,10 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** What of an answer has left this process: bytes of finished writes, and bytes that the running one still has to send. */
+/**
+ * What of an answer has left this process: bytes of finished writes, and bytes that the running one still has
+ * to send.
+ */
 interface Progress {
   finished: number
   queued: number
@@ -10,13 +13,15 @@ interface Progress {
 
 function queuedOf(socket: Socket): number {
   const handle: unknown = Reflect.get(socket, '_handle') // as Node's own time-outs ask
-  const size: unknown = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'writeQueueSize') : 0
+  const size: unknown =
+    typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'writeQueueSize') : 0
   return typeof size === 'number' ? size : 0
 }
 
 /**
- * Closes connections whose client reads nothing of an answer for `unreadMs`: such an answer would be held in memory for as long as
- * the client likes. A client that reads slowly, and a stream in which nothing happens, are left alone.
+ * Closes connections whose client reads nothing of an answer for `unreadMs`: such an answer would be held in
+ * memory for as long as the client likes. A client that reads slowly, and a stream in which nothing happens,
+ * are left alone.
  */
 export function closeUnread(server: Server, { unreadMs }: { unreadMs: number }): void {
   const sockets = new Map<Socket, Progress | undefined>()
@@ -32,7 +37,8 @@ export function closeUnread(server: Server, { unreadMs }: { unreadMs: number }):
         continue
       }
       const [finished, queued] = [socket.bytesWritten - socket.writableLength, queuedOf(socket)]
-      if (before?.finished !== finished || before.queued !== queued) sockets.set(socket, { finished, queued, sinceMs: nowMs })
+      if (before?.finished !== finished || before.queued !== queued)
+        sockets.set(socket, { finished, queued, sinceMs: nowMs })
       else if (nowMs - before.sinceMs >= unreadMs) socket.resetAndDestroy()
     }
   }, unreadMs / 12)

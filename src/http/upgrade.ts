@@ -4,14 +4,18 @@ import { runningResponse } from './in-turn.js'
 import { hasBody } from './unfinished-body.js'
 
 /**
- * A request of our server. Node hands over every connection that asks for any upgrade and then neither reads a body nor another
- * request from it; so only what can become a WebSocket counts as one. Whoever asks for something else (h2c) is served in HTTP/1.1, as RFC 9110 §7.8 allows.
+ * A request of our server. Node hands over every connection that asks for any upgrade and then neither reads
+ * a body nor another request from it; so only what can become a WebSocket counts as one. Whoever asks for
+ * something else (h2c) is served in HTTP/1.1, as RFC 9110 §7.8 allows.
  */
 export class GatewayRequest extends IncomingMessage {
   private asksForUpgrade = false
   private isUpgrade: boolean | undefined = undefined
 
-  /** Node sets it when it has read the head, and again when it has looked for a listener; and asks once more when handlers have run. */
+  /**
+   * Node sets it when it has read the head, and again when it has looked for a listener; and asks once more
+   * when handlers have run.
+   */
   get upgrade(): boolean {
     return this.asksForUpgrade && (this.isUpgrade ??= this.method === 'CONNECT' || mayBecomeWebSocket(this))
   }
@@ -22,14 +26,22 @@ export class GatewayRequest extends IncomingMessage {
 }
 
 function mayBecomeWebSocket(req: IncomingMessage): boolean {
-  return req.method === 'GET' && req.httpVersion === '1.1' && req.headers.upgrade?.toLowerCase() === 'websocket' && !hasBody(req)
+  return (
+    req.method === 'GET' &&
+    req.httpVersion === '1.1' &&
+    req.headers.upgrade?.toLowerCase() === 'websocket' &&
+    !hasBody(req)
+  )
 }
 
 declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
   namespace Express {
     interface Request {
-      /** Hands over the connection, not flowing, with what the client sent meanwhile; only a request that may become a WebSocket has it. */
+      /**
+       * Hands over the connection, not flowing, with what the client sent meanwhile; only a request that may
+       * become a WebSocket has it.
+       */
       takeUpgrade?: () => Buffer
     }
   }
@@ -38,7 +50,10 @@ declare global {
 /** What a client may send before it is answered. */
 const maxEarlyBytes = 64 * 1024
 
-/** Reads on while the upgrade is decided on, else it would not be noticed that the client goes. Answers how to stop, and with what was read. */
+/**
+ * Reads on while the upgrade is decided on, else it would not be noticed that the client goes. Answers how to
+ * stop, and with what was read.
+ */
 function readOn(socket: Socket, head: Buffer): () => Buffer {
   const early = [head]
   let bytes = head.length
@@ -47,7 +62,9 @@ function readOn(socket: Socket, head: Buffer): () => Buffer {
     bytes += chunk.length
     if (bytes > maxEarlyBytes) socket.pause()
   }
-  const leave = () => { socket.destroy() }
+  const leave = () => {
+    socket.destroy()
+  }
   socket.on('data', keep)
   socket.on('end', leave)
   return () => {
@@ -58,23 +75,32 @@ function readOn(socket: Socket, head: Buffer): () => Buffer {
   }
 }
 
-/** Sends upgrades through the same listener as every other request: until somebody takes the socket, they can be answered like one. */
+/**
+ * Sends upgrades through the same listener as every other request: until somebody takes the socket, they can
+ * be answered like one.
+ */
 export function listenToUpgrades(server: Server, listener: RequestListener): void {
-  server.on('upgrade', (req: IncomingMessage & { takeUpgrade?: () => Buffer }, socket: Socket, head: Buffer) => {
-    socket.on('error', () => undefined) // 'close' follows
-    if (runningResponse(socket)) {
-      socket.destroy() // two answers at once would mix
-      return
-    }
-    socket.setTimeout(0)
-    const res = new ServerResponse(req)
-    res.shouldKeepAlive = false
-    res.assignSocket(socket)
-    socket.on('drain', () => { if (res.socket === socket) res.emit('drain') }) // Node has taken its own listener away
-    res.on('finish', () => {
-      if (res.socket !== null) socket.destroySoon()
-    })
-    req.takeUpgrade = readOn(socket, head)
-    listener(req, res)
-  })
+  server.on(
+    'upgrade',
+    (req: IncomingMessage & { takeUpgrade?: () => Buffer }, socket: Socket, head: Buffer) => {
+      socket.on('error', () => undefined) // 'close' follows
+      if (runningResponse(socket)) {
+        socket.destroy() // two answers at once would mix
+        return
+      }
+      socket.setTimeout(0)
+      const res = new ServerResponse(req)
+      res.shouldKeepAlive = false
+      res.assignSocket(socket)
+      // Node has taken its own listener away
+      socket.on('drain', () => {
+        if (res.socket === socket) res.emit('drain')
+      })
+      res.on('finish', () => {
+        if (res.socket !== null) socket.destroySoon()
+      })
+      req.takeUpgrade = readOn(socket, head)
+      listener(req, res)
+    },
+  )
 }

@@ -28,8 +28,9 @@ function watchedOf({ principal, context }: Request, decision: string): Watched {
 }
 
 /**
- * Runs `decide` without effect: the request goes on whatever it decides, and carries nothing of it but `req.watched`. It
- * works on a view of the request, so that nobody behind it can take a watched caller for one who was let in.
+ * Runs `decide` without effect: the request goes on whatever it decides, and carries nothing of it but
+ * `req.watched`. It works on a view of the request, so that nobody behind it can take a watched caller for
+ * one who was let in.
  */
 export function watch(decide: Middleware): Middleware {
   return (req, res, next) => {
@@ -42,7 +43,9 @@ export function watch(decide: Middleware): Middleware {
       next()
     }
     void decide(view, answer, (refusal?: unknown) => {
-      settle(refusal === undefined ? 'granted' : refusal instanceof GatewayError ? refusal.code : 'internal_error')
+      settle(
+        refusal === undefined ? 'granted' : refusal instanceof GatewayError ? refusal.code : 'internal_error',
+      )
     })
     if (!req.watched) waiting.timer = setTimeout(() => settle('undecided'), patienceMs)
   }

@@ -21,7 +21,7 @@ class CsvParser {
 
   constructor(private readonly file: string) {}
 
-  * take(text: string): Generator<{ row: number; cells: (string | null)[] }> {
+  *take(text: string): Generator<{ row: number; cells: (string | null)[] }> {
     for (const char of text) {
       const ended = this.add(char)
       if (ended) yield ended
@@ -30,7 +30,7 @@ class CsvParser {
     }
   }
 
-  * end(): Generator<{ row: number; cells: (string | null)[] }> {
+  *end(): Generator<{ row: number; cells: (string | null)[] }> {
     if (this.state === 'quoted') throw new Error(`${this.file}:${this.startedAt}: a quote is not closed`)
     if (this.cell !== '' || this.record.length > 0 || this.state === 'closed') yield this.finish()
   }
@@ -39,18 +39,23 @@ class CsvParser {
     const wasReturn = this.isAfterReturn
     this.isAfterReturn = char === '\r' && this.state !== 'quoted'
     if (this.isAfterReturn) return undefined
-    if (wasReturn && char !== '\n') throw new Error(`${this.file}:${this.line}: a carriage return stands outside quotes`)
+    if (wasReturn && char !== '\n')
+      throw new Error(`${this.file}:${this.line}: a carriage return stands outside quotes`)
     if (this.state === 'quoted') {
       this.addQuoted(char)
       return undefined
     }
-    if (char === '\n') return this.record.length === 0 && this.cell === '' && this.state === 'plain' ? undefined : this.finish()
+    if (char === '\n')
+      return this.record.length === 0 && this.cell === '' && this.state === 'plain'
+        ? undefined
+        : this.finish()
     if (char === ',') this.push()
     else if (char === '"' && this.state === 'closed') {
       this.cell += '"' // two quotes within quotes are one
       this.state = 'quoted'
     } else if (char === '"' && this.cell === '') this.state = 'quoted'
-    else if (this.state === 'closed') throw new Error(`${this.file}:${this.line}: text stands behind a closing quote`)
+    else if (this.state === 'closed')
+      throw new Error(`${this.file}:${this.line}: text stands behind a closing quote`)
     else this.append(char)
     return undefined
   }
@@ -61,7 +66,10 @@ class CsvParser {
   }
 
   private append(char: string): void {
-    if (this.cell.length >= longestCell) throw new Error(`${this.file}:${this.startedAt}: a cell is longer than ${longestCell} characters; is a quote not closed?`)
+    if (this.cell.length >= longestCell)
+      throw new Error(
+        `${this.file}:${this.startedAt}: a cell is longer than ${longestCell} characters; is a quote not closed?`,
+      )
     this.cell += char
   }
 
@@ -83,18 +91,22 @@ class CsvParser {
 export async function* csvRows(file: string): AsyncGenerator<SourceRow> {
   const parser = new CsvParser(file)
   let header: string[] | undefined
-  const rowsOf = function* (records: Iterable<{ row: number; cells: (string | null)[] }>): Generator<SourceRow> {
+  const rowsOf = function* (
+    records: Iterable<{ row: number; cells: (string | null)[] }>,
+  ): Generator<SourceRow> {
     for (const { row, cells } of records) {
       if (!header) {
         header = cells.map((cell) => (cell ?? '').replace(/^\ufeff/, ''))
         continue
       }
-      if (cells.length !== header.length) throw new Error(`${file}:${row}: has ${cells.length} cells, and the header ${header.length}`)
+      if (cells.length !== header.length)
+        throw new Error(`${file}:${row}: has ${cells.length} cells, and the header ${header.length}`)
       const names = header
       yield { row, values: Object.fromEntries(cells.map((cell, index) => [names[index] ?? '', cell])) }
     }
   }
   for await (const chunk of createReadStream(file, 'utf8')) yield* rowsOf(parser.take(String(chunk)))
   yield* rowsOf(parser.end())
-  if (!header) throw new Error(`${file}:1: the file is empty: it needs a header with the names of its columns`)
+  if (!header)
+    throw new Error(`${file}:1: the file is empty: it needs a header with the names of its columns`)
 }

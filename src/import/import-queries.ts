@@ -33,7 +33,8 @@ export type StagedRow = Record<string, Value | number> & { row: number }
 const sqlTypes: Record<string, string> = { uuid: 'uuid', boolean: 'boolean', time: 'timestamptz' }
 const quoted = (column: string) => `"${column}"`
 /** SQL that says what was imported without keeping it. */
-export const digest = (of: string) => `left(encode(sha256(convert_to(coalesce(${of}::text, ''), 'UTF8')), 'hex'), 32)`
+export const digest = (of: string) =>
+  `left(encode(sha256(convert_to(coalesce(${of}::text, ''), 'UTF8')), 'hex'), 32)`
 /** SQL for a row of `imported_rows` that an import has ended itself: it is made again when it comes back. */
 export const isEnded = (alias: string) => `${alias} ->> 'ended' is not null`
 
@@ -43,12 +44,18 @@ export class Stage {
   private readonly kind
   private readonly own: string[]
 
-  constructor(readonly name: KindName, mapped: readonly string[]) {
+  constructor(
+    readonly name: KindName,
+    mapped: readonly string[],
+  ) {
     this.table = `import_${name}`
     this.kind = kinds[name]
     const { via, columns } = this.kind
     // The row that is named by other columns is found before anything is looked at.
-    this.own = Object.keys(columns).filter((column) => mapped.includes(column) || (via?.column === column && via.by.every((one) => mapped.includes(one))))
+    this.own = Object.keys(columns).filter(
+      (column) =>
+        mapped.includes(column) || (via?.column === column && via.by.every((one) => mapped.includes(one))),
+    )
   }
 
   private typeOf(column: string): string {
@@ -56,12 +63,16 @@ export class Stage {
   }
 
   private get definition(): string {
-    return Object.keys(columnsOf(this.kind)).map((column) => `${quoted(column)} ${this.typeOf(column)}`).join(', ')
+    return Object.keys(columnsOf(this.kind))
+      .map((column) => `${quoted(column)} ${this.typeOf(column)}`)
+      .join(', ')
   }
 
   /** Key columns as SQL of one alias. */
   private keyOf(alias: string): string[] {
-    return this.kind.key.map((column) => column.startsWith('coalesce(') ? column.replace('(', `(${alias}.`) : `${alias}.${column}`)
+    return this.kind.key.map((column) =>
+      column.startsWith('coalesce(') ? column.replace('(', `(${alias}.`) : `${alias}.${column}`,
+    )
   }
 
   private get matches(): string {
@@ -88,10 +99,13 @@ export class Stage {
 
   async add(tx: CoherentTx, rows: StagedRow[]): Promise<void> {
     const columns = ['row', 'reason', ...Object.keys(columnsOf(this.kind))].map(quoted).join(', ')
-    await tx.run(`
+    await tx.run(
+      `
       insert into ${this.table} (${columns})
       select ${columns}
-        from jsonb_to_recordset(?::jsonb) as given(row int, reason text, ${this.definition})`, [JSON.stringify(rows)])
+        from jsonb_to_recordset(?::jsonb) as given(row int, reason text, ${this.definition})`,
+      [JSON.stringify(rows)],
+    )
   }
 
   /** Writes the reason into the rows for which a condition holds and that have none yet. */
@@ -116,12 +130,18 @@ export class Stage {
     const { via } = this.kind
     if (!via) return
     const by = via.by.map((column) => `t.${column} = s.${column}`).join(' and ')
-    await tx.run(`update ${this.table} s set ${via.column} = t.id from ${via.kind} t where s.${via.column} is null and ${by}`)
+    await tx.run(
+      `update ${this.table} s set ${via.column} = t.id from ${via.kind} t where s.${via.column} is null and ${by}`,
+    )
   }
 
   /** Returns how many rows have a key that can be read, refused ones included. */
   async countKeys(tx: CoherentTx): Promise<number> {
-    const [found] = await tx.rows<{ n: number }>(`select count(*)::int as n from ${this.table} s where ${this.keyOf('s').map((one) => `${one} is not null`).join(' and ')}`)
+    const [found] = await tx.rows<{ n: number }>(
+      `select count(*)::int as n from ${this.table} s where ${this.keyOf('s')
+        .map((one) => `${one} is not null`)
+        .join(' and ')}`,
+    )
     return found?.n ?? 0
   }
 
@@ -131,35 +151,68 @@ export class Stage {
     const { via, unique, columns, key, refuse = [] } = this.kind
     if (via) {
       await this.resolve(tx)
-      await this.refuse(tx, `'${via.column}: there is no such row of ${via.kind} here'`, `s.${via.column} is null`)
+      await this.refuse(
+        tx,
+        `'${via.column}: there is no such row of ${via.kind} here'`,
+        `s.${via.column} is null`,
+      )
     }
     for (const [column, { of }] of Object.entries(columns)) {
-      if (of) await this.refuse(tx, `'${column}: there is no such row of ${of} here'`, `s.${column} is not null and not exists (select from ${of} t where t.id = s.${column})`)
+      if (of)
+        await this.refuse(
+          tx,
+          `'${column}: there is no such row of ${of} here'`,
+          `s.${column} is not null and not exists (select from ${of} t where t.id = s.${column})`,
+        )
     }
-    await this.refuseTwins(tx, this.keyOf('s').join(', '), key.map((column) => column.replace('coalesce(', '').replace(", '')", '')).join(' and '), 'twin.row > twin.first')
+    await this.refuseTwins(
+      tx,
+      this.keyOf('s').join(', '),
+      key.map((column) => column.replace('coalesce(', '').replace(", '')", '')).join(' and '),
+      'twin.row > twin.first',
+    )
     if (unique) {
       const [column, expression] = unique
       await this.refuseTwins(tx, expression, column, 'twin.first <> twin.last')
       const here = (alias: string) => expression.replace(column, `${alias}.${column}`)
-      await this.refuse(tx, `'${column}: another row here has it${column === 'username' ? ', in this or another letter case' : ''}'`, `exists (select from ${this.name} t where ${here('t')} = ${here('s')} and not (${this.matches}))`)
+      await this.refuse(
+        tx,
+        `'${column}: another row here has it${column === 'username' ? ', in this or another letter case' : ''}'`,
+        `exists (select from ${this.name} t where ${here('t')} = ${here('s')} and not (${this.matches}))`,
+      )
     }
-    if ('id' in columns && !key.includes('id')) await this.refuse(tx, `'id: another row here has it'`, `exists (select from ${this.name} t where t.id = s.id and not (${this.matches}))`)
+    if ('id' in columns && !key.includes('id'))
+      await this.refuse(
+        tx,
+        `'id: another row here has it'`,
+        `exists (select from ${this.name} t where t.id = s.id and not (${this.matches}))`,
+      )
     for (const [reason, condition] of refuse) await this.refuse(tx, `'${reason}'`, condition)
   }
 
   /** Compares each row with the one here, and with what was imported before. */
   private async compare(tx: CoherentTx): Promise<void> {
-    await tx.run(`update ${this.table} s set base = b.columns from imported_rows b where b.kind = '${this.name}' and b.key = ${this.keyText('s')} and s.reason is null`)
-    const mayChange = (column: string) => `coalesce(s.base ->> '${column}' = ${digest(`t.${quoted(column)}`)}, false) and (${this.kind.columns[column]?.updates ?? 'false'})`
+    await tx.run(
+      `update ${this.table} s set base = b.columns from imported_rows b where b.kind = '${this.name}' and b.key = ${this.keyText('s')} and s.reason is null`,
+    )
+    const mayChange = (column: string) =>
+      `coalesce(s.base ->> '${column}' = ${digest(`t.${quoted(column)}`)}, false) and (${this.kind.columns[column]?.updates ?? 'false'})`
     const isOther = (column: string) => `s.${quoted(column)} is distinct from t.${quoted(column)}`
-    const compared = this.own.filter((column) => column !== 'id' && !this.kind.key.includes(column) && this.kind.columns[column]?.orElse === undefined)
-    const any = (conditions: string[]) => conditions.length > 0 ? conditions.map((one) => `(${one})`).join(' or ') : 'false'
-    const next = this.updatable.map((column) => `|| case when ${mayChange(column)} then jsonb_build_object('${column}', ${digest(`s.${quoted(column)}`)}) else '{}' end`)
+    const compared = this.own.filter(
+      (column) =>
+        column !== 'id' && !this.kind.key.includes(column) && this.kind.columns[column]?.orElse === undefined,
+    )
+    const any = (conditions: string[]) =>
+      conditions.length > 0 ? conditions.map((one) => `(${one})`).join(' or ') : 'false'
+    const next = this.updatable.map(
+      (column) =>
+        `|| case when ${mayChange(column)} then jsonb_build_object('${column}', ${digest(`s.${quoted(column)}`)}) else '{}' end`,
+    )
     await tx.run(`
       update ${this.table} s
          set present = true,
              changed = ${any(this.updatable.map((column) => `${isOther(column)} and ${mayChange(column)}`))},
-             differs = ${any(compared.map((column) => this.updatable.includes(column) ? `${isOther(column)} and not (${mayChange(column)})` : isOther(column)))},
+             differs = ${any(compared.map((column) => (this.updatable.includes(column) ? `${isOther(column)} and not (${mayChange(column)})` : isOther(column))))},
              next = (s.base - 'ended') ${next.join(' ')}
         from ${this.name} t
        where ${this.matches} and s.reason is null`)
@@ -170,7 +223,10 @@ export class Stage {
        where s.reason is null and not s.present and (s.base is null or ${isEnded('s.base')}) and not coalesce(${this.kind.ended ?? 'false'}, false)`)
   }
 
-  /** Writes what is to be written. One statement for all rows, so that many of them are announced to the nodes together. */
+  /**
+   * Writes what is to be written. One statement for all rows, so that many of them are announced to the nodes
+   * together.
+   */
   async merge(tx: CoherentTx): Promise<void> {
     await this.compare(tx)
     const filled = this.own.map(quoted).join(', ')
@@ -178,10 +234,15 @@ export class Stage {
       const { orElse } = this.kind.columns[column] ?? {}
       return orElse === undefined ? quoted(column) : `coalesce(${quoted(column)}, ${orElse})`
     })
-    await tx.run(`insert into ${this.name} (${filled}) select ${given.join(', ')} from ${this.table} where made`)
+    await tx.run(
+      `insert into ${this.name} (${filled}) select ${given.join(', ')} from ${this.table} where made`,
+    )
     if (this.updatable.length > 0) {
-      const mayBecome = (column: string) => `${quoted(column)} = case when s.next ->> '${column}' is distinct from s.base ->> '${column}' then s.${quoted(column)} else t.${quoted(column)} end`
-      await tx.run(`update ${this.name} t set ${this.updatable.map(mayBecome).join(', ')} from ${this.table} s where s.changed and ${this.matches}`)
+      const mayBecome = (column: string) =>
+        `${quoted(column)} = case when s.next ->> '${column}' is distinct from s.base ->> '${column}' then s.${quoted(column)} else t.${quoted(column)} end`
+      await tx.run(
+        `update ${this.name} t set ${this.updatable.map(mayBecome).join(', ')} from ${this.table} s where s.changed and ${this.matches}`,
+      )
     }
     await tx.run(`
       insert into imported_rows (kind, key, columns)
@@ -205,17 +266,24 @@ export class Stage {
   }
 
   async listRefused(tx: CoherentTx, atMost: number): Promise<RefusedRow[]> {
-    const found = await tx.rows<{ row: number; reason: string }>(`select row, reason from ${this.table} where reason is not null order by row limit ?`, [atMost])
+    const found = await tx.rows<{ row: number; reason: string }>(
+      `select row, reason from ${this.table} where reason is not null order by row limit ?`,
+      [atMost],
+    )
     return found.map((one) => ({ kind: this.name, ...one }))
   }
 }
 
 /** One import at a time; times are written in UTC, whatever the session's time zone. */
 export async function beginImport(tx: CoherentTx): Promise<void> {
-  await tx.run(`select pg_advisory_xact_lock(hashtext('mandate-gateway import')), set_config('timezone', 'UTC', true)`)
+  await tx.run(
+    `select pg_advisory_xact_lock(hashtext('mandate-gateway import')), set_config('timezone', 'UTC', true)`,
+  )
 }
 
-/** Makes the sessions that staged tokens belong to, where the old side had no table of them. Returns how many. */
+/**
+ * Makes the sessions that staged tokens belong to, where the old side had no table of them. Returns how many.
+ */
 export async function insertSessionsOfTokens(tx: CoherentTx): Promise<number> {
   return await tx.run(`
     insert into sessions (id, user_id, authority)
@@ -230,7 +298,9 @@ export async function insertSessionsOfTokens(tx: CoherentTx): Promise<number> {
 }
 
 /** Users of this import who hold a platform level from now on. */
-export async function listAdminsMade(tx: CoherentTx): Promise<{ id: string; isSysAdmin: boolean; isPlatformAdmin: boolean }[]> {
+export async function listAdminsMade(
+  tx: CoherentTx,
+): Promise<{ id: string; isSysAdmin: boolean; isPlatformAdmin: boolean }[]> {
   return await tx.rows(`
     select u.id, u.is_sys_admin as "isSysAdmin", u.is_platform_admin as "isPlatformAdmin"
       from import_users s

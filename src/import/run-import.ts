@@ -5,8 +5,24 @@ import { environmentVariable } from '../config.js'
 import { GatewayError } from '../errors.js'
 import { slugFrom } from '../portal/slug.js'
 import { csvRows, type SourceRow } from './csv-rows.js'
-import { beginGone, countGone, endGone, findGone, listGone, signOutGone, type GoneRow } from './gone-queries.js'
-import { beginImport, insertSessionsOfTokens, listAdminsMade, Stage, type Counts, type RefusedRow, type StagedRow } from './import-queries.js'
+import {
+  beginGone,
+  countGone,
+  endGone,
+  findGone,
+  listGone,
+  signOutGone,
+  type GoneRow,
+} from './gone-queries.js'
+import {
+  beginImport,
+  insertSessionsOfTokens,
+  listAdminsMade,
+  Stage,
+  type Counts,
+  type RefusedRow,
+  type StagedRow,
+} from './import-queries.js'
 import { kindNames, kinds, type KindName } from './kinds.js'
 import { columnsOf, type KindMapping, type Mapping } from './mapping.js'
 import { openOldDatabase } from './source-queries.js'
@@ -58,21 +74,41 @@ export async function openSource({ source }: Mapping, directory: string): Promis
   }
   const variable = source.url.startsWith('$') ? source.url.slice(1) : undefined
   const url = variable === undefined ? source.url : environmentVariable(variable)
-  if (!url) throw new Error(`The environment variable ${String(variable)}, which the mapping file names as the old database's URL, is not set`)
+  if (!url)
+    throw new Error(
+      `The environment variable ${String(variable)}, which the mapping file names as the old database's URL, is not set`,
+    )
   try {
     return await openOldDatabase(url)
   } catch (error) {
-    throw new Error(`The old database cannot be reached: ${error instanceof Error ? error.message : String(error)}. Correct source.url of the mapping file.`, { cause: error })
+    throw new Error(
+      `The old database cannot be reached: ${error instanceof Error ? error.message : String(error)}. Correct source.url of the mapping file.`,
+      { cause: error },
+    )
   }
 }
 
-/** A column that is missing is missing in each row: that is the mapping's fault, and no reason to refuse them all. */
-function refuseUnknownColumns(name: KindName, columns: KindMapping['columns'], values: SourceRow['values']): void {
+/**
+ * A column that is missing is missing in each row: that is the mapping's fault, and no reason to refuse them
+ * all.
+ */
+function refuseUnknownColumns(
+  name: KindName,
+  columns: KindMapping['columns'],
+  values: SourceRow['values'],
+): void {
   const missing = Object.entries(columns).find(([, from]) => !(from in values))
-  if (missing) throw new GatewayError('validation_failed', `${name}: the old side has no column ${missing[1]}, which the mapping file names for ${missing[0]}. It has ${Object.keys(values).join(', ')}`)
+  if (missing)
+    throw new GatewayError(
+      'validation_failed',
+      `${name}: the old side has no column ${missing[1]}, which the mapping file names for ${missing[0]}. It has ${Object.keys(values).join(', ')}`,
+    )
 }
 
-/** Returns how the rows of one kind are read: as ours, with the reason where a row cannot be taken: what can be read of it still says that it is there. */
+/**
+ * Returns how the rows of one kind are read: as ours, with the reason where a row cannot be taken: what can
+ * be read of it still says that it is there.
+ */
 function readerOf(name: KindName, { columns, defaults }: KindMapping): (source: SourceRow) => StagedRow {
   const known = columnsOf(kinds[name])
   const mapped = Object.keys(known).filter((column) => column in columns || column in defaults)
@@ -85,7 +121,10 @@ function readerOf(name: KindName, { columns, defaults }: KindMapping): (source: 
       const { type = 'text', required, fallback = null } = known[column] ?? {}
       const from = columns[column]
       const given = from === undefined ? undefined : values[from]
-      const read = readValue(type, given === undefined || given === null || given === '' ? defaults[column] : given)
+      const read = readValue(
+        type,
+        given === undefined || given === null || given === '' ? defaults[column] : given,
+      )
       if ('fault' in read) {
         staged.reason ??= `${column}: ${read.fault}`
         continue
@@ -94,7 +133,8 @@ function readerOf(name: KindName, { columns, defaults }: KindMapping): (source: 
       if (value === null && required) staged.reason ??= `${column}: is empty`
       staged[column] = value
     }
-    if (name === 'mandates' && staged.reason === undefined && !mapped.includes('slug')) staged.slug = slugFrom(String(staged.label))
+    if (name === 'mandates' && staged.reason === undefined && !mapped.includes('slug'))
+      staged.slug = slugFrom(String(staged.label))
     return staged
   }
 }
@@ -104,19 +144,35 @@ async function* rowsOf(source: Source, name: KindName, from: string): AsyncGener
   try {
     yield* source.rows(from)
   } catch (error) {
-    throw new GatewayError('validation_failed', `${name}: ${error instanceof Error ? error.message : String(error)}. Correct \`from\` of the mapping file, or what it names.`, { cause: error })
+    throw new GatewayError(
+      'validation_failed',
+      `${name}: ${error instanceof Error ? error.message : String(error)}. Correct \`from\` of the mapping file, or what it names.`,
+      { cause: error },
+    )
   }
 }
 
-const nothingLeft = (name: KindName, rows: number, endable: number) => new GatewayError('validation_failed',
-  `${name}: the old side has ${rows === 0 ? 'no rows' : 'no row whose key can be read'}, and ${endable} imported before would end. Nothing was changed. ` +
-  `Correct the mapping file, or what it names; if all of them are to end, say so: --end-all ${name}`)
+const nothingLeft = (name: KindName, rows: number, endable: number) =>
+  new GatewayError(
+    'validation_failed',
+    `${name}: the old side has ${rows === 0 ? 'no rows' : 'no row whose key can be read'}, and ${endable} imported before would end. Nothing was changed. ` +
+      `Correct the mapping file, or what it names; if all of them are to end, say so: --end-all ${name}`,
+  )
 
 /** Reads all rows of one kind, as they are. */
-async function stageKind(tx: CoherentTx, name: KindName, given: KindMapping, source: Source): Promise<Staged> {
-  // A person who is gone is disabled, and enabled again if they come back: also where the old side has no such column.
+async function stageKind(
+  tx: CoherentTx,
+  name: KindName,
+  given: KindMapping,
+  source: Source,
+): Promise<Staged> {
+  // A person who is gone is disabled, and enabled again if they come back: also where the old side has no
+  // such column.
   const mapping = name === 'users' ? { ...given, defaults: { enabled: true, ...given.defaults } } : given
-  const stage = new Stage(name, Object.keys({ ...mapping.columns, ...mapping.defaults, ...(name === 'mandates' ? { slug: '' } : {}) }))
+  const stage = new Stage(
+    name,
+    Object.keys({ ...mapping.columns, ...mapping.defaults, ...(name === 'mandates' ? { slug: '' } : {}) }),
+  )
   const read = readerOf(name, mapping)
   let rows = 0
   let batch: StagedRow[] = []
@@ -136,21 +192,42 @@ async function stageKind(tx: CoherentTx, name: KindName, given: KindMapping, sou
 }
 
 /** What depends on a row ends before the row does. */
-async function endAllGone(tx: CoherentTx, staged: Staged[], options: GoneOptions, actor: Actor): Promise<void> {
+async function endAllGone(
+  tx: CoherentTx,
+  staged: Staged[],
+  options: GoneOptions,
+  actor: Actor,
+): Promise<void> {
   await beginGone(tx)
   for (const { stage, rows } of staged.toReversed()) {
     const endable = await findGone(tx, stage, options.endGone)
     if (!options.endGone) continue
-    if (endable > 0 && !options.endAll.includes(stage.name) && await stage.countKeys(tx) === 0) throw nothingLeft(stage.name, rows, endable)
+    if (endable > 0 && !options.endAll.includes(stage.name) && (await stage.countKeys(tx)) === 0)
+      throw nothingLeft(stage.name, rows, endable)
     await endGone(tx, stage.name, stage.keyText('t'), actor)
   }
   if (options.endGone) await signOutGone(tx)
 }
 
-/** Imports all that the mapping names, in one transaction: all of it is made, or nothing. Refused rows are left out. */
-export async function runImport(tx: CoherentTx, mapping: Mapping, source: Source, { actor, ...options }: { actor: Actor } & GoneOptions): Promise<Report> {
+/**
+ * Imports all that the mapping names, in one transaction: all of it is made, or nothing. Refused rows are
+ * left out.
+ */
+export async function runImport(
+  tx: CoherentTx,
+  mapping: Mapping,
+  source: Source,
+  { actor, ...options }: { actor: Actor } & GoneOptions,
+): Promise<Report> {
   await beginImport(tx)
-  const report: Report = { kinds: {}, sessionsOfTokens: 0, refused: [], refusedBeyond: 0, gone: [], goneBeyond: 0 }
+  const report: Report = {
+    kinds: {},
+    sessionsOfTokens: 0,
+    refused: [],
+    refusedBeyond: 0,
+    gone: [],
+    goneBeyond: 0,
+  }
   const staged: Staged[] = []
   for (const name of kindNames) {
     const of = mapping[name]
@@ -161,8 +238,11 @@ export async function runImport(tx: CoherentTx, mapping: Mapping, source: Source
     if (stage.name === 'tokens') report.sessionsOfTokens = await insertSessionsOfTokens(tx)
     await stage.check(tx)
     await stage.merge(tx)
-    const counts = { read: rows, ...await stage.count(tx), ...await countGone(tx, stage.name) }
-    const [refused, gone] = [await stage.listRefused(tx, mostListed), await listGone(tx, stage.name, mostListed)]
+    const counts = { read: rows, ...(await stage.count(tx)), ...(await countGone(tx, stage.name)) }
+    const [refused, gone] = [
+      await stage.listRefused(tx, mostListed),
+      await listGone(tx, stage.name, mostListed),
+    ]
     report.kinds[stage.name] = counts
     report.refused.push(...refused)
     report.refusedBeyond += counts.refused - refused.length
@@ -170,9 +250,22 @@ export async function runImport(tx: CoherentTx, mapping: Mapping, source: Source
     report.goneBeyond += counts.gone + counts.ended - gone.length
   }
   const changed = Object.values(report.kinds).some(({ made, updated, ended }) => made + updated + ended > 0)
-  if (changed) await recordChange(tx, { actor, mandateId: 'system', action: 'directory_imported', subject: 'import', after: { kinds: report.kinds, sessionsOfTokens: report.sessionsOfTokens } })
+  if (changed)
+    await recordChange(tx, {
+      actor,
+      mandateId: 'system',
+      action: 'directory_imported',
+      subject: 'import',
+      after: { kinds: report.kinds, sessionsOfTokens: report.sessionsOfTokens },
+    })
   for (const { id, ...levels } of mapping.users ? await listAdminsMade(tx) : []) {
-    await recordChange(tx, { actor, mandateId: 'system', action: 'user_created', subject: `user:${id}`, after: { ...levels, by: 'import' } })
+    await recordChange(tx, {
+      actor,
+      mandateId: 'system',
+      action: 'user_created',
+      subject: `user:${id}`,
+      after: { ...levels, by: 'import' },
+    })
   }
   return report
 }

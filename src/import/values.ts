@@ -11,12 +11,27 @@ const millisecondsFrom = 1e11
 
 /** Throws what is wrong with a value, without the value: it may be a secret. */
 class ValueFault extends Error {}
-const fault = (message: string): never => { throw new ValueFault(message) }
+const fault = (message: string): never => {
+  throw new ValueFault(message)
+}
 
-const words: Record<string, boolean> = { true: true, t: true, yes: true, y: true, 1: true, false: false, f: false, no: false, n: false, 0: false }
+const words: Record<string, boolean> = {
+  true: true,
+  t: true,
+  yes: true,
+  y: true,
+  1: true,
+  false: false,
+  f: false,
+  no: false,
+  n: false,
+  0: false,
+}
 
 function oneOf(...values: string[]) {
-  return (text: string) => values.find((value) => value.toLowerCase() === text.toLowerCase()) ?? fault(`must be one of ${values.join(', ')}`)
+  return (text: string) =>
+    values.find((value) => value.toLowerCase() === text.toLowerCase()) ??
+    fault(`must be one of ${values.join(', ')}`)
 }
 
 function plainText(text: string, longest = longestText): string {
@@ -28,16 +43,30 @@ function plainText(text: string, longest = longestText): string {
 function timeOf(text: string): string {
   const number = Number(text)
   const isDay = /^\d{4}-\d\d-\d\d/.test(text)
-  const at = isDay ? Date.parse(/[zZ]$|[+-]\d\d:?\d\d$/.test(text) ? text : `${text.replace(' ', 'T')}${text.length > 10 ? 'Z' : ''}`) : number >= millisecondsFrom ? number : number * 1000
-  return Number.isFinite(at) && Math.abs(at) < 8.64e15 ? new Date(at).toISOString() : fault('must be a time such as 2026-01-31T08:00:00Z, or seconds since 1970')
+  const at = isDay
+    ? Date.parse(
+        /[zZ]$|[+-]\d\d:?\d\d$/.test(text) ? text : `${text.replace(' ', 'T')}${text.length > 10 ? 'Z' : ''}`,
+      )
+    : number >= millisecondsFrom
+      ? number
+      : number * 1000
+  return Number.isFinite(at) && Math.abs(at) < 8.64e15
+    ? new Date(at).toISOString()
+    : fault('must be a time such as 2026-01-31T08:00:00Z, or seconds since 1970')
 }
 
 const readers = {
-  uuid: (text: string) => uuid.test(text) ? text.toLowerCase() : fault('must be a UUID'),
+  uuid: (text: string) => (uuid.test(text) ? text.toLowerCase() : fault('must be a UUID')),
   text: (text: string) => plainText(text),
   slug: (text: string) => plainText(text, 100),
-  username: (text: string) => /^\P{Cc}{1,256}$/u.test(text) ? text : fault('must have 1 to 256 characters, and no control characters'),
-  hash: (text: string) => isCheckableHash(text) ? text : fault('is no bcrypt or argon2 hash that can be checked here. Leave it empty, and send a link to a first password'),
+  username: (text: string) =>
+    /^\P{Cc}{1,256}$/u.test(text) ? text : fault('must have 1 to 256 characters, and no control characters'),
+  hash: (text: string) =>
+    isCheckableHash(text)
+      ? text
+      : fault(
+          'is no bcrypt or argon2 hash that can be checked here. Leave it empty, and send a link to a first password',
+        ),
   boolean: (text: string) => words[text.toLowerCase()] ?? fault('must be true or false'),
   time: timeOf,
   level: oneOf('n', 'm', 'g', 'a'),
@@ -53,7 +82,8 @@ export type ValueType = keyof typeof readers
 function textOf(value: unknown): string | null {
   if (value === null || value === undefined) return null
   if (typeof value === 'string') return value
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? fault('must be a time') : value.toISOString()
+  if (value instanceof Date)
+    return Number.isNaN(value.getTime()) ? fault('must be a time') : value.toISOString()
   if (Buffer.isBuffer(value)) return value.toString('utf8')
   return JSON.stringify(value)
 }

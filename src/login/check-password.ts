@@ -16,7 +16,10 @@ export interface Credentials {
   requestId: string
 }
 
-/** Answers the user whose credentials these are; undefined for an unknown or disabled user and for a wrong password alike. */
+/**
+ * Answers the user whose credentials these are; undefined for an unknown or disabled user and for a wrong
+ * password alike.
+ */
 export type CheckPassword = (credentials: Credentials) => Promise<LoginUser | undefined>
 
 interface Dependencies {
@@ -28,28 +31,62 @@ interface Dependencies {
 }
 
 /**
- * Checks a username and password in the same time whether or not the user exists, is enabled, or has a password. Failures are audited; what was
- * typed is not. A hash that was imported, or made before passwords were prepared, is replaced when its password is right.
+ * Checks a username and password in the same time whether or not the user exists, is enabled, or has a
+ * password. Failures are audited; what was typed is not. A hash that was imported, or made before passwords
+ * were prepared, is replaced when its password is right.
  */
-export function checkPassword({ sql, passwords, decoyOf, limitAttempts, audit }: Dependencies): CheckPassword {
+export function checkPassword({
+  sql,
+  passwords,
+  decoyOf,
+  limitAttempts,
+  audit,
+}: Dependencies): CheckPassword {
   return async ({ username: typed, password, address, requestId }) => {
     const names = namesOf(typed)
     const username = names.at(-1) ?? typed
     return await limitAttempts({ username, address, requestId }, async (mayGoOn) => {
       const user = await findLoginUser(sql, names)
       const decoy = await decoyOf(username)
-      const matched = await passwords.check(user?.passwordHash ?? decoy, password, { lane: wideNetworkOf(address), mayGoOn })
+      const matched = await passwords.check(user?.passwordHash ?? decoy, password, {
+        lane: wideNetworkOf(address),
+        mayGoOn,
+      })
       if (user?.enabled && user.passwordHash !== null && matched) {
         const { replacement } = matched
-        if (replacement === undefined || !await improvePasswordHash(sql, user.id, { from: user.passwordHash, to: replacement })) return user
+        if (
+          replacement === undefined ||
+          !(await improvePasswordHash(sql, user.id, { from: user.passwordHash, to: replacement }))
+        )
+          return user
         return { ...user, passwordHash: replacement }
       }
-      audit.recordRefusal({ userId: user?.id ?? null, mandateId: 'system', action: 'login_failed', details: { address }, requestId })
+      audit.recordRefusal({
+        userId: user?.id ?? null,
+        mandateId: 'system',
+        action: 'login_failed',
+        details: { address },
+        requestId,
+      })
       return undefined
     })
   }
 }
 
-/** Records that an address has been shut out, once a minute, with the number of attempts that were refused since. */
-export const auditSpraying = (audit: Pick<AuditLog, 'recordRefusal'>): OnSpraying => ({ address, requestId }, failures) =>
-  audit.recordRefusal({ userId: null, mandateId: 'system', action: 'logins_limited', details: { address, failures }, requestId }, { by: networkOf(address), most: 1 })
+/**
+ * Records that an address has been shut out, once a minute, with the number of attempts that were refused
+ * since.
+ */
+export const auditSpraying =
+  (audit: Pick<AuditLog, 'recordRefusal'>): OnSpraying =>
+  ({ address, requestId }, failures) =>
+    audit.recordRefusal(
+      {
+        userId: null,
+        mandateId: 'system',
+        action: 'logins_limited',
+        details: { address, failures },
+        requestId,
+      },
+      { by: networkOf(address), most: 1 },
+    )

@@ -20,13 +20,16 @@ interface Decoy {
 }
 
 /**
- * Makes decoys that take as much work as the hashes that are stored: of each kind (algorithm and parameters), for the same share of names. So the
- * time of an answer does not tell a name that nobody has from one whose hash was imported.
+ * Makes decoys that take as much work as the hashes that are stored: of each kind (algorithm and parameters),
+ * for the same share of names. So the time of an answer does not tell a name that nobody has from one whose
+ * hash was imported.
  */
 export function createDecoys({ sql, secret }: Dependencies): DecoyOf {
   const load = async (): Promise<Decoy[]> => {
     const kinds = await listHashKinds(sql)
-    const decoys = await Promise.all(kinds.map(async ({ kind, accounts }) => ({ hash: await hashLike(kind, randomUUID()), accounts })))
+    const decoys = await Promise.all(
+      kinds.map(async ({ kind, accounts }) => ({ hash: await hashLike(kind, randomUUID()), accounts })),
+    )
     return decoys.length > 0 ? decoys : [{ hash: await hashLike(undefined, randomUUID()), accounts: 1 }]
   }
   let decoys: Promise<Decoy[]> | undefined
@@ -37,7 +40,9 @@ export function createDecoys({ sql, secret }: Dependencies): DecoyOf {
       const before = decoys
       const loading = load()
       decoys = before === undefined ? loading : loading.catch(() => before)
-      loading.catch(() => { if (before === undefined) decoys = undefined })
+      loading.catch(() => {
+        if (before === undefined) decoys = undefined
+      })
     }
     return decoys
   }
@@ -46,7 +51,8 @@ export function createDecoys({ sql, secret }: Dependencies): DecoyOf {
     const [fallback] = all
     if (!fallback) throw new Error('there is always a decoy')
     const total = all.reduce((sum, { accounts }) => sum + accounts, 0)
-    let place = createHmac('sha256', secret).update(`decoy ${name}`).digest().readUInt32BE() / 2 ** 32 * total
+    let place =
+      (createHmac('sha256', secret).update(`decoy ${name}`).digest().readUInt32BE() / 2 ** 32) * total
     return (all.find(({ accounts }) => (place -= accounts) < 0) ?? fallback).hash
   }
 }

@@ -1,8 +1,14 @@
 import { GatewayError } from '../errors.js'
 
-/** Runs work, some at a time; the lanes take turns, so that one lane with much work does not hold up the others. */
+/**
+ * Runs work, some at a time; the lanes take turns, so that one lane with much work does not hold up the
+ * others.
+ */
 export interface FairQueue {
-  /** Resolves as `work` does. Rejects with `overloaded` where there is no room, also later, if a lane with less work needs the place. */
+  /**
+   * Resolves as `work` does. Rejects with `overloaded` where there is no room, also later, if a lane with
+   * less work needs the place.
+   */
   run: <Result>(lane: string, work: () => Promise<Result>) => Promise<Result>
 }
 
@@ -14,8 +20,9 @@ interface Waiting {
 const overloaded = () => new GatewayError('overloaded', 'Too many logins at once. Try again shortly.')
 
 /**
- * Makes an empty queue. `atATime` run at once; of those that wait, at most `maxWaiting`, one lane holds no more than leaves room for the others:
- * when all places are taken, the newest of the longest lane gives way to a shorter lane.
+ * Makes an empty queue. `atATime` run at once; of those that wait, at most `maxWaiting`, one lane holds no
+ * more than leaves room for the others: when all places are taken, the newest of the longest lane gives way
+ * to a shorter lane.
  */
 export function createFairQueue({ atATime, maxWaiting }: { atATime: number; maxWaiting: number }): FairQueue {
   const lanes = new Map<string, Waiting[]>() // in the order of their turns
@@ -35,7 +42,7 @@ export function createFairQueue({ atATime, maxWaiting }: { atATime: number; maxW
 
   const makeRoom = (lane: string) => {
     if (waiting < maxWaiting) return
-    const longest = [...lanes.values()].reduce((one, other) => other.length > one.length ? other : one)
+    const longest = [...lanes.values()].reduce((one, other) => (other.length > one.length ? other : one))
     if (longest.length <= (lanes.get(lane)?.length ?? 0) + 1) throw overloaded()
     waiting -= 1
     longest.pop()?.refuse()
@@ -47,10 +54,12 @@ export function createFairQueue({ atATime, maxWaiting }: { atATime: number; maxW
       return await new Promise((resolve, reject) => {
         const begin = () => {
           running += 1
-          void work().then(resolve, reject).finally(() => {
-            running -= 1
-            beginNext()
-          })
+          void work()
+            .then(resolve, reject)
+            .finally(() => {
+              running -= 1
+              beginNext()
+            })
         }
         const line = lanes.get(lane)
         const one = { begin, refuse: () => reject(overloaded()) }

@@ -3,14 +3,26 @@ import { html, page, type Language } from '../http/html.js'
 
 const texts = {
   en: {
-    title: 'Set your password', forUser: 'For the account', password: 'Password', repeated: 'The same once more', save: 'Set password',
+    title: 'Set your password',
+    forUser: 'For the account',
+    password: 'Password',
+    repeated: 'The same once more',
+    save: 'Set password',
     rule: 'At least 12 characters. A few words that belong together only for you are easy to keep in mind and hard to guess.',
-    done: 'Your password is set', next: 'You can sign in with it now. This link has done its work and opens nothing any more.', home: 'Continue',
+    done: 'Your password is set',
+    next: 'You can sign in with it now. This link has done its work and opens nothing any more.',
+    home: 'Continue',
   },
   de: {
-    title: 'Passwort festlegen', forUser: 'Für das Konto', password: 'Passwort', repeated: 'Noch einmal dasselbe', save: 'Passwort festlegen',
+    title: 'Passwort festlegen',
+    forUser: 'Für das Konto',
+    password: 'Passwort',
+    repeated: 'Noch einmal dasselbe',
+    save: 'Passwort festlegen',
     rule: 'Mindestens 12 Zeichen. Ein paar Wörter, die nur für Sie zusammengehören, sind leicht zu merken und schwer zu erraten.',
-    done: 'Ihr Passwort ist festgelegt', next: 'Sie können sich jetzt damit anmelden. Dieser Link hat ausgedient und öffnet nichts mehr.', home: 'Weiter',
+    done: 'Ihr Passwort ist festgelegt',
+    next: 'Sie können sich jetzt damit anmelden. Dieser Link hat ausgedient und öffnet nichts mehr.',
+    home: 'Weiter',
   },
 } as const
 
@@ -26,7 +38,8 @@ const faultsInGerman: Record<string, string> = {
 }
 
 /** A fault of a field, as the page's language has it. */
-export const faultIn = (language: Language, fault: string) => language === 'en' ? fault : faultsInGerman[fault] ?? fault
+export const faultIn = (language: Language, fault: string) =>
+  language === 'en' ? fault : (faultsInGerman[fault] ?? fault)
 
 interface PasswordPage {
   language: Language
@@ -60,5 +73,9 @@ ${said !== undefined && html`<p class="fault" role="alert" id="fault">${text.pas
 /** What is shown when the password is set. */
 export function passwordSetPage(language: Language): Answer {
   const text = texts[language]
-  return page({ language, title: text.done, content: html`<p>${text.next}</p>\n<a class="button" href="/">${text.home}</a>` })
+  return page({
+    language,
+    title: text.done,
+    content: html`<p>${text.next}</p>\n<a class="button" href="/">${text.home}</a>`,
+  })
 }

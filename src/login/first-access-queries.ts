@@ -14,13 +14,25 @@ const working = `
   join users u on u.id = l.user_id
  where l.token_hash = ? and l.expires_at > now() and u.enabled and not u.is_service_account`
 
-/** Puts a link in the place of all that the user had. Answers when it ends; undefined where there is no such user, or it is a service account. */
-export async function replaceFirstAccessLink(tx: Tx, link: { userId: string; tokenHash: string; days: number; issuedBy: string | null }): Promise<Date | undefined> {
-  await tx.run(`delete from first_access_links where user_id = ? or expires_at < now() - interval '30 days'`, [link.userId])
-  const [row] = await tx.rows<{ expiresAt: Date }>(`
+/**
+ * Puts a link in the place of all that the user had. Answers when it ends; undefined where there is no such
+ * user, or it is a service account.
+ */
+export async function replaceFirstAccessLink(
+  tx: Tx,
+  link: { userId: string; tokenHash: string; days: number; issuedBy: string | null },
+): Promise<Date | undefined> {
+  await tx.run(
+    `delete from first_access_links where user_id = ? or expires_at < now() - interval '30 days'`,
+    [link.userId],
+  )
+  const [row] = await tx.rows<{ expiresAt: Date }>(
+    `
     insert into first_access_links (user_id, issued_by, token_hash, expires_at)
     select id, ?, ?, now() + make_interval(days => ?) from users where id = ? and not is_service_account
-    returning expires_at as "expiresAt"`, [link.issuedBy, link.tokenHash, link.days, link.userId])
+    returning expires_at as "expiresAt"`,
+    [link.issuedBy, link.tokenHash, link.days, link.userId],
+  )
   return row?.expiresAt
 }
 
@@ -32,18 +44,23 @@ export async function findInvited(sql: Sql, tokenHash: string): Promise<Invited 
 
 /** Uses the link up: of several at once one gets the answer. */
 export async function takeInvitation(tx: CoherentTx, tokenHash: string): Promise<Invited | undefined> {
-  const [row] = await tx.rows<Invited>(`
+  const [row] = await tx.rows<Invited>(
+    `
     delete from first_access_links taken using (select l.id, u.id as "userId", u.username ${working} for update) as mine
-     where taken.id = mine.id returning mine."userId", mine.username`, [tokenHash])
+     where taken.id = mine.id returning mine."userId", mine.username`,
+    [tokenHash],
+  )
   return row
 }
 
 /**
- * Sets a user's password and ends what was begun with another one: sessions, other links of this kind, and identities that were linked. Whoever had a link of
- * before may have been somebody else, and would come back by what they linked.
+ * Sets a user's password and ends what was begun with another one: sessions, other links of this kind, and
+ * identities that were linked. Whoever had a link of before may have been somebody else, and would come back
+ * by what they linked.
  */
 export async function setFirstPassword(tx: CoherentTx, userId: string, passwordHash: string): Promise<void> {
   await tx.run('update users set password_hash = ? where id = ?', [passwordHash, userId])
   await endSessionsOfUser(tx, userId)
-  for (const table of ['first_access_links', 'user_identities']) await tx.run(`delete from ${table} where user_id = ?`, [userId])
+  for (const table of ['first_access_links', 'user_identities'])
+    await tx.run(`delete from ${table} where user_id = ?`, [userId])
 }

@@ -7,12 +7,21 @@ import { endpoint, type Answer, type Call, type Endpoint } from '../http/endpoin
 import { languageOf, wantsHtml } from '../http/html.js'
 import { anyone } from '../http/policy.js'
 import { passwordPage, passwordSetPage } from './first-access-pages.js'
-import { findInvited, replaceFirstAccessLink, setFirstPassword, takeInvitation, type Invited } from './first-access-queries.js'
+import {
+  findInvited,
+  replaceFirstAccessLink,
+  setFirstPassword,
+  takeInvitation,
+  type Invited,
+} from './first-access-queries.js'
 import { passwordFault } from './password-policy.js'
 import type { Passwords } from './password.js'
 import { hashSecret, makeSecret } from './secret-token.js'
 
-/** A link by which a user sets a password, once. Whoever has it can: it is shown to the one who asked for it, and stored nowhere. */
+/**
+ * A link by which a user sets a password, once. Whoever has it can: it is shown to the one who asked for it,
+ * and stored nowhere.
+ */
 export interface FirstAccess {
   /** Path on the gateway; the link is `PUBLIC_URL` and this. */
   path: string
@@ -21,11 +30,24 @@ export interface FirstAccess {
 
 const linkDays = 7
 
-/** Makes a user's one-time link, which ends with the level of the admin who issued it (null: the command line); earlier ones stop working. Throws `not_found` without such a user, and for a service account. */
-export async function issueFirstAccess(tx: Tx, userId: string, issuedBy: string | null): Promise<FirstAccess> {
+/**
+ * Makes a user's one-time link, which ends with the level of the admin who issued it (null: the command
+ * line); earlier ones stop working. Throws `not_found` without such a user, and for a service account.
+ */
+export async function issueFirstAccess(
+  tx: Tx,
+  userId: string,
+  issuedBy: string | null,
+): Promise<FirstAccess> {
   const token = makeSecret()
-  const expiresAt = await replaceFirstAccessLink(tx, { userId, tokenHash: hashSecret(token), days: linkDays, issuedBy })
-  if (!expiresAt) throw new GatewayError('not_found', 'There is no user with this id who signs in with a password')
+  const expiresAt = await replaceFirstAccessLink(tx, {
+    userId,
+    tokenHash: hashSecret(token),
+    days: linkDays,
+    issuedBy,
+  })
+  if (!expiresAt)
+    throw new GatewayError('not_found', 'There is no user with this id who signs in with a password')
   return { path: `/auth/first-access/${token}`, expiresAt }
 }
 
@@ -41,13 +63,22 @@ type NewPassword = z.infer<typeof newPassword>
 const tokenHashOf = ({ params }: Pick<Call<unknown, unknown>, 'params'>) => hashSecret(params.token ?? '')
 
 /** Used, expired, replaced, never made: whoever has no link need not learn which. */
-const gone = () => new GatewayError('not_found', 'This link does not work: it has been used, has expired or never was one. Ask for a new one.')
+const gone = () =>
+  new GatewayError(
+    'not_found',
+    'This link does not work: it has been used, has expired or never was one. Ask for a new one.',
+  )
 
 function faultOf({ password, repeated }: NewPassword, { username }: Invited): string | undefined {
-  return repeated !== undefined && repeated !== password ? 'must be the same both times' : passwordFault(password, username)
+  return repeated !== undefined && repeated !== password
+    ? 'must be the same both times'
+    : passwordFault(password, username)
 }
 
-/** `/auth/first-access/{token}`: where somebody whom an admin made sets a password. It signs nobody in: who knows the password can do that. */
+/**
+ * `/auth/first-access/{token}`: where somebody whom an admin made sets a password. It signs nobody in: who
+ * knows the password can do that.
+ */
 export function firstAccessEndpoints({ sql, coherent, passwords }: Dependencies): Endpoint[] {
   const find = async (tokenHash: string) => {
     const invited = await findInvited(sql, tokenHash)
@@ -61,7 +92,12 @@ export function firstAccessEndpoints({ sql, coherent, passwords }: Dependencies)
       const taken = await takeInvitation(tx, tokenHash)
       if (!taken) throw gone()
       await setFirstPassword(tx, taken.userId, passwordHash)
-      await recordChange(tx, { actor: { ...actor, userId: taken.userId }, mandateId: 'system', action: 'first_access_used', subject: `user:${taken.userId}` })
+      await recordChange(tx, {
+        actor: { ...actor, userId: taken.userId },
+        mandateId: 'system',
+        action: 'first_access_used',
+        subject: `user:${taken.userId}`,
+      })
     })
   }
 
@@ -73,7 +109,8 @@ export function firstAccessEndpoints({ sql, coherent, passwords }: Dependencies)
     entry: 'first-access',
     errors: 'page',
     answers: { 200: 'text/html' },
-    handle: async (call) => passwordPage({ language: languageOf(call.req), username: (await find(tokenHashOf(call))).username }),
+    handle: async (call) =>
+      passwordPage({ language: languageOf(call.req), username: (await find(tokenHashOf(call))).username }),
   })
 
   const set = endpoint({
@@ -94,9 +131,15 @@ export function firstAccessEndpoints({ sql, coherent, passwords }: Dependencies)
       const language = languageOf(req)
       if (fault !== undefined) {
         if (wantsHtml(req)) return passwordPage({ language, username: invited.username, fault })
-        throw new GatewayError('validation_failed', 'The password is not good enough', { errors: [{ path: 'password', message: fault }] })
+        throw new GatewayError('validation_failed', 'The password is not good enough', {
+          errors: [{ path: 'password', message: fault }],
+        })
       }
-      await setPassword(tokenHashOf(call), body.password, { userId: null, requestId: req.id, address: req.clientAddress })
+      await setPassword(tokenHashOf(call), body.password, {
+        userId: null,
+        requestId: req.id,
+        address: req.clientAddress,
+      })
       return wantsHtml(req) ? passwordSetPage(language) : { status: 204 }
     },
   })

@@ -17,22 +17,32 @@ import { callbackUrl, providerOf, type SignIn } from './sign-in.js'
 const authority = z.enum(['google', 'msft'], 'must be google or msft')
 /** So long after signing in somebody need not prove again that it is them. */
 const proofSeconds = 600
-const identity = z.strictObject({
-  id: z.uuid(),
-  authority,
-  email: z.string().nullable().meta({ description: 'as the authority said when it was linked' }),
-  linkedAt: z.iso.datetime(),
-  lastUsedAt: z.iso.datetime().nullable(),
-}).meta({ id: 'Identity' })
+const identity = z
+  .strictObject({
+    id: z.uuid(),
+    authority,
+    email: z.string().nullable().meta({ description: 'as the authority said when it was linked' }),
+    linkedAt: z.iso.datetime(),
+    lastUsedAt: z.iso.datetime().nullable(),
+  })
+  .meta({ id: 'Identity' })
 const newLink = z.strictObject({
   authority,
   next: z.string().optional().meta({ description: 'where the browser goes when it is linked' }),
-  currentPassword: z.string().min(1).optional().meta({ description: `needed where the caller signed in more than ${proofSeconds / 60} minutes ago` }),
+  currentPassword: z
+    .string()
+    .min(1)
+    .optional()
+    .meta({ description: `needed where the caller signed in more than ${proofSeconds / 60} minutes ago` }),
 })
 
-/** The caller and their session: what has none, such as an API token, stands for a program, which has no identities. */
+/**
+ * The caller and their session: what has none, such as an API token, stands for a program, which has no
+ * identities.
+ */
 function signedInPerson({ principal }: Request): { userId: string; sessionId: string } {
-  if (!principal?.sessionId) throw new GatewayError('permission_denied', 'Only somebody who has signed in can do this')
+  if (!principal?.sessionId)
+    throw new GatewayError('permission_denied', 'Only somebody who has signed in can do this')
   return { userId: principal.user.id, sessionId: principal.sessionId }
 }
 
@@ -46,9 +56,13 @@ export function identityEndpoints(signIn: SignIn, { coherent, checkPassword }: D
   /** A session alone is no proof: whoever has taken one over would come back by what they link. */
   const refuseUnproved = async (req: Request, sessionId: string, password: string | undefined) => {
     if (password !== undefined) {
-      if (!await checkPassword({ username: principalOf(req).user.username, password, ...originOf(req) })) throw new GatewayError('credentials_invalid', 'The current password is wrong')
-    } else if (!await isSessionYoung(signIn.database, sessionId, proofSeconds)) {
-      throw new GatewayError('credentials_invalid', `Linking an identity needs proof that it is you: send currentPassword, or sign in again and link it within ${proofSeconds / 60} minutes.`)
+      if (!(await checkPassword({ username: principalOf(req).user.username, password, ...originOf(req) })))
+        throw new GatewayError('credentials_invalid', 'The current password is wrong')
+    } else if (!(await isSessionYoung(signIn.database, sessionId, proofSeconds))) {
+      throw new GatewayError(
+        'credentials_invalid',
+        `Linking an identity needs proof that it is you: send currentPassword, or sign in again and link it within ${proofSeconds / 60} minutes.`,
+      )
     }
   }
 
@@ -60,11 +74,20 @@ export function identityEndpoints(signIn: SignIn, { coherent, checkPassword }: D
     const found = identities.find((one) => one.id === id)
     if (!found) throw new GatewayError('not_found', 'There is no identity of yours with this id')
     if (!hasPassword && !identities.some((one) => one.id !== id && signIn.providers[one.authority])) {
-      throw new GatewayError('conflict', 'This is your last way in. Link another identity first, or ask an admin for a link to set a password.')
+      throw new GatewayError(
+        'conflict',
+        'This is your last way in. Link another identity first, or ask an admin for a link to set a password.',
+      )
     }
     const sessions = await unlinkIdentity(tx, { id, userId, authority: found.authority, except: sessionId })
     await endSessions(tx, sessions)
-    await recordChange(tx, { actor: actorOf(req), mandateId: 'system', action: 'identity_unlinked', subject: `user:${userId}`, before: { identity: id, authority: found.authority } })
+    await recordChange(tx, {
+      actor: actorOf(req),
+      mandateId: 'system',
+      action: 'identity_unlinked',
+      subject: `user:${userId}`,
+      before: { identity: id, authority: found.authority },
+    })
   }
 
   return [
@@ -74,12 +97,16 @@ export function identityEndpoints(signIn: SignIn, { coherent, checkPassword }: D
       summary: 'List the identities by which the caller can sign in beside a password',
       access: signedIn,
       answers: { 200: z.strictObject({ items: z.array(identity), nextCursor: z.null() }) },
-      handle: async ({ req }) => ({ status: 200, body: { items: await listIdentities(signIn.database, signedInPerson(req).userId), nextCursor: null } }),
+      handle: async ({ req }) => ({
+        status: 200,
+        body: { items: await listIdentities(signIn.database, signedInPerson(req).userId), nextCursor: null },
+      }),
     }),
     endpoint({
       method: 'post',
       path: '/auth/identities',
-      summary: 'Begin to link an identity, with a proof that it is the caller: answers where the browser has to go, and sets a cookie for when it comes back',
+      summary:
+        'Begin to link an identity, with a proof that it is the caller: answers where the browser has to go, and sets a cookie for when it comes back',
       access: signedIn,
       body: newLink,
       answers: { 200: z.strictObject({ authorizationUrl: z.string() }) },
@@ -87,7 +114,10 @@ export function identityEndpoints(signIn: SignIn, { coherent, checkPassword }: D
         const linkTo = signedInPerson(req)
         await refuseUnproved(req, linkTo.sessionId, body.currentPassword)
         const provider = providerOf(signIn, body.authority)
-        const next = redirectTarget(body.next, { publicUrl: signIn.publicUrl(), origins: signIn.config.CORS_ORIGINS })
+        const next = redirectTarget(body.next, {
+          publicUrl: signIn.publicUrl(),
+          origins: signIn.config.CORS_ORIGINS,
+        })
         const { url, flow } = await provider.begin(callbackUrl(signIn, body.authority))
         await signIn.flows.begin(req, res, { ...flow, authority: body.authority, next, linkTo })
         return { status: 200, body: { authorizationUrl: url } }

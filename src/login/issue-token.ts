@@ -36,7 +36,11 @@ const longestUserAgent = 512
 
 /** Where this request comes from. */
 export function originOf(req: Request): Origin {
-  return { address: req.clientAddress, userAgent: req.headers['user-agent']?.slice(0, longestUserAgent) ?? null, requestId: req.id }
+  return {
+    address: req.clientAddress,
+    userAgent: req.headers['user-agent']?.slice(0, longestUserAgent) ?? null,
+    requestId: req.id,
+  }
 }
 
 /** Who logged in, and from where. */
@@ -47,7 +51,10 @@ export interface Login extends Origin {
   passwordHash?: string | null
   /** The login that the browser holds already: its sessions end when it signs in anew, whosever they are. */
   replaces?: Presented
-  /** Looks once more at what the login rests on, with the user's row locked. The login is refused where it has gone. */
+  /**
+   * Looks once more at what the login rests on, with the user's row locked. The login is refused where it has
+   * gone.
+   */
   stillHolds?: (tx: Tx) => Promise<boolean>
 }
 
@@ -63,15 +70,33 @@ interface AccessToken {
 }
 
 /** Signs an access token (RFC 7519; `typ` as RFC 9068 has it). Times count in whole seconds. */
-export async function signAccessToken(keys: TokenKeys, { id, user, authority, sessionId, issuedAt, expiresAt }: AccessToken): Promise<string> {
-  return await new SignJWT({ userId: user.id, authenticationAuthority: authority, ...(sessionId === null ? {} : { sid: sessionId }) })
+export async function signAccessToken(
+  keys: TokenKeys,
+  { id, user, authority, sessionId, issuedAt, expiresAt }: AccessToken,
+): Promise<string> {
+  return await new SignJWT({
+    userId: user.id,
+    authenticationAuthority: authority,
+    ...(sessionId === null ? {} : { sid: sessionId }),
+  })
     .setProtectedHeader({ alg: keys.algorithm, typ: 'at+jwt', kid: keys.signing.kid })
-    .setSubject(user.username).setJti(id).setIssuer('mandate-gateway').setIssuedAt(issuedAt).setExpirationTime(expiresAt)
+    .setSubject(user.username)
+    .setJti(id)
+    .setIssuer('mandate-gateway')
+    .setIssuedAt(issuedAt)
+    .setExpirationTime(expiresAt)
     .sign(keys.signing.key)
 }
 
-/** When an access token that is issued now was issued, and ends: after so many minutes, but not after its session. Whole seconds, as tokens have them. */
-export function lifetimeFrom(nowMs: number, expiryMinutes: number, sessionEndsAtMs: number): { issuedAt: Date; expiresAt: Date } {
+/**
+ * When an access token that is issued now was issued, and ends: after so many minutes, but not after its
+ * session. Whole seconds, as tokens have them.
+ */
+export function lifetimeFrom(
+  nowMs: number,
+  expiryMinutes: number,
+  sessionEndsAtMs: number,
+): { issuedAt: Date; expiresAt: Date } {
   const issuedAt = Math.floor(nowMs / 1000)
   const expiresAt = Math.min(issuedAt + expiryMinutes * 60, Math.floor(sessionEndsAtMs / 1000))
   return { issuedAt: new Date(issuedAt * 1000), expiresAt: new Date(expiresAt * 1000) }
@@ -90,34 +115,67 @@ interface Dependencies {
 const dayMs = 24 * 60 * 60 * 1000
 
 /**
- * Begins a session and issues its tokens. Session and tokens are written together or not at all. Throws `credentials_invalid` when the user
- * has been disabled, or their password changed, since it was checked. Where it replaces another login, no node accepts that one any more.
+ * Begins a session and issues its tokens. Session and tokens are written together or not at all. Throws
+ * `credentials_invalid` when the user has been disabled, or their password changed, since it was checked.
+ * Where it replaces another login, no node accepts that one any more.
  */
-export function issueTokens({ database, coherent, keys, config }: Dependencies): (login: Login) => Promise<IssuedTokens> {
+export function issueTokens({
+  database,
+  coherent,
+  keys,
+  config,
+}: Dependencies): (login: Login) => Promise<IssuedTokens> {
   const endReplaced = async (tx: CoherentTx, ids: string[], { requestId, address }: Login) => {
     for (const { id, userId } of await endSessions(tx, ids)) {
-      await recordChange(tx, { actor: { userId, requestId, address }, mandateId: 'system', action: 'session_ended', subject: `session:${id}`, after: { by: 'new login' } })
+      await recordChange(tx, {
+        actor: { userId, requestId, address },
+        mandateId: 'system',
+        action: 'session_ended',
+        subject: `session:${id}`,
+        after: { by: 'new login' },
+      })
     }
   }
   return async (login) => {
     const { user, authority, address, userAgent, requestId, passwordHash, stillHolds } = login
     const session = { id: randomUUID(), userId: user.id, authority, address, userAgent }
-    const times = lifetimeFrom(Date.now(), config.APP_TOKEN_EXPIRY, Date.now() + config.SESSION_MAX_AGE * dayMs)
+    const times = lifetimeFrom(
+      Date.now(),
+      config.APP_TOKEN_EXPIRY,
+      Date.now() + config.SESSION_MAX_AGE * dayMs,
+    )
     const access = { id: randomUUID(), user, authority, sessionId: session.id, ...times }
     const [token, refreshToken] = [await signAccessToken(keys, access), makeSecret()]
     const begin = async (tx: Tx) => {
-      if (!await lockLoginUser(tx, user.id, passwordHash) || await stillHolds?.(tx) === false) throw new GatewayError('credentials_invalid', 'Username or password is wrong')
+      if (!(await lockLoginUser(tx, user.id, passwordHash)) || (await stillHolds?.(tx)) === false)
+        throw new GatewayError('credentials_invalid', 'Username or password is wrong')
       await insertSession(tx, session)
       await insertAccessToken(tx, { ...access, userId: user.id, kid: keys.signing.kid })
-      await recordChange(tx, { actor: { userId: user.id, requestId, address }, mandateId: 'system', action: 'session_started', subject: `session:${session.id}`, after: { authority, userAgent } })
-      return await insertRefreshToken(tx, { hash: hashSecret(refreshToken), sessionId: session.id, expiryDays: config.APP_REFRESH_TOKEN_EXPIRY, sessionDays: config.SESSION_MAX_AGE })
+      await recordChange(tx, {
+        actor: { userId: user.id, requestId, address },
+        mandateId: 'system',
+        action: 'session_started',
+        subject: `session:${session.id}`,
+        after: { authority, userAgent },
+      })
+      return await insertRefreshToken(tx, {
+        hash: hashSecret(refreshToken),
+        sessionId: session.id,
+        expiryDays: config.APP_REFRESH_TOKEN_EXPIRY,
+        sessionDays: config.SESSION_MAX_AGE,
+      })
     }
     const replaced = login.replaces ? await listLiveSessionIds(database, login.replaces) : []
-    const refreshExpiresInSeconds = replaced.length === 0 ? await database.transaction(begin) : (await coherent(async (tx) => {
-      const seconds = await begin(tx)
-      await endReplaced(tx, replaced, login)
-      return seconds
-    })).result
+    const refreshExpiresInSeconds =
+      replaced.length === 0
+        ? await database.transaction(begin)
+        : (
+            await coherent(async (tx) => {
+              const seconds = await begin(tx)
+              await endReplaced(tx, replaced, login)
+              return seconds
+            })
+          ).result
     return { token, expiresAt: access.expiresAt, refreshToken, refreshExpiresInSeconds }
   }
 }

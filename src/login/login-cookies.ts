@@ -9,8 +9,15 @@ import { refreshTokenHash } from './refresh-token.js'
 
 type CookieConfig = Pick<Config, 'COOKIE_SAMESITE' | 'COOKIE_SECURE'>
 
-/** Signs a browser in. Both cookies last as long as the refresh token, so that an expired access token can say so instead of being missing. */
-export function setLoginCookies(res: Response, config: CookieConfig, { token, refreshToken, refreshExpiresInSeconds }: IssuedTokens): void {
+/**
+ * Signs a browser in. Both cookies last as long as the refresh token, so that an expired access token can say
+ * so instead of being missing.
+ */
+export function setLoginCookies(
+  res: Response,
+  config: CookieConfig,
+  { token, refreshToken, refreshExpiresInSeconds }: IssuedTokens,
+): void {
   setCookie(res, 'auth_token', token, accessCookie(config, refreshExpiresInSeconds))
   setCookie(res, 'refresh_token', refreshToken, refreshCookie(config, refreshExpiresInSeconds))
 }
@@ -25,16 +32,25 @@ export function clearLoginCookies(res: Response, config: CookieConfig): void {
 const mostPresented = 32
 
 /** The login that a browser's cookies hold, expired or not: what it signs in with anew takes the place of. */
-export async function loginOfCookies(req: IncomingMessage, verifyTokenOfAnyAge: (token: string) => Promise<VerifiedClaims>): Promise<Presented> {
-  const tokens = [...new Set(cookieValues(req.headers.cookie, 'auth_token').filter((value) => value !== ''))].slice(0, mostPresented)
+export async function loginOfCookies(
+  req: IncomingMessage,
+  verifyTokenOfAnyAge: (token: string) => Promise<VerifiedClaims>,
+): Promise<Presented> {
+  const tokens = [
+    ...new Set(cookieValues(req.headers.cookie, 'auth_token').filter((value) => value !== '')),
+  ].slice(0, mostPresented)
   const claims = await Promise.all(tokens.map((token) => verifyTokenOfAnyAge(token).catch(() => undefined)))
   return {
-    tokenIds: claims.flatMap((one) => one ? [one.jti] : []),
-    refreshHashes: presentedRefreshTokens(req).map(refreshTokenHash).filter((hash) => hash !== undefined),
+    tokenIds: claims.flatMap((one) => (one ? [one.jti] : [])),
+    refreshHashes: presentedRefreshTokens(req)
+      .map(refreshTokenHash)
+      .filter((hash) => hash !== undefined),
   }
 }
 
 /** Returns the refresh tokens that a request's cookies hold, each once and at most 32: usually one. */
 export function presentedRefreshTokens(req: IncomingMessage): string[] {
-  return [...new Set(cookieValues(req.headers.cookie, 'refresh_token').filter((value) => value !== ''))].slice(0, mostPresented)
+  return [
+    ...new Set(cookieValues(req.headers.cookie, 'refresh_token').filter((value) => value !== '')),
+  ].slice(0, mostPresented)
 }

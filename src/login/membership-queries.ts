@@ -10,12 +10,20 @@ export interface Membership {
   mandate: { id: string; slug: string; label: string; enabled: boolean }
   enabled: boolean
   roles: NamedRole[]
-  instances: { id: string; featureCode: string; label: string; enabled: boolean; accessEnabled: boolean; roles: NamedRole[] }[]
+  instances: {
+    id: string
+    featureCode: string
+    label: string
+    enabled: boolean
+    accessEnabled: boolean
+    roles: NamedRole[]
+  }[]
 }
 
 /** A user's memberships by mandate slug, with roles and the instances they have access rows on. */
 export async function listMemberships(sql: Sql, userId: string): Promise<Membership[]> {
-  return await sql.rows<Membership>(`
+  return await sql.rows<Membership>(
+    `
     select json_build_object('id', m.id, 'slug', m.slug, 'label', m.label, 'enabled', m.enabled) as mandate,
            um.enabled,
            coalesce((select json_agg(json_build_object('id', r.id, 'label', r.label) order by r.label, r.id)
@@ -31,5 +39,7 @@ export async function listMemberships(sql: Sql, userId: string): Promise<Members
       from user_mandates um
       join mandates m on m.id = um.mandate_id
      where um.user_id = ?
-     order by m.slug`, [userId])
+     order by m.slug`,
+    [userId],
+  )
 }

@@ -13,18 +13,31 @@ const named = { id: z.uuid(), label: z.string() }
 const role = z.strictObject(named)
 const me = z.strictObject({
   user: userSchema,
-  memberships: z.array(z.strictObject({
-    mandate: z.strictObject({ ...named, slug: z.string(), enabled: z.boolean() }),
-    enabled: z.boolean(),
-    roles: z.array(role),
-    instances: z.array(z.strictObject({ ...named, featureCode: z.string(), enabled: z.boolean(), accessEnabled: z.boolean(), roles: z.array(role) })),
-  })),
+  memberships: z.array(
+    z.strictObject({
+      mandate: z.strictObject({ ...named, slug: z.string(), enabled: z.boolean() }),
+      enabled: z.boolean(),
+      roles: z.array(role),
+      instances: z.array(
+        z.strictObject({
+          ...named,
+          featureCode: z.string(),
+          enabled: z.boolean(),
+          accessEnabled: z.boolean(),
+          roles: z.array(role),
+        }),
+      ),
+    }),
+  ),
 })
 
 const level = z.enum(['n', 'm', 'g', 'a']).meta({ description: 'none, my own, my group, all' })
 const ruleContext = z.enum(['DATA', 'UI', 'RESOURCE'], 'must be DATA, UI or RESOURCE')
 const levels = { view: z.boolean(), read: level, create: level, update: level, delete: level }
-const item = z.string().max(500).regex(/^[\w-]+(\.[\w-]+)*$/, 'must be a dotted path such as crm.contacts')
+const item = z
+  .string()
+  .max(500)
+  .regex(/^[\w-]+(\.[\w-]+)*$/, 'must be a dotted path such as crm.contacts')
 
 const contextAnswer = z.strictObject({
   user: userSchema,
@@ -33,10 +46,21 @@ const contextAnswer = z.strictObject({
   roleIds: z.array(z.uuid()),
   isSysAdmin: z.boolean(),
   isPlatformAdmin: z.boolean(),
-  rules: z.array(z.strictObject({ priority: z.literal([1, 2, 3]), roleId: z.uuid(), context: ruleContext, item: z.string().nullable(), ...levels })),
+  rules: z.array(
+    z.strictObject({
+      priority: z.literal([1, 2, 3]),
+      roleId: z.uuid(),
+      context: ruleContext,
+      item: z.string().nullable(),
+      ...levels,
+    }),
+  ),
 })
 
-const permissionQuery = z.strictObject({ context: ruleContext, item: z.preprocess((value) => value === '' ? undefined : value, item.optional()) })
+const permissionQuery = z.strictObject({
+  context: ruleContext,
+  item: z.preprocess((value) => (value === '' ? undefined : value), item.optional()),
+})
 const permissionAnswer = z.strictObject({ context: ruleContext, item: z.string().nullable(), ...levels })
 
 /** The context that `resolveContext` left; its absence would be a fault of the chain, not of the caller. */
@@ -54,7 +78,12 @@ async function showContext(context: RequestContext) {
     roleIds: context.roleIds,
     isSysAdmin: context.isSysAdmin,
     isPlatformAdmin: context.isPlatformAdmin,
-    rules: rules.map(({ priority, rule: { roleMandateId: _mandate, roleInstanceId: _instance, ...rule } }) => ({ priority, ...rule })),
+    rules: rules.map(
+      ({ priority, rule: { roleMandateId: _mandate, roleInstanceId: _instance, ...rule } }) => ({
+        priority,
+        ...rule,
+      }),
+    ),
   }
 }
 
@@ -69,7 +98,10 @@ export function myselfEndpoints({ sql }: { sql: Sql }): Endpoint[] {
       answers: { 200: me },
       handle: async ({ req: { principal } }) => {
         if (!principal) throw new GatewayError('internal_error', 'Internal error')
-        return { status: 200, body: { user: principal.user, memberships: await listMemberships(sql, principal.user.id) } }
+        return {
+          status: 200,
+          body: { user: principal.user, memberships: await listMemberships(sql, principal.user.id) },
+        }
       },
     }),
     endpoint({

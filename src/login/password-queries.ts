@@ -12,17 +12,38 @@ export async function listHashKinds(sql: Sql): Promise<{ kind: string; accounts:
      order by kind`)
 }
 
-/** Stores another hash of the same password. Answers whether the password still is the one that was checked. */
-export async function improvePasswordHash(sql: Sql, userId: string, { from, to }: { from: string; to: string }): Promise<boolean> {
-  return await sql.run('update users set password_hash = ? where id = ? and password_hash = ?', [to, userId, from]) > 0
+/**
+ * Stores another hash of the same password. Answers whether the password still is the one that was checked.
+ */
+export async function improvePasswordHash(
+  sql: Sql,
+  userId: string,
+  { from, to }: { from: string; to: string },
+): Promise<boolean> {
+  return (
+    (await sql.run('update users set password_hash = ? where id = ? and password_hash = ?', [
+      to,
+      userId,
+      from,
+    ])) > 0
+  )
 }
 
 /**
- * Replaces a password that still is the one that was checked, and withdraws links to set one. Answers whether it was. Identities are unlinked unless they are
- * to be kept: somebody who knew the old password may have linked one of their own.
+ * Replaces a password that still is the one that was checked, and withdraws links to set one. Answers whether
+ * it was. Identities are unlinked unless they are to be kept: somebody who knew the old password may have
+ * linked one of their own.
  */
-export async function replacePasswordHash(tx: CoherentTx, userId: string, { from, to, keepIdentities }: { from: string | null; to: string; keepIdentities: boolean }): Promise<boolean> {
-  const replaced = await tx.run('update users set password_hash = ? where id = ? and password_hash = ?', [to, userId, from])
+export async function replacePasswordHash(
+  tx: CoherentTx,
+  userId: string,
+  { from, to, keepIdentities }: { from: string | null; to: string; keepIdentities: boolean },
+): Promise<boolean> {
+  const replaced = await tx.run('update users set password_hash = ? where id = ? and password_hash = ?', [
+    to,
+    userId,
+    from,
+  ])
   await withdrawLinksOf(tx, userId)
   if (!keepIdentities) await tx.run('delete from user_identities where user_id = ?', [userId])
   return replaced > 0

@@ -6,8 +6,20 @@ import type { User } from '../coherence/directory.js'
 import type { Database, Sql, Tx } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
 import { endSessions } from '../authentication/end-queries.js'
-import { lifetimeFrom, signAccessToken, type IssuedTokens, type Lifetimes, type Origin } from './issue-token.js'
-import { findRefreshState, insertRefreshToken, lockSession, spendRefreshToken, type RefreshState } from './refresh-queries.js'
+import {
+  lifetimeFrom,
+  signAccessToken,
+  type IssuedTokens,
+  type Lifetimes,
+  type Origin,
+} from './issue-token.js'
+import {
+  findRefreshState,
+  insertRefreshToken,
+  lockSession,
+  spendRefreshToken,
+  type RefreshState,
+} from './refresh-queries.js'
 import { refreshTokenHash, type Succession } from './refresh-token.js'
 import { insertAccessToken } from './session-queries.js'
 
@@ -17,8 +29,8 @@ export interface Refreshed extends IssuedTokens {
 }
 
 /**
- * Exchanges a refresh token for the next one and an access token. Throws `refresh_invalid` for what is none, has expired, ended or been used
- * before, and `user_disabled`.
+ * Exchanges a refresh token for the next one and an access token. Throws `refresh_invalid` for what is none,
+ * has expired, ended or been used before, and `user_disabled`.
  */
 export type Refresh = (token: string | undefined, origin: Origin) => Promise<Refreshed>
 
@@ -30,10 +42,14 @@ interface Dependencies {
   config: Lifetimes
 }
 
-/** Tabs of one browser race: for so long the second is given what the first was, unless somebody has used that already. */
+/**
+ * Tabs of one browser race: for so long the second is given what the first was, unless somebody has used that
+ * already.
+ */
 const graceSeconds = 10
 
-const refreshInvalid = () => new GatewayError('refresh_invalid', 'This sign-in has ended. Please log in again.')
+const refreshInvalid = () =>
+  new GatewayError('refresh_invalid', 'This sign-in has ended. Please log in again.')
 
 /** A token that somebody shows, and when they did, on the monotonic clock. */
 interface Shown {
@@ -42,11 +58,20 @@ interface Shown {
   shownAt: number
 }
 
-/** What is to be done about a token: `rotate` gives the next one for it, `repeat` gives again what was given, `reuse` is a sign of theft. */
+/**
+ * What is to be done about a token: `rotate` gives the next one for it, `repeat` gives again what was given,
+ * `reuse` is a sign of theft.
+ */
 type Verdict = 'rotate' | 'repeat' | 'reuse'
 
-/** `waitedSeconds` ago the token was shown: what a busy node or database takes is no fault of whoever showed it. */
-function decide(state: RefreshState | undefined, waitedSeconds: number): { verdict: Verdict; state: RefreshState } {
+/**
+ * `waitedSeconds` ago the token was shown: what a busy node or database takes is no fault of whoever showed
+ * it.
+ */
+function decide(
+  state: RefreshState | undefined,
+  waitedSeconds: number,
+): { verdict: Verdict; state: RefreshState } {
   if (!state) throw refreshInvalid()
   if (!state.userEnabled) throw new GatewayError('user_disabled', 'User is disabled')
   if (state.sessionEnded || state.expired) throw refreshInvalid()
@@ -57,7 +82,10 @@ function decide(state: RefreshState | undefined, waitedSeconds: number): { verdi
 
 /** Exchanges refresh tokens (RFC 6749 §6, RFC 9700 §4.14): each is good for one use. */
 export function refreshTokens({ database, coherent, keys, succession, config }: Dependencies): Refresh {
-  /** Rotations under way here: whoever shows the same token meanwhile waits for them, and not one by one for the lock. */
+  /**
+   * Rotations under way here: whoever shows the same token meanwhile waits for them, and not one by one for
+   * the lock.
+   */
   const rotating = new Map<string, Promise<unknown>>()
 
   const look = async (sql: Sql, { hash, shownAt }: Shown) => {
@@ -65,23 +93,43 @@ export function refreshTokens({ database, coherent, keys, succession, config }: 
     return decide(state, (performance.now() - shownAt) / 1000)
   }
 
-  /** Looked at once more under the lock: of many who use a token at once one rotates it, and a session that has ended gets no further token. */
+  /**
+   * Looked at once more under the lock: of many who use a token at once one rotates it, and a session that
+   * has ended gets no further token.
+   */
   const lookLocked = async (tx: Tx, shown: Shown, { sessionId, user }: RefreshState) => {
     await lockSession(tx, { sessionId, userId: user.id })
     return await look(tx, shown)
   }
 
-  const rotate = (shown: Shown, seen: RefreshState) => database.transaction(async (tx) => {
-    const { verdict, state } = await lookLocked(tx, shown, seen)
-    if (verdict !== 'rotate') return { verdict, state }
-    const { sessionId, authority, user, sessionEndsAt } = state
-    const access = { id: randomUUID(), ...lifetimeFrom(Date.now(), config.APP_TOKEN_EXPIRY, sessionEndsAt.getTime()) }
-    const successor = succession.next(shown.token, access.id)
-    await insertAccessToken(tx, { ...access, userId: user.id, authority, sessionId, kid: keys.signing.kid })
-    const expiresInSeconds = await insertRefreshToken(tx, { hash: successor.hash, sessionId, expiryDays: config.APP_REFRESH_TOKEN_EXPIRY, sessionDays: config.SESSION_MAX_AGE })
-    await spendRefreshToken(tx, { hash: shown.hash, successorHash: successor.hash, accessTokenId: access.id, sessionId })
-    return { verdict: 'repeat' as const, state: { ...state, access, successor: { hash: successor.hash, spent: false, expiresInSeconds } } }
-  })
+  const rotate = (shown: Shown, seen: RefreshState) =>
+    database.transaction(async (tx) => {
+      const { verdict, state } = await lookLocked(tx, shown, seen)
+      if (verdict !== 'rotate') return { verdict, state }
+      const { sessionId, authority, user, sessionEndsAt } = state
+      const access = {
+        id: randomUUID(),
+        ...lifetimeFrom(Date.now(), config.APP_TOKEN_EXPIRY, sessionEndsAt.getTime()),
+      }
+      const successor = succession.next(shown.token, access.id)
+      await insertAccessToken(tx, { ...access, userId: user.id, authority, sessionId, kid: keys.signing.kid })
+      const expiresInSeconds = await insertRefreshToken(tx, {
+        hash: successor.hash,
+        sessionId,
+        expiryDays: config.APP_REFRESH_TOKEN_EXPIRY,
+        sessionDays: config.SESSION_MAX_AGE,
+      })
+      await spendRefreshToken(tx, {
+        hash: shown.hash,
+        successorHash: successor.hash,
+        accessTokenId: access.id,
+        sessionId,
+      })
+      return {
+        verdict: 'repeat' as const,
+        state: { ...state, access, successor: { hash: successor.hash, spent: false, expiresInSeconds } },
+      }
+    })
 
   const rotateOrWait = async (shown: Shown, seen: RefreshState) => {
     const underWay = rotating.get(shown.hash)
@@ -97,20 +145,40 @@ export function refreshTokens({ database, coherent, keys, succession, config }: 
     })
   }
 
-  const endFamily = (shown: Shown, seen: RefreshState, { address, requestId }: Origin) => coherent(async (tx) => {
-    const { verdict, state: { sessionId, user, spentSecondsAgo } } = await lookLocked(tx, shown, seen)
-    if (verdict !== 'reuse') return
-    await endSessions(tx, [sessionId])
-    await recordChange(tx, { actor: { userId: user.id, requestId, address }, mandateId: 'system', action: 'refresh_reused', subject: `session:${sessionId}`, after: { spentSecondsAgo: Math.round(spentSecondsAgo ?? 0) } })
-  })
+  const endFamily = (shown: Shown, seen: RefreshState, { address, requestId }: Origin) =>
+    coherent(async (tx) => {
+      const {
+        verdict,
+        state: { sessionId, user, spentSecondsAgo },
+      } = await lookLocked(tx, shown, seen)
+      if (verdict !== 'reuse') return
+      await endSessions(tx, [sessionId])
+      await recordChange(tx, {
+        actor: { userId: user.id, requestId, address },
+        mandateId: 'system',
+        action: 'refresh_reused',
+        subject: `session:${sessionId}`,
+        after: { spentSecondsAgo: Math.round(spentSecondsAgo ?? 0) },
+      })
+    })
 
   /** The same for all who used the token at once: the tokens are made of what is stored. */
-  const answer = async (token: string, { user, authority, sessionId, access, successor }: RefreshState): Promise<Refreshed> => {
+  const answer = async (
+    token: string,
+    { user, authority, sessionId, access, successor }: RefreshState,
+  ): Promise<Refreshed> => {
     const refreshToken = access && successor ? succession.again(token, access.id, successor.hash) : undefined
-    // The secret has been changed, and this node does not know the other one: whoever was first has the successor.
+    // The secret has been changed, and this node does not know the other one: whoever was first has the
+    // successor.
     if (!access || !successor || refreshToken === undefined) throw refreshInvalid()
     const signed = await signAccessToken(keys, { ...access, user, authority, sessionId })
-    return { user, token: signed, expiresAt: access.expiresAt, refreshToken, refreshExpiresInSeconds: successor.expiresInSeconds }
+    return {
+      user,
+      token: signed,
+      expiresAt: access.expiresAt,
+      refreshToken,
+      refreshExpiresInSeconds: successor.expiresInSeconds,
+    }
   }
 
   return async (token, origin) => {

@@ -1,7 +1,12 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Database, Tx } from '../database/connect.js'
 import type { Logger } from '../observability/logger.js'
-import { deleteExpiredRefreshTokens, deleteExpiredTokens, deleteSilentSessions, tryRetentionLock } from './retention-queries.js'
+import {
+  deleteExpiredRefreshTokens,
+  deleteExpiredTokens,
+  deleteSilentSessions,
+  tryRetentionLock,
+} from './retention-queries.js'
 
 /** Expired rows decide nothing any more; for a while they still tell what was. */
 const tokenDays = 7
@@ -20,14 +25,19 @@ const kinds: ((tx: Tx) => Promise<number>)[] = [
 ]
 
 /**
- * Forgets logins that ended long ago: a bounded number, in small transactions, of one node at a time. Answers how many rows went. A batch that is not full
- * was the last of its kind, or another node's.
+ * Forgets logins that ended long ago: a bounded number, in small transactions, of one node at a time. Answers
+ * how many rows went. A batch that is not full was the last of its kind, or another node's.
  */
-export async function forgetOldLogins(database: Pick<Database, 'transaction'>, isStopping = () => false): Promise<number> {
+export async function forgetOldLogins(
+  database: Pick<Database, 'transaction'>,
+  isStopping = () => false,
+): Promise<number> {
   let forgotten = 0
   for (const deleteSome of kinds) {
     for (let batch = 0; batch < batchesPerRound && !isStopping(); batch += 1) {
-      const deleted = await database.transaction(async (tx) => await tryRetentionLock(tx) ? await deleteSome(tx) : 0)
+      const deleted = await database.transaction(async (tx) =>
+        (await tryRetentionLock(tx)) ? await deleteSome(tx) : 0,
+      )
       forgotten += deleted
       if (deleted < batchSize) break
       await wait(pauseMs)
@@ -37,13 +47,17 @@ export async function forgetOldLogins(database: Pick<Database, 'transaction'>, i
 }
 
 /** Forgets old logins every minute. Without the database it tries again with the next. */
-export function startRetention({ database, logger }: { database: Database; logger: Logger }): { close: () => Promise<void> } {
+export function startRetention({ database, logger }: { database: Database; logger: Logger }): {
+  close: () => Promise<void>
+} {
   let isClosed = false
   let running: Promise<unknown> | undefined
   const timer = setInterval(() => {
     running ??= forgetOldLogins(database, () => isClosed)
       .catch((error: unknown) => logger.debug('old logins could not be forgotten', { error }))
-      .finally(() => { running = undefined })
+      .finally(() => {
+        running = undefined
+      })
   }, everyMs)
   timer.unref()
   return {

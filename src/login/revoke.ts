@@ -17,8 +17,12 @@ interface Dependencies {
   verifyTokenOfAnyAge: (token: string) => Promise<VerifiedClaims>
 }
 
-/** RFC 7009 §2.1. The hint is only there to spare a search, and none is needed: the two kinds of tokens look different. */
-const revocation = z.looseObject({ token: z.string().min(1), token_type_hint: z.string().optional() })
+/**
+ * RFC 7009 §2.1. The hint is only there to spare a search, and none is needed: the two kinds of tokens look
+ * different.
+ */
+const revocation = z
+  .looseObject({ token: z.string().min(1), token_type_hint: z.string().optional() })
   .refine((body) => !Object.values(body).some(Array.isArray), 'a parameter must not be sent more than once')
 
 /** Whose token was revoked, and what it was part of, where something was. */
@@ -40,12 +44,20 @@ async function revokeOne(tx: CoherentTx, id: string): Promise<Revoked | undefine
   return revoked && { userId: revoked.userId, action: 'token_revoked', subject: `token:${id}` }
 }
 
-/** `POST /auth/revoke` (RFC 7009): whoever holds a token may end it. Clients are public, so the token itself is what they show. */
+/**
+ * `POST /auth/revoke` (RFC 7009): whoever holds a token may end it. Clients are public, so the token itself
+ * is what they show.
+ */
 export function revocationEndpoints({ sql, coherent, verifyTokenOfAnyAge }: Dependencies): Endpoint[] {
-  /** What revokes a token that may be ours; undefined for what cannot be, of which the database need not be asked. */
-  const revokerOf = async (token: string): Promise<((tx: CoherentTx) => Promise<Revoked | undefined>) | undefined> => {
+  /**
+   * What revokes a token that may be ours; undefined for what cannot be, of which the database need not be
+   * asked.
+   */
+  const revokerOf = async (
+    token: string,
+  ): Promise<((tx: CoherentTx) => Promise<Revoked | undefined>) | undefined> => {
     const hash = refreshTokenHash(token)
-    if (hash !== undefined) return await areIssued(sql, [hash]) ? (tx) => endFamily(tx, hash) : undefined
+    if (hash !== undefined) return (await areIssued(sql, [hash])) ? (tx) => endFamily(tx, hash) : undefined
     const claims = await verifyTokenOfAnyAge(token).catch(() => undefined)
     return claims && ((tx) => revokeOne(tx, claims.jti))
   }
@@ -55,23 +67,33 @@ export function revocationEndpoints({ sql, coherent, verifyTokenOfAnyAge }: Depe
     if (!work) return undefined
     const { coherence } = await coherent(async (tx) => {
       const revoked = await work(tx)
-      if (revoked) await recordChange(tx, { actor: { userId: revoked.userId, requestId: req.id, address: req.clientAddress }, mandateId: 'system', action: revoked.action, subject: revoked.subject, after: { by: 'revocation' } })
+      if (revoked)
+        await recordChange(tx, {
+          actor: { userId: revoked.userId, requestId: req.id, address: req.clientAddress },
+          mandateId: 'system',
+          action: revoked.action,
+          subject: revoked.subject,
+          after: { by: 'revocation' },
+        })
     })
     return coherence
   }
 
-  return [endpoint({
-    method: 'post',
-    path: '/auth/revoke',
-    summary: 'Revoke an access token, or a refresh token with its session (RFC 7009); a token that is none is no error',
-    access: anyone,
-    errors: 'oauth',
-    body: revocation,
-    bodyTypes: ['application/x-www-form-urlencoded', 'application/json'],
-    answers: { 200: z.strictObject({ coherence: coherenceSchema.optional() }) },
-    handle: async ({ req, body }) => {
-      const coherence = await revoke(body.token, req)
-      return { status: 200, body: coherence ? { coherence } : {} }
-    },
-  })]
+  return [
+    endpoint({
+      method: 'post',
+      path: '/auth/revoke',
+      summary:
+        'Revoke an access token, or a refresh token with its session (RFC 7009); a token that is none is no error',
+      access: anyone,
+      errors: 'oauth',
+      body: revocation,
+      bodyTypes: ['application/x-www-form-urlencoded', 'application/json'],
+      answers: { 200: z.strictObject({ coherence: coherenceSchema.optional() }) },
+      handle: async ({ req, body }) => {
+        const coherence = await revoke(body.token, req)
+        return { status: 200, body: coherence ? { coherence } : {} }
+      },
+    }),
+  ]
 }

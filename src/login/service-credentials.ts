@@ -14,7 +14,16 @@ import { decodePosition, pageFrom, pageOf, pageQuery, positionOf } from '../http
 import { platformAdmins } from '../http/policy.js'
 import { readPublicKey } from './client-assertion.js'
 import { hashSecret, makeSecret } from './secret-token.js'
-import { findCredential, insertSecret, insertServiceKey, listCredentials, lockServiceAccount, removeCredential, type CredentialKind, type ServiceAccount } from './service-queries.js'
+import {
+  findCredential,
+  insertSecret,
+  insertServiceKey,
+  listCredentials,
+  lockServiceAccount,
+  removeCredential,
+  type CredentialKind,
+  type ServiceAccount,
+} from './service-queries.js'
 import { makeApiToken } from './service-tokens.js'
 
 interface Dependencies {
@@ -28,20 +37,66 @@ const dayMs = 24 * 60 * 60 * 1000
 /** Longer than any access token counts. */
 const longestTokenDays = 400
 
-const label = z.string().trim().min(1, 'must not be empty').max(200).regex(/^[^\p{Cc}]*$/u, 'must be one line of printable characters')
-const future = moment
-  .refine((value) => value.getTime() > Date.now(), 'must be in the future')
+const label = z
+  .string()
+  .trim()
+  .min(1, 'must not be empty')
+  .max(200)
+  .regex(/^[^\p{Cc}]*$/u, 'must be one line of printable characters')
+const future = moment.refine((value) => value.getTime() > Date.now(), 'must be in the future')
 const newSecret = z.strictObject({ label, expiresAt: future.nullable().optional() })
-const newKey = z.strictObject({ label, publicJwk: z.record(z.string(), z.unknown()).meta({ description: 'RFC 7517: EC P-256, OKP Ed25519, or RSA of 2048 bits and more; without its private part' }), expiresAt: future.nullable().optional() })
-const newToken = z.strictObject({ label, expiresAt: future.refine((value) => value.getTime() <= Date.now() + longestTokenDays * dayMs, `must be at most ${longestTokenDays} days from now`) })
+const newKey = z.strictObject({
+  label,
+  publicJwk: z.record(z.string(), z.unknown()).meta({
+    description: 'RFC 7517: EC P-256, OKP Ed25519, or RSA of 2048 bits and more; without its private part',
+  }),
+  expiresAt: future.nullable().optional(),
+})
+const newToken = z.strictObject({
+  label,
+  expiresAt: future.refine(
+    (value) => value.getTime() <= Date.now() + longestTokenDays * dayMs,
+    `must be at most ${longestTokenDays} days from now`,
+  ),
+})
 
-const listed = { id: z.uuid(), label: z.string(), createdAt: z.iso.datetime(), lastUsedAt: z.iso.datetime().nullable(), expiresAt: z.iso.datetime().nullable(), createdBy: z.uuid().nullable().meta({ description: 'the admin who made it; null: the command line' }) }
-const changeQuery = z.strictObject({ dryRun: z.enum(['0', '1', 'true', 'false'], 'must be 1 or 0').default('0').transform((value) => value === '1' || value === 'true') })
+const listed = {
+  id: z.uuid(),
+  label: z.string(),
+  createdAt: z.iso.datetime(),
+  lastUsedAt: z.iso.datetime().nullable(),
+  expiresAt: z.iso.datetime().nullable(),
+  createdBy: z.uuid().nullable().meta({ description: 'the admin who made it; null: the command line' }),
+}
+const changeQuery = z.strictObject({
+  dryRun: z
+    .enum(['0', '1', 'true', 'false'], 'must be 1 or 0')
+    .default('0')
+    .transform((value) => value === '1' || value === 'true'),
+})
 
-const shapes: Record<CredentialKind, { plural: string; noun: string; item: z.ZodType; fields: z.ZodRawShape }> = {
-  secret: { plural: 'secrets', noun: 'secret', item: z.strictObject(listed).meta({ id: 'ServiceSecret' }), fields: listed },
-  key: { plural: 'keys', noun: 'public key', item: z.strictObject({ ...listed, kid: z.string(), algorithm: z.string() }).meta({ id: 'ServiceKey' }), fields: { ...listed, kid: z.string(), algorithm: z.string() } },
-  token: { plural: 'tokens', noun: 'long-lived token', item: z.strictObject(listed).meta({ id: 'ApiToken' }), fields: listed },
+const shapes: Record<
+  CredentialKind,
+  { plural: string; noun: string; item: z.ZodType; fields: z.ZodRawShape }
+> = {
+  secret: {
+    plural: 'secrets',
+    noun: 'secret',
+    item: z.strictObject(listed).meta({ id: 'ServiceSecret' }),
+    fields: listed,
+  },
+  key: {
+    plural: 'keys',
+    noun: 'public key',
+    item: z.strictObject({ ...listed, kid: z.string(), algorithm: z.string() }).meta({ id: 'ServiceKey' }),
+    fields: { ...listed, kid: z.string(), algorithm: z.string() },
+  },
+  token: {
+    plural: 'tokens',
+    noun: 'long-lived token',
+    item: z.strictObject(listed).meta({ id: 'ApiToken' }),
+    fields: listed,
+  },
 }
 
 const nothingHere = () => new GatewayError('not_found', 'There is nothing with this id')
@@ -57,7 +112,8 @@ async function seenAccount(tx: Tx, call: AccountCall): Promise<ServiceAccount> {
 /** Locks the account. What a SysAdmin is let in by is for SysAdmins to change. */
 async function accountFor(tx: Tx, call: AccountCall): Promise<ServiceAccount> {
   const account = await seenAccount(tx, call)
-  if (account.isSysAdmin && call.req.principal?.user.isSysAdmin !== true) throw new GatewayError('sysadmin_required', 'Only a SysAdmin may do this to a SysAdmin')
+  if (account.isSysAdmin && call.req.principal?.user.isSysAdmin !== true)
+    throw new GatewayError('sysadmin_required', 'Only a SysAdmin may do this to a SysAdmin')
   return account
 }
 
@@ -67,30 +123,85 @@ interface Made {
   shown: object
 }
 
-type Make<Body> = (tx: CoherentTx, account: ServiceAccount, body: Body, createdBy: string | null) => Promise<Made>
+type Make<Body> = (
+  tx: CoherentTx,
+  account: ServiceAccount,
+  body: Body,
+  createdBy: string | null,
+) => Promise<Made>
 
-const makeServiceSecret: Make<z.infer<typeof newSecret>> = async (tx, { id: userId, username }, { label: name, expiresAt = null }, createdBy) => {
+const makeServiceSecret: Make<z.infer<typeof newSecret>> = async (
+  tx,
+  { id: userId, username },
+  { label: name, expiresAt = null },
+  createdBy,
+) => {
   const secret = makeSecret()
-  return { id: await insertSecret(tx, { userId, label: name, secretHash: hashSecret(secret), expiresAt, createdBy }), shown: { clientId: username, secret } }
+  return {
+    id: await insertSecret(tx, { userId, label: name, secretHash: hashSecret(secret), expiresAt, createdBy }),
+    shown: { clientId: username, secret },
+  }
 }
 
-const makeServiceKey: Make<z.infer<typeof newKey>> = async (tx, { id: userId, username }, { label: name, publicJwk, expiresAt = null }, createdBy) => {
+const makeServiceKey: Make<z.infer<typeof newKey>> = async (
+  tx,
+  { id: userId, username },
+  { label: name, publicJwk, expiresAt = null },
+  createdBy,
+) => {
   const key = await readPublicKey(publicJwk)
-  if (!key) throw new GatewayError('validation_failed', 'The body is not valid', { errors: [{ path: 'publicJwk', message: 'must be a public key: EC P-256, OKP Ed25519, or RSA of 2048 bits or more, without its private part' }] })
-  return { id: await insertServiceKey(tx, { userId, label: name, ...key, expiresAt, createdBy }), shown: { clientId: username } }
+  if (!key)
+    throw new GatewayError('validation_failed', 'The body is not valid', {
+      errors: [
+        {
+          path: 'publicJwk',
+          message:
+            'must be a public key: EC P-256, OKP Ed25519, or RSA of 2048 bits or more, without its private part',
+        },
+      ],
+    })
+  return {
+    id: await insertServiceKey(tx, { userId, label: name, ...key, expiresAt, createdBy }),
+    shown: { clientId: username },
+  }
 }
 
-const makeServiceToken = (keys: TokenKeys): Make<z.infer<typeof newToken>> => async (tx, user, { label: name, expiresAt }, createdBy) => {
-  const { id, token } = await makeApiToken(tx, keys, { user, label: name, createdBy, expiresAt: new Date(Math.floor(expiresAt.getTime() / 1000) * 1000) })
-  return { id, shown: { token } }
-}
+const makeServiceToken =
+  (keys: TokenKeys): Make<z.infer<typeof newToken>> =>
+  async (tx, user, { label: name, expiresAt }, createdBy) => {
+    const { id, token } = await makeApiToken(tx, keys, {
+      user,
+      label: name,
+      createdBy,
+      expiresAt: new Date(Math.floor(expiresAt.getTime() / 1000) * 1000),
+    })
+    return { id, shown: { token } }
+  }
 
 /** The list, one, a new one, and the end of one of an account's credentials of one kind. */
-function endpointsOf<Body>({ database, coherent, rehearse }: Dependencies, kind: CredentialKind, body: z.ZodType<Body>, shown: z.ZodRawShape, make: Make<Body>): Endpoint[] {
+function endpointsOf<Body>(
+  { database, coherent, rehearse }: Dependencies,
+  kind: CredentialKind,
+  body: z.ZodType<Body>,
+  shown: z.ZodRawShape,
+  make: Make<Body>,
+): Endpoint[] {
   const { plural, noun, item, fields } = shapes[kind]
   const path = `/admin/service-accounts/:id/${plural}`
-  const record = (tx: Tx, req: Request, account: ServiceAccount, action: string, change: { before?: object; after?: object }) =>
-    recordChange(tx, { actor: actorOf(req), mandateId: 'system', action, subject: `user:${account.id}`, ...change })
+  const record = (
+    tx: Tx,
+    req: Request,
+    account: ServiceAccount,
+    action: string,
+    change: { before?: object; after?: object },
+  ) =>
+    recordChange(tx, {
+      actor: actorOf(req),
+      mandateId: 'system',
+      action,
+      subject: `user:${account.id}`,
+      ...change,
+    })
   const find = async (tx: Tx, account: ServiceAccount, id: string) => {
     const found = await findCredential(tx, kind, account.id, id)
     if (!found) throw nothingHere()
@@ -112,7 +223,11 @@ function endpointsOf<Body>({ database, coherent, rehearse }: Dependencies, kind:
     return revoked
   }
 
-  const asAdmin = async <Result>(tx: CoherentTx, { req }: Pick<Call<unknown, unknown>, 'req'>, work: () => Promise<Result>) => {
+  const asAdmin = async <Result>(
+    tx: CoherentTx,
+    { req }: Pick<Call<unknown, unknown>, 'req'>,
+    work: () => Promise<Result>,
+  ) => {
     await beginAsAdmin(tx, req.principal?.user, 'platformAdmin')
     return await work()
   }
@@ -129,7 +244,10 @@ function endpointsOf<Body>({ database, coherent, rehearse }: Dependencies, kind:
         const { limit, cursor } = call.query
         const rows = await database.transaction(async (tx) => {
           const account = await seenAccount(tx, call)
-          return await listCredentials(tx, kind, account.id, { after: decodePosition(cursor, 2), atMost: limit + 1 })
+          return await listCredentials(tx, kind, account.id, {
+            after: decodePosition(cursor, 2),
+            atMost: limit + 1,
+          })
         })
         const { items, nextCursor } = pageFrom(rows, limit, (row) => positionOf(row.place, row.id))
         return { status: 200, body: { items: items.map(({ place: _place, ...one }) => one), nextCursor } }
@@ -145,7 +263,11 @@ function endpointsOf<Body>({ database, coherent, rehearse }: Dependencies, kind:
       handle: async (call) => {
         const { result, coherence } = await coherent((tx) => asAdmin(tx, call, () => create(tx, call)))
         const { account, body: made } = result
-        return { status: 201, body: { ...made, coherence }, headers: { Location: `/admin/service-accounts/${account.id}/${plural}/${made.id}` } }
+        return {
+          status: 201,
+          body: { ...made, coherence },
+          headers: { Location: `/admin/service-accounts/${account.id}/${plural}/${made.id}` },
+        }
       },
     }),
     endpoint({
@@ -155,19 +277,33 @@ function endpointsOf<Body>({ database, coherent, rehearse }: Dependencies, kind:
       access: platformAdmins,
       answers: { 200: item },
       handle: async (call) => {
-        const found = await database.transaction(async (tx) => find(tx, await seenAccount(tx, call), idOf(call, 'credentialId')))
+        const found = await database.transaction(async (tx) =>
+          find(tx, await seenAccount(tx, call), idOf(call, 'credentialId')),
+        )
         return { status: 200, body: found, headers: { ETag: etagOf(found) } }
       },
     }),
     endpoint({
       method: 'delete',
       path: `${path}/:credentialId`,
-      summary: kind === 'token' ? 'Revoke a long-lived token; when this answers, no node accepts it any more' : `Remove a ${noun}; when this answers, no node accepts it, nor an access token that was given for it`,
+      summary:
+        kind === 'token'
+          ? 'Revoke a long-lived token; when this answers, no node accepts it any more'
+          : `Remove a ${noun}; when this answers, no node accepts it, nor an access token that was given for it`,
       access: platformAdmins,
       query: changeQuery,
-      answers: { 200: z.union([z.strictObject({ coherence: coherenceSchema }), z.strictObject({ dryRun: z.literal(true), tokens: z.strictObject({ count: z.int() }) })]) },
+      answers: {
+        200: z.union([
+          z.strictObject({ coherence: coherenceSchema }),
+          z.strictObject({ dryRun: z.literal(true), tokens: z.strictObject({ count: z.int() }) }),
+        ]),
+      },
       handle: async (call) => {
-        if (call.query.dryRun) return { status: 200, body: { dryRun: true, tokens: { count: await rehearse((tx) => remove(tx, call)) } } }
+        if (call.query.dryRun)
+          return {
+            status: 200,
+            body: { dryRun: true, tokens: { count: await rehearse((tx) => remove(tx, call)) } },
+          }
         const { coherence } = await coherent((tx) => asAdmin(tx, call, () => remove(tx, call)))
         return { status: 200, body: { coherence } }
       },
@@ -175,10 +311,19 @@ function endpointsOf<Body>({ database, coherent, rehearse }: Dependencies, kind:
   ]
 }
 
-/** What service accounts show who they are by: several secrets at once, so that they can be exchanged; public keys; long-lived tokens. */
+/**
+ * What service accounts show who they are by: several secrets at once, so that they can be exchanged; public
+ * keys; long-lived tokens.
+ */
 export function serviceCredentialEndpoints(deps: Dependencies): Endpoint[] {
   return [
-    ...endpointsOf(deps, 'secret', newSecret, { clientId: z.string(), secret: z.string() }, makeServiceSecret),
+    ...endpointsOf(
+      deps,
+      'secret',
+      newSecret,
+      { clientId: z.string(), secret: z.string() },
+      makeServiceSecret,
+    ),
     ...endpointsOf(deps, 'key', newKey, { clientId: z.string() }, makeServiceKey),
     ...endpointsOf(deps, 'token', newToken, { token: z.string() }, makeServiceToken(deps.keys)),
   ]

@@ -13,12 +13,17 @@ export interface ListedSession {
 }
 
 /**
- * Sessions of a user that can still be used, by an access token or a refresh token, newest first; those behind the position `after` only.
- * `sessionDays` is the age at which sessions end.
+ * Sessions of a user that can still be used, by an access token or a refresh token, newest first; those
+ * behind the position `after` only. `sessionDays` is the age at which sessions end.
  */
-export async function listLiveSessions(sql: Sql, userId: string, { after, atMost, sessionDays }: { after: string | undefined; atMost: number; sessionDays: number }): Promise<ListedSession[]> {
+export async function listLiveSessions(
+  sql: Sql,
+  userId: string,
+  { after, atMost, sessionDays }: { after: string | undefined; atMost: number; sessionDays: number },
+): Promise<ListedSession[]> {
   const [createdAt = null, id = null] = after?.split(' ') ?? []
-  return await sql.rows<ListedSession>(`
+  return await sql.rows<ListedSession>(
+    `
     select id, authority, created_at as "createdAt", last_seen_at as "lastSeenAt", address, user_agent as "userAgent",
            to_char(created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || ' ' || id as position
       from sessions s
@@ -27,5 +32,7 @@ export async function listLiveSessions(sql: Sql, userId: string, { after, atMost
        and (exists (select from tokens t where t.session_id = s.id and t.status = 'active' and t.expires_at > now())
          or exists (select from refresh_tokens r where r.session_id = s.id and r.spent_at is null and least(r.expires_at, s.created_at + make_interval(days => ?)) > now()))
      order by created_at desc, id desc
-     limit ?`, [userId, createdAt, createdAt, id, sessionDays, atMost])
+     limit ?`,
+    [userId, createdAt, createdAt, id, sessionDays, atMost],
+  )
 }

@@ -10,7 +10,12 @@ import { coherenceSchema } from '../http/coherence-schema.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint.js'
 import { decodeCursor, pageFrom, pageOf, pageQuery } from '../http/page.js'
 import { signedIn } from '../http/policy.js'
-import { endSessions, endSessionsOfUser, findSessionOfUser, withdrawLinksOf } from '../authentication/end-queries.js'
+import {
+  endSessions,
+  endSessionsOfUser,
+  findSessionOfUser,
+  withdrawLinksOf,
+} from '../authentication/end-queries.js'
 import { clearLoginCookies } from './login-cookies.js'
 import { listLiveSessions } from './session-list-queries.js'
 
@@ -20,15 +25,17 @@ interface Dependencies {
   coherent: Coherent
 }
 
-const session = z.strictObject({
-  id: z.uuid(),
-  authority: z.enum(['local', 'google', 'msft']),
-  current: z.boolean().meta({ description: 'whether it is the one that asks' }),
-  createdAt: z.iso.datetime(),
-  lastSeenAt: z.iso.datetime().meta({ description: 'when it was last given tokens' }),
-  address: z.string().nullable(),
-  userAgent: z.string().nullable(),
-}).meta({ id: 'Session' })
+const session = z
+  .strictObject({
+    id: z.uuid(),
+    authority: z.enum(['local', 'google', 'msft']),
+    current: z.boolean().meta({ description: 'whether it is the one that asks' }),
+    createdAt: z.iso.datetime(),
+    lastSeenAt: z.iso.datetime().meta({ description: 'when it was last given tokens' }),
+    address: z.string().nullable(),
+    userAgent: z.string().nullable(),
+  })
+  .meta({ id: 'Session' })
 const position = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z [0-9a-f-]{36}$/
 const ended = z.strictObject({ coherence: coherenceSchema })
 
@@ -49,9 +56,22 @@ export function sessionEndpoints({ config, sql, coherent }: Dependencies): Endpo
     answers: { 200: pageOf(session) },
     handle: async ({ req, query: { limit, cursor } }) => {
       const { user, sessionId } = principalOf(req)
-      const sessions = await listLiveSessions(sql, user.id, { after: decodeCursor(cursor, position), atMost: limit + 1, sessionDays: config.SESSION_MAX_AGE })
+      const sessions = await listLiveSessions(sql, user.id, {
+        after: decodeCursor(cursor, position),
+        atMost: limit + 1,
+        sessionDays: config.SESSION_MAX_AGE,
+      })
       const page = pageFrom(sessions, limit, ({ position }) => position)
-      return { status: 200, body: { ...page, items: page.items.map(({ position: _position, ...one }) => ({ ...one, current: one.id === sessionId })) } }
+      return {
+        status: 200,
+        body: {
+          ...page,
+          items: page.items.map(({ position: _position, ...one }) => ({
+            ...one,
+            current: one.id === sessionId,
+          })),
+        },
+      }
     },
   })
 
@@ -66,9 +86,16 @@ export function sessionEndpoints({ config, sql, coherent }: Dependencies): Endpo
       const id = idOf(call)
       const { user, sessionId } = principalOf(call.req)
       const { coherence } = await coherent(async (tx) => {
-        if (!await findSessionOfUser(tx, id, user.id)) throw new GatewayError('not_found', 'You have no session with this id')
+        if (!(await findSessionOfUser(tx, id, user.id)))
+          throw new GatewayError('not_found', 'You have no session with this id')
         await endSessions(tx, [id])
-        await recordChange(tx, { actor: actorOf(call.req), mandateId: 'system', action: 'session_ended', subject: `session:${id}`, after: { by: 'user' } })
+        await recordChange(tx, {
+          actor: actorOf(call.req),
+          mandateId: 'system',
+          action: 'session_ended',
+          subject: `session:${id}`,
+          after: { by: 'user' },
+        })
       })
       if (id === sessionId) clearLoginCookies(call.res, config)
       return { status: 200, body: { coherence } }
@@ -78,7 +105,8 @@ export function sessionEndpoints({ config, sql, coherent }: Dependencies): Endpo
   const logoutAll = endpoint({
     method: 'post',
     path: '/auth/logout-all',
-    summary: 'End all my sessions, on all devices, and clear the cookies; when this answers, no node accepts their tokens any more',
+    summary:
+      'End all my sessions, on all devices, and clear the cookies; when this answers, no node accepts their tokens any more',
     access: signedIn,
     answers: { 200: ended },
     handle: async ({ req, res }) => {
@@ -86,7 +114,13 @@ export function sessionEndpoints({ config, sql, coherent }: Dependencies): Endpo
       const { coherence } = await coherent(async (tx) => {
         const sessions = await endSessionsOfUser(tx, user.id)
         await withdrawLinksOf(tx, user.id)
-        await recordChange(tx, { actor: actorOf(req), mandateId: 'system', action: 'sessions_ended', subject: `user:${user.id}`, after: { by: 'user', sessions: sessions.length } })
+        await recordChange(tx, {
+          actor: actorOf(req),
+          mandateId: 'system',
+          action: 'sessions_ended',
+          subject: `user:${user.id}`,
+          after: { by: 'user', sessions: sessions.length },
+        })
       })
       clearLoginCookies(res, config)
       return { status: 200, body: { coherence } }

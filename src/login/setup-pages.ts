@@ -4,16 +4,32 @@ import { faultIn } from './first-access-pages.js'
 
 const texts = {
   en: {
-    title: 'Set up the gateway', intro: 'There is no admin yet. Whoever fills this in becomes the first: SysAdmin and PlatformAdmin.',
-    username: 'Username', usernameRule: 'In lower case, without blanks. It never changes.', fullName: 'Full name (may stay empty)', password: 'Password', repeated: 'The same once more',
+    title: 'Set up the gateway',
+    intro: 'There is no admin yet. Whoever fills this in becomes the first: SysAdmin and PlatformAdmin.',
+    username: 'Username',
+    usernameRule: 'In lower case, without blanks. It never changes.',
+    fullName: 'Full name (may stay empty)',
+    password: 'Password',
+    repeated: 'The same once more',
     rule: 'At least 12 characters. A few words that belong together only for you are easy to keep in mind and hard to guess.',
-    save: 'Become the admin', done: 'The gateway is set up', next: 'You can sign in now. Setup links open nothing any more.', home: 'Continue',
+    save: 'Become the admin',
+    done: 'The gateway is set up',
+    next: 'You can sign in now. Setup links open nothing any more.',
+    home: 'Continue',
   },
   de: {
-    title: 'Gateway einrichten', intro: 'Es gibt noch keinen Admin. Wer dies ausfüllt, wird der erste: SysAdmin und PlatformAdmin.',
-    username: 'Benutzername', usernameRule: 'Kleingeschrieben, ohne Leerzeichen. Er ändert sich nie.', fullName: 'Voller Name (kann leer bleiben)', password: 'Passwort', repeated: 'Noch einmal dasselbe',
+    title: 'Gateway einrichten',
+    intro: 'Es gibt noch keinen Admin. Wer dies ausfüllt, wird der erste: SysAdmin und PlatformAdmin.',
+    username: 'Benutzername',
+    usernameRule: 'Kleingeschrieben, ohne Leerzeichen. Er ändert sich nie.',
+    fullName: 'Voller Name (kann leer bleiben)',
+    password: 'Passwort',
+    repeated: 'Noch einmal dasselbe',
     rule: 'Mindestens 12 Zeichen. Ein paar Wörter, die nur für Sie zusammengehören, sind leicht zu merken und schwer zu erraten.',
-    save: 'Admin werden', done: 'Das Gateway ist eingerichtet', next: 'Sie können sich jetzt anmelden. Einrichtungslinks öffnen nichts mehr.', home: 'Weiter',
+    save: 'Admin werden',
+    done: 'Das Gateway ist eingerichtet',
+    next: 'Sie können sich jetzt anmelden. Einrichtungslinks öffnen nichts mehr.',
+    home: 'Weiter',
   },
 } as const
 
@@ -53,5 +69,9 @@ ${fault !== undefined && html`<p class="fault" role="alert" id="fault">${text[fa
 /** What is shown when there is an admin. */
 export function setUpPage(language: Language): Answer {
   const text = texts[language]
-  return page({ language, title: text.done, content: html`<p>${text.next}</p>\n<a class="button" href="/console">${text.home}</a>` })
+  return page({
+    language,
+    title: text.done,
+    content: html`<p>${text.next}</p>\n<a class="button" href="/console">${text.home}</a>`,
+  })
 }

@@ -1,7 +1,10 @@
 import type { CoherentTx } from '../coherence/coherent.js'
 import type { Sql, Tx } from '../database/connect.js'
 
-/** Any fixed number: whoever makes, uses or voids setup links holds the lock of that number until its transaction ends. */
+/**
+ * Any fixed number: whoever makes, uses or voids setup links holds the lock of that number until its
+ * transaction ends.
+ */
 const setupLock = 7_162_030
 
 /** Nodes that start together do not take each other's link away: each has printed its own. */
@@ -19,19 +22,34 @@ export async function lockSetup(tx: Tx): Promise<void> {
 export type Replacing = 'all' | 'earlier'
 
 /** Writes a link, as long as there is no admin, or with `earlier` nobody at all. Answers when it ends. */
-export async function insertSetupLink(tx: Tx, link: { tokenHash: string; hours: number; replacing: Replacing }): Promise<Date | undefined> {
+export async function insertSetupLink(
+  tx: Tx,
+  link: { tokenHash: string; hours: number; replacing: Replacing },
+): Promise<Date | undefined> {
   await lockSetup(tx)
-  await tx.run(`delete from setup_links where ?::boolean or created_at < now() - make_interval(secs => ?) or expires_at < now()`, [link.replacing === 'all', togetherSeconds])
-  const [row] = await tx.rows<{ expiresAt: Date }>(`
+  await tx.run(
+    `delete from setup_links where ?::boolean or created_at < now() - make_interval(secs => ?) or expires_at < now()`,
+    [link.replacing === 'all', togetherSeconds],
+  )
+  const [row] = await tx.rows<{ expiresAt: Date }>(
+    `
     insert into setup_links (token_hash, expires_at)
     select ?, now() + make_interval(hours => ?) where ${link.replacing === 'all' ? noAdmin : 'not exists (select from users)'}
-    returning expires_at as "expiresAt"`, [link.tokenHash, link.hours])
+    returning expires_at as "expiresAt"`,
+    [link.tokenHash, link.hours],
+  )
   return row?.expiresAt
 }
 
 /** Whether the link works. */
 export async function isSetupLink(sql: Sql, tokenHash: string): Promise<boolean> {
-  return (await sql.rows(`select from setup_links where token_hash = ? and expires_at > now() and ${noAdmin}`, [tokenHash])).length > 0
+  return (
+    (
+      await sql.rows(`select from setup_links where token_hash = ? and expires_at > now() and ${noAdmin}`, [
+        tokenHash,
+      ])
+    ).length > 0
+  )
 }
 
 /** Voids all links; for whoever has locked them. */
@@ -48,9 +66,15 @@ export async function takeSetupLink(tx: CoherentTx, tokenHash: string): Promise<
 }
 
 /** Writes the first admin, of both levels. Undefined where the name is taken. */
-export async function insertFirstAdmin(tx: CoherentTx, { username, fullName, passwordHash }: { username: string; fullName: string | null; passwordHash: string }): Promise<string | undefined> {
-  const [row] = await tx.rows<{ id: string }>(`
+export async function insertFirstAdmin(
+  tx: CoherentTx,
+  { username, fullName, passwordHash }: { username: string; fullName: string | null; passwordHash: string },
+): Promise<string | undefined> {
+  const [row] = await tx.rows<{ id: string }>(
+    `
     insert into users (username, full_name, password_hash, is_sys_admin, is_platform_admin) values (?, ?, ?, true, true)
-    on conflict (username) do nothing returning id`, [username, fullName, passwordHash])
+    on conflict (username) do nothing returning id`,
+    [username, fullName, passwordHash],
+  )
   return row?.id
 }

@@ -39,24 +39,34 @@ const maxCookieBytes = 3800
 /** Cookies of one name that are looked at. */
 const mostCookies = 4
 
-const sealingKeyOf = (secret: string) => new Uint8Array(hkdfSync('sha256', Buffer.from(secret, 'utf8'), '', 'mandate-gateway sign-in flows', 32))
+const sealingKeyOf = (secret: string) =>
+  new Uint8Array(hkdfSync('sha256', Buffer.from(secret, 'utf8'), '', 'mandate-gateway sign-in flows', 32))
 
 type FlowConfig = Pick<Config, 'SECRET_KEY' | 'SECRET_KEY_PREVIOUS' | 'COOKIE_SAMESITE' | 'COOKIE_SECURE'>
 
-/** Keeps flows in the browser, sealed with SECRET_KEY. Lax: the browser comes back from another site. Only the authority's own paths see it. */
+/**
+ * Keeps flows in the browser, sealed with SECRET_KEY. Lax: the browser comes back from another site. Only the
+ * authority's own paths see it.
+ */
 export function signInFlows(config: FlowConfig, now: () => number = Date.now): SignInFlows {
-  const keys = () => [config.SECRET_KEY, config.SECRET_KEY_PREVIOUS].filter((secret) => secret !== undefined).map(sealingKeyOf)
+  const keys = () =>
+    [config.SECRET_KEY, config.SECRET_KEY_PREVIOUS].filter((secret) => secret !== undefined).map(sealingKeyOf)
 
   const seal = async (flows: SignInFlow[]): Promise<string> => {
     const [key] = keys()
     if (!key) throw new Error('SECRET_KEY is not set')
-    return await new CompactEncrypt(Buffer.from(JSON.stringify(flows))).setProtectedHeader({ alg: 'dir', enc: 'A256GCM' }).encrypt(key)
+    return await new CompactEncrypt(Buffer.from(JSON.stringify(flows)))
+      .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
+      .encrypt(key)
   }
 
   const unseal = async (sealed: string): Promise<SignInFlow[]> => {
     for (const key of keys()) {
       try {
-        const { plaintext } = await compactDecrypt(sealed, key, { keyManagementAlgorithms: ['dir'], contentEncryptionAlgorithms: ['A256GCM'] })
+        const { plaintext } = await compactDecrypt(sealed, key, {
+          keyManagementAlgorithms: ['dir'],
+          contentEncryptionAlgorithms: ['A256GCM'],
+        })
         return z.array(flowSchema).parse(JSON.parse(Buffer.from(plaintext).toString()))
       } catch {
         // The other key may have sealed it; else it is not ours.
@@ -67,7 +77,8 @@ export function signInFlows(config: FlowConfig, now: () => number = Date.now): S
 
   const underWay = async (req: IncomingMessage, authority: SignInAuthority) => {
     const sealed = cookieValues(req.headers.cookie, 'sign_in_flow').slice(0, mostCookies)
-    const flows = (await Promise.all(sealed.map(unseal))).flat() // what another application has set is none of ours
+    // what another application has set is none of ours
+    const flows = (await Promise.all(sealed.map(unseal))).flat()
     return flows.filter((flow) => flow.authority === authority && flow.expiresAt > now())
   }
 
@@ -79,13 +90,26 @@ export function signInFlows(config: FlowConfig, now: () => number = Date.now): S
       sealed = await seal(kept)
     }
     setCookie(res, 'sign_in_flow', sealed, {
-      path: `/auth/${authority}`, sameSite: config.COOKIE_SAMESITE === 'none' ? 'none' : 'lax', secure: config.COOKIE_SECURE, maxAgeSeconds: sealed === '' ? 0 : lifetimeSeconds,
+      path: `/auth/${authority}`,
+      sameSite: config.COOKIE_SAMESITE === 'none' ? 'none' : 'lax',
+      secure: config.COOKIE_SECURE,
+      maxAgeSeconds: sealed === '' ? 0 : lifetimeSeconds,
     })
   }
 
   return {
-    begin: async (req, res, flow) => keep(res, flow.authority, [...await underWay(req, flow.authority), { ...flow, expiresAt: now() + lifetimeSeconds * 1000 }]),
-    find: async (req, authority, state) => (await underWay(req, authority)).find((flow) => flow.state === state),
-    finish: async (req, res, { authority, state }) => keep(res, authority, (await underWay(req, authority)).filter((flow) => flow.state !== state)),
+    begin: async (req, res, flow) =>
+      keep(res, flow.authority, [
+        ...(await underWay(req, flow.authority)),
+        { ...flow, expiresAt: now() + lifetimeSeconds * 1000 },
+      ]),
+    find: async (req, authority, state) =>
+      (await underWay(req, authority)).find((flow) => flow.state === state),
+    finish: async (req, res, { authority, state }) =>
+      keep(
+        res,
+        authority,
+        (await underWay(req, authority)).filter((flow) => flow.state !== state),
+      ),
   }
 }

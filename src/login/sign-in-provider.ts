@@ -1,6 +1,19 @@
 import {
-  allowInsecureRequests, authorizationCodeGrant, buildAuthorizationUrl, calculatePKCECodeChallenge, ClientSecretBasic, ClientSecretPost, customFetch, discovery,
-  enableNonRepudiationChecks, randomNonce, randomPKCECodeVerifier, randomState, ResponseBodyError, type Configuration, type ServerMetadata,
+  allowInsecureRequests,
+  authorizationCodeGrant,
+  buildAuthorizationUrl,
+  calculatePKCECodeChallenge,
+  ClientSecretBasic,
+  ClientSecretPost,
+  customFetch,
+  discovery,
+  enableNonRepudiationChecks,
+  randomNonce,
+  randomPKCECodeVerifier,
+  randomState,
+  ResponseBodyError,
+  type Configuration,
+  type ServerMetadata,
 } from 'openid-client'
 import type { Config } from '../config.js'
 import type { SignInAuthority, SignInFlow } from './sign-in-flow.js'
@@ -17,8 +30,13 @@ export interface Identity {
 /** One authority that vouches for people (OpenID Connect Core 1.0, code flow with PKCE). */
 export interface SignInProvider {
   /** Where to send the browser, and what to know when it comes back. */
-  begin: (redirectUri: string) => Promise<{ url: string; flow: Pick<SignInFlow, 'state' | 'nonce' | 'codeVerifier'> }>
-  /** Exchanges what the browser brought back for who it is. Throws `sign_in_refused`, `sign_in_invalid`, `provider_failed` or `provider_unavailable`. */
+  begin: (
+    redirectUri: string,
+  ) => Promise<{ url: string; flow: Pick<SignInFlow, 'state' | 'nonce' | 'codeVerifier'> }>
+  /**
+   * Exchanges what the browser brought back for who it is. Throws `sign_in_refused`, `sign_in_invalid`,
+   * `provider_failed` or `provider_unavailable`.
+   */
   finish: (callback: URL, flow: SignInFlow) => Promise<Identity>
 }
 
@@ -34,7 +52,10 @@ const rediscoverAfterMs = 60 * 60 * 1000
 const tenantTemplate = '{tenantid}'
 const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
-type ProviderConfig = Pick<Config, `${'GOOGLE' | 'MSFT'}_${'CLIENT_ID' | 'CLIENT_SECRET' | 'ISSUER'}` | 'MSFT_TENANT'>
+type ProviderConfig = Pick<
+  Config,
+  `${'GOOGLE' | 'MSFT'}_${'CLIENT_ID' | 'CLIENT_SECRET' | 'ISSUER'}` | 'MSFT_TENANT'
+>
 
 /** The authorities that are configured. */
 export function signInProviders(config: ProviderConfig): Partial<Record<SignInAuthority, SignInProvider>> {
@@ -42,9 +63,25 @@ export function signInProviders(config: ProviderConfig): Partial<Record<SignInAu
   const microsoft = `https://login.microsoftonline.com/${config.MSFT_TENANT ?? 'common'}/v2.0`
   return {
     ...(GOOGLE_CLIENT_ID && GOOGLE_CLIENT_SECRET
-      ? { google: createProvider({ authority: 'google', clientId: GOOGLE_CLIENT_ID, clientSecret: GOOGLE_CLIENT_SECRET, issuer: config.GOOGLE_ISSUER ?? 'https://accounts.google.com' }) } : {}),
+      ? {
+          google: createProvider({
+            authority: 'google',
+            clientId: GOOGLE_CLIENT_ID,
+            clientSecret: GOOGLE_CLIENT_SECRET,
+            issuer: config.GOOGLE_ISSUER ?? 'https://accounts.google.com',
+          }),
+        }
+      : {}),
     ...(MSFT_CLIENT_ID && MSFT_CLIENT_SECRET
-      ? { msft: createProvider({ authority: 'msft', clientId: MSFT_CLIENT_ID, clientSecret: MSFT_CLIENT_SECRET, issuer: config.MSFT_ISSUER ?? microsoft }) } : {}),
+      ? {
+          msft: createProvider({
+            authority: 'msft',
+            clientId: MSFT_CLIENT_ID,
+            clientSecret: MSFT_CLIENT_SECRET,
+            issuer: config.MSFT_ISSUER ?? microsoft,
+          }),
+        }
+      : {}),
   }
 }
 
@@ -55,23 +92,33 @@ const entra = 'https://login.microsoftonline.com/common/v2.0'
 
 type ClientAuthentication = typeof ClientSecretPost
 
-async function discover({ authority, clientId, clientSecret, issuer }: Settings, authenticate: ClientAuthentication): Promise<Configuration> {
+async function discover(
+  { authority, clientId, clientSecret, issuer }: Settings,
+  authenticate: ClientAuthentication,
+): Promise<Configuration> {
   // eslint-disable-next-line @typescript-eslint/no-deprecated -- marked so to stand out: config.ts lets only this machine be asked without TLS
   const execute = [enableNonRepudiationChecks, ...(issuer.startsWith('http:') ? [allowInsecureRequests] : [])]
   const options = { execute, timeout: timeoutSeconds }
-  if (authority === 'google') return await discovery(new URL(issuer), clientId, undefined, authenticate(clientSecret), options)
+  if (authority === 'google')
+    return await discovery(new URL(issuer), clientId, undefined, authenticate(clientSecret), options)
   const config = await discovery(new URL(entra), clientId, undefined, authenticate(clientSecret), {
     ...options,
-    [customFetch]: (url, init) => fetch(url === discoveryUrlOf(entra) ? discoveryUrlOf(issuer) : url, init as RequestInit),
+    [customFetch]: (url, init) =>
+      fetch(url === discoveryUrlOf(entra) ? discoveryUrlOf(issuer) : url, init as RequestInit),
   })
   checkMicrosoftIssuer(config.serverMetadata(), issuer)
   return config
 }
 
-/** Either the issuer itself, or a template of the same place, for whose tenants the token's `tid` is asked. */
+/**
+ * Either the issuer itself, or a template of the same place, for whose tenants the token's `tid` is asked.
+ */
 function checkMicrosoftIssuer({ issuer: found }: ServerMetadata, configured: string): void {
-  const isTemplate = found.split(tenantTemplate).length === 2 && new URL(found.replace(tenantTemplate, 'tenant')).origin === new URL(configured).origin
-  if (!isTemplate && new URL(found).origin !== new URL(configured).origin) throw new Error('the provider says that it is another issuer')
+  const isTemplate =
+    found.split(tenantTemplate).length === 2 &&
+    new URL(found.replace(tenantTemplate, 'tenant')).origin === new URL(configured).origin
+  if (!isTemplate && new URL(found).origin !== new URL(configured).origin)
+    throw new Error('the provider says that it is another issuer')
 }
 
 /** What is known of the provider: asked once an hour, and again after a failure. */
@@ -99,14 +146,20 @@ function createProvider(settings: Settings): SignInProvider {
   const exchange = async (callback: URL, { state, nonce, codeVerifier }: SignInFlow) => {
     const grant = async () => {
       const config = await configuration(authenticate)
-      const tokens = await authorizationCodeGrant(config, callback, { expectedState: state, expectedNonce: nonce, pkceCodeVerifier: codeVerifier, idTokenExpected: true })
+      const tokens = await authorizationCodeGrant(config, callback, {
+        expectedState: state,
+        expectedNonce: nonce,
+        pkceCodeVerifier: codeVerifier,
+        idTokenExpected: true,
+      })
       return { claims: tokens.claims(), issuer: config.serverMetadata().issuer }
     }
     try {
       return await grant()
     } catch (error) {
       if (!(error instanceof ResponseBodyError) || error.error !== 'invalid_client') throw error
-      // Providers hold a client to the one way of authenticating that it is registered with, and do not say which that is.
+      // Providers hold a client to the one way of authenticating that it is registered with, and do not say
+      // which that is.
       authenticate = authenticate === ClientSecretPost ? ClientSecretBasic : ClientSecretPost
       return await grant()
     }
@@ -117,8 +170,12 @@ function createProvider(settings: Settings): SignInProvider {
       const flow = { state: randomState(), nonce: randomNonce(), codeVerifier: randomPKCECodeVerifier() }
       try {
         const url = buildAuthorizationUrl(await configuration(authenticate), {
-          redirect_uri: redirectUri, scope: 'openid email', state: flow.state, nonce: flow.nonce,
-          code_challenge: await calculatePKCECodeChallenge(flow.codeVerifier), code_challenge_method: 'S256',
+          redirect_uri: redirectUri,
+          scope: 'openid email',
+          state: flow.state,
+          nonce: flow.nonce,
+          code_challenge: await calculatePKCECodeChallenge(flow.codeVerifier),
+          code_challenge_method: 'S256',
         })
         return { url: url.href, flow }
       } catch (error) {
@@ -137,7 +194,15 @@ function createProvider(settings: Settings): SignInProvider {
   }
 }
 
-function identityOf(claims: { iss: string; sub: string; email?: unknown; tid?: unknown }, issuer: string): Identity {
-  if (issuer.includes(tenantTemplate) && !(typeof claims.tid === 'string' && uuid.test(claims.tid))) throw refused('The provider did not say which tenant this is')
-  return { issuer: claims.iss, subject: claims.sub, email: typeof claims.email === 'string' ? claims.email.slice(0, 320) : null }
+function identityOf(
+  claims: { iss: string; sub: string; email?: unknown; tid?: unknown },
+  issuer: string,
+): Identity {
+  if (issuer.includes(tenantTemplate) && !(typeof claims.tid === 'string' && uuid.test(claims.tid)))
+    throw refused('The provider did not say which tenant this is')
+  return {
+    issuer: claims.iss,
+    subject: claims.sub,
+    email: typeof claims.email === 'string' ? claims.email.slice(0, 320) : null,
+  }
 }

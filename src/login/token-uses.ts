@@ -33,7 +33,9 @@ export function startTokenUses({ sql, logger }: { sql: Sql; logger: Logger }): T
   const timer = setInterval(() => void flush(), flushEveryMs)
   timer.unref()
   return {
-    note: (tokenId) => { uses.set(tokenId, Date.now()) },
+    note: (tokenId) => {
+      uses.set(tokenId, Date.now())
+    },
     flush,
     close: async () => {
       clearInterval(timer)

@@ -17,12 +17,16 @@ function writeAll(fd: number, text: string): void {
     try {
       bytes = bytes.subarray(writeSync(fd, bytes))
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) return // nobody reads any more
+      // nobody reads any more
+      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) return
     }
   }
 }
 
-/** Gathers lines and writes them together: a system call a line costs more than all that the line tells of. The rest goes out when the process ends. */
+/**
+ * Gathers lines and writes them together: a system call a line costs more than all that the line tells of.
+ * The rest goes out when the process ends.
+ */
 export function bufferedOutput(fd: number): Output {
   let waiting: string[] = []
   let characters = 0

@@ -7,7 +7,10 @@ import { keepRecentLines, levels, type Level, type RecentLines } from './recent-
 
 export type Logger = Pick<Winston, 'error' | 'warn' | 'info' | 'debug'>
 
-/** What may be told of an error in a log: its kind, message, code and stack, but not the values it carries (a failed statement's, a request's). */
+/**
+ * What may be told of an error in a log: its kind, message, code and stack, but not the values it carries (a
+ * failed statement's, a request's).
+ */
 function describeError(error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const code = 'code' in error ? error.code : undefined
@@ -17,7 +20,11 @@ function describeError(error: unknown): unknown {
     name: error.name,
     message,
     ...(code === undefined ? {} : { code }),
-    stack: error.stack?.split('\n').filter((line) => line.startsWith('    at ')).slice(0, 12).map((line) => line.trim()),
+    stack: error.stack
+      ?.split('\n')
+      .filter((line) => line.startsWith('    at '))
+      .slice(0, 12)
+      .map((line) => line.trim()),
     ...(error.cause === undefined ? {} : { cause: describeError(error.cause) }),
   }
 }
@@ -28,11 +35,16 @@ const withErrors = format((info) => {
 })
 
 const pretty = format.printf(({ level, message, timestamp, ...rest }) => {
-  const fields = Object.entries(rest).map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+  const fields = Object.entries(rest).map(
+    ([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  )
   return [String(timestamp), level, String(message), ...fields].join(' ')
 })
 
-/** The process's log: its lines, and the lines of requests, which are many and are made with as little as possible. */
+/**
+ * The process's log: its lines, and the lines of requests, which are many and are made with as little as
+ * possible.
+ */
 export interface Log {
   logger: Logger
   logRequest: LogRequest
@@ -42,15 +54,17 @@ export interface Log {
   setLevel: (level: Level) => void
 }
 
-const isReadable = (config: Pick<Config, 'LOG_FORMAT'>) => (config.LOG_FORMAT ?? (process.stdout.isTTY ? 'pretty' : 'json')) === 'pretty'
+const isReadable = (config: Pick<Config, 'LOG_FORMAT'>) =>
+  (config.LOG_FORMAT ?? (process.stdout.isTTY ? 'pretty' : 'json')) === 'pretty'
 
 const levelOf = (name: string): Level => levels.find((level) => level === name) ?? 'info'
 
 /** Takes lines that are as they will be written: nothing is in them any more that may not be told. */
-const remembered = (recent: RecentLines) => format(({ level, message, timestamp, ...fields }) => {
-  recent.add({ timestamp: String(timestamp), level: levelOf(level), message: String(message), fields })
-  return { level, message, timestamp, ...fields }
-})
+const remembered = (recent: RecentLines) =>
+  format(({ level, message, timestamp, ...fields }) => {
+    recent.add({ timestamp: String(timestamp), level: levelOf(level), message: String(message), fields })
+    return { level, message, timestamp, ...fields }
+  })
 
 /** Writes the log to `output`: JSON lines, or readable ones on a terminal. */
 export function createLog(config: Pick<Config, 'LOG_LEVEL' | 'LOG_FORMAT'>, output: Output): Log {
@@ -65,7 +79,12 @@ export function createLog(config: Pick<Config, 'LOG_LEVEL' | 'LOG_FORMAT'>, outp
   })
   const logger = createWinston({
     level: config.LOG_LEVEL,
-    format: format.combine(withErrors(), format.timestamp(), remembered(recent)(), readable ? pretty : format.json()),
+    format: format.combine(
+      withErrors(),
+      format.timestamp(),
+      remembered(recent)(),
+      readable ? pretty : format.json(),
+    ),
     transports: [new transports.Stream({ stream })],
   })
   return {
@@ -77,18 +96,50 @@ export function createLog(config: Pick<Config, 'LOG_LEVEL' | 'LOG_FORMAT'>, outp
     },
     recent,
     level: () => levelOf(logger.level),
-    setLevel: (level) => { logger.level = level },
+    setLevel: (level) => {
+      logger.level = level
+    },
   }
 }
 
-/** Everything in it is a number, a word of ours, an id or a method: nothing needs escaping but the route's pattern. */
-function jsonLine({ requestId, method, route, status, ms, user, mandate, granted, reason, watched, aborted }: AccessLine): string {
-  return `{"timestamp":"${new Date().toISOString()}","level":"info","message":"request","requestId":"${requestId}","method":"${method}","route":${route === null ? 'null' : JSON.stringify(route)}`
-    + `,"status":${status},"ms":${ms}${user === undefined ? '' : `,"user":"${user}"`}${mandate === undefined ? '' : `,"mandate":"${mandate}"`}`
-    + `,"granted":${granted ? 'true' : 'false'}${reason === undefined ? '' : `,"reason":"${reason}"`}${watched === undefined ? '' : `,"watched":"${watched}"`}${aborted ? ',"aborted":true' : ''}}\n`
+/**
+ * Everything in it is a number, a word of ours, an id or a method: nothing needs escaping but the route's
+ * pattern.
+ */
+function jsonLine({
+  requestId,
+  method,
+  route,
+  status,
+  ms,
+  user,
+  mandate,
+  granted,
+  reason,
+  watched,
+  aborted,
+}: AccessLine): string {
+  return (
+    `{"timestamp":"${new Date().toISOString()}","level":"info","message":"request","requestId":"${requestId}","method":"${method}","route":${route === null ? 'null' : JSON.stringify(route)}` +
+    `,"status":${status},"ms":${ms}${user === undefined ? '' : `,"user":"${user}"`}${mandate === undefined ? '' : `,"mandate":"${mandate}"`}` +
+    `,"granted":${granted ? 'true' : 'false'}${reason === undefined ? '' : `,"reason":"${reason}"`}${watched === undefined ? '' : `,"watched":"${watched}"`}${aborted ? ',"aborted":true' : ''}}\n`
+  )
 }
 
-function prettyLine({ requestId, method, route, status, ms, user, mandate, reason, watched, aborted }: AccessLine): string {
-  return `${new Date().toISOString()} info ${method} ${route ?? '-'} ${status} ${ms} ms${reason === undefined ? '' : ` ${reason}`}${watched === undefined ? '' : ` watched=${watched}`}`
-    + `${user === undefined ? '' : ` user=${user}`}${mandate === undefined ? '' : ` mandate=${mandate}`}${aborted ? ' aborted' : ''} id=${requestId}\n`
+function prettyLine({
+  requestId,
+  method,
+  route,
+  status,
+  ms,
+  user,
+  mandate,
+  reason,
+  watched,
+  aborted,
+}: AccessLine): string {
+  return (
+    `${new Date().toISOString()} info ${method} ${route ?? '-'} ${status} ${ms} ms${reason === undefined ? '' : ` ${reason}`}${watched === undefined ? '' : ` watched=${watched}`}` +
+    `${user === undefined ? '' : ` user=${user}`}${mandate === undefined ? '' : ` mandate=${mandate}`}${aborted ? ' aborted' : ''} id=${requestId}\n`
+  )
 }

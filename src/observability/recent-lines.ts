@@ -47,7 +47,12 @@ function readable({ atMs, line }: Kept): Line {
 function matches({ timestamp, level, message, fields }: Line, wanted: Wanted): boolean {
   if (wanted.level !== undefined && levels.indexOf(level) > levels.indexOf(wanted.level)) return false
   if (wanted.requestId !== undefined && fields.requestId !== wanted.requestId) return false
-  return wanted.text === undefined || `${timestamp} ${level} ${message} ${JSON.stringify(fields)}`.toLowerCase().includes(wanted.text.toLowerCase())
+  return (
+    wanted.text === undefined ||
+    `${timestamp} ${level} ${message} ${JSON.stringify(fields)}`
+      .toLowerCase()
+      .includes(wanted.text.toLowerCase())
+  )
 }
 
 /** Keeps `most` lines in a ring: what is written over is forgotten. */

@@ -9,12 +9,16 @@ export const latencyBounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25
 const tiers: readonly Tier[] = ['none', 'member', 'platform']
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'other'] as const
 const otherMethod = methods.length - 1
-const methodIndex = new Map<string, number>(methods.slice(0, otherMethod).map((method, index) => [method, index]))
+const methodIndex = new Map<string, number>(
+  methods.slice(0, otherMethod).map((method, index) => [method, index]),
+)
 const boundsMs = latencyBounds.map((seconds) => seconds * 1000)
 /** Route files come and go; each names some hundred routes at the most. */
 const mostRoutes = 2000
 
-/** The requests of one route, counted in place: nothing is allocated for a request that is like one before. */
+/**
+ * The requests of one route, counted in place: nothing is allocated for a request that is like one before.
+ */
 export class RouteCounts {
   private readonly outcomes = new Map<number, number>()
   /** How many requests fell into each bucket, those beyond the last bound included. */
@@ -23,9 +27,17 @@ export class RouteCounts {
   /** By what a route that only watches would have decided. */
   readonly watched = new Map<string, number>()
 
-  count({ method, status, ms, tier, watched }: Pick<AccessLine, 'method' | 'status' | 'ms' | 'tier' | 'watched'>): void {
+  count({
+    method,
+    status,
+    ms,
+    tier,
+    watched,
+  }: Pick<AccessLine, 'method' | 'status' | 'ms' | 'tier' | 'watched'>): void {
     if (watched !== undefined) this.watched.set(watched, (this.watched.get(watched) ?? 0) + 1)
-    const outcome = (status * methods.length + (methodIndex.get(method) ?? otherMethod)) * tiers.length + tiers.indexOf(tier)
+    const outcome =
+      (status * methods.length + (methodIndex.get(method) ?? otherMethod)) * tiers.length +
+      tiers.indexOf(tier)
     this.outcomes.set(outcome, (this.outcomes.get(outcome) ?? 0) + 1)
     if (status === 101) return // how long a WebSocket lasts is no latency
     let bucket = 0
@@ -34,10 +46,15 @@ export class RouteCounts {
     this.sumMs += ms
   }
 
-  * byOutcome(): Generator<{ method: string; status: string; tier: Tier; count: number }> {
+  *byOutcome(): Generator<{ method: string; status: string; tier: Tier; count: number }> {
     for (const [outcome, count] of this.outcomes) {
       const rest = Math.floor(outcome / tiers.length)
-      yield { method: methods[rest % methods.length] ?? 'other', status: String(Math.floor(rest / methods.length)), tier: tiers[outcome % tiers.length] ?? 'none', count }
+      yield {
+        method: methods[rest % methods.length] ?? 'other',
+        status: String(Math.floor(rest / methods.length)),
+        tier: tiers[outcome % tiers.length] ?? 'none',
+        count,
+      }
     }
   }
 }
@@ -62,7 +79,8 @@ export function countRequests(): RequestCounts {
     return counts
   }
   return {
-    byRoute, byReason,
+    byRoute,
+    byReason,
     count: (line) => {
       const route = line.route ?? 'none'
       const counts = byRoute.get(route) ?? begin(route)

@@ -29,7 +29,9 @@ export interface Usage {
 }
 
 interface Dependencies {
-  /** Adds the rows, unless a batch of that number has been added before. Rejects where that is not certain. */
+  /**
+   * Adds the rows, unless a batch of that number has been added before. Rejects where that is not certain.
+   */
   write: (batch: UsageBatch) => Promise<void>
   /** Forgets the writer: nothing comes from it any more. */
   forget: (writerId: string) => Promise<void>
@@ -42,8 +44,18 @@ interface Dependencies {
 
 const dayMs = 86_400_000
 
-/** Begins to count. A batch whose fate is unknown is sent again as it was, under its number, before anything newer is. */
-export function startUsage({ write, forget, logger, now = Date.now, everyMs = 1000, mostWaiting = 100_000 }: Dependencies): Usage {
+/**
+ * Begins to count. A batch whose fate is unknown is sent again as it was, under its number, before anything
+ * newer is.
+ */
+export function startUsage({
+  write,
+  forget,
+  logger,
+  now = Date.now,
+  everyMs = 1000,
+  mostWaiting = 100_000,
+}: Dependencies): Usage {
   const writerId = randomUUID()
   let number = 0
   let dropped = 0
@@ -80,22 +92,28 @@ export function startUsage({ write, forget, logger, now = Date.now, everyMs = 10
     if (failing) logger.info('the usage is written again', { dropped })
     failing = false
   }
-  /** First the batch of which it is not known whether it was written, then one of all that was counted by now: what comes meanwhile waits for the next time. */
+  /**
+   * First the batch of which it is not known whether it was written, then one of all that was counted by now:
+   * what comes meanwhile waits for the next time.
+   */
   const writeAll = async () => {
     try {
       await settle()
       if (current.size + earlier.length === 0) return
-      unsettled = { writerId, number: number += 1, rows: [...earlier, ...current.values()] }
+      unsettled = { writerId, number: (number += 1), rows: [...earlier, ...current.values()] }
       earlier = []
       current = new Map<string, UsageRow>()
       await settle()
     } catch (error) {
-      if (!failing) logger.warn('the usage cannot be written; it is kept in memory and tried again', { error })
+      if (!failing)
+        logger.warn('the usage cannot be written; it is kept in memory and tried again', { error })
       failing = true
     }
   }
   const flush = async () => {
-    writing ??= writeAll().finally(() => { writing = undefined })
+    writing ??= writeAll().finally(() => {
+      writing = undefined
+    })
     await writing
   }
   const timer = setInterval(() => void flush(), everyMs)
@@ -116,8 +134,12 @@ export function startUsage({ write, forget, logger, now = Date.now, everyMs = 10
       await flush()
       await flush() // one that was under way may have begun before the last request was counted
       const lost = current.size + earlier.length + (unsettled?.rows.length ?? 0)
-      if (lost + dropped > 0) logger.error('usage was lost: the database did not take it', { mandates: lost, requests: dropped })
-      if (lost === 0 && number > 0) await forget(writerId).catch((error: unknown) => logger.debug('the usage writer is still listed', { error }))
+      if (lost + dropped > 0)
+        logger.error('usage was lost: the database did not take it', { mandates: lost, requests: dropped })
+      if (lost === 0 && number > 0)
+        await forget(writerId).catch((error: unknown) =>
+          logger.debug('the usage writer is still listed', { error }),
+        )
     },
   }
 }

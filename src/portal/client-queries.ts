@@ -17,12 +17,18 @@ export interface Client {
 /** What can be said of a client. */
 export type ClientValues = Pick<Client, 'name' | 'slug' | 'active'>
 
-const columns = 'id, name, slug, active, preview_project_id is not null as "isPreview", created_at as "createdAt", updated_at as "updatedAt"'
+const columns =
+  'id, name, slug, active, preview_project_id is not null as "isPreview", created_at as "createdAt", updated_at as "updatedAt"'
 
 /** Clients by name, those after `after` only. */
-export async function listClients(tx: MandateTx, { after, atMost }: { after: Position | undefined; atMost: number }): Promise<Client[]> {
-  return await tx.rows<Client>(`select ${columns} from portal_clients where (name, id) > (?, ?::uuid) order by name, id limit ?`,
-    [after?.by ?? '', after?.id ?? '00000000-0000-0000-0000-000000000000', atMost])
+export async function listClients(
+  tx: MandateTx,
+  { after, atMost }: { after: Position | undefined; atMost: number },
+): Promise<Client[]> {
+  return await tx.rows<Client>(
+    `select ${columns} from portal_clients where (name, id) > (?, ?::uuid) order by name, id limit ?`,
+    [after?.by ?? '', after?.id ?? '00000000-0000-0000-0000-000000000000', atMost],
+  )
 }
 
 /** The client with that id. */
@@ -33,25 +39,43 @@ export async function findClient(tx: MandateTx, id: string): Promise<Client | un
 
 /** The client with that id, which stays as it is until the transaction ends. */
 export async function findClientForUpdate(tx: MandateTx, id: string): Promise<Client | undefined> {
-  const [client] = await tx.rows<Client>(`select ${columns} from portal_clients where id = ? for update`, [id])
+  const [client] = await tx.rows<Client>(`select ${columns} from portal_clients where id = ? for update`, [
+    id,
+  ])
   return client
 }
 
 /** Adds a client to the mandate that was entered. Undefined where the slug is taken. */
-export async function insertClient(tx: MandateTx, { name, slug, active }: ClientValues): Promise<Client | undefined> {
-  const [client] = await tx.rows<Client>(`
+export async function insertClient(
+  tx: MandateTx,
+  { name, slug, active }: ClientValues,
+): Promise<Client | undefined> {
+  const [client] = await tx.rows<Client>(
+    `
     insert into portal_clients (mandate_id, name, slug, active) values (gateway_mandate(), ?, ?, ?)
-    on conflict (mandate_id, slug) do nothing returning ${columns}`, [name, slug, active])
+    on conflict (mandate_id, slug) do nothing returning ${columns}`,
+    [name, slug, active],
+  )
   return client
 }
 
 /** Says these things of a client. */
-export async function updateClient(tx: CoherentTx & MandateTx, id: string, { name, slug, active }: ClientValues): Promise<Client | undefined> {
-  const [client] = await tx.rows<Client>(`update portal_clients set name = ?, slug = ?, active = ? where id = ? returning ${columns}`, [name, slug, active, id])
+export async function updateClient(
+  tx: CoherentTx & MandateTx,
+  id: string,
+  { name, slug, active }: ClientValues,
+): Promise<Client | undefined> {
+  const [client] = await tx.rows<Client>(
+    `update portal_clients set name = ?, slug = ?, active = ? where id = ? returning ${columns}`,
+    [name, slug, active, id],
+  )
   return client
 }
 
-/** Locks the projects of a client in one order: they lose it when it is removed. A preview locks its project first, too. */
+/**
+ * Locks the projects of a client in one order: they lose it when it is removed. A preview locks its project
+ * first, too.
+ */
 export async function lockProjectsOfClient(tx: MandateTx, id: string): Promise<void> {
   await tx.rows('select id from projects where client_id = ? order by id for update', [id])
 }

@@ -7,17 +7,41 @@ import { endpoint, idOf, type Endpoint } from '../http/endpoint.js'
 import { checkIfMatch, etagOf } from '../http/etag.js'
 import { pageFrom, pageOf, pageQuery } from '../http/page.js'
 import { mandateAdmins } from '../http/policy.js'
-import { deleteClient, findClient, findClientForUpdate, insertClient, listClients, lockProjectsOfClient, updateClient, type Client } from './client-queries.js'
+import {
+  deleteClient,
+  findClient,
+  findClientForUpdate,
+  insertClient,
+  listClients,
+  lockProjectsOfClient,
+  updateClient,
+  type Client,
+} from './client-queries.js'
 import { coherentWithin, found, merged, within, type Rows } from './mandate.js'
 import { positionFrom, positionOf } from './position.js'
 import { slugFrom } from './slug.js'
 
-const slug = z.string().max(100).regex(/^[a-z0-9]+(?:-[a-z0-9]+)*$/, 'must be lower-case letters, digits and single hyphens')
+const slug = z
+  .string()
+  .max(100)
+  .regex(/^[a-z0-9]+(?:-[a-z0-9]+)*$/, 'must be lower-case letters, digits and single hyphens')
   .refine((value) => !value.startsWith('preview-'), 'must not begin with preview-, which is for previews')
 const fields = { name: z.string().trim().min(1).max(200), slug, active: z.boolean() }
-const newClient = z.strictObject({ ...fields, slug: slug.optional().meta({ description: 'made of the name if it is left out' }), active: fields.active.default(true) })
+const newClient = z.strictObject({
+  ...fields,
+  slug: slug.optional().meta({ description: 'made of the name if it is left out' }),
+  active: fields.active.default(true),
+})
 const clientChange = z.strictObject(fields).partial()
-const shown = { id: z.uuid(), name: z.string(), slug: z.string(), active: z.boolean(), isPreview: z.boolean(), createdAt: z.iso.datetime(), updatedAt: z.iso.datetime() }
+const shown = {
+  id: z.uuid(),
+  name: z.string(),
+  slug: z.string(),
+  active: z.boolean(),
+  isPreview: z.boolean(),
+  createdAt: z.iso.datetime(),
+  updatedAt: z.iso.datetime(),
+}
 const client = z.strictObject(shown).meta({ id: 'PortalClient' })
 
 const access = mandateAdmins('gateway.portal')
@@ -26,10 +50,17 @@ const itemPath = `${path}/:id`
 /** So many clients may have the same name. */
 const slugTries = 100
 
-const slugTaken = (wanted: string) => new GatewayError('conflict', `There is a client with the slug ${wanted} in this mandate. Choose another one.`)
+const slugTaken = (wanted: string) =>
+  new GatewayError(
+    'conflict',
+    `There is a client with the slug ${wanted} in this mandate. Choose another one.`,
+  )
 
 /** With the slug that was asked for, else with the first free one that the name suggests. */
-async function addClient(tx: MandateTx, { name, slug: wanted, active }: z.infer<typeof newClient>): Promise<Client> {
+async function addClient(
+  tx: MandateTx,
+  { name, slug: wanted, active }: z.infer<typeof newClient>,
+): Promise<Client> {
   const base = wanted ?? slugFrom(name)
   for (let count = 1; count <= (wanted === undefined ? slugTries : 1); count += 1) {
     const made = await insertClient(tx, { name, active, slug: count === 1 ? base : `${base}-${count}` })
@@ -41,7 +72,10 @@ async function addClient(tx: MandateTx, { name, slug: wanted, active }: z.infer<
 /** A mandate's clients of the portal, as those who run it govern them. */
 export function clientEndpoints(rows: Rows): Endpoint[] {
   const list = endpoint({
-    method: 'get', path, access, query: pageQuery,
+    method: 'get',
+    path,
+    access,
+    query: pageQuery,
     summary: "List the portal's clients by name",
     answers: { 200: pageOf(client) },
     handle: async ({ req, query: { limit, cursor } }) => {
@@ -51,20 +85,31 @@ export function clientEndpoints(rows: Rows): Endpoint[] {
     },
   })
   const add = endpoint({
-    method: 'post', path, access, body: newClient,
+    method: 'post',
+    path,
+    access,
+    body: newClient,
     summary: 'Add a client',
     answers: { 201: client },
     handle: async ({ req, body }) => {
       const made = await within(rows, req, async (tx, mandateId) => {
         const after = await addClient(tx, body)
-        await recordChange(tx, { actor: actorOf(req), mandateId, action: 'portal_client_created', subject: `portal_client:${after.id}`, after })
+        await recordChange(tx, {
+          actor: actorOf(req),
+          mandateId,
+          action: 'portal_client_created',
+          subject: `portal_client:${after.id}`,
+          after,
+        })
         return after
       })
       return { status: 201, body: made, headers: { Location: `${path}/${made.id}`, ETag: etagOf(made) } }
     },
   })
   const get = endpoint({
-    method: 'get', path: itemPath, access,
+    method: 'get',
+    path: itemPath,
+    access,
     summary: 'A client',
     answers: { 200: client },
     handle: async (call) => {
@@ -73,7 +118,10 @@ export function clientEndpoints(rows: Rows): Endpoint[] {
     },
   })
   const change = endpoint({
-    method: 'patch', path: itemPath, access, body: clientChange,
+    method: 'patch',
+    path: itemPath,
+    access,
+    body: clientChange,
     summary: 'Change a client; one who was deactivated is let in nowhere any more when this answers',
     answers: { 200: z.strictObject({ ...shown, coherence: coherenceSchema }) },
     handle: async (call) => {
@@ -82,14 +130,23 @@ export function clientEndpoints(rows: Rows): Endpoint[] {
         const before = found(await findClientForUpdate(tx, idOf(call)))
         checkIfMatch(req, before)
         const after = found(await updateClient(tx, before.id, merged(before, body)))
-        await recordChange(tx, { actor: actorOf(req), mandateId, action: 'portal_client_changed', subject: `portal_client:${after.id}`, before, after })
+        await recordChange(tx, {
+          actor: actorOf(req),
+          mandateId,
+          action: 'portal_client_changed',
+          subject: `portal_client:${after.id}`,
+          before,
+          after,
+        })
         return after
       })
       return { status: 200, body: { ...result, coherence }, headers: { ETag: etagOf(result) } }
     },
   })
   const remove = endpoint({
-    method: 'delete', path: itemPath, access,
+    method: 'delete',
+    path: itemPath,
+    access,
     summary: 'Remove a client and their links; their projects stay',
     answers: { 200: z.strictObject({ coherence: coherenceSchema }) },
     handle: async (call) => {
@@ -100,7 +157,13 @@ export function clientEndpoints(rows: Rows): Endpoint[] {
         const before = found(await findClientForUpdate(tx, id))
         checkIfMatch(req, before)
         await deleteClient(tx, id)
-        await recordChange(tx, { actor: actorOf(req), mandateId, action: 'portal_client_deleted', subject: `portal_client:${id}`, before })
+        await recordChange(tx, {
+          actor: actorOf(req),
+          mandateId,
+          action: 'portal_client_deleted',
+          subject: `portal_client:${id}`,
+          before,
+        })
       })
       return { status: 200, body: { coherence } }
     },

@@ -31,7 +31,17 @@ interface Dependencies {
 }
 
 /** What clients of mandates see, and what those govern who run the portal. */
-export function allOfThePortal({ config, database, directory, audit, publicUrl, coherent, textsOf, onFirstEntry, placesOf }: Dependencies): Endpoint[] {
+export function allOfThePortal({
+  config,
+  database,
+  directory,
+  audit,
+  publicUrl,
+  coherent,
+  textsOf,
+  onFirstEntry,
+  placesOf,
+}: Dependencies): Endpoint[] {
   const rows = { database, coherent }
   return [
     ...portalSessionEndpoints({ config, database, textsOf }),
@@ -39,6 +49,10 @@ export function allOfThePortal({ config, database, directory, audit, publicUrl, 
     ...projectEndpoints(rows),
     ...clientEndpoints(rows),
     ...linkEndpoints({ ...rows, publicUrl }),
-    ...previewEndpoints({ ...rows, config, enterMandate: enterMandate({ directory, onPlatformEntry: recordPlatformEntry(audit), onFirstEntry }) }),
+    ...previewEndpoints({
+      ...rows,
+      config,
+      enterMandate: enterMandate({ directory, onPlatformEntry: recordPlatformEntry(audit), onFirstEntry }),
+    }),
   ]
 }

@@ -15,7 +15,8 @@ export interface Rows {
 
 /** The mandate that the caller has entered. */
 function mandateOf({ context }: Request): string {
-  if (!context?.mandateId) throw new GatewayError('mandate_required', 'Name the mandate in the header X-Mandate-Id')
+  if (!context?.mandateId)
+    throw new GatewayError('mandate_required', 'Name the mandate in the header X-Mandate-Id')
   return context.mandateId
 }
 
@@ -29,13 +30,27 @@ export function found<Row>(row: Row | undefined): Row {
 }
 
 /** Enters the caller's mandate; for a change, as somebody who still may make it. */
-async function enter<Transaction extends Tx, Result>(tx: Transaction, req: Request, mandateId: string, work: (tx: Transaction & MandateTx) => Promise<Result>): Promise<Result> {
+async function enter<Transaction extends Tx, Result>(
+  tx: Transaction,
+  req: Request,
+  mandateId: string,
+  work: (tx: Transaction & MandateTx) => Promise<Result>,
+): Promise<Result> {
   if (!isChange(req)) return await inMandate(tx, mandateId, work)
   return await enterAsGovernor(tx, req, mandateId, actionOfMethod[req.method] ?? 'delete', work)
 }
 
-/** Enters a mandate to change something in it, as somebody whose rules still permit the action on the portal by then. */
-export async function enterAsGovernor<Transaction extends Tx, Result>(tx: Transaction, req: Request, mandateId: string, action: Action, work: (tx: Transaction & MandateTx) => Promise<Result>): Promise<Result> {
+/**
+ * Enters a mandate to change something in it, as somebody whose rules still permit the action on the portal
+ * by then.
+ */
+export async function enterAsGovernor<Transaction extends Tx, Result>(
+  tx: Transaction,
+  req: Request,
+  mandateId: string,
+  action: Action,
+  work: (tx: Transaction & MandateTx) => Promise<Result>,
+): Promise<Result> {
   await beginAsGovernor(tx, req)
   return await inMandate(tx, mandateId, async (inside) => {
     await findGovernor(inside, req, { mandateId, instanceId: null, item: 'gateway.portal', action })
@@ -44,18 +59,29 @@ export async function enterAsGovernor<Transaction extends Tx, Result>(tx: Transa
 }
 
 /** Reads and adds, in the caller's mandate. */
-export function within<Result>({ database }: Rows, req: Request, work: (tx: MandateTx, mandateId: string) => Promise<Result>): Promise<Result> {
+export function within<Result>(
+  { database }: Rows,
+  req: Request,
+  work: (tx: MandateTx, mandateId: string) => Promise<Result>,
+): Promise<Result> {
   const mandateId = mandateOf(req)
   return database.transaction((tx) => enter(tx, req, mandateId, (inside) => work(inside, mandateId)))
 }
 
 /** Changes and takes away, in the caller's mandate: answers when no node acts on the old state any more. */
-export function coherentWithin<Result>({ coherent }: Rows, req: Request, work: (tx: CoherentTx & MandateTx, mandateId: string) => Promise<Result>): Promise<{ result: Result; coherence: Coherence }> {
+export function coherentWithin<Result>(
+  { coherent }: Rows,
+  req: Request,
+  work: (tx: CoherentTx & MandateTx, mandateId: string) => Promise<Result>,
+): Promise<{ result: Result; coherence: Coherence }> {
   const mandateId = mandateOf(req)
   return coherent((tx) => enter(tx, req, mandateId, (inside) => work(inside, mandateId)))
 }
 
 /** A row with what a change says of it; what the change leaves out stays. */
-export function merged<Row extends object>(row: Row, change: { [Key in keyof Row]?: Row[Key] | undefined }): Row {
+export function merged<Row extends object>(
+  row: Row,
+  change: { [Key in keyof Row]?: Row[Key] | undefined },
+): Row {
   return { ...row, ...Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) }
 }

@@ -31,12 +31,23 @@ h2 { margin: 1.5rem 0 .5rem; font-size: 1.1rem }
 
 const varies = { Vary: 'Accept-Language' }
 
-const signOutForm = (texts: PortalTexts) => html`<form method="post" action="/portal/logout"><button>${texts.signOut}</button></form>`
+const signOutForm = (texts: PortalTexts) =>
+  html`<form method="post" action="/portal/logout"><button>${texts.signOut}</button></form>`
 
 /** A page for somebody who is signed in: with what client they are, and the way out. */
-function signedIn({ language, texts, client, title, content }: Setting & { client: PortalClient; title: string; content: Html }): Answer {
+function signedIn({
+  language,
+  texts,
+  client,
+  title,
+  content,
+}: Setting & { client: PortalClient; title: string; content: Html }): Answer {
   return page({
-    language, title, styles, wide: true, headers: varies,
+    language,
+    title,
+    styles,
+    wide: true,
+    headers: varies,
     content: html`${client.isPreview && html`<p class="preview">${fill(texts.previewNote, { client: client.name })}</p>`}
 ${content}
 <footer class="leave"><p class="note">${fill(texts.signedInAs, { client: client.name })}</p>${signOutForm(texts)}</footer>`,
@@ -44,9 +55,16 @@ ${content}
 }
 
 /** The page that a link opens: one button, and nothing that a scanner would follow. */
-export function enterPage({ language, texts, token, next }: Setting & { token: string; next: string | undefined }): Answer {
+export function enterPage({
+  language,
+  texts,
+  token,
+  next,
+}: Setting & { token: string; next: string | undefined }): Answer {
   return page({
-    language, title: texts.enterTitle, headers: varies,
+    language,
+    title: texts.enterTitle,
+    headers: varies,
     content: html`<p>${texts.enterText}</p>
 <form method="post" action="/portal/enter">
 <input type="hidden" name="token" value="${token}">
@@ -58,32 +76,68 @@ ${next !== undefined && html`<input type="hidden" name="next" value="${next}">`}
 
 /** Asks whether to sign out. */
 export function signOutPage(language: Language, texts: PortalTexts): Answer {
-  return page({ language, title: texts.signOutTitle, headers: varies, content: html`<p>${texts.signOutText}</p>${signOutForm(texts)}<p><a href="/portal">${texts.backToPortal}</a></p>` })
+  return page({
+    language,
+    title: texts.signOutTitle,
+    headers: varies,
+    content: html`<p>${texts.signOutText}</p>${signOutForm(texts)}<p><a href="/portal">${texts.backToPortal}</a></p>`,
+  })
 }
 
 /** Says that nobody is signed in. */
 export function signedOutPage(language: Language, texts: PortalTexts): Answer {
-  return page({ language, title: texts.signedOutTitle, headers: varies, content: html`<p>${texts.signedOutText}</p>` })
+  return page({
+    language,
+    title: texts.signedOutTitle,
+    headers: varies,
+    content: html`<p>${texts.signedOutText}</p>`,
+  })
 }
 
-const statusNames: Record<ProjectStatus, keyof PortalTexts> = { planned: 'statusPlanned', active: 'statusActive', waiting: 'statusWaiting', done: 'statusDone' }
+const statusNames: Record<ProjectStatus, keyof PortalTexts> = {
+  planned: 'statusPlanned',
+  active: 'statusActive',
+  waiting: 'statusWaiting',
+  done: 'statusDone',
+}
 
 /** A client's projects. */
-export function projectsPage({ language, texts, client, projects, nextCursor }: Setting & { client: PortalClient; projects: Project[]; nextCursor: string | null }): Answer {
-  const items = projects.map(({ id, name, status }) => html`<li><a href="/portal?project=${id}"><strong>${name}</strong>${status && html`<span class="status">${texts[statusNames[status]]}</span>`}</a></li>`)
+export function projectsPage({
+  language,
+  texts,
+  client,
+  projects,
+  nextCursor,
+}: Setting & { client: PortalClient; projects: Project[]; nextCursor: string | null }): Answer {
+  const items = projects.map(
+    ({ id, name, status }) =>
+      html`<li><a href="/portal?project=${id}"><strong>${name}</strong>${status && html`<span class="status">${texts[statusNames[status]]}</span>`}</a></li>`,
+  )
   return signedIn({
-    language, texts, client, title: texts.projectsTitle,
+    language,
+    texts,
+    client,
+    title: texts.projectsTitle,
     content: html`${items.length === 0 ? html`<p>${texts.noProjects}</p>` : html`<ul class="projects">${items}</ul>`}
 ${nextCursor !== null && html`<p><a href="/portal?cursor=${encodeURIComponent(nextCursor)}">${texts.moreProjects}</a></p>`}`,
   })
 }
 
 /** One project: how it stands, what the client is told of it, and where its documents are. */
-export function projectPage({ language, texts, client, project, places }: Setting & { client: PortalClient; project: Project; places: PortalPlace[] }): Answer {
+export function projectPage({
+  language,
+  texts,
+  client,
+  project,
+  places,
+}: Setting & { client: PortalClient; project: Project; places: PortalPlace[] }): Answer {
   const { name, status, note } = project
   const links = places.map(({ href, title }) => html`<li><a href="${href}">${title}</a></li>`)
   return signedIn({
-    language, texts, client, title: name,
+    language,
+    texts,
+    client,
+    title: name,
     content: html`${status && html`<p>${texts.status}: <strong>${texts[statusNames[status]]}</strong></p>`}
 ${note !== null && html`<p class="text">${note}</p>`}
 <h2>${texts.documents}</h2>

@@ -10,7 +10,13 @@ import { portalClients } from '../http/policy.js'
 import { found } from './mandate.js'
 import { projectPage, projectsPage, type PortalPlace } from './pages.js'
 import { positionFrom, positionOf } from './position.js'
-import { findMandateLabel, findProject, listProjects, projectStatuses, type Project } from './project-queries.js'
+import {
+  findMandateLabel,
+  findProject,
+  listProjects,
+  projectStatuses,
+  type Project,
+} from './project-queries.js'
 import type { TextsOf } from './texts.js'
 
 interface Dependencies {
@@ -20,9 +26,15 @@ interface Dependencies {
   placesOf: (projectId: string, language: Language) => PortalPlace[]
 }
 
-const shownProject = z.strictObject({
-  id: z.uuid(), name: z.string(), clientName: z.string().nullable(), status: z.enum(projectStatuses).nullable(), note: z.string().nullable(),
-}).meta({ id: 'PortalProject' })
+const shownProject = z
+  .strictObject({
+    id: z.uuid(),
+    name: z.string(),
+    clientName: z.string().nullable(),
+    status: z.enum(projectStatuses).nullable(),
+    note: z.string().nullable(),
+  })
+  .meta({ id: 'PortalProject' })
 const me = z.strictObject({
   client: z.strictObject({ id: z.uuid(), name: z.string() }),
   mandate: z.strictObject({ id: z.uuid(), label: z.string() }),
@@ -40,10 +52,13 @@ function clientOf({ portalClient }: Request): PortalClient {
 
 /** What clients see: pages for people, and the same for programs. */
 export function portalEndpoints({ database, textsOf, placesOf }: Dependencies): Endpoint[] {
-  const within = <Result>({ mandateId }: PortalClient, work: (tx: MandateTx) => Promise<Result>) => database.transaction((tx) => inMandate(tx, mandateId, work))
+  const within = <Result>({ mandateId }: PortalClient, work: (tx: MandateTx) => Promise<Result>) =>
+    database.transaction((tx) => inMandate(tx, mandateId, work))
   const pageOfProjects = async (client: PortalClient, { limit, cursor }: z.infer<typeof pageQuery>) => {
     const after = positionFrom(cursor)
-    const projects = await within(client, (tx) => listProjects(tx, { after, atMost: limit + 1, clientId: client.id }))
+    const projects = await within(client, (tx) =>
+      listProjects(tx, { after, atMost: limit + 1, clientId: client.id }),
+    )
     return pageFrom(projects, limit, ({ id, name: by }) => positionOf({ id, by }))
   }
   const projectOf = async (client: PortalClient, id: string) => {
@@ -80,7 +95,15 @@ export function portalEndpoints({ database, textsOf, placesOf }: Dependencies): 
     handle: async ({ req }) => {
       const client = clientOf(req)
       const mandate = await within(client, findMandateLabel)
-      return { status: 200, body: { client: { id: client.id, name: client.name }, mandate: found(mandate), preview: client.isPreview, expiresAt: new Date(client.expiresAtMs).toISOString() } }
+      return {
+        status: 200,
+        body: {
+          client: { id: client.id, name: client.name },
+          mandate: found(mandate),
+          preview: client.isPreview,
+          expiresAt: new Date(client.expiresAtMs).toISOString(),
+        },
+      }
     },
   })
   const list = endpoint({

@@ -18,7 +18,9 @@ export function positionFrom(cursor: string | undefined): Position | undefined {
   if (text === undefined) return undefined
   const [, id, by] = form.exec(text) ?? []
   if (id === undefined || by === undefined) {
-    throw new GatewayError('validation_failed', 'The query is not valid', { errors: [{ path: 'cursor', message: 'must be the nextCursor of another page of this list' }] })
+    throw new GatewayError('validation_failed', 'The query is not valid', {
+      errors: [{ path: 'cursor', message: 'must be the nextCursor of another page of this list' }],
+    })
   }
   return { id, by }
 }

@@ -20,7 +20,8 @@ export interface Project {
 /** What can be said of a project. */
 export type ProjectValues = Pick<Project, 'name' | 'clientName' | 'clientId' | 'status' | 'note'>
 
-const columns = 'id, name, client_name as "clientName", client_id as "clientId", status, note, created_at as "createdAt", updated_at as "updatedAt"'
+const columns =
+  'id, name, client_name as "clientName", client_id as "clientId", status, note, created_at as "createdAt", updated_at as "updatedAt"'
 
 interface ListOptions {
   after: Position | undefined
@@ -30,11 +31,23 @@ interface ListOptions {
 }
 
 /** Projects by name, those after `after` only. */
-export async function listProjects(tx: MandateTx, { after, atMost, clientId }: ListOptions): Promise<Project[]> {
-  return await tx.rows<Project>(`
+export async function listProjects(
+  tx: MandateTx,
+  { after, atMost, clientId }: ListOptions,
+): Promise<Project[]> {
+  return await tx.rows<Project>(
+    `
     select ${columns} from projects
      where (name, id) > (?, ?::uuid) and (?::uuid is null or client_id = ?::uuid)
-     order by name, id limit ?`, [after?.by ?? '', after?.id ?? '00000000-0000-0000-0000-000000000000', clientId ?? null, clientId ?? null, atMost])
+     order by name, id limit ?`,
+    [
+      after?.by ?? '',
+      after?.id ?? '00000000-0000-0000-0000-000000000000',
+      clientId ?? null,
+      clientId ?? null,
+      atMost,
+    ],
+  )
 }
 
 /** The project with that id. */
@@ -50,24 +63,41 @@ export async function findProjectForUpdate(tx: MandateTx, id: string): Promise<P
 }
 
 /** The mandate of the project with that id, whichever it is. */
-export async function findMandateOfProject(sql: Sql, id: string): Promise<{ id: string; enabled: boolean } | undefined> {
-  const [mandate] = await sql.rows<{ id: string; enabled: boolean }>('select m.id, m.enabled from projects p join mandates m on m.id = p.mandate_id where p.id = ?', [id])
+export async function findMandateOfProject(
+  sql: Sql,
+  id: string,
+): Promise<{ id: string; enabled: boolean } | undefined> {
+  const [mandate] = await sql.rows<{ id: string; enabled: boolean }>(
+    'select m.id, m.enabled from projects p join mandates m on m.id = p.mandate_id where p.id = ?',
+    [id],
+  )
   return mandate
 }
 
 /** Adds a project to the mandate that was entered. */
-export async function insertProject(tx: MandateTx, { name, clientName, clientId, status, note }: ProjectValues): Promise<Project> {
-  const [project] = await tx.rows<Project>(`
+export async function insertProject(
+  tx: MandateTx,
+  { name, clientName, clientId, status, note }: ProjectValues,
+): Promise<Project> {
+  const [project] = await tx.rows<Project>(
+    `
     insert into projects (mandate_id, name, client_name, client_id, status, note) values (gateway_mandate(), ?, ?, ?, ?, ?) returning ${columns}`,
-  [name, clientName, clientId, status, note])
+    [name, clientName, clientId, status, note],
+  )
   if (!project) throw new Error('an insert answered no row')
   return project
 }
 
 /** Says these things of a project. */
-export async function updateProject(tx: MandateTx, id: string, { name, clientName, clientId, status, note }: ProjectValues): Promise<Project | undefined> {
-  const [project] = await tx.rows<Project>(`update projects set name = ?, client_name = ?, client_id = ?, status = ?, note = ? where id = ? returning ${columns}`,
-    [name, clientName, clientId, status, note, id])
+export async function updateProject(
+  tx: MandateTx,
+  id: string,
+  { name, clientName, clientId, status, note }: ProjectValues,
+): Promise<Project | undefined> {
+  const [project] = await tx.rows<Project>(
+    `update projects set name = ?, client_name = ?, client_id = ?, status = ?, note = ? where id = ? returning ${columns}`,
+    [name, clientName, clientId, status, note, id],
+  )
   return project
 }
 
@@ -78,6 +108,8 @@ export async function deleteProject(tx: MandateTx, id: string): Promise<void> {
 
 /** The mandate that was entered, as clients are told of it. */
 export async function findMandateLabel(tx: MandateTx): Promise<{ id: string; label: string } | undefined> {
-  const [mandate] = await tx.rows<{ id: string; label: string }>('select id, label from mandates where id = gateway_mandate()')
+  const [mandate] = await tx.rows<{ id: string; label: string }>(
+    'select id, label from mandates where id = gateway_mandate()',
+  )
   return mandate
 }

@@ -29,7 +29,8 @@ export function portalSessionEndpoints({ config, database, textsOf }: Dependenci
   const show = endpoint({
     method: 'get',
     path: '/portal/enter',
-    summary: 'A page with a button that opens the portal. Looking at it signs nobody in: scanners of mails do look. `next` is a path inside the portal to go to',
+    summary:
+      'A page with a button that opens the portal. Looking at it signs nobody in: scanners of mails do look. `next` is a path inside the portal to go to',
     access: anyone,
     entry: 'portal-entry',
     errors: 'portal',
@@ -38,7 +39,12 @@ export function portalSessionEndpoints({ config, database, textsOf }: Dependenci
     handle: ({ req, query: { token, next } }) => {
       if (token === '') throw portalAccessRequired()
       const language = languageOf(req)
-      return enterPage({ language, texts: textsOf(language), token, next: next === '' ? undefined : destinationOf(next) })
+      return enterPage({
+        language,
+        texts: textsOf(language),
+        token,
+        next: next === '' ? undefined : destinationOf(next),
+      })
     },
   })
   const enter = endpoint({
@@ -57,12 +63,23 @@ export function portalSessionEndpoints({ config, database, textsOf }: Dependenci
         const used = await useLink(tx, hashOf(token))
         if (used) {
           const actor = { userId: null, requestId: req.id, address: req.clientAddress }
-          await recordChange(tx, { actor, mandateId: used.mandateId, action: 'portal_entered', subject: `portal_link:${used.id}`, after: { clientId: used.clientId } })
+          await recordChange(tx, {
+            actor,
+            mandateId: used.mandateId,
+            action: 'portal_entered',
+            subject: `portal_link:${used.id}`,
+            after: { clientId: used.clientId },
+          })
         }
         return used
       })
       if (!opened) throw portalAccessRequired()
-      setCookie(res, 'portal_session', sealSession({ linkId: opened.id, issuedAt: Math.floor(Date.now() / 1000) }, sealKeysOf(config)), portalCookie(config, sessionSeconds))
+      setCookie(
+        res,
+        'portal_session',
+        sealSession({ linkId: opened.id, issuedAt: Math.floor(Date.now() / 1000) }, sealKeysOf(config)),
+        portalCookie(config, sessionSeconds),
+      )
       return { status: 303, headers: { Location: destinationOf(next) } }
     },
   })
@@ -76,7 +93,9 @@ export function portalSessionEndpoints({ config, database, textsOf }: Dependenci
     answers: { 200: 'text/html' },
     handle: ({ req }) => {
       const language = languageOf(req)
-      return cookieValue(req, 'portal_session') !== undefined ? signOutPage(language, textsOf(language)) : signedOutPage(language, textsOf(language))
+      return cookieValue(req, 'portal_session') !== undefined
+        ? signOutPage(language, textsOf(language))
+        : signedOutPage(language, textsOf(language))
     },
   })
   const leave = endpoint({

@@ -2,9 +2,11 @@ import type { Language } from '../http/html.js'
 
 const english = {
   accessRequiredTitle: 'Access required',
-  accessRequiredText: 'This portal is for clients who were given a link. Open your link once more. If it no longer works, ask whoever gave it to you for a new one.',
+  accessRequiredText:
+    'This portal is for clients who were given a link. Open your link once more. If it no longer works, ask whoever gave it to you for a new one.',
   enterTitle: 'Client portal',
-  enterText: 'You were given access to your projects. It stays open on this device for 30 days, or until you sign out.',
+  enterText:
+    'You were given access to your projects. It stays open on this device for 30 days, or until you sign out.',
   enterButton: 'Open the portal',
   projectsTitle: 'Your projects',
   noProjects: 'There are no projects for you yet.',
@@ -39,9 +41,11 @@ export type PortalTexts = Readonly<Record<keyof typeof english, string>>
 
 const german: PortalTexts = {
   accessRequiredTitle: 'Zugang erforderlich',
-  accessRequiredText: 'Dieses Portal ist für Kunden, die einen Link erhalten haben. Öffnen Sie Ihren Link noch einmal. Falls er nicht mehr gilt, bitten Sie um einen neuen.',
+  accessRequiredText:
+    'Dieses Portal ist für Kunden, die einen Link erhalten haben. Öffnen Sie Ihren Link noch einmal. Falls er nicht mehr gilt, bitten Sie um einen neuen.',
   enterTitle: 'Kundenportal',
-  enterText: 'Sie haben Zugang zu Ihren Projekten erhalten. Er bleibt auf diesem Gerät 30 Tage offen, oder bis Sie sich abmelden.',
+  enterText:
+    'Sie haben Zugang zu Ihren Projekten erhalten. Er bleibt auf diesem Gerät 30 Tage offen, oder bis Sie sich abmelden.',
   enterButton: 'Portal öffnen',
   projectsTitle: 'Ihre Projekte',
   noProjects: 'Für Sie gibt es noch keine Projekte.',

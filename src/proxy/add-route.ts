@@ -18,13 +18,23 @@ export interface Added {
 }
 
 /** A route file that lacks a section is begun with this. */
-const beginning = '# The route table: which path prefixes go to which upstream, and what a caller must be to get there. See docs/routes.md.\n'
+const beginning =
+  '# The route table: which path prefixes go to which upstream, and what a caller must be to get there. See docs/routes.md.\n'
 
 /** The name of an upstream that has exactly this target, or a name that is free. */
-function upstreamFor({ upstreams }: RouteTable, { target, item }: NewRoute): { name: string; isNew: boolean } {
-  const same = Object.entries(upstreams).find(([, { targets }]) => targets.length === 1 && targets[0] === target)
+function upstreamFor(
+  { upstreams }: RouteTable,
+  { target, item }: NewRoute,
+): { name: string; isNew: boolean } {
+  const same = Object.entries(upstreams).find(
+    ([, { targets }]) => targets.length === 1 && targets[0] === target,
+  )
   if (same) return { name: same[0], isNew: false }
-  const plain = item.toLowerCase().replace(/[^a-z0-9]/g, '-').replace(/^-+/, '') || 'service'
+  const plain =
+    item
+      .toLowerCase()
+      .replace(/[^a-z0-9]/g, '-')
+      .replace(/^-+/, '') || 'service'
   for (let count = 1; ; count += 1) {
     const name = count === 1 ? plain : `${plain}-${count}`
     if (!Object.hasOwn(upstreams, name)) return { name, isNew: true }
@@ -32,37 +42,59 @@ function upstreamFor({ upstreams }: RouteTable, { target, item }: NewRoute): { n
 }
 
 /** A text as YAML writes it within brackets and braces. */
-const inYaml = (text: string) => /[[\]{},]/.test(text) ? JSON.stringify(text) : stringify(text).trim()
+const inYaml = (text: string) => (/[[\]{},]/.test(text) ? JSON.stringify(text) : stringify(text).trim())
 
-const upstreamLines = (name: string, { target }: NewRoute) => [`${inYaml(name)}:`, `  targets: [${inYaml(target)}]`]
+const upstreamLines = (name: string, { target }: NewRoute) => [
+  `${inYaml(name)}:`,
+  `  targets: [${inYaml(target)}]`,
+]
 
 const routeLines = (upstream: string, { prefix, item, strip }: NewRoute) => [
-  `${prefix}:`, `  upstream: ${inYaml(upstream)}`, ...(strip ? ['  strip: true'] : []), '  mandate: required', `  permission: { context: RESOURCE, item: ${inYaml(item)} }`,
+  `${prefix}:`,
+  `  upstream: ${inYaml(upstream)}`,
+  ...(strip ? ['  strip: true'] : []),
+  '  mandate: required',
+  `  permission: { context: RESOURCE, item: ${inYaml(item)} }`,
 ]
 
 const indented = (lines: string[], indent: string) => lines.map((line) => `${indent}${line}\n`).join('')
 
-/** Returns where a section's entries begin and how far they are indented; undefined for a section in one line that holds some. */
-function placeIn(text: string, { key, value }: Pair): { from: number; to: number; indent: string } | undefined {
-  const [, keyEnd] = isScalar(key) ? key.range ?? [] : []
+/**
+ * Returns where a section's entries begin and how far they are indented; undefined for a section in one line
+ * that holds some.
+ */
+function placeIn(
+  text: string,
+  { key, value }: Pair,
+): { from: number; to: number; indent: string } | undefined {
+  const [, keyEnd] = isScalar(key) ? (key.range ?? []) : []
   if (keyEnd === undefined) return undefined
   const newline = text.indexOf('\n', keyEnd)
   const lineEnd = newline === -1 ? text.length : newline + 1
   if (isMap(value) && value.items.length > 0) {
     const first = value.items[0]?.key
-    const [begin] = isScalar(first) ? first.range ?? [] : []
+    const [begin] = isScalar(first) ? (first.range ?? []) : []
     if (value.flow === true || begin === undefined) return undefined
     return { from: lineEnd, to: lineEnd, indent: ' '.repeat(begin - text.lastIndexOf('\n', begin) - 1) }
   }
-  return { from: text.indexOf(':', keyEnd) + 1, to: isMap(value) ? value.range?.[1] ?? lineEnd : lineEnd, indent: '  ' }
+  return {
+    from: text.indexOf(':', keyEnd) + 1,
+    to: isMap(value) ? (value.range?.[1] ?? lineEnd) : lineEnd,
+    indent: '  ',
+  }
 }
 
-/** Puts lines at the beginning of a section. Everything else of the text stays as it is, comments included. */
+/**
+ * Puts lines at the beginning of a section. Everything else of the text stays as it is, comments included.
+ */
 function insertInto(text: string, section: 'upstreams' | 'routes', lines: string[]): string | undefined {
   const document: Document = parseDocument(text)
   const { contents } = document
-  const pair = isMap(contents) ? contents.items.find(({ key }) => isScalar(key) && key.value === section) : undefined
-  if (!pair) return `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}\n${section}:\n${indented(lines, '  ')}`
+  const pair = isMap(contents)
+    ? contents.items.find(({ key }) => isScalar(key) && key.value === section)
+    : undefined
+  if (!pair)
+    return `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}\n${section}:\n${indented(lines, '  ')}`
   const place = placeIn(text, pair)
   if (!place) return undefined
   const body = indented(lines, place.indent)
@@ -72,8 +104,9 @@ function insertInto(text: string, section: 'upstreams' | 'routes', lines: string
 }
 
 /**
- * Adds a route to the text of a route file, which is undefined where there is no file. Throws a RouteTableError where the file
- * or the new route has faults, and an Error where the prefix is taken or the file is written in a way that cannot be added to.
+ * Adds a route to the text of a route file, which is undefined where there is no file. Throws a
+ * RouteTableError where the file or the new route has faults, and an Error where the prefix is taken or the
+ * file is written in a way that cannot be added to.
  */
 export function addRoute(text: string | undefined, file: string, route: NewRoute): Added {
   const before = text ?? `${beginning}upstreams: {}\nroutes: {}\n`
@@ -82,13 +115,22 @@ export function addRoute(text: string | undefined, file: string, route: NewRoute
   const upstream = upstreamFor(table, route)
   if (taken) {
     if (taken.upstream === upstream.name && !upstream.isNew) return { text: before, made: false }
-    throw new Error(`${file} has a route for ${route.prefix} already, to the upstream ${taken.upstream}. Choose another path, or change that route by hand.`)
+    throw new Error(
+      `${file} has a route for ${route.prefix} already, to the upstream ${taken.upstream}. Choose another path, or change that route by hand.`,
+    )
   }
-  const withUpstream = upstream.isNew ? insertInto(before, 'upstreams', upstreamLines(upstream.name, route)) : before
-  const added = withUpstream === undefined ? undefined : insertInto(withUpstream, 'routes', routeLines(upstream.name, route))
+  const withUpstream = upstream.isNew
+    ? insertInto(before, 'upstreams', upstreamLines(upstream.name, route))
+    : before
+  const added =
+    withUpstream === undefined
+      ? undefined
+      : insertInto(withUpstream, 'routes', routeLines(upstream.name, route))
   if (added === undefined) {
     const lines = `${upstream.isNew ? `upstreams:\n${indented(upstreamLines(upstream.name, route), '  ')}` : ''}routes:\n${indented(routeLines(upstream.name, route), '  ')}`
-    throw new Error(`${file} has a section in one line, with braces, which this command does not change. Add these lines by hand, then run the command again:\n${lines}`)
+    throw new Error(
+      `${file} has a section in one line, with braces, which this command does not change. Add these lines by hand, then run the command again:\n${lines}`,
+    )
   }
   parseRouteTable(added, file)
   return { text: added, made: true }

@@ -18,7 +18,10 @@ interface Options {
   onChange: (addresses: string[]) => void
 }
 
-/** The machine's own resolver puts the family first that it can reach (RFC 6724). Addresses of the other are left out, since one service would count twice. */
+/**
+ * The machine's own resolver puts the family first that it can reach (RFC 6724). Addresses of the other are
+ * left out, since one service would count twice.
+ */
 async function lookUp(name: string): Promise<string[]> {
   const found = await lookup(name, { all: true, verbatim: true })
   return found.filter(({ family }) => family === found[0]?.family).map(({ address }) => address)
@@ -29,7 +32,9 @@ async function askServer(resolver: Resolver, name: string): Promise<string[]> {
   try {
     return await resolver.resolve4(name)
   } catch (error) {
-    return await resolver.resolve6(name).catch(() => { throw error })
+    return await resolver.resolve6(name).catch(() => {
+      throw error
+    })
   }
 }
 
@@ -44,11 +49,14 @@ export function resolverOf({ server }: UpstreamSettings['resolve']): Resolver | 
 /** Returns a look-up for connections that asks `resolver`, in the form that `net.connect` takes. */
 export function lookupBy(resolver: Resolver): LookupFunction {
   return (name, { all }, done) => {
-    askServer(resolver, name).then((addresses) => {
-      const found = addresses.map((address) => ({ address, family: isIP(address) }))
-      if (all === true) done(null, found)
-      else done(null, found[0]?.address ?? '', found[0]?.family ?? 0)
-    }, (error: unknown) => done(error instanceof Error ? error : new Error(String(error)), []))
+    askServer(resolver, name).then(
+      (addresses) => {
+        const found = addresses.map((address) => ({ address, family: isIP(address) }))
+        if (all === true) done(null, found)
+        else done(null, found[0]?.address ?? '', found[0]?.family ?? 0)
+      },
+      (error: unknown) => done(error instanceof Error ? error : new Error(String(error)), []),
+    )
   }
 }
 
@@ -68,7 +76,12 @@ export function watchAddresses({ upstream, name, settings, logger, onChange }: O
       known = addresses.join()
       onChange(addresses)
     } catch (error) {
-      if (!isFailing && !isStopped) logger.warn('the name of a target cannot be looked up', { upstream, name, reason: error instanceof Error ? error.message : String(error) })
+      if (!isFailing && !isStopped)
+        logger.warn('the name of a target cannot be looked up', {
+          upstream,
+          name,
+          reason: error instanceof Error ? error.message : String(error),
+        })
       isFailing = true
     }
   }

@@ -2,8 +2,16 @@ import type { Request } from 'express'
 
 /** The headers by which an upstream is told who is calling. Clients may send none of them. */
 export const callerHeaders = [
-  'x-user-id', 'x-username', 'x-authority', 'x-session-id', 'x-mandate-id', 'x-instance-id', 'x-role-ids',
-  'x-access-level', 'x-portal-client-id', 'x-gateway-identity',
+  'x-user-id',
+  'x-username',
+  'x-authority',
+  'x-session-id',
+  'x-mandate-id',
+  'x-instance-id',
+  'x-role-ids',
+  'x-access-level',
+  'x-portal-client-id',
+  'x-gateway-identity',
 ] as const
 
 /** The parts of what a route may tell its service of the caller. */
@@ -17,22 +25,33 @@ export type Disclosure = Readonly<Record<Part, boolean> & { key: string }>
 export function disclosureOf(tell: readonly Part[] | undefined): Disclosure {
   const tells = (part: Part) => tell?.includes(part) ?? true
   return {
-    key: disclosedParts.filter(tells).join(), user: tells('user'), session: tells('session'), place: tells('place'), roles: tells('roles'), level: tells('level'),
+    key: disclosedParts.filter(tells).join(),
+    user: tells('user'),
+    session: tells('session'),
+    place: tells('place'),
+    roles: tells('roles'),
+    level: tells('level'),
     identity: tells('identity'),
   }
 }
 
-/** Identity and forwarding headers stay under this together: many servers take no more than 8 KiB of headers, some in all. */
+/**
+ * Identity and forwarding headers stay under this together: many servers take no more than 8 KiB of headers,
+ * some in all.
+ */
 const maxBytes = 8192
 /** What a header line takes beside its name and value. */
 const separators = 4
 
-/** A header's value may hold printable ASCII: everything else, and `%` itself, is percent-encoded as UTF-8. */
+/**
+ * A header's value may hold printable ASCII: everything else, and `%` itself, is percent-encoded as UTF-8.
+ */
 const asHeaderValue = (text: string) => text.replace(/[^\x21-\x24\x26-\x7e]/gu, encodeURIComponent)
 
 function bytesOf(headers: string[], from: number): number {
   let bytes = 0
-  for (let index = from; index < headers.length; index += 2) bytes += (headers[index]?.length ?? 0) + (headers[index + 1]?.length ?? 0) + separators
+  for (let index = from; index < headers.length; index += 2)
+    bytes += (headers[index]?.length ?? 0) + (headers[index + 1]?.length ?? 0) + separators
   return bytes
 }
 
@@ -45,15 +64,30 @@ interface Telling {
 }
 
 /**
- * Adds what an upstream is told of the caller and the place: names and values, in turn. `X-Role-Ids` comes last, and only if all stays under 8 KiB:
- * the identity then holds a digest, by which the service can ask for the roles.
+ * Adds what an upstream is told of the caller and the place: names and values, in turn. `X-Role-Ids` comes
+ * last, and only if all stays under 8 KiB: the identity then holds a digest, by which the service can ask for
+ * the roles.
  */
-export function pushCallerHeaders(headers: string[], { principal, portalClient, context, accessLevel }: Request, { disclosure, identity, from }: Telling): void {
+export function pushCallerHeaders(
+  headers: string[],
+  { principal, portalClient, context, accessLevel }: Request,
+  { disclosure, identity, from }: Telling,
+): void {
   if (portalClient && disclosure.user) headers.push('X-Portal-Client-Id', portalClient.id)
-  if (principal && disclosure.user) headers.push('X-User-Id', principal.user.id, 'X-Username', asHeaderValue(principal.user.username), 'X-Authority', principal.authority)
-  if (typeof principal?.sessionId === 'string' && disclosure.session) headers.push('X-Session-Id', principal.sessionId)
+  if (principal && disclosure.user)
+    headers.push(
+      'X-User-Id',
+      principal.user.id,
+      'X-Username',
+      asHeaderValue(principal.user.username),
+      'X-Authority',
+      principal.authority,
+    )
+  if (typeof principal?.sessionId === 'string' && disclosure.session)
+    headers.push('X-Session-Id', principal.sessionId)
   if (principal && context?.mandateId && disclosure.place) headers.push('X-Mandate-Id', context.mandateId)
-  if (principal && context?.featureInstanceId && disclosure.place) headers.push('X-Instance-Id', context.featureInstanceId)
+  if (principal && context?.featureInstanceId && disclosure.place)
+    headers.push('X-Instance-Id', context.featureInstanceId)
   if (principal && accessLevel && disclosure.level) headers.push('X-Access-Level', accessLevel)
   if (identity !== undefined) headers.push('X-Gateway-Identity', identity)
   if (!principal || !context || context.roleIds.length === 0 || !disclosure.roles) return

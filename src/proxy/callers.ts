@@ -30,7 +30,11 @@ export function createCallers({ requestsPerCaller, streamsPerCaller }: UpstreamS
         share = { key, requests: 0, streams: 0 }
         shares.set(key, share)
       } else if (share.requests >= requestsPerCaller) {
-        throw new GatewayError('rate_limited', `Only ${requestsPerCaller} requests of one caller may wait for this service at a time. Try again when one has ended.`, { headers: { 'Retry-After': '1' } })
+        throw new GatewayError(
+          'rate_limited',
+          `Only ${requestsPerCaller} requests of one caller may wait for this service at a time. Try again when one has ended.`,
+          { headers: { 'Retry-After': '1' } },
+        )
       }
       share.requests += 1
       return share

@@ -1,14 +1,15 @@
 import type { UpstreamSettings } from './upstream-schema.js'
 
 /**
- * Whether requests go to a target: `closed`, they do; `open`, none does for a while, as long as there is another;
- * `half-open`, one at a time does, to see how it fares.
+ * Whether requests go to a target: `closed`, they do; `open`, none does for a while, as long as there is
+ * another; `half-open`, one at a time does, to see how it fares.
  */
 export type CircuitState = 'closed' | 'open' | 'half-open'
 
 /**
- * How a request ended. `failed`: the target did not answer as a living server does (no connection, or cut before the answer's
- * head). `late`: the answer did not begin in time. `cut`: we or the client gave up, which says nothing about the target.
+ * How a request ended. `failed`: the target did not answer as a living server does (no connection, or cut
+ * before the answer's head). `late`: the answer did not begin in time. `cut`: we or the client gave up, which
+ * says nothing about the target.
  */
 export type Outcome = 'answered' | 'failed' | 'late' | 'cut'
 
@@ -30,9 +31,15 @@ export interface CircuitBreaker {
 
 interface Options {
   settings: UpstreamSettings['circuit']
-  /** Milliseconds on a monotonic clock. Asked only when a request has failed, and while the circuit is not closed. */
+  /**
+   * Milliseconds on a monotonic clock. Asked only when a request has failed, and while the circuit is not
+   * closed.
+   */
   now: () => number
-  /** How long a probe can take to fail. One that runs longer is an answer that is long, such as a stream, and the next may go. */
+  /**
+   * How long a probe can take to fail. One that runs longer is an answer that is long, such as a stream, and
+   * the next may go.
+   */
   probeMs: number
   /** Called once for each change. */
   onChange: (state: CircuitState) => void
@@ -42,7 +49,12 @@ interface Options {
 const jitter = 0.1
 
 /** Returns a circuit, closed at first. */
-export function createCircuitBreaker({ settings: { failures: least, share, windowMs, openMs: firstOpenMs, longestOpenMs }, now, probeMs, onChange }: Options): CircuitBreaker {
+export function createCircuitBreaker({
+  settings: { failures: least, share, windowMs, openMs: firstOpenMs, longestOpenMs },
+  now,
+  probeMs,
+  onChange,
+}: Options): CircuitBreaker {
   let state: CircuitState = 'closed'
   /** What ended since the first failure of the window. */
   let [failures, answers, windowEndsAt] = [0, 0, 0]
@@ -79,7 +91,7 @@ export function createCircuitBreaker({ settings: { failures: least, share, windo
 
   return {
     isClosed: () => state === 'closed',
-    state: () => state === 'open' && now() >= probeAt ? 'half-open' : state,
+    state: () => (state === 'open' && now() >= probeAt ? 'half-open' : state),
     mayProbe: () => {
       if (state === 'closed' || now() < probeAt) return false
       if (state === 'open') change('half-open')

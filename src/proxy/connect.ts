@@ -15,7 +15,9 @@ export interface Place {
 
 /** Returns the place that a target of the route table stands for. */
 export function placeOf(target: string): Place {
-  return target.startsWith('unix:') ? { origin: 'http://localhost', socketPath: target.slice('unix:'.length) } : { origin: new URL(target).origin }
+  return target.startsWith('unix:')
+    ? { origin: 'http://localhost', socketPath: target.slice('unix:'.length) }
+    : { origin: new URL(target).origin }
 }
 
 const bareHost = (url: URL) => url.hostname.replace(/^\[|\]$/g, '')
@@ -28,7 +30,10 @@ export function labelOf({ origin, address, socketPath }: Place): string {
   return `${host}:${url.port || (url.protocol === 'https:' ? '443' : '80')}`
 }
 
-/** Returns the name that has to be looked up to reach a place; none for addresses, sockets, and this machine itself. */
+/**
+ * Returns the name that has to be looked up to reach a place; none for addresses, sockets, and this machine
+ * itself.
+ */
 export function nameOf({ origin, socketPath }: Place): string | undefined {
   const host = bareHost(new URL(origin))
   const isLocal = host === 'localhost' || host.endsWith('.localhost')
@@ -36,13 +41,18 @@ export function nameOf({ origin, socketPath }: Place): string | undefined {
 }
 
 /**
- * Lets an answer be read that came before the request was sent as a whole. A service that answers early (413, 401) and closes the
- * connection makes the next write fail, and Node would destroy the socket, with the answer still unread in it. Reading meets
- * the same end as soon as it has read all that came, so a failed write need not be told of at all.
+ * Lets an answer be read that came before the request was sent as a whole. A service that answers early (413,
+ * 401) and closes the connection makes the next write fail, and Node would destroy the socket, with the
+ * answer still unread in it. Reading meets the same end as soon as it has read all that came, so a failed
+ * write need not be told of at all.
  */
 export function readBeforeWriteErrors(socket: Socket): void {
   type Done = (error?: Error | null) => void
-  const unlessFailed = (done: Done): Done => (error) => { if (!error) done() }
+  const unlessFailed =
+    (done: Done): Done =>
+    (error) => {
+      if (!error) done()
+    }
   const write = socket._write.bind(socket)
   socket._write = (chunk, encoding, done) => write(chunk, encoding, unlessFailed(done))
   if (!socket._writev) return
@@ -57,20 +67,44 @@ export function lookupOf({ resolve }: UpstreamSettings): { lookup?: LookupFuncti
 }
 
 /** Returns whom TLS trusts at a place, under which name, and what the gateway shows. */
-export function tlsOptions({ origin }: Place, { tls = {} }: UpstreamSettings): { servername: string; ca?: string; cert?: string; key?: string } {
+export function tlsOptions(
+  { origin }: Place,
+  { tls = {} }: UpstreamSettings,
+): { servername: string; ca?: string; cert?: string; key?: string } {
   const host = bareHost(new URL(origin))
   const { serverName = isIP(host) === 0 ? host : '', ca, cert, key } = tls
-  return { servername: serverName, ...(ca === undefined ? {} : { ca }), ...(cert === undefined || key === undefined ? {} : { cert, key }) }
+  return {
+    servername: serverName,
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined || key === undefined ? {} : { cert, key }),
+  }
 }
 
-/** Returns what opens connections to a place, HTTP/1.1 each; one that is not there after `timeoutMs` is given up. */
-export function connectorTo(place: Place, settings: UpstreamSettings, timeoutMs: number): buildConnector.connector {
+/**
+ * Returns what opens connections to a place, HTTP/1.1 each; one that is not there after `timeoutMs` is given
+ * up.
+ */
+export function connectorTo(
+  place: Place,
+  settings: UpstreamSettings,
+  timeoutMs: number,
+): buildConnector.connector {
   const { address, socketPath } = place
   const secured = tlsOptions(place, settings)
-  const connect = buildConnector({ timeout: timeoutMs, allowH2: false, ...(socketPath === undefined ? {} : { socketPath }), ...lookupOf(settings), ...secured })
-  return (options, callback) => connect({ ...options, hostname: address ?? options.hostname, servername: secured.servername }, (...result) => {
-    const [, socket] = result
-    if (socket) readBeforeWriteErrors(socket)
-    callback(...result)
+  const connect = buildConnector({
+    timeout: timeoutMs,
+    allowH2: false,
+    ...(socketPath === undefined ? {} : { socketPath }),
+    ...lookupOf(settings),
+    ...secured,
   })
+  return (options, callback) =>
+    connect(
+      { ...options, hostname: address ?? options.hostname, servername: secured.servername },
+      (...result) => {
+        const [, socket] = result
+        if (socket) readBeforeWriteErrors(socket)
+        callback(...result)
+      },
+    )
 }

@@ -25,8 +25,9 @@ interface Options {
 const jitter = 0.1
 
 /**
- * The connections to one target, with one request at a time on each; the one that was used last is used first. Unlike undici's own
- * pool, it opens none for a request that was given up, and gives each connection a longest life.
+ * The connections to one target, with one request at a time on each; the one that was used last is used
+ * first. Unlike undici's own pool, it opens none for a request that was given up, and gives each connection a
+ * longest life.
  */
 export class Connections extends Dispatcher {
   private readonly all = new Set<Connection>()
@@ -39,8 +40,15 @@ export class Connections extends Dispatcher {
     super()
   }
 
-  /** Sends a request on a free connection, or on a new one, as must be where a kept one has just failed it. The handler hears of all that goes wrong. */
-  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler, isForNew = false): boolean {
+  /**
+   * Sends a request on a free connection, or on a new one, as must be where a kept one has just failed it.
+   * The handler hears of all that goes wrong.
+   */
+  override dispatch(
+    options: Dispatcher.DispatchOptions,
+    handler: Dispatcher.DispatchHandler,
+    isForNew = false,
+  ): boolean {
     if (this.isClosing) {
       const client = this.options.openClient()
       void client.destroy()
@@ -61,7 +69,11 @@ export class Connections extends Dispatcher {
     this.isClosing = true
     for (const [options, handler] of this.waiting.splice(0)) this.dispatch(options, handler)
     this.free.length = 0
-    await Promise.all([...this.all].map(async ({ client }) => { if (!client.closed) await client.close() }))
+    await Promise.all(
+      [...this.all].map(async ({ client }) => {
+        if (!client.closed) await client.close()
+      }),
+    )
     this.destroyed = true
   }
 
@@ -80,7 +92,10 @@ export class Connections extends Dispatcher {
     this.all.add(connection)
     connection.client
       .on('connect', () => {
-        connection.life = setTimeout(() => this.outlive(connection), lifeMs * (1 - Math.random() * jitter)).unref()
+        connection.life = setTimeout(
+          () => this.outlive(connection),
+          lifeMs * (1 - Math.random() * jitter),
+        ).unref()
         onConnect()
       })
       .on('drain', () => this.release(connection))
@@ -114,7 +129,10 @@ export class Connections extends Dispatcher {
     if (connection.isFree) this.forget(connection)
   }
 
-  /** A kept connection may end before the request that is to go on it next has been written: undici connects again for it, and for one that was given up. */
+  /**
+   * A kept connection may end before the request that is to go on it next has been written: undici connects
+   * again for it, and for one that was given up.
+   */
   private disconnected(connection: Connection, error: Error): void {
     clearTimeout(connection.life)
     const isGivenUp = error instanceof errors.InformationalError && error.message === 'aborted'

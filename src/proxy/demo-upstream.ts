@@ -15,7 +15,12 @@ const program = fileURLToPath(new URL('../../examples/demo-upstream.js', import.
 export async function startDemoUpstream(): Promise<DemoUpstream> {
   const child = fork(program, { env: {}, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   const ended = once(child, 'exit')
-  const [first] = await Promise.race([once(child, 'message'), ended.then(([code]) => { throw new Error(`the demo upstream ended at its start, with ${String(code)}`) })]) as [unknown]
+  const [first] = (await Promise.race([
+    once(child, 'message'),
+    ended.then(([code]) => {
+      throw new Error(`the demo upstream ended at its start, with ${String(code)}`)
+    }),
+  ])) as [unknown]
   const { url } = z.object({ url: z.string() }).parse(first)
   return {
     url,

@@ -36,7 +36,12 @@ export interface Lane {
 
 /** The keys of all that the decision on a request depended on. */
 function dependenciesOf({ principal, portalClient, context }: Request): string[] {
-  return [...principal?.dependsOn ?? [], ...portalClient?.dependsOn ?? [], ...context?.entry.dependsOn ?? [], ...context?.roleIds.map(roleKey) ?? []]
+  return [
+    ...(principal?.dependsOn ?? []),
+    ...(portalClient?.dependsOn ?? []),
+    ...(context?.entry.dependsOn ?? []),
+    ...(context?.roleIds.map(roleKey) ?? []),
+  ]
 }
 
 /** What an upstream is told of the caller's authority. */
@@ -46,16 +51,26 @@ const reach = { n: 0, m: 1, g: 2, a: 3 }
 
 /** What an upstream is told now, to be compared later. */
 export function toldOf({ principal, portalClient, context, accessLevel }: Request): Told {
-  return { ...(principal && { principal }), ...(portalClient && { portalClient }), ...(context && { context }), ...(accessLevel && { accessLevel }) }
+  return {
+    ...(principal && { principal }),
+    ...(portalClient && { portalClient }),
+    ...(context && { context }),
+    ...(accessLevel && { accessLevel }),
+  }
 }
 
-/** The caller may still come in, but the service goes by what it was told. Where that was more than holds now, whoever asks again has it told anew. */
+/**
+ * The caller may still come in, but the service goes by what it was told. Where that was more than holds now,
+ * whoever asks again has it told anew.
+ */
 export function refuseLess(told: Told, now: Request): void {
-  const isLess = (told.principal?.user.isSysAdmin === true && now.principal?.user.isSysAdmin !== true)
-    || (told.principal?.user.isPlatformAdmin === true && now.principal?.user.isPlatformAdmin !== true)
-    || told.portalClient?.id !== now.portalClient?.id || told.portalClient?.mandateId !== now.portalClient?.mandateId
-    || reach[told.accessLevel ?? 'n'] > reach[now.accessLevel ?? 'n']
-    || (told.context?.roleIds.some((role) => now.context?.roleIds.includes(role) !== true) ?? false)
+  const isLess =
+    (told.principal?.user.isSysAdmin === true && now.principal?.user.isSysAdmin !== true) ||
+    (told.principal?.user.isPlatformAdmin === true && now.principal?.user.isPlatformAdmin !== true) ||
+    told.portalClient?.id !== now.portalClient?.id ||
+    told.portalClient?.mandateId !== now.portalClient?.mandateId ||
+    reach[told.accessLevel ?? 'n'] > reach[now.accessLevel ?? 'n'] ||
+    (told.context?.roleIds.some((role) => now.context?.roleIds.includes(role) !== true) ?? false)
   if (isLess) throw new GatewayError('permission_denied', 'Your rights have changed meanwhile. Ask again.')
 }
 
@@ -70,22 +85,39 @@ export function decideAgain({ req, res, lane: { again } }: Exchange): Promise<vo
   })
 }
 
-/** Registers what goes on for a while, so that it ends with what let it in; where nobody was asked, with this process at the latest. */
+/**
+ * Registers what goes on for a while, so that it ends with what let it in; where nobody was asked, with this
+ * process at the latest.
+ */
 export function openPassage(exchange: Exchange, ends: Pick<OpenStream, 'cut' | 'drain'>): Passage {
-  const { req, lane: { streams, again } } = exchange
+  const {
+    req,
+    lane: { streams, again },
+  } = exchange
   const told = toldOf(req)
   const decide = async () => {
     await decideAgain(exchange)
     refuseLess(told, req)
     return dependenciesOf(req)
   }
-  return streams.open({ dependsOn: dependenciesOf(req), decide, cut: (refusal) => ends.cut(refusal), drain: () => ends.drain() }, again ? req.decidedIn : streams.era())
+  return streams.open(
+    {
+      dependsOn: dependenciesOf(req),
+      decide,
+      cut: (refusal) => ends.cut(refusal),
+      drain: () => ends.drain(),
+    },
+    again ? req.decidedIn : streams.era(),
+  )
 }
 
 /** Node's timers hold no longer delay. */
 const longestTimerMs = 2 ** 31 - 1
 
-/** Calls back when the caller's token or session ends: what has no end of its own does not outlive it. Answers how to stop waiting. */
+/**
+ * Calls back when the caller's token or session ends: what has no end of its own does not outlive it. Answers
+ * how to stop waiting.
+ */
 export function atTokenEnd({ principal, portalClient }: Request, end: () => void): () => void {
   const leftMs = (principal?.expiresAtMs ?? portalClient?.expiresAtMs ?? Infinity) - Date.now()
   if (leftMs > longestTimerMs) return () => undefined

@@ -31,7 +31,8 @@ interface Unmatched extends Asked {
 }
 
 /** A route takes the path; what follows is all that its request has to pass and where it goes then. */
-export interface Matched extends Asked, Pick<Route, 'auth' | 'credentials' | 'decide' | 'mandate' | 'instance'> {
+export interface Matched
+  extends Asked, Pick<Route, 'auth' | 'credentials' | 'decide' | 'mandate' | 'instance'> {
   outcome: 'matched'
   path: string
   route: string
@@ -60,7 +61,10 @@ export interface Matched extends Asked, Pick<Route, 'auth' | 'credentials' | 'de
 /** How the gateway would decide about a request, as far as its route file says. */
 export type Explanation = Refused | Unmatched | Matched
 
-/** Returns what the gateway would do with a request of `method` for `target` at `host`, by the same steps in the same order. */
+/**
+ * Returns what the gateway would do with a request of `method` for `target` at `host`, by the same steps in
+ * the same order.
+ */
 export function explainRoute(table: RouteTable, method: string, target: string, host?: string): Explanation {
   const asked = { method, target }
   try {
@@ -73,16 +77,49 @@ export function explainRoute(table: RouteTable, method: string, target: string, 
     refuseTrace(method)
     const policy = policyOf(route, method)
     const sent = policy.permission?.action === null ? null : sentPath(route, path, search)
-    return { ...asked, outcome: 'matched', path, sent, ...policy, ...destinationOf(route, table), ...extrasOf(route, table) }
+    return {
+      ...asked,
+      outcome: 'matched',
+      path,
+      sent,
+      ...policy,
+      ...destinationOf(route, table),
+      ...extrasOf(route, table),
+    }
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error
-    return { ...asked, outcome: 'refused', status: statusOf[error.code], code: error.code, detail: error.detail }
+    return {
+      ...asked,
+      outcome: 'refused',
+      status: statusOf[error.code],
+      code: error.code,
+      detail: error.detail,
+    }
   }
 }
 
-function policyOf({ auth, credentials, decide, mandate, instance, mandateFrom, guard, permission, rateLimit, concurrency, bodyLimit }: Route, method: string) {
+function policyOf(
+  {
+    auth,
+    credentials,
+    decide,
+    mandate,
+    instance,
+    mandateFrom,
+    guard,
+    permission,
+    rateLimit,
+    concurrency,
+    bodyLimit,
+  }: Route,
+  method: string,
+) {
   return {
-    auth, credentials, decide, mandate, instance,
+    auth,
+    credentials,
+    decide,
+    mandate,
+    instance,
     guard: guard ?? null,
     permission: permission ? { ...permission, action: actionOfMethod[method] ?? null } : null,
     mandateFrom: mandateFrom ?? (['header'] as const),
@@ -94,15 +131,21 @@ function policyOf({ auth, credentials, decide, mandate, instance, mandateFrom, g
 
 function destinationOf({ name, upstream, timeoutMs }: Route, { upstreams }: RouteTable) {
   const destination = upstreams[upstream]
-  if (!destination) throw new Error(`the upstream ${upstream} is not there`) // a table with such a fault is not parsed
+  // a table with such a fault is not parsed
+  if (!destination) throw new Error(`the upstream ${upstream} is not there`)
   const { targets, timeouts } = destination
   return {
-    route: name, upstream, targets,
+    route: name,
+    upstream,
+    targets,
     timeouts: timeoutMs === undefined ? timeouts : { ...timeouts, headersMs: timeoutMs, bodyMs: timeoutMs },
   }
 }
 
-function extrasOf({ host, addresses, tell, preserveHost, exposeHeaders, requestHeaders, responseHeaders, upstream }: Route, { upstreams }: RouteTable) {
+function extrasOf(
+  { host, addresses, tell, preserveHost, exposeHeaders, requestHeaders, responseHeaders, upstream }: Route,
+  { upstreams }: RouteTable,
+) {
   const shared = upstreams[upstream]
   const requests = ruleNames(shared?.requestHeaders, requestHeaders)
   const responses = ruleNames(shared?.responseHeaders, responseHeaders)

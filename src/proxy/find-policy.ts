@@ -6,9 +6,15 @@ import { statusOf } from '../http/problem.js'
 import { policyOf, refuseTrace } from './forward-by-table.js'
 import type { RouteTable } from './route-table.js'
 
-const patternOf = (path: string) => new RegExp(`^${path.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/:\w+/g, '[^/]+')}$`)
+const patternOf = (path: string) =>
+  new RegExp(`^${path.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/:\w+/g, '[^/]+')}$`)
 
-function find({ endpoints, table }: { endpoints: Endpoint[]; table: RouteTable }, method: string, target: string, host: string | undefined): { route: string; policy: Policy } {
+function find(
+  { endpoints, table }: { endpoints: Endpoint[]; table: RouteTable },
+  method: string,
+  target: string,
+  host: string | undefined,
+): { route: string; policy: Policy } {
   const path = normalisePath(target.split('?', 1)[0] ?? '')
   const route = table.match(path, host)
   if (route) {
@@ -19,12 +25,24 @@ function find({ endpoints, table }: { endpoints: Endpoint[]; table: RouteTable }
   const there = exact.length > 0 ? exact : endpoints.filter((one) => patternOf(one.path).test(path))
   if (there.length === 0) throw new GatewayError('not_found', 'There is nothing at this path')
   const served = there.find((one) => one.method.toUpperCase() === (method === 'HEAD' ? 'GET' : method))
-  if (!served) throw new GatewayError('method_not_allowed', `The methods of this path are ${there.map((one) => one.method.toUpperCase()).join(', ')}`)
+  if (!served)
+    throw new GatewayError(
+      'method_not_allowed',
+      `The methods of this path are ${there.map((one) => one.method.toUpperCase()).join(', ')}`,
+    )
   return { route: served.path, policy: served.access }
 }
 
-/** What a request for a path has to pass, of the route table or of the gateway's own endpoints; or what it is answered where it comes to none. */
-export function findPolicy(where: { endpoints: Endpoint[]; table: RouteTable }, method: string, target: string, host?: string): { route: string; policy: Policy } | { refusal: { status: number; code: string; detail: string } } {
+/**
+ * What a request for a path has to pass, of the route table or of the gateway's own endpoints; or what it is
+ * answered where it comes to none.
+ */
+export function findPolicy(
+  where: { endpoints: Endpoint[]; table: RouteTable },
+  method: string,
+  target: string,
+  host?: string,
+): { route: string; policy: Policy } | { refusal: { status: number; code: string; detail: string } } {
   try {
     return find(where, method, target, host)
   } catch (error) {

@@ -21,7 +21,10 @@ interface Dependencies {
   trustProxy: number
 }
 
-const keys = countingKeys({ callerOf: (req) => req.principal?.user.id ?? req.portalClient?.id, mandateOf: (req) => req.context?.mandateId ?? req.portalClient?.mandateId })
+const keys = countingKeys({
+  callerOf: (req) => req.principal?.user.id ?? req.portalClient?.id,
+  mandateOf: (req) => req.context?.mandateId ?? req.portalClient?.mandateId,
+})
 
 /** A route counts once, whoever asks about it. */
 const counters = new WeakMap<Route, Middleware[]>()
@@ -44,17 +47,47 @@ export function routeLimits(route: Route, counts: Pick<Counts, 'each'>): Middlew
 }
 
 /** What a route asks of a request before it is sent on. */
-export function policyOf({ auth, mandate, instance, guard, permission, mandateFrom, prefix, decide }: Route): Policy {
-  return { auth, mandate, instance, prefix, decide, ...(guard ? { guard } : {}), ...(permission ? { permission } : {}), ...(mandateFrom ? { mandateFrom } : {}) }
+export function policyOf({
+  auth,
+  mandate,
+  instance,
+  guard,
+  permission,
+  mandateFrom,
+  prefix,
+  decide,
+}: Route): Policy {
+  return {
+    auth,
+    mandate,
+    instance,
+    prefix,
+    decide,
+    ...(guard ? { guard } : {}),
+    ...(permission ? { permission } : {}),
+    ...(mandateFrom ? { mandateFrom } : {}),
+  }
 }
 
-/** The answer to TRACE holds all that was sent, the caller's identity included. Throws `method_not_allowed`. */
+/**
+ * The answer to TRACE holds all that was sent, the caller's identity included. Throws `method_not_allowed`.
+ */
 export function refuseTrace(method: string): void {
-  if (method === 'TRACE') throw new GatewayError('method_not_allowed', 'TRACE is not served', { headers: { Allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS' } })
+  if (method === 'TRACE')
+    throw new GatewayError('method_not_allowed', 'TRACE is not served', {
+      headers: { Allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS' },
+    })
 }
 
 /** Forwards what a route claims, behind what `admit` makes of its policy; passes on what none does. */
-export function forwardByTable({ routes, admit, streams, identityFor, counts, trustProxy }: Dependencies): Middleware {
+export function forwardByTable({
+  routes,
+  admit,
+  streams,
+  identityFor,
+  counts,
+  trustProxy,
+}: Dependencies): Middleware {
   const lanes = new WeakMap<Route, Middleware>()
   const laneOf = (route: Route, { table, upstreams }: { table: RouteTable; upstreams: Upstreams }) => {
     const known = lanes.get(route)
@@ -62,10 +95,22 @@ export function forwardByTable({ routes, admit, streams, identityFor, counts, tr
     const { steps, again } = admit(policyOf(route), 'ambient')
     const settings = table.upstreams[route.upstream]
     const shared = {
-      route, upstreams, streams, again, answers: answerSettings(route, table), callers: upstreams.callers(route.upstream), callerOf: keys.user,
-      idleMs: settings?.timeouts.idleMs ?? 0, leastBodyRate: settings?.limits.leastBodyRate ?? { bytesPerSecond: 0, windowMs: 1 },
+      route,
+      upstreams,
+      streams,
+      again,
+      answers: answerSettings(route, table),
+      callers: upstreams.callers(route.upstream),
+      callerOf: keys.user,
+      idleMs: settings?.timeouts.idleMs ?? 0,
+      leastBodyRate: settings?.limits.leastBodyRate ?? { bytesPerSecond: 0, windowMs: 1 },
     }
-    const lane = chain(...routeGates(route), ...steps, ...routeLimits(route, counts), forwardTo(shared, identityFor, requestSettings(route, table, trustProxy)))
+    const lane = chain(
+      ...routeGates(route),
+      ...steps,
+      ...routeLimits(route, counts),
+      forwardTo(shared, identityFor, requestSettings(route, table, trustProxy)),
+    )
     lanes.set(route, lane)
     return lane
   }

@@ -23,9 +23,12 @@ export function forwardTo(lane: Lane, identityFor: IdentityFor, settings: Header
       path: sentPath(route, req.pathname, req.search),
       headers: upstreamHeaders(req, identity, settings, req.span?.forward(route.upstream, target.address)),
       body: null,
-      ...(route.timeoutMs === undefined ? {} : { headersTimeout: route.timeoutMs, bodyTimeout: route.timeoutMs }),
+      ...(route.timeoutMs === undefined
+        ? {}
+        : { headersTimeout: route.timeoutMs, bodyTimeout: route.timeoutMs }),
     }
-    const share = callers.enter(callerOf(req)) // nothing throws between here and the relay, which gives it back
+    // nothing throws between here and the relay, which gives it back
+    const share = callers.enter(callerOf(req))
     if (req.takeUpgrade) {
       new UpgradeRelay(exchange, target, share, { ...options, upgrade: 'websocket' }, undefined).send()
       return
@@ -35,7 +38,10 @@ export function forwardTo(lane: Lane, identityFor: IdentityFor, settings: Header
       return
     }
     const ends: { relay?: Relay } = {}
-    const passage = openPassage(exchange, { cut: (refusal) => ends.relay?.cut(refusal), drain: () => ends.relay?.drain() })
+    const passage = openPassage(exchange, {
+      cut: (refusal) => ends.relay?.cut(refusal),
+      drain: () => ends.relay?.drain(),
+    })
     options.body = limitedBody(req, { limit: route.bodyLimit, leastRate: leastBodyRate }, passage)
     if (req.headers.expect !== undefined && req.httpVersion !== '1.0') res.writeContinue()
     ends.relay = new Relay(exchange, target, share, options, passage)
@@ -45,8 +51,16 @@ export function forwardTo(lane: Lane, identityFor: IdentityFor, settings: Header
   return (req, res, next) => {
     if (res.destroyed || res.closed) return undefined // the client has gone while it was decided
     const exchange = { req, res, next, lane }
-    const caller = disclosure.identity ? req.principal ?? req.portalClient : undefined
-    const identity = caller && identityFor({ caller, context: req.context, accessLevel: req.accessLevel, upstream: route.upstream, disclosure })
+    const caller = disclosure.identity ? (req.principal ?? req.portalClient) : undefined
+    const identity =
+      caller &&
+      identityFor({
+        caller,
+        context: req.context,
+        accessLevel: req.accessLevel,
+        upstream: route.upstream,
+        disclosure,
+      })
     if (!(identity instanceof Promise)) {
       send(exchange, identity)
       return undefined

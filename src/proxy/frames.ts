@@ -2,7 +2,10 @@ import { randomBytes } from 'node:crypto'
 
 const closeOpcode = 0x8
 
-/** Follows the WebSocket frames of one direction (RFC 6455 §5.2), without reading what they hold, to know where one ends. */
+/**
+ * Follows the WebSocket frames of one direction (RFC 6455 §5.2), without reading what they hold, to know
+ * where one ends.
+ */
 export class FrameFollower {
   private header: number[] = []
   private payloadLeft = 0
@@ -46,10 +49,17 @@ function headerLength([, second]: number[]): number {
   return 2 + (length === 127 ? 8 : length === 126 ? 2 : 0) + ((second & 0x80) === 0 ? 0 : 4)
 }
 
-/** A Close frame (RFC 6455 §5.5.1) with a code and a reason of up to 123 bytes; `masked` as clients must send it. */
+/**
+ * A Close frame (RFC 6455 §5.5.1) with a code and a reason of up to 123 bytes; `masked` as clients must send
+ * it.
+ */
 export function closeFrame(code: number, reason: string, masked: boolean): Buffer {
   const payload = Buffer.concat([Buffer.from([code >> 8, code & 0xff]), Buffer.from(reason).subarray(0, 123)])
   if (!masked) return Buffer.concat([Buffer.from([0x80 | closeOpcode, payload.length]), payload])
   const mask = randomBytes(4)
-  return Buffer.concat([Buffer.from([0x80 | closeOpcode, 0x80 | payload.length]), mask, payload.map((byte, index) => byte ^ (mask[index % 4] ?? 0))])
+  return Buffer.concat([
+    Buffer.from([0x80 | closeOpcode, 0x80 | payload.length]),
+    mask,
+    payload.map((byte, index) => byte ^ (mask[index % 4] ?? 0)),
+  ])
 }

@@ -2,42 +2,150 @@ import { callerHeaders } from './caller-headers.js'
 
 /** RFC 9110 §7.6.1, and its predecessors' names. */
 const hopByHop = [
-  'connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade',
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
   'http2-settings',
 ]
 
 /** Headers that the gateway writes itself, whatever the client says. */
-const rebuilt = ['x-request-id', 'traceparent', 'forwarded', 'host', 'expect', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-prefix']
+const rebuilt = [
+  'x-request-id',
+  'traceparent',
+  'forwarded',
+  'host',
+  'expect',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'x-forwarded-prefix',
+]
 
-/** Headers by which common software lets a proxy say another method, path, host or scheme than the one that was decided on. */
+/**
+ * Headers by which common software lets a proxy say another method, path, host or scheme than the one that
+ * was decided on.
+ */
 const overrides = [
-  'x-http-method-override', 'x-http-method', 'x-method-override', 'x-rewrite-url', 'x-script-name', 'script-name', 'x-request-uri', 'x-ingress-path',
-  'x-host', 'x-http-host-override', 'x-http-destinationurl', 'x-scheme', 'x-url-scheme', 'x-http-scheme', 'x-client-scheme', 'front-end-https', 'x-arr-ssl', 'proxy',
-  'x-middleware-subrequest', 'x-sendfile-type',
+  'x-http-method-override',
+  'x-http-method',
+  'x-method-override',
+  'x-rewrite-url',
+  'x-script-name',
+  'script-name',
+  'x-request-uri',
+  'x-ingress-path',
+  'x-host',
+  'x-http-host-override',
+  'x-http-destinationurl',
+  'x-scheme',
+  'x-url-scheme',
+  'x-http-scheme',
+  'x-client-scheme',
+  'front-end-https',
+  'x-arr-ssl',
+  'proxy',
+  'x-middleware-subrequest',
+  'x-sendfile-type',
 ]
 
 /** Headers by which it takes the client's address from a proxy. */
 const addresses = [
-  'x-real-ip', 'x-client-ip', 'client-ip', 'true-client-ip', 'x-true-client-ip', 'x-cluster-client-ip', 'http-client-ip', 'proxy-client-ip', 'wl-proxy-client-ip',
-  'x-forwarded', 'forwarded-for', 'forwarded-for-ip', 'x-originating-ip', 'x-remote-ip', 'x-remote-addr', 'x-remote-host', 'remote-addr', 'x-proxyuser-ip',
-  'cf-connecting-ip', 'cf-connecting-ipv6', 'cf-pseudo-ipv4', 'cf-visitor', 'fastly-client-ip', 'fly-client-ip', 'do-connecting-ip', 'incap-client-ip', 'x-azure-clientip',
-  'x-azure-socketip', 'x-nf-client-connection-ip', 'cloudfront-viewer-address', 'cloudfront-forwarded-proto', 'ali-cdn-real-ip',
+  'x-real-ip',
+  'x-client-ip',
+  'client-ip',
+  'true-client-ip',
+  'x-true-client-ip',
+  'x-cluster-client-ip',
+  'http-client-ip',
+  'proxy-client-ip',
+  'wl-proxy-client-ip',
+  'x-forwarded',
+  'forwarded-for',
+  'forwarded-for-ip',
+  'x-originating-ip',
+  'x-remote-ip',
+  'x-remote-addr',
+  'x-remote-host',
+  'remote-addr',
+  'x-proxyuser-ip',
+  'cf-connecting-ip',
+  'cf-connecting-ipv6',
+  'cf-pseudo-ipv4',
+  'cf-visitor',
+  'fastly-client-ip',
+  'fly-client-ip',
+  'do-connecting-ip',
+  'incap-client-ip',
+  'x-azure-clientip',
+  'x-azure-socketip',
+  'x-nf-client-connection-ip',
+  'cloudfront-viewer-address',
+  'cloudfront-forwarded-proto',
+  'ali-cdn-real-ip',
 ]
 
 /** Headers by which it takes an identity from a proxy. */
 const identities = [
-  'remote-user', 'remote-groups', 'remote-name', 'remote-email', 'x-remote-user', 'x-remote-group', 'x-remote-groups', 'x-authenticated-user', 'x-authenticated-userid', 'x-vouch-user',
-  'x-anonymous-consumer', 'client-cert', 'client-cert-chain', 'x-client-cert', 'x-client-dn', 'x-client-verify', 'x-arr-clientcert', 'x-amzn-oidc-identity', 'x-amzn-oidc-data', 'x-amzn-oidc-accesstoken',
-  'x-goog-authenticated-user-email', 'x-goog-authenticated-user-id', 'x-goog-iap-jwt-assertion',
+  'remote-user',
+  'remote-groups',
+  'remote-name',
+  'remote-email',
+  'x-remote-user',
+  'x-remote-group',
+  'x-remote-groups',
+  'x-authenticated-user',
+  'x-authenticated-userid',
+  'x-vouch-user',
+  'x-anonymous-consumer',
+  'client-cert',
+  'client-cert-chain',
+  'x-client-cert',
+  'x-client-dn',
+  'x-client-verify',
+  'x-arr-clientcert',
+  'x-amzn-oidc-identity',
+  'x-amzn-oidc-data',
+  'x-amzn-oidc-accesstoken',
+  'x-goog-authenticated-user-email',
+  'x-goog-authenticated-user-id',
+  'x-goog-iap-jwt-assertion',
 ]
 
 /** Families of such headers, by how their names begin. */
 const families = [
-  'x-forwarded-', 'x-original-', 'x-accel-', 'x-envoy-', 'x-appengine-', 'ssl-client-', 'x-ssl-', 'x-tls-client-', 'x-auth-request-', 'x-webauth-', 'x-consumer-', 'x-credential-', 'x-authentik-',
-  'x-pomerium-', 'x-ms-client-principal', 'cf-access-', 'tailscale-user-',
+  'x-forwarded-',
+  'x-original-',
+  'x-accel-',
+  'x-envoy-',
+  'x-appengine-',
+  'ssl-client-',
+  'x-ssl-',
+  'x-tls-client-',
+  'x-auth-request-',
+  'x-webauth-',
+  'x-consumer-',
+  'x-credential-',
+  'x-authentik-',
+  'x-pomerium-',
+  'x-ms-client-principal',
+  'cf-access-',
+  'tailscale-user-',
 ]
 
-const dropped = new Set<string>([...callerHeaders, ...hopByHop, ...rebuilt, ...overrides, ...addresses, ...identities])
+const dropped = new Set<string>([
+  ...callerHeaders,
+  ...hopByHop,
+  ...rebuilt,
+  ...overrides,
+  ...addresses,
+  ...identities,
+])
 
 /** A client names its place in these, in no other spelling. */
 const placeHeaders = new Set(['x-mandate-id', 'x-instance-id'])
@@ -61,7 +169,10 @@ function headerPolicy(name: string, alsoDropped: ReadonlySet<string>): HeaderPol
 
 const maxRemembered = 2000
 
-/** Returns the policy of each header name, with the names in `alsoDropped` (folded) dropped as well. Clients send the same few names, so it remembers. */
+/**
+ * Returns the policy of each header name, with the names in `alsoDropped` (folded) dropped as well. Clients
+ * send the same few names, so it remembers.
+ */
 export function headerPolicies(alsoDropped: ReadonlySet<string>): (name: string) => HeaderPolicy {
   const remembered = new Map<string, HeaderPolicy>()
   return (name) => {
@@ -73,8 +184,20 @@ export function headerPolicies(alsoDropped: ReadonlySet<string>): (name: string)
   }
 }
 
-/** Request headers that no route file may set or remove: who is calling, where the request came from, its framing and its trace. */
-const reserved = new Set<string>([...callerHeaders, ...hopByHop, ...rebuilt, 'content-length', 'via', 'tracestate', 'x-role-ids-digest'])
+/**
+ * Request headers that no route file may set or remove: who is calling, where the request came from, its
+ * framing and its trace.
+ */
+const reserved = new Set<string>([
+  ...callerHeaders,
+  ...hopByHop,
+  ...rebuilt,
+  'content-length',
+  'via',
+  'tracestate',
+  'x-role-ids-digest',
+])
 
 /** Returns whether a request header is the gateway's own to write. */
-export const isReservedOnRequests = (name: string) => reserved.has(foldName(name)) || foldName(name).startsWith('sec-websocket-')
+export const isReservedOnRequests = (name: string) =>
+  reserved.has(foldName(name)) || foldName(name).startsWith('sec-websocket-')

@@ -2,16 +2,24 @@ import { z } from 'zod'
 import { isReservedOnRequests, type foldName } from './header-names.js'
 import { isReservedOnResponses } from './response-headers.js'
 
-const headerName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/, 'must be the name of a header (RFC 9110 §5.1)')
-const headerValue = z.string().max(4096).regex(/^(?:[!-~](?:[ -~\t]*[!-~])?)?$/, 'must be printable ASCII without blanks around it')
+const headerName = z
+  .string()
+  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/, 'must be the name of a header (RFC 9110 §5.1)')
+const headerValue = z
+  .string()
+  .max(4096)
+  .regex(/^(?:[!-~](?:[ -~\t]*[!-~])?)?$/, 'must be printable ASCII without blanks around it')
 
 const notReserved = (isReserved: (name: string) => boolean) =>
-  headerName.refine((name) => !isReserved(name), { error: ({ input }) => `cannot hold ${String(input)}: the gateway writes it, or answers for it` })
+  headerName.refine((name) => !isReserved(name), {
+    error: ({ input }) => `cannot hold ${String(input)}: the gateway writes it, or answers for it`,
+  })
 
-const rules = (isReserved: (name: string) => boolean) => z.strictObject({
-  set: z.record(notReserved(isReserved), headerValue).default({}),
-  remove: z.array(notReserved(isReserved)).default([]),
-})
+const rules = (isReserved: (name: string) => boolean) =>
+  z.strictObject({
+    set: z.record(notReserved(isReserved), headerValue).default({}),
+    remove: z.array(notReserved(isReserved)).default([]),
+  })
 
 /** What becomes of the headers of requests on their way to an upstream. */
 export const requestHeaderRules = rules(isReservedOnRequests)
@@ -22,7 +30,14 @@ export const responseHeaderRules = rules(isReservedOnResponses)
 export const droppedHeaders = z.array(notReserved(isReservedOnRequests))
 
 /** What pages of other origins may read: not cookies (Fetch §"CORS-safelisted response-header name"). */
-export const exposedHeaders = z.array(headerName.refine((name) => !/^set-cookie2?$/i.test(name), 'cannot hold Set-Cookie: no browser shows it to a page')).min(1, 'must name at least one header')
+export const exposedHeaders = z
+  .array(
+    headerName.refine(
+      (name) => !/^set-cookie2?$/i.test(name),
+      'cannot hold Set-Cookie: no browser shows it to a page',
+    ),
+  )
+  .min(1, 'must name at least one header')
 
 export type HeaderRules = z.infer<typeof requestHeaderRules>
 
@@ -61,5 +76,7 @@ export function ruleNames(...rules: (HeaderRules | undefined)[]): RuleNames | un
   const compiled = compileRules((name) => name.toLowerCase(), ...given)
   const set = compiled.added.filter((_, index) => index % 2 === 0)
   const isSet = new Set(set.map((name) => name.toLowerCase()))
-  return given.length === 0 ? undefined : { set, removed: [...compiled.dropped].filter((name) => !isSet.has(name)) }
+  return given.length === 0
+    ? undefined
+    : { set, removed: [...compiled.dropped].filter((name) => !isSet.has(name)) }
 }

@@ -18,7 +18,10 @@ interface Options {
   onChange: (isHealthy: boolean) => void
 }
 
-/** The part of an interval within which the first check comes, so that many nodes do not all ask in one moment. */
+/**
+ * The part of an interval within which the first check comes, so that many nodes do not all ask in one
+ * moment.
+ */
 const firstWithin = 0.2
 
 /** Sends one GET on a connection of its own. Answers whether 2xx or 3xx came back in time. */
@@ -26,15 +29,18 @@ async function answersWell(client: Client, path: string, timeoutMs: number): Pro
   const timer = setTimeout(() => void client.destroy(), timeoutMs).unref()
   try {
     return await new Promise<boolean>((resolve) => {
-      client.dispatch({ method: 'GET', path, headers: { 'user-agent': 'mandate-gateway' } }, {
-        onRequestStart: () => undefined,
-        onResponseStart: (_controller, status) => {
-          if (status >= 200) resolve(status < 400)
+      client.dispatch(
+        { method: 'GET', path, headers: { 'user-agent': 'mandate-gateway' } },
+        {
+          onRequestStart: () => undefined,
+          onResponseStart: (_controller, status) => {
+            if (status >= 200) resolve(status < 400)
+          },
+          onResponseData: () => undefined,
+          onResponseEnd: () => undefined,
+          onResponseError: () => resolve(false),
         },
-        onResponseData: () => undefined,
-        onResponseEnd: () => undefined,
-        onResponseError: () => resolve(false),
-      })
+      )
     })
   } finally {
     clearTimeout(timer)
@@ -42,8 +48,16 @@ async function answersWell(client: Client, path: string, timeoutMs: number): Pro
   }
 }
 
-/** Starts to check a target, which counts as healthy at first. Never two checks at a time: `intervalMs` is the pause between them. */
-export function checkHealth({ origin, connect, health: { path, intervalMs, timeoutMs, unhealthyAfter, healthyAfter }, onChange }: Options): HealthCheck {
+/**
+ * Starts to check a target, which counts as healthy at first. Never two checks at a time: `intervalMs` is the
+ * pause between them.
+ */
+export function checkHealth({
+  origin,
+  connect,
+  health: { path, intervalMs, timeoutMs, unhealthyAfter, healthyAfter },
+  onChange,
+}: Options): HealthCheck {
   let isHealthy = true
   /** Checks in a row that said the contrary. */
   let contrary = 0

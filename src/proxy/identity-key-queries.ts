@@ -27,20 +27,34 @@ export async function lockIdentityKeys(tx: Sql): Promise<void> {
 }
 
 /** Adds a key, as old as its transaction. */
-export async function insertIdentityKey(tx: Sql, key: { kid: string; publicJwk: object; sealedPrivateKey: string }): Promise<void> {
-  await tx.run('insert into identity_keys (kid, public_jwk, sealed_private_key) values (?, ?::jsonb, ?)', [key.kid, JSON.stringify(key.publicJwk), key.sealedPrivateKey])
+export async function insertIdentityKey(
+  tx: Sql,
+  key: { kid: string; publicJwk: object; sealedPrivateKey: string },
+): Promise<void> {
+  await tx.run('insert into identity_keys (kid, public_jwk, sealed_private_key) values (?, ?::jsonb, ?)', [
+    key.kid,
+    JSON.stringify(key.publicJwk),
+    key.sealedPrivateKey,
+  ])
 }
 
 /** Removes a key. Answers whether it was there. */
 export async function deleteIdentityKey(sql: Sql, kid: string): Promise<boolean> {
-  return await sql.run('delete from identity_keys where kid = ?', [kid]) > 0
+  return (await sql.run('delete from identity_keys where kid = ?', [kid])) > 0
 }
 
-/** Removes keys of that age, but only where a newer one has signed in their place for long. Answers how many. */
-export async function deleteOldIdentityKeys(sql: Sql, { olderThanSeconds, successorSeconds }: { olderThanSeconds: number; successorSeconds: number }): Promise<number> {
-  return await sql.run(`
+/**
+ * Removes keys of that age, but only where a newer one has signed in their place for long. Answers how many.
+ */
+export async function deleteOldIdentityKeys(
+  sql: Sql,
+  { olderThanSeconds, successorSeconds }: { olderThanSeconds: number; successorSeconds: number },
+): Promise<number> {
+  return await sql.run(
+    `
     delete from identity_keys old
      where old.created_at < now() - make_interval(secs => ?)
        and exists (select from identity_keys newer where newer.created_at > old.created_at and newer.created_at < now() - make_interval(secs => ?))`,
-  [olderThanSeconds, successorSeconds])
+    [olderThanSeconds, successorSeconds],
+  )
 }

@@ -1,10 +1,24 @@
 import { hkdfSync } from 'node:crypto'
-import { CompactEncrypt, calculateJwkThumbprint, compactDecrypt, exportJWK, generateKeyPair, importJWK, type CryptoKey } from 'jose'
+import {
+  CompactEncrypt,
+  calculateJwkThumbprint,
+  compactDecrypt,
+  exportJWK,
+  generateKeyPair,
+  importJWK,
+  type CryptoKey,
+} from 'jose'
 import { z } from 'zod'
 import type { Database, Sql, Tx } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
 import type { Logger } from '../observability/logger.js'
-import { deleteOldIdentityKeys, insertIdentityKey, listIdentityKeys, lockIdentityKeys, type StoredIdentityKey } from './identity-key-queries.js'
+import {
+  deleteOldIdentityKeys,
+  insertIdentityKey,
+  listIdentityKeys,
+  lockIdentityKeys,
+  type StoredIdentityKey,
+} from './identity-key-queries.js'
 
 /** The public part of a key, as upstreams are given it (RFC 7517, RFC 8037). */
 export interface PublicIdentityKey {
@@ -22,7 +36,9 @@ export interface SigningIdentityKey {
   key: CryptoKey
 }
 
-/** The keys that all nodes share for telling upstreams who is calling. They change by themselves, a day each. */
+/**
+ * The keys that all nodes share for telling upstreams who is calling. They change by themselves, a day each.
+ */
 export interface IdentityKeys {
   /** The key that signs now. Throws `directory_unavailable` as long as there is none. */
   signing: () => SigningIdentityKey
@@ -30,9 +46,18 @@ export interface IdentityKeys {
   jwks: () => { keys: PublicIdentityKey[] }
   /** Every key that is published, newest first; one of them signs now. */
   list: () => { kid: string; createdAt: Date; signing: boolean }[]
-  /** Makes a new key now. It is published at once and signs when upstreams know it. `begin` and `note` run first and last in its transaction. */
-  rotate: (begin: (tx: Tx) => Promise<void>, note: (tx: Tx, kid: string) => Promise<void>) => Promise<{ kid: string }>
-  /** Looks at the stored keys, makes a new one where it is time, and forgets old ones. Never rejects: without the database the keys at hand stay. */
+  /**
+   * Makes a new key now. It is published at once and signs when upstreams know it. `begin` and `note` run
+   * first and last in its transaction.
+   */
+  rotate: (
+    begin: (tx: Tx) => Promise<void>,
+    note: (tx: Tx, kid: string) => Promise<void>,
+  ) => Promise<{ kid: string }>
+  /**
+   * Looks at the stored keys, makes a new one where it is time, and forgets old ones. Never rejects: without
+   * the database the keys at hand stay.
+   */
   refresh: () => Promise<void>
   close: () => Promise<void>
 }
@@ -62,20 +87,34 @@ const deletion = { olderThanSeconds: 48 * hour, successorSeconds: hour }
 const refreshEveryMs = 60_000
 const retryAfterMs = 1000
 
-const privateJwk = z.object({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: z.string(), d: z.string() })
+const privateJwk = z.object({
+  kty: z.literal('OKP'),
+  crv: z.literal('Ed25519'),
+  x: z.string(),
+  d: z.string(),
+})
 type PrivateJwk = z.infer<typeof privateJwk>
 
-const sealingKeyOf = (secret: string) => new Uint8Array(hkdfSync('sha256', Buffer.from(secret, 'utf8'), '', 'mandate-gateway identity keys', 32))
+const sealingKeyOf = (secret: string) =>
+  new Uint8Array(hkdfSync('sha256', Buffer.from(secret, 'utf8'), '', 'mandate-gateway identity keys', 32))
 
 async function seal(jwk: PrivateJwk, sealingKey: Uint8Array): Promise<string> {
-  return await new CompactEncrypt(Buffer.from(JSON.stringify(jwk))).setProtectedHeader({ alg: 'dir', enc: 'A256GCM' }).encrypt(sealingKey)
+  return await new CompactEncrypt(Buffer.from(JSON.stringify(jwk)))
+    .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
+    .encrypt(sealingKey)
 }
 
-/** What was sealed with one of these keys; undefined if it was none of them. Why it does not open is nobody's business. */
+/**
+ * What was sealed with one of these keys; undefined if it was none of them. Why it does not open is nobody's
+ * business.
+ */
 async function unseal(sealed: string, sealingKeys: Uint8Array[]): Promise<PrivateJwk | undefined> {
   for (const sealingKey of sealingKeys) {
     try {
-      const { plaintext } = await compactDecrypt(sealed, sealingKey, { keyManagementAlgorithms: ['dir'], contentEncryptionAlgorithms: ['A256GCM'] })
+      const { plaintext } = await compactDecrypt(sealed, sealingKey, {
+        keyManagementAlgorithms: ['dir'],
+        contentEncryptionAlgorithms: ['A256GCM'],
+      })
       return privateJwk.parse(JSON.parse(Buffer.from(plaintext).toString()))
     } catch {
       // Another key may have sealed it.
@@ -95,15 +134,24 @@ async function makeKey(sealingKey: Uint8Array): Promise<Parameters<typeof insert
   return { kid: publicJwk.kid, publicJwk, sealedPrivateKey: await seal(jwk, sealingKey) }
 }
 
-/** The public part is what the sealed one says it is: nobody who can only write to the database can have a key of his own published. */
-async function openKey({ kid, sealedPrivateKey }: StoredIdentityKey, sealingKeys: Uint8Array[]): Promise<OpenedKey | undefined> {
+/**
+ * The public part is what the sealed one says it is: nobody who can only write to the database can have a key
+ * of his own published.
+ */
+async function openKey(
+  { kid, sealedPrivateKey }: StoredIdentityKey,
+  sealingKeys: Uint8Array[],
+): Promise<OpenedKey | undefined> {
   const jwk = await unseal(sealedPrivateKey, sealingKeys)
   if (!jwk) return undefined
   const publicKey = await publicKeyOf(jwk)
   return publicKey.kid === kid ? { kid, key: await importJWK(jwk, 'EdDSA'), publicKey } : undefined
 }
 
-/** Opens each stored key once, as long as it is stored; tells once of those that cannot be opened, which neither sign nor are published. */
+/**
+ * Opens each stored key once, as long as it is stored; tells once of those that cannot be opened, which
+ * neither sign nor are published.
+ */
 function keyReader(sealingKeys: Uint8Array[], logger: Logger): (sql: Sql) => Promise<(OpenedKey & KeyAge)[]> {
   let known = new Map<string, OpenedKey | undefined>()
   return async (sql) => {
@@ -113,7 +161,10 @@ function keyReader(sealingKeys: Uint8Array[], logger: Logger): (sql: Sql) => Pro
     for (const row of await listIdentityKeys(sql)) {
       const id = `${row.kid} ${row.sealedPrivateKey}`
       const opened = before.has(id) ? before.get(id) : await openKey(row, sealingKeys)
-      if (!opened && !before.has(id)) logger.warn('an identity key is left out: neither SECRET_KEY nor SECRET_KEY_PREVIOUS opens it', { kid: row.kid })
+      if (!opened && !before.has(id))
+        logger.warn('an identity key is left out: neither SECRET_KEY nor SECRET_KEY_PREVIOUS opens it', {
+          kid: row.kid,
+        })
       now.set(id, opened)
       if (opened) usable.push({ ...opened, ageSeconds: row.ageSeconds, createdAt: row.createdAt })
     }
@@ -122,21 +173,34 @@ function keyReader(sealingKeys: Uint8Array[], logger: Logger): (sql: Sql) => Pro
   }
 }
 
-/** Opens the identity keys, making the first one if there is none. Answers also when the database is away: then nothing can be signed until it is back. */
-export async function openIdentityKeys({ database, logger, secret, previousSecret }: Options): Promise<IdentityKeys> {
+/**
+ * Opens the identity keys, making the first one if there is none. Answers also when the database is away:
+ * then nothing can be signed until it is back.
+ */
+export async function openIdentityKeys({
+  database,
+  logger,
+  secret,
+  previousSecret,
+}: Options): Promise<IdentityKeys> {
   const sealingKey = sealingKeyOf(secret)
-  const readKeys = keyReader([sealingKey, ...(previousSecret === undefined ? [] : [sealingKeyOf(previousSecret)])], logger)
+  const readKeys = keyReader(
+    [sealingKey, ...(previousSecret === undefined ? [] : [sealingKeyOf(previousSecret)])],
+    logger,
+  )
   /** Newest first. */
   let usable: Awaited<ReturnType<typeof readKeys>> = []
   let failing = false
 
-  const isRotationDue = ([newest]: typeof usable) => newest === undefined || newest.ageSeconds >= rotateAfterSeconds
+  const isRotationDue = ([newest]: typeof usable) =>
+    newest === undefined || newest.ageSeconds >= rotateAfterSeconds
 
   /** Under the lock it is looked once more: of several nodes one makes the key, and the others find it. */
-  const rotate = () => database.transaction(async (tx) => {
-    await lockIdentityKeys(tx)
-    if (isRotationDue(await readKeys(tx))) await addKey(tx)
-  })
+  const rotate = () =>
+    database.transaction(async (tx) => {
+      await lockIdentityKeys(tx)
+      if (isRotationDue(await readKeys(tx))) await addKey(tx)
+    })
   const addKey = async (tx: Tx) => {
     const made = await makeKey(sealingKey)
     await insertIdentityKey(tx, made)
@@ -158,7 +222,11 @@ export async function openIdentityKeys({ database, logger, secret, previousSecre
       if (failing) logger.info('the identity keys can be read again')
       failing = false
     } catch (error) {
-      if (!failing) logger.warn('the identity keys cannot be read; those at hand stay in use', { keys: usable.length, error })
+      if (!failing)
+        logger.warn('the identity keys cannot be read; those at hand stay in use', {
+          keys: usable.length,
+          error,
+        })
       failing = true
     }
   }
@@ -186,7 +254,11 @@ export async function openIdentityKeys({ database, logger, secret, previousSecre
   return {
     signing: () => {
       const signing = chosen()
-      if (!signing) throw new GatewayError('directory_unavailable', 'The gateway cannot vouch for callers yet. Try again shortly.')
+      if (!signing)
+        throw new GatewayError(
+          'directory_unavailable',
+          'The gateway cannot vouch for callers yet. Try again shortly.',
+        )
       return signing
     },
     list: () => usable.map(({ kid, createdAt }) => ({ kid, createdAt, signing: kid === chosen()?.kid })),

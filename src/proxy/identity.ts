@@ -28,7 +28,10 @@ export interface Introduction {
   disclosure?: Disclosure
 }
 
-/** The JWT for the header `X-Gateway-Identity`: at once where one is remembered. Throws or rejects when nothing can be signed. */
+/**
+ * The JWT for the header `X-Gateway-Identity`: at once where one is remembered. Throws or rejects when
+ * nothing can be signed.
+ */
 export type IdentityFor = (introduction: Introduction) => string | Promise<string>
 
 /** A token that was, or is being, signed. */
@@ -46,28 +49,43 @@ interface Shelf {
 }
 
 const lifetimeSeconds = 60
-const reusedForMs = lifetimeSeconds * 1000 / 2
+const reusedForMs = (lifetimeSeconds * 1000) / 2
 /** Tokens of one caller: one who is in many places costs some signatures more, and not memory. */
 const maxTokens = 200
 
 /** A client of the portal is nobody that a user's claims could be read of. */
-const claimsOfClient = ({ id, mandateId, isPreview }: PortalClient) => ({ sub: id, portalClientId: id, mandateId, ...(isPreview ? { preview: true } : {}) })
+const claimsOfClient = ({ id, mandateId, isPreview }: PortalClient) => ({
+  sub: id,
+  portalClientId: id,
+  mandateId,
+  ...(isPreview ? { preview: true } : {}),
+})
 
 const everything = disclosureOf(undefined)
 
-/** Bytes that role ids and the username may take in the claims: with the header `X-Role-Ids` beside them all stays under 8 KiB. */
+/**
+ * Bytes that role ids and the username may take in the claims: with the header `X-Role-Ids` beside them all
+ * stays under 8 KiB.
+ */
 const maxListedBytes = 2600
 /** A UUID in quotes and a comma, and the username, in base64url. */
-const listedBytes = (roleIds: string[], username: string) => roleIds.length * 52 + Buffer.byteLength(username) * 4 / 3
+const listedBytes = (roleIds: string[], username: string) =>
+  roleIds.length * 52 + (Buffer.byteLength(username) * 4) / 3
 
-/** The roles, or, of many, the SHA-256 of `X-Role-Ids`: a service checks that header by it, or asks `/auth/identity/roles`. */
+/**
+ * The roles, or, of many, the SHA-256 of `X-Role-Ids`: a service checks that header by it, or asks
+ * `/auth/identity/roles`.
+ */
 function roleClaims(roleIds: string[], username: string): { roleIds: string[] } | { roleIdsDigest: string } {
   if (listedBytes(roleIds, username) <= maxListedBytes || roleIds.length === 0) return { roleIds }
   return { roleIdsDigest: createHash('sha256').update(roleIds.join(',')).digest('base64url') }
 }
 
 /** What an upstream is told; what does not apply is left out. */
-function claimsOf({ caller, context, accessLevel, upstream, disclosure = everything }: Introduction, iat: number): Record<string, unknown> {
+function claimsOf(
+  { caller, context, accessLevel, upstream, disclosure = everything }: Introduction,
+  iat: number,
+): Record<string, unknown> {
   const common = { iss: 'mandate-gateway', aud: upstream, iat, exp: iat + lifetimeSeconds }
   if ('link' in caller) return { ...common, ...claimsOfClient(caller) }
   const { user, authority, sessionId } = caller
@@ -87,10 +105,17 @@ function claimsOf({ caller, context, accessLevel, upstream, disclosure = everyth
 }
 
 /**
- * Tells upstreams who is calling, in JWTs that live for a minute. Each is signed once and used for half its life by all requests that say
- * the same; it is forgotten with the login and the place that it speaks of, and when another key signs.
+ * Tells upstreams who is calling, in JWTs that live for a minute. Each is signed once and used for half its
+ * life by all requests that say the same; it is forgotten with the login and the place that it speaks of, and
+ * when another key signs.
  */
-export function createIdentities({ keys, now = Date.now }: { keys: Pick<IdentityKeys, 'signing'>; now?: () => number }): IdentityFor {
+export function createIdentities({
+  keys,
+  now = Date.now,
+}: {
+  keys: Pick<IdentityKeys, 'signing'>
+  now?: () => number
+}): IdentityFor {
   const shelves = new WeakMap<object, Shelf>()
   const nowhere = {}
 
@@ -112,12 +137,15 @@ export function createIdentities({ keys, now = Date.now }: { keys: Pick<Identity
   const sign = (introduction: Introduction): Signed => {
     const { kid, key } = keys.signing()
     const atMs = now()
-    const token = new SignJWT(claimsOf(introduction, Math.floor(atMs / 1000))).setProtectedHeader({ alg: 'EdDSA', typ: 'gateway-identity+jwt', kid }).sign(key)
+    const token = new SignJWT(claimsOf(introduction, Math.floor(atMs / 1000)))
+      .setProtectedHeader({ alg: 'EdDSA', typ: 'gateway-identity+jwt', kid })
+      .sign(key)
     return { kid, atMs, token }
   }
 
   /** A clock that was set back makes the token one of the future, which upstreams would refuse. */
-  const isGood = ({ kid, atMs }: Signed, nowMs: number) => kid === keys.signing().kid && nowMs >= atMs && nowMs - atMs < reusedForMs
+  const isGood = ({ kid, atMs }: Signed, nowMs: number) =>
+    kid === keys.signing().kid && nowMs >= atMs && nowMs - atMs < reusedForMs
 
   return (introduction) => {
     const { caller, context, accessLevel, upstream, disclosure = everything } = introduction
@@ -134,7 +162,9 @@ export function createIdentities({ keys, now = Date.now }: { keys: Pick<Identity
     const forget = () => {
       if (tokens.get(name) === signed) tokens.delete(name)
     }
-    Promise.resolve(signed.token).then((token) => { signed.token = token }, forget)
+    Promise.resolve(signed.token).then((token) => {
+      signed.token = token
+    }, forget)
     return signed.token
   }
 }

@@ -3,7 +3,10 @@ import { openRoutes } from './open-routes.js'
 import type { RouteTable } from './route-table.js'
 import { openUpstreams, type Upstreams } from './upstreams.js'
 
-/** The route table that is in force, and the connections to its upstreams. A new one takes its place as a whole. */
+/**
+ * The route table that is in force, and the connections to its upstreams. A new one takes its place as a
+ * whole.
+ */
 export interface LiveRoutes {
   current: () => { table: RouteTable; upstreams: Upstreams }
   /** Requests under way end on the old table. */
@@ -15,7 +18,10 @@ export interface LiveRoutes {
 const retireAfterMs = 30_000
 
 /** Puts a route table in force. `demoUrl` is where the demo upstream listens, if it runs. */
-export function liveRoutes(first: RouteTable, { demoUrl, logger }: { demoUrl: string | undefined; logger: Logger }): LiveRoutes {
+export function liveRoutes(
+  first: RouteTable,
+  { demoUrl, logger }: { demoUrl: string | undefined; logger: Logger },
+): LiveRoutes {
   const open = (table: RouteTable) => {
     for (const warning of openRoutes(table)) logger.warn(warning)
     return { table, upstreams: openUpstreams(table.upstreams, { demoUrl, logger }) }

@@ -6,7 +6,13 @@ import { sentPath } from './sent-path.js'
 export type MapBack = (name: string, value: string, req: Request) => string
 
 /** The headers of an answer that hold addresses. */
-export const addressHeaders: ReadonlySet<string> = new Set(['location', 'content-location', 'refresh', 'link', 'set-cookie'])
+export const addressHeaders: ReadonlySet<string> = new Set([
+  'location',
+  'content-location',
+  'refresh',
+  'link',
+  'set-cookie',
+])
 
 /** Only for resolving: nothing names it. */
 const nowhere = 'http://nowhere.invalid'
@@ -14,15 +20,22 @@ const hasAuthority = /^(?:https?:|[\\/]{2})/i
 const otherScheme = /^[a-z][a-z0-9+.-]*:/i
 const beyondAscii = /[\x80-\xff]/
 
-const isLoopback = (host: string) => host === 'localhost' || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host)
-const isWithin = (path: string, prefix: string) => path === prefix || path.startsWith(prefix === '/' ? prefix : `${prefix}/`)
+const isLoopback = (host: string) =>
+  host === 'localhost' || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host)
+const isWithin = (path: string, prefix: string) =>
+  path === prefix || path.startsWith(prefix === '/' ? prefix : `${prefix}/`)
 const portOf = ({ port, protocol }: URL) => port || (protocol === 'https:' ? '443' : '80')
 
 /** Headers come as Latin-1, and some services write UTF-8. */
-const decoded = (value: string) => beyondAscii.test(value) ? Buffer.from(value, 'latin1').toString('utf8') : value
+const decoded = (value: string) =>
+  beyondAscii.test(value) ? Buffer.from(value, 'latin1').toString('utf8') : value
 
 /** Returns the client's path for a path of the service, which may have a query and a fragment. */
-function pathMapper({ prefix, strip, rewrite }: Pick<Route, 'prefix' | 'strip' | 'rewrite'>): ((path: string) => string) | undefined {
+function pathMapper({
+  prefix,
+  strip,
+  rewrite,
+}: Pick<Route, 'prefix' | 'strip' | 'rewrite'>): ((path: string) => string) | undefined {
   const base = strip ? '/' : rewrite
   if (base === undefined || base === prefix) return undefined
   const own = prefix === '/' ? '' : prefix
@@ -37,11 +50,17 @@ function pathMapper({ prefix, strip, rewrite }: Pick<Route, 'prefix' | 'strip' |
   }
 }
 
-/** Returns whether an address is one of the targets': by the same name, or, on this machine, by the same port. */
+/**
+ * Returns whether an address is one of the targets': by the same name, or, on this machine, by the same port.
+ */
 function targetMatcher(targets: string[]): (url: URL) => boolean {
   const own = targets.filter((target) => URL.canParse(target)).map((target) => new URL(target))
-  return (url) => own.some((target) => portOf(target) === portOf(url)
-    && (target.hostname === url.hostname || (isLoopback(target.hostname) && isLoopback(url.hostname))))
+  return (url) =>
+    own.some(
+      (target) =>
+        portOf(target) === portOf(url) &&
+        (target.hostname === url.hostname || (isLoopback(target.hostname) && isLoopback(url.hostname))),
+    )
 }
 
 const isPublic = (url: URL, requestedHost: string | undefined) =>
@@ -50,7 +69,10 @@ const isPublic = (url: URL, requestedHost: string | undefined) =>
 /** Whether a cookie's `Domain` takes in a host (RFC 6265 §5.1.3). */
 const domainTakes = (domain: string, host: string) => host === domain || host.endsWith(`.${domain}`)
 
-/** Maps a cookie's path, and leaves out a domain that is the target's and not the client's: browsers would drop such a cookie. */
+/**
+ * Maps a cookie's path, and leaves out a domain that is the target's and not the client's: browsers would
+ * drop such a cookie.
+ */
 function cookieMapper(mapPath: ((path: string) => string) | undefined, targets: string[]) {
   const hosts = targets.filter((target) => URL.canParse(target)).map((target) => new URL(target).hostname)
   return (cookie: string, { requestedHost }: Request): string => {
@@ -58,11 +80,18 @@ function cookieMapper(mapPath: ((path: string) => string) | undefined, targets: 
     const isHostCookie = /^\s*__Host-/i.test(pair) // its path is always /
     const kept = attributes.flatMap((attribute) => {
       const equals = attribute.indexOf('=')
-      const name = attribute.slice(0, equals === -1 ? undefined : equals).trim().toLowerCase()
+      const name = attribute
+        .slice(0, equals === -1 ? undefined : equals)
+        .trim()
+        .toLowerCase()
       const value = equals === -1 ? '' : attribute.slice(equals + 1).trim()
-      if (name === 'path' && mapPath && !isHostCookie && value.startsWith('/')) return [` Path=${mapPath(value)}`]
+      if (name === 'path' && mapPath && !isHostCookie && value.startsWith('/'))
+        return [` Path=${mapPath(value)}`]
       const domain = name === 'domain' ? value.toLowerCase().replace(/^\./, '') : ''
-      const isForeign = domain !== '' && hosts.some((host) => domainTakes(domain, host)) && !domainTakes(domain, requestedHost?.toLowerCase().replace(/:\d+$/, '') ?? '')
+      const isForeign =
+        domain !== '' &&
+        hosts.some((host) => domainTakes(domain, host)) &&
+        !domainTakes(domain, requestedHost?.toLowerCase().replace(/:\d+$/, '') ?? '')
       return isForeign ? [] : [attribute]
     })
     return [pair, ...kept].join(';')
@@ -73,10 +102,14 @@ function cookieMapper(mapPath: ((path: string) => string) | undefined, targets: 
 const refreshForm = /^([\d.]*\s*[;,]\s*(?:url\s*=\s*)?)(.*)$/is
 
 /**
- * Returns what undoes, in the answers of a route, what was done to the request's path, and what takes a target's own address out of them. A service
- * may say its own path, its path behind the prefix, or an absolute address by the name that it was called by or that the client called.
+ * Returns what undoes, in the answers of a route, what was done to the request's path, and what takes a
+ * target's own address out of them. A service may say its own path, its path behind the prefix, or an
+ * absolute address by the name that it was called by or that the client called.
  */
-export function createMapBack(route: Pick<Route, 'prefix' | 'strip' | 'rewrite'>, targets: string[]): MapBack {
+export function createMapBack(
+  route: Pick<Route, 'prefix' | 'strip' | 'rewrite'>,
+  targets: string[],
+): MapBack {
   const mapPath = pathMapper(route)
   const isTarget = targetMatcher(targets)
   const mapCookie = cookieMapper(mapPath, targets)
@@ -92,7 +125,8 @@ export function createMapBack(route: Pick<Route, 'prefix' | 'strip' | 'rewrite'>
 
   const mapReference = (value: string, req: Request): string => {
     if (hasAuthority.test(value)) return mapAbsolute(decoded(value), req)
-    if (!mapPath || value === '' || otherScheme.test(value) || value.startsWith('#') || value.startsWith('?')) return value
+    if (!mapPath || value === '' || otherScheme.test(value) || value.startsWith('#') || value.startsWith('?'))
+      return value
     if (value.startsWith('/')) return mapPath(value)
     const base = nowhere + sentPath(route, req.pathname, '')
     if (!URL.canParse(decoded(value), base)) return value
@@ -104,16 +138,23 @@ export function createMapBack(route: Pick<Route, 'prefix' | 'strip' | 'rewrite'>
     const [, head, given = ''] = refreshForm.exec(value.trim()) ?? []
     if (head === undefined) return value
     const quote = /^['"]/.exec(given)?.[0] ?? ''
-    const inner = quote === '' ? given.trimEnd() : given.slice(1).split(quote, 1)[0] ?? ''
+    const inner = quote === '' ? given.trimEnd() : (given.slice(1).split(quote, 1)[0] ?? '')
     return head + quote + mapReference(inner, req) + quote
   }
 
   return (name, value, req) => {
     switch (name) {
-      case 'set-cookie': return mapCookie(value, req)
-      case 'refresh': return mapRefresh(value, req)
-      case 'link': return value.replace(/<([^<>]*)>/g, (_, reference: string) => `<${mapReference(reference.trim(), req)}>`)
-      default: return mapReference(value.trim(), req)
+      case 'set-cookie':
+        return mapCookie(value, req)
+      case 'refresh':
+        return mapRefresh(value, req)
+      case 'link':
+        return value.replace(
+          /<([^<>]*)>/g,
+          (_, reference: string) => `<${mapReference(reference.trim(), req)}>`,
+        )
+      default:
+        return mapReference(value.trim(), req)
     }
   }
 }

@@ -3,7 +3,9 @@ import { forgivingReadings } from './path-readings.js'
 import { isOwnPath, mayBePortals } from './route-schema.js'
 import type { Route } from './route-table.js'
 
-/** Returns the route of a normalised path and of the host that the client asked for. Throws `path_ambiguous`. */
+/**
+ * Returns the route of a normalised path and of the host that the client asked for. Throws `path_ambiguous`.
+ */
 export type MatchRoute = (pathname: string, host?: string) => Route | undefined
 
 /** One route under one of its hosts. */
@@ -20,13 +22,20 @@ interface Entry {
 const parameter = /;|%3B/
 const parameters = /(?:;|%3B)[^/]*/g
 
-/** What a forgiving router may read as something else: capitals, escapes, parameters, and a dot at the end of a segment. */
+/**
+ * What a forgiving router may read as something else: capitals, escapes, parameters, and a dot at the end of
+ * a segment.
+ */
 const unusual = /[^a-z0-9\-_~/.!$&'()*+,=:@]|\.(?:\/|$)/
-/** What may lead out of the route's own prefix: a segment that begins like a step up, also where its dots are escaped twice, or are other forms of dots. */
+/**
+ * What may lead out of the route's own prefix: a segment that begins like a step up, also where its dots are
+ * escaped twice, or are other forms of dots.
+ */
 const mayClimb = /\/\.\.|%(?:25|E[2F])/
 
 const isWithin = (path: string, prefix: string) =>
-  prefix === '/' || (path.startsWith(prefix) && (path.length === prefix.length || path.charCodeAt(prefix.length) === 0x2f))
+  prefix === '/' ||
+  (path.startsWith(prefix) && (path.length === prefix.length || path.charCodeAt(prefix.length) === 0x2f))
 
 /** Returns a host in lower case, without its port and without the dot at its end. */
 function plainHost(host: string | undefined): string {
@@ -34,17 +43,27 @@ function plainHost(host: string | undefined): string {
 }
 
 /** Exact hosts before wildcards, longer wildcards before shorter ones, and routes of every host last. */
-const hostRank = ({ host }: Entry) => host === undefined ? 0 : host.startsWith('.') ? host.length : 1000
+const hostRank = ({ host }: Entry) => (host === undefined ? 0 : host.startsWith('.') ? host.length : 1000)
 
 function entriesOf(route: Route): Entry[] {
   const folded = route.prefix.toLowerCase()
-  return (route.host ?? [undefined]).map((host) => ({ route, prefix: route.prefix, folded, host: host?.replace(/^\*/, '').toLowerCase() }))
+  return (route.host ?? [undefined]).map((host) => ({
+    route,
+    prefix: route.prefix,
+    folded,
+    host: host?.replace(/^\*/, '').toLowerCase(),
+  }))
 }
 
 const takesHost = (entry: Entry, host: string) =>
-  entry.host === undefined || entry.host === host || (entry.host.startsWith('.') && host.endsWith(entry.host) && host.length > entry.host.length)
+  entry.host === undefined ||
+  entry.host === host ||
+  (entry.host.startsWith('.') && host.endsWith(entry.host) && host.length > entry.host.length)
 
-/** Returns, for each route, whether a path that matches it has to be read once more; all that can be known before a request is worked out here. */
+/**
+ * Returns, for each route, whether a path that matches it has to be read once more; all that can be known
+ * before a request is worked out here.
+ */
 function doubtsOf(entries: Entry[]): (route: Route, pathname: string) => boolean {
   const doubts = new Map<Route, RegExp>()
   for (const { route, folded } of entries) {
@@ -56,11 +75,14 @@ function doubtsOf(entries: Entry[]): (route: Route, pathname: string) => boolean
 }
 
 /**
- * Returns the matcher of a table. The longest prefix on whole segments wins, then the most specific host. A path that a common router would take
- * for another route's is refused: without regard to letter case, to `;` parameters, to blanks and dots at a segment's end, or decoded once more.
+ * Returns the matcher of a table. The longest prefix on whole segments wins, then the most specific host. A
+ * path that a common router would take for another route's is refused: without regard to letter case, to `;`
+ * parameters, to blanks and dots at a segment's end, or decoded once more.
  */
 export function createMatcher(routes: Route[]): MatchRoute {
-  const entries = routes.flatMap(entriesOf).sort((a, b) => b.prefix.length - a.prefix.length || hostRank(b) - hostRank(a))
+  const entries = routes
+    .flatMap(entriesOf)
+    .sort((a, b) => b.prefix.length - a.prefix.length || hostRank(b) - hostRank(a))
   const byHost = entries.some(({ host }) => host !== undefined)
   const inDoubt = doubtsOf(entries)
   const longest = (path: string, host: string, form: 'prefix' | 'folded') =>
@@ -70,11 +92,20 @@ export function createMatcher(routes: Route[]): MatchRoute {
     const host = byHost ? plainHost(requestedHost) : ''
     const route = longest(pathname, host, 'prefix')
     if (parameter.test(pathname) && longest(pathname.replace(parameters, ''), host, 'prefix') !== route) {
-      throw new GatewayError('path_ambiguous', 'The path holds a parameter after ; that some programs would leave out')
+      throw new GatewayError(
+        'path_ambiguous',
+        'The path holds a parameter after ; that some programs would leave out',
+      )
     }
     if (!route) return undefined
-    if (inDoubt(route, pathname) && forgivingReadings(pathname).some((reading) => longest(reading, host, 'folded') !== route)) {
-      throw new GatewayError('path_ambiguous', 'The path belongs to another route for programs that ignore letter case, blanks or dots at the end of a segment, or that decode it again')
+    if (
+      inDoubt(route, pathname) &&
+      forgivingReadings(pathname).some((reading) => longest(reading, host, 'folded') !== route)
+    ) {
+      throw new GatewayError(
+        'path_ambiguous',
+        'The path belongs to another route for programs that ignore letter case, blanks or dots at the end of a segment, or that decode it again',
+      )
     }
     if (!route.coversOwn || !isOwnPath(pathname)) return route
     return mayBePortals(route.prefix) ? route : undefined

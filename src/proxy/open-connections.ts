@@ -18,26 +18,34 @@ function reasonOf(error: Error): string {
   return first instanceof Error ? first.message : String(first)
 }
 
-/** Returns the connections to a place. None is made before a request needs it. Why there is none is logged, once for each reason. */
+/**
+ * Returns the connections to a place. None is made before a request needs it. Why there is none is logged,
+ * once for each reason.
+ */
 export function openConnections({ upstream, place, settings, logger }: Options): Connections {
   const { timeouts, limits } = settings
   const connect = connectorTo(place, settings, timeouts.connectMs)
   let told = ''
   return new Connections({
-    openClient: () => new Client(place.origin, {
-      connect,
-      headersTimeout: timeouts.headersMs,
-      bodyTimeout: timeouts.bodyMs,
-      keepAliveTimeout: timeouts.keepAliveMs,
-      // Else a target could ask for longer.
-      keepAliveMaxTimeout: timeouts.keepAliveMs,
-      maxHeaderSize: 32 * 1024,
-      allowH2: false,
-    }),
+    openClient: () =>
+      new Client(place.origin, {
+        connect,
+        headersTimeout: timeouts.headersMs,
+        bodyTimeout: timeouts.bodyMs,
+        keepAliveTimeout: timeouts.keepAliveMs,
+        // Else a target could ask for longer.
+        keepAliveMaxTimeout: timeouts.keepAliveMs,
+        maxHeaderSize: 32 * 1024,
+        allowH2: false,
+      }),
     most: limits.connections ?? limits.requests + limits.streams,
     lifeMs: timeouts.connectionMs,
     onConnect: () => {
-      if (told !== '') logger.info('a target that could not be connected to is in use again', { upstream, address: labelOf(place) })
+      if (told !== '')
+        logger.info('a target that could not be connected to is in use again', {
+          upstream,
+          address: labelOf(place),
+        })
       told = ''
     },
     onConnectError: (error) => {

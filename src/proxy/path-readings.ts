@@ -4,17 +4,25 @@ const isLeftOutAtEnd = (code: number) => code <= 0x20 || code === 0x2e || code =
 /** Escapes of any depth: to a program that decodes twice, `%2541` is `A`. `%u0041` is the escape of IIS. */
 function decode(path: string): string {
   if (!path.includes('%')) return path
-  return path.replace(/%(?:25)+/g, '%')
+  return path
+    .replace(/%(?:25)+/g, '%')
     .replace(/(?:%[0-9a-f]{2})+/gi, (run) => Buffer.from(run.replaceAll('%', ''), 'hex').toString('utf8'))
     .replace(/%u([0-9a-f]{4})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
 }
 
 /**
- * Letters without regard to case, and full-width forms as the characters that they stand for (Unicode NFKC). To upper case first: U+017F and U+0131
- * are S and I there. Combining marks go first, because NFKC takes quadratic time for a long run of them. The last step takes off the dot of U+0130.
+ * Letters without regard to case, and full-width forms as the characters that they stand for (Unicode NFKC).
+ * To upper case first: U+017F and U+0131 are S and I there. Combining marks go first, because NFKC takes
+ * quadratic time for a long run of them. The last step takes off the dot of U+0130.
  */
 function foldCase(text: string): string {
-  return text.replace(/\p{M}+/gu, '').normalize('NFKC').toUpperCase().toLowerCase().replaceAll('i\u0307', 'i').replaceAll('\\', '/')
+  return text
+    .replace(/\p{M}+/gu, '')
+    .normalize('NFKC')
+    .toUpperCase()
+    .toLowerCase()
+    .replaceAll('i\u0307', 'i')
+    .replaceAll('\\', '/')
 }
 
 /** A segment without its parameters, and without blanks and dots at its end. */
@@ -26,8 +34,9 @@ function trimSegment(segment: string): string {
 }
 
 /**
- * Returns how the most forgiving routers read a path: decoded as often as it can be, without regard to letter case, without `;` parameters, without
- * blanks and dots at the end of a segment. A second reading follows where a segment such as `..%20` is a step up to some.
+ * Returns how the most forgiving routers read a path: decoded as often as it can be, without regard to letter
+ * case, without `;` parameters, without blanks and dots at the end of a segment. A second reading follows
+ * where a segment such as `..%20` is a step up to some.
  */
 export function forgivingReadings(path: string): string[] {
   const kept: string[] = []

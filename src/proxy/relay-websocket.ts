@@ -11,7 +11,10 @@ const closingMs = 1000
 const goingAway = 1001
 const tryAgainLater = 1013
 
-/** The close code of a refusal: 4401 and 4403 are HTTP's 401 and 403, in the range that is left to applications. */
+/**
+ * The close code of a refusal: 4401 and 4403 are HTTP's 401 and 403, in the range that is left to
+ * applications.
+ */
 function closeCodeOf(refusal: unknown): number {
   const status = refusal instanceof GatewayError ? statusOf[refusal.code] : 500
   if (status === 401) return 4401
@@ -35,7 +38,12 @@ export class WebSocketRelay {
   private isEnding = false
   private isOver = false
 
-  constructor(client: Duplex, upstream: Duplex, idleMs: number, private readonly onEnd: () => void) {
+  constructor(
+    client: Duplex,
+    upstream: Duplex,
+    idleMs: number,
+    private readonly onEnd: () => void,
+  ) {
     this.client = { socket: client, written: new FrameFollower(), masked: false }
     this.upstream = { socket: upstream, written: new FrameFollower(), masked: true }
     this.idle = setTimeout(() => this.end(goingAway, 'silent for too long'), idleMs)
@@ -68,10 +76,13 @@ export class WebSocketRelay {
         return
       }
       from.socket.pause()
-      this.passage.wait().then(() => {
-        from.socket.resume()
-        this.pass(chunk, from, to)
-      }, () => undefined) // it has been cut
+      this.passage.wait().then(
+        () => {
+          from.socket.resume()
+          this.pass(chunk, from, to)
+        },
+        () => undefined,
+      ) // it has been cut
     })
     from.socket.resume()
     from.socket.on('end', () => {
@@ -98,7 +109,8 @@ export class WebSocketRelay {
     if (this.isEnding) return
     this.isEnding = true
     for (const { socket, written, masked } of [this.client, this.upstream]) {
-      if (written.mayBeginFrame) socket.end(closeFrame(masked && code >= 4000 ? goingAway : code, reason, masked))
+      if (written.mayBeginFrame)
+        socket.end(closeFrame(masked && code >= 4000 ? goingAway : code, reason, masked))
       else socket.destroy()
       socket.resume() // so that the other side's Close is read, and its end noticed
       setTimeout(() => socket.destroy(), closingMs).unref()

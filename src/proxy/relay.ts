@@ -12,16 +12,24 @@ import type { Target } from './upstreams.js'
 
 const timeouts = [errors.HeadersTimeoutError, errors.BodyTimeoutError, errors.ConnectTimeoutError]
 
-/** What went wrong beyond the gateway, as the caller hears it: what the upstream said of itself stays inside. */
+/**
+ * What went wrong beyond the gateway, as the caller hears it: what the upstream said of itself stays inside.
+ */
 function upstreamError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error
   return timeouts.some((kind) => error instanceof kind)
-    ? new GatewayError('upstream_timeout', 'The service behind the gateway did not answer in time', { cause: error })
+    ? new GatewayError('upstream_timeout', 'The service behind the gateway did not answer in time', {
+        cause: error,
+      })
     : new GatewayError('upstream_failed', 'The service behind the gateway failed to answer', { cause: error })
 }
 
 /** What undici would not send says nothing of the target. */
-const neverSent = [errors.InvalidArgumentError, errors.NotSupportedError, errors.RequestContentLengthMismatchError]
+const neverSent = [
+  errors.InvalidArgumentError,
+  errors.NotSupportedError,
+  errors.RequestContentLengthMismatchError,
+]
 
 /** An answer of up to this many bytes that comes in one piece goes out in one piece. */
 const smallBytes = 8192
@@ -31,13 +39,22 @@ const stalledMs = 60_000
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 const maxRetries = 2
 const bodiless = new Set([204, 304])
-/** Answers that have no end of their own: events, and pictures that replace each other. Anything else may be a download, which does not end with its token. */
+/**
+ * Answers that have no end of their own: events, and pictures that replace each other. Anything else may be a
+ * download, which does not end with its token.
+ */
 const endless = /^(?:text\/event-stream|multipart\/x-mixed-replace)\b/i
 
 /** What a connection ends with that had been kept, and that its other side closed at that moment. */
-const isStale = (error: Error) => error instanceof errors.SocketError ? error.message === 'other side closed' : 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
+const isStale = (error: Error) =>
+  error instanceof errors.SocketError
+    ? error.message === 'other side closed'
+    : 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
 
-/** Sends a request to a target, and writes the answer to the client as it comes, no faster than the client reads. */
+/**
+ * Sends a request to a target, and writes the answer to the client as it comes, no faster than the client
+ * reads.
+ */
 export class Relay implements Dispatcher.DispatchHandler {
   private controller: Dispatcher.DispatchController | undefined = undefined
   protected isDone = false
@@ -46,7 +63,10 @@ export class Relay implements Dispatcher.DispatchHandler {
   private isAnswered = false
   private retries = 0
   private tried: Set<Target> | undefined = undefined
-  /** The answer's head, until something of the answer is there to go with it: so long a failure still can become a problem of its own. */
+  /**
+   * The answer's head, until something of the answer is there to go with it: so long a failure still can
+   * become a problem of its own.
+   */
   private head: { status: number; headers: UpstreamHeaders; length: number } | undefined = undefined
   private stopWaiting: (() => void) | undefined = undefined
   private stalled: NodeJS.Timeout | undefined = undefined
@@ -92,10 +112,16 @@ export class Relay implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.controller = controller
-    if (this.isGivenUp || this.exchange.res.destroyed) controller.abort(new Error('nobody waits for the answer'))
+    if (this.isGivenUp || this.exchange.res.destroyed)
+      controller.abort(new Error('nobody waits for the answer'))
   }
 
-  onRequestUpgrade(_controller: Dispatcher.DispatchController, _status: number, _headers: UpstreamHeaders, socket: Duplex): void {
+  onRequestUpgrade(
+    _controller: Dispatcher.DispatchController,
+    _status: number,
+    _headers: UpstreamHeaders,
+    socket: Duplex,
+  ): void {
     socket.destroy() // nobody asked for it
   }
 
@@ -103,7 +129,12 @@ export class Relay implements Dispatcher.DispatchHandler {
     if (status < 200) return
     const coding = headers['transfer-encoding']
     if (coding !== undefined && String(coding).toLowerCase() !== 'chunked') {
-      controller.abort(new GatewayError('upstream_failed', 'The service behind the gateway answered in a transfer coding that nobody undoes'))
+      controller.abort(
+        new GatewayError(
+          'upstream_failed',
+          'The service behind the gateway answered in a transfer coding that nobody undoes',
+        ),
+      )
       return
     }
     this.isAnswered = true
@@ -131,10 +162,15 @@ export class Relay implements Dispatcher.DispatchHandler {
       return
     }
     controller.pause()
-    this.passage.wait().then(() => {
-      if (this.isGivenUp) return
-      if (this.write(controller, chunk)) controller.resume()
-    }).catch((refusal: unknown) => { if (!this.isGivenUp) this.cut(refusal) })
+    this.passage
+      .wait()
+      .then(() => {
+        if (this.isGivenUp) return
+        if (this.write(controller, chunk)) controller.resume()
+      })
+      .catch((refusal: unknown) => {
+        if (!this.isGivenUp) this.cut(refusal)
+      })
   }
 
   onResponseEnd(_controller: Dispatcher.DispatchController, trailers: UpstreamHeaders): void {
@@ -149,31 +185,57 @@ export class Relay implements Dispatcher.DispatchHandler {
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.isDone) return
     const { req, res, next } = this.exchange
-    if (this.head && bodiless.has(this.head.status) && error instanceof errors.ResponseContentLengthMismatchError) {
+    if (
+      this.head &&
+      bodiless.has(this.head.status) &&
+      error instanceof errors.ResponseContentLengthMismatchError
+    ) {
       // It said how long another answer would have been (RFC 9110 §8.6), and undici waited for that.
       this.onResponseEnd(_controller, {})
       return
     }
     const isLate = error instanceof errors.HeadersTimeoutError
-    const isOurs = this.isGivenUp || error instanceof GatewayError || req.errored !== null || neverSent.some((kind) => error instanceof kind)
+    const isOurs =
+      this.isGivenUp ||
+      error instanceof GatewayError ||
+      req.errored !== null ||
+      neverSent.some((kind) => error instanceof kind)
     const other = isOurs || res.destroyed ? undefined : this.targetForRetry(error)
     // A connection that had been kept may have been closed just then: that says nothing of the target.
-    this.finish(isOurs || other === this.target ? 'cut' : this.isAnswered ? 'answered' : isLate ? 'late' : 'failed', other !== undefined)
+    this.finish(
+      isOurs || other === this.target ? 'cut' : this.isAnswered ? 'answered' : isLate ? 'late' : 'failed',
+      other !== undefined,
+    )
     if (res.destroyed) req.refusal ??= 'client_closed'
     if (other) this.retry(other)
     else if (!this.isGivenUp && !res.destroyed) next(upstreamError(error))
   }
 
   /**
-   * Where the request may be sent once more. One of which nothing was sent, since there was no connection, goes to any other target;
-   * one of which something may have arrived only where that changes nothing for the service, and the budget allows it.
+   * Where the request may be sent once more. One of which nothing was sent, since there was no connection,
+   * goes to any other target; one of which something may have arrived only where that changes nothing for the
+   * service, and the budget allows it.
    */
   private targetForRetry(error: Error): Target | undefined {
-    const { exchange: { req, lane: { route, upstreams } }, options } = this
-    if (this.controller === undefined && !(error instanceof errors.ConnectTimeoutError)) return this.otherTarget()
+    const {
+      exchange: {
+        req,
+        lane: { route, upstreams },
+      },
+      options,
+    } = this
+    if (this.controller === undefined && !(error instanceof errors.ConnectTimeoutError))
+      return this.otherTarget()
     if (this.retries >= maxRetries) return undefined
     if (this.controller === undefined) return this.otherTarget()
-    if (this.isAnswered || error instanceof errors.HeadersTimeoutError || options.body !== null || options.upgrade !== undefined || !idempotent.has(req.method)) return undefined
+    if (
+      this.isAnswered ||
+      error instanceof errors.HeadersTimeoutError ||
+      options.body !== null ||
+      options.upgrade !== undefined ||
+      !idempotent.has(req.method)
+    )
+      return undefined
     const target = this.otherTarget() ?? (isStale(error) && this.retries === 0 ? this.target : undefined)
     return target && upstreams.mayRetry(route.upstream) ? target : undefined
   }
@@ -195,14 +257,16 @@ export class Relay implements Dispatcher.DispatchHandler {
     this.retries += 1
     this.isDone = false
     const told = toldOf(this.exchange.req)
-    decideAgain(this.exchange).then(() => {
-      refuseLess(told, this.exchange.req)
-      if (this.exchange.res.destroyed) this.finish('cut')
-      else target.pool.dispatch(this.options, this, true)
-    }).catch((refusal: unknown) => {
-      this.finish('cut')
-      this.exchange.next(refusal)
-    })
+    decideAgain(this.exchange)
+      .then(() => {
+        refuseLess(told, this.exchange.req)
+        if (this.exchange.res.destroyed) this.finish('cut')
+        else target.pool.dispatch(this.options, this, true)
+      })
+      .catch((refusal: unknown) => {
+        this.finish('cut')
+        this.exchange.next(refusal)
+      })
   }
 
   /** Lets the answer end with what the request was let in by, once it turns out to be more than one piece. */
@@ -231,8 +295,21 @@ export class Relay implements Dispatcher.DispatchHandler {
     if (!this.head) return
     const { status, headers } = this.head
     this.head = undefined
-    const { req, res, lane: { answers } } = this.exchange
-    writeHead(res, status, responseHeaders(status === 204 ? { ...headers, 'content-length': undefined } : headers, req, res, answers))
+    const {
+      req,
+      res,
+      lane: { answers },
+    } = this.exchange
+    writeHead(
+      res,
+      status,
+      responseHeaders(
+        status === 204 ? { ...headers, 'content-length': undefined } : headers,
+        req,
+        res,
+        answers,
+      ),
+    )
   }
 
   private giveUp(reason: Error): void {
@@ -242,9 +319,17 @@ export class Relay implements Dispatcher.DispatchHandler {
     this.stopWaiting?.()
   }
 
-  /** What goes on for long takes no place of a request, of which there are fewer. Where there are too many streams it stays one. */
+  /**
+   * What goes on for long takes no place of a request, of which there are fewer. Where there are too many
+   * streams it stays one.
+   */
   protected countAsStream(): void {
-    const { exchange: { lane: { callers } }, share } = this
+    const {
+      exchange: {
+        lane: { callers },
+      },
+      share,
+    } = this
     if (this.isStream || !callers.mayStream(share) || !this.target.stream()) return
     callers.stream(share)
     this.isStream = true

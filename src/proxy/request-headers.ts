@@ -18,14 +18,25 @@ function withoutCookies(header: string, names: readonly GatewayCookie[]): string
 
 /** Subprotocols that name a place have been read by the gateway. */
 function withoutPlaces(protocols: string): string | undefined {
-  return protocols.split(',').map((one) => one.trim()).filter((one) => one !== '' && !namesPlace(one)).join(', ') || undefined
+  return (
+    protocols
+      .split(',')
+      .map((one) => one.trim())
+      .filter((one) => one !== '' && !namesPlace(one))
+      .join(', ') || undefined
+  )
 }
 
 /** Names that `Connection` declares to be for this hop only, lower-case. */
 function connectionNames(req: Request): Set<string> | undefined {
   const connection = req.headers.connection
   if (connection === undefined || connection === 'keep-alive' || connection === 'close') return undefined
-  return new Set(connection.toLowerCase().split(',').map((name) => name.trim()))
+  return new Set(
+    connection
+      .toLowerCase()
+      .split(',')
+      .map((name) => name.trim()),
+  )
 }
 
 /** A host that needs no thought about quoting; another is not worth telling. */
@@ -33,12 +44,17 @@ const plainHost = /^[\w.~\-:[\]]{1,261}$/
 
 /** RFC 7239 §4: who came through whom, and by what name the client called. */
 function forwardedHeader(addresses: string[], proto: string, host: string | undefined): string {
-  const [client = '', ...proxies] = addresses.map((address) => address.includes(':') ? `for="[${address}]"` : `for=${address}`)
+  const [client = '', ...proxies] = addresses.map((address) =>
+    address.includes(':') ? `for="[${address}]"` : `for=${address}`,
+  )
   const asked = host !== undefined && plainHost.test(host) ? `;host="${host}"` : ''
   return [`${client}${asked};proto=${proto}`, ...proxies].join(', ')
 }
 
-/** The protocols by which a client may have come to a trusted proxy, as it may call them: a WebSocket's are those of its handshake. */
+/**
+ * The protocols by which a client may have come to a trusted proxy, as it may call them: a WebSocket's are
+ * those of its handshake.
+ */
 const encrypted = new Set(['https', 'wss'])
 
 /** Addresses for which `Forwarded` says once more what `X-Forwarded-For` says, so that headers stay small. */
@@ -46,7 +62,8 @@ const maxForwarded = 8
 
 function pushForwardingHeaders(headers: string[], req: Request, trustProxy: number): void {
   const trusted = trustProxy > 0
-  const proto = trusted && encrypted.has(lastOf(req.headers['x-forwarded-proto'])?.toLowerCase() ?? '') ? 'https' : 'http'
+  const proto =
+    trusted && encrypted.has(lastOf(req.headers['x-forwarded-proto'])?.toLowerCase() ?? '') ? 'https' : 'http'
   const host = req.requestedHost
   const addresses = trustedAddresses(req, trustProxy)
   headers.push('X-Forwarded-For', addresses.join(', '), 'X-Forwarded-Proto', proto)
@@ -78,7 +95,12 @@ export interface HeaderSettings {
 /** The span that an upstream is to go on with, where spans are exported. */
 type Onward = string | undefined
 
-function sentValue(name: string, value: string, hasTrace: boolean, { policyOf, keepAuthorization, keepCookies, keepPlace, hidesPlaceProtocols }: HeaderSettings): string | undefined {
+function sentValue(
+  name: string,
+  value: string,
+  hasTrace: boolean,
+  { policyOf, keepAuthorization, keepCookies, keepPlace, hidesPlaceProtocols }: HeaderSettings,
+): string | undefined {
   const policy = policyOf(name)
   if (policy === 'keep') return value
   if (policy === 'cookie') return withoutCookies(value, keepCookies ? neverPassedCookies : gatewayCookies)
@@ -89,8 +111,16 @@ function sentValue(name: string, value: string, hasTrace: boolean, { policyOf, k
   return undefined
 }
 
-/** What one request's headers become on their way to an upstream, with the caller's signed identity: names and values, in turn. */
-export function upstreamHeaders(req: Request, identity: string | undefined, settings: HeaderSettings, onward: Onward): string[] {
+/**
+ * What one request's headers become on their way to an upstream, with the caller's signed identity: names and
+ * values, in turn.
+ */
+export function upstreamHeaders(
+  req: Request,
+  identity: string | undefined,
+  settings: HeaderSettings,
+  onward: Onward,
+): string[] {
   const caller = callersTrace(req)
   const named = connectionNames(req)
   const headers: string[] = []
@@ -104,7 +134,8 @@ export function upstreamHeaders(req: Request, identity: string | undefined, sett
   const from = headers.length
   headers.push('X-Request-Id', req.id, 'traceparent', onward ?? traceparentFrom(caller))
   if (takesTrailers(req)) headers.push('TE', 'trailers')
-  if (settings.preservesHost && req.requestedHost !== undefined && plainHost.test(req.requestedHost)) headers.push('Host', req.requestedHost)
+  if (settings.preservesHost && req.requestedHost !== undefined && plainHost.test(req.requestedHost))
+    headers.push('Host', req.requestedHost)
   pushForwardingHeaders(headers, req, settings.trustProxy)
   if (settings.strippedPrefix !== undefined) headers.push('X-Forwarded-Prefix', settings.strippedPrefix)
   pushCallerHeaders(headers, req, { disclosure: settings.disclosure, identity, from })

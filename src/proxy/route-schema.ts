@@ -6,8 +6,25 @@ import { disclosedParts } from './caller-headers.js'
 import { droppedHeaders, exposedHeaders, requestHeaderRules, responseHeaderRules } from './header-rules.js'
 import { milliseconds, upstreamSchema } from './upstream-schema.js'
 
-/** Path prefixes of the gateway itself, which no route may claim; below `/portal` an `auth: portal` route may live. */
-const ownPrefixes = ['/auth', '/mandate', '/admin', '/system', '/portal', '/projects', '/healthz', '/readyz', '/metrics', '/.well-known', '/openapi.yaml', '/docs', '/console']
+/**
+ * Path prefixes of the gateway itself, which no route may claim; below `/portal` an `auth: portal` route may
+ * live.
+ */
+const ownPrefixes = [
+  '/auth',
+  '/mandate',
+  '/admin',
+  '/system',
+  '/portal',
+  '/projects',
+  '/healthz',
+  '/readyz',
+  '/metrics',
+  '/.well-known',
+  '/openapi.yaml',
+  '/docs',
+  '/console',
+]
 
 /** What the portal itself has below its prefix. */
 const ownPortalPrefixes = ['/portal/enter', '/portal/logout', '/portal/api']
@@ -28,7 +45,11 @@ const bytes = z.int().min(0).max(Number.MAX_SAFE_INTEGER)
 
 const subject = z.strictObject({
   context: z.enum(['DATA', 'UI', 'RESOURCE'], 'must be DATA, UI or RESOURCE'),
-  item: z.string().min(1).max(500).regex(/^[\w-]+(\.[\w-]+)*$/, 'must be a dotted path such as crm.contacts'),
+  item: z
+    .string()
+    .min(1)
+    .max(500)
+    .regex(/^[\w-]+(\.[\w-]+)*$/, 'must be a dotted path such as crm.contacts'),
 })
 
 const place = z.enum(['required', 'optional', 'none'], 'must be required, optional or none')
@@ -36,48 +57,93 @@ const place = z.enum(['required', 'optional', 'none'], 'must be required, option
 /** Of whom requests can be counted. */
 export const limitedBy = ['user', 'mandate', 'address'] as const
 
-const requestsInWindow = z.string().regex(/^[1-9]\d{0,8}\/[1-9]\d{0,4}s$/, 'must be REQUESTS/SECONDSs, such as 100/60s')
+const requestsInWindow = z
+  .string()
+  .regex(/^[1-9]\d{0,8}\/[1-9]\d{0,4}s$/, 'must be REQUESTS/SECONDSs, such as 100/60s')
   .transform((value) => value.slice(0, -1).split('/').map(Number) as [number, number])
   .transform(([requests, seconds]) => ({ requests, windowMs: seconds * 1000 }))
 
 /** `100/60s` is by user; `{limit, by}` says by whom. */
-const rateLimit = z.union([
-  requestsInWindow.transform((limit) => ({ limit, by: 'user' as const })),
-  z.strictObject({ limit: requestsInWindow, by: z.enum(limitedBy, 'must be user, mandate or address').default('user') }),
-], 'must be REQUESTS/SECONDSs, such as 100/60s, or { limit: 100/60s, by: user | mandate | address }')
+const rateLimit = z.union(
+  [
+    requestsInWindow.transform((limit) => ({ limit, by: 'user' as const })),
+    z.strictObject({
+      limit: requestsInWindow,
+      by: z.enum(limitedBy, 'must be user, mandate or address').default('user'),
+    }),
+  ],
+  'must be REQUESTS/SECONDSs, such as 100/60s, or { limit: 100/60s, by: user | mandate | address }',
+)
 
 const atATime = z.int('must be a whole number of 1 or more').min(1, 'must be a whole number of 1 or more')
 
 /** `20` is of all together; `{limit, by}` says of whom each. */
-const concurrency = z.union([
-  atATime.transform((limit) => ({ limit, by: 'route' as const })),
-  z.strictObject({ limit: atATime, by: z.enum([...limitedBy, 'route'], 'must be user, mandate, address or route').default('route') }),
-], 'must be a number of requests, or { limit: 20, by: user | mandate | address | route }')
+const concurrency = z.union(
+  [
+    atATime.transform((limit) => ({ limit, by: 'route' as const })),
+    z.strictObject({
+      limit: atATime,
+      by: z.enum([...limitedBy, 'route'], 'must be user, mandate, address or route').default('route'),
+    }),
+  ],
+  'must be a number of requests, or { limit: 20, by: user | mandate | address | route }',
+)
 
-/** A route's path. Unreserved characters only: any other might be written in two ways, one of which would pass the prefix by. */
-export const routePrefix = z.string().regex(/^\/(?:[\w.~-]+(?:\/[\w.~-]+)*)?$/, 'must be a path prefix such as /api/crm: letters, digits and -._~, without a slash at its end')
-  .refine((value) => !/\.(?:\/|$)/.test(value), 'must not hold a dot segment, nor a dot at the end of a segment')
+/**
+ * A route's path. Unreserved characters only: any other might be written in two ways, one of which would pass
+ * the prefix by.
+ */
+export const routePrefix = z
+  .string()
+  .regex(
+    /^\/(?:[\w.~-]+(?:\/[\w.~-]+)*)?$/,
+    'must be a path prefix such as /api/crm: letters, digits and -._~, without a slash at its end',
+  )
+  .refine(
+    (value) => !/\.(?:\/|$)/.test(value),
+    'must not hold a dot segment, nor a dot at the end of a segment',
+  )
 
 const title = z.string().trim().min(1, 'must not be empty').max(100)
 
-const host = z.string().max(253).regex(/^(?:(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])$/i, 'must be a host such as crm.example.com or *.example.com, without scheme and port')
+const host = z
+  .string()
+  .max(253)
+  .regex(
+    /^(?:(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])$/i,
+    'must be a host such as crm.example.com or *.example.com, without scheme and port',
+  )
 
 function isRange(value: string): boolean {
   const [address = '', bits, ...more] = value.split('/')
   const family = isIP(address)
-  return family !== 0 && !address.includes('%') && more.length === 0 && (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 6 ? 128 : 32)))
+  return (
+    family !== 0 &&
+    !address.includes('%') &&
+    more.length === 0 &&
+    (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 6 ? 128 : 32)))
+  )
 }
 
-const addressRange = z.string().refine(isRange, 'must be an address or a range such as 10.0.0.0/8 or 2001:db8::/32')
+const addressRange = z
+  .string()
+  .refine(isRange, 'must be an address or a range such as 10.0.0.0/8 or 2001:db8::/32')
 
 const route = z.strictObject({
   upstream: z.string(),
   /** Without it the route is there for every host. */
-  host: z.preprocess((value) => typeof value === 'string' ? [value] : value, z.array(host).min(1, 'must name at least one host')).optional(),
+  host: z
+    .preprocess(
+      (value) => (typeof value === 'string' ? [value] : value),
+      z.array(host).min(1, 'must name at least one host'),
+    )
+    .optional(),
   strip: z.boolean().default(false),
   rewrite: routePrefix.optional(),
   preserveHost: z.boolean().default(false),
-  auth: z.enum(['required', 'optional', 'public', 'portal'], 'must be required, optional, public or portal').default('required'),
+  auth: z
+    .enum(['required', 'optional', 'public', 'portal'], 'must be required, optional, public or portal')
+    .default('required'),
   /** What the service gets of the caller's own credentials, and may set of the gateway's cookies. */
   credentials: z.enum(['strip', 'pass'], 'must be strip or pass').default('strip'),
   /** Whether a refusal is answered, or only noted. */
@@ -86,7 +152,10 @@ const route = z.strictObject({
   instance: place.default('none'),
   guard: z.enum(['sysAdmin', 'platformAdmin'], 'must be sysAdmin or platformAdmin').optional(),
   permission: subject.optional(),
-  mandateFrom: z.array(z.enum(mandateSources, `must be some of ${mandateSources.join(', ')}`)).min(1, 'must name at least one source').optional(),
+  mandateFrom: z
+    .array(z.enum(mandateSources, `must be some of ${mandateSources.join(', ')}`))
+    .min(1, 'must name at least one source')
+    .optional(),
   rateLimit: rateLimit.optional(),
   concurrency: concurrency.optional(),
   timeoutMs: milliseconds.optional(),
@@ -100,18 +169,31 @@ const route = z.strictObject({
   /** What pages of `CORS_ORIGINS` may read beside what they may read everywhere. */
   exposeHeaders: exposedHeaders.optional(),
   /** What the portal calls the way there: one text, or one for each language. */
-  title: z.union([title.transform((text) => ({ en: text, de: text })), z.strictObject({ en: title, de: title })], 'must be a text, or { en: a text, de: a text }').optional(),
+  title: z
+    .union(
+      [title.transform((text) => ({ en: text, de: text })), z.strictObject({ en: title, de: title })],
+      'must be a text, or { en: a text, de: a text }',
+    )
+    .optional(),
 })
 
 type RouteInput = z.infer<typeof route>
 
-/** A prefix holds one route, or a list of routes for different hosts. Each fault keeps its place in the file. */
+/**
+ * A prefix holds one route, or a list of routes for different hosts. Each fault keeps its place in the file.
+ */
 const routesAt = z.unknown().transform((value, ctx): RouteInput[] => {
   const list: unknown[] = Array.isArray(value) ? value : [value]
-  if (list.length === 0) ctx.addIssue({ code: 'custom', message: 'must hold a route, or a list of routes for different hosts' })
+  if (list.length === 0)
+    ctx.addIssue({ code: 'custom', message: 'must hold a route, or a list of routes for different hosts' })
   return list.flatMap((one, index) => {
     const parsed = route.safeParse(one)
-    for (const issue of parsed.error?.issues ?? []) ctx.addIssue({ code: 'custom', path: [...Array.isArray(value) ? [index] : [], ...issue.path], message: messageOf(issue) })
+    for (const issue of parsed.error?.issues ?? [])
+      ctx.addIssue({
+        code: 'custom',
+        path: [...(Array.isArray(value) ? [index] : []), ...issue.path],
+        message: messageOf(issue),
+      })
     return parsed.data ? [parsed.data] : []
   })
 })
@@ -121,25 +203,67 @@ export function mayBePortals(path: string): boolean {
   return path.startsWith('/portal/') && !ownPortalPrefixes.some((own) => isWithin(path, own))
 }
 
-const lowerCased = (headers: Record<string, string>) => Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+const lowerCased = (headers: Record<string, string>) =>
+  Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
 
 /** What contradicts itself in one route, as [field, message]. */
-function* contradictions(path: string, { host: hosts, strip, rewrite, auth, mandate, instance, guard, permission, mandateFrom, title: shownAs, responseHeaders, tell, credentials, decide }: RouteInput): Generator<[string, string]> {
+function* contradictions(
+  path: string,
+  {
+    host: hosts,
+    strip,
+    rewrite,
+    auth,
+    mandate,
+    instance,
+    guard,
+    permission,
+    mandateFrom,
+    title: shownAs,
+    responseHeaders,
+    tell,
+    credentials,
+    decide,
+  }: RouteInput,
+): Generator<[string, string]> {
   const claimed = ownPrefixes.find((own) => isWithin(path, own))
-  if (claimed !== undefined && !(auth === 'portal' && mayBePortals(path))) yield ['', `claims ${claimed}, which belongs to the gateway`]
+  if (claimed !== undefined && !(auth === 'portal' && mayBePortals(path)))
+    yield ['', `claims ${claimed}, which belongs to the gateway`]
   if (strip && rewrite !== undefined) yield ['rewrite', 'cannot be set together with strip']
-  if (mandateFrom && mandate === 'none' && instance === 'none') yield ['mandateFrom', 'needs mandate or instance: required or optional, else nobody asks']
-  if (hosts && auth === 'portal') yield ['host', 'cannot be set with auth: portal: the portal and its session live on the host of the gateway']
-  if (auth !== 'public' && responseHeaders && 'cache-control' in lowerCased(responseHeaders.set)) yield ['responseHeaders', `cannot set Cache-Control with auth: ${auth}: an answer that depends on its caller is stored nowhere`]
-  if (tell?.includes('identity') === true && !tell.includes('user')) yield ['tell', 'needs user beside identity: a signed identity names the user']
-  if (credentials === 'pass' && auth === 'portal') yield ['credentials', 'cannot be pass with auth: portal: the portal’s session is for the gateway alone']
-  if (decide === 'watch' && (auth === 'public' || auth === 'portal')) yield ['decide', `cannot be watch with auth: ${auth}: ${auth === 'public' ? 'nothing is decided there' : 'clients of the portal are known to the gateway alone'}`]
-  if (decide === 'watch' && credentials !== 'pass') yield ['decide', 'needs credentials: pass: a route that watches vouches for nobody, so that the service must decide by itself']
-  if (decide === 'watch' && tell) yield ['tell', 'cannot be set with decide: watch: the service is told of nobody there']
+  if (mandateFrom && mandate === 'none' && instance === 'none')
+    yield ['mandateFrom', 'needs mandate or instance: required or optional, else nobody asks']
+  if (hosts && auth === 'portal')
+    yield [
+      'host',
+      'cannot be set with auth: portal: the portal and its session live on the host of the gateway',
+    ]
+  if (auth !== 'public' && responseHeaders && 'cache-control' in lowerCased(responseHeaders.set))
+    yield [
+      'responseHeaders',
+      `cannot set Cache-Control with auth: ${auth}: an answer that depends on its caller is stored nowhere`,
+    ]
+  if (tell?.includes('identity') === true && !tell.includes('user'))
+    yield ['tell', 'needs user beside identity: a signed identity names the user']
+  if (credentials === 'pass' && auth === 'portal')
+    yield ['credentials', 'cannot be pass with auth: portal: the portal’s session is for the gateway alone']
+  if (decide === 'watch' && (auth === 'public' || auth === 'portal'))
+    yield [
+      'decide',
+      `cannot be watch with auth: ${auth}: ${auth === 'public' ? 'nothing is decided there' : 'clients of the portal are known to the gateway alone'}`,
+    ]
+  if (decide === 'watch' && credentials !== 'pass')
+    yield [
+      'decide',
+      'needs credentials: pass: a route that watches vouches for nobody, so that the service must decide by itself',
+    ]
+  if (decide === 'watch' && tell)
+    yield ['tell', 'cannot be set with decide: watch: the service is told of nobody there']
   if (shownAs && auth !== 'portal') yield ['title', 'needs auth: portal: only the portal shows it']
   if (auth === 'required') return
-  if (mandate === 'required' || (mandate !== 'none' && auth !== 'optional')) yield ['mandate', `cannot be ${mandate} with auth: ${auth}: only a caller who is known has a mandate`]
-  if (instance === 'required' || (instance !== 'none' && auth !== 'optional')) yield ['instance', `cannot be ${instance} with auth: ${auth}: only a caller who is known has an instance`]
+  if (mandate === 'required' || (mandate !== 'none' && auth !== 'optional'))
+    yield ['mandate', `cannot be ${mandate} with auth: ${auth}: only a caller who is known has a mandate`]
+  if (instance === 'required' || (instance !== 'none' && auth !== 'optional'))
+    yield ['instance', `cannot be ${instance} with auth: ${auth}: only a caller who is known has an instance`]
   if (guard) yield ['guard', `cannot be set with auth: ${auth}: it needs a caller`]
   if (permission) yield ['permission', `cannot be set with auth: ${auth}: it needs a caller`]
 }
@@ -150,33 +274,50 @@ function* contradictionsBetween(routes: Record<string, RouteInput[]>): Generator
   for (const [prefix, at] of Object.entries(routes)) {
     const folded = prefix.toLowerCase()
     const other = known.get(folded)
-    if (other !== undefined) yield [['routes', prefix], `is ${other} for programs that ignore letter case: use one of them`]
+    if (other !== undefined)
+      yield [['routes', prefix], `is ${other} for programs that ignore letter case: use one of them`]
     known.set(folded, prefix)
     const hosts = at.flatMap(({ host: of = ['every host'] }) => of.map((one) => one.toLowerCase()))
     const twice = hosts.find((one, index) => hosts.indexOf(one) !== index)
-    if (twice !== undefined) yield [['routes', prefix], `has two routes for ${twice}: give each a host of its own`]
+    if (twice !== undefined)
+      yield [['routes', prefix], `has two routes for ${twice}: give each a host of its own`]
   }
 }
 
 /** The route table as its file holds it. */
-export const routeTableSchema = z.strictObject({
-  upstreams: z.record(z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'must be a name of lower-case letters, digits and hyphens'), upstreamSchema),
-  routes: z.record(routePrefix, routesAt),
-  dropRequestHeaders: droppedHeaders.default([]),
-}).superRefine((table, ctx) => {
-  const fault = (path: PropertyKey[], message: string) => ctx.addIssue({ code: 'custom', path, message })
-  for (const [name, { responseHeaders }] of Object.entries(table.upstreams)) {
-    if (responseHeaders && 'cache-control' in lowerCased(responseHeaders.set)) fault(['upstreams', name, 'responseHeaders'], 'cannot set Cache-Control: set it on the public routes that may be cached')
-  }
-  for (const [prefixOf, at] of Object.entries(table.routes)) {
-    for (const [index, one] of at.entries()) {
-      const place = ['routes', prefixOf, ...at.length > 1 ? [index] : []]
-      if (!Object.hasOwn(table.upstreams, one.upstream)) fault([...place, 'upstream'], `names the upstream ${one.upstream}, which is not under upstreams`)
-      if (one.permission && one.mandate === 'none') fault([...place, 'permission'], 'needs mandate: required or optional: without a mandate there are no rules')
-      for (const [field, message] of contradictions(prefixOf, one)) fault([...place, ...(field ? [field] : [])], message)
+export const routeTableSchema = z
+  .strictObject({
+    upstreams: z.record(
+      z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'must be a name of lower-case letters, digits and hyphens'),
+      upstreamSchema,
+    ),
+    routes: z.record(routePrefix, routesAt),
+    dropRequestHeaders: droppedHeaders.default([]),
+  })
+  .superRefine((table, ctx) => {
+    const fault = (path: PropertyKey[], message: string) => ctx.addIssue({ code: 'custom', path, message })
+    for (const [name, { responseHeaders }] of Object.entries(table.upstreams)) {
+      if (responseHeaders && 'cache-control' in lowerCased(responseHeaders.set))
+        fault(
+          ['upstreams', name, 'responseHeaders'],
+          'cannot set Cache-Control: set it on the public routes that may be cached',
+        )
     }
-  }
-  for (const [place, message] of contradictionsBetween(table.routes)) fault(place, message)
-})
+    for (const [prefixOf, at] of Object.entries(table.routes)) {
+      for (const [index, one] of at.entries()) {
+        const place = ['routes', prefixOf, ...(at.length > 1 ? [index] : [])]
+        if (!Object.hasOwn(table.upstreams, one.upstream))
+          fault([...place, 'upstream'], `names the upstream ${one.upstream}, which is not under upstreams`)
+        if (one.permission && one.mandate === 'none')
+          fault(
+            [...place, 'permission'],
+            'needs mandate: required or optional: without a mandate there are no rules',
+          )
+        for (const [field, message] of contradictions(prefixOf, one))
+          fault([...place, ...(field ? [field] : [])], message)
+      }
+    }
+    for (const [place, message] of contradictionsBetween(table.routes)) fault(place, message)
+  })
 
 export type RouteFile = z.infer<typeof routeTableSchema>

@@ -13,7 +13,8 @@ import type { Route, RouteTable } from './route-table.js'
 const shared = new WeakMap<RouteTable, (name: string) => HeaderPolicy>()
 
 function policiesOf(table: RouteTable, alsoDropped: ReadonlySet<string>): (name: string) => HeaderPolicy {
-  if (alsoDropped.size > 0) return headerPolicies(new Set([...alsoDropped, ...table.dropRequestHeaders.map(foldName)]))
+  if (alsoDropped.size > 0)
+    return headerPolicies(new Set([...alsoDropped, ...table.dropRequestHeaders.map(foldName)]))
   const policies = shared.get(table) ?? headerPolicies(new Set(table.dropRequestHeaders.map(foldName)))
   shared.set(table, policies)
   return policies
@@ -22,12 +23,20 @@ function policiesOf(table: RouteTable, alsoDropped: ReadonlySet<string>): (name:
 /** Returns whether a route only notes what it would decide. */
 export const isWatching = ({ decide }: Pick<Route, 'decide'>) => decide === 'watch'
 
-/** Returns what a route tells its service of the caller: where it only watches, nothing, since nobody was let in by it. */
-export const disclosureOfRoute = ({ tell, decide }: Route): Disclosure => disclosureOf(isWatching({ decide }) ? [] : tell)
+/**
+ * Returns what a route tells its service of the caller: where it only watches, nothing, since nobody was let
+ * in by it.
+ */
+export const disclosureOfRoute = ({ tell, decide }: Route): Disclosure =>
+  disclosureOf(isWatching({ decide }) ? [] : tell)
 
 /** Returns what a route does to the headers of its requests. */
 export function requestSettings(route: Route, table: RouteTable, trustProxy: number): HeaderSettings {
-  const { dropped, added } = compileRules(foldName, table.upstreams[route.upstream]?.requestHeaders, route.requestHeaders)
+  const { dropped, added } = compileRules(
+    foldName,
+    table.upstreams[route.upstream]?.requestHeaders,
+    route.requestHeaders,
+  )
   return {
     trustProxy,
     keepAuthorization: route.auth === 'public' || route.credentials === 'pass',
@@ -63,7 +72,8 @@ function limitAddresses(ranges: string[]): Middleware {
   }
   return (req, _res, next) => {
     const [address = ''] = req.clientAddress.split('%') // a zone means nothing on another machine
-    if (!list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')) throw new GatewayError('address_not_allowed', 'Requests from this address are not accepted here')
+    if (!list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4'))
+      throw new GatewayError('address_not_allowed', 'Requests from this address are not accepted here')
     next()
   }
 }

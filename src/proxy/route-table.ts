@@ -38,12 +38,26 @@ export function parseRouteTable(text: string, file: string): RouteTable {
 }
 
 function tableOf(file: RouteFile): RouteTable {
-  const routes = Object.entries(file.routes).flatMap(([prefix, at]) => at.map((route): Route =>
-    ({ ...route, prefix, name: (route.host?.join(',') ?? '') + prefix, coversOwn: coversOwnPaths(prefix) })))
-  return { upstreams: file.upstreams, routes, dropRequestHeaders: file.dropRequestHeaders, match: createMatcher(routes) }
+  const routes = Object.entries(file.routes).flatMap(([prefix, at]) =>
+    at.map((route): Route => ({
+      ...route,
+      prefix,
+      name: (route.host?.join(',') ?? '') + prefix,
+      coversOwn: coversOwnPaths(prefix),
+    })),
+  )
+  return {
+    upstreams: file.upstreams,
+    routes,
+    dropRequestHeaders: file.dropRequestHeaders,
+    match: createMatcher(routes),
+  }
 }
 
-/** Reads the route table from `file`. With `mayBeMissing` a missing file is a table without routes. Throws a RouteTableError. */
+/**
+ * Reads the route table from `file`. With `mayBeMissing` a missing file is a table without routes. Throws a
+ * RouteTableError.
+ */
 export async function loadRouteTable(file: string, { mayBeMissing = false } = {}): Promise<RouteTable> {
   let text: string
   try {

@@ -20,9 +20,14 @@ export interface TargetStatus {
 
 /** A target as its upstream sees it, which decides whether it is sent a request. */
 export interface OwnTarget {
-  /** What a request of a route may go through now: the target, the same as a probe, or nothing while it is out of use. */
+  /**
+   * What a request of a route may go through now: the target, the same as a probe, or nothing while it is out
+   * of use.
+   */
   offer: (route: object | undefined) => Target | undefined
-  /** The target for a request that has no other place to go to; nothing where it is known not to be healthy. */
+  /**
+   * The target for a request that has no other place to go to; nothing where it is known not to be healthy.
+   */
   offerAnyway: (route: object | undefined) => Target | undefined
   isBusy: () => boolean
   isIn: (tried: ReadonlySet<Target>) => boolean
@@ -42,12 +47,21 @@ interface Options {
 }
 
 /** Returns the circuit of a target. */
-function circuitOf({ upstream, place, settings: { circuit, timeouts }, logger, now }: Options): CircuitBreaker {
+function circuitOf({
+  upstream,
+  place,
+  settings: { circuit, timeouts },
+  logger,
+  now,
+}: Options): CircuitBreaker {
   const told = { upstream, address: labelOf(place) }
   return createCircuitBreaker({
-    settings: circuit, now, probeMs: timeouts.connectMs + timeouts.headersMs,
+    settings: circuit,
+    now,
+    probeMs: timeouts.connectMs + timeouts.headersMs,
     onChange: (state) => {
-      if (state === 'open') logger.warn('a target fails: it is sent no requests for a while, unless there is no other', told)
+      if (state === 'open')
+        logger.warn('a target fails: it is sent no requests for a while, unless there is no other', told)
       else if (state === 'half-open') logger.info('a target that failed is tried again', told)
       else logger.info('a target that failed is in use again', told)
     },
@@ -55,35 +69,58 @@ function circuitOf({ upstream, place, settings: { circuit, timeouts }, logger, n
 }
 
 /** Returns the circuit of a target for one route, which answers that are late open. */
-function latenessOf({ upstream, place, settings: { circuit, timeouts }, logger, now }: Options): CircuitBreaker {
+function latenessOf({
+  upstream,
+  place,
+  settings: { circuit, timeouts },
+  logger,
+  now,
+}: Options): CircuitBreaker {
   const told = { upstream, address: labelOf(place) }
   return createCircuitBreaker({
-    settings: circuit, now, probeMs: timeouts.connectMs + timeouts.headersMs,
+    settings: circuit,
+    now,
+    probeMs: timeouts.connectMs + timeouts.headersMs,
     onChange: (state) => {
-      if (state === 'open') logger.warn('a target is late with the answers of a route: it is sent none of its requests for a while, unless there is no other', told)
+      if (state === 'open')
+        logger.warn(
+          'a target is late with the answers of a route: it is sent none of its requests for a while, unless there is no other',
+          told,
+        )
       else if (state === 'closed') logger.info('a target answers a route in time again', told)
     },
   })
 }
 
 /** Begins to check a target's health, where its upstream says how. */
-function checksOf({ upstream, place, settings, logger }: Options, breaker: CircuitBreaker): HealthCheck | undefined {
+function checksOf(
+  { upstream, place, settings, logger }: Options,
+  breaker: CircuitBreaker,
+): HealthCheck | undefined {
   const told = { upstream, address: labelOf(place) }
   const { health } = settings
-  return health && checkHealth({
-    origin: place.origin, connect: connectorTo(place, settings, health.timeoutMs), health,
-    onChange: (isHealthy) => {
-      if (isHealthy) {
-        logger.info('a target is healthy again', told)
-        breaker.close()
-      } else logger.warn('a target is not healthy: it is sent no requests', told)
-    },
-  })
+  return (
+    health &&
+    checkHealth({
+      origin: place.origin,
+      connect: connectorTo(place, settings, health.timeoutMs),
+      health,
+      onChange: (isHealthy) => {
+        if (isHealthy) {
+          logger.info('a target is healthy again', told)
+          breaker.close()
+        } else logger.warn('a target is not healthy: it is sent no requests', told)
+      },
+    })
+  )
 }
 
 /** Opens a target, and begins to check its health where the upstream says how. */
 export function openTarget(options: Options): OwnTarget {
-  const { place, settings: { limits } } = options
+  const {
+    place,
+    settings: { limits },
+  } = options
   const most = limits.connections ?? Infinity
   const address = labelOf(place)
   const pool = openConnections(options)
@@ -110,7 +147,7 @@ export function openTarget(options: Options): OwnTarget {
       if (lateness.isClosed()) return usual
       return lateness.mayProbe() ? lateProbe : undefined
     },
-    offerAnyway: (route) => isHealthy() ? waysOf(route).anyway : undefined,
+    offerAnyway: (route) => (isHealthy() ? waysOf(route).anyway : undefined),
     isBusy: () => load.running >= limits.requests || load.running + load.streams >= most,
     isIn: (tried) => [...tried].some((target) => target.pool === pool),
     status: () => ({ address, state: breaker.state(), healthy: isHealthy(), ...load }),

@@ -29,9 +29,15 @@ interface Options {
 /** How long a target may still be sent requests that were given it, once it is out of use. */
 const retireAfterMs = 30_000
 
-/** Opens the targets of an upstream. One with a name is a target of its own for each address that the name has, once that is known. */
+/**
+ * Opens the targets of an upstream. One with a name is a target of its own for each address that the name
+ * has, once that is known.
+ */
 export function openTargets({ upstream, settings, demoUrl, logger, now }: Options): Targets {
-  const places = settings.targets.map((target) => target === 'demo' ? demoUrl : target).filter((target) => target !== undefined).map(placeOf)
+  const places = settings.targets
+    .map((target) => (target === 'demo' ? demoUrl : target))
+    .filter((target) => target !== undefined)
+    .map(placeOf)
   const open = (place: Place) => {
     const target = openTarget({ upstream, place, settings, logger, now })
     opened.add(target)
@@ -46,17 +52,29 @@ export function openTargets({ upstream, settings, demoUrl, logger, now }: Option
     const before = entries[index] ?? new Map<string, OwnTarget>()
     const place = places[index]
     if (!place) return
-    entries[index] = new Map(addresses.map((address) => [address, before.get(address) ?? open({ ...place, address })]))
+    entries[index] = new Map(
+      addresses.map((address) => [address, before.get(address) ?? open({ ...place, address })]),
+    )
     targets.current = entries.flatMap((entry) => [...entry.values()])
     for (const target of before.values()) if (!targets.current.includes(target)) retire(target)
   }
   const retire = (target: OwnTarget) => {
     target.stopChecks()
-    setTimeout(() => { void target.pool.close().then(() => opened.delete(target)) }, retireAfterMs).unref()
+    setTimeout(() => {
+      void target.pool.close().then(() => opened.delete(target))
+    }, retireAfterMs).unref()
   }
   const watches = places.map((place, index): Watch | undefined => {
     const name = nameOf(place)
-    return name === undefined ? undefined : watchAddresses({ upstream, name, settings: settings.resolve, logger, onChange: (addresses) => replace(index, addresses) })
+    return name === undefined
+      ? undefined
+      : watchAddresses({
+          upstream,
+          name,
+          settings: settings.resolve,
+          logger,
+          onChange: (addresses) => replace(index, addresses),
+        })
   })
   const stop = () => {
     for (const watch of watches) watch?.stop()

@@ -10,7 +10,10 @@ import { WebSocketRelay } from './relay-websocket.js'
 import { responseHeaders, type UpstreamHeaders } from './response-headers.js'
 import { isWatching } from './route-settings.js'
 
-/** Sends an upgrade to a target. Where that refuses, its answer is passed on like any other; else both sides are joined. */
+/**
+ * Sends an upgrade to a target. Where that refuses, its answer is passed on like any other; else both sides
+ * are joined.
+ */
 export class UpgradeRelay extends Relay {
   private joined: WebSocketRelay | undefined = undefined
 
@@ -26,15 +29,30 @@ export class UpgradeRelay extends Relay {
     else super.drain()
   }
 
-  override onRequestUpgrade(_controller: Dispatcher.DispatchController, status: number, headers: UpstreamHeaders, upstream: Duplex): void {
-    const { req, res, next, lane: { route, answers, idleMs } } = this.exchange
+  override onRequestUpgrade(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: UpstreamHeaders,
+    upstream: Duplex,
+  ): void {
+    const {
+      req,
+      res,
+      next,
+      lane: { route, answers, idleMs },
+    } = this.exchange
     upstream.on('error', () => undefined) // undici has taken its own listener away; 'close' follows
     this.isDone = true
     req.span?.forwarded('answered')
     if (String(headers.upgrade).toLowerCase() !== 'websocket') {
       upstream.destroy()
       this.leave('answered')
-      next(new GatewayError('upstream_failed', 'The service behind the gateway upgraded to something else than a WebSocket'))
+      next(
+        new GatewayError(
+          'upstream_failed',
+          'The service behind the gateway upgraded to something else than a WebSocket',
+        ),
+      )
       return
     }
     const client = res.socket
@@ -43,9 +61,17 @@ export class UpgradeRelay extends Relay {
       this.leave('answered')
       return
     }
-    const lines = responseHeaders({ ...headers, trailer: undefined }, req, res, { ...answers, isPrivate: false })
+    const lines = responseHeaders({ ...headers, trailer: undefined }, req, res, {
+      ...answers,
+      isPrivate: false,
+    })
     // A browser that offered only names of places would take an answer without any protocol for a refusal.
-    const placeProtocol = route.mandateFrom?.includes('subprotocol') === true && !isWatching(route) && headers['sec-websocket-protocol'] === undefined ? offeredProtocols(req).find(namesPlace) : undefined
+    const placeProtocol =
+      route.mandateFrom?.includes('subprotocol') === true &&
+      !isWatching(route) &&
+      headers['sec-websocket-protocol'] === undefined
+        ? offeredProtocols(req).find(namesPlace)
+        : undefined
     if (placeProtocol !== undefined) lines.push('Sec-WebSocket-Protocol', placeProtocol)
     writeHead(res, status, [...lines, 'Connection', 'Upgrade', 'Upgrade', 'websocket'])
     res.flushHeaders()

@@ -8,7 +8,10 @@ import { requestHeaderRules, responseHeaderRules } from './header-rules.js'
 export const milliseconds = z.int().min(1).max(3_600_000)
 
 /** How many of something there may be at a time. */
-const atATime = z.int('must be a whole number of 1 or more').min(1, 'must be a whole number of 1 or more').max(65_535)
+const atATime = z
+  .int('must be a whole number of 1 or more')
+  .min(1, 'must be a whole number of 1 or more')
+  .max(65_535)
 
 const isUnixSocket = (value: string) => /^unix:\/[!-~]*[^/]$/.test(value)
 
@@ -23,46 +26,70 @@ export const upstreamTarget = z.string().refine((value) => {
 const checksInARow = z.int().min(1).max(100)
 
 /** A path alone stands for checks that are as they usually are. */
-const health = z.preprocess((value) => typeof value === 'string' ? { path: value } : value, z.strictObject({
-  path: z.string().regex(/^\/[!-"$-~]*$/, 'must be a path such as /healthz'),
-  intervalMs: milliseconds.default(5000),
-  timeoutMs: milliseconds.default(2000),
-  unhealthyAfter: checksInARow.default(2),
-  healthyAfter: checksInARow.default(1),
-}))
+const health = z.preprocess(
+  (value) => (typeof value === 'string' ? { path: value } : value),
+  z.strictObject({
+    path: z.string().regex(/^\/[!-"$-~]*$/, 'must be a path such as /healthz'),
+    intervalMs: milliseconds.default(5000),
+    timeoutMs: milliseconds.default(2000),
+    unhealthyAfter: checksInARow.default(2),
+    healthyAfter: checksInARow.default(1),
+  }),
+)
 
 /** A number alone is measured for as long as usual; 0 is none. */
-const leastBodyRate = z.preprocess((value) => typeof value === 'number' ? { bytesPerSecond: value } : value, z.strictObject({
-  bytesPerSecond: z.int().min(0).max(1_000_000_000).default(240),
-  windowMs: milliseconds.default(10_000),
-}))
+const leastBodyRate = z.preprocess(
+  (value) => (typeof value === 'number' ? { bytesPerSecond: value } : value),
+  z.strictObject({
+    bytesPerSecond: z.int().min(0).max(1_000_000_000).default(240),
+    windowMs: milliseconds.default(10_000),
+  }),
+)
 
-/** The contents of a file that the route table names. It is read with the table, so that a wrong one is a fault of its line. */
-const pemFile = z.string().min(1).transform((file, context) => {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    context.addIssue({ code: 'custom', message: `${file} cannot be read: ${error instanceof Error ? error.message : String(error)}` })
-    return z.NEVER
-  }
-})
+/**
+ * The contents of a file that the route table names. It is read with the table, so that a wrong one is a
+ * fault of its line.
+ */
+const pemFile = z
+  .string()
+  .min(1)
+  .transform((file, context) => {
+    try {
+      return readFileSync(file, 'utf8')
+    } catch (error) {
+      context.addIssue({
+        code: 'custom',
+        message: `${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+      })
+      return z.NEVER
+    }
+  })
 
-const tls = z.strictObject({
-  /** The authorities that may vouch for the targets, in place of those that this machine trusts. */
-  ca: pemFile.optional(),
-  /** The name that the certificate must have, where it is another than the target's. */
-  serverName: z.string().regex(/^[A-Za-z0-9.-]+$/, 'must be a host name').optional(),
-  /** The certificate and key that the gateway shows. */
-  cert: pemFile.optional(),
-  key: pemFile.optional(),
-}).superRefine(({ ca, cert, key }, context) => {
-  if ((cert === undefined) !== (key === undefined)) context.addIssue({ code: 'custom', message: 'cert and key belong together: set both or neither' })
-  try {
-    createSecureContext({ ca, cert, key })
-  } catch (error) {
-    context.addIssue({ code: 'custom', message: `ca, cert or key cannot be used: ${error instanceof Error ? error.message : String(error)}` })
-  }
-})
+const tls = z
+  .strictObject({
+    /** The authorities that may vouch for the targets, in place of those that this machine trusts. */
+    ca: pemFile.optional(),
+    /** The name that the certificate must have, where it is another than the target's. */
+    serverName: z
+      .string()
+      .regex(/^[A-Za-z0-9.-]+$/, 'must be a host name')
+      .optional(),
+    /** The certificate and key that the gateway shows. */
+    cert: pemFile.optional(),
+    key: pemFile.optional(),
+  })
+  .superRefine(({ ca, cert, key }, context) => {
+    if ((cert === undefined) !== (key === undefined))
+      context.addIssue({ code: 'custom', message: 'cert and key belong together: set both or neither' })
+    try {
+      createSecureContext({ ca, cert, key })
+    } catch (error) {
+      context.addIssue({
+        code: 'custom',
+        message: `ca, cert or key cannot be used: ${error instanceof Error ? error.message : String(error)}`,
+      })
+    }
+  })
 
 const addressOfServer = z.string().refine((value) => {
   const parts = /^(?:\[([^\]]+)\]|([^:]+))(?::\d{1,5})?$/.exec(value)
@@ -72,48 +99,56 @@ const addressOfServer = z.string().refine((value) => {
 /** Places and connections of a service, as the route table names them. */
 export const upstreamSchema = z.strictObject({
   targets: z.array(upstreamTarget).min(1, 'must name at least one target'),
-  timeouts: z.strictObject({
-    connectMs: milliseconds.default(2000),
-    headersMs: milliseconds.default(30_000),
-    /** Silence within an answer's body. */
-    bodyMs: milliseconds.default(60_000),
-    /** Silence of a WebSocket. */
-    idleMs: milliseconds.default(300_000),
-    /** How long a connection is kept that nobody uses. */
-    keepAliveMs: milliseconds.default(4000),
-    /** How long a connection is given new requests. */
-    connectionMs: milliseconds.default(60_000),
-  }).prefault({}),
+  timeouts: z
+    .strictObject({
+      connectMs: milliseconds.default(2000),
+      headersMs: milliseconds.default(30_000),
+      /** Silence within an answer's body. */
+      bodyMs: milliseconds.default(60_000),
+      /** Silence of a WebSocket. */
+      idleMs: milliseconds.default(300_000),
+      /** How long a connection is kept that nobody uses. */
+      keepAliveMs: milliseconds.default(4000),
+      /** How long a connection is given new requests. */
+      connectionMs: milliseconds.default(60_000),
+    })
+    .prefault({}),
   /** What may be under way in one process of the gateway. */
-  limits: z.strictObject({
-    /** Requests to one target that wait for their answer. */
-    requests: atATime.default(512),
-    /** Answers of one target that go on: events, downloads, WebSockets. */
-    streams: atATime.default(4096),
-    /** Connections to one target, whatever they are used for. */
-    connections: atATime.optional(),
-    requestsPerCaller: atATime.default(128),
-    streamsPerCaller: atATime.default(256),
-    leastBodyRate: leastBodyRate.prefault({}),
-  }).prefault({}),
+  limits: z
+    .strictObject({
+      /** Requests to one target that wait for their answer. */
+      requests: atATime.default(512),
+      /** Answers of one target that go on: events, downloads, WebSockets. */
+      streams: atATime.default(4096),
+      /** Connections to one target, whatever they are used for. */
+      connections: atATime.optional(),
+      requestsPerCaller: atATime.default(128),
+      streamsPerCaller: atATime.default(256),
+      leastBodyRate: leastBodyRate.prefault({}),
+    })
+    .prefault({}),
   /** When a target is taken to be out of order. */
-  circuit: z.strictObject({
-    /** So many failures open it at the earliest … */
-    failures: z.int().min(1).max(100_000).default(10),
-    /** … where they are this share of the requests that ended … */
-    share: z.number().gt(0).max(1).default(0.5),
-    /** … within this time. */
-    windowMs: milliseconds.default(10_000),
-    /** How long it is open, at first and at most. */
-    openMs: milliseconds.default(1000),
-    longestOpenMs: milliseconds.default(30_000),
-  }).prefault({}),
+  circuit: z
+    .strictObject({
+      /** So many failures open it at the earliest … */
+      failures: z.int().min(1).max(100_000).default(10),
+      /** … where they are this share of the requests that ended … */
+      share: z.number().gt(0).max(1).default(0.5),
+      /** … within this time. */
+      windowMs: milliseconds.default(10_000),
+      /** How long it is open, at first and at most. */
+      openMs: milliseconds.default(1000),
+      longestOpenMs: milliseconds.default(30_000),
+    })
+    .prefault({}),
   /** How the names of targets are looked up. */
-  resolve: z.strictObject({
-    intervalMs: milliseconds.default(5000),
-    /** A DNS server in place of the machine's own resolver. */
-    server: addressOfServer.optional(),
-  }).prefault({}),
+  resolve: z
+    .strictObject({
+      intervalMs: milliseconds.default(5000),
+      /** A DNS server in place of the machine's own resolver. */
+      server: addressOfServer.optional(),
+    })
+    .prefault({}),
   tls: tls.optional(),
   health: health.optional(),
   requestHeaders: requestHeaderRules.optional(),

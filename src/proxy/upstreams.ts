@@ -19,8 +19,9 @@ export interface UpstreamStatus {
 /** The targets of the upstreams of one route table, each with its connections. */
 export interface Upstreams {
   /**
-   * The next usable target of an upstream for a request of `route`, in turn; never one of `except`, which were tried already for this
-   * request. Throws `upstream_unavailable` when there is none, `overloaded` when all of them are busy.
+   * The next usable target of an upstream for a request of `route`, in turn; never one of `except`, which
+   * were tried already for this request. Throws `upstream_unavailable` when there is none, `overloaded` when
+   * all of them are busy.
    */
   next: (name: string, route?: object, except?: ReadonlySet<Target>) => Target
   /** Who has what under way at an upstream. */
@@ -51,14 +52,28 @@ interface Upstream {
 }
 
 function unavailable(health: UpstreamSettings['health']): GatewayError {
-  return new GatewayError('upstream_unavailable', 'There is no target to send this request to', { headers: health ? { 'Retry-After': String(Math.max(1, Math.ceil(health.intervalMs / 1000))) } : {} })
+  return new GatewayError('upstream_unavailable', 'There is no target to send this request to', {
+    headers: health ? { 'Retry-After': String(Math.max(1, Math.ceil(health.intervalMs / 1000))) } : {},
+  })
 }
 
-const overloaded = () => new GatewayError('overloaded', 'The service behind the gateway has as many requests as it may. Try again shortly.')
+const overloaded = () =>
+  new GatewayError(
+    'overloaded',
+    'The service behind the gateway has as many requests as it may. Try again shortly.',
+  )
 
 /** Runs before each forwarded request: makes nothing unless it fails. */
-function nextOf(upstream: Upstream, route: object | undefined, except: ReadonlySet<Target> | undefined, anyway: boolean): Target {
-  const { targets: { current, settings }, turn } = upstream
+function nextOf(
+  upstream: Upstream,
+  route: object | undefined,
+  except: ReadonlySet<Target> | undefined,
+  anyway: boolean,
+): Target {
+  const {
+    targets: { current, settings },
+    turn,
+  } = upstream
   let [isBusy, isOut] = [false, false]
   for (let asked = 0; asked < current.length; asked += 1) {
     const own = current[(turn + asked) % current.length]
@@ -82,13 +97,21 @@ function nextOf(upstream: Upstream, route: object | undefined, except: ReadonlyS
 }
 
 /** Opens the targets of the upstreams, and begins the health checks. */
-export function openUpstreams(upstreams: RouteFile['upstreams'], { demoUrl, logger, now = () => performance.now() }: Options): Upstreams {
-  const byName = new Map<string, Upstream>(Object.entries(upstreams).map(([name, settings]) => [name, {
-    targets: openTargets({ upstream: name, settings, demoUrl, logger, now }),
-    callers: createCallers(settings.limits),
-    turn: 0,
-    budget: createRetryBudget(settings.limits.requests),
-  }]))
+export function openUpstreams(
+  upstreams: RouteFile['upstreams'],
+  { demoUrl, logger, now = () => performance.now() }: Options,
+): Upstreams {
+  const byName = new Map<string, Upstream>(
+    Object.entries(upstreams).map(([name, settings]) => [
+      name,
+      {
+        targets: openTargets({ upstream: name, settings, demoUrl, logger, now }),
+        callers: createCallers(settings.limits),
+        turn: 0,
+        budget: createRetryBudget(settings.limits.requests),
+      },
+    ]),
+  )
   const opened = [...byName.values()].map(({ targets }) => targets)
   const upstreamOf = (name: string) => {
     const upstream = byName.get(name)
@@ -99,7 +122,15 @@ export function openUpstreams(upstreams: RouteFile['upstreams'], { demoUrl, logg
     next: (name, route, except) => nextOf(upstreamOf(name), route, except, false),
     callers: (name) => upstreamOf(name).callers,
     mayRetry: (name) => byName.get(name)?.budget.spend() ?? false,
-    status: () => [...byName].map(([name, { targets: { current } }]) => ({ name, targets: current.map(({ status }) => status()) })),
+    status: () =>
+      [...byName].map(
+        ([
+          name,
+          {
+            targets: { current },
+          },
+        ]) => ({ name, targets: current.map(({ status }) => status()) }),
+      ),
     retire: async () => {
       byName.clear()
       await Promise.all(opened.map((targets) => targets.retire()))

@@ -11,7 +11,9 @@ export interface Target {
   begin: () => void
   /** It has begun to answer. */
   answered: () => void
-  /** Its answer goes on for a while. Returns whether it counts as a stream from now on: there may be too many. */
+  /**
+   * Its answer goes on for a while. Returns whether it counts as a stream from now on: there may be too many.
+   */
   stream: () => boolean
   /** It has ended; without an outcome where that was told before. */
   end: (outcome: Outcome | undefined, isStream?: boolean) => void
@@ -46,12 +48,16 @@ interface Options {
 }
 
 /** `true` well, `false` badly; `undefined` where the outcome says nothing of the target. */
-const isWell = (outcome: Outcome) => outcome === 'cut' ? undefined : outcome === 'answered'
+const isWell = (outcome: Outcome) => (outcome === 'cut' ? undefined : outcome === 'answered')
 
-/** Returns the ways to a target for one route. An answer that is late is the route's own fault, not the target's: only it is counted there. */
+/**
+ * Returns the ways to a target for one route. An answer that is late is the route's own fault, not the
+ * target's: only it is counted there.
+ */
 export function openWays({ address, pool, load, limits, breaker, lateness }: Options): Ways {
   const way = (judge: (outcome: Outcome) => void, begin?: () => void): Target => ({
-    address, pool,
+    address,
+    pool,
     begin: () => {
       load.running += 1
       begin?.()

@@ -18,8 +18,14 @@ export async function listSysAdmins(sql: Sql): Promise<ListedSysAdmin[]> {
 }
 
 /** The user of that id or exact username, who stays as they are until the transaction ends. */
-export async function findUserToPromote(tx: CoherentTx, named: string): Promise<(ListedSysAdmin & { isSysAdmin: boolean }) | undefined> {
-  const [user] = await tx.rows<ListedSysAdmin & { isSysAdmin: boolean }>(`select ${columns}, is_sys_admin as "isSysAdmin" from users where ${uuid.test(named) ? 'id = ?::uuid' : 'username = ?'} for no key update`, [named])
+export async function findUserToPromote(
+  tx: CoherentTx,
+  named: string,
+): Promise<(ListedSysAdmin & { isSysAdmin: boolean }) | undefined> {
+  const [user] = await tx.rows<ListedSysAdmin & { isSysAdmin: boolean }>(
+    `select ${columns}, is_sys_admin as "isSysAdmin" from users where ${uuid.test(named) ? 'id = ?::uuid' : 'username = ?'} for no key update`,
+    [named],
+  )
   return user
 }
 

@@ -16,8 +16,14 @@ interface LoginChange {
   change: (tx: CoherentTx) => Promise<void>
 }
 
-/** Changes what somebody is let in by, on all nodes; or, for a preview, finds out which of their sessions and tokens that would end. */
-export async function changeLogins({ coherent, rehearse }: Changing, { dryRun, ownerOf, change }: LoginChange): Promise<Outcome<void>> {
+/**
+ * Changes what somebody is let in by, on all nodes; or, for a preview, finds out which of their sessions and
+ * tokens that would end.
+ */
+export async function changeLogins(
+  { coherent, rehearse }: Changing,
+  { dryRun, ownerOf, change }: LoginChange,
+): Promise<Outcome<void>> {
   if (!dryRun) return await coherent(change)
   const effect = await rehearse(async (tx) => {
     const userId = await ownerOf(tx)

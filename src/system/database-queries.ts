@@ -14,7 +14,10 @@ export interface DatabaseState {
   version: string
   bytes: number
   connections: { open: number; most: number }
-  /** Seconds since the oldest open transaction began that this login may see; such a one keeps changes from being pruned. Null: there is none. */
+  /**
+   * Seconds since the oldest open transaction began that this login may see; such a one keeps changes from
+   * being pruned. Null: there is none.
+   */
   oldestTransactionSeconds: number | null
   /** Changes of authority that are kept, as some node may not have applied them. */
   pendingChanges: number

@@ -23,19 +23,31 @@ interface Dependencies {
   config: Pick<Config, 'SECRET_KEY' | 'SECRET_KEY_PREVIOUS'>
 }
 
-const key = z.strictObject({
-  kid: z.string(),
-  algorithm: z.string(),
-  use: z.enum(['access_token', 'identity', 'seal']).meta({ description: 'tokens of callers; X-Gateway-Identity; the portal cookie and what the database keeps sealed' }),
-  state: z.enum(['signing', 'verifying', 'retired']).meta({ description: 'verifying: signs no more, or not yet' }),
-  since: z.iso.datetime().nullable().meta({ description: 'when a node had it first, or it was made' }),
-}).meta({ id: 'Key' })
+const key = z
+  .strictObject({
+    kid: z.string(),
+    algorithm: z.string(),
+    use: z.enum(['access_token', 'identity', 'seal']).meta({
+      description:
+        'tokens of callers; X-Gateway-Identity; the portal cookie and what the database keeps sealed',
+    }),
+    state: z
+      .enum(['signing', 'verifying', 'retired'])
+      .meta({ description: 'verifying: signs no more, or not yet' }),
+    since: z.iso.datetime().nullable().meta({ description: 'when a node had it first, or it was made' }),
+  })
+  .meta({ id: 'Key' })
 type Key = z.infer<typeof key>
 
-const forced = z.strictObject({ force: z.literal(['0', '1']).optional().meta({ description: '1: also the key that signs, after which nobody can sign in until the nodes have another' }) })
+const forced = z.strictObject({
+  force: z.literal(['0', '1']).optional().meta({
+    description: '1: also the key that signs, after which nobody can sign in until the nodes have another',
+  }),
+})
 
 /** Tells secrets apart, and nothing else of them. */
-const sealKid = (secret: string) => createHash('sha256').update('mandate-gateway seal kid ').update(secret).digest('base64url').slice(0, 12)
+const sealKid = (secret: string) =>
+  createHash('sha256').update('mandate-gateway seal kid ').update(secret).digest('base64url').slice(0, 12)
 
 /** Who changes keys. */
 interface Changer {
@@ -60,21 +72,57 @@ export function keyRing({ sql, coherent, keys, identityKeys, config }: Dependenc
     const configured: Key[] = keys.verifying.map(({ kid }) => {
       const row = known.find((one) => one.kid === kid)
       const state = row?.retiredAt ? 'retired' : kid === keys.signing.kid ? 'signing' : 'verifying'
-      return { kid, algorithm: keys.algorithm, use: 'access_token', state, since: row?.firstSeenAt.toISOString() ?? null }
+      return {
+        kid,
+        algorithm: keys.algorithm,
+        use: 'access_token',
+        state,
+        since: row?.firstSeenAt.toISOString() ?? null,
+      }
     })
-    const retired = known.filter(({ kid, retiredAt }) => retiredAt && !configured.some((one) => one.kid === kid))
-    return [...configured, ...retired.map(({ kid, algorithm, firstSeenAt }): Key => ({ kid, algorithm, use: 'access_token', state: 'retired', since: firstSeenAt.toISOString() }))]
+    const retired = known.filter(
+      ({ kid, retiredAt }) => retiredAt && !configured.some((one) => one.kid === kid),
+    )
+    return [
+      ...configured,
+      ...retired.map(({ kid, algorithm, firstSeenAt }): Key => ({
+        kid,
+        algorithm,
+        use: 'access_token',
+        state: 'retired',
+        since: firstSeenAt.toISOString(),
+      })),
+    ]
   }
-  const identities = (): Key[] => identityKeys.list().map(({ kid, createdAt, signing }) =>
-    ({ kid, algorithm: 'EdDSA', use: 'identity', state: signing ? 'signing' : 'verifying', since: createdAt.toISOString() }))
-  const seals = (): Key[] => [config.SECRET_KEY, config.SECRET_KEY_PREVIOUS].filter((secret) => secret !== undefined)
-    .map((secret, index) => ({ kid: sealKid(secret), algorithm: 'HS256', use: 'seal', state: index === 0 ? 'signing' : 'verifying', since: null }))
+  const identities = (): Key[] =>
+    identityKeys.list().map(({ kid, createdAt, signing }) => ({
+      kid,
+      algorithm: 'EdDSA',
+      use: 'identity',
+      state: signing ? 'signing' : 'verifying',
+      since: createdAt.toISOString(),
+    }))
+  const seals = (): Key[] =>
+    [config.SECRET_KEY, config.SECRET_KEY_PREVIOUS]
+      .filter((secret) => secret !== undefined)
+      .map((secret, index) => ({
+        kid: sealKid(secret),
+        algorithm: 'HS256',
+        use: 'seal',
+        state: index === 0 ? 'signing' : 'verifying',
+        since: null,
+      }))
 
   const retire = async (kid: string, isForced: boolean, { actor, begin }: Changer) => {
-    const found = (await accessTokenKeys()).find((one) => one.kid === kid) ?? (await listTokenKeys(sql)).find((one) => one.kid === kid)
+    const found =
+      (await accessTokenKeys()).find((one) => one.kid === kid) ??
+      (await listTokenKeys(sql)).find((one) => one.kid === kid)
     if (!found) return undefined
     if (kid === keys.signing.kid && !isForced) {
-      throw new GatewayError('conflict', 'This key signs. Restart the nodes with another key first (and this one as the previous one); or repeat this with ?force=1: then nobody can sign in until the nodes have another key')
+      throw new GatewayError(
+        'conflict',
+        'This key signs. Restart the nodes with another key first (and this one as the previous one); or repeat this with ?force=1: then nobody can sign in until the nodes have another key',
+      )
     }
     return await coherent(async (tx) => {
       await begin(tx)
@@ -85,29 +133,49 @@ export function keyRing({ sql, coherent, keys, identityKeys, config }: Dependenc
   const removeIdentityKey = async (kid: string, { actor, begin }: Changer) => {
     const removed = await coherent(async (tx) => {
       await begin(tx)
-      if (!await deleteIdentityKey(tx, kid)) throw new GatewayError('not_found', 'There is no key with this id that could be retired')
-      await recordChange(tx, { actor, mandateId: 'system', action: 'identity_key_removed', subject: `key:${kid}` })
+      if (!(await deleteIdentityKey(tx, kid)))
+        throw new GatewayError('not_found', 'There is no key with this id that could be retired')
+      await recordChange(tx, {
+        actor,
+        mandateId: 'system',
+        action: 'identity_key_removed',
+        subject: `key:${kid}`,
+      })
     })
-    await identityKeys.refresh() // which makes a new one where none is left; the other nodes look within a minute
+    // which makes a new one where none is left; the other nodes look within a minute
+    await identityKeys.refresh()
     return removed
   }
 
   return {
-    list: async () => [...await accessTokenKeys(), ...identities(), ...seals()],
+    list: async () => [...(await accessTokenKeys()), ...identities(), ...seals()],
     rotate: async ({ actor, begin }) => {
-      const { kid } = await identityKeys.rotate(begin, (tx, made) => recordChange(tx, { actor, mandateId: 'system', action: 'identity_key_made', subject: `key:${made}` }))
+      const { kid } = await identityKeys.rotate(begin, (tx, made) =>
+        recordChange(tx, { actor, mandateId: 'system', action: 'identity_key_made', subject: `key:${made}` }),
+      )
       const made = identities().find((one) => one.kid === kid)
-      if (!made) throw new GatewayError('directory_unavailable', 'The new key cannot be read yet. Look at the list shortly.')
+      if (!made)
+        throw new GatewayError(
+          'directory_unavailable',
+          'The new key cannot be read yet. Look at the list shortly.',
+        )
       return made
     },
     retire: async (kid, isForced, by) => {
-      if (seals().some((one) => one.kid === kid)) throw new GatewayError('conflict', 'This key comes from SECRET_KEY: restart the nodes with another one, and without this')
-      return (await retire(kid, isForced, by) ?? await removeIdentityKey(kid, by)).coherence
+      if (seals().some((one) => one.kid === kid))
+        throw new GatewayError(
+          'conflict',
+          'This key comes from SECRET_KEY: restart the nodes with another one, and without this',
+        )
+      return ((await retire(kid, isForced, by)) ?? (await removeIdentityKey(kid, by))).coherence
     },
   }
 }
 
-const byOf = (req: Request): Changer => ({ actor: actorOf(req), begin: (tx) => beginAsAdmin(tx, req.principal?.user, 'sysAdmin') })
+const byOf = (req: Request): Changer => ({
+  actor: actorOf(req),
+  begin: (tx) => beginAsAdmin(tx, req.principal?.user, 'sysAdmin'),
+})
 
 /** The key ring, as SysAdmins see and change it. */
 export function keyEndpoints(dependencies: Dependencies): Endpoint[] {
@@ -124,20 +192,29 @@ export function keyEndpoints(dependencies: Dependencies): Endpoint[] {
     endpoint({
       method: 'post',
       path: '/system/keys/rotate',
-      summary: 'Make a new key for identities that are sent to upstreams; it signs when they have had time to learn of it',
+      summary:
+        'Make a new key for identities that are sent to upstreams; it signs when they have had time to learn of it',
       access: sysAdmins,
       answers: { 201: key },
-      handle: async ({ req }) => ({ status: 201, body: await ring.rotate(byOf(req)), headers: { Location: '/system/keys' } }),
+      handle: async ({ req }) => ({
+        status: 201,
+        body: await ring.rotate(byOf(req)),
+        headers: { Location: '/system/keys' },
+      }),
     }),
     endpoint({
       method: 'delete',
       path: '/system/keys/:kid',
       unversioned: true,
-      summary: 'Retire a key. When this answers, no node accepts an access token that it signed; an identity key is published no more',
+      summary:
+        'Retire a key. When this answers, no node accepts an access token that it signed; an identity key is published no more',
       access: sysAdmins,
       query: forced,
       answers: { 200: z.strictObject({ coherence: coherenceSchema }) },
-      handle: async ({ req, params, query }) => ({ status: 200, body: { coherence: await ring.retire(params.kid ?? '', query.force === '1', byOf(req)) } }),
+      handle: async ({ req, params, query }) => ({
+        status: 200,
+        body: { coherence: await ring.retire(params.kid ?? '', query.force === '1', byOf(req)) },
+      }),
     }),
   ]
 }

@@ -32,12 +32,17 @@ export function operationsEndpoints({ sql, lease, leaseMs, isDraining }: Depende
     endpoint({
       method: 'get',
       path: '/readyz',
-      summary: 'Whether requests may be sent here: the node holds a lease, the database answers by the way that requests take, and the node is not about to end',
+      summary:
+        'Whether requests may be sent here: the node holds a lease, the database answers by the way that requests take, and the node is not about to end',
       access: anyone,
       answers: { 200: ready },
       handle: async () => {
         if (isDraining()) throw new GatewayError('overloaded', 'This node is about to end')
-        if (leaseMs > 0 && !lease.holds()) throw new GatewayError('directory_unavailable', 'This node has not heard from the database for longer than its lease')
+        if (leaseMs > 0 && !lease.holds())
+          throw new GatewayError(
+            'directory_unavailable',
+            'This node has not heard from the database for longer than its lease',
+          )
         await reachesDatabase()
         return { status: 200, body: { status: 'ready' } }
       },

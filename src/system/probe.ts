@@ -12,8 +12,9 @@ interface Options {
 const retryMs = 1000
 
 /**
- * Returns a check that resolves when the database has answered, by the way that requests take, within `freshMs`. All
- * who ask share one look; while the last success is fresh, nobody waits for it. Rejects with what the last look said.
+ * Returns a check that resolves when the database has answered, by the way that requests take, within
+ * `freshMs`. All who ask share one look; while the last success is fresh, nobody waits for it. Rejects with
+ * what the last look said.
  */
 export function createProbe({ sql, freshMs, now }: Options): () => Promise<void> {
   let succeededAt = Number.NEGATIVE_INFINITY

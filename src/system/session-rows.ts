@@ -11,21 +11,32 @@ import { sysAdmins } from '../http/policy.js'
 import { changeLogins, type Changing } from './change-login.js'
 import { findSessionOwner, listSessions } from './token-queries.js'
 
-const session = z.strictObject({
-  id: z.uuid(),
-  userId: z.uuid(),
-  username: z.string(),
-  authority: z.enum(['local', 'google', 'msft']),
-  createdAt: z.iso.datetime(),
-  lastSeenAt: z.iso.datetime(),
-  endedAt: z.iso.datetime().nullable(),
-  address: z.string().nullable(),
-  userAgent: z.string().nullable(),
-}).meta({ id: 'SessionRow' })
+const session = z
+  .strictObject({
+    id: z.uuid(),
+    userId: z.uuid(),
+    username: z.string(),
+    authority: z.enum(['local', 'google', 'msft']),
+    createdAt: z.iso.datetime(),
+    lastSeenAt: z.iso.datetime(),
+    endedAt: z.iso.datetime().nullable(),
+    address: z.string().nullable(),
+    userAgent: z.string().nullable(),
+  })
+  .meta({ id: 'SessionRow' })
 
 const query = z.strictObject({
   ...pageFields,
-  q: z.string().trim().min(1).max(200).regex(/^[^\0]*$/, 'must not hold NUL').optional().meta({ description: "the beginning of the user's name, address or a word of their name; or the session's id" }),
+  q: z
+    .string()
+    .trim()
+    .min(1)
+    .max(200)
+    .regex(/^[^\0]*$/, 'must not hold NUL')
+    .optional()
+    .meta({
+      description: "the beginning of the user's name, address or a word of their name; or the session's id",
+    }),
   user: z.string().min(1).max(256).optional().meta({ description: 'the id or the exact username' }),
   status: z.enum(['active', 'ended'], 'must be active or ended').optional(),
 })
@@ -55,17 +66,26 @@ export function sessionRowEndpoints({ sql, ...changing }: Changing & { sql: Sql 
       answers: deletedAnswers,
       handle: async (call) => {
         const id = idOf(call)
-        return answerDeleted(await changeLogins(changing, {
-          dryRun: call.query.dryRun,
-          ownerOf: (tx) => findSessionOwner(tx, id),
-          change: async (tx) => {
-            await beginAsAdmin(tx, call.req.principal?.user, 'sysAdmin')
-            const userId = await findSessionOwner(tx, id)
-            if (userId === undefined) throw new GatewayError('not_found', 'There is no session with this id')
-            await endSessions(tx, [id])
-            await recordChange(tx, { actor: actorOf(call.req), mandateId: 'system', action: 'session_ended', subject: `session:${id}`, before: { userId } })
-          },
-        }))
+        return answerDeleted(
+          await changeLogins(changing, {
+            dryRun: call.query.dryRun,
+            ownerOf: (tx) => findSessionOwner(tx, id),
+            change: async (tx) => {
+              await beginAsAdmin(tx, call.req.principal?.user, 'sysAdmin')
+              const userId = await findSessionOwner(tx, id)
+              if (userId === undefined)
+                throw new GatewayError('not_found', 'There is no session with this id')
+              await endSessions(tx, [id])
+              await recordChange(tx, {
+                actor: actorOf(call.req),
+                mandateId: 'system',
+                action: 'session_ended',
+                subject: `session:${id}`,
+                before: { userId },
+              })
+            },
+          }),
+        )
       },
     }),
   ]

@@ -1,16 +1,28 @@
 import type { CoherentTx } from '../coherence/coherent.js'
-import { allOf, beginsWith, where, type Condition, type Page, type Positioned } from '../database/conditions.js'
+import {
+  allOf,
+  beginsWith,
+  where,
+  type Condition,
+  type Page,
+  type Positioned,
+} from '../database/conditions.js'
 import type { Sql } from '../database/connect.js'
 
 /** Whose token it is. */
 export async function findTokenOwner(sql: Sql, id: string): Promise<string | undefined> {
-  const [row] = await sql.rows<{ userId: string }>('select user_id as "userId" from tokens where id = ?', [id])
+  const [row] = await sql.rows<{ userId: string }>('select user_id as "userId" from tokens where id = ?', [
+    id,
+  ])
   return row?.userId
 }
 
 /** Revokes a token, also one that already was. Answers whose it is, if it exists. */
 export async function revokeToken(tx: CoherentTx, id: string): Promise<string | undefined> {
-  const [row] = await tx.rows<{ userId: string }>(`update tokens set status = 'revoked', revoked_at = coalesce(revoked_at, now()) where id = ? returning user_id as "userId"`, [id])
+  const [row] = await tx.rows<{ userId: string }>(
+    `update tokens set status = 'revoked', revoked_at = coalesce(revoked_at, now()) where id = ? returning user_id as "userId"`,
+    [id],
+  )
   return row?.userId
 }
 
@@ -42,14 +54,22 @@ export interface ListedToken {
 }
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-const ofUser = (column: string, user: string | undefined) => user === undefined ? undefined
-  : uuid.test(user) ? [`${column} = ?::uuid`, user] as const : [`${column} = (select id from users where username = ?)`, user] as const
+const ofUser = (column: string, user: string | undefined) =>
+  user === undefined
+    ? undefined
+    : uuid.test(user)
+      ? ([`${column} = ?::uuid`, user] as const)
+      : ([`${column} = (select id from users where username = ?)`, user] as const)
 
 /** Whoever is searched for, or the row itself by its id. */
 function found(idColumn: string, userColumn: string, search: string | undefined): Condition | undefined {
   if (search === undefined) return undefined
   const [ofTerm, ...values] = beginsWith('term', search)
-  return [`${userColumn} in (select user_id from user_terms where ${ofTerm})${uuid.test(search) ? ` or ${idColumn} = ?::uuid` : ''}`, ...values, ...(uuid.test(search) ? [search] : [])]
+  return [
+    `${userColumn} in (select user_id from user_terms where ${ofTerm})${uuid.test(search) ? ` or ${idColumn} = ?::uuid` : ''}`,
+    ...values,
+    ...(uuid.test(search) ? [search] : []),
+  ]
 }
 
 const states = {
@@ -59,16 +79,27 @@ const states = {
 } as const
 
 /** Tokens, newest first. */
-export async function listTokens(sql: Sql, { user, q, session, status, purpose }: TokenFilter, { after, atMost }: Page): Promise<Positioned<ListedToken>[]> {
+export async function listTokens(
+  sql: Sql,
+  { user, q, session, status, purpose }: TokenFilter,
+  { after, atMost }: Page,
+): Promise<Positioned<ListedToken>[]> {
   const { sql: condition, values } = allOf([
-    ofUser('t.user_id', user), found('t.id', 't.user_id', q), where(session, 't.session_id = ?::uuid'), status && [states[status]], where(purpose, 't.purpose = ?'),
+    ofUser('t.user_id', user),
+    found('t.id', 't.user_id', q),
+    where(session, 't.session_id = ?::uuid'),
+    status && [states[status]],
+    where(purpose, 't.purpose = ?'),
     after && ['(t.issued_at, t.id) < (?::timestamptz, ?::uuid)', ...after],
   ])
-  return await sql.rows(`
+  return await sql.rows(
+    `
     select t.id, t.user_id as "userId", u.username, t.authority, t.purpose, t.session_id as "sessionId", t.status, t.expires_at <= now() as expired,
            t.issued_at as "issuedAt", nullif(t.expires_at, 'infinity') as "expiresAt", t.revoked_at as "revokedAt", t.label, array[t.issued_at::text, t.id::text] as position
       from tokens t join users u on u.id = t.user_id
-     where ${condition} order by t.issued_at desc, t.id desc limit ?`, [...values, atMost])
+     where ${condition} order by t.issued_at desc, t.id desc limit ?`,
+    [...values, atMost],
+  )
 }
 
 /** A session, as SysAdmins see one. */
@@ -85,21 +116,36 @@ export interface ListedSession {
 }
 
 /** Sessions, newest first; those that run, those that have ended, or both. */
-export async function listSessions(sql: Sql, { user, q, status }: { user?: string | undefined; q?: string | undefined; status?: 'active' | 'ended' | undefined }, { after, atMost }: Page): Promise<Positioned<ListedSession>[]> {
+export async function listSessions(
+  sql: Sql,
+  {
+    user,
+    q,
+    status,
+  }: { user?: string | undefined; q?: string | undefined; status?: 'active' | 'ended' | undefined },
+  { after, atMost }: Page,
+): Promise<Positioned<ListedSession>[]> {
   const { sql: condition, values } = allOf([
-    ofUser('s.user_id', user), found('s.id', 's.user_id', q), status && [status === 'active' ? 's.ended_at is null' : 's.ended_at is not null'],
+    ofUser('s.user_id', user),
+    found('s.id', 's.user_id', q),
+    status && [status === 'active' ? 's.ended_at is null' : 's.ended_at is not null'],
     after && ['(s.created_at, s.id) < (?::timestamptz, ?::uuid)', ...after],
   ])
-  return await sql.rows(`
+  return await sql.rows(
+    `
     select s.id, s.user_id as "userId", u.username, s.authority, s.created_at as "createdAt", s.last_seen_at as "lastSeenAt", s.ended_at as "endedAt",
            s.address, s.user_agent as "userAgent", array[s.created_at::text, s.id::text] as position
       from sessions s join users u on u.id = s.user_id
-     where ${condition} order by s.created_at desc, s.id desc limit ?`, [...values, atMost])
+     where ${condition} order by s.created_at desc, s.id desc limit ?`,
+    [...values, atMost],
+  )
 }
 
 /** Whose session it is, if it exists; it may have ended. */
 export async function findSessionOwner(sql: Sql, id: string): Promise<string | undefined> {
-  const [row] = await sql.rows<{ userId: string }>('select user_id as "userId" from sessions where id = ?', [id])
+  const [row] = await sql.rows<{ userId: string }>('select user_id as "userId" from sessions where id = ?', [
+    id,
+  ])
   return row?.userId
 }
 
@@ -111,18 +157,28 @@ export interface TokenState extends ListedToken {
 
 /** The token with that id. */
 export async function findToken(sql: Sql, id: string): Promise<TokenState | undefined> {
-  const [row] = await sql.rows<TokenState>(`
+  const [row] = await sql.rows<TokenState>(
+    `
     select t.id, t.user_id as "userId", u.username, t.authority, t.purpose, t.session_id as "sessionId", t.status, t.expires_at <= now() as expired,
            t.issued_at as "issuedAt", nullif(t.expires_at, 'infinity') as "expiresAt", t.revoked_at as "revokedAt", t.label, u.enabled as "userEnabled", s.ended_at is not null as "sessionEnded"
-      from tokens t join users u on u.id = t.user_id left join sessions s on s.id = t.session_id where t.id = ?`, [id])
+      from tokens t join users u on u.id = t.user_id left join sessions s on s.id = t.session_id where t.id = ?`,
+    [id],
+  )
   return row
 }
 
-/** Ends all sessions and revokes all tokens that let anybody in, and voids the links that set a first password: as if nobody had ever signed in. Answers how many. */
-export async function revokeEverything(tx: CoherentTx): Promise<{ sessions: number; tokens: number; links: number }> {
+/**
+ * Ends all sessions and revokes all tokens that let anybody in, and voids the links that set a first
+ * password: as if nobody had ever signed in. Answers how many.
+ */
+export async function revokeEverything(
+  tx: CoherentTx,
+): Promise<{ sessions: number; tokens: number; links: number }> {
   return {
     sessions: await tx.run('update sessions set ended_at = now() where ended_at is null'),
-    tokens: await tx.run(`update tokens set status = 'revoked', revoked_at = now() where status = 'active' and purpose <> 'data_connection'`),
+    tokens: await tx.run(
+      `update tokens set status = 'revoked', revoked_at = now() where status = 'active' and purpose <> 'data_connection'`,
+    ),
     links: await tx.run('delete from first_access_links'),
   }
 }

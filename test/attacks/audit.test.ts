@@ -6,7 +6,13 @@ import { users } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { until } from '../support/until.js'
 
-interface Event { action: string; details: Record<string, unknown>; requestId: string | null; userId: string | null; mandateId: string | null }
+interface Event {
+  action: string
+  details: Record<string, unknown>
+  requestId: string | null
+  userId: string | null
+  mandateId: string | null
+}
 
 let gateway: TestGateway
 let ask: Administration['ask']
@@ -14,7 +20,9 @@ beforeAll(async () => {
   gateway = await startTestGateway()
   ;({ ask } = administrationOf(gateway))
 })
-afterAll(async () => { await gateway.stop() })
+afterAll(async () => {
+  await gateway.stop()
+})
 
 const exported = async (filter: string): Promise<{ lines: string[]; events: Event[] }> => {
   const { status, text } = await ask('petra', 'get', `/admin/audit?format=jsonl&${filter}`)
@@ -25,9 +33,16 @@ const exported = async (filter: string): Promise<{ lines: string[]; events: Even
 
 const forgery = '"}\\n{"action":"forged","userId":"x"},{"a":"'
 const texts: [string, string][] = [
-  ['JSON that would end a line and begin another', forgery], ['quotes and backslashes', '\\"\\\\\'\'"'], ['SQL', "'); drop table audit_events; --"],
-  ['markup', '<script>alert(1)</script>'], ['a formula', '=HYPERLINK("http://evil.example")'], ['characters that turn the line around', 'abc\u202edef'],
-  ['half a character', 'a\ud800b'], ['characters beyond the basic plane', '𝔞😀'], ['escapes of a terminal, as text', '\\u001b[31m'], ['placeholders', '?? ? $1 %s {0}'],
+  ['JSON that would end a line and begin another', forgery],
+  ['quotes and backslashes', '\\"\\\\\'\'"'],
+  ['SQL', "'); drop table audit_events; --"],
+  ['markup', '<script>alert(1)</script>'],
+  ['a formula', '=HYPERLINK("http://evil.example")'],
+  ['characters that turn the line around', 'abc\u202edef'],
+  ['half a character', 'a\ud800b'],
+  ['characters beyond the basic plane', '𝔞😀'],
+  ['escapes of a terminal, as text', '\\u001b[31m'],
+  ['placeholders', '?? ? $1 %s {0}'],
 ]
 
 describe('what somebody writes about a thing', () => {
@@ -37,22 +52,41 @@ describe('what somebody writes about a thing', () => {
     expect(made.status).toBe(201)
     const { lines, events } = await exported(`mandate=${String(made.body.id)}`)
     expect(lines).toHaveLength(1)
-    expect(events[0]).toMatchObject({ action: 'mandate_created', userId: users.petra, mandateId: made.body.id })
-    expect(JSON.stringify(events[0]!.details)).toContain(JSON.stringify(text.replace('\ud800', '\ufffd')).slice(1, -1))
+    expect(events[0]).toMatchObject({
+      action: 'mandate_created',
+      userId: users.petra,
+      mandateId: made.body.id,
+    })
+    expect(JSON.stringify(events[0]!.details)).toContain(
+      JSON.stringify(text.replace('\ud800', '\ufffd')).slice(1, -1),
+    )
   })
-  it.each(['a\nb', 'a\r\nb', 'a\u0000b', 'a\u2028b', 'a\u001b[31mb'])('%j, which would be lines of a log, is refused', async (label) => {
-    const answer = await ask('petra', 'post', '/admin/mandates', { body: { slug: randomBytes(6).toString('hex'), label } })
-    expect([answer.status, answer.body.code]).toEqual([400, 'validation_failed'])
-  })
+  it.each(['a\nb', 'a\r\nb', 'a\u0000b', 'a\u2028b', 'a\u001b[31mb'])(
+    '%j, which would be lines of a log, is refused',
+    async (label) => {
+      const answer = await ask('petra', 'post', '/admin/mandates', {
+        body: { slug: randomBytes(6).toString('hex'), label },
+      })
+      expect([answer.status, answer.body.code]).toEqual([400, 'validation_failed'])
+    },
+  )
 })
 
 describe('what a client says of itself', () => {
   it('is in the event of its login as it was said, and nowhere a line of its own', async () => {
     const userAgent = `x"} {"action":"forged"} ${randomBytes(4).toString('hex')}`
-    await request(gateway.server).post('/auth/login').set('User-Agent', userAgent).send({ username: 'alice', password: 'demo-password-1' }).expect(200)
+    await request(gateway.server)
+      .post('/auth/login')
+      .set('User-Agent', userAgent)
+      .send({ username: 'alice', password: 'demo-password-1' })
+      .expect(200)
     const { lines, events } = await exported(`user=${users.alice}&action=session_started`)
     expect(lines.length).toBe(events.length)
-    expect(events.filter(({ details }) => JSON.stringify(details).includes(JSON.stringify(userAgent).slice(1, -1)))).toHaveLength(1)
+    expect(
+      events.filter(({ details }) =>
+        JSON.stringify(details).includes(JSON.stringify(userAgent).slice(1, -1)),
+      ),
+    ).toHaveLength(1)
     expect(events.every(({ action }) => action === 'session_started')).toBe(true)
   })
   it.each(['a b', 'a"b', 'a{b', 'x'.repeat(129), 'a;b'])('the request id %j is not taken', async (id) => {
@@ -60,7 +94,8 @@ describe('what a client says of itself', () => {
     expect(headers['x-request-id']).toMatch(/^[0-9a-f-]{36}$/)
   })
   it('a flood of refusals is some events and a count, and hides nobody else’s', async () => {
-    for (let count = 0; count < 60; count += 1) expect((await ask('bob', 'get', '/system/nodes')).status).toBe(403)
+    for (let count = 0; count < 60; count += 1)
+      expect((await ask('bob', 'get', '/system/nodes')).status).toBe(403)
     expect((await ask('erin', 'get', '/system/nodes')).status).toBe(403)
     const all = await until(async () => {
       const { events } = await exported('action=sysadmin_action_refused')

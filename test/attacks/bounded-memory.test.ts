@@ -9,7 +9,10 @@ const underWay = 'holds what is under way, which connections bound'
 const configured = 'holds what the configuration names'
 const rows = 'holds rows that an admin made'
 
-/** Every Map and Set of the code that begins empty and is filled later, and what keeps strangers from filling it without end. */
+/**
+ * Every Map and Set of the code that begins empty and is filled later, and what keeps strangers from filling
+ * it without end.
+ */
 const bounds: Record<string, [names: string, bound: string]> = {
   'audit/activity.ts': ['actions, steps', oneCall],
   'audit/archive.ts': ['hashes', oneCall],
@@ -24,7 +27,10 @@ const bounds: Record<string, [names: string, bound: string]> = {
   'directory/catalog.ts': ['items', oneCall],
   'directory/granter.ts': ['looked, ids', oneCall],
   'directory/request-quota.ts': ['known, wanted', 'one for each mandate that exists and was entered'],
-  'directory/show-profiles.ts': ['underWay', 'members who enter for the first time at this moment: one write each'],
+  'directory/show-profiles.ts': [
+    'underWay',
+    'members who enter for the first time at this moment: one write each',
+  ],
   'http/body.ts': ['entries', oneCall],
   'http/connections.ts': ['surplus, ofAddress', underWay],
   'http/count-windows.ts': ['current, previous', 'mostWindows'],
@@ -37,7 +43,10 @@ const bounds: Record<string, [names: string, bound: string]> = {
   'login/refresh.ts': ['rotating', underWay],
   'login/sign-in-provider.ts': ['known', configured],
   'login/token-uses.ts': ['uses', 'one for each token that an admin made, until they are written'],
-  'observability/request-counts.ts': ['outcomes, watched, byRoute, byReason', 'mostRoutes, and codes of our own'],
+  'observability/request-counts.ts': [
+    'outcomes, watched, byRoute, byReason',
+    'mostRoutes, and codes of our own',
+  ],
   'observability/usage.ts': ['current', 'mostWaiting'],
   'proxy/callers.ts': ['shares', underWay],
   'proxy/connections.ts': ['all', underWay],
@@ -54,12 +63,23 @@ const bounds: Record<string, [names: string, bound: string]> = {
 async function filledLater(): Promise<Record<string, string>> {
   const source = new URL('../../src/', import.meta.url)
   const found: Record<string, string> = {}
-  for (const file of (await readdir(source, { recursive: true })).filter((one) => one.endsWith('.ts')).sort()) {
-    const tree = ts.createSourceFile(file, await readFile(new URL(file, source), 'utf8'), ts.ScriptTarget.Latest, true)
+  for (const file of (await readdir(source, { recursive: true }))
+    .filter((one) => one.endsWith('.ts'))
+    .sort()) {
+    const tree = ts.createSourceFile(
+      file,
+      await readFile(new URL(file, source), 'utf8'),
+      ts.ScriptTarget.Latest,
+      true,
+    )
     const names: string[] = []
     const walk = (node: ts.Node): void => {
-      const isEmpty = ts.isNewExpression(node) && ['Map', 'Set'].includes(node.expression.getText()) && (node.arguments ?? []).length === 0
-      if (isEmpty && (ts.isVariableDeclaration(node.parent) || ts.isPropertyDeclaration(node.parent))) names.push(node.parent.name.getText())
+      const isEmpty =
+        ts.isNewExpression(node) &&
+        ['Map', 'Set'].includes(node.expression.getText()) &&
+        (node.arguments ?? []).length === 0
+      if (isEmpty && (ts.isVariableDeclaration(node.parent) || ts.isPropertyDeclaration(node.parent)))
+        names.push(node.parent.name.getText())
       ts.forEachChild(node, walk)
     }
     walk(tree)
@@ -70,13 +90,18 @@ async function filledLater(): Promise<Record<string, string>> {
 
 describe('what strangers send does not fill the memory', () => {
   it('each Map and Set of the code that grows has a bound that is named here: use an LRUCache, or say what bounds a new one', async () => {
-    expect(await filledLater()).toEqual(Object.fromEntries(Object.entries(bounds).map(([file, [names]]) => [file, names])))
+    expect(await filledLater()).toEqual(
+      Object.fromEntries(Object.entries(bounds).map(([file, [names]]) => [file, names])),
+    )
   })
 
   it('an LRUCache has a maximum', async () => {
     const source = new URL('../../src/', import.meta.url)
     for (const file of (await readdir(source, { recursive: true })).filter((one) => one.endsWith('.ts'))) {
-      for (const [made] of (await readFile(new URL(file, source), 'utf8')).matchAll(/new LRUCache<[^(]{1,200}\([^)]{0,40}/g)) expect([file, made]).toEqual([file, expect.stringMatching(/\bmax/)])
+      for (const [made] of (await readFile(new URL(file, source), 'utf8')).matchAll(
+        /new LRUCache<[^(]{1,200}\([^)]{0,40}/g,
+      ))
+        expect([file, made]).toEqual([file, expect.stringMatching(/\bmax/)])
     }
   })
 
@@ -99,8 +124,17 @@ describe('what strangers send does not fill the memory', () => {
 
   it('refusals that are folded under very many names are counted early, and none is lost', () => {
     const told: object[] = []
-    const folding = foldRefusals(({ details }) => { told.push(details) }, () => 0)
-    const refuse = (by: string) => folding.refusal({ userId: null, mandateId: 'system', action: 'x', details: { by }, requestId: null }, { by, most: 1 })
+    const folding = foldRefusals(
+      ({ details }) => {
+        told.push(details)
+      },
+      () => 0,
+    )
+    const refuse = (by: string) =>
+      folding.refusal(
+        { userId: null, mandateId: 'system', action: 'x', details: { by }, requestId: null },
+        { by, most: 1 },
+      )
     for (let n = 0; n < 12_000; n += 1) for (let times = 0; times < 3; times += 1) refuse(String(n))
     expect(told.filter((details) => 'folded' in details)).toHaveLength(2000) // past 10,000
     folding.settle(true)

@@ -21,7 +21,11 @@ let robot: { id: string; username: string }
 beforeAll(async () => {
   ;[upstream, provider] = [await startUpstream(), await startOpenIdProvider()]
   gateway = await startTestGateway({
-    environment: { GOOGLE_CLIENT_ID: client.id, GOOGLE_CLIENT_SECRET: client.secret, GOOGLE_ISSUER: provider.issuer },
+    environment: {
+      GOOGLE_CLIENT_ID: client.id,
+      GOOGLE_CLIENT_SECRET: client.secret,
+      GOOGLE_ISSUER: provider.issuer,
+    },
     routes: `
 upstreams: { own: { targets: ['${upstream.url}'] } }
 routes: { /echo: { upstream: own } }
@@ -29,7 +33,9 @@ routes: { /echo: { upstream: own } }
   })
   provider.register(`${gateway.url}/auth/google/callback`)
   petra = (await tokenFor(gateway.database, 'petra')).token
-  robot = JSON.parse((await post('/admin/service-accounts', { username: 'robot' }, { Authorization: `Bearer ${petra}` })).text) as typeof robot
+  robot = JSON.parse(
+    (await post('/admin/service-accounts', { username: 'robot' }, { Authorization: `Bearer ${petra}` })).text,
+  ) as typeof robot
 })
 afterAll(async () => {
   await gateway.stop()
@@ -38,10 +44,23 @@ afterAll(async () => {
 })
 
 const json = { 'Content-Type': 'application/json' }
-const post = (path: string, body: unknown, headers: Question['headers'] = {}) => ask(gateway.url, path, { method: 'POST', headers: { ...json, ...headers }, body: JSON.stringify(body) })
+const post = (path: string, body: unknown, headers: Question['headers'] = {}) =>
+  ask(gateway.url, path, { method: 'POST', headers: { ...json, ...headers }, body: JSON.stringify(body) })
 const grant = (body: Record<string, string>) => post('/auth/token', body)
-const made = async (kind: string, body: object) => JSON.parse((await post(`/admin/service-accounts/${robot.id}/${kind}`, { label: 'x', ...body }, { Authorization: `Bearer ${petra}` })).text) as Record<string, string>
-const cookieNamed = (answer: Answer, name: string) => /=([^;]*)/.exec((answer.headers['set-cookie'] ?? []).find((line) => line.startsWith(`${name}=`)) ?? '')?.[1] ?? ''
+const made = async (kind: string, body: object) =>
+  JSON.parse(
+    (
+      await post(
+        `/admin/service-accounts/${robot.id}/${kind}`,
+        { label: 'x', ...body },
+        { Authorization: `Bearer ${petra}` },
+      )
+    ).text,
+  ) as Record<string, string>
+const cookieNamed = (answer: Answer, name: string) =>
+  /=([^;]*)/.exec(
+    (answer.headers['set-cookie'] ?? []).find((line) => line.startsWith(`${name}=`)) ?? '',
+  )?.[1] ?? ''
 const lastOf = (url: string | undefined) => (url ?? '').split('/').at(-1) ?? ''
 
 /** Links that only somebody who starts or governs the gateway is given. */
@@ -49,9 +68,13 @@ async function links(): Promise<{ firstAccess: string; setup: string }> {
   const sql = connectDatabase({ url: gateway.database.url, setRole: false })
   try {
     const firstAccess = await sql.transaction((tx) => issueFirstAccess(tx, users.erin, null))
-    // There are admins, so that one that opens something cannot be made: its row is, and the first case says that it works without them.
+    // There are admins, so that one that opens something cannot be made: its row is, and the first case says
+    // that it works without them.
     const setup = randomUUID()
-    await gateway.database.sql(`insert into setup_links (token_hash, expires_at) values ($1, now() + interval '1 hour')`, [createHash('sha256').update(setup).digest('hex')])
+    await gateway.database.sql(
+      `insert into setup_links (token_hash, expires_at) values ($1, now() + interval '1 hour')`,
+      [createHash('sha256').update(setup).digest('hex')],
+    )
     return { firstAccess: lastOf(firstAccess.path), setup }
   } finally {
     await sql.close()
@@ -60,7 +83,9 @@ async function links(): Promise<{ firstAccess: string; setup: string }> {
 
 /** One good thing of each kind that this gateway gives out or takes, and of kinds that only look like it. */
 async function credentials(): Promise<Record<string, string>> {
-  const login = JSON.parse((await grant({ grant_type: 'password', username: 'alice', password: 'demo-password-1' })).text) as Record<string, string>
+  const login = JSON.parse(
+    (await grant({ grant_type: 'password', username: 'alice', password: 'demo-password-1' })).text,
+  ) as Record<string, string>
   const accessToken = login.access_token ?? ''
   await ask(gateway.url, '/echo/x', { headers: { Authorization: `Bearer ${accessToken}` } })
   const identity = String(upstream.received.at(-1)?.headers['x-gateway-identity'])
@@ -75,9 +100,17 @@ async function credentials(): Promise<Record<string, string>> {
   return {
     'an access token': accessToken,
     'a refresh token': login.refresh_token ?? '',
-    'an API token': (await made('tokens', { expiresAt: new Date(Date.now() + 86_400_000).toISOString() })).token ?? '',
+    'an API token':
+      (await made('tokens', { expiresAt: new Date(Date.now() + 86_400_000).toISOString() })).token ?? '',
     'a client’s secret': (await made('secrets', {})).secret ?? '',
-    'a client’s assertion': await new SignJWT({}).setProtectedHeader({ alg: 'EdDSA' }).setIssuer(robot.username).setSubject(robot.username).setAudience(gateway.url).setJti(randomUUID()).setExpirationTime('60s').sign(privateKey),
+    'a client’s assertion': await new SignJWT({})
+      .setProtectedHeader({ alg: 'EdDSA' })
+      .setIssuer(robot.username)
+      .setSubject(robot.username)
+      .setAudience(gateway.url)
+      .setJti(randomUUID())
+      .setExpirationTime('60s')
+      .sign(privateKey),
     'a link to a first password': firstAccess,
     'a link to the first admin': setup,
     'a portal link’s token': demoPortal.token,
@@ -89,11 +122,31 @@ async function credentials(): Promise<Record<string, string>> {
     'a password': 'demo-password-1',
     // what nobody should take for anything
     'a token of a data connection': data.token,
-    'an identity as if it were signed with our secret': signByHand({ ...partsOf(identity).header, alg: 'HS256' }, { ...partsOf(identity).claims, jti: claims.jti, sid: claims.sid }),
-    'an access token whose header says that it is an identity': signByHand({ ...header, typ: 'gateway-identity+jwt' }, claims),
-    'an access token whose header says that it is a token to log out': signByHand({ ...header, typ: 'logout+jwt' }, claims),
-    'an assertion signed with our secret': signByHand({ alg: 'HS256', typ: 'JWT' }, { iss: robot.username, sub: robot.username, aud: gateway.url, jti: randomUUID(), exp: Math.floor(Date.now() / 1000) + 60 }),
-    'the hash of a refresh token': createHash('sha256').update(login.refresh_token ?? '').digest('hex'),
+    'an identity as if it were signed with our secret': signByHand(
+      { ...partsOf(identity).header, alg: 'HS256' },
+      { ...partsOf(identity).claims, jti: claims.jti, sid: claims.sid },
+    ),
+    'an access token whose header says that it is an identity': signByHand(
+      { ...header, typ: 'gateway-identity+jwt' },
+      claims,
+    ),
+    'an access token whose header says that it is a token to log out': signByHand(
+      { ...header, typ: 'logout+jwt' },
+      claims,
+    ),
+    'an assertion signed with our secret': signByHand(
+      { alg: 'HS256', typ: 'JWT' },
+      {
+        iss: robot.username,
+        sub: robot.username,
+        aud: gateway.url,
+        jti: randomUUID(),
+        exp: Math.floor(Date.now() / 1000) + 60,
+      },
+    ),
+    'the hash of a refresh token': createHash('sha256')
+      .update(login.refresh_token ?? '')
+      .digest('hex'),
     'a session’s id': String(claims.sid),
     'a token’s id': String(claims.jti),
     'a portal link’s id': contentOf(opened.value).tid,
@@ -101,10 +154,30 @@ async function credentials(): Promise<Record<string, string>> {
   }
 }
 const kinds = [
-  'an access token', 'a refresh token', 'an API token', 'a client’s secret', 'a client’s assertion', 'a link to a first password', 'a link to the first admin', 'a portal link’s token', 'the portal’s session',
-  'the sealed state of signing in', 'the state of signing in', 'the code of signing in', 'an identity for upstreams', 'a password', 'a token of a data connection', 'an identity as if it were signed with our secret',
-  'an access token whose header says that it is an identity', 'an access token whose header says that it is a token to log out', 'an assertion signed with our secret', 'the hash of a refresh token',
-  'a session’s id', 'a token’s id', 'a portal link’s id', 'the signing secret itself',
+  'an access token',
+  'a refresh token',
+  'an API token',
+  'a client’s secret',
+  'a client’s assertion',
+  'a link to a first password',
+  'a link to the first admin',
+  'a portal link’s token',
+  'the portal’s session',
+  'the sealed state of signing in',
+  'the state of signing in',
+  'the code of signing in',
+  'an identity for upstreams',
+  'a password',
+  'a token of a data connection',
+  'an identity as if it were signed with our secret',
+  'an access token whose header says that it is an identity',
+  'an access token whose header says that it is a token to log out',
+  'an assertion signed with our secret',
+  'the hash of a refresh token',
+  'a session’s id',
+  'a token’s id',
+  'a portal link’s id',
+  'the signing secret itself',
 ]
 
 interface Use {
@@ -118,32 +191,112 @@ interface Use {
 const asCookie = (name: string, one: string) => ({ headers: { Cookie: `${name}=${one}` } })
 
 const uses: Record<string, Use> = {
-  'as a bearer token': { good: ['an access token', 'an API token'], refused: [401, 'token_invalid'], attempt: (one) => ask(gateway.url, '/auth/me', { headers: { Authorization: `Bearer ${one}` } }) },
-  'as the cookie auth_token': { good: ['an access token', 'an API token'], refused: [401, 'token_invalid'], attempt: (one) => ask(gateway.url, '/auth/me', asCookie('auth_token', one)) },
-  'at a route': { good: ['an access token', 'an API token'], refused: [401, 'token_invalid'], attempt: (one) => ask(gateway.url, '/echo/y', { headers: { Authorization: `Bearer ${one}` } }) },
-  'as the cookie refresh_token': { good: ['a refresh token'], refused: [401, 'refresh_invalid'], attempt: (one) => ask(gateway.url, '/auth/refresh', { method: 'POST', ...asCookie('refresh_token', one) }) },
-  'as a refresh token of a program': { good: ['a refresh token'], refused: [400, 'invalid_grant'], attempt: (one) => grant({ grant_type: 'refresh_token', refresh_token: one }) },
-  'as a password': { good: ['a password'], refused: [400, 'invalid_grant'], attempt: (one) => grant({ grant_type: 'password', username: 'alice', password: one }) },
-  'as the link to a first password': {
-    good: ['a link to a first password'], status: 204, refused: [404, 'not_found'], attempt: (one) => post(`/auth/first-access/${encodeURIComponent(one)}`, { password: 'a new password for all' }),
+  'as a bearer token': {
+    good: ['an access token', 'an API token'],
+    refused: [401, 'token_invalid'],
+    attempt: (one) => ask(gateway.url, '/auth/me', { headers: { Authorization: `Bearer ${one}` } }),
   },
-  'as the link to the first admin': { good: [], refused: [404, 'not_found'], attempt: (one) => post(`/auth/setup/${encodeURIComponent(one)}`, { username: 'mallory', password: 'a new password for all' }) },
-  'as the link to the portal': { good: ['a portal link’s token'], status: 303, refused: [401, 'a page'], attempt: (one) => enter(gateway.url, one) },
-  'as the cookie portal_session': { good: ['the portal’s session'], refused: [401, 'portal_access_required'], attempt: (one) => ask(gateway.url, '/portal/api/me', asCookie('portal_session', one)) },
-  'as a client’s secret': { good: ['a client’s secret'], refused: [401, 'invalid_client'], attempt: (one) => grant({ grant_type: 'client_credentials', client_id: robot.username, client_secret: one }) },
-  'as a client’s assertion': { good: ['a client’s assertion'], refused: [401, 'invalid_client'], attempt: (one) => grant({ grant_type: 'client_credentials', client_assertion_type: assertionType, client_assertion: one }) },
+  'as the cookie auth_token': {
+    good: ['an access token', 'an API token'],
+    refused: [401, 'token_invalid'],
+    attempt: (one) => ask(gateway.url, '/auth/me', asCookie('auth_token', one)),
+  },
+  'at a route': {
+    good: ['an access token', 'an API token'],
+    refused: [401, 'token_invalid'],
+    attempt: (one) => ask(gateway.url, '/echo/y', { headers: { Authorization: `Bearer ${one}` } }),
+  },
+  'as the cookie refresh_token': {
+    good: ['a refresh token'],
+    refused: [401, 'refresh_invalid'],
+    attempt: (one) =>
+      ask(gateway.url, '/auth/refresh', { method: 'POST', ...asCookie('refresh_token', one) }),
+  },
+  'as a refresh token of a program': {
+    good: ['a refresh token'],
+    refused: [400, 'invalid_grant'],
+    attempt: (one) => grant({ grant_type: 'refresh_token', refresh_token: one }),
+  },
+  'as a password': {
+    good: ['a password'],
+    refused: [400, 'invalid_grant'],
+    attempt: (one) => grant({ grant_type: 'password', username: 'alice', password: one }),
+  },
+  'as the link to a first password': {
+    good: ['a link to a first password'],
+    status: 204,
+    refused: [404, 'not_found'],
+    attempt: (one) =>
+      post(`/auth/first-access/${encodeURIComponent(one)}`, { password: 'a new password for all' }),
+  },
+  'as the link to the first admin': {
+    good: [],
+    refused: [404, 'not_found'],
+    attempt: (one) =>
+      post(`/auth/setup/${encodeURIComponent(one)}`, {
+        username: 'mallory',
+        password: 'a new password for all',
+      }),
+  },
+  'as the link to the portal': {
+    good: ['a portal link’s token'],
+    status: 303,
+    refused: [401, 'a page'],
+    attempt: (one) => enter(gateway.url, one),
+  },
+  'as the cookie portal_session': {
+    good: ['the portal’s session'],
+    refused: [401, 'portal_access_required'],
+    attempt: (one) => ask(gateway.url, '/portal/api/me', asCookie('portal_session', one)),
+  },
+  'as a client’s secret': {
+    good: ['a client’s secret'],
+    refused: [401, 'invalid_client'],
+    attempt: (one) =>
+      grant({ grant_type: 'client_credentials', client_id: robot.username, client_secret: one }),
+  },
+  'as a client’s assertion': {
+    good: ['a client’s assertion'],
+    refused: [401, 'invalid_client'],
+    attempt: (one) =>
+      grant({
+        grant_type: 'client_credentials',
+        client_assertion_type: assertionType,
+        client_assertion: one,
+      }),
+  },
   'as the state of signing in': {
-    good: ['the state of signing in'], status: 403, refused: [400, 'sign_in_invalid'], // of somebody whom nobody has linked
-    attempt: (one, all) => ask(gateway.url, `/auth/google/callback?${new URLSearchParams({ state: one, code: all['the code of signing in'] ?? '', iss: provider.issuer }).toString()}`, asCookie('sign_in_flow', all['the sealed state of signing in'] ?? '')),
+    // of somebody whom nobody has linked
+    good: ['the state of signing in'],
+    status: 403,
+    refused: [400, 'sign_in_invalid'],
+    attempt: (one, all) =>
+      ask(
+        gateway.url,
+        `/auth/google/callback?${new URLSearchParams({ state: one, code: all['the code of signing in'] ?? '', iss: provider.issuer }).toString()}`,
+        asCookie('sign_in_flow', all['the sealed state of signing in'] ?? ''),
+      ),
   },
   'as the sealed state of signing in': {
-    good: [], refused: [400, 'sign_in_invalid'], // the right one has been used, above
-    attempt: (one, all) => ask(gateway.url, `/auth/google/callback?${new URLSearchParams({ state: all['the state of signing in'] ?? '', code: 'x' }).toString()}`, asCookie('sign_in_flow', one === all['the sealed state of signing in'] ? '' : one)),
+    good: [],
+    refused: [400, 'sign_in_invalid'], // the right one has been used, above
+    attempt: (one, all) =>
+      ask(
+        gateway.url,
+        `/auth/google/callback?${new URLSearchParams({ state: all['the state of signing in'] ?? '', code: 'x' }).toString()}`,
+        asCookie('sign_in_flow', one === all['the sealed state of signing in'] ? '' : one),
+      ),
   },
-  'in the header of identities': { good: [], refused: [401, 'authentication_required'], attempt: (one) => ask(gateway.url, '/auth/me', { headers: { 'X-Gateway-Identity': one } }) },
+  'in the header of identities': {
+    good: [],
+    refused: [401, 'authentication_required'],
+    attempt: (one) => ask(gateway.url, '/auth/me', { headers: { 'X-Gateway-Identity': one } }),
+  },
   'as a token that a program asks about': {
-    good: ['an access token', 'a refresh token', 'an API token'], refused: [200, 'inactive'],
-    attempt: async (one, all) => post('/auth/introspect', { token: one }, { Authorization: `Bearer ${all['an API token'] ?? ''}` }),
+    good: ['an access token', 'a refresh token', 'an API token'],
+    refused: [200, 'inactive'],
+    attempt: async (one, all) =>
+      post('/auth/introspect', { token: one }, { Authorization: `Bearer ${all['an API token'] ?? ''}` }),
   },
 }
 
@@ -156,7 +309,9 @@ function codeIn({ text }: Answer): string | undefined {
 
 describe.each(Object.entries(uses))('%s', (_name, { good, status: goodStatus = 200, refused, attempt }) => {
   let given: Record<string, string>
-  beforeAll(async () => { given = await credentials() })
+  beforeAll(async () => {
+    given = await credentials()
+  })
 
   it.each(kinds)(`%s is ${good.length > 0 ? 'taken only if it is one' : 'refused'}`, async (kind) => {
     const answer = await attempt(given[kind] ?? '', given)

@@ -7,10 +7,17 @@ import { directoryOf } from '../support/directory.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 
 let gateway: TestGateway
-beforeAll(async () => { gateway = await startTestGateway() })
-afterAll(async () => { await gateway.stop() })
+beforeAll(async () => {
+  gateway = await startTestGateway()
+})
+afterAll(async () => {
+  await gateway.stop()
+})
 
-/** The context table as one statement over the rows, written anew: $1 user, $2 mandate, $3 instance (null: not named). */
+/**
+ * The context table as one statement over the rows, written anew: $1 user, $2 mandate, $3 instance (null: not
+ * named).
+ */
 const oracle = `
 with asked as (
   select u.id as user_id, u.is_sys_admin or u.is_platform_admin as platform, i.id as instance_id, i.mandate_id as instance_mandate, i.enabled as instance_enabled,
@@ -41,39 +48,92 @@ from rows`
 const state = fc.constantFrom('absent', 'enabled', 'disabled')
 const world = fc.record({
   level: fc.constantFrom('nobody', 'nobody', 'sysAdmin', 'platformAdmin'),
-  mandates: fc.array(fc.record({ enabled: fc.boolean(), membership: state, instances: fc.array(fc.record({ enabled: fc.boolean(), access: state }), { maxLength: 2 }) }), { minLength: 2, maxLength: 3 }),
+  mandates: fc.array(
+    fc.record({
+      enabled: fc.boolean(),
+      membership: state,
+      instances: fc.array(fc.record({ enabled: fc.boolean(), access: state }), { maxLength: 2 }),
+    }),
+    { minLength: 2, maxLength: 3 },
+  ),
 })
 
 it('whoever asks for whatever place is let in, or refused, as the rows say', async () => {
   const directory = directoryOf(gateway.database)
   const seen = new Set<string>()
-  await fc.assert(fc.asyncProperty(world, async ({ level, mandates }) => {
-    const user = await directory.user({ isSysAdmin: level === 'sysAdmin', isPlatformAdmin: level === 'platformAdmin' })
-    const [mandateIds, instanceIds]: (string | undefined)[][] = [[undefined, randomUUID()], [undefined, randomUUID()]]
-    for (const mandate of mandates) {
-      const mandateId = await directory.mandate({ enabled: mandate.enabled })
-      mandateIds!.push(mandateId)
-      const role = await directory.role({ mandateId })
-      if (mandate.membership !== 'absent') await directory.join(user.id, mandateId, { enabled: mandate.membership === 'enabled', roles: [role] })
-      for (const instance of mandate.instances) {
-        const instanceId = await directory.instance(mandateId, { enabled: instance.enabled })
-        instanceIds!.push(instanceId)
-        if (instance.access !== 'absent') await directory.grant(user.id, instanceId, { enabled: instance.access === 'enabled', roles: [role, await directory.role({ mandateId, instanceId })] })
+  await fc.assert(
+    fc.asyncProperty(world, async ({ level, mandates }) => {
+      const user = await directory.user({
+        isSysAdmin: level === 'sysAdmin',
+        isPlatformAdmin: level === 'platformAdmin',
+      })
+      const [mandateIds, instanceIds]: (string | undefined)[][] = [
+        [undefined, randomUUID()],
+        [undefined, randomUUID()],
+      ]
+      for (const mandate of mandates) {
+        const mandateId = await directory.mandate({ enabled: mandate.enabled })
+        mandateIds!.push(mandateId)
+        const role = await directory.role({ mandateId })
+        if (mandate.membership !== 'absent')
+          await directory.join(user.id, mandateId, {
+            enabled: mandate.membership === 'enabled',
+            roles: [role],
+          })
+        for (const instance of mandate.instances) {
+          const instanceId = await directory.instance(mandateId, { enabled: instance.enabled })
+          instanceIds!.push(instanceId)
+          if (instance.access !== 'absent')
+            await directory.grant(user.id, instanceId, {
+              enabled: instance.access === 'enabled',
+              roles: [role, await directory.role({ mandateId, instanceId })],
+            })
+        }
       }
-    }
-    for (const mandate of mandateIds!) for (const instance of instanceIds!) {
-      const [row] = await gateway.database.sql<{ verdict: string; roles: string[] }>(oracle, [user.id, mandate ?? null, instance ?? null])
-      const { status, text } = await ask(gateway.url, '/auth/context', { headers: { Authorization: `Bearer ${user.token}`, ...(mandate ? { 'X-Mandate-Id': mandate } : {}), ...(instance ? { 'X-Instance-Id': instance } : {}) } })
-      const answer = JSON.parse(text) as { code?: string; roleIds?: string[]; mandateId?: string | null; featureInstanceId?: string | null }
-      seen.add(row!.verdict)
-      expect({ level, mandates, mandate, instance, verdict: status === 200 ? 'entered' : answer.code }).toMatchObject({ verdict: row!.verdict })
-      if (status === 200) expect([answer.mandateId, answer.featureInstanceId, [...answer.roleIds ?? []].sort()]).toEqual([mandate ?? null, instance ?? null, row!.roles])
-    }
-  }), { numRuns: 8, endOnFailure: true })
+      for (const mandate of mandateIds!)
+        for (const instance of instanceIds!) {
+          const [row] = await gateway.database.sql<{ verdict: string; roles: string[] }>(oracle, [
+            user.id,
+            mandate ?? null,
+            instance ?? null,
+          ])
+          const { status, text } = await ask(gateway.url, '/auth/context', {
+            headers: {
+              Authorization: `Bearer ${user.token}`,
+              ...(mandate ? { 'X-Mandate-Id': mandate } : {}),
+              ...(instance ? { 'X-Instance-Id': instance } : {}),
+            },
+          })
+          const answer = JSON.parse(text) as {
+            code?: string
+            roleIds?: string[]
+            mandateId?: string | null
+            featureInstanceId?: string | null
+          }
+          seen.add(row!.verdict)
+          expect({
+            level,
+            mandates,
+            mandate,
+            instance,
+            verdict: status === 200 ? 'entered' : answer.code,
+          }).toMatchObject({ verdict: row!.verdict })
+          if (status === 200)
+            expect([answer.mandateId, answer.featureInstanceId, [...(answer.roleIds ?? [])].sort()]).toEqual([
+              mandate ?? null,
+              instance ?? null,
+              row!.roles,
+            ])
+        }
+    }),
+    { numRuns: 8, endOnFailure: true },
+  )
   expect(seen.size).toBeGreaterThanOrEqual(5)
 }, 60_000)
 
 it('the token that asked is good, so that it was the place that refused', async () => {
   const { token } = await tokenFor(gateway.database, 'alice')
-  expect((await ask(gateway.url, '/auth/context', { headers: { Authorization: `Bearer ${token}` } })).status).toBe(200)
+  expect(
+    (await ask(gateway.url, '/auth/context', { headers: { Authorization: `Bearer ${token}` } })).status,
+  ).toBe(200)
 })

@@ -57,7 +57,9 @@ routes: { /anywhere: { upstream: away, auth: optional, mandate: optional, instan
     })
     token = (await tokenFor(gateway.database, 'alice')).token
   })
-  afterAll(async () => { await gateway.stop() })
+  afterAll(async () => {
+    await gateway.stop()
+  })
 
   const heads: [string, string, Record<string, string>][] = [
     ['cookies by our name', '/auth/me', { Cookie: many('auth_token') }],
@@ -71,7 +73,11 @@ routes: { /anywhere: { upstream: away, auth: optional, mandate: optional, instan
     ['segments of the path', many('/a'), {}],
     ['parameters of segments', many('/a;b'), {}],
     ['languages', '/auth/first-access/x', { Accept: 'text/html', 'Accept-Language': many('de;q=0.1, ') }],
-    ['blanks between languages', '/auth/first-access/x', { Accept: 'text/html', 'Accept-Language': `de${many(' ')}x` }],
+    [
+      'blanks between languages',
+      '/auth/first-access/x',
+      { Accept: 'text/html', 'Accept-Language': `de${many(' ')}x` },
+    ],
     ['addresses', '/healthz', { 'X-Forwarded-For': many('1, ') }],
     ['hosts', '/anywhere', { 'X-Forwarded-Host': many('a,') }],
     ['subprotocols', '/anywhere', { 'Sec-WebSocket-Protocol': many('mandate., ') }],
@@ -83,7 +89,9 @@ routes: { /anywhere: { upstream: away, auth: optional, mandate: optional, instan
   ]
   it.each(heads)('%s', async (_name, path, headers) => {
     const answers: number[] = []
-    const ms = await cheapestOf(3, async () => { answers.push((await ask(gateway.url, path, { headers })).status) })
+    const ms = await cheapestOf(3, async () => {
+      answers.push((await ask(gateway.url, path, { headers })).status)
+    })
     expect(answers.filter((status) => status === 500)).toEqual([])
     expect(ms).toBeLessThan(150)
   })
@@ -97,7 +105,17 @@ routes: { /anywhere: { upstream: away, auth: optional, mandate: optional, instan
   ]
   it.each(bodies)('%s', async (_name, type, body) => {
     const answers: number[] = []
-    const ms = await cheapestOf(3, async () => { answers.push((await ask(gateway.url, '/auth/token', { method: 'POST', headers: { 'Content-Type': type, 'Content-Length': Buffer.byteLength(body) }, body })).status) })
+    const ms = await cheapestOf(3, async () => {
+      answers.push(
+        (
+          await ask(gateway.url, '/auth/token', {
+            method: 'POST',
+            headers: { 'Content-Type': type, 'Content-Length': Buffer.byteLength(body) },
+            body,
+          })
+        ).status,
+      )
+    })
     expect(answers).toEqual([400, 400, 400])
     expect(ms).toBeLessThan(600)
   })
@@ -105,7 +123,14 @@ routes: { /anywhere: { upstream: away, auth: optional, mandate: optional, instan
   it('however many values a field should not have, a refusal is short', async () => {
     const body = `{"username":"x","roleIds":[${many('1,', 900_000)}1]}`
     const answer = await ask(gateway.url, '/mandate/members', {
-      method: 'POST', headers: { Authorization: `Bearer ${token}`, 'X-Mandate-Id': '00000000-0000-4000-8000-000000000101', 'Content-Type': 'application/json', 'Content-Length': body.length }, body,
+      method: 'POST',
+      headers: {
+        Authorization: `Bearer ${token}`,
+        'X-Mandate-Id': '00000000-0000-4000-8000-000000000101',
+        'Content-Type': 'application/json',
+        'Content-Length': body.length,
+      },
+      body,
     })
     expect(answer.status).toBe(400)
     expect(answer.body.length).toBeLessThan(50_000)
@@ -134,18 +159,28 @@ describe('a body that trickles in', () => {
   })
 
   it('is not waited for longer than its time, though it never pauses for long', async () => {
-    const { req, response } = begin(url, '/', { method: 'POST', headers: { 'Content-Type': 'application/json', 'Content-Length': 1000 } })
+    const { req, response } = begin(url, '/', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'Content-Length': 1000 },
+    })
     req.on('error', () => undefined)
     const trickle = setInterval(() => req.write('['), 20)
     await response.finally(() => clearInterval(trickle))
     req.destroy()
     expect(outcomes).toHaveLength(1)
     expect(outcomes[0]).toBeInstanceOf(GatewayError)
-    expect(outcomes[0]).toMatchObject({ code: 'request_malformed', detail: 'The body took too long to arrive' })
+    expect(outcomes[0]).toMatchObject({
+      code: 'request_malformed',
+      detail: 'The body took too long to arrive',
+    })
   })
   it('that is whole in time is taken', async () => {
     outcomes.length = 0
-    await ask(url, '/', { method: 'POST', headers: { 'Content-Type': 'application/json', 'Content-Length': 2 }, body: '{}' })
+    await ask(url, '/', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'Content-Length': 2 },
+      body: '{}',
+    })
     expect(outcomes).toEqual([undefined])
   })
 })

@@ -21,39 +21,93 @@ interface Operation {
 }
 
 // What comes anew is written down there from its declaration, and tried, too.
-const document = parse(await readFile(new URL('../../openapi.yaml', import.meta.url), 'utf8')) as { paths: Record<string, Record<string, Operation>>; components: { schemas: Record<string, Schema> } }
-const operations = Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation })))
-const resolved = (schema: Schema): Schema => schema.$ref === undefined ? schema : document.components.schemas[schema.$ref.split('/').at(-1) ?? ''] ?? {}
+const document = parse(await readFile(new URL('../../openapi.yaml', import.meta.url), 'utf8')) as {
+  paths: Record<string, Record<string, Operation>>
+  components: { schemas: Record<string, Schema> }
+}
+const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation })),
+)
+const resolved = (schema: Schema): Schema =>
+  schema.$ref === undefined
+    ? schema
+    : (document.components.schemas[schema.$ref.split('/').at(-1) ?? ''] ?? {})
 
 /** As long as a head may nearly be: what takes time in the square of it takes seconds. */
 const headLength = 28_000
 /** A quadratic body of this length takes ten seconds. */
 const bodyLength = 60_000
-/** The longest that an event loop may stand still. Quadratic time at `headLength` is 2000 ms and more; parsing a megabyte is 20. */
+/**
+ * The longest that an event loop may stand still. Quadratic time at `headLength` is 2000 ms and more; parsing
+ * a megabyte is 20.
+ */
 const longestStallMs = 250
 
-const repeat = (begin: string, pump: string, end: string) => (length: number) => begin + pump.repeat(Math.floor(length / pump.length)) + end
-/** Long texts that make patterns and parsers try again: a pump, behind what begins a value, before what does not end one. */
+const repeat = (begin: string, pump: string, end: string) => (length: number) =>
+  begin + pump.repeat(Math.floor(length / pump.length)) + end
+/**
+ * Long texts that make patterns and parsers try again: a pump, behind what begins a value, before what does
+ * not end one.
+ */
 const attacks: ((length: number) => string)[] = [
-  repeat('', ' ', 'x y'), repeat('a', '\t', 'x\ty'), repeat('', 'a', '!'), repeat('', '0', 'x'), repeat('', '-', '!'), repeat('a', '.a', '!'), repeat('', 'a,', '!'), repeat('', ';a=', '"'),
-  repeat('', '"\\', ''), repeat('', 'a@', '!'), repeat('https://', 'a.', '!'), repeat('', '[', ''),
+  repeat('', ' ', 'x y'),
+  repeat('a', '\t', 'x\ty'),
+  repeat('', 'a', '!'),
+  repeat('', '0', 'x'),
+  repeat('', '-', '!'),
+  repeat('a', '.a', '!'),
+  repeat('', 'a,', '!'),
+  repeat('', ';a=', '"'),
+  repeat('', '"\\', ''),
+  repeat('', 'a@', '!'),
+  repeat('https://', 'a.', '!'),
+  repeat('', '[', ''),
 ]
 const scheme = (name: string) => attacks.map((attack) => (length: number) => `${name} ${attack(length)}`)
 
 /** Headers that a gateway reads, and the texts tried in each. */
 const headers: Record<string, ((length: number) => string)[]> = {
   authorization: [...scheme('Basic'), ...scheme('Bearer')],
-  cookie: attacks.flatMap((attack) => ['auth_token=', 'refresh_token=', 'portal_session=', ''].map((name) => (length: number) => name + attack(length))),
-  'x-mandate-id': attacks, 'x-instance-id': attacks, 'x-forwarded-for': attacks, 'x-forwarded-proto': attacks, 'x-forwarded-host': attacks, forwarded: attacks,
-  traceparent: attacks, tracestate: attacks, 'x-request-id': attacks, origin: attacks, 'sec-fetch-site': attacks, 'sec-fetch-mode': attacks, accept: attacks, 'accept-language': attacks, 'accept-encoding': attacks,
-  'content-type': [...attacks, ...attacks.map((attack) => (length: number) => `application/json; charset=${attack(length)}`)],
-  'content-encoding': attacks, 'if-match': attacks, 'if-none-match': attacks, range: attacks, 'user-agent': attacks, referer: attacks, via: attacks,
+  cookie: attacks.flatMap((attack) =>
+    ['auth_token=', 'refresh_token=', 'portal_session=', ''].map(
+      (name) => (length: number) => name + attack(length),
+    ),
+  ),
+  'x-mandate-id': attacks,
+  'x-instance-id': attacks,
+  'x-forwarded-for': attacks,
+  'x-forwarded-proto': attacks,
+  'x-forwarded-host': attacks,
+  forwarded: attacks,
+  traceparent: attacks,
+  tracestate: attacks,
+  'x-request-id': attacks,
+  origin: attacks,
+  'sec-fetch-site': attacks,
+  'sec-fetch-mode': attacks,
+  accept: attacks,
+  'accept-language': attacks,
+  'accept-encoding': attacks,
+  'content-type': [
+    ...attacks,
+    ...attacks.map((attack) => (length: number) => `application/json; charset=${attack(length)}`),
+  ],
+  'content-encoding': attacks,
+  'if-match': attacks,
+  'if-none-match': attacks,
+  range: attacks,
+  'user-agent': attacks,
+  referer: attacks,
+  via: attacks,
 }
 
 function filled(given: Schema, text: string, depth = 0): unknown {
   const schema = resolved(given)
   if (depth > 4) return text
-  if (schema.properties) return Object.fromEntries(Object.entries(schema.properties).map(([name, one]) => [name, filled(one, text, depth + 1)]))
+  if (schema.properties)
+    return Object.fromEntries(
+      Object.entries(schema.properties).map(([name, one]) => [name, filled(one, text, depth + 1)]),
+    )
   const [choice] = (schema.anyOf ?? schema.oneOf ?? []).filter((one) => one.type !== 'null')
   if (choice) return filled(choice, text, depth + 1)
   return schema.items ? [filled(schema.items, text, depth + 1)] : text
@@ -80,12 +134,16 @@ afterAll(async () => {
   await gateway.stop()
 })
 
-/** How long (ms) the event loop was busy while a request was answered: no stall is longer. It is asked again if that is long: the machine may have been busy. */
+/**
+ * How long (ms) the event loop was busy while a request was answered: no stall is longer. It is asked again
+ * if that is long: the machine may have been busy.
+ */
 async function stallOf(path: string, question: Question): Promise<number> {
   let shortest = Infinity
   for (let attempt = 0; attempt < 3; attempt += 1) {
     const before = performance.eventLoopUtilization()
-    await ask(gateway.url, path, { ...question, agent }).catch(() => undefined) // a head that is too long closes the connection
+    // a head that is too long closes the connection
+    await ask(gateway.url, path, { ...question, agent }).catch(() => undefined)
     shortest = Math.min(shortest, performance.eventLoopUtilization(before).active)
     if (shortest <= longestStallMs) break
   }
@@ -95,11 +153,14 @@ async function stallOf(path: string, question: Question): Promise<number> {
 const bearer = () => ({ Authorization: `Bearer ${token}`, 'X-Mandate-Id': mandates.acme })
 const concrete = (path: string) => path.replace(/\{\w+\}/g, '00000000-0000-4000-8000-000000000999')
 
-async function stallsOf(tries: Iterable<[what: string, path: string, question: Question]>): Promise<string[]> {
+async function stallsOf(
+  tries: Iterable<[what: string, path: string, question: Question]>,
+): Promise<string[]> {
   const stalls: string[] = []
   for (const [what, path, question] of tries) {
     const ms = await stallOf(path, question)
-    if (ms > longestStallMs) stalls.push(`${question.method ?? 'GET'} ${path.slice(0, 60)}: ${what}: ${Math.round(ms)} ms`)
+    if (ms > longestStallMs)
+      stalls.push(`${question.method ?? 'GET'} ${path.slice(0, 60)}: ${what}: ${Math.round(ms)} ms`)
     if (stalls.length > 3) break
   }
   return stalls
@@ -111,8 +172,15 @@ function* bodyTries(): Generator<[string, string, Question]> {
       for (const [index, attack] of attacks.entries()) {
         const fields = Object.keys(resolved(schema).properties ?? { '': 1 }).length
         const value = filled(schema, attack(Math.floor(Math.min(bodyLength, 200_000 / Math.max(1, fields)))))
-        const body = type === 'application/json' ? JSON.stringify(value) : new URLSearchParams(value as Record<string, string>).toString()
-        yield [`${type} body, text ${index}`, concrete(path), { method, body, headers: { 'Content-Type': type, ...bearer() } }]
+        const body =
+          type === 'application/json'
+            ? JSON.stringify(value)
+            : new URLSearchParams(value as Record<string, string>).toString()
+        yield [
+          `${type} body, text ${index}`,
+          concrete(path),
+          { method, body, headers: { 'Content-Type': type, ...bearer() } },
+        ]
       }
     }
   }
@@ -127,15 +195,28 @@ function* parameterTries(): Generator<[string, string, Question]> {
     const isDue = (name: string, index: number) => index < 3 || (seen.get(name) ?? 0) <= 3
     for (const [index, attack] of attacks.entries()) {
       const text = encodeURIComponent(attack(Math.floor(headLength / 3)))
-      if (path.includes('{') && isDue('{}', index)) yield [`path, text ${index}`, path.replace(/\{\w+\}/, text), { method, headers: bearer() }]
-      for (const name of names) if (isDue(name, index)) yield [`${name}, text ${index}`, `${concrete(path)}?${name}=${text}`, { method, headers: bearer() }]
+      if (path.includes('{') && isDue('{}', index))
+        yield [`path, text ${index}`, path.replace(/\{\w+\}/, text), { method, headers: bearer() }]
+      for (const name of names)
+        if (isDue(name, index))
+          yield [`${name}, text ${index}`, `${concrete(path)}?${name}=${text}`, { method, headers: bearer() }]
     }
   }
 }
 
 /** Every header at endpoints of each kind; those by which a caller says who they are, everywhere. */
 function* headerTries(): Generator<[string, string, Question]> {
-  const kinds = new Set(['POST /auth/token', 'POST /auth/login', 'GET /auth/verify', 'POST /auth/introspect', 'GET /auth/context', 'GET /portal', 'PATCH /mandate/roles/{id}', 'GET /console', 'GET /api/crm/echo'])
+  const kinds = new Set([
+    'POST /auth/token',
+    'POST /auth/login',
+    'GET /auth/verify',
+    'POST /auth/introspect',
+    'GET /auth/context',
+    'GET /portal',
+    'PATCH /mandate/roles/{id}',
+    'GET /console',
+    'GET /api/crm/echo',
+  ])
   for (const { method, path } of [...operations, { method: 'GET', path: '/api/crm/echo' }]) {
     for (const [name, texts] of Object.entries(headers)) {
       const everywhere = name === 'authorization'
@@ -144,7 +225,19 @@ function* headerTries(): Generator<[string, string, Question]> {
         if (everywhere && !kinds.has(`${method} ${path}`) && index % attacks.length > 1) continue
         const known = name === 'authorization' || name === 'cookie' ? {} : bearer()
         const body = method === 'GET' ? {} : { body: 'grant_type=client_credentials&token=x' }
-        yield [`${name}, text ${index}`, concrete(path), { method, ...body, headers: { 'Content-Type': 'application/x-www-form-urlencoded', ...known, [name]: attack(headLength) } }]
+        yield [
+          `${name}, text ${index}`,
+          concrete(path),
+          {
+            method,
+            ...body,
+            headers: {
+              'Content-Type': 'application/x-www-form-urlencoded',
+              ...known,
+              [name]: attack(headLength),
+            },
+          },
+        ]
       }
     }
   }

@@ -15,19 +15,27 @@ beforeAll(async () => {
   directory = directoryOf(gateway.database)
   stranger = await directory.user()
 })
-afterAll(async () => { await gateway.stop() })
-
-const enter = (place: { mandate?: string; instance?: string }, { token } = stranger): Promise<Answer> => ask(gateway.url, '/auth/context', {
-  headers: { Authorization: `Bearer ${token}`, ...(place.mandate ? { 'X-Mandate-Id': place.mandate } : {}), ...(place.instance ? { 'X-Instance-Id': place.instance } : {}) },
+afterAll(async () => {
+  await gateway.stop()
 })
+
+const enter = (place: { mandate?: string; instance?: string }, { token } = stranger): Promise<Answer> =>
+  ask(gateway.url, '/auth/context', {
+    headers: {
+      Authorization: `Bearer ${token}`,
+      ...(place.mandate ? { 'X-Mandate-Id': place.mandate } : {}),
+      ...(place.instance ? { 'X-Instance-Id': place.instance } : {}),
+    },
+  })
 const codeOf = ({ text }: Answer) => (JSON.parse(text) as { code?: string }).code
 
 /** Asks until the answer comes from memory: then the table may be away. */
-const fromMemory = (place: Parameters<typeof enter>[0]) => until(async () => {
-  await enter(place)
-  const answer = await withoutTable(gateway.database, 'user_mandates', () => enter(place))
-  return answer.status === 503 ? undefined : answer
-})
+const fromMemory = (place: Parameters<typeof enter>[0]) =>
+  until(async () => {
+    await enter(place)
+    const answer = await withoutTable(gateway.database, 'user_mandates', () => enter(place))
+    return answer.status === 503 ? undefined : answer
+  })
 
 describe('somebody who asks about a place that is not theirs is answered from the same memory, and so in the same time', () => {
   it('whether the mandate is another’s or does not exist', async () => {
@@ -42,7 +50,8 @@ describe('somebody who asks about a place that is not theirs is answered from th
 })
 
 describe('what did not exist and was asked about is known when it does', () => {
-  const insertMandate = (id: string) => gateway.database.sql(`insert into mandates (id, slug, label) values ($1, $2, 'Made by a test')`, [id, id])
+  const insertMandate = (id: string) =>
+    gateway.database.sql(`insert into mandates (id, slug, label) values ($1, $2, 'Made by a test')`, [id, id])
 
   it('a mandate', async () => {
     const [id, member] = [randomUUID(), await directory.user()]
@@ -60,10 +69,13 @@ describe('what did not exist and was asked about is known when it does', () => {
     await directory.join(member.id, mandates.acme)
     const places = [{ instance: id }, { instance: id, mandate: mandates.acme }]
     for (const place of places) expect(codeOf(await enter(place, member))).toBe('no_instance_access')
-    await gateway.database.sql(`insert into feature_instances (id, mandate_id, feature_code, label) values ($1, $2, 'crm', 'Made by a test')`, [id, mandates.acme])
+    await gateway.database.sql(
+      `insert into feature_instances (id, mandate_id, feature_code, label) values ($1, $2, 'crm', 'Made by a test')`,
+      [id, mandates.acme],
+    )
     await directory.grant(member.id, id)
     for (const place of places) {
-      await until(async () => (await enter(place, member)).status === 200 ? true : undefined)
+      await until(async () => ((await enter(place, member)).status === 200 ? true : undefined))
     }
   })
 })

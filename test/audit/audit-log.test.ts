@@ -16,7 +16,13 @@ import { users } from '../support/demo.js'
 import { until } from '../support/until.js'
 
 const logger = createLogger({ transports: [new transports.Console({ silent: true })] })
-const event = (action: string, details: object = {}): AuditEvent => ({ userId: users.alice, mandateId: 'system', action, details, requestId: null })
+const event = (action: string, details: object = {}): AuditEvent => ({
+  userId: users.alice,
+  mandateId: 'system',
+  action,
+  details,
+  requestId: null,
+})
 
 let own: TestDatabase
 let database: Database
@@ -30,7 +36,9 @@ afterAll(async () => {
   await database.close()
   await own.drop()
 })
-beforeEach(async () => { directory = await mkdtemp(path.join(tmpdir(), 'mandate-gateway-test-spill-')) })
+beforeEach(async () => {
+  directory = await mkdtemp(path.join(tmpdir(), 'mandate-gateway-test-spill-'))
+})
 afterEach(async () => {
   for (const log of logs.splice(0)) await log.close()
   await own.sql('truncate audit_events, audit_personal')
@@ -45,10 +53,24 @@ const start = (sql: Pick<Database, 'rows' | 'run'> = database, spillDirectory = 
   logs.push(log)
   return log
 }
-const actions = async () => (await own.sql<{ action: string }>('select action from audit_events order by action')).map(({ action }) => action)
+const actions = async () =>
+  (await own.sql<{ action: string }>('select action from audit_events order by action')).map(
+    ({ action }) => action,
+  )
 const onDisk = async () => {
   const names = (await readdir(directory)).filter((name) => name.endsWith('.jsonl'))
-  return (await Promise.all(names.map((name) => readFile(path.join(directory, name), 'utf8').catch(() => '')) /* written meanwhile */)).join('').split('\n').filter(Boolean).map((line) => (JSON.parse(line) as AuditEvent).action).sort()
+  return (
+    await Promise.all(
+      names.map((name) =>
+        readFile(path.join(directory, name), 'utf8').catch(() => ''),
+      ) /* written meanwhile */,
+    )
+  )
+    .join('')
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => (JSON.parse(line) as AuditEvent).action)
+    .sort()
 }
 
 describe('while the database does not take events', () => {
@@ -56,10 +78,10 @@ describe('while the database does not take events', () => {
     const log = start()
     await takeAway()
     for (const action of ['a', 'b', 'c']) log.record(event(action))
-    await until(async () => (await onDisk()).length === 3 ? true : undefined)
+    await until(async () => ((await onDisk()).length === 3 ? true : undefined))
     await putBack()
-    await until(async () => (await actions()).length === 3 ? true : undefined)
-    await until(async () => (await onDisk()).length === 0 ? true : undefined)
+    await until(async () => ((await actions()).length === 3 ? true : undefined))
+    await until(async () => ((await onDisk()).length === 0 ? true : undefined))
     expect(await actions()).toEqual(['a', 'b', 'c'])
   })
 
@@ -72,9 +94,18 @@ describe('while the database does not take events', () => {
       const event = { id: crypto.randomUUID(), occurredAt: new Date(), userId: null, mandateId: 'system', action: 'x'.repeat(5000), details: {}, requestId: null }
       for (let attempt = 0; attempt < 3; attempt += 1) await spill.save([event]).catch((error) => process.stdout.write(error.code + ' '))
       await spill.save([{ ...event, action: 'short' }])`
-    const output = execFileSync('sh', ['-c', 'ulimit -f 1; exec "$0" --input-type=module -e "$1"', process.execPath, script], {
-      env: { ...process.env, DIRECTORY: directory, SPILL: new URL('../../dist/audit/spill.js', import.meta.url).href }, encoding: 'utf8',
-    })
+    const output = execFileSync(
+      'sh',
+      ['-c', 'ulimit -f 1; exec "$0" --input-type=module -e "$1"', process.execPath, script],
+      {
+        env: {
+          ...process.env,
+          DIRECTORY: directory,
+          SPILL: new URL('../../dist/audit/spill.js', import.meta.url).href,
+        },
+        encoding: 'utf8',
+      },
+    )
     expect(output).toBe('EFBIG EFBIG EFBIG ')
     expect(readdirSync(directory)).toEqual([expect.stringMatching(/\.jsonl$/)])
   })
@@ -95,7 +126,9 @@ describe('while the database does not take events', () => {
       return found.length === 2 ? found : undefined
     })
     for (const { occurred_at: at } of rows) expect(at >= before && at <= ended).toBe(true)
-    expect(await own.sql('select field, value from audit_personal')).toEqual([{ field: 'address', value: '192.0.2.1' }])
+    expect(await own.sql('select field, value from audit_personal')).toEqual([
+      { field: 'address', value: '192.0.2.1' },
+    ])
   })
 
   it('what several processes find at once is written once', async () => {
@@ -104,9 +137,11 @@ describe('while the database does not take events', () => {
     for (let n = 0; n < 700; n += 1) log.record(event(`event-${n}`))
     await log.close()
     await putBack()
-    start(); start(); start()
-    await until(async () => (await onDisk()).length === 0 ? true : undefined)
-    await until(async () => (await actions()).length >= 700 ? true : undefined)
+    start()
+    start()
+    start()
+    await until(async () => ((await onDisk()).length === 0 ? true : undefined))
+    await until(async () => ((await actions()).length >= 700 ? true : undefined))
     for (const one of logs.splice(0)) await one.close()
     expect(await actions()).toHaveLength(700)
   })
@@ -122,7 +157,7 @@ describe('while the database does not take events', () => {
       },
     })
     log.record(event('a'))
-    await until(async () => lost > 2 && (await onDisk()).length === 0 ? true : undefined)
+    await until(async () => (lost > 2 && (await onDisk()).length === 0 ? true : undefined))
     expect(await actions()).toEqual(['a'])
   })
 
@@ -135,8 +170,20 @@ describe('while the database does not take events', () => {
     expect(log.counts()).toMatchObject({ waiting: 50_000, dropped: 7 })
     log.record(event('last use'))
     await putBack()
-    await until(async () => (await own.sql<{ count: number }>(`select (details->>'count')::int as count from audit_events where action = 'audit_events_dropped'`))[0]?.count === 7 ? true : undefined, 25_000)
-    expect(await own.sql(`select count(*)::int as n from audit_events where action in ('use', 'last use')`)).toEqual([{ n: 50_001 }])
+    await until(
+      async () =>
+        (
+          await own.sql<{ count: number }>(
+            `select (details->>'count')::int as count from audit_events where action = 'audit_events_dropped'`,
+          )
+        )[0]?.count === 7
+          ? true
+          : undefined,
+      25_000,
+    )
+    expect(
+      await own.sql(`select count(*)::int as n from audit_events where action in ('use', 'last use')`),
+    ).toEqual([{ n: 50_001 }])
   })
 
   it('recording neither waits nor fails', async () => {
@@ -153,8 +200,10 @@ it('a file that cannot be read is left aside and holds nothing up', async () => 
   await writeFile(path.join(directory, '000-broken.jsonl'), '{"id":')
   const log = start()
   log.record(event('a'))
-  await until(async () => (await actions()).length === 1 ? true : undefined)
-  await until(async () => (await readdir(directory)).includes('000-broken.jsonl.unreadable') ? true : undefined)
+  await until(async () => ((await actions()).length === 1 ? true : undefined))
+  await until(async () =>
+    (await readdir(directory)).includes('000-broken.jsonl.unreadable') ? true : undefined,
+  )
 })
 
 it('what is not written yet is written when the process ends', async () => {
@@ -170,7 +219,10 @@ describe('what is on disk', () => {
   it('is counted as it is written; where there is nothing, nothing is', async () => {
     const spill = openSpill(path.join(directory, 'not-there-yet'), logger)
     const written: string[] = []
-    const write = (events: AuditEvent[]) => { written.push(...events.map(({ action }) => action)); return Promise.resolve() }
+    const write = (events: AuditEvent[]) => {
+      written.push(...events.map(({ action }) => action))
+      return Promise.resolve()
+    }
     expect(await spill.replay(write)).toBe(0)
     await spill.save([dated('a'), dated('b')])
     await spill.save([dated('c')])
@@ -181,7 +233,9 @@ describe('what is on disk', () => {
 
   it('is not taken for nothing where it cannot be looked at', async () => {
     await writeFile(path.join(directory, 'file'), '')
-    await expect(openSpill(path.join(directory, 'file', 'below'), logger).replay(() => Promise.resolve())).rejects.toThrow('ENOTDIR')
+    await expect(
+      openSpill(path.join(directory, 'file', 'below'), logger).replay(() => Promise.resolve()),
+    ).rejects.toThrow('ENOTDIR')
   })
 
   it('is 256 MiB at the most, so that a flood during an outage does not fill the disk', async () => {
@@ -197,7 +251,14 @@ describe('what is on disk', () => {
 })
 
 describe('a flood of refusals', () => {
-  const told = async () => (await own.sql<{ details: { n: number; folded?: number } }>('select details from audit_events order by seq')).map(({ details }) => details.folded ?? 1).reduce((sum, count) => sum + count, 0)
+  const told = async () =>
+    (
+      await own.sql<{ details: { n: number; folded?: number } }>(
+        'select details from audit_events order by seq',
+      )
+    )
+      .map(({ details }) => details.folded ?? 1)
+      .reduce((sum, count) => sum + count, 0)
 
   it('is counted whole when the process ends', async () => {
     const log = start()
@@ -213,7 +274,7 @@ describe('a flood of refusals', () => {
     const later = performance.now() + 60_000
     jest.spyOn(performance, 'now').mockReturnValue(later)
     try {
-      await until(async () => await told() === 25 ? true : undefined)
+      await until(async () => ((await told()) === 25 ? true : undefined))
     } finally {
       jest.restoreAllMocks()
     }
@@ -222,20 +283,32 @@ describe('a flood of refusals', () => {
   it('that goes on is counted minute by minute', () => {
     const seen: AuditEvent[] = []
     let now = 0
-    const folding = foldRefusals((one) => { seen.push(one) }, () => now)
+    const folding = foldRefusals(
+      (one) => {
+        seen.push(one)
+      },
+      () => now,
+    )
     for (const at of [0, 59_999, 60_000, 119_999, 120_000]) {
       now = at
       for (let n = 0; n < 15; n += 1) folding.refusal(event('refused'))
     }
     folding.settle(true)
-    expect(seen.map(({ details }) => (details as { folded?: number }).folded).filter(Boolean)).toEqual([10, 10])
+    expect(seen.map(({ details }) => (details as { folded?: number }).folded).filter(Boolean)).toEqual([
+      10, 10,
+    ])
     expect(seen).toHaveLength(20 + 20 + 15 + 2)
   })
 
   it('that is to be remembered once a minute is', () => {
     const seen: AuditEvent[] = []
     let now = 0
-    const folding = foldRefusals((one) => { seen.push(one) }, () => now)
+    const folding = foldRefusals(
+      (one) => {
+        seen.push(one)
+      },
+      () => now,
+    )
     for (const at of [0, 1, 59_999, 60_000, 60_001]) {
       now = at
       folding.once(event('entered'))
@@ -247,7 +320,12 @@ describe('a flood of refusals', () => {
   it('of one user, mandate and action is twenty events a minute, and one that counts the rest', () => {
     const seen: AuditEvent[] = []
     let now = 0
-    const folding = foldRefusals((one) => { seen.push(one) }, () => now)
+    const folding = foldRefusals(
+      (one) => {
+        seen.push(one)
+      },
+      () => now,
+    )
     for (let n = 0; n < 100; n += 1) folding.refusal(event('refused', { n }))
     folding.refusal({ ...event('refused'), userId: users.bob })
     expect(seen).toHaveLength(21)

@@ -35,7 +35,9 @@ afterAll(async () => {
   await own.drop()
   await rm(directory, { recursive: true, force: true })
 })
-beforeEach(() => { recorded = [] })
+beforeEach(() => {
+  recorded = []
+})
 afterEach(async () => {
   for (const sealer of sealers.splice(0)) await sealer.close()
   await own.sql('truncate audit_events, audit_seals, audit_personal restart identity')
@@ -46,26 +48,47 @@ afterEach(async () => {
 /** A sealer that seals when it is told to. */
 function sealer(secret = testSecret, previousSecret?: string): Sealer {
   const one = startSealer({
-    database, logger, keys: checkpointKeys({ secret, previousSecret }), directory: path.join(directory, 'audit'), everyMs: 3_600_000,
-    audit: { record: (event) => { recorded.push(event) } },
+    database,
+    logger,
+    keys: checkpointKeys({ secret, previousSecret }),
+    directory: path.join(directory, 'audit'),
+    everyMs: 3_600_000,
+    audit: {
+      record: (event) => {
+        recorded.push(event)
+      },
+    },
   })
   sealers.push(one)
   return one
 }
 
-const event = (action: string, details: object = {}) => dated({ userId: users.alice, mandateId: mandates.acme, action, details, requestId: 'r' })
+const event = (action: string, details: object = {}) =>
+  dated({ userId: users.alice, mandateId: mandates.acme, action, details, requestId: 'r' })
 
 async function sealed(count: number): Promise<Sealer> {
   const one = sealer()
-  for (let n = 1; n <= count; n += 1) await insertAuditEvents(database, [event(`event-${n}`, { n, address: `192.0.2.${n}` })])
+  for (let n = 1; n <= count; n += 1)
+    await insertAuditEvents(database, [event(`event-${n}`, { n, address: `192.0.2.${n}` })])
   await one.seal()
   return one
 }
 
-const verify = (checkpoints: Checkpoint[] = [], with_ = keys) => verifyChain({ sql: database, keys: with_, checkpoints })
-const kinds = async (checkpoints: Checkpoint[] = []) => (await verify(checkpoints)).faults.map(({ kind, position }) => `${kind} ${position}`)
-const last = async (): Promise<Checkpoint> => await findLastCheckpoint(database) ?? (() => { throw new Error('nothing is sealed') })()
-const positions = async () => (await own.sql<{ action: string }>('select e.action from audit_seals s join audit_events e on e.seq = s.seq order by s.position')).map(({ action }) => action)
+const verify = (checkpoints: Checkpoint[] = [], with_ = keys) =>
+  verifyChain({ sql: database, keys: with_, checkpoints })
+const kinds = async (checkpoints: Checkpoint[] = []) =>
+  (await verify(checkpoints)).faults.map(({ kind, position }) => `${kind} ${position}`)
+const last = async (): Promise<Checkpoint> =>
+  (await findLastCheckpoint(database)) ??
+  (() => {
+    throw new Error('nothing is sealed')
+  })()
+const positions = async () =>
+  (
+    await own.sql<{ action: string }>(
+      'select e.action from audit_seals s join audit_events e on e.seq = s.seq order by s.position',
+    )
+  ).map(({ action }) => action)
 
 describe('a chain that nobody touched', () => {
   it('holds every event once, in order, and its end is signed', async () => {
@@ -73,13 +96,25 @@ describe('a chain that nobody touched', () => {
     await insertAuditEvents(database, [event('event-6'), event('event-7')])
     await one.seal()
     expect(await positions()).toEqual([1, 2, 3, 4, 5, 6, 7].map((n) => `event-${n}`))
-    expect(await verify([await last()])).toEqual({ events: 7, position: 7, signatures: 2, erased: 0, faults: [] })
+    expect(await verify([await last()])).toEqual({
+      events: 7,
+      position: 7,
+      signatures: 2,
+      erased: 0,
+      faults: [],
+    })
   })
 
   it('is sealed once by many sealers at once', async () => {
     const all = [sealer(), sealer(), sealer(), sealer()]
     for (let round = 0; round < 10; round += 1) {
-      await Promise.all([insertAuditEvents(database, Array.from({ length: 20 }, (_, n) => event(`${round} ${n}`))), ...all.map((one) => one.seal())])
+      await Promise.all([
+        insertAuditEvents(
+          database,
+          Array.from({ length: 20 }, (_, n) => event(`${round} ${n}`)),
+        ),
+        ...all.map((one) => one.seal()),
+      ])
     }
     await Promise.all(all.map((one) => one.seal()))
     await sealer().seal()
@@ -88,27 +123,42 @@ describe('a chain that nobody touched', () => {
 
   it('is sealed in batches of any number', async () => {
     const one = sealer()
-    await insertAuditEvents(database, Array.from({ length: 2345 }, (_, n) => event(`event ${n}`)))
+    await insertAuditEvents(
+      database,
+      Array.from({ length: 2345 }, (_, n) => event(`event ${n}`)),
+    )
     await one.seal()
     expect(await verify()).toMatchObject({ events: 2345, signatures: 3, faults: [] })
   })
 
   it('holds what only the database can tell apart: numbers beyond doubles, microseconds, endless times', async () => {
     const one = sealer()
-    await own.sql(`insert into audit_events (occurred_at, action, details) values ('2026-11-25 08:00:00.123456+00', 'precise', '{"n": 12345678901234567890.12345678901234567890}'), ('infinity', 'endless', '{}')`)
+    await own.sql(
+      `insert into audit_events (occurred_at, action, details) values ('2026-11-25 08:00:00.123456+00', 'precise', '{"n": 12345678901234567890.12345678901234567890}'), ('infinity', 'endless', '{}')`,
+    )
     await one.seal()
     expect(await kinds()).toEqual([])
-    await own.sql(`update audit_events set details = '{"n": 12345678901234567890.12345678901234567891}' where action = 'precise'`)
+    await own.sql(
+      `update audit_events set details = '{"n": 12345678901234567890.12345678901234567891}' where action = 'precise'`,
+    )
     expect(await kinds()).toEqual(['edited 1'])
-    await own.sql(`update audit_events set details = '{"n": 12345678901234567890.12345678901234567890}', occurred_at = '2026-11-25 08:00:00.123457+00' where action = 'precise'`)
+    await own.sql(
+      `update audit_events set details = '{"n": 12345678901234567890.12345678901234567890}', occurred_at = '2026-11-25 08:00:00.123457+00' where action = 'precise'`,
+    )
     expect(await kinds()).toEqual(['edited 1'])
   })
 })
 
 describe('tampering is found', () => {
   it.each([
-    ['the action', `action = 'harmless'`], ['the details', `details = details || '{"n": 99}'`], ['the user', `user_id = '${users.bob}'`], ['the mandate', `mandate_id = 'system'`],
-    ['the time', `occurred_at = occurred_at - interval '1 second'`], ['the request', `request_id = 'other'`], ['the id', 'id = gen_random_uuid()'], ['the hashes of personal values', `personal = '{}'`],
+    ['the action', `action = 'harmless'`],
+    ['the details', `details = details || '{"n": 99}'`],
+    ['the user', `user_id = '${users.bob}'`],
+    ['the mandate', `mandate_id = 'system'`],
+    ['the time', `occurred_at = occurred_at - interval '1 second'`],
+    ['the request', `request_id = 'other'`],
+    ['the id', 'id = gen_random_uuid()'],
+    ['the hashes of personal values', `personal = '{}'`],
   ])('an edit of %s', async (_what, change) => {
     await sealed(5)
     await own.sql(`update audit_events set ${change} where action = 'event-3'`)
@@ -121,7 +171,9 @@ describe('tampering is found', () => {
     const { contentOf } = await import('../../src/audit/chain.js')
     const { listSealedEvents } = await import('../../src/audit/chain-queries.js')
     const edited = (await listSealedEvents(database, 2, 1))[0]?.event
-    await own.sql(`update audit_seals set content = decode($1, 'hex') where position = 3`, [contentOf(edited!)])
+    await own.sql(`update audit_seals set content = decode($1, 'hex') where position = 3`, [
+      contentOf(edited!),
+    ])
     expect(await kinds()).toEqual(['reordered 3'])
   })
 
@@ -133,7 +185,9 @@ describe('tampering is found', () => {
 
   it('a deletion together with its link', async () => {
     await sealed(5)
-    await own.sql(`delete from audit_seals where seq = (select seq from audit_events where action = 'event-2')`)
+    await own.sql(
+      `delete from audit_seals where seq = (select seq from audit_events where action = 'event-2')`,
+    )
     await own.sql(`delete from audit_events where action = 'event-2'`)
     expect(await kinds()).toEqual(['gap 2'])
   })
@@ -142,17 +196,25 @@ describe('tampering is found', () => {
     await sealed(5)
     await own.sql(`delete from audit_seals where position = 2`)
     await own.sql(`delete from audit_events where action = 'event-2'`)
-    for (const position of [3, 4, 5]) await own.sql(`update audit_seals set position = $1 where position = $2`, [position - 1, position])
+    for (const position of [3, 4, 5])
+      await own.sql(`update audit_seals set position = $1 where position = $2`, [position - 1, position])
     expect((await kinds()).length).toBeGreaterThan(0)
   })
 
   it('a link that was taken away while its event stayed', async () => {
     const one = await sealed(5)
-    // That an event should be sealed can be said once all transactions before it have ended, those of other databases of the server, too.
+    // That an event should be sealed can be said once all transactions before it have ended, those of other
+    // databases of the server, too.
     await until(async () => {
       await insertAuditEvents(database, [event('later')])
       await one.seal()
-      return (await own.sql(`select from audit_events where action = 'event-2' and xid < (select horizon from audit_seals order by position desc limit 1)`)).length === 1
+      return (
+        (
+          await own.sql(
+            `select from audit_events where action = 'event-2' and xid < (select horizon from audit_seals order by position desc limit 1)`,
+          )
+        ).length === 1
+      )
     }, 20_000)
     await own.sql('delete from audit_seals where position = 2')
     expect(await kinds()).toEqual(['gap 2', 'not_sealed null'])
@@ -207,7 +269,9 @@ describe('tampering is found', () => {
     const one = await sealed(3)
     await insertAuditEvents(database, [event('event-4')])
     await one.seal()
-    await own.sql('update audit_seals a set signature = b.signature from audit_seals b where a.position = 4 and b.position = 3')
+    await own.sql(
+      'update audit_seals a set signature = b.signature from audit_seals b where a.position = 4 and b.position = 3',
+    )
     expect(await kinds()).toEqual(['signature_wrong 4', 'not_signed 4'])
   })
 
@@ -243,7 +307,13 @@ describe('the order', () => {
       await slow.query('commit')
       await one.seal()
       expect(await positions()).toEqual(['event-1', 'event-2', 'quick-1', 'quick-2', 'slow'])
-      expect((await own.sql<{ late: boolean }>(`select seq < (select seq from audit_events where action = 'quick-1') as late from audit_events where action = 'slow'`))[0]).toEqual({ late: true })
+      expect(
+        (
+          await own.sql<{ late: boolean }>(
+            `select seq < (select seq from audit_events where action = 'quick-1') as late from audit_events where action = 'slow'`,
+          )
+        )[0],
+      ).toEqual({ late: true })
     } finally {
       await slow.end()
     }
@@ -289,7 +359,9 @@ describe('the order', () => {
     const one = await sealed(3)
     // as a restored dump has them: numbers that this server has not reached
     await own.sql(`alter table audit_events disable trigger stamp`)
-    await own.sql(`insert into audit_events (xid, action) values ('900000000000', 'restored, not sealed yet')`)
+    await own.sql(
+      `insert into audit_events (xid, action) values ('900000000000', 'restored, not sealed yet')`,
+    )
     await own.sql(`alter table audit_events enable trigger stamp`)
     await own.sql(`update audit_events set xid = '800000000000' where action = 'event-3'`)
     await own.sql(`update audit_seals set horizon = '800000000001' where position = 3`)
@@ -297,7 +369,14 @@ describe('the order', () => {
     await one.seal()
     await insertAuditEvents(database, [event('new-2')])
     await one.seal()
-    expect(await positions()).toEqual(['event-1', 'event-2', 'event-3', 'new-1', 'restored, not sealed yet', 'new-2'])
+    expect(await positions()).toEqual([
+      'event-1',
+      'event-2',
+      'event-3',
+      'new-1',
+      'restored, not sealed yet',
+      'new-2',
+    ])
     expect(await kinds()).toEqual([])
   })
 })
@@ -305,11 +384,15 @@ describe('the order', () => {
 describe('the sealer', () => {
   it('seals nothing onto an end that is not signed, and says so', async () => {
     const one = await sealed(2)
-    await own.sql(`insert into audit_seals (position, seq, horizon, content, hash, sealed_at) values (3, 999, '1', '\\x00', '\\x00', now())`)
+    await own.sql(
+      `insert into audit_seals (position, seq, horizon, content, hash, sealed_at) values (3, 999, '1', '\\x00', '\\x00', now())`,
+    )
     await insertAuditEvents(database, [event('later')])
     await one.seal()
     expect(await own.sql('select max(position)::int as n from audit_seals')).toEqual([{ n: 3 }])
-    expect(recorded).toMatchObject([{ action: 'audit_chain_broken', details: { reason: 'its end is not signed; nothing more is sealed' } }])
+    expect(recorded).toMatchObject([
+      { action: 'audit_chain_broken', details: { reason: 'its end is not signed; nothing more is sealed' } },
+    ])
   })
 
   it('notices that the chain was rewritten, by what it remembers', async () => {
@@ -317,7 +400,9 @@ describe('the sealer', () => {
     await own.sql(`delete from audit_seals`)
     await own.sql(`delete from audit_events where action = 'event-3'`)
     await one.seal()
-    expect(recorded).toMatchObject([{ action: 'audit_chain_broken', details: { reason: 'it is shorter than it was', position: 3 } }])
+    expect(recorded).toMatchObject([
+      { action: 'audit_chain_broken', details: { reason: 'it is shorter than it was', position: 3 } },
+    ])
   })
 
   it('notices it after a restart, too, by what it kept on disk, and keeps the proof', async () => {
@@ -330,7 +415,9 @@ describe('the sealer', () => {
     await sealer().seal() // whoever starts now seals the edited event
     expect(recorded).toMatchObject([{ action: 'audit_chain_broken' }])
     expect(await kinds()).toEqual([])
-    const proof = JSON.parse(await readFile(path.join(directory, 'audit', 'checkpoint-3-contradicted.json'), 'utf8')) as Checkpoint
+    const proof = JSON.parse(
+      await readFile(path.join(directory, 'audit', 'checkpoint-3-contradicted.json'), 'utf8'),
+    ) as Checkpoint
     expect(await kinds([proof])).toEqual(['rewritten 3'])
   })
 
@@ -342,11 +429,27 @@ describe('the sealer', () => {
     expect((await verify([], checkpointKeys({ secret: next, previousSecret: former }))).faults).toEqual([])
     expect((await verify([], checkpointKeys({ secret: next }))).faults).toEqual([])
     expect((await verify([], keys)).faults.map(({ kind }) => kind)).toEqual(['not_signed'])
-    expect((await verify([], checkpointKeys({ publicKeys: [checkpointKeys({ secret: next }).publicKey()] }))).faults).toEqual([])
+    expect(
+      (await verify([], checkpointKeys({ publicKeys: [checkpointKeys({ secret: next }).publicKey()] })))
+        .faults,
+    ).toEqual([])
   })
 
   it('seals by itself', async () => {
-    sealers.push(startSealer({ database, logger, keys, directory: path.join(directory, 'audit'), everyMs: 5, audit: { record: (one) => { recorded.push(one) } } }))
+    sealers.push(
+      startSealer({
+        database,
+        logger,
+        keys,
+        directory: path.join(directory, 'audit'),
+        everyMs: 5,
+        audit: {
+          record: (one) => {
+            recorded.push(one)
+          },
+        },
+      }),
+    )
     await insertAuditEvents(database, [event('event-1')])
     await until(async () => (await positions())[0])
     expect(await kinds()).toEqual([])
@@ -357,14 +460,35 @@ describe('a person', () => {
   it('can be erased, and the chain still holds', async () => {
     const one = sealer()
     await insertAuditEvents(database, [
-      dated({ userId: users.petra, mandateId: 'system', action: 'user_changed', requestId: 'r', details: { subject: `user:${users.bob}`, address: '192.0.2.1', before: { email: 'bob@example.com', enabled: true }, after: { email: 'robert@example.com', enabled: true } } }),
-      dated({ userId: users.bob, mandateId: mandates.acme, action: 'access_denied', requestId: 'r', details: { address: '192.0.2.2' } }),
+      dated({
+        userId: users.petra,
+        mandateId: 'system',
+        action: 'user_changed',
+        requestId: 'r',
+        details: {
+          subject: `user:${users.bob}`,
+          address: '192.0.2.1',
+          before: { email: 'bob@example.com', enabled: true },
+          after: { email: 'robert@example.com', enabled: true },
+        },
+      }),
+      dated({
+        userId: users.bob,
+        mandateId: mandates.acme,
+        action: 'access_denied',
+        requestId: 'r',
+        details: { address: '192.0.2.2' },
+      }),
     ])
     await one.seal()
     const { erasePersonalValues } = await import('../../src/audit/audit-queries.js')
     expect(await database.transaction((tx) => erasePersonalValues(tx, users.bob))).toBe(3)
-    expect(await own.sql('select field, value from audit_personal')).toEqual([{ field: 'address', value: '192.0.2.1' }])
-    const rest = JSON.stringify(await own.sql('select * from audit_events')) + JSON.stringify(await own.sql('select * from audit_personal'))
+    expect(await own.sql('select field, value from audit_personal')).toEqual([
+      { field: 'address', value: '192.0.2.1' },
+    ])
+    const rest =
+      JSON.stringify(await own.sql('select * from audit_events')) +
+      JSON.stringify(await own.sql('select * from audit_personal'))
     expect(rest).not.toMatch(/bob@example|robert@|192\.0\.2\.2/)
     expect(await verify()).toMatchObject({ events: 2, erased: 3, faults: [] })
   })
@@ -376,7 +500,10 @@ describe('a person', () => {
   })
 
   it('the hash that stays is of a key that goes: the same value has another hash each time', async () => {
-    await insertAuditEvents(database, [event('a', { address: '192.0.2.7' }), event('b', { address: '192.0.2.7' })])
+    await insertAuditEvents(database, [
+      event('a', { address: '192.0.2.7' }),
+      event('b', { address: '192.0.2.7' }),
+    ])
     const hashes = await own.sql<{ h: string }>(`select personal->>'address' as h from audit_events`)
     expect(new Set(hashes.map(({ h }) => h)).size).toBe(2)
   })
@@ -384,14 +511,26 @@ describe('a person', () => {
 
 describe('the gateway’s role', () => {
   it.each([
-    `update audit_events set action = 'x'`, 'delete from audit_events', 'truncate audit_events', `update audit_seals set hash = '\\x00'`, 'delete from audit_seals', 'truncate audit_seals',
-    `update audit_personal set value = 'x'`, 'alter table audit_events disable trigger stamp',
+    `update audit_events set action = 'x'`,
+    'delete from audit_events',
+    'truncate audit_events',
+    `update audit_seals set hash = '\\x00'`,
+    'delete from audit_seals',
+    'truncate audit_seals',
+    `update audit_personal set value = 'x'`,
+    'alter table audit_events disable trigger stamp',
   ])('may not: %s', async (statement) => {
     await expect(database.run(statement)).rejects.toMatchObject({ cause: { code: '42501' } })
   })
 
   it('cannot choose when its events are sealed', async () => {
-    await database.run(`insert into audit_events (xid, action) values ('999999999999', 'later'), ('1', 'earlier')`)
-    expect(await own.sql(`select count(*)::int as n from audit_events where xid = any(array['999999999999', '1']::xid8[])`)).toEqual([{ n: 0 }])
+    await database.run(
+      `insert into audit_events (xid, action) values ('999999999999', 'later'), ('1', 'earlier')`,
+    )
+    expect(
+      await own.sql(
+        `select count(*)::int as n from audit_events where xid = any(array['999999999999', '1']::xid8[])`,
+      ),
+    ).toEqual([{ n: 0 }])
   })
 })

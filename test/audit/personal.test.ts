@@ -3,16 +3,38 @@ import fc from 'fast-check'
 import { hashPersonal, putBack, splitEvent } from '../../src/audit/personal.js'
 
 const [who, whom] = ['00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000000002']
-const event = (details: Record<string, unknown>) => ({ userId: who, mandateId: 'system', action: 'x', details, requestId: 'r' })
+const event = (details: Record<string, unknown>) => ({
+  userId: who,
+  mandateId: 'system',
+  action: 'x',
+  details,
+  requestId: 'r',
+})
 
 const personal = ['username', 'email', 'fullName', 'address', 'userAgent', 'displayName', 'operator']
-const secret = ['password', 'passwordHash', 'secret', 'clientSecret', 'token', 'tokenHash', 'accessToken', 'refreshToken', 'authorization', 'cookie']
+const secret = [
+  'password',
+  'passwordHash',
+  'secret',
+  'clientSecret',
+  'token',
+  'tokenHash',
+  'accessToken',
+  'refreshToken',
+  'authorization',
+  'cookie',
+]
 
 describe('an event', () => {
   it.each(personal)('keeps %s apart, and of it a keyed hash alone', (name) => {
-    const { details, hashes, values } = splitEvent(event({ after: { [name]: 'Zoë', other: 1 }, [name]: 'here' }))
+    const { details, hashes, values } = splitEvent(
+      event({ after: { [name]: 'Zoë', other: 1 }, [name]: 'here' }),
+    )
     expect(JSON.stringify(details)).not.toMatch(/Zoë|here/)
-    expect(values.map(({ field, value, personId }) => [field, value, personId])).toEqual([[`after.${name}`, 'Zoë', who], [name, 'here', who]])
+    expect(values.map(({ field, value, personId }) => [field, value, personId])).toEqual([
+      [`after.${name}`, 'Zoë', who],
+      [name, 'here', who],
+    ])
     for (const { field, salt, value } of values) expect(hashes[field]).toBe(hashPersonal(salt, value))
     expect(new Set(values.map(({ salt }) => salt)).size).toBe(2)
   })
@@ -26,7 +48,8 @@ describe('an event', () => {
   })
 
   it('says whose a value is: the user’s whom it is about, else whose id stands beside it, else of whoever did it', () => {
-    const person = (details: Record<string, unknown>) => splitEvent(event(details)).values.map(({ personId }) => personId)
+    const person = (details: Record<string, unknown>) =>
+      splitEvent(event(details)).values.map(({ personId }) => personId)
     expect(person({ subject: `user:${whom}`, after: { email: 'a' } })).toEqual([whom])
     expect(person({ subject: 'mandate:1', after: { userId: whom, email: 'a' } })).toEqual([whom])
     expect(person({ subject: 'user:nobody', before: { userId: whom, email: 'a' } })).toEqual([whom])
@@ -36,17 +59,39 @@ describe('an event', () => {
 
   const name = fc.constantFrom(...personal, 'note', 'label', '__proto__', 'constructor', 'x')
   const details = fc.letrec<{ value: unknown; record: Record<string, unknown> }>((tie) => ({
-    value: fc.oneof({ maxDepth: 4 }, fc.string({ unit: 'grapheme' }), fc.integer(), fc.boolean(), fc.constant(null), tie('record'), fc.array(tie('value'), { maxLength: 3 })),
-    record: fc.array(fc.tuple(name, tie('value')), { maxLength: 4 }).map((pairs) => Object.fromEntries(pairs)),
+    value: fc.oneof(
+      { maxDepth: 4 },
+      fc.string({ unit: 'grapheme' }),
+      fc.integer(),
+      fc.boolean(),
+      fc.constant(null),
+      tie('record'),
+      fc.array(tie('value'), { maxLength: 3 }),
+    ),
+    record: fc
+      .array(fc.tuple(name, tie('value')), { maxLength: 4 })
+      .map((pairs) => Object.fromEntries(pairs)),
   })).record
   it('is whole again when what was kept apart is put back where it was', () => {
-    fc.assert(fc.property(details, (original) => {
-      const split = splitEvent(event(original))
-      const restored: unknown = JSON.parse(JSON.stringify(split.details))
-      for (const { field, value } of split.values) putBack(restored, field, value)
-      const sorted = (value: unknown): unknown => Array.isArray(value) ? value.map(sorted) : typeof value === 'object' && value !== null ? Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1).map(([key, inner]) => [key, sorted(inner)]) : value
-      expect(sorted(restored)).toEqual(sorted(JSON.parse(JSON.stringify(original).replace(/\\u0000|\\ud[89a-f][0-9a-f]{2}/gi, '\ufffd'))))
-    }), { numRuns: 500 })
+    fc.assert(
+      fc.property(details, (original) => {
+        const split = splitEvent(event(original))
+        const restored: unknown = JSON.parse(JSON.stringify(split.details))
+        for (const { field, value } of split.values) putBack(restored, field, value)
+        const sorted = (value: unknown): unknown =>
+          Array.isArray(value)
+            ? value.map(sorted)
+            : typeof value === 'object' && value !== null
+              ? Object.entries(value)
+                  .sort(([a], [b]) => (a < b ? -1 : 1))
+                  .map(([key, inner]) => [key, sorted(inner)])
+              : value
+        expect(sorted(restored)).toEqual(
+          sorted(JSON.parse(JSON.stringify(original).replace(/\\u0000|\\ud[89a-f][0-9a-f]{2}/gi, '\ufffd'))),
+        )
+      }),
+      { numRuns: 500 },
+    )
   })
 
   it('that is too deep is cut, and holds what the database can store', () => {

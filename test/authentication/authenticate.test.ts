@@ -23,32 +23,44 @@ let alice: { token: string; jti: string; sid: string } & TokenParts
 
 beforeAll(async () => {
   // Without memory: rows that a test changes count with the next request.
-  gateway = await startTestGateway({ environment: { APP_JWT_KEY_SECRET_PREVIOUS: previousSecret, COHERENCE_LEASE_MS: '0' } })
+  gateway = await startTestGateway({
+    environment: { APP_JWT_KEY_SECRET_PREVIOUS: previousSecret, COHERENCE_LEASE_MS: '0' },
+  })
   const login = await tokenFor(gateway.database, 'alice')
   alice = { ...login, ...partsOf(login.token) }
 })
-afterAll(async () => { await gateway.stop() })
+afterAll(async () => {
+  await gateway.stop()
+})
 
 const me = (token: string) => request(gateway.server).get('/auth/me').set('Authorization', `Bearer ${token}`)
-const withClaims = (claims: Record<string, unknown>) => signByHand(alice.header, { ...alice.claims, ...claims })
-const withHeader = (header: Record<string, unknown>) => signByHand({ ...alice.header, ...header }, alice.claims)
-const without = (from: Record<string, unknown>, name: string) => Object.fromEntries(Object.entries(from).filter(([key]) => key !== name))
+const withClaims = (claims: Record<string, unknown>) =>
+  signByHand(alice.header, { ...alice.claims, ...claims })
+const withHeader = (header: Record<string, unknown>) =>
+  signByHand({ ...alice.header, ...header }, alice.claims)
+const without = (from: Record<string, unknown>, name: string) =>
+  Object.fromEntries(Object.entries(from).filter(([key]) => key !== name))
 const withoutClaim = (name: string) => signByHand(alice.header, without(alice.claims, name))
 
 /** The claims as JSON text in which one is written by hand: numbers that JSON.stringify would not write. */
 const withRawClaim = (name: string, text: string) =>
   signByHand(alice.header, JSON.stringify(without(alice.claims, name)).replace(/\}$/, `,"${name}":${text}}`))
 
-const expectInvalid = (answer: Response) => expectProblem(answer, 401, 'token_invalid', 'Invalid authentication credentials')
+const expectInvalid = (answer: Response) =>
+  expectProblem(answer, 401, 'token_invalid', 'Invalid authentication credentials')
 
 async function expectAccepted(token: string): Promise<void> {
   const answer = await me(token)
-  expect({ status: answer.status, username: answer.body.user?.username }).toEqual({ status: 200, username: 'alice' })
+  expect({ status: answer.status, username: answer.body.user?.username }).toEqual({
+    status: 200,
+    username: 'alice',
+  })
   expect(answer.headers['cache-control']).toBe('no-store')
 }
 
 /** A login of `user` whose row and claims are bent. */
-const loginOf = async (user: DemoUser, claims: Record<string, unknown> = {}, row: RowShape = {}) => (await tokenFor(gateway.database, user, { claims, row })).token
+const loginOf = async (user: DemoUser, claims: Record<string, unknown> = {}, row: RowShape = {}) =>
+  (await tokenFor(gateway.database, user, { claims, row })).token
 
 /** A segment whose last character carries bits that no byte takes: it decodes alike and is not canonical. */
 function withStrayBits(segment: string): string {
@@ -71,7 +83,7 @@ function tokenOfLength(length: number): string {
     const header = segmentOf({ ...alice.header, kid })
     const pad = (size: number) => signSegments(header, segmentOf({ ...alice.claims, pad: 'x'.repeat(size) }))
     const missing = length - pad(0).length
-    for (let size = Math.floor(missing * 3 / 4) - 2; size <= Math.ceil(missing * 3 / 4) + 2; size += 1) {
+    for (let size = Math.floor((missing * 3) / 4) - 2; size <= Math.ceil((missing * 3) / 4) + 2; size += 1) {
       if (pad(size).length === length) return pad(size)
     }
   }
@@ -87,33 +99,58 @@ describe('row 0: a request that says twice who calls or where', () => {
     ['Authorization', 'in another case of its name', () => [bearer(), 'AUTHORIZATION: Basic YTpi']],
     ['Host', 'the same', () => [bearer(), `Host: ${host()}`]],
     ['Host', 'another', () => ['host: elsewhere.example', bearer()]],
-    ['X-Mandate-Id', 'the same', () => [bearer(), `X-Mandate-Id: ${mandates.acme}`, `X-Mandate-Id: ${mandates.acme}`]],
-    ['X-Mandate-Id', 'another', () => [bearer(), `X-Mandate-Id: ${mandates.acme}`, `x-mandate-id: ${mandates.globex}`]],
-    ['X-Instance-Id', 'an empty one', () => [bearer(), `X-Instance-Id: ${instances.acmeCrm}`, 'X-Instance-Id: ']],
+    [
+      'X-Mandate-Id',
+      'the same',
+      () => [bearer(), `X-Mandate-Id: ${mandates.acme}`, `X-Mandate-Id: ${mandates.acme}`],
+    ],
+    [
+      'X-Mandate-Id',
+      'another',
+      () => [bearer(), `X-Mandate-Id: ${mandates.acme}`, `x-mandate-id: ${mandates.globex}`],
+    ],
+    [
+      'X-Instance-Id',
+      'an empty one',
+      () => [bearer(), `X-Instance-Id: ${instances.acmeCrm}`, 'X-Instance-Id: '],
+    ],
   ])('%s sent twice, %s, is header_ambiguous', async (_name, _how, lines) => {
     const answer = await sendLines(gateway.url, 'GET /auth/context', lines())
     expect([answer.status, codeOf(answer)]).toEqual([400, 'header_ambiguous'])
     expect(answer.headers).not.toHaveProperty('set-cookie')
   })
 
-  it.each(['GET /auth/me', 'POST /auth/logout', 'GET /api/crm/contacts'])('it is refused at %s too, before anybody asks for a token', async (line) => {
-    const answer = await sendLines(gateway.url, line, [`X-Mandate-Id: ${mandates.acme}`, `X-Mandate-Id: ${mandates.globex}`])
-    expect([answer.status, codeOf(answer)]).toEqual([400, 'header_ambiguous'])
-  })
+  it.each(['GET /auth/me', 'POST /auth/logout', 'GET /api/crm/contacts'])(
+    'it is refused at %s too, before anybody asks for a token',
+    async (line) => {
+      const answer = await sendLines(gateway.url, line, [
+        `X-Mandate-Id: ${mandates.acme}`,
+        `X-Mandate-Id: ${mandates.globex}`,
+      ])
+      expect([answer.status, codeOf(answer)]).toEqual([400, 'header_ambiguous'])
+    },
+  )
 
   it.each<[string, (a: string, b: string) => string[]]>([
     ['in one line', (a, b) => [`Cookie: auth_token=${a}; auth_token=${b}`]],
     ['in two lines', (a, b) => [`Cookie: auth_token=${a}`, `Cookie: theme=dark;auth_token=${b}`]],
   ])('two auth_token cookies that differ, %s, are header_ambiguous', async (_name, lines) => {
     const other = await loginOf('alice')
-    for (const [a, b] of [[alice.token, other], [alice.token, ''], ['', alice.token]] as const) {
+    for (const [a, b] of [
+      [alice.token, other],
+      [alice.token, ''],
+      ['', alice.token],
+    ] as const) {
       const answer = await sendLines(gateway.url, 'GET /auth/me', lines(a, b))
       expect([answer.status, codeOf(answer)]).toEqual([400, 'header_ambiguous'])
     }
   })
 
   it('two auth_token cookies that are the same are one', async () => {
-    await request(gateway.server).get('/auth/me').set('Cookie', `auth_token=${alice.token}; auth_token=${alice.token}`).expect(200)
+    await request(gateway.server)
+      .get('/auth/me')
+      .set('Cookie', `auth_token=${alice.token}; auth_token=${alice.token}`)
+      .expect(200)
   })
 })
 
@@ -122,7 +159,10 @@ describe('row 1: where the token is taken from', () => {
     ['no header at all', {}],
     ['an empty cookie', { Cookie: 'auth_token=' }],
     ['an empty cookie and another scheme', { Cookie: 'auth_token=', Authorization: 'Basic YWxpY2U6eA==' }],
-    ['a cookie of another name', { Cookie: 'auth_tokens=x; xauth_token=y; Auth_Token=z; refresh_token=r; portal_session=p' }],
+    [
+      'a cookie of another name',
+      { Cookie: 'auth_tokens=x; xauth_token=y; Auth_Token=z; refresh_token=r; portal_session=p' },
+    ],
     ['another scheme', { Authorization: 'Basic YWxpY2U6eA==' }],
     ['a scheme that only begins alike', { Authorization: 'BearerX abc' }],
     ['a scheme without a token', { Authorization: 'Bearer' }],
@@ -140,25 +180,39 @@ describe('row 1: where the token is taken from', () => {
 
   it('the cookie counts before the header', async () => {
     const bob = await loginOf('bob')
-    const answer = await request(gateway.server).get('/auth/me').set({ Cookie: `auth_token=${alice.token}`, Authorization: `Bearer ${bob}` }).expect(200)
+    const answer = await request(gateway.server)
+      .get('/auth/me')
+      .set({ Cookie: `auth_token=${alice.token}`, Authorization: `Bearer ${bob}` })
+      .expect(200)
     expect(answer.body.user.username).toBe('alice')
   })
 
   it('a bad cookie is not made good by a good header', async () => {
-    expectInvalid(await request(gateway.server).get('/auth/me').set({ Cookie: 'auth_token=x', Authorization: `Bearer ${alice.token}` }))
+    expectInvalid(
+      await request(gateway.server)
+        .get('/auth/me')
+        .set({ Cookie: 'auth_token=x', Authorization: `Bearer ${alice.token}` }),
+    )
   })
 
   it('an expired cookie is not made good by a good header', async () => {
-    const answer = await request(gateway.server).get('/auth/me').set({ Cookie: `auth_token=${withClaims({ exp: now() - 1 })}`, Authorization: `Bearer ${alice.token}` })
+    const answer = await request(gateway.server)
+      .get('/auth/me')
+      .set({ Cookie: `auth_token=${withClaims({ exp: now() - 1 })}`, Authorization: `Bearer ${alice.token}` })
     expectProblem(answer, 401, 'token_expired', 'Token has expired')
   })
 
   it('an empty cookie gives way to the header', async () => {
-    await request(gateway.server).get('/auth/me').set({ Cookie: 'auth_token=', Authorization: `Bearer ${alice.token}` }).expect(200)
+    await request(gateway.server)
+      .get('/auth/me')
+      .set({ Cookie: 'auth_token=', Authorization: `Bearer ${alice.token}` })
+      .expect(200)
   })
 
   it('a token in the query counts for nothing', async () => {
-    const answer = await request(gateway.server).get(`/auth/me?access_token=${alice.token}&token=${alice.token}`)
+    const answer = await request(gateway.server).get(
+      `/auth/me?access_token=${alice.token}&token=${alice.token}`,
+    )
     expectProblem(answer, 401, 'authentication_required', 'Not authenticated')
   })
 
@@ -183,7 +237,11 @@ describe('row 2: a token that is not one of this gateway', () => {
   })
 
   it('answers alike on a route of the route table', async () => {
-    expectInvalid(await request(gateway.server).get('/api/crm/contacts').set({ Authorization: 'Bearer x.y.z', 'X-Mandate-Id': mandates.acme }))
+    expectInvalid(
+      await request(gateway.server)
+        .get('/api/crm/contacts')
+        .set({ Authorization: 'Bearer x.y.z', 'X-Mandate-Id': mandates.acme }),
+    )
   })
 
   it.each<[string, () => string]>([
@@ -196,23 +254,50 @@ describe('row 2: a token that is not one of this gateway', () => {
     ['an empty signature', () => `${segments()[0]}.${segments()[1]}.`],
     ['an empty header', () => signSegments('', segments()[1])],
     ['an empty payload', () => signSegments(segments()[0], '')],
-    ['stray bits in the header', () => signSegments(withStrayBits(unevenSegment(alice.header)), segments()[1])],
-    ['stray bits in the payload', () => signSegments(segments()[0], withStrayBits(unevenSegment(alice.claims)))],
-    ['stray bits in the signature', () => `${segments()[0]}.${segments()[1]}.${withStrayBits(segments()[2])}`],
-    ['padding of the header', () => { const header = unevenSegment(alice.header); return signSegments(header + '='.repeat(4 - header.length % 4), segments()[1]) }],
-    ['padding of the payload', () => { const claims = unevenSegment(alice.claims); return signSegments(segments()[0], claims + '='.repeat(4 - claims.length % 4)) }],
+    [
+      'stray bits in the header',
+      () => signSegments(withStrayBits(unevenSegment(alice.header)), segments()[1]),
+    ],
+    [
+      'stray bits in the payload',
+      () => signSegments(segments()[0], withStrayBits(unevenSegment(alice.claims))),
+    ],
+    [
+      'stray bits in the signature',
+      () => `${segments()[0]}.${segments()[1]}.${withStrayBits(segments()[2])}`,
+    ],
+    [
+      'padding of the header',
+      () => {
+        const header = unevenSegment(alice.header)
+        return signSegments(header + '='.repeat(4 - (header.length % 4)), segments()[1])
+      },
+    ],
+    [
+      'padding of the payload',
+      () => {
+        const claims = unevenSegment(alice.claims)
+        return signSegments(segments()[0], claims + '='.repeat(4 - (claims.length % 4)))
+      },
+    ],
     ['padding of the signature', () => `${alice.token}=`],
     ['white space in the header', () => signSegments(`${segments()[0]} `, segments()[1])],
     ['white space in the payload', () => signSegments(segments()[0], ` ${segments()[1]}`)],
     ['white space in the signature', () => alice.token.replace(/(.{5})$/, ' $1')],
     ['a tab in the signature', () => alice.token.replace(/(.{5})$/, '\t$1')],
-    ['the other base64 alphabet in the payload', () => {
-      const claims = segmentOf({ ...alice.claims, pad: '>>>???>>>' })
-      expect(claims).toMatch(/[-_]/)
-      return signSegments(segments()[0], claims.replaceAll('-', '+').replaceAll('_', '/'))
-    }],
+    [
+      'the other base64 alphabet in the payload',
+      () => {
+        const claims = segmentOf({ ...alice.claims, pad: '>>>???>>>' })
+        expect(claims).toMatch(/[-_]/)
+        return signSegments(segments()[0], claims.replaceAll('-', '+').replaceAll('_', '/'))
+      },
+    ],
     ['a character that is none of base64', () => signSegments(segments()[0], `${segments()[1]}*`)],
-    ['a segment of one character too many', () => signSegments(segments()[0], `${segmentOf({ ...alice.claims, pad: '' }).replace(/.{0,3}$/, '')}A`)],
+    [
+      'a segment of one character too many',
+      () => signSegments(segments()[0], `${segmentOf({ ...alice.claims, pad: '' }).replace(/.{0,3}$/, '')}A`),
+    ],
   ])('%s is token_invalid', async (_name, forge) => {
     expectInvalid(await me(forge()))
   })
@@ -224,8 +309,15 @@ describe('row 2: a token that is not one of this gateway', () => {
   })
 
   const notObjects: [string, unknown][] = [
-    ['an array', []], ['an array of an object', [{}]], ['null', 'null'], ['a number', '1'], ['true', 'true'], ['a string', '"{}"'], ['no JSON', 'x'],
-    ['an object and more', '{}{}'], ['an object with a comma at its end', '{"alg":"HS256",}'],
+    ['an array', []],
+    ['an array of an object', [{}]],
+    ['null', 'null'],
+    ['a number', '1'],
+    ['true', 'true'],
+    ['a string', '"{}"'],
+    ['no JSON', 'x'],
+    ['an object and more', '{}{}'],
+    ['an object with a comma at its end', '{"alg":"HS256",}'],
   ]
   it.each(notObjects)('a header that is %s is token_invalid', async (_name, header) => {
     expectInvalid(await me(signByHand(header, alice.claims)))
@@ -234,19 +326,45 @@ describe('row 2: a token that is not one of this gateway', () => {
     expectInvalid(await me(signByHand(alice.header, claims)))
   })
   it('a payload that is not UTF-8 is token_invalid', async () => {
-    const claims = Buffer.concat([Buffer.from(JSON.stringify({ ...alice.claims, pad: '' }).replace(/"\}$/, '')), Buffer.from([0xff]), Buffer.from('"}')])
+    const claims = Buffer.concat([
+      Buffer.from(JSON.stringify({ ...alice.claims, pad: '' }).replace(/"\}$/, '')),
+      Buffer.from([0xff]),
+      Buffer.from('"}'),
+    ])
     expectInvalid(await me(signByHand(alice.header, claims)))
   })
 
   it.each<[string, () => string]>([
     ['another secret', () => signByHand(alice.header, alice.claims, { secret: otherSecret })],
     ['an empty secret', () => signByHand(alice.header, alice.claims, { secret: '' })],
-    ['the secret of the portal', () => signByHand(alice.header, alice.claims, { secret: `${testSecret}-portal` })],
-    ['the previous secret without its white space', () => signByHand(alice.header, alice.claims, { secret: previousSecret.trim() })],
+    [
+      'the secret of the portal',
+      () => signByHand(alice.header, alice.claims, { secret: `${testSecret}-portal` }),
+    ],
+    [
+      'the previous secret without its white space',
+      () => signByHand(alice.header, alice.claims, { secret: previousSecret.trim() }),
+    ],
     ['another hash', () => signByHand(alice.header, alice.claims, { hash: 'sha512' })],
     ['half the signature', () => alice.token.slice(0, -21)],
-    ['the signature of other claims', () => `${segments()[0]}.${segmentOf({ ...alice.claims, sub: 'root', userId: users.root })}.${segments()[2]}`],
-    ['a key that the header brings along', () => signByHand({ ...alice.header, jwk: { kty: 'oct', k: Buffer.from(otherSecret).toString('base64url') }, kid: 'mine' }, alice.claims, { secret: otherSecret })],
+    [
+      'the signature of other claims',
+      () =>
+        `${segments()[0]}.${segmentOf({ ...alice.claims, sub: 'root', userId: users.root })}.${segments()[2]}`,
+    ],
+    [
+      'a key that the header brings along',
+      () =>
+        signByHand(
+          {
+            ...alice.header,
+            jwk: { kty: 'oct', k: Buffer.from(otherSecret).toString('base64url') },
+            kid: 'mine',
+          },
+          alice.claims,
+          { secret: otherSecret },
+        ),
+    ],
   ])('a signature by %s is token_invalid', async (_name, forge) => {
     expectInvalid(await me(forge()))
   })
@@ -255,8 +373,14 @@ describe('row 2: a token that is not one of this gateway', () => {
     ['none, unsigned', () => `${segmentOf({ ...alice.header, alg: 'none' })}.${segments()[1]}.`],
     ['None, unsigned', () => `${segmentOf({ ...alice.header, alg: 'None' })}.${segments()[1]}.`],
     ['none, signed', () => withHeader({ alg: 'none' })],
-    ['HS384, rightly signed', () => signByHand({ ...alice.header, alg: 'HS384' }, alice.claims, { hash: 'sha384' })],
-    ['HS512, rightly signed', () => signByHand({ ...alice.header, alg: 'HS512' }, alice.claims, { hash: 'sha512' })],
+    [
+      'HS384, rightly signed',
+      () => signByHand({ ...alice.header, alg: 'HS384' }, alice.claims, { hash: 'sha384' }),
+    ],
+    [
+      'HS512, rightly signed',
+      () => signByHand({ ...alice.header, alg: 'HS512' }, alice.claims, { hash: 'sha512' }),
+    ],
     ['HS384, signed as HS256', () => withHeader({ alg: 'HS384' })],
     ['hs256 in lower case', () => withHeader({ alg: 'hs256' })],
     ['ES256', () => withHeader({ alg: 'ES256' })],
@@ -268,14 +392,33 @@ describe('row 2: a token that is not one of this gateway', () => {
   })
 
   it.each<[string, unknown]>([
-    ['crit', ['exp']], ['crit', []], ['crit', null], ['crit', ['b64']],
-    ['b64', true], ['b64', false], ['b64', null],
-    ['zip', 'DEF'], ['zip', ''], ['zip', null],
+    ['crit', ['exp']],
+    ['crit', []],
+    ['crit', null],
+    ['crit', ['b64']],
+    ['b64', true],
+    ['b64', false],
+    ['b64', null],
+    ['zip', 'DEF'],
+    ['zip', ''],
+    ['zip', null],
   ])('a header with %s: %j is token_invalid', async (name, value) => {
     expectInvalid(await me(withHeader({ [name]: value })))
   })
 
-  it.each<[unknown]>([['rt+jwt'], ['application/at+jwt'], ['id_token'], ['JWE'], ['JWTX'], [' JWT'], [''], [null], [5], [['JWT']], ['jwt\n']])('typ %j is token_invalid', async (typ) => {
+  it.each<[unknown]>([
+    ['rt+jwt'],
+    ['application/at+jwt'],
+    ['id_token'],
+    ['JWE'],
+    ['JWTX'],
+    [' JWT'],
+    [''],
+    [null],
+    [5],
+    [['JWT']],
+    ['jwt\n'],
+  ])('typ %j is token_invalid', async (typ) => {
     expectInvalid(await me(withHeader({ typ })))
   })
 
@@ -283,33 +426,65 @@ describe('row 2: a token that is not one of this gateway', () => {
     expectInvalid(await me(withoutClaim('exp')))
   })
 
-  it.each(['exp', 'nbf', 'iat'].flatMap((claim) => ['1e999', '-1e999', '"1900000000"', '"x"', 'null', 'true', 'false', '[1]', '{}'].map((text) => [claim, text])))(
-    '%s: %s, no finite number, is token_invalid', async (claim, text) => {
-      expectInvalid(await me(withRawClaim(claim, text)))
-    })
+  it.each(
+    ['exp', 'nbf', 'iat'].flatMap((claim) =>
+      ['1e999', '-1e999', '"1900000000"', '"x"', 'null', 'true', 'false', '[1]', '{}'].map((text) => [
+        claim,
+        text,
+      ]),
+    ),
+  )('%s: %s, no finite number, is token_invalid', async (claim, text) => {
+    expectInvalid(await me(withRawClaim(claim, text)))
+  })
 
   it.each<[string, () => string]>([
     ['over 400 days after iat', () => withClaims({ iat: now() - 100, exp: now() - 100 + 400 * day + 1 })],
     ['over 400 days after an iat long ago', () => withClaims({ iat: 0, exp: now() + 900 })],
-    ['over 400 days after now, without iat', () => signByHand(alice.header, { ...without(alice.claims, 'iat'), exp: now() + 400 * day + 60 })],
+    [
+      'over 400 days after now, without iat',
+      () => signByHand(alice.header, { ...without(alice.claims, 'iat'), exp: now() + 400 * day + 60 }),
+    ],
     ['in the far future', () => withClaims({ exp: Number.MAX_SAFE_INTEGER })],
   ])('exp %s is token_invalid', async (_name, forge) => {
     expectInvalid(await me(forge()))
   })
 
-  it.each([['nbf'], ['iat']])('%s over 5 s in the future is token_invalid, up to 5 s is not', async (claim) => {
-    expectInvalid(await me(withClaims({ [claim]: now() + 10 })))
-    expectInvalid(await me(withClaims({ [claim]: now() + 3600 })))
-    await expectAccepted(withClaims({ [claim]: now() + 4 }))
-  })
+  it.each([['nbf'], ['iat']])(
+    '%s over 5 s in the future is token_invalid, up to 5 s is not',
+    async (claim) => {
+      expectInvalid(await me(withClaims({ [claim]: now() + 10 })))
+      expectInvalid(await me(withClaims({ [claim]: now() + 3600 })))
+      await expectAccepted(withClaims({ [claim]: now() + 4 }))
+    },
+  )
 
-  it.each<[unknown]>([['someone-else'], ['Mandate-Gateway'], ['mandate-gateway '], ['https://mandate-gateway'], [''], [null], [1], [['mandate-gateway']]])('iss %j is token_invalid', async (iss) => {
+  it.each<[unknown]>([
+    ['someone-else'],
+    ['Mandate-Gateway'],
+    ['mandate-gateway '],
+    ['https://mandate-gateway'],
+    [''],
+    [null],
+    [1],
+    [['mandate-gateway']],
+  ])('iss %j is token_invalid', async (iss) => {
     expectInvalid(await me(withClaims({ iss })))
   })
 
   it.each<[string, () => string]>([
-    ['wrong signature', () => signByHand(alice.header, { ...alice.claims, exp: now() - 60 }, { secret: otherSecret })],
-    ['another alg', () => signByHand({ ...alice.header, alg: 'HS512' }, { ...alice.claims, exp: now() - 60 }, { hash: 'sha512' })],
+    [
+      'wrong signature',
+      () => signByHand(alice.header, { ...alice.claims, exp: now() - 60 }, { secret: otherSecret }),
+    ],
+    [
+      'another alg',
+      () =>
+        signByHand(
+          { ...alice.header, alg: 'HS512' },
+          { ...alice.claims, exp: now() - 60 },
+          { hash: 'sha512' },
+        ),
+    ],
     ['another typ', () => signByHand({ ...alice.header, typ: 'x' }, { ...alice.claims, exp: now() - 60 })],
     ['crit', () => signByHand({ ...alice.header, crit: ['exp'] }, { ...alice.claims, exp: now() - 60 })],
     ['another iss', () => withClaims({ exp: now() - 60, iss: 'x' })],
@@ -339,7 +514,11 @@ describe('row 3: an expired token', () => {
   })
 
   it('in a cookie is token_expired, and the cookie stays', async () => {
-    expectExpired(await request(gateway.server).get('/auth/me').set('Cookie', `auth_token=${withClaims({ exp: now() - 1 })}`))
+    expectExpired(
+      await request(gateway.server)
+        .get('/auth/me')
+        .set('Cookie', `auth_token=${withClaims({ exp: now() - 1 })}`),
+    )
   })
 
   it.each(['sub', 'userId', 'jti'])('without %s it is row 3, not row 4', async (claim) => {
@@ -356,32 +535,68 @@ describe('row 4: claims that name nobody', () => {
   it.each(['sub', 'userId', 'jti'])('%s missing is token_invalid', async (claim) => {
     expectInvalid(await me(withoutClaim(claim)))
   })
-  it.each(['sub', 'userId', 'jti'].flatMap((claim) => [null, 1, true, {}].map((value) => [claim, value] as const)))('%s: %j, no string, is token_invalid', async (claim, value) => {
+  it.each(
+    ['sub', 'userId', 'jti'].flatMap((claim) => [null, 1, true, {}].map((value) => [claim, value] as const)),
+  )('%s: %j, no string, is token_invalid', async (claim, value) => {
     expectInvalid(await me(withClaims({ [claim]: value })))
   })
-  it.each(['sub', 'userId', 'jti'])('%s in a list is token_invalid, though it would be right alone', async (claim) => {
-    expectInvalid(await me(withClaims({ [claim]: [alice.claims[claim]] })))
-  })
-  it.each([[''], ['1'], ['not-a-uuid'], ['00000000-0000-4000-8000-00000000000'], ['00000000-0000-4000-8000-0000000000000'], ['{00000000-0000-4000-8000-000000000001}'], ["x' or '1'='1"], ['\0']])('jti %j, no UUID, is token_invalid', async (jti) => {
+  it.each(['sub', 'userId', 'jti'])(
+    '%s in a list is token_invalid, though it would be right alone',
+    async (claim) => {
+      expectInvalid(await me(withClaims({ [claim]: [alice.claims[claim]] })))
+    },
+  )
+  it.each([
+    [''],
+    ['1'],
+    ['not-a-uuid'],
+    ['00000000-0000-4000-8000-00000000000'],
+    ['00000000-0000-4000-8000-0000000000000'],
+    ['{00000000-0000-4000-8000-000000000001}'],
+    ["x' or '1'='1"],
+    ['\0'],
+  ])('jti %j, no UUID, is token_invalid', async (jti) => {
     expectInvalid(await me(withClaims({ jti })))
   })
   it('jti in braces or with white space around is no UUID', async () => {
-    for (const jti of [`{${alice.jti}}`, ` ${alice.jti}`, `${alice.jti}\n`, `urn:uuid:${alice.jti}`, alice.jti.replaceAll('-', '')]) expectInvalid(await me(withClaims({ jti })))
+    for (const jti of [
+      `{${alice.jti}}`,
+      ` ${alice.jti}`,
+      `${alice.jti}\n`,
+      `urn:uuid:${alice.jti}`,
+      alice.jti.replaceAll('-', ''),
+    ])
+      expectInvalid(await me(withClaims({ jti })))
   })
 })
 
 describe('row 5: nobody of that name', () => {
-  it.each(['nobody', ' alice', '\u0430lice', 'alice ', '', 'alice\0', 'ali%', 'alice@example.com', users.alice, '\ud800'])('sub %j is token_invalid', async (sub) => {
+  it.each([
+    'nobody',
+    ' alice',
+    '\u0430lice',
+    'alice ',
+    '',
+    'alice\0',
+    'ali%',
+    'alice@example.com',
+    users.alice,
+    '\ud800',
+  ])('sub %j is token_invalid', async (sub) => {
     expectInvalid(await me(withClaims({ sub })))
   })
-  it.each(['Alice', 'ALICE', '\uff21lice'])('sub %j is looked up as it is typed at a login: prepared', async (sub) => {
-    expect((await me(withClaims({ sub }))).status).toBe(200)
-  })
+  it.each(['Alice', 'ALICE', '\uff21lice'])(
+    'sub %j is looked up as it is typed at a login: prepared',
+    async (sub) => {
+      expect((await me(withClaims({ sub }))).status).toBe(200)
+    },
+  )
 })
 
 describe('rows 6 and 7: the user behind the name', () => {
   const expectDisabled = (answer: Response) => expectProblem(answer, 403, 'user_disabled', 'User is disabled')
-  const expectMismatch = (answer: Response) => expectProblem(answer, 401, 'user_mismatch', 'User context has changed. Please log in again.')
+  const expectMismatch = (answer: Response) =>
+    expectProblem(answer, 401, 'user_mismatch', 'User context has changed. Please log in again.')
 
   it('a disabled user is told so', async () => {
     expectDisabled(await me(await loginOf('dave')))
@@ -402,12 +617,18 @@ describe('rows 6 and 7: the user behind the name', () => {
     await me(newcomer.token).expect(200)
   })
 
-  it.each([[users.bob], [randomUUID()], [''], ['not-a-uuid'], [`${users.alice} `]])('userId %j, not the user’s, is user_mismatch', async (userId) => {
-    expectMismatch(await me(withClaims({ userId })))
-  })
+  it.each([[users.bob], [randomUUID()], [''], ['not-a-uuid'], [`${users.alice} `]])(
+    'userId %j, not the user’s, is user_mismatch',
+    async (userId) => {
+      expectMismatch(await me(withClaims({ userId })))
+    },
+  )
   it('a name that was given to somebody else is user_mismatch', async () => {
     const [before, after] = [await directoryOf(gateway.database).user(), randomUUID()]
-    await gateway.database.sql('update users set username = $2 where id = $1', [before.id, `${before.username}-gone`])
+    await gateway.database.sql('update users set username = $2 where id = $1', [
+      before.id,
+      `${before.username}-gone`,
+    ])
     await gateway.database.sql('insert into users (id, username) values ($1, $2)', [after, before.username])
     expectMismatch(await me(before.token))
   })
@@ -435,23 +656,57 @@ describe('row 8: the token’s row', () => {
     expectInvalid(await me(await loginOf('alice', claims, row())))
   })
 
-  it.each<[unknown]>([[undefined], [null], [''], [' local'], ['local '], ['github'], ['internal'], [1], [['local']], [{}]])('authenticationAuthority %j is token_invalid', async (authenticationAuthority) => {
+  it.each<[unknown]>([
+    [undefined],
+    [null],
+    [''],
+    [' local'],
+    ['local '],
+    ['github'],
+    ['internal'],
+    [1],
+    [['local']],
+    [{}],
+  ])('authenticationAuthority %j is token_invalid', async (authenticationAuthority) => {
     expectInvalid(await me(await loginOf('alice', { authenticationAuthority })))
   })
-  it.each(['local', 'google', 'msft'].flatMap((authority) => [authority, authority.toUpperCase(), `${authority.slice(0, 2).toUpperCase()}${authority.slice(2)}`].map((claim) => [authority, claim])))(
-    'a login at %s is accepted with the claim %s', async (authority, authenticationAuthority) => {
-      await expectAccepted(await loginOf('alice', { authenticationAuthority }, { authority }))
-    })
+  it.each(
+    ['local', 'google', 'msft'].flatMap((authority) =>
+      [authority, authority.toUpperCase(), `${authority.slice(0, 2).toUpperCase()}${authority.slice(2)}`].map(
+        (claim) => [authority, claim],
+      ),
+    ),
+  )('a login at %s is accepted with the claim %s', async (authority, authenticationAuthority) => {
+    await expectAccepted(await loginOf('alice', { authenticationAuthority }, { authority }))
+  })
 
   it('an api_token of the authority local is a login', async () => {
     await expectAccepted(await loginOf('alice', {}, { purpose: 'api_token' }))
-    await expectAccepted(await loginOf('alice', { authenticationAuthority: 'LOCAL', sid: undefined }, { purpose: 'api_token', sessionId: null }))
+    await expectAccepted(
+      await loginOf(
+        'alice',
+        { authenticationAuthority: 'LOCAL', sid: undefined },
+        { purpose: 'api_token', sessionId: null },
+      ),
+    )
   })
   it.each(authorities)('an api_token of the authority %s is none', async (authority) => {
-    expectInvalid(await me(await loginOf('alice', { authenticationAuthority: authority }, { purpose: 'api_token', authority })))
+    expectInvalid(
+      await me(
+        await loginOf('alice', { authenticationAuthority: authority }, { purpose: 'api_token', authority }),
+      ),
+    )
   })
   it.each(['local', ...authorities])('a data_connection of the authority %s is none', async (authority) => {
-    expectInvalid(await me(await loginOf('alice', { authenticationAuthority: authority }, { purpose: 'data_connection', authority })))
+    expectInvalid(
+      await me(
+        await loginOf(
+          'alice',
+          { authenticationAuthority: authority },
+          { purpose: 'data_connection', authority },
+        ),
+      ),
+    )
   })
 
   const sessionOf = async (shape: (sid: string) => Record<string, unknown>, row: RowShape = {}) => {
@@ -504,7 +759,10 @@ describe('row 8: the token’s row', () => {
     expectInvalid(await me(login.token))
   })
   it('a token that was revoked with plain SQL, or deleted, is refused', async () => {
-    const [revoked, deleted] = [await tokenFor(gateway.database, 'alice'), await tokenFor(gateway.database, 'alice')]
+    const [revoked, deleted] = [
+      await tokenFor(gateway.database, 'alice'),
+      await tokenFor(gateway.database, 'alice'),
+    ]
     await Promise.all([me(revoked.token).expect(200), me(deleted.token).expect(200)])
     await gateway.database.sql(`update tokens set status = 'revoked' where id = $1`, [revoked.jti])
     await gateway.database.sql('delete from tokens where id = $1', [deleted.jti])
@@ -516,20 +774,35 @@ describe('row 8: the token’s row', () => {
 describe('what is accepted', () => {
   it.each<[string, () => string]>([
     ['as the gateway issues it', () => alice.token],
-    ['of an older system: without iss, typ and kid, by the same secret', () => signByHand({ alg: 'HS256' }, without(alice.claims, 'iss'))],
+    [
+      'of an older system: without iss, typ and kid, by the same secret',
+      () => signByHand({ alg: 'HS256' }, without(alice.claims, 'iss')),
+    ],
     ['with typ JWT', () => withHeader({ typ: 'JWT' })],
     ['with typ jwt', () => withHeader({ typ: 'jwt' })],
     ['with typ AT+JWT', () => withHeader({ typ: 'AT+JWT' })],
     ['without typ', () => signByHand(without(alice.header, 'typ'), alice.claims)],
     ['with a kid that nobody knows', () => withHeader({ kid: 'unknown' })],
     ['with a kid that is no string', () => withHeader({ kid: 7 })],
-    ['with a kid that nobody knows, by the previous secret', () => signByHand({ ...alice.header, kid: 'unknown' }, alice.claims, { secret: previousSecret })],
-    ['by the previous secret, as its UTF-8 bytes are', () => signByHand(alice.header, alice.claims, { secret: previousSecret })],
+    [
+      'with a kid that nobody knows, by the previous secret',
+      () => signByHand({ ...alice.header, kid: 'unknown' }, alice.claims, { secret: previousSecret }),
+    ],
+    [
+      'by the previous secret, as its UTF-8 bytes are',
+      () => signByHand(alice.header, alice.claims, { secret: previousSecret }),
+    ],
     ['with an aud', () => withClaims({ aud: 'somebody-else' })],
     ['with an aud that makes no sense', () => withClaims({ aud: 5 })],
     ['without iat', () => signByHand(alice.header, without(alice.claims, 'iat'))],
-    ['that expires exactly 400 days after iat', () => withClaims({ iat: now() - 100, exp: now() - 100 + 400 * day })],
-    ['with fractions of seconds', () => withClaims({ iat: now() - 0.5, exp: now() + 900.25, nbf: now() - 0.25 })],
+    [
+      'that expires exactly 400 days after iat',
+      () => withClaims({ iat: now() - 100, exp: now() - 100 + 400 * day }),
+    ],
+    [
+      'with fractions of seconds',
+      () => withClaims({ iat: now() - 0.5, exp: now() + 900.25, nbf: now() - 0.25 }),
+    ],
     ['with an nbf of 0', () => withClaims({ nbf: 0 })],
     ['with other header fields', () => withHeader({ cty: 'x', x5t: 'y', jku: 'https://evil.example/keys' })],
     ['whose JSON has white space', () => signByHand(alice.header, JSON.stringify(alice.claims, null, 2))],
@@ -538,28 +811,67 @@ describe('what is accepted', () => {
   })
 
   it('claims about roles, flags and mandates change nothing', async () => {
-    const boastful = withClaims({ isSysAdmin: true, is_sys_admin: true, isPlatformAdmin: true, roles: ['admin'], roleIds: [users.root], mandateId: mandates.acme, enabled: true, scope: '*' })
-    const context = await request(gateway.server).get('/auth/context').set('Authorization', `Bearer ${boastful}`).expect(200)
-    expect(context.body).toMatchObject({ isSysAdmin: false, isPlatformAdmin: false, mandateId: null, roleIds: [], rules: [], user: { id: users.alice, isSysAdmin: false, isPlatformAdmin: false } })
-    expectProblem(await request(gateway.server).get('/system/nodes').set('Authorization', `Bearer ${boastful}`), 403, 'sysadmin_required')
-    expectProblem(await request(gateway.server).get('/admin/users').set('Authorization', `Bearer ${boastful}`), 403, 'platform_admin_required')
+    const boastful = withClaims({
+      isSysAdmin: true,
+      is_sys_admin: true,
+      isPlatformAdmin: true,
+      roles: ['admin'],
+      roleIds: [users.root],
+      mandateId: mandates.acme,
+      enabled: true,
+      scope: '*',
+    })
+    const context = await request(gateway.server)
+      .get('/auth/context')
+      .set('Authorization', `Bearer ${boastful}`)
+      .expect(200)
+    expect(context.body).toMatchObject({
+      isSysAdmin: false,
+      isPlatformAdmin: false,
+      mandateId: null,
+      roleIds: [],
+      rules: [],
+      user: { id: users.alice, isSysAdmin: false, isPlatformAdmin: false },
+    })
+    expectProblem(
+      await request(gateway.server).get('/system/nodes').set('Authorization', `Bearer ${boastful}`),
+      403,
+      'sysadmin_required',
+    )
+    expectProblem(
+      await request(gateway.server).get('/admin/users').set('Authorization', `Bearer ${boastful}`),
+      403,
+      'platform_admin_required',
+    )
   })
 
   it('one token works in every mandate of its user', async () => {
     for (const mandate of [mandates.acme, mandates.globex]) {
-      const answer = await request(gateway.server).get('/auth/context').set({ Authorization: `Bearer ${alice.token}`, 'X-Mandate-Id': mandate }).expect(200)
+      const answer = await request(gateway.server)
+        .get('/auth/context')
+        .set({ Authorization: `Bearer ${alice.token}`, 'X-Mandate-Id': mandate })
+        .expect(200)
       expect(answer.body.mandateId).toBe(mandate)
     }
   })
 
   it('what a login issues says all that it must, and is accepted', async () => {
-    const login = await request(gateway.server).post('/auth/login').send({ username: 'alice', password: 'demo-password-1' }).expect(200)
+    const login = await request(gateway.server)
+      .post('/auth/login')
+      .send({ username: 'alice', password: 'demo-password-1' })
+      .expect(200)
     const token = /auth_token=([^;]+)/.exec(String(login.headers['set-cookie']))?.[1]
     const { header, claims } = partsOf(String(token))
     expect(header).toEqual({ alg: 'HS256', typ: 'at+jwt', kid: expect.any(String) })
     expect(claims).toEqual({
-      sub: 'alice', userId: users.alice, authenticationAuthority: 'local', jti: expect.any(String), sid: expect.any(String),
-      iat: expect.any(Number), exp: expect.any(Number), iss: 'mandate-gateway',
+      sub: 'alice',
+      userId: users.alice,
+      authenticationAuthority: 'local',
+      jti: expect.any(String),
+      sid: expect.any(String),
+      iat: expect.any(Number),
+      exp: expect.any(Number),
+      iss: 'mandate-gateway',
     })
     await expectAccepted(String(token))
     expect(token).toBe(signByHand(header, claims))
@@ -569,18 +881,23 @@ describe('what is accepted', () => {
 describe('a database that cannot answer', () => {
   const sentence = 'Authentication service temporarily unavailable. Please contact administrator.'
 
-  it.each(['tokens', 'users', 'sessions'])('%s missing is 503, and 200 again without a restart', async (table) => {
-    const { token } = await tokenFor(gateway.database, 'alice')
-    await withoutTable(gateway.database, table, async () => {
-      const answer = await me(token)
-      expectProblem(answer, 503, 'authentication_unavailable', sentence)
-      expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0)
-      expect(answer.headers['www-authenticate']).toBeUndefined()
-      const routed = await request(gateway.server).get('/api/crm/contacts').set({ Authorization: `Bearer ${token}`, 'X-Mandate-Id': mandates.acme })
-      expectProblem(routed, 503, 'authentication_unavailable', sentence)
-    })
-    await me(token).expect(200)
-  })
+  it.each(['tokens', 'users', 'sessions'])(
+    '%s missing is 503, and 200 again without a restart',
+    async (table) => {
+      const { token } = await tokenFor(gateway.database, 'alice')
+      await withoutTable(gateway.database, table, async () => {
+        const answer = await me(token)
+        expectProblem(answer, 503, 'authentication_unavailable', sentence)
+        expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0)
+        expect(answer.headers['www-authenticate']).toBeUndefined()
+        const routed = await request(gateway.server)
+          .get('/api/crm/contacts')
+          .set({ Authorization: `Bearer ${token}`, 'X-Mandate-Id': mandates.acme })
+        expectProblem(routed, 503, 'authentication_unavailable', sentence)
+      })
+      await me(token).expect(200)
+    },
+  )
 
   it('rows that need no database still answer', async () => {
     await withoutTable(gateway.database, 'tokens', async () => {
@@ -613,7 +930,10 @@ describe('a database that cannot answer', () => {
 describe('a login that is remembered', () => {
   let remembering: TestGateway
   beforeAll(async () => {
-    remembering = await startTestGateway({ database: gateway.database, environment: { COHERENCE_LEASE_MS: '5000' } })
+    remembering = await startTestGateway({
+      database: gateway.database,
+      environment: { COHERENCE_LEASE_MS: '5000' },
+    })
     // until it really is: what is remembered needs no table
     await until(async () => {
       await context(alice.token).expect(200)
@@ -621,14 +941,18 @@ describe('a login that is remembered', () => {
       return answer.status === 200 ? answer : undefined
     })
   })
-  afterAll(async () => { await remembering.stop() })
-
-  const context = (token: string) => request(remembering.server).get('/auth/context').set('Authorization', `Bearer ${token}`)
-  /** The first answer that is no 200; until then the login is used again and again. */
-  const refusalOf = (token: string) => until(async () => {
-    const answer = await context(token)
-    return answer.status === 200 ? undefined : answer
+  afterAll(async () => {
+    await remembering.stop()
   })
+
+  const context = (token: string) =>
+    request(remembering.server).get('/auth/context').set('Authorization', `Bearer ${token}`)
+  /** The first answer that is no 200; until then the login is used again and again. */
+  const refusalOf = (token: string) =>
+    until(async () => {
+      const answer = await context(token)
+      return answer.status === 200 ? undefined : answer
+    })
 
   it('expires when its token does', async () => {
     const { token } = await tokenFor(gateway.database, 'alice', { claims: { exp: now() + 2 } })
@@ -647,7 +971,13 @@ describe('a login that is remembered', () => {
     ['a disabled user', 'users', 'enabled = false where id =', 403, 'user_disabled'],
     ['a revoked token', 'tokens', `status = 'revoked' where user_id =`, 401, 'token_invalid'],
     ['an ended session', 'sessions', 'ended_at = now() where user_id =', 401, 'token_invalid'],
-    ['a user of another name', 'users', `username = gen_random_uuid()::text where id =`, 401, 'token_invalid'],
+    [
+      'a user of another name',
+      'users',
+      `username = gen_random_uuid()::text where id =`,
+      401,
+      'token_invalid',
+    ],
   ])('is forgotten when plain SQL changes it: %s', async (_name, table, change, status, code) => {
     const newcomer = await directoryOf(gateway.database).user()
     await context(newcomer.token).expect(200)

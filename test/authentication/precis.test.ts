@@ -15,7 +15,12 @@ describe('usernames are prepared by UsernameCaseMapped', () => {
     expect(prepareUsername(typed)).toBe(prepared)
   })
 
-  it.each([['two words', 'foo bar'], ['an empty one', ''], ['a roman numeral', 'henry\u2163'], ['an infinity', '\u221e']])('%s is no username', (_what, typed) => {
+  it.each([
+    ['two words', 'foo bar'],
+    ['an empty one', ''],
+    ['a roman numeral', 'henry\u2163'],
+    ['an infinity', '\u221e'],
+  ])('%s is no username', (_what, typed) => {
     expect(prepareUsername(typed)).toBeUndefined()
   })
 
@@ -23,7 +28,11 @@ describe('usernames are prepared by UsernameCaseMapped', () => {
     ['letters of full width are those of ordinary width', '\uff21\uff2e\uff2e\uff21', 'anna'],
     ['a letter and its accent are one', 'jose\u0301', 'jos\u00e9'],
     ['capitals are small letters', 'ANNA.Müller', 'anna.m\u00fcller'],
-    ['an Arabic name may hold a joiner between its letters', '\u0646\u0627\u0645\u0647\u200c\u0627\u06cc', '\u0646\u0627\u0645\u0647\u200c\u0627\u06cc'],
+    [
+      'an Arabic name may hold a joiner between its letters',
+      '\u0646\u0627\u0645\u0647\u200c\u0627\u06cc',
+      '\u0646\u0627\u0645\u0647\u200c\u0627\u06cc',
+    ],
     ['a name from right to left may end in digits', '\u05d0\u05d1\u05d27', '\u05d0\u05d1\u05d27'],
     ['a middle dot stands between l and l', 'col\u00b7laborar', 'col\u00b7laborar'],
   ])('%s', (_what, typed, prepared) => {
@@ -31,14 +40,24 @@ describe('usernames are prepared by UsernameCaseMapped', () => {
   })
 
   it.each([
-    ['Cyrillic and Latin', '\u0430dmin'], ['Greek and Latin', 'adm\u03b9n'], ['a zero-width space', 'ad\u200bmin'], ['a joiner between Latin letters', 'ad\u200dmin'], ['a soft hyphen', 'ad\u00admin'],
-    ['a control character', 'ad\u0007min'], ['a lone surrogate', 'ad\ud800min'], ['a symbol', 'admin\u2665'], ['a middle dot elsewhere', 'a\u00b7b'], ['letters of both directions', '\u05d0abc'], ['an unassigned code point', 'a\u{e0080}'],
+    ['Cyrillic and Latin', '\u0430dmin'],
+    ['Greek and Latin', 'adm\u03b9n'],
+    ['a zero-width space', 'ad\u200bmin'],
+    ['a joiner between Latin letters', 'ad\u200dmin'],
+    ['a soft hyphen', 'ad\u00admin'],
+    ['a control character', 'ad\u0007min'],
+    ['a lone surrogate', 'ad\ud800min'],
+    ['a symbol', 'admin\u2665'],
+    ['a middle dot elsewhere', 'a\u00b7b'],
+    ['letters of both directions', '\u05d0abc'],
+    ['an unassigned code point', 'a\u{e0080}'],
   ])('%s is no username', (_what, typed) => {
     expect(prepareUsername(typed)).toBeUndefined()
   })
 
   it('is idempotent', () => {
-    for (const typed of ['\uff21\uff2e\uff2e\uff21', 'jose\u0301', '\u03a3\u03a3', 'ANNA']) expect(prepareUsername(prepareUsername(typed) ?? '')).toBe(prepareUsername(typed))
+    for (const typed of ['\uff21\uff2e\uff2e\uff21', 'jose\u0301', '\u03a3\u03a3', 'ANNA'])
+      expect(prepareUsername(prepareUsername(typed) ?? '')).toBe(prepareUsername(typed))
   })
 
   it('a typed name is looked up as it is, in lower case, and prepared; one that cannot be prepared as it is', () => {
@@ -60,7 +79,12 @@ describe('passwords are prepared by OpaqueString', () => {
     expect(preparePassword(typed)).toBe(prepared)
   })
 
-  it.each([['an empty one', ''], ['a tab', 'my cat is a \u0009by'], ['a zero-width space', 'pass\u200bword'], ['a lone surrogate', 'a\ud800']])('%s is no password', (_what, typed) => {
+  it.each([
+    ['an empty one', ''],
+    ['a tab', 'my cat is a \u0009by'],
+    ['a zero-width space', 'pass\u200bword'],
+    ['a lone surrogate', 'a\ud800'],
+  ])('%s is no password', (_what, typed) => {
     expect(preparePassword(typed)).toBeUndefined()
   })
 

@@ -4,7 +4,12 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import request from 'supertest'
 import { explainAccess, whatWouldHelp } from '../../src/authorization/explain.js'
-import { actionOfMethod, requirePermission, requirePlatformAdmin, requireSysAdmin } from '../../src/authorization/guards.js'
+import {
+  actionOfMethod,
+  requirePermission,
+  requirePlatformAdmin,
+  requireSysAdmin,
+} from '../../src/authorization/guards.js'
 import { decide, permissionFrom } from '../../src/authorization/permissions.js'
 import type { Directory, Level, Placement, ScopedRule, User } from '../../src/coherence/directory.js'
 import type { PrioritisedRule } from '../../src/context/request-context.js'
@@ -20,39 +25,120 @@ const levels: Level[] = ['n', 'm', 'g', 'a']
 const uuid = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`
 const [here, there, instance] = [uuid(1), uuid(2), uuid(3)]
 const roleIds = [11, 12, 13, 14, 15].map(uuid)
-const scopes = [[null, null], [here, null], [here, instance], [there, null], [there, uuid(4)]] as const
+const scopes = [
+  [null, null],
+  [here, null],
+  [here, instance],
+  [there, null],
+  [there, uuid(4)],
+] as const
 
-const rule = fc.record({
-  role: fc.nat(4), context: fc.constantFrom('DATA' as const, 'RESOURCE' as const), item: fc.constantFrom(null, 'crm', 'crm.a', 'crm.a.b', 'c', 'crm.', 'crm..a'), view: fc.boolean(),
-  read: fc.constantFrom(...levels), create: fc.constantFrom(...levels), update: fc.constantFrom(...levels), delete: fc.constantFrom(...levels),
-}).map(({ role, ...rest }): ScopedRule => ({ roleId: roleIds[role]!, roleMandateId: scopes[role]![0], roleInstanceId: scopes[role]![1], ...rest }))
-const rules = fc.uniqueArray(rule, { maxLength: 14, selector: (one) => `${one.roleId} ${one.context} ${one.item}` })
-const asked = fc.constantFrom('crm', 'crm.a', 'crm.a.b', 'crm.a.b.c', 'crm.ab', 'c', 'd', 'crm.', 'crm..a', 'crm..a.b', '.', 'crm.a.b.c.d.e.f.g')
+const rule = fc
+  .record({
+    role: fc.nat(4),
+    context: fc.constantFrom('DATA' as const, 'RESOURCE' as const),
+    item: fc.constantFrom(null, 'crm', 'crm.a', 'crm.a.b', 'c', 'crm.', 'crm..a'),
+    view: fc.boolean(),
+    read: fc.constantFrom(...levels),
+    create: fc.constantFrom(...levels),
+    update: fc.constantFrom(...levels),
+    delete: fc.constantFrom(...levels),
+  })
+  .map(({ role, ...rest }): ScopedRule => ({
+    roleId: roleIds[role]!,
+    roleMandateId: scopes[role]![0],
+    roleInstanceId: scopes[role]![1],
+    ...rest,
+  }))
+const rules = fc.uniqueArray(rule, {
+  maxLength: 14,
+  selector: (one) => `${one.roleId} ${one.context} ${one.item}`,
+})
+const asked = fc.constantFrom(
+  'crm',
+  'crm.a',
+  'crm.a.b',
+  'crm.a.b.c',
+  'crm.ab',
+  'c',
+  'd',
+  'crm.',
+  'crm..a',
+  'crm..a.b',
+  '.',
+  'crm.a.b.c.d.e.f.g',
+)
 
 const cases = 10_000
 
 describe('rules that were looked at once', () => {
   it('give what the same rules give word by word, for any item in any order', () => {
-    fc.assert(fc.property(rules, fc.array(fc.tuple(fc.constantFrom('DATA' as const, 'RESOURCE' as const, 'UI' as const), fc.option(asked)), { minLength: 1, maxLength: 8 }), (some, questions) => {
-      const prioritised = some.map((one, index): PrioritisedRule => ({ priority: ((index % 3) + 1) as 1 | 2 | 3, rule: one }))
-      for (const [context, item] of questions) expect(permissionFrom(prioritised, context, item)).toEqual(naivePermission(prioritised, context, item))
-    }), { numRuns: cases })
+    fc.assert(
+      fc.property(
+        rules,
+        fc.array(
+          fc.tuple(fc.constantFrom('DATA' as const, 'RESOURCE' as const, 'UI' as const), fc.option(asked)),
+          { minLength: 1, maxLength: 8 },
+        ),
+        (some, questions) => {
+          const prioritised = some.map((one, index): PrioritisedRule => ({
+            priority: ((index % 3) + 1) as 1 | 2 | 3,
+            rule: one,
+          }))
+          for (const [context, item] of questions)
+            expect(permissionFrom(prioritised, context, item)).toEqual(
+              naivePermission(prioritised, context, item),
+            )
+        },
+      ),
+      { numRuns: cases },
+    )
   }, 120_000)
 
   it('5,000 of 200 roles decide in microseconds, also about items that nobody has asked for', () => {
     const many = Array.from({ length: 5000 }, (_, n): PrioritisedRule => ({
-      priority: 2, rule: { roleId: uuid(n % 200), roleMandateId: here, roleInstanceId: null, context: 'RESOURCE', item: `area${Math.floor(n / 200)}.part${n % 7}`, view: true, read: levels[n % 4]!, create: 'n', update: 'n', delete: 'n' },
+      priority: 2,
+      rule: {
+        roleId: uuid(n % 200),
+        roleMandateId: here,
+        roleInstanceId: null,
+        context: 'RESOURCE',
+        item: `area${Math.floor(n / 200)}.part${n % 7}`,
+        view: true,
+        read: levels[n % 4]!,
+        create: 'n',
+        update: 'n',
+        delete: 'n',
+      },
     }))
     decide(many, 'RESOURCE', 'area0')
     const start = performance.now()
-    for (let n = 0; n < 20_000; n += 1) permissionFrom(many, 'RESOURCE', `area${n % 25}.part${n % 7}.thing${n}`)
+    for (let n = 0; n < 20_000; n += 1)
+      permissionFrom(many, 'RESOURCE', `area${n % 25}.part${n % 7}.thing${n}`)
     expect((performance.now() - start) / 20_000).toBeLessThan(0.1) // some 100 times what it takes
   })
 
   it('a very long item costs no more than the longest rule', () => {
-    const few: PrioritisedRule[] = [{ priority: 2, rule: { roleId: uuid(1), roleMandateId: here, roleInstanceId: null, context: 'DATA', item: 'a.a', view: true, read: 'a', create: 'n', update: 'n', delete: 'n' } }]
+    const few: PrioritisedRule[] = [
+      {
+        priority: 2,
+        rule: {
+          roleId: uuid(1),
+          roleMandateId: here,
+          roleInstanceId: null,
+          context: 'DATA',
+          item: 'a.a',
+          view: true,
+          read: 'a',
+          create: 'n',
+          update: 'n',
+          delete: 'n',
+        },
+      },
+    ]
     const start = performance.now()
-    for (let n = 0; n < 1000; n += 1) expect(permissionFrom(few, 'DATA', 'a.'.repeat(8000) + String(n)).read).toBe('a')
+    for (let n = 0; n < 1000; n += 1)
+      expect(permissionFrom(few, 'DATA', 'a.'.repeat(8000) + String(n)).read).toBe('a')
     expect(performance.now() - start).toBeLessThan(2000)
   })
 })
@@ -60,94 +146,281 @@ describe('rules that were looked at once', () => {
 describe('an explanation', () => {
   it('says what enforcement does, on generated directories', async () => {
     const placement = fc.record({
-      mandate: fc.constantFrom('enabled', 'disabled', 'missing'), membership: fc.constantFrom('enabled', 'disabled', 'missing'),
-      instance: fc.constantFrom('enabled', 'disabled', 'foreign', 'missing'), access: fc.constantFrom('enabled', 'disabled', 'missing'),
+      mandate: fc.constantFrom('enabled', 'disabled', 'missing'),
+      membership: fc.constantFrom('enabled', 'disabled', 'missing'),
+      instance: fc.constantFrom('enabled', 'disabled', 'foreign', 'missing'),
+      access: fc.constantFrom('enabled', 'disabled', 'missing'),
     })
-    const user = fc.record({ enabled: fc.constantFrom(true, true, true, false), isSysAdmin: fc.constantFrom(true, false, false, false), isPlatformAdmin: fc.constantFrom(true, false, false, false) })
+    const user = fc.record({
+      enabled: fc.constantFrom(true, true, true, false),
+      isSysAdmin: fc.constantFrom(true, false, false, false),
+      isPlatformAdmin: fc.constantFrom(true, false, false, false),
+    })
     const policy = fc.record({
-      mandate: fc.constantFrom('required' as const, 'optional' as const, 'none' as const), instance: fc.constantFrom('required' as const, 'optional' as const, 'optional' as const, 'none' as const),
-      guard: fc.constantFrom(undefined, undefined, undefined, 'sysAdmin' as const, 'platformAdmin' as const), item: fc.option(asked), context: fc.constantFrom('DATA' as const, 'RESOURCE' as const),
+      mandate: fc.constantFrom('required' as const, 'optional' as const, 'none' as const),
+      instance: fc.constantFrom(
+        'required' as const,
+        'optional' as const,
+        'optional' as const,
+        'none' as const,
+      ),
+      guard: fc.constantFrom(undefined, undefined, undefined, 'sysAdmin' as const, 'platformAdmin' as const),
+      item: fc.option(asked),
+      context: fc.constantFrom('DATA' as const, 'RESOURCE' as const),
     })
-    const shape = fc.record({ placement, user, policy, rules, assigned: fc.subarray(roleIds), method: fc.constantFrom('GET', 'POST', 'PUT', 'DELETE', 'PURGE'), namesMandate: fc.boolean(), namesInstance: fc.boolean() })
+    const shape = fc.record({
+      placement,
+      user,
+      policy,
+      rules,
+      assigned: fc.subarray(roleIds),
+      method: fc.constantFrom('GET', 'POST', 'PUT', 'DELETE', 'PURGE'),
+      namesMandate: fc.boolean(),
+      namesInstance: fc.boolean(),
+    })
     const outcomes = { allowed: 0, refused: 0 }
-    await fc.assert(fc.asyncProperty(shape, async (one) => {
-      const who: User & { enabled: boolean } = { id: uuid(9), username: 'x', email: null, fullName: null, ...one.user }
-      const grant = (state: string, ids: string[]) => state === 'missing' ? undefined : { id: uuid(8), enabled: state === 'enabled', roleIds: ids }
-      const member = grant(one.placement.membership, one.assigned.slice(0, 3))
-      const placed: Placement = {
-        mandate: one.placement.mandate === 'missing' ? undefined : { id: here, enabled: one.placement.mandate === 'enabled' },
-        membership: member && { ...member, profileShown: true },
-        instance: one.placement.instance === 'missing' || !one.namesInstance ? undefined : { id: instance, mandateId: one.placement.instance === 'foreign' ? there : here, enabled: one.placement.instance === 'enabled' },
-        access: one.namesInstance ? grant(one.placement.access, one.assigned.slice(3)) : undefined,
-        dependsOn: [],
-      }
-      const directory: Pick<Directory, 'placement' | 'rules'> = { placement: () => placed, rules: (ids) => one.rules.filter(({ roleId }) => ids.includes(roleId)) }
-      const { guard, item, context, ...places } = one.policy
-      const asks: Policy = { auth: 'required', ...places, ...(guard ? { guard } : {}), ...(item === null ? {} : { permission: { context, item } }) }
+    await fc.assert(
+      fc.asyncProperty(shape, async (one) => {
+        const who: User & { enabled: boolean } = {
+          id: uuid(9),
+          username: 'x',
+          email: null,
+          fullName: null,
+          ...one.user,
+        }
+        const grant = (state: string, ids: string[]) =>
+          state === 'missing' ? undefined : { id: uuid(8), enabled: state === 'enabled', roleIds: ids }
+        const member = grant(one.placement.membership, one.assigned.slice(0, 3))
+        const placed: Placement = {
+          mandate:
+            one.placement.mandate === 'missing'
+              ? undefined
+              : { id: here, enabled: one.placement.mandate === 'enabled' },
+          membership: member && { ...member, profileShown: true },
+          instance:
+            one.placement.instance === 'missing' || !one.namesInstance
+              ? undefined
+              : {
+                  id: instance,
+                  mandateId: one.placement.instance === 'foreign' ? there : here,
+                  enabled: one.placement.instance === 'enabled',
+                },
+          access: one.namesInstance ? grant(one.placement.access, one.assigned.slice(3)) : undefined,
+          dependsOn: [],
+        }
+        const directory: Pick<Directory, 'placement' | 'rules'> = {
+          placement: () => placed,
+          rules: (ids) => one.rules.filter(({ roleId }) => ids.includes(roleId)),
+        }
+        const { guard, item, context, ...places } = one.policy
+        const asks: Policy = {
+          auth: 'required',
+          ...places,
+          ...(guard ? { guard } : {}),
+          ...(item === null ? {} : { permission: { context, item } }),
+        }
 
-      // As a request passes it; who is disabled does not come so far.
-      const silent = { record: () => undefined, recordRefusal: () => undefined }
-      const steps = chain(
-        ...(asks.mandate !== 'none' || asks.instance !== 'none' ? [resolveContext({ directory, onPlatformEntry: () => undefined, onFirstEntry: () => undefined })(asks)] : []),
-        ...(guard ? [(guard === 'sysAdmin' ? requireSysAdmin : requirePlatformAdmin)(silent)] : []), ...(asks.permission ? [requirePermission(asks.permission)] : []))
-      const req = { method: one.method, search: '', headers: { ...(one.namesMandate ? { 'x-mandate-id': here } : {}), ...(one.namesInstance ? { 'x-instance-id': instance } : {}) }, principal: { user: who } } as unknown as Request
-      const enforced = who.enabled ? await new Promise<unknown>((resolve) => { void steps(req, {} as Response, (error?: unknown) => resolve(error)) }) : new GatewayError('user_disabled', 'User is disabled')
+        // As a request passes it; who is disabled does not come so far.
+        const silent = { record: () => undefined, recordRefusal: () => undefined }
+        const steps = chain(
+          ...(asks.mandate !== 'none' || asks.instance !== 'none'
+            ? [
+                resolveContext({
+                  directory,
+                  onPlatformEntry: () => undefined,
+                  onFirstEntry: () => undefined,
+                })(asks),
+              ]
+            : []),
+          ...(guard ? [(guard === 'sysAdmin' ? requireSysAdmin : requirePlatformAdmin)(silent)] : []),
+          ...(asks.permission ? [requirePermission(asks.permission)] : []),
+        )
+        const req = {
+          method: one.method,
+          search: '',
+          headers: {
+            ...(one.namesMandate ? { 'x-mandate-id': here } : {}),
+            ...(one.namesInstance ? { 'x-instance-id': instance } : {}),
+          },
+          principal: { user: who },
+        } as unknown as Request
+        const enforced = who.enabled
+          ? await new Promise<unknown>((resolve) => {
+              void steps(req, {} as Response, (error?: unknown) => resolve(error))
+            })
+          : new GatewayError('user_disabled', 'User is disabled')
 
-      const explained = await explainAccess({
-        user: who, place: { mandateId: one.namesMandate ? here : undefined, instanceId: one.namesInstance ? instance : undefined }, policy: asks, method: one.method,
-        subject: asks.permission && { context, item: asks.permission.item, action: actionOfMethod[one.method] },
-      }, directory)
-      const refusal = enforced instanceof GatewayError ? { code: enforced.code, detail: enforced.detail } : null
-      if (enforced !== undefined && refusal === null) throw new Error('it was refused by no refusal', { cause: enforced })
-      outcomes[refusal ? 'refused' : 'allowed'] += 1
-      expect({ allowed: explained.allowed, refusal: explained.refusal && { code: explained.refusal.code, detail: explained.refusal.detail } }).toEqual({ allowed: refusal === null, refusal })
-      if (explained.allowed && asks.permission) expect(explained.level).toBe(req.accessLevel)
-    }), { numRuns: cases })
+        const explained = await explainAccess(
+          {
+            user: who,
+            place: {
+              mandateId: one.namesMandate ? here : undefined,
+              instanceId: one.namesInstance ? instance : undefined,
+            },
+            policy: asks,
+            method: one.method,
+            subject: asks.permission && {
+              context,
+              item: asks.permission.item,
+              action: actionOfMethod[one.method],
+            },
+          },
+          directory,
+        )
+        const refusal =
+          enforced instanceof GatewayError ? { code: enforced.code, detail: enforced.detail } : null
+        if (enforced !== undefined && refusal === null)
+          throw new Error('it was refused by no refusal', { cause: enforced })
+        outcomes[refusal ? 'refused' : 'allowed'] += 1
+        expect({
+          allowed: explained.allowed,
+          refusal: explained.refusal && { code: explained.refusal.code, detail: explained.refusal.detail },
+        }).toEqual({ allowed: refusal === null, refusal })
+        if (explained.allowed && asks.permission) expect(explained.level).toBe(req.accessLevel)
+      }),
+      { numRuns: cases },
+    )
     expect(outcomes.allowed).toBeGreaterThan(cases / 40)
     expect(outcomes.refused).toBeGreaterThan(cases / 40)
   }, 120_000)
 
-  const ruled = (priority: 1 | 2 | 3, role: number, item: string | null, read: Level, context: ScopedRule['context'] = 'DATA'): ScopedRule =>
-    ({ roleId: roleIds[role]!, roleMandateId: priority === 1 ? null : here, roleInstanceId: priority === 3 ? instance : null, context, item, view: true, read, create: 'n', update: 'n', delete: 'n' })
+  const ruled = (
+    priority: 1 | 2 | 3,
+    role: number,
+    item: string | null,
+    read: Level,
+    context: ScopedRule['context'] = 'DATA',
+  ): ScopedRule => ({
+    roleId: roleIds[role]!,
+    roleMandateId: priority === 1 ? null : here,
+    roleInstanceId: priority === 3 ? instance : null,
+    context,
+    item,
+    view: true,
+    read,
+    create: 'n',
+    update: 'n',
+    delete: 'n',
+  })
 
   /** Asks about a member of the mandate and of the instance, whose roles have these rules. */
-  async function about(rulesOfRoles: ScopedRule[], { user = {}, policy = {}, item = 'crm.a', action = 'read' as const, noSubject = false }: { user?: object; policy?: Partial<Policy>; item?: string | null; action?: 'read' | 'create' | undefined; noSubject?: boolean } = {}) {
+  async function about(
+    rulesOfRoles: ScopedRule[],
+    {
+      user = {},
+      policy = {},
+      item = 'crm.a',
+      action = 'read' as const,
+      noSubject = false,
+    }: {
+      user?: object
+      policy?: Partial<Policy>
+      item?: string | null
+      action?: 'read' | 'create' | undefined
+      noSubject?: boolean
+    } = {},
+  ) {
     const placement: Placement = {
-      mandate: { id: here, enabled: true }, membership: { id: uuid(8), enabled: true, roleIds, profileShown: true }, instance: { id: instance, mandateId: here, enabled: true }, access: { id: uuid(7), enabled: true, roleIds: [] }, dependsOn: [],
+      mandate: { id: here, enabled: true },
+      membership: { id: uuid(8), enabled: true, roleIds, profileShown: true },
+      instance: { id: instance, mandateId: here, enabled: true },
+      access: { id: uuid(7), enabled: true, roleIds: [] },
+      dependsOn: [],
     }
-    return await explainAccess({
-      user: { id: uuid(9), username: 'x', email: null, fullName: null, isSysAdmin: false, isPlatformAdmin: false, enabled: true, ...user },
-      place: { mandateId: here, instanceId: instance }, policy: { auth: 'required', mandate: 'optional', instance: 'optional', ...policy }, subject: noSubject ? undefined : { context: 'DATA', item, action }, method: 'GET',
-    }, { placement: () => placement, rules: () => rulesOfRoles })
+    return await explainAccess(
+      {
+        user: {
+          id: uuid(9),
+          username: 'x',
+          email: null,
+          fullName: null,
+          isSysAdmin: false,
+          isPlatformAdmin: false,
+          enabled: true,
+          ...user,
+        },
+        place: { mandateId: here, instanceId: instance },
+        policy: { auth: 'required', mandate: 'optional', instance: 'optional', ...policy },
+        subject: noSubject ? undefined : { context: 'DATA', item, action },
+        method: 'GET',
+      },
+      { placement: () => placement, rules: () => rulesOfRoles },
+    )
   }
 
   it('names the step that decided', async () => {
-    const decidedBy = async (...asked: Parameters<typeof about>) => (({ allowed, decidedBy: step, level }) => [allowed, step, level])(await about(...asked))
+    const decidedBy = async (...asked: Parameters<typeof about>) =>
+      (({ allowed, decidedBy: step, level }) => [allowed, step, level])(await about(...asked))
     expect(await decidedBy([], { policy: { auth: 'public' } })).toEqual([true, 'public', null])
     expect(await decidedBy([], { user: { enabled: false } })).toEqual([false, 'account', null])
     expect(await decidedBy([], { noSubject: true })).toEqual([true, 'nothing_asked', null])
-    expect(await decidedBy([], { noSubject: true, policy: { guard: 'sysAdmin' } })).toEqual([false, 'guard', null])
-    expect(await decidedBy([], { noSubject: true, policy: { guard: 'platformAdmin' }, user: { isPlatformAdmin: true } })).toEqual([true, 'guard', null])
+    expect(await decidedBy([], { noSubject: true, policy: { guard: 'sysAdmin' } })).toEqual([
+      false,
+      'guard',
+      null,
+    ])
+    expect(
+      await decidedBy([], {
+        noSubject: true,
+        policy: { guard: 'platformAdmin' },
+        user: { isPlatformAdmin: true },
+      }),
+    ).toEqual([true, 'guard', null])
     expect(await decidedBy([], { user: { isSysAdmin: true } })).toEqual([true, 'sysadmin', 'a'])
     expect(await decidedBy([ruled(1, 0, null, 'm')])).toEqual([true, 'rules', 'm'])
     expect(await decidedBy([])).toEqual([false, 'rules', 'n'])
-    expect(await decidedBy([ruled(1, 0, null, 'm')], { policy: { mandate: 'none', instance: 'none' } })).toEqual([false, 'rules', 'n'])
+    expect(
+      await decidedBy([ruled(1, 0, null, 'm')], { policy: { mandate: 'none', instance: 'none' } }),
+    ).toEqual([false, 'rules', 'n'])
   })
 
   it('is none where the directory cannot be asked, or something is wrong here', async () => {
-    for (const error of [new GatewayError('directory_unavailable', 'away'), new GatewayError('internal_error', 'wrong'), new TypeError('a fault of ours')]) {
-      const away = { placement: () => { throw error }, rules: () => [] }
-      await expect(explainAccess({
-        user: { id: uuid(9), username: 'x', email: null, fullName: null, isSysAdmin: false, isPlatformAdmin: false, enabled: true }, place: { mandateId: here, instanceId: undefined },
-        policy: { auth: 'required', mandate: 'required', instance: 'none' },
-      }, away)).rejects.toBe(error)
+    for (const error of [
+      new GatewayError('directory_unavailable', 'away'),
+      new GatewayError('internal_error', 'wrong'),
+      new TypeError('a fault of ours'),
+    ]) {
+      const away = {
+        placement: () => {
+          throw error
+        },
+        rules: () => [],
+      }
+      await expect(
+        explainAccess(
+          {
+            user: {
+              id: uuid(9),
+              username: 'x',
+              email: null,
+              fullName: null,
+              isSysAdmin: false,
+              isPlatformAdmin: false,
+              enabled: true,
+            },
+            place: { mandateId: here, instanceId: undefined },
+            policy: { auth: 'required', mandate: 'required', instance: 'none' },
+          },
+          away,
+        ),
+      ).rejects.toBe(error)
     }
   })
 
   it('tells the rules about the item that did not count, and no rule about another', async () => {
     const overruling = ruled(3, 0, 'crm.a', 'm')
-    const overruled = [ruled(1, 1, null, 'a'), ruled(2, 2, 'crm', 'a'), ruled(2, 2, 'crm.a', 'g'), ruled(3, 0, 'crm', 'n')]
-    const others = [ruled(2, 2, 'crm.ab', 'a'), ruled(2, 2, 'crm.a.b', 'a'), ruled(2, 2, 'a', 'a'), ruled(2, 2, 'crm.a', 'a', 'UI')]
+    const overruled = [
+      ruled(1, 1, null, 'a'),
+      ruled(2, 2, 'crm', 'a'),
+      ruled(2, 2, 'crm.a', 'g'),
+      ruled(3, 0, 'crm', 'n'),
+    ]
+    const others = [
+      ruled(2, 2, 'crm.ab', 'a'),
+      ruled(2, 2, 'crm.a.b', 'a'),
+      ruled(2, 2, 'a', 'a'),
+      ruled(2, 2, 'crm.a', 'a', 'UI'),
+    ]
     const of = await about([...others, ...overruled, overruling])
     expect(of.deciding.map(({ rule: one }) => one)).toEqual([overruling])
     expect(of.overruled.map(({ rule: one }) => one)).toEqual(expect.arrayContaining(overruled))
@@ -163,20 +436,41 @@ describe('an explanation', () => {
   })
 
   it('says what would help: to change the rule that decided, or a role of a higher priority where there is one', async () => {
-    const help = async (some: ScopedRule[], action: 'read' | undefined = 'read', item: string | null = 'crm.a') => whatWouldHelp(await about(some, { action, item }), { context: 'DATA', item, action })
-    expect(await help([])).toEqual([expect.stringMatching(/^Give one of the user's roles a rule for DATA crm\.a with read m, g or a/)])
+    const help = async (
+      some: ScopedRule[],
+      action: 'read' | undefined = 'read',
+      item: string | null = 'crm.a',
+    ) => whatWouldHelp(await about(some, { action, item }), { context: 'DATA', item, action })
+    expect(await help([])).toEqual([
+      expect.stringMatching(/^Give one of the user's roles a rule for DATA crm\.a with read m, g or a/),
+    ])
     expect(await help([], 'read', null)).toEqual([expect.stringContaining('DATA (all items)')])
-    for (const [priority, higher] of [[1, 'of the mandate or the instance'], [2, 'of the instance']] as const) {
+    for (const [priority, higher] of [
+      [1, 'of the mandate or the instance'],
+      [2, 'of the instance'],
+    ] as const) {
       expect(await help([ruled(priority, 0, 'crm', 'n')])).toEqual([
         `Set read to m, g or a in a rule that decided: role ${roleIds[0]}, DATA crm, priority ${priority}.`,
         `Or give the user a role of a higher priority (${higher}) with a rule for DATA crm.a.`,
       ])
     }
-    expect(await help([ruled(3, 0, null, 'n')])).toEqual([`Set read to m, g or a in a rule that decided: role ${roleIds[0]}, DATA (all items), priority 3.`])
+    expect(await help([ruled(3, 0, null, 'n')])).toEqual([
+      `Set read to m, g or a in a rule that decided: role ${roleIds[0]}, DATA (all items), priority 3.`,
+    ])
     expect(await help([ruled(1, 0, null, 'a')])).toEqual([])
-    expect(whatWouldHelp({ refusal: { code: 'permission_denied' }, deciding: [] }, { context: 'DATA', item: null, action: undefined })).toEqual([expect.stringMatching(/^Use another method/)])
+    expect(
+      whatWouldHelp(
+        { refusal: { code: 'permission_denied' }, deciding: [] },
+        { context: 'DATA', item: null, action: undefined },
+      ),
+    ).toEqual([expect.stringMatching(/^Use another method/)])
     expect(whatWouldHelp({ refusal: { code: 'permission_denied' }, deciding: [] }, undefined)).toEqual([])
-    expect(whatWouldHelp({ refusal: { code: 'header_ambiguous' }, deciding: [] }, { context: 'DATA', item: null, action: 'read' })).toEqual([])
+    expect(
+      whatWouldHelp(
+        { refusal: { code: 'header_ambiguous' }, deciding: [] },
+        { context: 'DATA', item: null, action: 'read' },
+      ),
+    ).toEqual([])
   })
 })
 
@@ -185,45 +479,141 @@ describe('asked over HTTP', () => {
   const tokens = new Map<string, string>()
   beforeAll(async () => {
     gateway = await startTestGateway({ demoUpstream: true })
-    for (const user of ['root', 'petra', 'alice', 'bob', 'carol'] as const) tokens.set(user, (await tokenFor(gateway.database, user)).token)
+    for (const user of ['root', 'petra', 'alice', 'bob', 'carol'] as const)
+      tokens.set(user, (await tokenFor(gateway.database, user)).token)
   })
-  afterAll(async () => { await gateway.stop() })
-  const send = (caller: string, method: 'get' | 'post' | 'delete', path: string, mandate?: string, id: string = randomUUID()) =>
-    request(gateway.server)[method](path).set({ Authorization: `Bearer ${tokens.get(caller)}`, 'X-Request-Id': id, ...(mandate === undefined ? {} : { 'X-Mandate-Id': mandate }) })
+  afterAll(async () => {
+    await gateway.stop()
+  })
+  const send = (
+    caller: string,
+    method: 'get' | 'post' | 'delete',
+    path: string,
+    mandate?: string,
+    id: string = randomUUID(),
+  ) =>
+    request(gateway.server)
+      [method](path)
+      .set({
+        Authorization: `Bearer ${tokens.get(caller)}`,
+        'X-Request-Id': id,
+        ...(mandate === undefined ? {} : { 'X-Mandate-Id': mandate }),
+      })
 
   it('names the rule, its role and priority, and what would have to change', async () => {
-    const { body } = await send('petra', 'post', '/admin/explain').send({ user: 'bob', mandate: mandates.acme, method: 'post', path: '/api/crm/contacts?x=1' }).expect(200)
+    const { body } = await send('petra', 'post', '/admin/explain')
+      .send({ user: 'bob', mandate: mandates.acme, method: 'post', path: '/api/crm/contacts?x=1' })
+      .expect(200)
     expect(body).toMatchObject({
-      allowed: false, refusal: { status: 403, code: 'permission_denied', detail: 'Permission denied: create on RESOURCE crm' }, decidedBy: 'rules', route: '/api/crm',
-      user: { id: users.bob, username: 'bob' }, mandateId: mandates.acme, roleIds: [roles.viewer], subject: { context: 'RESOURCE', item: 'crm', action: 'create' }, level: 'n',
-      rule: { priority: 1, roleId: roles.viewer, roleLabel: 'viewer', context: 'RESOURCE', item: 'crm', create: 'n' },
+      allowed: false,
+      refusal: {
+        status: 403,
+        code: 'permission_denied',
+        detail: 'Permission denied: create on RESOURCE crm',
+      },
+      decidedBy: 'rules',
+      route: '/api/crm',
+      user: { id: users.bob, username: 'bob' },
+      mandateId: mandates.acme,
+      roleIds: [roles.viewer],
+      subject: { context: 'RESOURCE', item: 'crm', action: 'create' },
+      level: 'n',
+      rule: {
+        priority: 1,
+        roleId: roles.viewer,
+        roleLabel: 'viewer',
+        context: 'RESOURCE',
+        item: 'crm',
+        create: 'n',
+      },
     })
     expect(body.toChange.join(' ')).toMatch(/create/)
-    const granted = await send('petra', 'post', '/admin/explain').send({ user: users.alice, mandate: mandates.acme, instance: instances.acmeCrm, context: 'DATA', item: 'crm.contacts', action: 'update' }).expect(200)
-    expect(granted.body).toMatchObject({ allowed: true, refusal: null, level: 'g', rule: { priority: 3, roleId: roles.crmEditor }, overruled: [{ priority: 2, roleId: roles.acmeAdmin }], toChange: [] })
+    const granted = await send('petra', 'post', '/admin/explain')
+      .send({
+        user: users.alice,
+        mandate: mandates.acme,
+        instance: instances.acmeCrm,
+        context: 'DATA',
+        item: 'crm.contacts',
+        action: 'update',
+      })
+      .expect(200)
+    expect(granted.body).toMatchObject({
+      allowed: true,
+      refusal: null,
+      level: 'g',
+      rule: { priority: 3, roleId: roles.crmEditor },
+      overruled: [{ priority: 2, roleId: roles.acmeAdmin }],
+      toChange: [],
+    })
   })
 
   it.each([
-    ['dave', mandates.acme, undefined, 'user_disabled', 'account'], ['erin', mandates.acme, undefined, 'not_a_member', 'place'], ['carol', mandates.acme, undefined, 'membership_disabled', 'place'],
-    ['alice', mandates.initech, undefined, 'mandate_disabled', 'place'], ['bob', mandates.acme, instances.globexCrm, 'no_instance_access', 'place'], ['alice', undefined, undefined, 'mandate_required', 'place'],
+    ['dave', mandates.acme, undefined, 'user_disabled', 'account'],
+    ['erin', mandates.acme, undefined, 'not_a_member', 'place'],
+    ['carol', mandates.acme, undefined, 'membership_disabled', 'place'],
+    ['alice', mandates.initech, undefined, 'mandate_disabled', 'place'],
+    ['bob', mandates.acme, instances.globexCrm, 'no_instance_access', 'place'],
+    ['alice', undefined, undefined, 'mandate_required', 'place'],
   ])('%s in %s %s: %s', async (user, mandate, instanceId, code, decidedBy) => {
-    const { body } = await send('petra', 'post', '/admin/explain').send({ user, ...(mandate ? { mandate } : {}), ...(instanceId ? { instance: instanceId } : {}), method: 'GET', path: '/api/crm' }).expect(200)
+    const { body } = await send('petra', 'post', '/admin/explain')
+      .send({
+        user,
+        ...(mandate ? { mandate } : {}),
+        ...(instanceId ? { instance: instanceId } : {}),
+        method: 'GET',
+        path: '/api/crm',
+      })
+      .expect(200)
     expect(body).toMatchObject({ allowed: false, refusal: { code }, decidedBy })
     expect(body.toChange).toHaveLength(1)
   })
 
   it('knows the gateway’s own endpoints, and what comes to none', async () => {
-    const ask = async (user: string, method: string, path: string, mandate?: string) => (await send('petra', 'post', '/admin/explain').send({ user, method, path, ...(mandate ? { mandate } : {}) }).expect(200)).body
-    expect(await ask('alice', 'GET', '/mandate/audit', mandates.acme)).toMatchObject({ allowed: true, route: '/mandate/audit', level: 'a' })
-    expect(await ask('bob', 'DELETE', `/system/tokens/${randomUUID()}`)).toMatchObject({ allowed: false, refusal: { code: 'sysadmin_required' }, route: '/system/tokens/:id', decidedBy: 'guard' })
-    expect(await ask('bob', 'GET', '/nowhere')).toMatchObject({ allowed: false, refusal: { status: 404 }, decidedBy: 'route' })
-    expect(await ask('bob', 'PUT', '/system/nodes')).toMatchObject({ allowed: false, refusal: { status: 405 } })
-    expect(await ask('bob', 'GET', '/api/%2e%2e/x')).toMatchObject({ allowed: false, refusal: { code: 'path_ambiguous' } })
+    const ask = async (user: string, method: string, path: string, mandate?: string) =>
+      (
+        await send('petra', 'post', '/admin/explain')
+          .send({ user, method, path, ...(mandate ? { mandate } : {}) })
+          .expect(200)
+      ).body
+    expect(await ask('alice', 'GET', '/mandate/audit', mandates.acme)).toMatchObject({
+      allowed: true,
+      route: '/mandate/audit',
+      level: 'a',
+    })
+    expect(await ask('bob', 'DELETE', `/system/tokens/${randomUUID()}`)).toMatchObject({
+      allowed: false,
+      refusal: { code: 'sysadmin_required' },
+      route: '/system/tokens/:id',
+      decidedBy: 'guard',
+    })
+    expect(await ask('bob', 'GET', '/nowhere')).toMatchObject({
+      allowed: false,
+      refusal: { status: 404 },
+      decidedBy: 'route',
+    })
+    expect(await ask('bob', 'PUT', '/system/nodes')).toMatchObject({
+      allowed: false,
+      refusal: { status: 405 },
+    })
+    expect(await ask('bob', 'GET', '/api/%2e%2e/x')).toMatchObject({
+      allowed: false,
+      refusal: { code: 'path_ambiguous' },
+    })
   })
 
   it('a mandate’s admin asks about members in that mandate, and hears of nothing else', async () => {
-    const ask = (body: object, caller = 'alice', mandate: string = mandates.acme) => send(caller, 'post', '/mandate/explain', mandate).send({ context: 'RESOURCE', item: 'crm', action: 'read', ...body })
-    expect((await ask({ user: 'bob' }).expect(200)).body).toMatchObject({ allowed: true, mandateId: mandates.acme })
+    const ask = (body: object, caller = 'alice', mandate: string = mandates.acme) =>
+      send(caller, 'post', '/mandate/explain', mandate).send({
+        context: 'RESOURCE',
+        item: 'crm',
+        action: 'read',
+        ...body,
+      })
+    expect((await ask({ user: 'bob' }).expect(200)).body).toMatchObject({
+      allowed: true,
+      mandateId: mandates.acme,
+    })
     const [stranger, nobody] = [await ask({ user: 'erin' }), await ask({ user: 'nobody-at-all' })]
     expect([stranger.status, nobody.status]).toEqual([404, 404])
     expect({ ...stranger.body, requestId: '' }).toEqual({ ...nobody.body, requestId: '' })
@@ -232,23 +622,45 @@ describe('asked over HTTP', () => {
     await ask({ user: 'bob', instance: randomUUID() }).expect(404)
     await ask({ user: 'bob' }, 'bob').expect(403)
     await ask({ user: 'bob' }, 'alice', mandates.globex).expect(403)
-    await send('alice', 'post', '/admin/explain').send({ user: 'bob', context: 'DATA', action: 'read' }).expect(403)
+    await send('alice', 'post', '/admin/explain')
+      .send({ user: 'bob', context: 'DATA', action: 'read' })
+      .expect(403)
   })
 
   it('a question must be whole', async () => {
-    for (const body of [{ user: 'bob' }, { user: 'bob', method: 'GET' }, { user: 'bob', context: 'DATA', action: 'read', method: 'GET', path: '/' }, { user: 'bob', context: 'X', action: 'read' }]) await send('petra', 'post', '/admin/explain').send(body).expect(400)
-    await send('petra', 'post', '/admin/explain').send({ user: 'nobody', context: 'DATA', action: 'read' }).expect(404)
+    for (const body of [
+      { user: 'bob' },
+      { user: 'bob', method: 'GET' },
+      { user: 'bob', context: 'DATA', action: 'read', method: 'GET', path: '/' },
+      { user: 'bob', context: 'X', action: 'read' },
+    ])
+      await send('petra', 'post', '/admin/explain').send(body).expect(400)
+    await send('petra', 'post', '/admin/explain')
+      .send({ user: 'nobody', context: 'DATA', action: 'read' })
+      .expect(404)
   })
 
   it('a 403 explains itself by its request id to those who may see it', async () => {
     const id = randomUUID()
     await send('bob', 'delete', '/api/crm/contacts/1', mandates.acme, id).expect(403)
     const expected = {
-      requestId: id, userId: users.bob, mandateId: mandates.acme, method: 'DELETE', route: '/api/crm', refusal: { status: 403, code: 'permission_denied', detail: 'Permission denied: delete on RESOURCE crm' },
-      subject: { context: 'RESOURCE', item: 'crm', action: 'delete' }, rule: { priority: 1, roleId: roles.viewer, roleLabel: 'viewer' },
+      requestId: id,
+      userId: users.bob,
+      mandateId: mandates.acme,
+      method: 'DELETE',
+      route: '/api/crm',
+      refusal: {
+        status: 403,
+        code: 'permission_denied',
+        detail: 'Permission denied: delete on RESOURCE crm',
+      },
+      subject: { context: 'RESOURCE', item: 'crm', action: 'delete' },
+      rule: { priority: 1, roleId: roles.viewer, roleLabel: 'viewer' },
     }
     expect((await send('petra', 'get', `/admin/explain/${id}`).expect(200)).body).toMatchObject(expected)
-    expect((await send('alice', 'get', `/mandate/explain/${id}`, mandates.acme).expect(200)).body).toMatchObject(expected)
+    expect(
+      (await send('alice', 'get', `/mandate/explain/${id}`, mandates.acme).expect(200)).body,
+    ).toMatchObject(expected)
     await send('bob', 'get', `/mandate/explain/${id}`, mandates.acme).expect(403)
     await send('petra', 'get', `/admin/explain/${randomUUID()}`).expect(404)
   })
@@ -267,11 +679,23 @@ describe('asked over HTTP', () => {
     await send('root', 'get', '/system/nodes').expect(200)
     const other = await startTestGateway({ database: gateway.database })
     try {
-      const ask = async (path: string) => await request(other.server).get(path).set({ Authorization: `Bearer ${tokens.get('petra')}` })
+      const ask = async (path: string) =>
+        await request(other.server)
+          .get(path)
+          .set({ Authorization: `Bearer ${tokens.get('petra')}` })
       let answer = await ask(`/admin/explain/${id}`)
-      for (const deadline = Date.now() + 5000; answer.status === 404 && Date.now() < deadline;) answer = await ask(`/admin/explain/${id}`)
-      expect(answer.body).toMatchObject({ requestId: id, userId: users.bob, mandateId: mandates.acme, refusal: { code: 'permission_denied' }, rule: { roleId: roles.viewer, priority: 1 } })
-      expect((await ask(`/admin/explain/${guarded}`)).body).toMatchObject({ refusal: { code: 'sysadmin_required', detail: 'SysAdmin privileges required' } })
+      for (const deadline = Date.now() + 5000; answer.status === 404 && Date.now() < deadline;)
+        answer = await ask(`/admin/explain/${id}`)
+      expect(answer.body).toMatchObject({
+        requestId: id,
+        userId: users.bob,
+        mandateId: mandates.acme,
+        refusal: { code: 'permission_denied' },
+        rule: { roleId: roles.viewer, priority: 1 },
+      })
+      expect((await ask(`/admin/explain/${guarded}`)).body).toMatchObject({
+        refusal: { code: 'sysadmin_required', detail: 'SysAdmin privileges required' },
+      })
     } finally {
       await other.stop()
     }
@@ -282,7 +706,14 @@ describe('asked over HTTP', () => {
     await send('carol', 'get', '/api/crm/contacts', mandates.acme, id).expect(403)
     await send('carol', 'get', '/system/nodes', undefined, guarded).expect(403)
     let rows: { action: string; mandate_id: string }[] = []
-    for (const deadline = Date.now() + 5000; rows.length < 2 && Date.now() < deadline;) rows = await gateway.database.sql('select action, mandate_id from audit_events where request_id = any($1) order by seq', [[id, guarded]])
-    expect(rows).toEqual([{ action: 'access_denied', mandate_id: mandates.acme }, { action: 'sysadmin_action_refused', mandate_id: 'system' }])
+    for (const deadline = Date.now() + 5000; rows.length < 2 && Date.now() < deadline;)
+      rows = await gateway.database.sql(
+        'select action, mandate_id from audit_events where request_id = any($1) order by seq',
+        [[id, guarded]],
+      )
+    expect(rows).toEqual([
+      { action: 'access_denied', mandate_id: mandates.acme },
+      { action: 'sysadmin_action_refused', mandate_id: 'system' },
+    ])
   })
 })

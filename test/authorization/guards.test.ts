@@ -41,20 +41,47 @@ beforeAll(async () => {
   // Without memory: rows that a test changes count with the next request.
   gateway = await startTestGateway({ routes, demoUpstream: true, environment: { COHERENCE_LEASE_MS: '0' } })
   directory = directoryOf(gateway.database)
-  for (const user of ['root', 'petra', 'alice', 'bob', 'erin', 'frank'] as const) tokens.set(user, (await tokenFor(gateway.database, user)).token)
+  for (const user of ['root', 'petra', 'alice', 'bob', 'erin', 'frank'] as const)
+    tokens.set(user, (await tokenFor(gateway.database, user)).token)
 })
-afterAll(async () => { await gateway.stop() })
+afterAll(async () => {
+  await gateway.stop()
+})
 
 const bearer = (caller: string) => `Bearer ${tokens.get(caller) ?? caller}`
 const get = (path: string, caller: string, requestId: string = randomUUID()) =>
-  request(gateway.server).get(path).set({ Authorization: bearer(caller), 'X-Request-Id': requestId })
+  request(gateway.server)
+    .get(path)
+    .set({ Authorization: bearer(caller), 'X-Request-Id': requestId })
 
-const eventsOf = (requestId: string) => gateway.database.sql<AuditRow>('select * from audit_events where request_id = $1 order by seq', [requestId])
-const eventOf = (requestId: string, withinMs = withinASecond) => until(async () => (await eventsOf(requestId))[0], withinMs)
+const eventsOf = (requestId: string) =>
+  gateway.database.sql<AuditRow>('select * from audit_events where request_id = $1 order by seq', [requestId])
+const eventOf = (requestId: string, withinMs = withinASecond) =>
+  until(async () => (await eventsOf(requestId))[0], withinMs)
 
 const guards = [
-  { path: '/system/nodes', user: 'root', stranger: 'petra', flag: { isSysAdmin: true }, action: 'sysadmin_action', text: 'System-level operation', code: 'sysadmin_required', detail: 'SysAdmin privileges required', routed: '/operators' },
-  { path: '/admin/users', user: 'petra', stranger: 'root', flag: { isPlatformAdmin: true }, action: 'platform_admin_action', text: 'Cross-mandate governance operation', code: 'platform_admin_required', detail: 'Platform admin privileges required', routed: '/governors' },
+  {
+    path: '/system/nodes',
+    user: 'root',
+    stranger: 'petra',
+    flag: { isSysAdmin: true },
+    action: 'sysadmin_action',
+    text: 'System-level operation',
+    code: 'sysadmin_required',
+    detail: 'SysAdmin privileges required',
+    routed: '/operators',
+  },
+  {
+    path: '/admin/users',
+    user: 'petra',
+    stranger: 'root',
+    flag: { isPlatformAdmin: true },
+    action: 'platform_admin_action',
+    text: 'Cross-mandate governance operation',
+    code: 'platform_admin_required',
+    detail: 'Platform admin privileges required',
+    routed: '/governors',
+  },
 ] as const
 
 describe.each(guards)('$action', ({ path, user, stranger, flag, action, text, code, detail, routed }) => {
@@ -72,9 +99,15 @@ describe.each(guards)('$action', ({ path, user, stranger, flag, action, text, co
   it('a level that was taken away or given counts with the next request', async () => {
     const newcomer = await directory.user(flag)
     await get(path, newcomer.token).expect(200)
-    await gateway.database.sql('update users set is_sys_admin = false, is_platform_admin = false where id = $1', [newcomer.id])
+    await gateway.database.sql(
+      'update users set is_sys_admin = false, is_platform_admin = false where id = $1',
+      [newcomer.id],
+    )
     expectProblem(await get(path, newcomer.token), 403, code)
-    await gateway.database.sql('update users set is_sys_admin = true, is_platform_admin = true where id = $1', [newcomer.id])
+    await gateway.database.sql(
+      'update users set is_sys_admin = true, is_platform_admin = true where id = $1',
+      [newcomer.id],
+    )
     await get(path, newcomer.token).expect(200)
   })
   it('who is calling is asked first', async () => {
@@ -86,7 +119,13 @@ describe.each(guards)('$action', ({ path, user, stranger, flag, action, text, co
     const [requestId, caller, before] = [randomUUID(), await directory.user(flag), Date.now()]
     await get(path, caller.token, requestId).expect(200)
     const event = await eventOf(requestId)
-    expect(event).toMatchObject({ user_id: caller.id, mandate_id: 'system', action, details: { method: 'GET', route: path }, request_id: requestId })
+    expect(event).toMatchObject({
+      user_id: caller.id,
+      mandate_id: 'system',
+      action,
+      details: { method: 'GET', route: path },
+      request_id: requestId,
+    })
     expect(Object.values(event.details)).toContain(text)
     expect(event.occurred_at.getTime()).toBeGreaterThanOrEqual(before - 1000)
     expect(event.occurred_at.getTime()).toBeLessThanOrEqual(Date.now() + 1000)
@@ -95,14 +134,22 @@ describe.each(guards)('$action', ({ path, user, stranger, flag, action, text, co
     const [requestId, caller] = [randomUUID(), await directory.user()]
     expectProblem(await get(path, caller.token, requestId), 403, code)
     const event = await eventOf(requestId)
-    expect(event).toMatchObject({ user_id: caller.id, mandate_id: 'system', action: `${action}_refused`, details: { method: 'GET', route: path }, request_id: requestId })
+    expect(event).toMatchObject({
+      user_id: caller.id,
+      mandate_id: 'system',
+      action: `${action}_refused`,
+      details: { method: 'GET', route: path },
+      request_id: requestId,
+    })
     expect(Object.values(event.details)).toContain(text)
   })
   it('fifty uses are fifty events: only refusals are folded', async () => {
     const caller = await directory.user(flag)
     await Promise.all(Array.from({ length: 50 }, () => get(path, caller.token).expect(200)))
     const rows = await until(async () => {
-      const found = await gateway.database.sql<AuditRow>('select * from audit_events where user_id = $1', [caller.id])
+      const found = await gateway.database.sql<AuditRow>('select * from audit_events where user_id = $1', [
+        caller.id,
+      ])
       return found.length >= 50 ? found : undefined
     })
     expect(rows).toHaveLength(50)
@@ -117,19 +164,33 @@ describe.each(guards)('$action', ({ path, user, stranger, flag, action, text, co
   })
   it('guards routes of the route table alike, and their events name the route', async () => {
     const [granted, refused] = [randomUUID(), randomUUID()]
-    await request(gateway.server).post(`${routed}${echo}`).set({ Authorization: bearer(user), 'X-Request-Id': granted }).expect(200)
+    await request(gateway.server)
+      .post(`${routed}${echo}`)
+      .set({ Authorization: bearer(user), 'X-Request-Id': granted })
+      .expect(200)
     expect(await eventOf(granted)).toMatchObject({ action, details: { method: 'POST', route: routed } })
     expectProblem(await get(`${routed}${echo}`, stranger, refused), 403, code, detail)
-    expect(await eventOf(refused)).toMatchObject({ action: `${action}_refused`, details: { method: 'GET', route: routed } })
+    expect(await eventOf(refused)).toMatchObject({
+      action: `${action}_refused`,
+      details: { method: 'GET', route: routed },
+    })
   })
 })
 
 describe('what the levels do not give', () => {
   it('a PlatformAdmin does not pass by rules that nobody gave', async () => {
-    expectProblem(await get(`/governed${echo}`, 'petra').set('X-Mandate-Id', mandates.acme), 403, 'permission_denied')
+    expectProblem(
+      await get(`/governed${echo}`, 'petra').set('X-Mandate-Id', mandates.acme),
+      403,
+      'permission_denied',
+    )
   })
   it('the guard is asked before the permission, and the place before the guard', async () => {
-    expectProblem(await get(`/both${echo}`, 'alice').set('X-Mandate-Id', mandates.acme), 403, 'sysadmin_required')
+    expectProblem(
+      await get(`/both${echo}`, 'alice').set('X-Mandate-Id', mandates.acme),
+      403,
+      'sysadmin_required',
+    )
     expectProblem(await get(`/both${echo}`, 'bob').set('X-Mandate-Id', mandates.globex), 403, 'not_a_member')
     expectProblem(await get(`/both${echo}`, 'bob'), 400, 'mandate_required')
     await get(`/both${echo}`, 'root').set('X-Mandate-Id', mandates.acme).expect(200)
@@ -137,34 +198,85 @@ describe('what the levels do not give', () => {
 })
 
 describe('requirePermission', () => {
-  const send = (method: 'get' | 'head' | 'options' | 'post' | 'put' | 'patch' | 'delete', path: string, caller: string, place: Record<string, string>) =>
-    request(gateway.server)[method](path).set({ Authorization: bearer(caller), ...place })
+  const send = (
+    method: 'get' | 'head' | 'options' | 'post' | 'put' | 'patch' | 'delete',
+    path: string,
+    caller: string,
+    place: Record<string, string>,
+  ) =>
+    request(gateway.server)
+      [method](path)
+      .set({ Authorization: bearer(caller), ...place })
   const acme = { 'X-Mandate-Id': mandates.acme }
   const acmeCrm = { ...acme, 'X-Instance-Id': instances.acmeCrm }
 
-  it.each<[string, string, Record<string, string>, Record<'get' | 'options' | 'post' | 'put' | 'patch' | 'delete', string | undefined>]>([
-    ['bob', 'acme', acme, { get: 'a', options: 'a', post: undefined, put: undefined, patch: undefined, delete: undefined }],
-    ['bob', 'acme-crm', acmeCrm, { get: 'g', options: 'g', post: undefined, put: undefined, patch: undefined, delete: undefined }],
+  it.each<
+    [
+      string,
+      string,
+      Record<string, string>,
+      Record<'get' | 'options' | 'post' | 'put' | 'patch' | 'delete', string | undefined>,
+    ]
+  >([
+    [
+      'bob',
+      'acme',
+      acme,
+      { get: 'a', options: 'a', post: undefined, put: undefined, patch: undefined, delete: undefined },
+    ],
+    [
+      'bob',
+      'acme-crm',
+      acmeCrm,
+      { get: 'g', options: 'g', post: undefined, put: undefined, patch: undefined, delete: undefined },
+    ],
     ['alice', 'acme', acme, { get: 'a', options: 'a', post: 'a', put: 'a', patch: 'a', delete: 'a' }],
     ['alice', 'acme-crm', acmeCrm, { get: 'a', options: 'a', post: 'a', put: 'g', patch: 'g', delete: 'm' }],
     ['root', 'acme', acme, { get: 'a', options: 'a', post: 'a', put: 'a', patch: 'a', delete: 'a' }],
-    ['petra', 'acme', acme, { get: undefined, options: undefined, post: undefined, put: undefined, patch: undefined, delete: undefined }],
-  ])('%s in %s: the action is taken from the method, and its level is told to the upstream', async (caller, _where, place, levels) => {
-    for (const method of ['get', 'options', 'post', 'put', 'patch', 'delete'] as const) {
-      const answer = await send(method, `/crm${echo}`, caller, place)
-      if (levels[method] === undefined) expectProblem(answer, 403, 'permission_denied')
-      else expect({ method, status: answer.status, level: answer.body.headers?.['x-access-level'] }).toEqual({ method, status: 200, level: levels[method] })
-    }
-  })
+    [
+      'petra',
+      'acme',
+      acme,
+      {
+        get: undefined,
+        options: undefined,
+        post: undefined,
+        put: undefined,
+        patch: undefined,
+        delete: undefined,
+      },
+    ],
+  ])(
+    '%s in %s: the action is taken from the method, and its level is told to the upstream',
+    async (caller, _where, place, levels) => {
+      for (const method of ['get', 'options', 'post', 'put', 'patch', 'delete'] as const) {
+        const answer = await send(method, `/crm${echo}`, caller, place)
+        if (levels[method] === undefined) expectProblem(answer, 403, 'permission_denied')
+        else
+          expect({ method, status: answer.status, level: answer.body.headers?.['x-access-level'] }).toEqual({
+            method,
+            status: 200,
+            level: levels[method],
+          })
+      }
+    },
+  )
   it('HEAD is a read', async () => {
     await send('head', `/crm${echo}`, 'bob', acme).expect(200)
     await send('head', `/crm${echo}`, 'petra', acme).expect(403)
   })
   it.each([
-    ['read', { read: 'm' }, 'get'], ['create', { create: 'm' }, 'post'], ['update', { update: 'm' }, 'put'], ['update', { update: 'm' }, 'patch'], ['delete', { delete: 'm' }, 'delete'],
+    ['read', { read: 'm' }, 'get'],
+    ['create', { create: 'm' }, 'post'],
+    ['update', { update: 'm' }, 'put'],
+    ['update', { update: 'm' }, 'patch'],
+    ['delete', { delete: 'm' }, 'delete'],
   ] as const)('%s alone (%j) lets %s pass and nothing else', async (_action, rule, allowed) => {
     const newcomer = await directory.user()
-    const role = await directory.role({ mandateId: mandates.acme, rules: [{ context: 'RESOURCE', item: 'crm', ...rule }] })
+    const role = await directory.role({
+      mandateId: mandates.acme,
+      rules: [{ context: 'RESOURCE', item: 'crm', ...rule }],
+    })
     await directory.join(newcomer.id, mandates.acme, { roles: [role] })
     for (const method of ['get', 'post', 'put', 'patch', 'delete'] as const) {
       const passes = method === allowed || ('update' in rule && (method === 'put' || method === 'patch'))
@@ -173,13 +285,21 @@ describe('requirePermission', () => {
   })
   it('to see is not to read', async () => {
     const newcomer = await directory.user()
-    const role = await directory.role({ mandateId: mandates.acme, rules: [{ context: 'RESOURCE', item: 'crm', view: true }] })
+    const role = await directory.role({
+      mandateId: mandates.acme,
+      rules: [{ context: 'RESOURCE', item: 'crm', view: true }],
+    })
     await directory.join(newcomer.id, mandates.acme, { roles: [role] })
     expectProblem(await send('get', `/crm${echo}`, newcomer.token, acme), 403, 'permission_denied')
   })
   it('another context’s rule opens nothing', async () => {
     const newcomer = await directory.user()
-    const role = await directory.role({ rules: [{ context: 'DATA', item: null, read: 'a' }, { context: 'UI', item: 'crm', read: 'a', view: true }] })
+    const role = await directory.role({
+      rules: [
+        { context: 'DATA', item: null, read: 'a' },
+        { context: 'UI', item: 'crm', read: 'a', view: true },
+      ],
+    })
     await directory.join(newcomer.id, mandates.acme, { roles: [role] })
     expectProblem(await send('get', `/crm${echo}`, newcomer.token, acme), 403, 'permission_denied')
     await send('get', `/deals${echo}`, newcomer.token, acme).expect(200)
@@ -188,12 +308,17 @@ describe('requirePermission', () => {
     await send('get', `/deals${echo}`, 'bob', acme).expect(200)
   })
   it('without a mandate there are no rules: only a SysAdmin passes', async () => {
-    for (const caller of ['alice', 'petra']) expectProblem(await send('get', `/deals${echo}`, caller, {}), 403, 'permission_denied')
+    for (const caller of ['alice', 'petra'])
+      expectProblem(await send('get', `/deals${echo}`, caller, {}), 403, 'permission_denied')
     const answer = await send('delete', `/deals${echo}`, 'root', {}).expect(200)
     expect(answer.body.headers['x-access-level']).toBe('a')
   })
   it('what a client says of its level is dropped', async () => {
-    const answer = await send('get', `/crm${echo}`, 'bob', { ...acmeCrm, 'X-Access-Level': 'a', X_Access_Level: 'a' }).expect(200)
+    const answer = await send('get', `/crm${echo}`, 'bob', {
+      ...acmeCrm,
+      'X-Access-Level': 'a',
+      X_Access_Level: 'a',
+    }).expect(200)
     expect(answer.body.headers['x-access-level']).toBe('g')
     expect(answer.body.headers).not.toHaveProperty('x_access_level')
   })
@@ -201,7 +326,10 @@ describe('requirePermission', () => {
     const newcomer = await directory.user()
     await directory.join(newcomer.id, mandates.acme, { roles: [roles.viewer] })
     await send('get', `/crm${echo}`, newcomer.token, acme).expect(200)
-    await gateway.database.sql('delete from user_mandate_roles where user_mandate_id in (select id from user_mandates where user_id = $1)', [newcomer.id])
+    await gateway.database.sql(
+      'delete from user_mandate_roles where user_mandate_id in (select id from user_mandates where user_id = $1)',
+      [newcomer.id],
+    )
     expectProblem(await send('get', `/crm${echo}`, newcomer.token, acme), 403, 'permission_denied')
   })
   it('rules that cannot be loaded are 503, not a refusal and not a pass', async () => {
@@ -211,7 +339,10 @@ describe('requirePermission', () => {
     await send('get', `/crm${echo}`, 'bob', acme).expect(200)
   })
   it('the body of what is refused is not looked at', async () => {
-    const answer = await request(gateway.server).post(`/crm${echo}`).set({ Authorization: bearer('bob'), ...acme, 'Content-Type': 'application/json' }).send('{broken')
+    const answer = await request(gateway.server)
+      .post(`/crm${echo}`)
+      .set({ Authorization: bearer('bob'), ...acme, 'Content-Type': 'application/json' })
+      .send('{broken')
     expectProblem(answer, 403, 'permission_denied')
   })
 })
@@ -222,18 +353,27 @@ describe('a flood of refusals', () => {
     const flooded = await startTestGateway({ database, environment: { COHERENCE_LEASE_MS: '0' } })
     try {
       const [loud, quiet] = await Promise.all([tokenFor(database, 'bob'), tokenFor(database, 'erin')])
-      const knock = (path: string, token: string) => request(flooded.server).get(path).set('Authorization', `Bearer ${token}`).expect(403)
+      const knock = (path: string, token: string) =>
+        request(flooded.server).get(path).set('Authorization', `Bearer ${token}`).expect(403)
       for (let count = 0; count < 27; count += 1) await knock('/system/nodes', loud.token)
       await knock('/system/nodes', quiet.token)
       await knock('/admin/users', quiet.token)
       await flooded.stop() // the count of what was folded may wait for the end
-      const refusals = (username: string, action: string) => database.sql<AuditRow>(
-        'select a.* from audit_events a join users u on u.id = a.user_id where u.username = $1 and a.action = $2 order by seq', [username, action])
+      const refusals = (username: string, action: string) =>
+        database.sql<AuditRow>(
+          'select a.* from audit_events a join users u on u.id = a.user_id where u.username = $1 and a.action = $2 order by seq',
+          [username, action],
+        )
       const loudOnes = await refusals('bob', 'sysadmin_action_refused')
       expect(loudOnes).toHaveLength(21)
-      const counts = loudOnes.map((row) => Object.values(row.details).filter((value) => typeof value === 'number'))
+      const counts = loudOnes.map((row) =>
+        Object.values(row.details).filter((value) => typeof value === 'number'),
+      )
       expect(counts).toEqual([...Array.from({ length: 20 }, () => []), [7]])
-      expect(loudOnes.at(-1)).toMatchObject({ mandate_id: 'system', details: { method: 'GET', route: '/system/nodes' } })
+      expect(loudOnes.at(-1)).toMatchObject({
+        mandate_id: 'system',
+        details: { method: 'GET', route: '/system/nodes' },
+      })
       expect(await refusals('erin', 'sysadmin_action_refused')).toHaveLength(1)
       expect(await refusals('erin', 'platform_admin_action_refused')).toHaveLength(1)
     } finally {
@@ -250,19 +390,30 @@ describe('an audit that fails', () => {
       const start = Date.now()
       for (const id of ids) await get('/system/nodes', 'root', id).expect(200)
       expectProblem(await get('/admin/users', 'erin', refused), 403, 'platform_admin_required')
-      await get('/auth/context', (await directory.user({ isSysAdmin: true })).token).set('X-Mandate-Id', mandates.acme).expect(200)
+      await get('/auth/context', (await directory.user({ isSysAdmin: true })).token)
+        .set('X-Mandate-Id', mandates.acme)
+        .expect(200)
       // until the writer has noticed
-      await until(() => Promise.resolve(gateway.logLines.find((line) => line.includes('audit') && line.includes('error'))))
-      const slowest = Math.max(...await Promise.all([1, 2, 3].map(async () => {
-        const before = performance.now()
-        await get('/system/nodes', 'root').expect(200)
-        return performance.now() - before
-      })))
+      await until(() =>
+        Promise.resolve(gateway.logLines.find((line) => line.includes('audit') && line.includes('error'))),
+      )
+      const slowest = Math.max(
+        ...(await Promise.all(
+          [1, 2, 3].map(async () => {
+            const before = performance.now()
+            await get('/system/nodes', 'root').expect(200)
+            return performance.now() - before
+          }),
+        )),
+      )
       expect(slowest).toBeLessThan(1000)
       return { start, end: Date.now() }
     })
     await eventOf(refused, 5000)
-    const rows = await gateway.database.sql<AuditRow>('select * from audit_events where request_id = any ($1) order by seq', [[...ids, refused]])
+    const rows = await gateway.database.sql<AuditRow>(
+      'select * from audit_events where request_id = any ($1) order by seq',
+      [[...ids, refused]],
+    )
     expect(rows.map((row) => row.request_id)).toEqual([...ids, refused])
     // they say when it happened, not when it was written
     for (const row of rows) {

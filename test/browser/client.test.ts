@@ -30,7 +30,10 @@ beforeAll(async () => {
   }).listen(0, '127.0.0.1')
   await once(app, 'listening')
   origin = `http://127.0.0.1:${(app.address() as AddressInfo).port}`
-  ;[gateway, browser] = await Promise.all([startTestGateway({ demoUpstream: true, environment: { CORS_ORIGINS: origin } }), openBrowser()])
+  ;[gateway, browser] = await Promise.all([
+    startTestGateway({ demoUpstream: true, environment: { CORS_ORIGINS: origin } }),
+    openBrowser(),
+  ])
 }, 60_000)
 afterAll(async () => {
   await browser.close()
@@ -40,11 +43,16 @@ afterAll(async () => {
 beforeEach(async () => {
   context = await browser.newContext()
   asked = []
-  context.on('request', (request) => { if (request.method() !== 'OPTIONS') asked.push(`${request.method()} ${new URL(request.url()).pathname}`) })
+  context.on('request', (request) => {
+    if (request.method() !== 'OPTIONS') asked.push(`${request.method()} ${new URL(request.url()).pathname}`)
+  })
 })
 
-/** Runs in the page, where `gateway` is its client and `ended` how often it was told that the session is over. */
-const run = <Value>(page: Page, code: string): Promise<Value> => page.evaluate<Value>(`(async () => { const { gateway, client } = window; ${code} })()`)
+/**
+ * Runs in the page, where `gateway` is its client and `ended` how often it was told that the session is over.
+ */
+const run = <Value>(page: Page, code: string): Promise<Value> =>
+  page.evaluate<Value>(`(async () => { const { gateway, client } = window; ${code} })()`)
 
 async function openTab(): Promise<Page> {
   const page = await context.newPage()
@@ -66,11 +74,16 @@ async function signedIn(): Promise<Page> {
 
 const refreshes = () => asked.filter((one) => one === 'POST /auth/refresh').length
 const statusOf = (page: Page, of: string) => run<number>(page, `return (await gateway.fetch('${of}')).status`)
-/** As if the access token had been issued a while ago: to the gateway it has expired, and the tabs do not know. */
+/**
+ * As if the access token had been issued a while ago: to the gateway it has expired, and the tabs do not
+ * know.
+ */
 async function expire(): Promise<void> {
   const cookie = (await context.cookies()).find(({ name }) => name === 'auth_token')!
   const now = Math.floor(Date.now() / 1000)
-  const value = await new SignJWT({ ...decodeJwt(cookie.value), iat: now - 900, exp: now - 60 }).setProtectedHeader(decodeProtectedHeader(cookie.value) as { alg: string }).sign(new TextEncoder().encode(testSecret))
+  const value = await new SignJWT({ ...decodeJwt(cookie.value), iat: now - 900, exp: now - 60 })
+    .setProtectedHeader(decodeProtectedHeader(cookie.value) as { alg: string })
+    .sign(new TextEncoder().encode(testSecret))
   await context.addCookies([{ ...cookie, value }])
 }
 
@@ -79,15 +92,23 @@ describe('a token that has expired', () => {
     const first = await signedIn()
     const second = await openTab()
     await expire()
-    const many = (page: Page) => run<number[]>(page, `return await Promise.all(Array.from({ length: 10 }, async () => (await gateway.fetch('/auth/me')).status))`)
-    expect((await Promise.all([many(first), many(second)])).flat()).toEqual(Array.from({ length: 20 }, () => 200))
+    const many = (page: Page) =>
+      run<number[]>(
+        page,
+        `return await Promise.all(Array.from({ length: 10 }, async () => (await gateway.fetch('/auth/me')).status))`,
+      )
+    expect((await Promise.all([many(first), many(second)])).flat()).toEqual(
+      Array.from({ length: 20 }, () => 200),
+    )
     expect(refreshes()).toBe(1)
     expect(await Promise.all([first, second].map((page) => page.evaluate('window.ended')))).toEqual([0, 0])
   })
 
   it('is renewed before it is used where the tab knows that it ends, so that no request is made twice', async () => {
     const page = await signedIn()
-    await page.evaluate(`localStorage.setItem('mandate-gateway.session', JSON.stringify({ renewedAt: 0, expiresAt: Date.now() + 5000 }))`)
+    await page.evaluate(
+      `localStorage.setItem('mandate-gateway.session', JSON.stringify({ renewedAt: 0, expiresAt: Date.now() + 5000 }))`,
+    )
     asked.length = 0
     expect(await statusOf(page, '/auth/me')).toBe(200)
     expect(asked).toEqual(['POST /auth/refresh', 'GET /auth/me'])
@@ -107,21 +128,40 @@ it('each tab works in its own mandate, also after a reload', async () => {
   const second = await openTab()
   await run(first, `gateway.enter({ mandateId: '${mandates.acme}' })`)
   await run(second, `gateway.enter({ mandateId: '${mandates.globex}' })`)
-  const where = (page: Page) => run<string>(page, `return (await (await gateway.fetch('/api/crm/contacts')).json()).mandateId`)
+  const where = (page: Page) =>
+    run<string>(page, `return (await (await gateway.fetch('/api/crm/contacts')).json()).mandateId`)
   expect(await Promise.all([where(first), where(second)])).toEqual([mandates.acme, mandates.globex])
   await second.reload()
-  expect(await second.evaluate(`(async () => (await import('/client/index.js')).createGatewayClient({ baseUrl: '${gateway.url}' }).place().mandateId)()`)).toBe(mandates.globex)
+  expect(
+    await second.evaluate(
+      `(async () => (await import('/client/index.js')).createGatewayClient({ baseUrl: '${gateway.url}' }).place().mandateId)()`,
+    ),
+  ).toBe(mandates.globex)
 })
 
 it('refusals are told with their code, what to do, and the request', async () => {
   const page = await signedIn()
-  const problem = await run<Record<string, unknown>>(page, `
+  const problem = await run<Record<string, unknown>>(
+    page,
+    `
     gateway.enter({ mandateId: '${mandates.globex}' })
     const answer = await gateway.fetch('/api/crm/contacts', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{}' })
     const { status, code, detail, requestId } = new client.ProblemError(await client.problemOf(answer)).problem
-    return { status, code, detail, requestId, header: answer.headers.get('X-Request-Id') }`)
-  expect(problem).toEqual({ status: 403, code: 'permission_denied', detail: 'Permission denied: create on RESOURCE crm', requestId: expect.any(String), header: problem.requestId })
-  expect(await run(page, `try { await gateway.login('alice', 'wrong') } catch (error) { return error instanceof client.ProblemError && error.problem.code }`)).toBe('credentials_invalid')
+    return { status, code, detail, requestId, header: answer.headers.get('X-Request-Id') }`,
+  )
+  expect(problem).toEqual({
+    status: 403,
+    code: 'permission_denied',
+    detail: 'Permission denied: create on RESOURCE crm',
+    requestId: expect.any(String),
+    header: problem.requestId,
+  })
+  expect(
+    await run(
+      page,
+      `try { await gateway.login('alice', 'wrong') } catch (error) { return error instanceof client.ProblemError && error.problem.code }`,
+    ),
+  ).toBe('credentials_invalid')
 })
 
 it('signing out in one tab is noticed in the other', async () => {

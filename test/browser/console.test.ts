@@ -14,7 +14,9 @@ describe('each sees what they may', () => {
   it('alice, who administers acme, its members, roles and instances', async () => {
     const page = await as('alice')
     await page.getByRole('link', { name: 'Members' }).waitFor()
-    expect(await linksOf(page)).toEqual(expect.arrayContaining([...personal, 'Members', 'Roles', 'Instances']))
+    expect(await linksOf(page)).toEqual(
+      expect.arrayContaining([...personal, 'Members', 'Roles', 'Instances']),
+    )
     expect(await linksOf(page)).not.toEqual(expect.arrayContaining(['Users']))
     await page.getByRole('link', { name: 'Members' }).click()
     await page.getByRole('cell', { name: /^bob/ }).waitFor()
@@ -55,7 +57,11 @@ it('two tabs work in two mandates at once', async () => {
   const acme = await as('alice')
   const globex = await acme.context().newPage()
   await globex.goto(`${site.gateway.url}/console`)
-  await globex.getByRole('article').filter({ hasText: 'Globex' }).getByRole('button', { name: 'Work here' }).click()
+  await globex
+    .getByRole('article')
+    .filter({ hasText: 'Globex' })
+    .getByRole('button', { name: 'Work here' })
+    .click()
   await globex.getByRole('button', { name: 'Switch mandate: Globex' }).waitFor()
   expect(await linksOf(globex)).not.toContain('Members') // there she only looks
   await Promise.all([acme.reload(), globex.reload()])
@@ -66,10 +72,17 @@ it('two tabs work in two mandates at once', async () => {
 
 it('a rule that is taken back is previewed first, and ends a running request of those who hold the role', async () => {
   const { token } = await tokenFor(site.gateway.database, 'bob')
-  const headers = { 'Authorization': `Bearer ${token}`, 'X-Mandate-Id': mandates.acme, 'X-Instance-Id': instances.acmeCrm }
+  const headers = {
+    Authorization: `Bearer ${token}`,
+    'X-Mandate-Id': mandates.acme,
+    'X-Instance-Id': instances.acmeCrm,
+  }
   const stream = await fetch(`${site.gateway.url}/api/crm/events`, { headers })
   expect(stream.status).toBe(200)
-  const ended = stream.text().then(() => 'ended', () => 'cut')
+  const ended = stream.text().then(
+    () => 'ended',
+    () => 'cut',
+  )
 
   const page = await as('alice')
   await page.goto(`${site.gateway.url}/console/roles/${roles.crmReader}`)
@@ -78,7 +91,8 @@ it('a rule that is taken back is previewed first, and ends a running request of 
   await page.getByRole('button', { name: 'Preview' }).click()
   const dialog = page.getByRole('dialog')
   await dialog.getByText('bob').first().waitFor() // whom it would change
-  expect((await fetch(`${site.gateway.url}/api/crm/contacts`, { headers })).status).toBe(200) // and has not yet
+  // and has not yet
+  expect((await fetch(`${site.gateway.url}/api/crm/contacts`, { headers })).status).toBe(200)
   await dialog.getByRole('button', { name: 'Save' }).click()
   await page.getByText(/1 node acknowledged in/).waitFor()
 
@@ -90,7 +104,10 @@ it('a session that is revoked ends in the other browser', async () => {
   const bob = await as('bob')
   const petra = await as('petra')
   await petra.goto(`${site.gateway.url}/console/users/${users.bob}`)
-  await petra.getByRole('button', { name: /^Actions for/ }).first().click()
+  await petra
+    .getByRole('button', { name: /^Actions for/ })
+    .first()
+    .click()
   await petra.getByRole('menuitem', { name: 'End session' }).click()
   await petra.getByRole('dialog').getByRole('button', { name: 'End session' }).click()
   await petra.getByText(/1 node acknowledged in/).waitFor()

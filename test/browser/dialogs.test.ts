@@ -14,11 +14,16 @@ const wcag = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']
 
 /** What has the focus, by its name. */
 const focusOf = async (page: Page) => {
-  await until(async () => await page.evaluate<boolean>('document.activeElement !== document.body') || undefined)
-  return await page.evaluate<string>('document.activeElement.getAttribute("aria-label") ?? document.activeElement.textContent')
+  await until(
+    async () => (await page.evaluate<boolean>('document.activeElement !== document.body')) || undefined,
+  )
+  return await page.evaluate<string>(
+    'document.activeElement.getAttribute("aria-label") ?? document.activeElement.textContent',
+  )
 }
 
-const rowMenu = (page: Page, name: string) => page.getByRole('button', { name: `Actions for ${name}`, exact: true })
+const rowMenu = (page: Page, name: string) =>
+  page.getByRole('button', { name: `Actions for ${name}`, exact: true })
 
 /** Opens a row's menu with the keyboard, and chooses an entry. */
 async function chooseByKeyboard(page: Page, name: string, entry: string): Promise<void> {
@@ -29,15 +34,25 @@ async function chooseByKeyboard(page: Page, name: string, entry: string): Promis
   await page.getByRole('dialog').waitFor()
 }
 
-const isEnabled = async (id: string) => (await site.gateway.database.sql<{ enabled: boolean }>('select enabled from mandates where id = $1', [id]))[0]?.enabled
+const isEnabled = async (id: string) =>
+  (
+    await site.gateway.database.sql<{ enabled: boolean }>('select enabled from mandates where id = $1', [id])
+  )[0]?.enabled
 
 describe('dialogs', () => {
   it('what destroys is not what Enter does: the dialog opens with the focus on Cancel', async () => {
     const page = await as('petra')
     await page.getByRole('link', { name: 'Mandates' }).click()
     await chooseByKeyboard(page, 'Globex', 'Disable')
-    await until(async () => await page.evaluate<string>('document.activeElement.textContent') === 'Cancel' || undefined)
-    await page.getByRole('dialog').getByRole('button', { name: 'Disable' }).and(page.locator(':enabled')).waitFor()
+    await until(
+      async () =>
+        (await page.evaluate<string>('document.activeElement.textContent')) === 'Cancel' || undefined,
+    )
+    await page
+      .getByRole('dialog')
+      .getByRole('button', { name: 'Disable' })
+      .and(page.locator(':enabled'))
+      .waitFor()
     const before = await isEnabled(mandates.globex)
     await page.keyboard.press('Enter')
     await page.getByRole('dialog').waitFor({ state: 'detached' })
@@ -48,7 +63,9 @@ describe('dialogs', () => {
     const page = await as('petra')
     await page.getByRole('link', { name: 'Mandates' }).click()
     let answer: () => void = () => undefined
-    const held = new Promise<void>((resolve) => { answer = resolve })
+    const held = new Promise<void>((resolve) => {
+      answer = resolve
+    })
     await page.route('**/admin/mandates/*?dryRun=1', async (route) => {
       await held
       await route.continue()
@@ -123,7 +140,9 @@ describe('dialogs', () => {
     await page.getByRole('link', { name: 'Mandates' }).click()
     await page.getByRole('button', { name: 'New mandate' }).click()
     await page.getByRole('dialog').waitFor()
-    expect(await page.evaluate(`document.querySelector('.mantine-Modal-overlay').getBoundingClientRect().width`)).toBe(1360)
+    expect(
+      await page.evaluate(`document.querySelector('.mantine-Modal-overlay').getBoundingClientRect().width`),
+    ).toBe(1360)
   }, 60_000)
 })
 
@@ -151,7 +170,10 @@ describe('what is not saved', () => {
     await stays(page)
     await page.evaluate('history.back()')
     await stays(page)
-    await page.getByRole('button', { name: /^Account of/ }).last().click()
+    await page
+      .getByRole('button', { name: /^Account of/ })
+      .last()
+      .click()
     await page.getByRole('menuitem', { name: 'Sign out' }).click()
     await stays(page)
     await page.getByRole('link', { name: 'Mandates' }).click()

@@ -9,16 +9,33 @@ const site = useConsole()
 const { as } = site
 
 /** Somebody else, who changes something meanwhile by the API. */
-async function meanwhile(user: DemoUser, method: string, path: string, body: object): Promise<Record<string, unknown>> {
+async function meanwhile(
+  user: DemoUser,
+  method: string,
+  path: string,
+  body: object,
+): Promise<Record<string, unknown>> {
   const { token } = await tokenFor(site.gateway.database, user)
-  const answer = await ask(site.gateway.url, path, { method, headers: { 'Authorization': `Bearer ${token}`, 'Content-Type': 'application/json', 'X-Mandate-Id': mandates.acme }, body: JSON.stringify(body) })
+  const answer = await ask(site.gateway.url, path, {
+    method,
+    headers: {
+      Authorization: `Bearer ${token}`,
+      'Content-Type': 'application/json',
+      'X-Mandate-Id': mandates.acme,
+    },
+    body: JSON.stringify(body),
+  })
   expect([path, answer.status]).toEqual([path, method === 'POST' ? 201 : 200])
   return JSON.parse(answer.text) as Record<string, unknown>
 }
 
-const roleIdsOf = async (userId: string) => (await site.gateway.database.sql<{ role_id: string }>(
-  'select r.role_id from user_mandate_roles r join user_mandates m on m.id = r.user_mandate_id where m.user_id = $1 and m.mandate_id = $2 order by 1', [userId, mandates.acme],
-)).map(({ role_id: id }) => id)
+const roleIdsOf = async (userId: string) =>
+  (
+    await site.gateway.database.sql<{ role_id: string }>(
+      'select r.role_id from user_mandate_roles r join user_mandates m on m.id = r.user_mandate_id where m.user_id = $1 and m.mandate_id = $2 order by 1',
+      [userId, mandates.acme],
+    )
+  ).map(({ role_id: id }) => id)
 
 const openActions = async (page: Page, name: string, entry: string) => {
   await page.getByRole('button', { name: `Actions for ${name}` }).click()
@@ -27,12 +44,19 @@ const openActions = async (page: Page, name: string, entry: string) => {
 
 describe('an edit in the console does not undo what somebody else has saved meanwhile', () => {
   it('a role that was revoked while a dialog was open does not come back, and both changes are kept', async () => {
-    const made = await meanwhile('petra', 'POST', '/admin/roles', { label: 'finance', mandateId: mandates.acme })
-    await meanwhile('petra', 'PATCH', `/admin/mandates/${mandates.acme}/members/${users.bob}`, { roleIds: [roles.acmeAdmin, roles.viewer] })
+    const made = await meanwhile('petra', 'POST', '/admin/roles', {
+      label: 'finance',
+      mandateId: mandates.acme,
+    })
+    await meanwhile('petra', 'PATCH', `/admin/mandates/${mandates.acme}/members/${users.bob}`, {
+      roleIds: [roles.acmeAdmin, roles.viewer],
+    })
     const page = await as('alice')
     await page.getByRole('link', { name: 'Members' }).click()
     await openActions(page, 'bob', 'Change roles')
-    await meanwhile('petra', 'PATCH', `/admin/mandates/${mandates.acme}/members/${users.bob}`, { roleIds: [roles.viewer] })
+    await meanwhile('petra', 'PATCH', `/admin/mandates/${mandates.acme}/members/${users.bob}`, {
+      roleIds: [roles.viewer],
+    })
     await page.getByRole('dialog').getByLabel('Roles', { exact: true }).fill('finance')
     await page.getByRole('option', { name: 'finance' }).click()
     await page.keyboard.press('Escape')
@@ -63,13 +87,19 @@ describe('an edit in the console does not undo what somebody else has saved mean
     expect(await page.getByLabel('Full name').inputValue()).toBe('Dave the Second')
     await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click()
     await page.getByText('dave is saved').waitFor()
-    const [saved] = await site.gateway.database.sql('select full_name as "fullName", email from users where id = $1', [users.dave])
+    const [saved] = await site.gateway.database.sql(
+      'select full_name as "fullName", email from users where id = $1',
+      [users.dave],
+    )
     expect(saved).toEqual({ fullName: 'Dave the Second', email: 'second@example.com' })
   }, 60_000)
 
   it('a rule keeps what somebody else allowed on it, and what is being edited stays', async () => {
     const page = await as('petra')
-    const [rule] = await site.gateway.database.sql<{ id: string }>(`select id from access_rules where role_id = $1 and context = 'RESOURCE' and item = 'crm'`, [roles.crmReader])
+    const [rule] = await site.gateway.database.sql<{ id: string }>(
+      `select id from access_rules where role_id = $1 and context = 'RESOURCE' and item = 'crm'`,
+      [roles.crmReader],
+    )
     await page.goto(`${site.gateway.url}/console/all-roles/${roles.crmReader}`)
     await page.getByLabel('update on RESOURCE crm').selectOption('own')
     await meanwhile('petra', 'PATCH', `/admin/rules/${rule!.id}`, { create: 'g' })
@@ -82,7 +112,11 @@ describe('an edit in the console does not undo what somebody else has saved mean
     await page.getByRole('button', { name: 'Preview' }).click()
     await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click()
     await page.getByText('change, not saved').waitFor({ state: 'detached' })
-    expect(await site.gateway.database.sql('select "create", "update" from access_rules where id = $1', [rule!.id])).toEqual([{ create: 'g', update: 'm' }])
+    expect(
+      await site.gateway.database.sql('select "create", "update" from access_rules where id = $1', [
+        rule!.id,
+      ]),
+    ).toEqual([{ create: 'g', update: 'm' }])
   }, 60_000)
 
   it('what was changed since it was listed is not disabled or deleted unseen, and can be after a look', async () => {

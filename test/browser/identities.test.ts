@@ -4,14 +4,27 @@ import { users } from '../support/demo.js'
 import { client, startOpenIdProvider, type OpenIdProvider } from '../support/openid-provider.js'
 
 const provider: OpenIdProvider = await startOpenIdProvider()
-const site = useConsole({ gateway: { environment: { GOOGLE_CLIENT_ID: client.id, GOOGLE_CLIENT_SECRET: client.secret, GOOGLE_ISSUER: provider.issuer } } })
-beforeAll(() => { provider.register(`${site.gateway.url}/auth/google/callback`) })
+const site = useConsole({
+  gateway: {
+    environment: {
+      GOOGLE_CLIENT_ID: client.id,
+      GOOGLE_CLIENT_SECRET: client.secret,
+      GOOGLE_ISSUER: provider.issuer,
+    },
+  },
+})
+beforeAll(() => {
+  provider.register(`${site.gateway.url}/auth/google/callback`)
+})
 afterAll(() => provider.stop())
 
 it('who must prove that it is them before they link an account is asked for the password, and has it linked', async () => {
   provider.signsIn('alice-at-google')
   const page = await site.as('alice')
-  await site.gateway.database.sql(`update sessions set created_at = now() - interval '11 minutes' where user_id = $1`, [users.alice])
+  await site.gateway.database.sql(
+    `update sessions set created_at = now() - interval '11 minutes' where user_id = $1`,
+    [users.alice],
+  )
   await page.getByRole('link', { name: 'My sessions' }).click()
   await page.getByRole('button', { name: 'Link Google' }).click()
   const dialog = page.getByRole('dialog')
@@ -23,5 +36,7 @@ it('who must prove that it is them before they link an account is asked for the 
   await dialog.getByRole('button', { name: 'Link Google' }).click()
   await page.getByRole('cell', { name: 'Google alice-at-google@example.com', exact: true }).waitFor()
   expect(page.url()).toBe(`${site.gateway.url}/console/account`)
-  expect(await site.gateway.database.sql('select subject from user_identities where user_id = $1', [users.alice])).toEqual([{ subject: 'alice-at-google' }])
+  expect(
+    await site.gateway.database.sql('select subject from user_identities where user_id = $1', [users.alice]),
+  ).toEqual([{ subject: 'alice-at-google' }])
 }, 60_000)

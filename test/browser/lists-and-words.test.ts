@@ -19,27 +19,53 @@ async function inGerman(user: DemoUser): Promise<Page> {
 }
 
 describe('lists', () => {
-  it.each([['Users', 'User', 'a', 'alice'], ['Mandates', 'Slug', 'g', 'Globex']])('%s can be searched when they are sorted, and sorted when they are searched', async (list, column, search, found) => {
-    const page = await as('petra')
-    await page.getByRole('link', { name: list, exact: true }).click()
-    await page.getByRole('link', { name: found }).waitFor()
-    await page.getByRole('button', { name: column, exact: true }).click()
-    await page.getByRole('button', { name: column, exact: true }).click()
-    await page.locator('th[aria-sort=descending]').waitFor()
-    await page.getByRole('searchbox').fill(search)
-    await page.getByText(/^All \d+ shown$/).waitFor()
-    await until(async () => (await page.locator('.list tbody tr').filter({ hasText: /petra|Initech/ }).count()) === 0 || undefined)
-    await page.getByRole('link', { name: found }).waitFor()
-    expect(await page.getByRole('alert').count()).toBe(0)
-    const names = (await page.locator('.list tbody tr td:first-child a').allInnerTexts()).map((name) => name.toLowerCase())
-    expect(names).toEqual([...names].sort().reverse())
-  }, 60_000)
+  it.each([
+    ['Users', 'User', 'a', 'alice'],
+    ['Mandates', 'Slug', 'g', 'Globex'],
+  ])(
+    '%s can be searched when they are sorted, and sorted when they are searched',
+    async (list, column, search, found) => {
+      const page = await as('petra')
+      await page.getByRole('link', { name: list, exact: true }).click()
+      await page.getByRole('link', { name: found }).waitFor()
+      await page.getByRole('button', { name: column, exact: true }).click()
+      await page.getByRole('button', { name: column, exact: true }).click()
+      await page.locator('th[aria-sort=descending]').waitFor()
+      await page.getByRole('searchbox').fill(search)
+      await page.getByText(/^All \d+ shown$/).waitFor()
+      await until(
+        async () =>
+          (await page
+            .locator('.list tbody tr')
+            .filter({ hasText: /petra|Initech/ })
+            .count()) === 0 || undefined,
+      )
+      await page.getByRole('link', { name: found }).waitFor()
+      expect(await page.getByRole('alert').count()).toBe(0)
+      const names = (await page.locator('.list tbody tr td:first-child a').allInnerTexts()).map((name) =>
+        name.toLowerCase(),
+      )
+      expect(names).toEqual([...names].sort().reverse())
+    },
+    60_000,
+  )
 
   it('a list that cannot be loaded keeps its search and its filters', async () => {
     const page = await as('petra')
     await page.getByRole('link', { name: 'Users' }).click()
     await page.getByRole('link', { name: 'alice' }).waitFor()
-    await page.route('**/admin/users?*q=*', (route) => route.fulfill({ status: 400, contentType: 'application/problem+json', body: JSON.stringify({ status: 400, code: 'validation_failed', detail: 'The query is not valid', requestId: 'x' }) }))
+    await page.route('**/admin/users?*q=*', (route) =>
+      route.fulfill({
+        status: 400,
+        contentType: 'application/problem+json',
+        body: JSON.stringify({
+          status: 400,
+          code: 'validation_failed',
+          detail: 'The query is not valid',
+          requestId: 'x',
+        }),
+      }),
+    )
     await page.getByRole('searchbox').fill('zo')
     await page.getByText('This could not be loaded').waitFor()
     await page.getByRole('searchbox').fill('')
@@ -93,11 +119,17 @@ describe('explain', () => {
 
   it('shows a platform admin how to help one person first, and a global role last, with how many it concerns', async () => {
     const { token } = await tokenFor(site.gateway.database, 'petra')
-    const headers = { 'Authorization': `Bearer ${token}`, 'Content-Type': 'application/json' }
-    const put = await ask(site.gateway.url, `/admin/mandates/${mandates.acme}/members/${users.bob}`, { method: 'PATCH', headers, body: JSON.stringify({ roleIds: [roles.viewer] }) })
+    const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }
+    const put = await ask(site.gateway.url, `/admin/mandates/${mandates.acme}/members/${users.bob}`, {
+      method: 'PATCH',
+      headers,
+      body: JSON.stringify({ roleIds: [roles.viewer] }),
+    })
     expect(put.status).toBe(200)
     const page = await as('petra')
-    await page.goto(question(`all-explain?user=bob&mandate=${mandates.acme}&context=RESOURCE&item=crm&action=update`))
+    await page.goto(
+      question(`all-explain?user=bob&mandate=${mandates.acme}&context=RESOURCE&item=crm&action=update`),
+    )
     await page.getByText('bob may not').waitFor()
     await page.getByText(/That changes what \d+ people may do in \d+ mandates/).waitFor()
     const cures = await page.locator('.cures li').allInnerTexts()
@@ -117,12 +149,21 @@ describe('the overview', () => {
     await page.getByRole('link', { name: 'Overview' }).click()
     await page.locator('.chart-empty').first().waitFor({ state: 'detached' })
     const done = new AbortController()
-    const refused = async () => await fetch(`${site.gateway.url}/auth/me`).then((answer) => answer.arrayBuffer())
-    const working = (async () => { while (!done.signal.aborted) await Promise.all(Array.from({ length: 20 }, refused)) })()
+    const refused = async () =>
+      await fetch(`${site.gateway.url}/auth/me`).then((answer) => answer.arrayBuffer())
+    const working = (async () => {
+      while (!done.signal.aborted) await Promise.all(Array.from({ length: 20 }, refused))
+    })()
     try {
-      const shown = async (of: string) => Number(new RegExp(`([\\d.,]+)\\s*${of}`).exec(await page.locator('main').innerText())?.[1]?.replaceAll(',', '') ?? 0)
-      await until(async () => await shown('refused') > 40 || undefined, 30_000)
-      expect(await shown('granted')).toBeLessThan(20) // what this page asks for itself, and none of what was refused
+      const shown = async (of: string) =>
+        Number(
+          new RegExp(`([\\d.,]+)\\s*${of}`)
+            .exec(await page.locator('main').innerText())?.[1]
+            ?.replaceAll(',', '') ?? 0,
+        )
+      await until(async () => (await shown('refused')) > 40 || undefined, 30_000)
+      // what this page asks for itself, and none of what was refused
+      expect(await shown('granted')).toBeLessThan(20)
     } finally {
       done.abort()
       await working
@@ -165,9 +206,17 @@ describe('people and features', () => {
     expect(await page.getByRole('dialog').locator('pre').innerText()).toContain(url)
     await page.getByRole('button', { name: 'I have copied it' }).click()
     await page.getByRole('dialog').waitFor({ state: 'detached' })
-    const set = await ask(url, new URL(url).pathname, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ password: 'another-password-2' }) })
+    const set = await ask(url, new URL(url).pathname, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ password: 'another-password-2' }),
+    })
     expect(set.status).toBe(204)
-    const login = await ask(site.gateway.url, '/auth/login', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ username: 'frank', password: 'another-password-2' }) })
+    const login = await ask(site.gateway.url, '/auth/login', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ username: 'frank', password: 'another-password-2' }),
+    })
     expect(login.status).toBe(200)
   }, 60_000)
 
@@ -191,7 +240,10 @@ describe('people and features', () => {
     await page.keyboard.press('Escape')
     await page.getByRole('dialog').waitFor({ state: 'detached' })
     expect((await site.gateway.database.sql('select 1 from identity_keys')).length).toBe(before)
-    const signing = page.locator('.list tbody tr').filter({ hasText: 'Access tokens' }).filter({ hasText: 'signing' })
+    const signing = page
+      .locator('.list tbody tr')
+      .filter({ hasText: 'Access tokens' })
+      .filter({ hasText: 'signing' })
     await signing.waitFor()
     expect(await signing.getByRole('button').count()).toBe(0)
   }, 60_000)

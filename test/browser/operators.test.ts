@@ -16,7 +16,11 @@ it('who asks why somebody may not is led to the role, changes the rule, and is t
   await page.getByText('The rules of their roles').waitFor()
   await page.getByLabel('Answer').getByRole('link', { name: 'crm-reader' }).first().waitFor()
   await keepPicture(page, 'explain')
-  await page.getByRole('button', { name: 'Open the role' }).or(page.getByRole('link', { name: 'Open the role' })).first().click()
+  await page
+    .getByRole('button', { name: 'Open the role' })
+    .or(page.getByRole('link', { name: 'Open the role' }))
+    .first()
+    .click()
   await page.getByLabel('create on RESOURCE crm').selectOption('all')
   await page.getByRole('button', { name: 'Preview' }).click()
   await page.getByRole('dialog').getByText('bob').first().waitFor()
@@ -29,9 +33,11 @@ it('who asks why somebody may not is led to the role, changes the rule, and is t
 
 it('a refused request is explained by its id, and by its method and path', async () => {
   const { token } = await tokenFor(site.gateway.database, 'bob')
-  const refused = await fetch(`${site.gateway.url}/mandate/members`, { headers: { 'Authorization': `Bearer ${token}`, 'X-Mandate-Id': '00000000-0000-4000-8000-000000000101' } })
+  const refused = await fetch(`${site.gateway.url}/mandate/members`, {
+    headers: { Authorization: `Bearer ${token}`, 'X-Mandate-Id': '00000000-0000-4000-8000-000000000101' },
+  })
   expect(refused.status).toBe(403)
-  const { requestId } = await refused.json() as { requestId: string }
+  const { requestId } = (await refused.json()) as { requestId: string }
   const page = await as('alice')
   await page.getByRole('link', { name: 'Explain' }).click()
   await page.getByText('A refused request', { exact: true }).click()
@@ -44,7 +50,8 @@ it('a refused request is explained by its id, and by its method and path', async
 
 it('a token that is revoked is no way in when the receipt says which nodes know it', async () => {
   const { token, jti } = await tokenFor(site.gateway.database, 'carol')
-  const me = async () => (await fetch(`${site.gateway.url}/auth/me`, { headers: { Authorization: `Bearer ${token}` } })).status
+  const me = async () =>
+    (await fetch(`${site.gateway.url}/auth/me`, { headers: { Authorization: `Bearer ${token}` } })).status
   expect(await me()).toBe(200)
   const page = await as('root')
   await page.getByRole('link', { name: 'Tokens' }).click()
@@ -68,7 +75,14 @@ it('a service account gets a secret that is shown once, and gets in by it', asyn
   await dialog.getByRole('button', { name: 'Create' }).click()
   await page.getByText('shown this once').waitFor()
   const secret = (await page.getByRole('dialog').locator('pre, code').first().innerText()).trim()
-  const answer = await fetch(`${site.gateway.url}/auth/token`, { method: 'POST', body: new URLSearchParams({ grant_type: 'client_credentials', client_id: 'reports', client_secret: secret }) })
+  const answer = await fetch(`${site.gateway.url}/auth/token`, {
+    method: 'POST',
+    body: new URLSearchParams({
+      grant_type: 'client_credentials',
+      client_id: 'reports',
+      client_secret: secret,
+    }),
+  })
   expect(answer.status).toBe(200)
   await page.keyboard.press('Escape') // does not take it away by accident
   await page.getByText('shown this once').waitFor()
@@ -83,14 +97,29 @@ it('the audit is filtered, its chain is seen to hold, and what is shown is expor
   await until(async () => {
     await page.reload()
     await page.getByRole('heading', { name: 'Audit' }).waitFor()
-    return await page.getByText('Chain verified').waitFor({ timeout: 2000 }).then(() => true, () => undefined)
+    return await page
+      .getByText('Chain verified')
+      .waitFor({ timeout: 2000 })
+      .then(
+        () => true,
+        () => undefined,
+      )
   }, 20_000)
   await page.getByRole('combobox', { name: 'Action' }).click()
   await page.getByRole('option', { name: /^Signed in/ }).click()
   await page.locator('.list tbody tr').filter({ hasText: 'Signed in' }).first().waitFor()
-  await until(async () => (await page.locator('.list tbody tr').filter({ hasNotText: 'Signed in' }).count()) === 0 || undefined)
-  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Export' }).click()])
-  const events = (await readFile(await download.path(), 'utf8')).trim().split('\n').map((line) => JSON.parse(line) as { action?: string })
+  await until(
+    async () =>
+      (await page.locator('.list tbody tr').filter({ hasNotText: 'Signed in' }).count()) === 0 || undefined,
+  )
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('button', { name: 'Export' }).click(),
+  ])
+  const events = (await readFile(await download.path(), 'utf8'))
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { action?: string })
   expect(events.length).toBeGreaterThan(0)
   expect(new Set(events.map(({ action }) => action).filter(Boolean)).size).toBe(1)
 }, 60_000)
@@ -107,10 +136,16 @@ it('the overview shows what a gateway is doing, granted and refused, as it does 
   const page = await as('root')
   await page.emulateMedia({ colorScheme: 'dark' })
   await page.getByRole('link', { name: 'Overview' }).click()
-  const working = [10, 15, 25].map((pauseMs) => work({ 'Authorization': `Bearer ${token}`, 'X-Mandate-Id': mandates.acme }, pauseMs)).concat(work({ 'X-Mandate-Id': mandates.acme }, 120))
+  const working = [10, 15, 25]
+    .map((pauseMs) => work({ Authorization: `Bearer ${token}`, 'X-Mandate-Id': mandates.acme }, pauseMs))
+    .concat(work({ 'X-Mandate-Id': mandates.acme }, 120))
   try {
-    const shown = async (of: string) => Number(new RegExp(`([\\d.]+)\\s*${of}`).exec(await page.locator('main').innerText())?.[1] ?? 0)
-    await until(async () => await shown('granted') > 10 && await shown('refused') > 1 || undefined, 15_000)
+    const shown = async (of: string) =>
+      Number(new RegExp(`([\\d.]+)\\s*${of}`).exec(await page.locator('main').innerText())?.[1] ?? 0)
+    await until(
+      async () => ((await shown('granted')) > 10 && (await shown('refused')) > 1) || undefined,
+      15_000,
+    )
     if (pictures) await new Promise((resolve) => setTimeout(resolve, 60_000)) // a picture wants a longer line
     await keepPicture(page, 'overview')
   } finally {
@@ -131,6 +166,12 @@ it('a text that is changed is said after a reload, in its language', async () =>
   await page.getByText('The text is changed').waitFor()
   await until(async () => {
     await page.reload()
-    return await page.getByRole('link', { name: 'Machines' }).waitFor({ timeout: 2000 }).then(() => true, () => undefined)
+    return await page
+      .getByRole('link', { name: 'Machines' })
+      .waitFor({ timeout: 2000 })
+      .then(
+        () => true,
+        () => undefined,
+      )
   }, 20_000)
 }, 60_000)

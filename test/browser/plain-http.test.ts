@@ -6,7 +6,10 @@ import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { looks, openPage } from '../support/open-page.js'
 import { insertClientWithLink } from '../support/portal.js'
 
-/** A host that browsers come to by http, and that is not this machine: they say nothing of the site that a request comes from but its `Origin`. */
+/**
+ * A host that browsers come to by http, and that is not this machine: they say nothing of the site that a
+ * request comes from but its `Origin`.
+ */
 const publicUrl = 'http://gateway.example'
 
 let gateway: TestGateway
@@ -29,5 +32,6 @@ it('by plain http the form of a page is taken as the gateway’s own, and its ad
   const [, sent, ...after] = requests
   const headers = await sent!.allHeaders()
   expect([headers.origin, headers['sec-fetch-site']]).toEqual([publicUrl, undefined])
-  for (const request of [sent!, ...after]) expect(JSON.stringify(await request.allHeaders())).not.toContain(token)
+  for (const request of [sent!, ...after])
+    expect(JSON.stringify(await request.allHeaders())).not.toContain(token)
 })

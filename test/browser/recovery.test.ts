@@ -14,7 +14,10 @@ let browser: Browser
 beforeAll(async () => {
   database = await createTestDatabase()
   line = await startLine(database.url)
-  ;[gateway, browser] = await Promise.all([startTestGateway({ database: { ...database, url: line.url }, demoUpstream: true }), openBrowser()])
+  ;[gateway, browser] = await Promise.all([
+    startTestGateway({ database: { ...database, url: line.url }, demoUpstream: true }),
+    openBrowser(),
+  ])
 }, 60_000)
 afterEach(async () => {
   line.heal()
@@ -27,7 +30,12 @@ afterAll(async () => {
   await database.drop()
 })
 
-const as = async (user: DemoUser): Promise<Page> => await signIn(await browser.newContext({ locale: 'en-GB', viewport: { width: 1360, height: 850 } }), gateway.url, user)
+const as = async (user: DemoUser): Promise<Page> =>
+  await signIn(
+    await browser.newContext({ locale: 'en-GB', viewport: { width: 1360, height: 850 } }),
+    gateway.url,
+    user,
+  )
 /** Nobody presses anything: what comes comes by itself. */
 const comesByItself = { timeout: 20_000 }
 

@@ -14,7 +14,9 @@ let database: TestDatabase
 let proxy: Server
 const sockets = new Set<Socket>()
 
-beforeAll(async () => { database = await createTestDatabase() })
+beforeAll(async () => {
+  database = await createTestDatabase()
+})
 afterEach(() => {
   for (const socket of sockets) socket.destroy()
   sockets.clear()
@@ -29,7 +31,9 @@ async function behindProxy(passes: () => boolean): Promise<string> {
     const server = connect(Number(target.port), target.hostname)
     let isLoggedIn = false
     for (const socket of [client, server]) sockets.add(socket.on('error', () => undefined))
-    client.on('data', (data) => { if (!isLoggedIn || passes()) server.write(data) })
+    client.on('data', (data) => {
+      if (!isLoggedIn || passes()) server.write(data)
+    })
     client.on('close', () => server.destroy())
     server.on('data', (data) => {
       client.write(data)
@@ -37,13 +41,27 @@ async function behindProxy(passes: () => boolean): Promise<string> {
     })
   }).listen(0, '127.0.0.1')
   await once(proxy, 'listening')
-  return Object.assign(new URL(database.url), { hostname: '127.0.0.1', port: `${(proxy.address() as AddressInfo).port}` }).href
+  return Object.assign(new URL(database.url), {
+    hostname: '127.0.0.1',
+    port: `${(proxy.address() as AddressInfo).port}`,
+  }).href
 }
 
 const register = async (url: string) => {
-  const connection = leaseConnection({ url, setRole: false, deadlineMs, node: () => ({ address: 'here', processId: 1 }), onHint: () => undefined })
-  const late = new Promise((resolve) => { setTimeout(() => resolve('neither answered nor given up'), 10 * deadlineMs).unref() })
-  const outcome = connection.register('00000000-0000-4000-8000-000000000001', 5000).then(() => 'answered', () => 'given up')
+  const connection = leaseConnection({
+    url,
+    setRole: false,
+    deadlineMs,
+    node: () => ({ address: 'here', processId: 1 }),
+    onHint: () => undefined,
+  })
+  const late = new Promise((resolve) => {
+    setTimeout(() => resolve('neither answered nor given up'), 10 * deadlineMs).unref()
+  })
+  const outcome = connection.register('00000000-0000-4000-8000-000000000001', 5000).then(
+    () => 'answered',
+    () => 'given up',
+  )
   const first = await Promise.race([outcome, late])
   await connection.close(undefined)
   return first
@@ -60,11 +78,19 @@ it('a network that stops right after the login holds a renewal up for no longer 
 })
 
 it('a connection is closed with the node', async () => {
-  const connection = leaseConnection({ url: await behindProxy(() => true), setRole: false, deadlineMs: 5000, node: () => ({ address: 'here', processId: 1 }), onHint: () => undefined })
+  const connection = leaseConnection({
+    url: await behindProxy(() => true),
+    setRole: false,
+    deadlineMs: 5000,
+    node: () => ({ address: 'here', processId: 1 }),
+    onHint: () => undefined,
+  })
   await connection.register('00000000-0000-4000-8000-000000000002', 5000)
   await connection.close('00000000-0000-4000-8000-000000000002')
   await until(() => Promise.resolve([...sockets].every(({ destroyed }) => destroyed)))
-  expect(await database.sql(`select from coherence.nodes where id = '00000000-0000-4000-8000-000000000002'`)).toEqual([])
+  expect(
+    await database.sql(`select from coherence.nodes where id = '00000000-0000-4000-8000-000000000002'`),
+  ).toEqual([])
 })
 
 it('a login that owns the tables takes the role that owns nothing', async () => {
@@ -74,7 +100,13 @@ it('a login that owns the tables takes the role that owns nothing', async () => 
     await owner.query(`create table seen_roles (role text); grant insert on seen_roles to gateway_app;
       create function note_role() returns trigger language plpgsql as $$ begin insert into seen_roles values (current_user); return new; end $$;
       create trigger note_role before insert on coherence.nodes for each row execute function note_role()`)
-    const connection = leaseConnection({ url: database.ownerUrl, setRole: true, deadlineMs: 5000, node: () => ({ address: 'here', processId: 1 }), onHint: () => undefined })
+    const connection = leaseConnection({
+      url: database.ownerUrl,
+      setRole: true,
+      deadlineMs: 5000,
+      node: () => ({ address: 'here', processId: 1 }),
+      onHint: () => undefined,
+    })
     await connection.register('00000000-0000-4000-8000-000000000003', 5000)
     await connection.close('00000000-0000-4000-8000-000000000003')
     expect((await owner.query('select role from seen_roles')).rows).toEqual([{ role: 'gateway_app' }])

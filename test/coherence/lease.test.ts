@@ -9,8 +9,12 @@ const leaseMs = 1000
 
 describe('a node', () => {
   let gateway: TestGateway
-  beforeAll(async () => { gateway = await startTestGateway({ environment: { COHERENCE_LEASE_MS: '5000' } }) })
-  afterAll(async () => { await gateway.stop() })
+  beforeAll(async () => {
+    gateway = await startTestGateway({ environment: { COHERENCE_LEASE_MS: '5000' } })
+  })
+  afterAll(async () => {
+    await gateway.stop()
+  })
 
   const leftSeconds = async () => {
     const { text } = await request(gateway.server).get('/metrics').expect(200)
@@ -30,7 +34,12 @@ describe('a node', () => {
 
   it('that has refused a login, since nobody has its name any more, hears of somebody who is given the name again', async () => {
     const { token } = await tokenFor(gateway.database, 'erin')
-    const becomes = (status: number) => until(async () => (await request(gateway.server).get('/auth/me').set('Authorization', `Bearer ${token}`)).status === status)
+    const becomes = (status: number) =>
+      until(
+        async () =>
+          (await request(gateway.server).get('/auth/me').set('Authorization', `Bearer ${token}`)).status ===
+          status,
+      )
     await becomes(200)
     await gateway.database.sql(`update users set username = 'erika' where username = 'erin'`)
     await becomes(401)
@@ -42,8 +51,13 @@ describe('a node', () => {
     const root = await tokenFor(gateway.database, 'root')
     for (let round = 0; ; round += 1) {
       const { jti } = await tokenFor(gateway.database, 'alice')
-      await gateway.database.sql(`insert into coherence.nodes (id, lease_ms) values (gen_random_uuid(), ${leaseMs})`)
-      const { body } = await request(gateway.server).delete(`/system/tokens/${jti}`).set('Authorization', `Bearer ${root.token}`).expect(200)
+      await gateway.database.sql(
+        `insert into coherence.nodes (id, lease_ms) values (gen_random_uuid(), ${leaseMs})`,
+      )
+      const { body } = await request(gateway.server)
+        .delete(`/system/tokens/${jti}`)
+        .set('Authorization', `Bearer ${root.token}`)
+        .expect(200)
       expect(body.coherence).toMatchObject({ acked: 1, fenced: 1 })
       expect(body.coherence.waitedMs).toBeGreaterThanOrEqual(1.01 * leaseMs)
       if (body.coherence.waitedMs < 1.6 * leaseMs) break
@@ -56,10 +70,13 @@ describe('a node', () => {
       await pause(200) // in the midst between two renewals
       const begun = performance.now()
       await gateway.database.sql('delete from coherence.nodes')
-      await until(async () => (await gateway.database.sql('select from coherence.nodes where seq > 0')).length === 1)
+      await until(
+        async () => (await gateway.database.sql('select from coherence.nodes where seq > 0')).length === 1,
+      )
       return performance.now() - begun
     }
     const took = [await beginsAnew(), await beginsAnew(), await beginsAnew()]
-    expect(Math.min(...took)).toBeLessThan(480) // what is put off until the renewal after that comes half a second later
+    // what is put off until the renewal after that comes half a second later
+    expect(Math.min(...took)).toBeLessThan(480)
   })
 })

@@ -6,15 +6,28 @@ import { createMemory, type Loaded, type Memory } from '../../src/coherence/memo
 
 /** A load that a test answers when it likes. */
 function loads() {
-  const sent: { answer: (value: string, shape?: Partial<Loaded<string>>) => void; fail: (error: Error) => void }[] = []
-  const load = () => new Promise<Loaded<string>>((resolve, reject) => {
-    sent.push({ answer: (value, shape = {}) => resolve({ value, keys: ['key'], keep: true, ...shape }), fail: reject })
-  })
+  const sent: {
+    answer: (value: string, shape?: Partial<Loaded<string>>) => void
+    fail: (error: Error) => void
+  }[] = []
+  const load = () =>
+    new Promise<Loaded<string>>((resolve, reject) => {
+      sent.push({
+        answer: (value, shape = {}) => resolve({ value, keys: ['key'], keep: true, ...shape }),
+        fail: reject,
+      })
+    })
   return { sent, load }
 }
 
-const turn = () => new Promise<void>((resolve) => { setImmediate(resolve) })
-const holding = <Value>(value: Value, keys: readonly string[], keep = true) => () => Promise.resolve({ value, keys, keep })
+const turn = () =>
+  new Promise<void>((resolve) => {
+    setImmediate(resolve)
+  })
+const holding =
+  <Value>(value: Value, keys: readonly string[], keep = true) =>
+  () =>
+    Promise.resolve({ value, keys, keep })
 
 describe('memory', () => {
   let leased: boolean
@@ -38,7 +51,11 @@ describe('memory', () => {
     expect(memory.read('a', holding('again', []))).toBe('a')
     await memory.read('d', holding('d', ['key']))
     expect(memory.counts().entries).toBe(3)
-    expect([memory.read('a', holding('again', [])), memory.read('c', holding('again', [])), memory.read('d', holding('again', []))]).toEqual(['a', 'c', 'd'])
+    expect([
+      memory.read('a', holding('again', [])),
+      memory.read('c', holding('again', [])),
+      memory.read('d', holding('again', [])),
+    ]).toEqual(['a', 'c', 'd'])
     expect(await memory.read('b', holding('again', ['key']))).toBe('again')
   })
 
@@ -159,13 +176,22 @@ describe('memory', () => {
     const answers = [asked(load), asked(load)]
     await turn()
     sent[0]!.fail(new Error('away'))
-    expect(await Promise.allSettled(answers)).toEqual([expect.objectContaining({ status: 'rejected' }), expect.objectContaining({ status: 'rejected' })])
+    expect(await Promise.allSettled(answers)).toEqual([
+      expect.objectContaining({ status: 'rejected' }),
+      expect.objectContaining({ status: 'rejected' }),
+    ])
     expect(memory.counts().entries).toBe(0)
     expect(await memory.read('a', holding('there', ['key']))).toBe('there')
   })
 
   it('takes a load that throws for one that is rejected', async () => {
-    await expect(Promise.resolve(memory.read('a', () => { throw new Error('away') }))).rejects.toThrow('away')
+    await expect(
+      Promise.resolve(
+        memory.read('a', () => {
+          throw new Error('away')
+        }),
+      ),
+    ).rejects.toThrow('away')
     expect(await memory.read('a', holding('there', ['key']))).toBe('there')
   })
 
@@ -194,24 +220,26 @@ describe('memory', () => {
       fc.record({ drop: fc.uniqueArray(key, { minLength: 1, maxLength: 2 }) }),
       fc.constant({ flush: true }),
     )
-    await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
-      const small = createMemory({ holdsLease: () => true, maxEntries: 3 })
-      let model: { name: string; keys: string[] }[] = []
-      for (const one of steps) {
-        if ('flush' in one) {
-          small.flush()
-          model = []
-        } else if ('drop' in one) {
-          small.drop(one.drop)
-          model = model.filter(({ keys }) => !keys.some((each) => one.drop.includes(each)))
-        } else {
-          const found = model.find((entry) => entry.name === one.read) ?? { name: one.read, keys: one.keys }
-          await small.read(one.read, holding(0, one.keys))
-          model = [...model.filter((entry) => entry !== found), found].slice(-3)
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+        const small = createMemory({ holdsLease: () => true, maxEntries: 3 })
+        let model: { name: string; keys: string[] }[] = []
+        for (const one of steps) {
+          if ('flush' in one) {
+            small.flush()
+            model = []
+          } else if ('drop' in one) {
+            small.drop(one.drop)
+            model = model.filter(({ keys }) => !keys.some((each) => one.drop.includes(each)))
+          } else {
+            const found = model.find((entry) => entry.name === one.read) ?? { name: one.read, keys: one.keys }
+            await small.read(one.read, holding(0, one.keys))
+            model = [...model.filter((entry) => entry !== found), found].slice(-3)
+          }
+          expect(small.counts().entries).toBe(model.length)
         }
-        expect(small.counts().entries).toBe(model.length)
-      }
-    }))
+      }),
+    )
   })
 
   it('holds on to no key of what it has forgotten', async () => {
@@ -224,7 +252,8 @@ describe('memory', () => {
     const grown = createMemory({ holdsLease: () => true, maxEntries: 10 })
     const before = heapAfter()
     // Each value has a key of its own, 2 kB long: kept, they would be 40 MB.
-    for (let n = 0; n < 20_000; n += 1) await grown.read(`name ${n}`, holding(n, [Buffer.alloc(2000, `${n} `).toString('latin1')]))
+    for (let n = 0; n < 20_000; n += 1)
+      await grown.read(`name ${n}`, holding(n, [Buffer.alloc(2000, `${n} `).toString('latin1')]))
     expect(grown.counts().entries).toBe(10)
     expect(heapAfter() - before).toBeLessThan(10_000_000)
   })

@@ -10,12 +10,22 @@ beforeEach(() => {
 })
 afterEach(() => streams.stop())
 
-/** A stream that says what is asked of it; its decisions are allowed until `refuses`, and take as long as `hold` says. */
+/**
+ * A stream that says what is asked of it; its decisions are allowed until `refuses`, and take as long as
+ * `hold` says.
+ */
 function stream(dependsOn: string[]) {
   const said: string[] = []
   const one = {
-    said, refuses: false, keys: dependsOn, hold: undefined as Promise<void> | undefined,
-    open: { dependsOn, cut: () => said.push('cut'), drain: () => said.push('drain') } as unknown as OpenStream,
+    said,
+    refuses: false,
+    keys: dependsOn,
+    hold: undefined as Promise<void> | undefined,
+    open: {
+      dependsOn,
+      cut: () => said.push('cut'),
+      drain: () => said.push('drain'),
+    } as unknown as OpenStream,
   }
   one.open.decide = async () => {
     said.push('decide')
@@ -54,7 +64,9 @@ it('lets nothing pass while it is decided, nor without a lease', async () => {
   const passage = streams.open(one.open, streams.era())
   expect(passage.isOpen()).toBe(true)
   let allow: () => void = () => undefined
-  one.hold = new Promise((resolve) => { allow = resolve })
+  one.hold = new Promise((resolve) => {
+    allow = resolve
+  })
   const dropped = streams.drop(['a'])
   expect(passage.isOpen()).toBe(false)
   allow()
@@ -70,7 +82,9 @@ it('decides once more what changed while it was decided, and what it was let in 
   expect(streams.drop(['a'])).toBeUndefined()
   expect([streams.isCurrent(era), streams.isCurrent(streams.era())]).toEqual([false, true])
   let allow: () => void = () => undefined
-  one.hold = new Promise((resolve) => { allow = resolve })
+  one.hold = new Promise((resolve) => {
+    allow = resolve
+  })
   const passage = streams.open(one.open, era)
   expect(one.said).toEqual(['decide'])
   const dropped = streams.drop(['a'])
@@ -84,21 +98,26 @@ it('decides once more where it turns out to depend on what changed while it was 
   const one = stream(['a'])
   const passage = streams.open(one.open, streams.era())
   let allow: () => void = () => undefined
-  one.hold = new Promise((resolve) => { allow = resolve })
+  one.hold = new Promise((resolve) => {
+    allow = resolve
+  })
   one.keys = ['a', 'new']
   const dropped = streams.drop(['a'])
   expect(streams.drop(['new'])).toBeUndefined() // nobody depends on it, as far as is known
   allow()
   await dropped
   await passage.wait()
-  expect(one.said.filter((word) => word === 'decide').length).toBeGreaterThanOrEqual(3) // by the drop, by what was missed, by the wait
+  // by the drop, by what was missed, by the wait
+  expect(one.said.filter((word) => word === 'decide').length).toBeGreaterThanOrEqual(3)
 })
 
 it('does not keep a writer waiting for a decision that takes long, and lets nothing pass until it is made', async () => {
   const one = stream(['a'])
   const passage = streams.open(one.open, streams.era())
   let allow: () => void = () => undefined
-  one.hold = new Promise((resolve) => { allow = resolve })
+  one.hold = new Promise((resolve) => {
+    allow = resolve
+  })
   const begun = performance.now()
   await streams.drop(['a'])
   expect(performance.now() - begun).toBeLessThan(2000)
@@ -113,7 +132,9 @@ it('lets nothing more of one pass that ended while it was decided', async () => 
   const one = stream(['a'])
   const passage = streams.open(one.open, streams.era())
   let allow: () => void = () => undefined
-  one.hold = new Promise((resolve) => { allow = resolve })
+  one.hold = new Promise((resolve) => {
+    allow = resolve
+  })
   const [next, other] = [passage.wait(), passage.wait()]
   passage.close()
   allow()

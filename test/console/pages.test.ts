@@ -4,24 +4,48 @@ import { startTestGateway, type TestGateway } from '../support/gateway.js'
 let gateway: TestGateway
 let production: TestGateway
 beforeAll(async () => {
-  gateway = await startTestGateway({ environment: { MSFT_CLIENT_ID: 'of-the-test', MSFT_CLIENT_SECRET: 'of-the-test' } })
-  production = await startTestGateway({ database: gateway.database, environment: { NODE_ENV: 'production', APP_JWT_KEY_SECRET: 'Vq3yb1Jx0mT9rWkEoL6uZs8cHfNdPaG2', SECRET_KEY: 'k7Wm2PzXr5Qn8TfVb1YhJc4LdGsEaU9o' } })
+  gateway = await startTestGateway({
+    environment: { MSFT_CLIENT_ID: 'of-the-test', MSFT_CLIENT_SECRET: 'of-the-test' },
+  })
+  production = await startTestGateway({
+    database: gateway.database,
+    environment: {
+      NODE_ENV: 'production',
+      APP_JWT_KEY_SECRET: 'Vq3yb1Jx0mT9rWkEoL6uZs8cHfNdPaG2',
+      SECRET_KEY: 'k7Wm2PzXr5Qn8TfVb1YhJc4LdGsEaU9o',
+    },
+  })
 })
 afterAll(async () => {
   await production.stop()
   await gateway.stop()
 })
 
-const get = (path: string, headers: Record<string, string> = {}) => fetch(gateway.url + path, { headers, redirect: 'manual' })
-const pages = ['/', '/docs', '/console', '/console/users', '/console/roles/00000000-0000-4000-8000-000000000402']
+const get = (path: string, headers: Record<string, string> = {}) =>
+  fetch(gateway.url + path, { headers, redirect: 'manual' })
+const pages = [
+  '/',
+  '/docs',
+  '/console',
+  '/console/users',
+  '/console/roles/00000000-0000-4000-8000-000000000402',
+]
 
 describe.each(pages)('the page %s', (path) => {
   it('lets its browser ask nobody but this gateway, and run nothing that is not a file of it', async () => {
     const policy = (await get(path)).headers.get('Content-Security-Policy') ?? ''
-    const directives = new Map(policy.split('; ').map((one) => [one.slice(0, one.indexOf(' ')), one.slice(one.indexOf(' ') + 1)]))
+    const directives = new Map(
+      policy.split('; ').map((one) => [one.slice(0, one.indexOf(' ')), one.slice(one.indexOf(' ') + 1)]),
+    )
     expect([...directives].filter(([name]) => name !== 'style-src')).toEqual([
-      ['default-src', "'none'"], ['script-src', "'self'"], ['img-src', "'self' data:"], ['font-src', "'self'"], ['connect-src', "'self'"],
-      ['base-uri', "'none'"], ['form-action', "'self'"], ['frame-ancestors', "'none'"],
+      ['default-src', "'none'"],
+      ['script-src', "'self'"],
+      ['img-src', "'self' data:"],
+      ['font-src', "'self'"],
+      ['connect-src', "'self'"],
+      ['base-uri', "'none'"],
+      ['form-action', "'self'"],
+      ['frame-ancestors', "'none'"],
     ])
     expect(directives.get('style-src')).toMatch(/^'self' 'nonce-[A-Za-z0-9+/]{22}=='$/)
   })
@@ -43,12 +67,18 @@ describe.each(pages)('the page %s', (path) => {
 })
 
 describe('an asset', () => {
-  const paths = async () => [...(await (await get('/console')).text()).matchAll(/(?:src|href)="(\/console\/assets\/[^"]+)"/g)].map(([, path]) => path ?? '')
+  const paths = async () =>
+    [...(await (await get('/console')).text()).matchAll(/(?:src|href)="(\/console\/assets\/[^"]+)"/g)].map(
+      ([, path]) => path ?? '',
+    )
 
   it('is kept for ever, since its name changes with it', async () => {
     for (const path of await paths()) {
       const answer = await get(path)
-      expect([answer.status, answer.headers.get('Cache-Control')]).toEqual([200, 'public, max-age=31536000, immutable'])
+      expect([answer.status, answer.headers.get('Cache-Control')]).toEqual([
+        200,
+        'public, max-age=31536000, immutable',
+      ])
       expect(path).toMatch(/-[\w-]{8}\.(?:js|css|svg|woff2)$/)
     }
   })
@@ -66,19 +96,35 @@ describe('an asset', () => {
     expect([await br.text(), await gzip.text()]).toEqual([text, text]) // which fetch has decoded
   })
 
-  it.each(['nothing.js', '..%2fconsole.html', 'stamp', 'console.html'])('that is none is 404: %s', async (name) => {
-    const answer = await get(`/console/assets/${name}`)
-    expect([400, 404]).toContain(answer.status)
-    expect(answer.headers.get('Content-Type')).toContain('application/problem+json')
-  })
+  it.each(['nothing.js', '..%2fconsole.html', 'stamp', 'console.html'])(
+    'that is none is 404: %s',
+    async (name) => {
+      const answer = await get(`/console/assets/${name}`)
+      expect([400, 404]).toContain(answer.status)
+      expect(answer.headers.get('Content-Type')).toContain('application/problem+json')
+    },
+  )
 })
 
 describe('what a page is told', () => {
-  const settingsOf = async (url: string) => JSON.parse((/name="settings" content="([^"]*)"/.exec(await (await fetch(`${url}/console`)).text())?.[1] ?? '').replaceAll('&quot;', '"')) as unknown
+  const settingsOf = async (url: string) =>
+    JSON.parse(
+      (
+        /name="settings" content="([^"]*)"/.exec(await (await fetch(`${url}/console`)).text())?.[1] ?? ''
+      ).replaceAll('&quot;', '"'),
+    ) as unknown
 
   it('are the ways to sign in that are configured, and whether there are demo users', async () => {
-    expect(await settingsOf(gateway.url)).toEqual({ authorities: ['msft'], demo: false, texts: { de: {}, en: {} } })
-    expect(await settingsOf(production.url)).toEqual({ authorities: [], demo: false, texts: { de: {}, en: {} } })
+    expect(await settingsOf(gateway.url)).toEqual({
+      authorities: ['msft'],
+      demo: false,
+      texts: { de: {}, en: {} },
+    })
+    expect(await settingsOf(production.url)).toEqual({
+      authorities: [],
+      demo: false,
+      texts: { de: {}, en: {} },
+    })
   })
 })
 

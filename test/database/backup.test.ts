@@ -22,18 +22,31 @@ function asTestDatabase({ url, ownerUrl }: EmbeddedPostgres): TestDatabase {
   const pool = new pg.Pool({ connectionString: ownerUrl, max: 2 })
   pool.on('error', () => undefined)
   opened.push(pool)
-  return { url, ownerUrl, sql: async <Row>(statement: string, values: unknown[] = []) => (await pool.query(statement, values)).rows as Row[], drop: () => Promise.resolve() }
+  return {
+    url,
+    ownerUrl,
+    sql: async <Row>(statement: string, values: unknown[] = []) =>
+      (await pool.query(statement, values)).rows as Row[],
+    drop: () => Promise.resolve(),
+  }
 }
 
-const me = async ({ url }: TestGateway, token: string) => (await fetch(`${url}/auth/me`, { headers: { Authorization: `Bearer ${token}` } })).status
-const logIn = async ({ url }: TestGateway) => (await fetch(`${url}/auth/login`, {
-  method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ username: 'alice', password: 'demo-password-1' }),
-})).status
+const me = async ({ url }: TestGateway, token: string) =>
+  (await fetch(`${url}/auth/me`, { headers: { Authorization: `Bearer ${token}` } })).status
+const logIn = async ({ url }: TestGateway) =>
+  (
+    await fetch(`${url}/auth/login`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ username: 'alice', password: 'demo-password-1' }),
+    })
+  ).status
 
 it('a backup that was made while the gateway runs and writes starts elsewhere: people sign in, the chain holds, and what has been revoked since counts until everything is revoked', async () => {
   const dataDir = await makeDataDir()
   const restored = path.join(await makeDataDir(), 'restored')
-  const run = (args: string[], DATA_DIR: string) => runCli(args, { DATA_DIR, APP_JWT_KEY_SECRET: testSecret, SECRET_KEY: testSecret })
+  const run = (args: string[], DATA_DIR: string) =>
+    runCli(args, { DATA_DIR, APP_JWT_KEY_SECRET: testSecret, SECRET_KEY: testSecret })
   const postgres = await startEmbeddedPostgres({ dataDir, durable: false, log: () => undefined })
   await withMigrator(postgres.ownerUrl, async (migrator) => {
     await migrator.up()
@@ -43,14 +56,22 @@ it('a backup that was made while the gateway runs and writes starts elsewhere: p
   const gateway = await startTestGateway({ database })
   const [kept, revoked] = [await tokenFor(database, 'bob'), await tokenFor(database, 'alice')]
   const written = new AbortController()
-  const writing = (async () => { while (!written.signal.aborted) await database.sql(`insert into audit_events (action) values ('written meanwhile')`) })()
+  const writing = (async () => {
+    while (!written.signal.aborted)
+      await database.sql(`insert into audit_events (action) values ('written meanwhile')`)
+  })()
   expect(await run(['backup', restored], dataDir)).toMatchObject({ code: 0, stderr: '' })
   written.abort()
   await writing
-  expect(await run(['backup', restored], dataDir)).toMatchObject({ code: 1, stderr: expect.stringContaining('is there already') }) // it replaces nothing
+  // it replaces nothing
+  expect(await run(['backup', restored], dataDir)).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('is there already'),
+  })
   const client = new pg.Client({ connectionString: postgres.ownerUrl })
   await client.connect()
-  await client.query(`select pg_create_physical_replication_slot('gateway_backup', true, true)`) // as of another backup under way
+  // as of another backup under way
+  await client.query(`select pg_create_physical_replication_slot('gateway_backup', true, true)`)
   expect((await run(['backup', `${restored}-second`], dataDir)).code).toBe(1)
   await client.end()
   expect(existsSync(`${restored}-second`)).toBe(false) // and nothing half
@@ -65,12 +86,18 @@ it('a backup that was made while the gateway runs and writes starts elsewhere: p
   const copy = asTestDatabase(again)
   const second = await startTestGateway({ database: copy })
   try {
-    expect([await logIn(second), await me(second, kept.token), await me(second, revoked.token)]).toEqual([200, 200, 200])
+    expect([await logIn(second), await me(second, kept.token), await me(second, revoked.token)]).toEqual([
+      200, 200, 200,
+    ])
     const pool = connectDatabase({ url: again.url, setRole: false })
-    expect((await verifyChain({ sql: pool, keys: checkpointKeys({ secret: testSecret }) })).faults).toEqual([])
+    expect((await verifyChain({ sql: pool, keys: checkpointKeys({ secret: testSecret }) })).faults).toEqual(
+      [],
+    )
     await pool.close()
     expect(await run(['token', 'revoke', '--all'], restored)).toMatchObject({ code: 0, stderr: '' })
-    expect([await me(second, kept.token), await me(second, revoked.token), await logIn(second)]).toEqual([401, 401, 200])
+    expect([await me(second, kept.token), await me(second, revoked.token), await logIn(second)]).toEqual([
+      401, 401, 200,
+    ])
   } finally {
     await second.stop()
     for (const pool of opened.splice(0)) await pool.end()

@@ -9,12 +9,21 @@ const timeLimitMs = 5000
 
 describe('the pool of connections', () => {
   let database: TestDatabase
-  beforeAll(async () => { database = await createTestDatabase() })
-  afterAll(async () => { await database.drop() })
+  beforeAll(async () => {
+    database = await createTestDatabase()
+  })
+  afterAll(async () => {
+    await database.drop()
+  })
 
   const one = async (pool: Database) => (await pool.rows<{ one: number }>('select 1 as one'))[0]?.one
-  const inTransaction = (pool: Database) => pool.transaction((tx) => tx.rows<{ one: number }>('select 1 as one')).then((rows) => rows[0]?.one)
-  const codeOf = (work: Promise<unknown>) => work.then(() => 'none', (error: unknown) => (error as { code?: unknown }).code)
+  const inTransaction = (pool: Database) =>
+    pool.transaction((tx) => tx.rows<{ one: number }>('select 1 as one')).then((rows) => rows[0]?.one)
+  const codeOf = (work: Promise<unknown>) =>
+    work.then(
+      () => 'none',
+      (error: unknown) => (error as { code?: unknown }).code,
+    )
   /** As many statements at a time as there are connections: each has one. */
   const onEach = <Result>(work: () => Promise<Result>) => Promise.all(Array.from({ length: poolSize }, work))
 
@@ -30,23 +39,36 @@ describe('the pool of connections', () => {
     }
   }
 
-  it('fails statements and transactions within their time where its connections went silent, and serves those that follow by new ones', () => Promise.all([one, inTransaction].map((ask) => withLine(async (pool, line) => {
-    line.blackHole()
-    line.healNewOnly() // connections of before hear nothing any more, new ones are relayed
-    const since = performance.now()
-    expect(await onEach(() => codeOf(ask(pool)))).toEqual(Array.from({ length: poolSize }, () => 'directory_unavailable'))
-    expect(performance.now() - since).toBeLessThan(timeLimitMs + 3000)
+  it(
+    'fails statements and transactions within their time where its connections went silent, and serves those that follow by new ones',
+    () =>
+      Promise.all(
+        [one, inTransaction].map((ask) =>
+          withLine(async (pool, line) => {
+            line.blackHole()
+            line.healNewOnly() // connections of before hear nothing any more, new ones are relayed
+            const since = performance.now()
+            expect(await onEach(() => codeOf(ask(pool)))).toEqual(
+              Array.from({ length: poolSize }, () => 'directory_unavailable'),
+            )
+            expect(performance.now() - since).toBeLessThan(timeLimitMs + 3000)
 
-    const healedAt = performance.now()
-    for (let round = 0; round < 3; round += 1) expect(await onEach(() => ask(pool))).toEqual(Array.from({ length: poolSize }, () => 1))
-    expect(performance.now() - healedAt).toBeLessThan(timeLimitMs - 1000)
-  }))), 20_000)
+            const healedAt = performance.now()
+            for (let round = 0; round < 3; round += 1)
+              expect(await onEach(() => ask(pool))).toEqual(Array.from({ length: poolSize }, () => 1))
+            expect(performance.now() - healedAt).toBeLessThan(timeLimitMs - 1000)
+          }),
+        ),
+      ),
+    20_000,
+  )
 
-  it('replaces connections that were broken', () => withLine(async (pool, line) => {
-    line.reset()
-    await onEach(() => codeOf(one(pool))) // some may find out only now
-    expect(await onEach(() => one(pool))).toEqual(Array.from({ length: poolSize }, () => 1))
-  }))
+  it('replaces connections that were broken', () =>
+    withLine(async (pool, line) => {
+      line.reset()
+      await onEach(() => codeOf(one(pool))) // some may find out only now
+      expect(await onEach(() => one(pool))).toEqual(Array.from({ length: poolSize }, () => 1))
+    }))
 
   it('gives a statement five seconds, and its connection to the next', async () => {
     const pool = connectDatabase({ url: database.url, setRole: false, poolSize: 1 })
@@ -56,7 +78,14 @@ describe('the pool of connections', () => {
       const took = performance.now() - since
       expect([took > timeLimitMs - 500, took < timeLimitMs + 3000]).toEqual([true, true])
       expect(await one(pool)).toBe(1)
-      await until(async () => (await database.sql(`select 1 from pg_stat_activity where query like '%pg_sleep(30)%' and state = 'active' and pid <> pg_backend_pid()`)).length === 0 || undefined)
+      await until(
+        async () =>
+          (
+            await database.sql(
+              `select 1 from pg_stat_activity where query like '%pg_sleep(30)%' and state = 'active' and pid <> pg_backend_pid()`,
+            )
+          ).length === 0 || undefined,
+      )
     } finally {
       await pool.close()
     }
@@ -66,9 +95,14 @@ describe('the pool of connections', () => {
     const pool = connectDatabase({ url: database.url, setRole: false, poolSize: 1 })
     try {
       const refused = await pool.rows('select ?::uuid', ['no uuid']).catch((error: unknown) => error)
-      expect(refused).toMatchObject({ code: 'validation_failed', errors: [{ path: '', message: expect.any(String) }] })
+      expect(refused).toMatchObject({
+        code: 'validation_failed',
+        errors: [{ path: '', message: expect.any(String) }],
+      })
       expect(await codeOf(pool.rows('select 1 from no_such_table'))).toBe('directory_unavailable')
-      expect(await codeOf(pool.transaction((tx) => tx.rows('select 1 from no_such_table')))).toBe('directory_unavailable')
+      expect(await codeOf(pool.transaction((tx) => tx.rows('select 1 from no_such_table')))).toBe(
+        'directory_unavailable',
+      )
       expect(await one(pool)).toBe(1)
     } finally {
       await pool.close()

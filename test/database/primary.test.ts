@@ -24,7 +24,10 @@ describe('the database of requests', () => {
       const standby = await start()
       const refused = connectDatabase({ url: standby.url, setRole: false })
       try {
-        await expect(refused.rows('select 1 as one')).rejects.toMatchObject({ code: 'directory_unavailable', cause: { message: expect.stringContaining('is a standby') } })
+        await expect(refused.rows('select 1 as one')).rejects.toMatchObject({
+          code: 'directory_unavailable',
+          cause: { message: expect.stringContaining('is a standby') },
+        })
       } finally {
         await refused.close()
         await standby.stop()
@@ -36,8 +39,11 @@ describe('the database of requests', () => {
 
   it('can be written again by the same pool when it has been read-only', async () => {
     const database = await createTestDatabase()
-    const [{ name }] = await database.sql<{ name: string }>('select current_database() as name') as [{ name: string }]
-    const setReadOnly = (value: 'on' | 'off') => database.sql(`alter database ${name} set default_transaction_read_only = ${value}`)
+    const [{ name }] = (await database.sql<{ name: string }>('select current_database() as name')) as [
+      { name: string },
+    ]
+    const setReadOnly = (value: 'on' | 'off') =>
+      database.sql(`alter database ${name} set default_transaction_read_only = ${value}`)
     await setReadOnly('on')
     const pool = connectDatabase({ url: database.url, setRole: false, poolSize: 1 })
     const write = () => pool.run('update users set full_name = full_name where id = ?', [users.alice])

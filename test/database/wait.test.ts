@@ -36,15 +36,26 @@ describe('a start before the database is there', () => {
   it('waits for it, says what it waits for, and serves when it has come', async () => {
     database = await createTestDatabase()
     const port = await freePort()
-    const gateway = startGatewayProcess({ DATA_DIR: await makeDataDir(), DATABASE_URL: at(database.url, port), DATABASE_MIGRATION_URL: at(database.ownerUrl, port), APP_JWT_KEY_SECRET: testSecret })
-    await gateway.says(new RegExp(`"code":"ECONNREFUSED".*"host":"127.0.0.1:${port}".*"message":"waiting for the database"`))
+    const gateway = startGatewayProcess({
+      DATA_DIR: await makeDataDir(),
+      DATABASE_URL: at(database.url, port),
+      DATABASE_MIGRATION_URL: at(database.ownerUrl, port),
+      APP_JWT_KEY_SECRET: testSecret,
+    })
+    await gateway.says(
+      new RegExp(`"code":"ECONNREFUSED".*"host":"127.0.0.1:${port}".*"message":"waiting for the database"`),
+    )
     await openTheWay(database.url, port)
     expect((await fetch(`${await gateway.url()}/readyz`)).status).toBe(200)
     expect(gateway.output()).toContain('the database is there')
   }, 60_000)
 
   it('is given up after DATABASE_WAIT_SECONDS, with what to do', async () => {
-    const gateway = startGatewayProcess({ DATA_DIR: await makeDataDir(), DATABASE_URL: 'postgres://gateway:very-secret@127.0.0.1:1/gateway', DATABASE_WAIT_SECONDS: '1' })
+    const gateway = startGatewayProcess({
+      DATA_DIR: await makeDataDir(),
+      DATABASE_URL: 'postgres://gateway:very-secret@127.0.0.1:1/gateway',
+      DATABASE_WAIT_SECONDS: '1',
+    })
     expect(await gateway.ended).toBe(1)
     expect(gateway.errors()).toMatch(/127\.0\.0\.1:1 is not there \(ECONNREFUSED\).*mend DATABASE_URL/)
     expect(gateway.errors() + gateway.output()).not.toContain('very-secret')
@@ -53,13 +64,21 @@ describe('a start before the database is there', () => {
   it('is given up at once where waiting would not help', async () => {
     database = await createTestDatabase()
     const wrong = Object.assign(new URL(database.url), { pathname: '/there_is_no_such_database' }).href
-    const gateway = startGatewayProcess({ DATA_DIR: await makeDataDir(), DATABASE_URL: wrong, DATABASE_WAIT_SECONDS: '3600' })
+    const gateway = startGatewayProcess({
+      DATA_DIR: await makeDataDir(),
+      DATABASE_URL: wrong,
+      DATABASE_WAIT_SECONDS: '3600',
+    })
     expect(await gateway.ended).toBe(1)
     expect(gateway.errors()).toContain('does not exist')
   }, 60_000)
 
   it('ends with 0 at SIGTERM while it waits', async () => {
-    const gateway = startGatewayProcess({ DATA_DIR: await makeDataDir(), DATABASE_URL: 'postgres://gateway@127.0.0.1:1/gateway', DATABASE_WAIT_SECONDS: '3600' })
+    const gateway = startGatewayProcess({
+      DATA_DIR: await makeDataDir(),
+      DATABASE_URL: 'postgres://gateway@127.0.0.1:1/gateway',
+      DATABASE_WAIT_SECONDS: '3600',
+    })
     await gateway.says(/waiting for the database/)
     gateway.child.kill('SIGTERM')
     expect(await gateway.ended).toBe(0)

@@ -86,7 +86,8 @@ describe('nginx asks the gateway and serves itself', () => {
 
     it.each(['/api/crm/contacts', '/api/crm/mine/x', '/api/crm/maybe/x', '/api/crm/open/x'])('nothing that the client says of itself, however it is spelled (%s)', async (path) => {
       for (const spell of [(name: string) => name, (name: string) => name.toLowerCase(), (name: string) => name.replaceAll('-', '_'), (name: string) => name.replace('-', '_'), (name: string) => name.replaceAll('-', '.')]) {
-        // The place is asked for, so it must be one that there is; by its own name it is even given where the route asks for one.
+        // The place is asked for, so it must be one that there is; by its own name it is even given where the
+        // route asks for one.
         const forged = callerHeaders.filter((name) => !/^X-(Mandate|Instance)-Id$/i.test(spell(name))).map((name) => `${spell(name)}: ${name.endsWith('-Id') ? users.root : 'forged'}`)
         const answer = await sendLines(proxy.url, `GET ${path}`, [`Authorization: Bearer ${bob.token}`, `X-Mandate-Id: ${mandates.acme}`, ...forged])
         expect(answer.status).toBe(200)
@@ -278,7 +279,8 @@ describe('nginx asks the gateway and serves itself', () => {
       const piece = fc.constantFrom('/', '//', '.', '..', '%2e', '%2E%2e', '%2f', '%5c', '\\', ';', '?', '#', '%', '%25', '%252f', '%00', '%c0%ae', 'api', 'crm', 'open', 'secret', '%6fpen', 'auth', '_verify', '/api/crm/open', '/api/crm/secret', '*')
       await fc.assert(fc.asyncProperty(fc.array(piece, { minLength: 1, maxLength: 8 }), fc.constantFrom('/', '/api/crm/open', '/api/crm/', 'http://x'), async (pieces, start) => {
         for (const url of await arrivals(start + pieces.join(''))) {
-          const path = normalisePath(url.split('?')[0] ?? '') // throws where two programs could read it differently
+          // throws where two programs could read it differently
+          const path = normalisePath(url.split('?')[0] ?? '')
           expect(path === '/api/crm/open' || path.startsWith('/api/crm/open/')).toBe(true)
         }
       }), { numRuns: 1500 })

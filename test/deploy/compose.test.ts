@@ -12,7 +12,10 @@ import { demoRoutes, startTestGateway, type TestGateway } from '../support/gatew
 import { samplesOf, type Sample } from '../support/scrape.js'
 
 const root = path.resolve(import.meta.dirname, '../..')
-/** `docker-compose` reads a file without an engine; where it is not installed only the file itself is looked at. */
+/**
+ * `docker-compose` reads a file without an engine; where it is not installed only the file itself is looked
+ * at.
+ */
 const hasCompose = spawnSync('docker-compose', ['version']).status === 0
 const read = (file: string) => readFile(path.join(root, file), 'utf8')
 
@@ -73,7 +76,8 @@ describe('the Dockerfile', () => {
   it('has no fault that a linter finds', async () => {
     const text = await read('Dockerfile')
     expect(validate(text)).toEqual([])
-    expect(validate(text.replace(/^CMD .*$/m, 'CMD ["node"\nMAINTAINER somebody'))).not.toEqual([]) // it does find some
+    // it does find some
+    expect(validate(text.replace(/^CMD .*$/m, 'CMD ["node"\nMAINTAINER somebody'))).not.toEqual([])
   })
 
   it('runs as somebody else than root, tells whether it is ready, and is told nothing secret', async () => {

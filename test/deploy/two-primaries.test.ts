@@ -13,7 +13,10 @@ import { startDatabaseHaproxy } from '../support/haproxy.js'
 import { startPgbouncer } from '../support/pgbouncer.js'
 import { until } from '../support/until.js'
 
-/** One address in front of both servers. New sessions lead to the primary; those of before stay where they are. */
+/**
+ * One address in front of both servers. New sessions lead to the primary; those of before stay where they
+ * are.
+ */
 interface Front {
   port: number
   /** The server is the primary from now on, as far as the front is told. */
@@ -23,7 +26,10 @@ interface Front {
 
 const leaseMs = 1000
 
-/** PgBouncer in session mode: whoever does the failover changes the address and has the configuration read again. */
+/**
+ * PgBouncer in session mode: whoever does the failover changes the address and has the configuration read
+ * again.
+ */
 async function behindPgbouncer(pair: Pair): Promise<Front> {
   const pooler = await startPgbouncer([pair.url(pair.primary.port, 'postgres'), pair.url(pair.primary.port)], { mode: 'session', sessions: 200 })
   return {
@@ -40,7 +46,10 @@ async function startAgent(isPrimary: () => boolean) {
   return { port: (agent.address() as AddressInfo).port, stop: () => { agent.close().closeAllConnections() } }
 }
 
-/** HAProxy, which asks the agent of each server whether it is the primary, and does not shut sessions down when it is not any more. */
+/**
+ * HAProxy, which asks the agent of each server whether it is the primary, and does not shut sessions down
+ * when it is not any more.
+ */
 async function behindHaproxy({ primary, standby }: Pair): Promise<Front> {
   let current = primary
   const servers = await Promise.all([primary, standby].map(async (server) => ({ server, agent: await startAgent(() => server === current) })))

@@ -6,7 +6,9 @@ import { startNginx } from '../support/nginx.js'
 import type { Proxy } from '../support/proxy-process.js'
 import { startUpstream, type Upstream } from '../support/upstream.js'
 
-/** What nginx says of a request when another proxy stands in front of it, as the comment in its file has it. */
+/**
+ * What nginx says of a request when another proxy stands in front of it, as the comment in its file has it.
+ */
 const behindAnother = {
   'X-Forwarded-For $remote_addr;': 'X-Forwarded-For $proxy_add_x_forwarded_for;',
   'X-Forwarded-Proto $scheme;': 'X-Forwarded-Proto $http_x_forwarded_proto;',

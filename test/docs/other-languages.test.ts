@@ -26,33 +26,50 @@ describe('the samples of docs/upstreams.md', () => {
   beforeAll(async () => {
     folder = await mkdtemp(path.join(tmpdir(), 'mandate-gateway-samples-'))
     const routes = path.join(folder, 'routes.yaml')
-    await writeFile(routes, JSON.stringify({
-      upstreams: { crm: { targets: [`http://127.0.0.1:${port}`] } },
-      routes: { '/api/crm': { upstream: 'crm', mandate: 'required', permission: { context: 'RESOURCE', item: 'crm' } } },
-    }))
+    await writeFile(
+      routes,
+      JSON.stringify({
+        upstreams: { crm: { targets: [`http://127.0.0.1:${port}`] } },
+        routes: {
+          '/api/crm': {
+            upstream: 'crm',
+            mandate: 'required',
+            permission: { context: 'RESOURCE', item: 'crm' },
+          },
+        },
+      }),
+    )
     const gateway = startGatewayProcess({ DATA_DIR: await makeDataDir(), GATEWAY_ROUTES: routes })
     url = await gateway.url()
     const response = await fetch(`${url}/auth/token`, {
-      method: 'POST', body: new URLSearchParams({ grant_type: 'password', username: 'alice', password: 'demo-password-1' }),
+      method: 'POST',
+      body: new URLSearchParams({ grant_type: 'password', username: 'alice', password: 'demo-password-1' }),
     })
-    token = (await response.json() as { access_token: string }).access_token
+    token = ((await response.json()) as { access_token: string }).access_token
   }, 60_000)
   afterAll(async () => {
     await cleanUpProcesses()
     await rm(folder, { recursive: true, force: true })
   })
 
-  /** Runs a service until it has answered through the gateway, and then once past it with an identity of its own making. */
+  /**
+   * Runs a service until it has answered through the gateway, and then once past it with an identity of its
+   * own making.
+   */
   async function whoami(command: string, args: string[], cwd: string) {
     const env = { PATH: process.env.PATH ?? '', HOME: folder, GATEWAY_URL: url, PORT: String(port) }
     const service = spawn(command, args, { cwd, stdio: 'inherit', env })
     const ended = once(service, 'close')
     try {
       const through = await until(async () => {
-        const response = await fetch(`${url}/api/crm/whoami`, { headers: { 'Authorization': `Bearer ${token}`, 'X-Mandate-Id': acme } })
-        return response.ok && await response.json()
+        const response = await fetch(`${url}/api/crm/whoami`, {
+          headers: { Authorization: `Bearer ${token}`, 'X-Mandate-Id': acme },
+        })
+        return response.ok && (await response.json())
       }, 30_000)
-      const past = await fetch(`http://127.0.0.1:${port}/api/crm/whoami`, { headers: { 'X-Gateway-Identity': 'e30.e30.AAAA', 'X-User-Id': 'root' } })
+      const past = await fetch(`http://127.0.0.1:${port}/api/crm/whoami`, {
+        headers: { 'X-Gateway-Identity': 'e30.e30.AAAA', 'X-User-Id': 'root' },
+      })
       return { through, past: past.status }
     } finally {
       service.kill('SIGKILL')
@@ -64,9 +81,15 @@ describe('the samples of docs/upstreams.md', () => {
 
   it('in Python tells a FastAPI service who is calling, and refuses an identity that the gateway did not sign', async () => {
     await run('python3', ['-m', 'venv', folder])
-    await run(path.join(folder, 'bin/pip'), ['install', '--quiet', 'PyJWT[crypto]>=2.15', 'fastapi', 'uvicorn'], { timeout: 120_000 })
+    await run(
+      path.join(folder, 'bin/pip'),
+      ['install', '--quiet', 'PyJWT[crypto]>=2.15', 'fastapi', 'uvicorn'],
+      { timeout: 120_000 },
+    )
     await writeFile(path.join(folder, 'crm.py'), sample('python').text)
-    expect(await whoami(path.join(folder, 'bin/uvicorn'), ['crm:app', '--port', String(port)], folder)).toEqual(expected)
+    expect(
+      await whoami(path.join(folder, 'bin/uvicorn'), ['crm:app', '--port', String(port)], folder),
+    ).toEqual(expected)
   }, 180_000)
 
   it('in Go tells a service who is calling, and refuses an identity that the gateway did not sign', async () => {
@@ -74,7 +97,11 @@ describe('the samples of docs/upstreams.md', () => {
     await mkdir(home)
     await writeFile(path.join(home, 'main.go'), sample('go').text)
     const env = { ...process.env, HOME: folder, GOFLAGS: '-mod=mod' }
-    const modules = ['github.com/MicahParks/keyfunc/v3@v3.9.1', 'github.com/golang-jwt/jwt/v5@v5.3.1', 'golang.org/x/time@v0.15.0']
+    const modules = [
+      'github.com/MicahParks/keyfunc/v3@v3.9.1',
+      'github.com/golang-jwt/jwt/v5@v5.3.1',
+      'golang.org/x/time@v0.15.0',
+    ]
     await run('go', ['mod', 'init', 'example.com/crm'], { cwd: home, env })
     await run('go', ['get', ...modules], { cwd: home, env, timeout: 120_000 })
     await run('go', ['build', '-o', 'service', '.'], { cwd: home, env, timeout: 240_000 })

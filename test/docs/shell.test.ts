@@ -8,7 +8,9 @@ import { cleanUpProcesses, startGatewayProcess, type GatewayProcess } from '../s
 import { copyProject } from '../support/project-copy.js'
 import { openShell, type Shell } from '../support/shell.js'
 
-const fences = (await allFences()).filter(({ language, note }) => ['console', 'sh'].includes(language) && note?.startsWith('not run') !== true)
+const fences = (await allFences()).filter(
+  ({ language, note }) => ['console', 'sh'].includes(language) && note?.startsWith('not run') !== true,
+)
 const files = [...new Set(fences.map(({ file }) => file))]
 
 /** One command of a block, with the output that the document shows. */
@@ -18,7 +20,10 @@ interface Command {
   shown: string
 }
 
-/** In a `console` block a line after `$ ` is a command and the others are output; in a `sh` block each line is a command. */
+/**
+ * In a `console` block a line after `$ ` is a command and the others are output; in a `sh` block each line is
+ * a command.
+ */
 function commandsOf({ language, text, line }: Fence): Command[] {
   const commands: Command[] = []
   for (const [index, written] of text.split('\n').entries()) {
@@ -26,7 +31,8 @@ function commandsOf({ language, text, line }: Fence): Command[] {
     const last = commands.at(-1)
     if (command !== undefined) commands.push({ text: command, line: line + index, shown: '' })
     else if (language === 'console' && last) last.shown += `${written}\n`
-    else if (language === 'sh' && written.trim() !== '') commands.push({ text: written, line: line + index, shown: '' })
+    else if (language === 'sh' && written.trim() !== '')
+      commands.push({ text: written, line: line + index, shown: '' })
   }
   return commands
 }
@@ -39,11 +45,14 @@ const variable: [RegExp, string][] = [
   [/"(processId|waitedMs|epoch|lag|expires_in)":"?[\d.]+"?/g, '"$1":NUMBER'],
 ]
 
-const fixed = (text: string) => variable.reduce((sum, [pattern, name]) => sum.replace(pattern, name), text.trim())
+const fixed = (text: string) =>
+  variable.reduce((sum, [pattern, name]) => sum.replace(pattern, name), text.trim())
 
 /** A pattern of what a document shows, where `…` stands for anything. */
 function patternOf(shown: string): RegExp {
-  const escaped = fixed(shown).split('…').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+  const escaped = fixed(shown)
+    .split('…')
+    .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
   return new RegExp(`^${escaped.join('[^]*')}$`)
 }
 
@@ -77,8 +86,16 @@ describe.each(files)('%s', (file) => {
     await symlink(path.join(folder, 'dist/cli.js'), path.join(folder, 'bin/mandate-gateway'))
     const port = await freePort()
     const { PATH = '' } = process.env
-    const environment = { PATH: `${path.join(folder, 'bin')}:${PATH}`, HOME: folder, DATA_DIR: path.join(folder, '.data') }
-    gateway = startGatewayProcess({ ...environment, PORT: String(port), GATEWAY_ROUTES_WATCH: 'true' }, [process.execPath, 'dist/main.js'], folder)
+    const environment = {
+      PATH: `${path.join(folder, 'bin')}:${PATH}`,
+      HOME: folder,
+      DATA_DIR: path.join(folder, '.data'),
+    }
+    gateway = startGatewayProcess(
+      { ...environment, PORT: String(port), GATEWAY_ROUTES_WATCH: 'true' },
+      [process.execPath, 'dist/main.js'],
+      folder,
+    )
     await gateway.says(/is ready/)
     shell = openShell(folder, { ...environment, PORT: '0' })
 
@@ -86,10 +103,25 @@ describe.each(files)('%s', (file) => {
     for (const fence of fences.filter((one) => one.file === file)) {
       const [, until] = /^until: (.*)$/.exec(fence.note ?? '') ?? []
       for (const command of commandsOf(fence)) {
-        const text = command.text.replaceAll('127.0.0.1:8080', `127.0.0.1:${port}`).replaceAll(/ \/backups\b/g, ` ${folder}/backups`)
-        const { exitCode, output } = await shell.run(text, until === undefined ? undefined : new RegExp(until))
-        const isAsShown = fence.language === 'sh' ? exitCode === 0 || until !== undefined : patternOf(command.shown).test(fixed(output))
-        if (!isAsShown) differing.push({ at: `${file}:${command.line}`, command: text, exitCode, shown: command.shown, output })
+        const text = command.text
+          .replaceAll('127.0.0.1:8080', `127.0.0.1:${port}`)
+          .replaceAll(/ \/backups\b/g, ` ${folder}/backups`)
+        const { exitCode, output } = await shell.run(
+          text,
+          until === undefined ? undefined : new RegExp(until),
+        )
+        const isAsShown =
+          fence.language === 'sh'
+            ? exitCode === 0 || until !== undefined
+            : patternOf(command.shown).test(fixed(output))
+        if (!isAsShown)
+          differing.push({
+            at: `${file}:${command.line}`,
+            command: text,
+            exitCode,
+            shown: command.shown,
+            output,
+          })
       }
     }
 

@@ -26,7 +26,9 @@ describe('others who work on the tables', () => {
     cluster = await startNodes(database, { leases: [leaseMs, leaseMs, leaseMs] })
     root = (await warmToken(database, cluster.nodes, 'root')).token
   }, 60_000)
-  afterEach(async () => { for (const client of clients.splice(0)) await client.end().catch(() => undefined) })
+  afterEach(async () => {
+    for (const client of clients.splice(0)) await client.end().catch(() => undefined)
+  })
   afterAll(async () => {
     await cluster.close()
     await cleanUpProcesses()
@@ -41,7 +43,8 @@ describe('others who work on the tables', () => {
     clients.push(client)
     return client
   }
-  const everywhere = (token: string) => Promise.all(cluster.nodes.map((node) => node.ask(probePath, { token })))
+  const everywhere = (token: string) =>
+    Promise.all(cluster.nodes.map((node) => node.ask(probePath, { token })))
   const commit = async (client: pg.Client) => {
     await client.query('commit')
     return performance.now()
@@ -52,37 +55,46 @@ describe('others who work on the tables', () => {
     ['repeatable read', 'begin isolation level repeatable read', 'commit'],
     ['serializable', 'begin isolation level serializable', 'commit'],
     ['in a savepoint', 'begin; savepoint here', 'release here; commit'],
-  ])('plain SQL (%s) that commits late, after revocations with higher ids, is heeded within the lease', async (kind, begin, end) => {
-    const noticed: number[] = []
-    let accepted = 0
-    for (let round = 0; round < (long ? 30 : 1); round += 1) {
-      const late = await warmToken(database, cluster.nodes)
-      const others = await Promise.all([1, 2, 3].map(() => tokenFor(database, 'alice')))
-      const writer = await session()
-      await writer.query(begin)
-      await writer.query(`update tokens set status = 'revoked' where id = $1`, [late.jti]) // takes the lower id
-      for (const [index, { jti, token }] of others.entries()) {
-        await warm(cluster.nodes, token)
-        const taken = await revoke(cluster.nodes[index]!, root, jti) // higher ids, which all nodes acknowledge
-        expect(taken.body.coherence).toMatchObject({ acked: 3, fenced: 0 })
-        expect((await everywhere(token)).map(({ status }) => status)).toEqual([401, 401, 401])
+  ])(
+    'plain SQL (%s) that commits late, after revocations with higher ids, is heeded within the lease',
+    async (kind, begin, end) => {
+      const noticed: number[] = []
+      let accepted = 0
+      for (let round = 0; round < (long ? 30 : 1); round += 1) {
+        const late = await warmToken(database, cluster.nodes)
+        const others = await Promise.all([1, 2, 3].map(() => tokenFor(database, 'alice')))
+        const writer = await session()
+        await writer.query(begin)
+        // takes the lower id
+        await writer.query(`update tokens set status = 'revoked' where id = $1`, [late.jti])
+        for (const [index, { jti, token }] of others.entries()) {
+          await warm(cluster.nodes, token)
+          // higher ids, which all nodes acknowledge
+          const taken = await revoke(cluster.nodes[index]!, root, jti)
+          expect(taken.body.coherence).toMatchObject({ acked: 3, fenced: 0 })
+          expect((await everywhere(token)).map(({ status }) => status)).toEqual([401, 401, 401])
+        }
+        // not committed, not revoked
+        expect((await everywhere(late.token)).map(({ status }) => status)).toEqual([200, 200, 200])
+        await writer.query(end.replace(/;? *commit$/, '') || 'select')
+        const asking = hammer(cluster.nodes, late.token, 10)
+        const committedAt = await commit(writer)
+        await wait(leaseMs + 150)
+        const answers = await asking.stop()
+        accepted += acceptedAfter(answers, committedAt + leaseMs).length
+        noticed.push(
+          Math.max(0, ...acceptedAfter(answers, committedAt).map(({ startedAt }) => startedAt - committedAt)),
+        )
+        // repeating it through the gateway promises the same as a first time
+        const again = await revoke(cluster.nodes[0]!, root, late.jti)
+        expect(again.body.coherence).toMatchObject({ acked: 3, fenced: 0 })
+        expect((await everywhere(late.token)).map(({ status }) => status)).toEqual([401, 401, 401])
       }
-      expect((await everywhere(late.token)).map(({ status }) => status)).toEqual([200, 200, 200]) // not committed, not revoked
-      await writer.query(end.replace(/;? *commit$/, '') || 'select')
-      const asking = hammer(cluster.nodes, late.token, 10)
-      const committedAt = await commit(writer)
-      await wait(leaseMs + 150)
-      const answers = await asking.stop()
-      accepted += acceptedAfter(answers, committedAt + leaseMs).length
-      noticed.push(Math.max(0, ...acceptedAfter(answers, committedAt).map(({ startedAt }) => startedAt - committedAt)))
-      // repeating it through the gateway promises the same as a first time
-      const again = await revoke(cluster.nodes[0]!, root, late.jti)
-      expect(again.body.coherence).toMatchObject({ acked: 3, fenced: 0 })
-      expect((await everywhere(late.token)).map(({ status }) => status)).toEqual([401, 401, 401])
-    }
-    report(`late commit, ${kind}`, { accepted, lastAcceptAfterCommitMs: noticed.map(Math.round) })
-    expect(accepted).toBe(0)
-  }, long ? 300_000 : 60_000)
+      report(`late commit, ${kind}`, { accepted, lastAcceptAfterCommitMs: noticed.map(Math.round) })
+      expect(accepted).toBe(0)
+    },
+    long ? 300_000 : 60_000,
+  )
 
   it('a transaction that stays open on the tables stops neither renewals nor revocations, and no change is forgotten too early', async () => {
     const holder = await session()
@@ -106,11 +118,21 @@ describe('others who work on the tables', () => {
     const kept = await database.sql('select from coherence.changes where xid = $1::xid8', [first])
     await holder.query('rollback')
     const answers = await asking.stop()
-    report('an open transaction', { revocations: waited.length, p50Ms: percentile(waited, 0.5), p99Ms: percentile(waited, 0.99), changeRowsOfTheFirst: kept.length })
+    report('an open transaction', {
+      revocations: waited.length,
+      p50Ms: percentile(waited, 0.5),
+      p99Ms: percentile(waited, 0.99),
+      changeRowsOfTheFirst: kept.length,
+    })
     expect(tally(answers)).toEqual({ 200: answers.length })
     expect(kept.length).toBeGreaterThan(0)
     // and afterwards they go
-    await until(async () => (await database.sql('select from coherence.changes where xid = $1::xid8', [first])).length === 0 || undefined, recoveryMs)
+    await until(
+      async () =>
+        (await database.sql('select from coherence.changes where xid = $1::xid8', [first])).length === 0 ||
+        undefined,
+      recoveryMs,
+    )
   }, 60_000)
 
   it('a table that is locked, and a request pool that is exhausted by it: leases are kept, remembered logins go on, others are 503, then all is well', async () => {
@@ -120,14 +142,20 @@ describe('others who work on the tables', () => {
     const locker = await session()
     await locker.query('begin; lock table tokens in access exclusive mode')
     const asking = hammer(cluster.nodes, still, 20)
-    const refused: Answer[] = (await Promise.all([
+    const refused: Answer[] = await Promise.all([
       ...strangers.map(({ token }, index) => cluster.nodes[index % 3]!.ask(probePath, { token })),
       revoke(cluster.nodes[0]!, root, jti),
-    ]))
+    ])
     const remembered = await asking.stop()
-    const leases = await database.sql<{ behind: number }>(`select extract(epoch from clock_timestamp() - renewed_at)::float * 1000 as behind from coherence.nodes`)
+    const leases = await database.sql<{ behind: number }>(
+      `select extract(epoch from clock_timestamp() - renewed_at)::float * 1000 as behind from coherence.nodes`,
+    )
     await locker.query('rollback')
-    report('tokens locked', { remembered: tally(remembered), strangersAndARevocation: tally(refused), longestMs: Math.max(...refused.map(({ answeredAt, startedAt }) => Math.round(answeredAt - startedAt))) })
+    report('tokens locked', {
+      remembered: tally(remembered),
+      strangersAndARevocation: tally(refused),
+      longestMs: Math.max(...refused.map(({ answeredAt, startedAt }) => Math.round(answeredAt - startedAt))),
+    })
     expect(tally(remembered)).toEqual({ 200: remembered.length })
     expect(tally(refused)).toEqual({ 503: refused.length })
     expect(leases).toHaveLength(3)
@@ -141,7 +169,9 @@ describe('others who work on the tables', () => {
     const { token: stranger } = await tokenFor(database, 'erin')
     await withoutTable(database, 'tokens', async () => {
       expect((await everywhere(still)).map(({ status }) => status)).toEqual([200, 200, 200])
-      expect((await everywhere(stranger)).map(({ status, body }) => [status, body.code])).toEqual(Array.from({ length: 3 }, () => [503, 'authentication_unavailable']))
+      expect((await everywhere(stranger)).map(({ status, body }) => [status, body.code])).toEqual(
+        Array.from({ length: 3 }, () => [503, 'authentication_unavailable']),
+      )
       expect((await revoke(cluster.nodes[0]!, root, jti)).status).toBe(503)
       expect((await everywhere(still)).map(({ status }) => status)).toEqual([200, 200, 200])
       for (const node of cluster.nodes) expect((await node.ask('/healthz')).status).toBe(200)
@@ -154,14 +184,19 @@ describe('others who work on the tables', () => {
   it('a database that has become read-only: no revocation is said to be done, reads go on, and service resumes by itself', async () => {
     const { token: still, jti } = await warmToken(database, cluster.nodes, 'bob')
     const { token: stranger } = await tokenFor(database, 'erin')
-    const disconnectAll = () => database.sql('select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()')
+    const disconnectAll = () =>
+      database.sql(
+        'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+      )
     const admin = await session()
     await admin.query(`alter database ${name} set default_transaction_read_only = on`)
     try {
-      await admin.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()')
+      await admin.query(
+        'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+      )
       await wait(leaseMs + 300) // no renewal can be written: the leases have ended
       const taken = await Promise.all(cluster.nodes.map((node) => revoke(node, root, jti)))
-      const reads = [...await everywhere(still), ...await everywhere(stranger)]
+      const reads = [...(await everywhere(still)), ...(await everywhere(stranger))]
       const ready = await Promise.all(cluster.nodes.map((node) => node.ask('/readyz')))
       const health = await Promise.all(cluster.nodes.map((node) => node.ask('/healthz')))
       report('read-only', { revocations: tally(taken), reads: tally(reads), readyz: tally(ready) })
@@ -174,7 +209,10 @@ describe('others who work on the tables', () => {
       await admin.query(`alter database ${name} reset default_transaction_read_only`)
       await disconnectAll() // sessions of before stay read-only for as long as they live
     }
-    await until(async () => (await revoke(cluster.nodes[0]!, root, jti)).status === 200 || undefined, recoveryMs)
+    await until(
+      async () => (await revoke(cluster.nodes[0]!, root, jti)).status === 200 || undefined,
+      recoveryMs,
+    )
     expect((await everywhere(still)).every((answer) => !isAccepted(answer))).toBe(true)
     await warm(cluster.nodes, stranger, recoveryMs)
   }, 60_000)

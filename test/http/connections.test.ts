@@ -9,7 +9,9 @@ import { startTestGateway } from '../support/gateway.js'
 import { until } from '../support/until.js'
 
 const cleanups: (() => unknown)[] = []
-afterEach(async () => { for (const cleanup of cleanups.splice(0).reverse()) await cleanup() })
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
 
 async function start(environment: Record<string, string>) {
   const gateway = await startTestGateway({ environment })
@@ -18,7 +20,12 @@ async function start(environment: Record<string, string>) {
 }
 
 /** Opens connections that say nothing, and waits until the server has them. */
-async function openSilent(server: Server, url: string, count: number, from = '127.0.0.1'): Promise<net.Socket[]> {
+async function openSilent(
+  server: Server,
+  url: string,
+  count: number,
+  from = '127.0.0.1',
+): Promise<net.Socket[]> {
   const sockets: net.Socket[] = []
   for (let index = 0; index < count; index += 1) {
     const accepted = once(server, 'connection')
@@ -37,7 +44,12 @@ describe('connections of one address', () => {
     const { url, server } = await start({ MAX_CONNECTIONS_ADDRESS: '5' })
     const [first] = await openSilent(server, url, 5)
     const refused = await ask(url, '/auth/me')
-    expect([refused.status, JSON.parse(refused.text).code, refused.headers['retry-after'], refused.headers.connection]).toEqual([429, 'rate_limited', '1', 'close'])
+    expect([
+      refused.status,
+      JSON.parse(refused.text).code,
+      refused.headers['retry-after'],
+      refused.headers.connection,
+    ]).toEqual([429, 'rate_limited', '1', 'close'])
     expect((await ask(url, '/auth/me', { from: '127.0.0.2' })).status).toBe(401)
     expect((await ask(url, '/healthz')).status).toBe(200)
     first?.destroy()
@@ -73,10 +85,13 @@ describe('an answer that its client', () => {
   const size = 32 * 1024 * 1024
   /** A server whose answers are larger than all buffers of a connection, or never end. */
   async function serve() {
-    const server = createGatewayServer((req, res) => {
-      if (req.url === '/events') res.write('data: hello\n\n')
-      else res.end(Buffer.alloc(size, 'x'))
-    }, { unreadMs: 600 })
+    const server = createGatewayServer(
+      (req, res) => {
+        if (req.url === '/events') res.write('data: hello\n\n')
+        else res.end(Buffer.alloc(size, 'x'))
+      },
+      { unreadMs: 600 },
+    )
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
     cleanups.push(() => {
@@ -90,7 +105,7 @@ describe('an answer that its client', () => {
   it('never reads is given up', async () => {
     const { server, url } = await serve()
     const accepted = once(server, 'connection') as Promise<[net.Socket]>
-    const [socket] = [...await openSilent(server, url, 1)]
+    const [socket] = [...(await openSilent(server, url, 1))]
     const [theirs] = await accepted
     socket?.pause()
     socket?.write(request('/large'))
@@ -116,16 +131,19 @@ describe('an answer that its client', () => {
     const { server, url } = await serve()
     const [socket] = await openSilent(server, url, 1)
     let isClosed = false
-    socket?.once('close', () => { isClosed = true })
+    socket?.once('close', () => {
+      isClosed = true
+    })
     socket?.write(request('/events'))
-    const [chunk] = await once(socket!, 'data') as [Buffer]
+    const [chunk] = (await once(socket!, 'data')) as [Buffer]
     expect(chunk.toString()).toContain('hello')
     const accepted = once(server, 'connection') as Promise<[net.Socket]>
     const [other] = await openSilent(server, url, 1)
     const [theirs] = await accepted
     other?.pause()
     other?.write(request('/large'))
-    await once(theirs, 'close', { signal: AbortSignal.timeout(10_000) }) // as long as that, the first was silent too
+    // as long as that, the first was silent too
+    await once(theirs, 'close', { signal: AbortSignal.timeout(10_000) })
     expect(isClosed).toBe(false)
   })
 })

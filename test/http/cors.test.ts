@@ -7,8 +7,14 @@ import { startUpstream, type Upstream } from '../support/upstream.js'
 const app = 'https://app.example.com'
 const second = 'http://localhost:5173'
 
-const corsHeaders = (answer: RawAnswer) => Object.keys(answer.headers).filter((name) => name.startsWith('access-control-'))
-const listed = (answer: RawAnswer, name: string) => (answer.headers[name] ?? []).join(',').toLowerCase().split(',').map((one) => one.trim())
+const corsHeaders = (answer: RawAnswer) =>
+  Object.keys(answer.headers).filter((name) => name.startsWith('access-control-'))
+const listed = (answer: RawAnswer, name: string) =>
+  (answer.headers[name] ?? [])
+    .join(',')
+    .toLowerCase()
+    .split(',')
+    .map((one) => one.trim())
 
 describe('pages of CORS_ORIGINS', () => {
   let upstream: Upstream
@@ -34,11 +40,19 @@ routes:
 
   it.each([app, second])('%s may call with credentials and read what callers need', async (origin) => {
     for (const path of ['/auth/me', '/required']) {
-      const answer = await sendLines(gateway.url, `GET ${path}`, [`Origin: ${origin}`, `Cookie: auth_token=${token}`])
+      const answer = await sendLines(gateway.url, `GET ${path}`, [
+        `Origin: ${origin}`,
+        `Cookie: auth_token=${token}`,
+      ])
       expect(answer.status).toBe(200)
-      expect(answer.headers).toMatchObject({ 'access-control-allow-origin': [origin], 'access-control-allow-credentials': ['true'] })
+      expect(answer.headers).toMatchObject({
+        'access-control-allow-origin': [origin],
+        'access-control-allow-credentials': ['true'],
+      })
       expect(listed(answer, 'vary')).toContain('origin')
-      expect(listed(answer, 'access-control-expose-headers')).toEqual(expect.arrayContaining(['x-request-id', 'retry-after']))
+      expect(listed(answer, 'access-control-expose-headers')).toEqual(
+        expect.arrayContaining(['x-request-id', 'retry-after']),
+      )
     }
   })
 
@@ -54,30 +68,64 @@ routes:
     const before = upstream.received.length
     for (const path of ['/required/x', '/auth/me', '/auth/login']) {
       for (const method of ['PUT', 'DELETE', 'POST', 'PATCH']) {
-        const answer = await sendLines(gateway.url, `OPTIONS ${path}`, [`Origin: ${app}`, `Access-Control-Request-Method: ${method}`, 'Access-Control-Request-Headers: x-mandate-id,content-type'])
+        const answer = await sendLines(gateway.url, `OPTIONS ${path}`, [
+          `Origin: ${app}`,
+          `Access-Control-Request-Method: ${method}`,
+          'Access-Control-Request-Headers: x-mandate-id,content-type',
+        ])
         expect(answer.status).toBe(204)
-        expect(answer.headers).toMatchObject({ 'access-control-allow-origin': [app], 'access-control-allow-credentials': ['true'] })
+        expect(answer.headers).toMatchObject({
+          'access-control-allow-origin': [app],
+          'access-control-allow-credentials': ['true'],
+        })
         expect(listed(answer, 'access-control-allow-methods')).toContain(method.toLowerCase())
-        expect(listed(answer, 'access-control-allow-headers')).toEqual(expect.arrayContaining(['x-mandate-id', 'content-type']))
+        expect(listed(answer, 'access-control-allow-headers')).toEqual(
+          expect.arrayContaining(['x-mandate-id', 'content-type']),
+        )
       }
     }
     expect(upstream.received).toHaveLength(before)
   })
 
-  it.each(['https://evil.example', 'null', '*', `${app}.evil.example`, 'http://app.example.com', `${app}:8443`, `${app}, https://evil.example`])('no page of %s gets a CORS header, asking first or not', async (origin) => {
-    const answer = await sendLines(gateway.url, 'GET /required', [`Origin: ${origin}`, `Cookie: auth_token=${token}`])
+  it.each([
+    'https://evil.example',
+    'null',
+    '*',
+    `${app}.evil.example`,
+    'http://app.example.com',
+    `${app}:8443`,
+    `${app}, https://evil.example`,
+  ])('no page of %s gets a CORS header, asking first or not', async (origin) => {
+    const answer = await sendLines(gateway.url, 'GET /required', [
+      `Origin: ${origin}`,
+      `Cookie: auth_token=${token}`,
+    ])
     expect(corsHeaders(answer)).toEqual([])
     expect(listed(answer, 'vary')).toContain('origin') // or a cache would give it to an allowed page
-    const preflight = await sendLines(gateway.url, 'OPTIONS /required', [`Origin: ${origin}`, 'Access-Control-Request-Method: PUT'])
+    const preflight = await sendLines(gateway.url, 'OPTIONS /required', [
+      `Origin: ${origin}`,
+      'Access-Control-Request-Method: PUT',
+    ])
     expect(corsHeaders(preflight)).toEqual([])
     expect(preflight.status).not.toBe(200)
   })
 
   it('the gateway’s word stands against the upstream’s', async () => {
-    upstream.answerWith((_req, res) => res.writeHead(200, { 'Access-Control-Allow-Origin': '*', 'Access-Control-Allow-Credentials': 'false', Vary: 'Accept' }).end())
+    upstream.answerWith((_req, res) =>
+      res
+        .writeHead(200, {
+          'Access-Control-Allow-Origin': '*',
+          'Access-Control-Allow-Credentials': 'false',
+          Vary: 'Accept',
+        })
+        .end(),
+    )
     const answer = await sendLines(gateway.url, 'GET /public', [`Origin: ${app}`])
     upstream.answerWith(undefined)
-    expect(answer.headers).toMatchObject({ 'access-control-allow-origin': [app], 'access-control-allow-credentials': ['true'] })
+    expect(answer.headers).toMatchObject({
+      'access-control-allow-origin': [app],
+      'access-control-allow-credentials': ['true'],
+    })
     expect(listed(answer, 'vary')).toEqual(expect.arrayContaining(['accept', 'origin']))
   })
 
@@ -90,13 +138,24 @@ routes:
 
 describe('without CORS_ORIGINS', () => {
   let gateway: TestGateway
-  beforeAll(async () => { gateway = await startTestGateway() })
-  afterAll(async () => { await gateway.stop() })
+  beforeAll(async () => {
+    gateway = await startTestGateway()
+  })
+  afterAll(async () => {
+    await gateway.stop()
+  })
 
   it('nobody gets a CORS header', async () => {
     for (const origin of [app, gateway.url, 'null', '*', '']) {
       expect(corsHeaders(await sendLines(gateway.url, 'GET /healthz', [`Origin: ${origin}`]))).toEqual([])
-      expect(corsHeaders(await sendLines(gateway.url, 'OPTIONS /auth/login', [`Origin: ${origin}`, 'Access-Control-Request-Method: POST']))).toEqual([])
+      expect(
+        corsHeaders(
+          await sendLines(gateway.url, 'OPTIONS /auth/login', [
+            `Origin: ${origin}`,
+            'Access-Control-Request-Method: POST',
+          ]),
+        ),
+      ).toEqual([])
     }
   })
 })

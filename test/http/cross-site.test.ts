@@ -55,12 +55,18 @@ routes:
     })
 
     it.each(['auth_token', 'refresh_token', 'portal_session'])('of the cookie %s', async (name) => {
-      expect(await send('POST /public', `Cookie: other=1; ${name}=x`, 'Sec-Fetch-Site: cross-site')).toBe('refused')
-      expect(await send('POST /public', `Cookie: other=1; ${name}x=x`, 'Sec-Fetch-Site: cross-site')).toBe(200)
+      expect(await send('POST /public', `Cookie: other=1; ${name}=x`, 'Sec-Fetch-Site: cross-site')).toBe(
+        'refused',
+      )
+      expect(await send('POST /public', `Cookie: other=1; ${name}x=x`, 'Sec-Fetch-Site: cross-site')).toBe(
+        200,
+      )
     })
 
     it('and no cookie of ours is no browser’s ambient authority', async () => {
-      expect(await send('POST /public', 'Sec-Fetch-Site: cross-site', 'Origin: https://evil.example')).toBe(200)
+      expect(await send('POST /public', 'Sec-Fetch-Site: cross-site', 'Origin: https://evil.example')).toBe(
+        200,
+      )
       expect(await send('POST /public', 'Cookie: theme=dark', 'Sec-Fetch-Site: cross-site')).toBe(200)
     })
 
@@ -71,7 +77,14 @@ routes:
   })
 
   it.each(['GET', 'HEAD', 'OPTIONS'])('passes with the safe method %s', async (method) => {
-    expect(await send(`${method} /required`, cookie(), 'Sec-Fetch-Site: cross-site', 'Origin: https://evil.example')).toBe(200)
+    expect(
+      await send(
+        `${method} /required`,
+        cookie(),
+        'Sec-Fetch-Site: cross-site',
+        'Origin: https://evil.example',
+      ),
+    ).toBe(200)
   })
 
   describe('Sec-Fetch-Site', () => {
@@ -80,13 +93,20 @@ routes:
       expect(await send('POST /required', cookie(), `Sec-Fetch-Site: ${site}`, 'Origin: null')).toBe(200)
     })
 
-    it.each(['cross-site', 'same-site', 'anything', 'same-origin, cross-site', ''])('%j is refused, even with the gateway’s own Origin', async (site) => {
-      expect(await send('POST /required', cookie(), `Sec-Fetch-Site: ${site}`)).toBe('refused')
-      expect(await send('POST /required', cookie(), `Sec-Fetch-Site: ${site}`, `Origin: ${gateway.url}`)).toBe('refused')
-    })
+    it.each(['cross-site', 'same-site', 'anything', 'same-origin, cross-site', ''])(
+      '%j is refused, even with the gateway’s own Origin',
+      async (site) => {
+        expect(await send('POST /required', cookie(), `Sec-Fetch-Site: ${site}`)).toBe('refused')
+        expect(
+          await send('POST /required', cookie(), `Sec-Fetch-Site: ${site}`, `Origin: ${gateway.url}`),
+        ).toBe('refused')
+      },
+    )
 
     it('sent twice is not believed', async () => {
-      expect(await send('POST /required', cookie(), 'Sec-Fetch-Site: same-origin', 'Sec-Fetch-Site: cross-site')).toBe('refused')
+      expect(
+        await send('POST /required', cookie(), 'Sec-Fetch-Site: same-origin', 'Sec-Fetch-Site: cross-site'),
+      ).toBe('refused')
     })
   })
 
@@ -95,16 +115,34 @@ routes:
       expect(await send('POST /required', cookie(), `Origin: ${gateway.url}`)).toBe(200)
     })
 
-    it.each(['https://evil.example', 'null', '', 'http://127.0.0.1', 'https://app.example.com.evil.example', 'http://app.example.com', 'https://app.example.com:8443'])('%j is refused', async (origin) => {
+    it.each([
+      'https://evil.example',
+      'null',
+      '',
+      'http://127.0.0.1',
+      'https://app.example.com.evil.example',
+      'http://app.example.com',
+      'https://app.example.com:8443',
+    ])('%j is refused', async (origin) => {
       expect(await send('POST /required', cookie(), `Origin: ${origin}`)).toBe('refused')
     })
 
     it('is compared with PUBLIC_URL, never with Host or what claims to be forwarded', async () => {
-      expect(await send('POST /required', cookie(), 'Origin: http://evil.example', 'X-Forwarded-Host: evil.example', 'X-Forwarded-Proto: http')).toBe('refused')
+      expect(
+        await send(
+          'POST /required',
+          cookie(),
+          'Origin: http://evil.example',
+          'X-Forwarded-Host: evil.example',
+          'X-Forwarded-Proto: http',
+        ),
+      ).toBe('refused')
     })
 
     it('two of them are refused', async () => {
-      expect(await send('POST /required', cookie(), `Origin: ${gateway.url}`, 'Origin: https://evil.example')).toBe('refused')
+      expect(
+        await send('POST /required', cookie(), `Origin: ${gateway.url}`, 'Origin: https://evil.example'),
+      ).toBe('refused')
     })
   })
 
@@ -121,29 +159,81 @@ routes:
 
   describe('a token from Authorization', () => {
     it('is not browser-ambient and not checked', async () => {
-      expect(await send('POST /required', `Authorization: Bearer ${token}`, 'Sec-Fetch-Site: cross-site', 'Origin: https://evil.example')).toBe(200)
-      expect(await send('POST /required', `Authorization: bearer ${token}`, 'Cookie: refresh_token=x', 'Sec-Fetch-Site: cross-site')).toBe(200)
-      expect(await send('POST /required', `Authorization: Bearer ${token}`, 'Cookie: auth_token=', 'Sec-Fetch-Site: cross-site')).toBe(200)
+      expect(
+        await send(
+          'POST /required',
+          `Authorization: Bearer ${token}`,
+          'Sec-Fetch-Site: cross-site',
+          'Origin: https://evil.example',
+        ),
+      ).toBe(200)
+      expect(
+        await send(
+          'POST /required',
+          `Authorization: bearer ${token}`,
+          'Cookie: refresh_token=x',
+          'Sec-Fetch-Site: cross-site',
+        ),
+      ).toBe(200)
+      expect(
+        await send(
+          'POST /required',
+          `Authorization: Bearer ${token}`,
+          'Cookie: auth_token=',
+          'Sec-Fetch-Site: cross-site',
+        ),
+      ).toBe(200)
     })
 
     it('does not count beside the cookie, which is what is taken', async () => {
-      expect(await send('POST /required', `Authorization: Bearer ${token}`, cookie(), 'Sec-Fetch-Site: cross-site')).toBe('refused')
+      expect(
+        await send(
+          'POST /required',
+          `Authorization: Bearer ${token}`,
+          cookie(),
+          'Sec-Fetch-Site: cross-site',
+        ),
+      ).toBe('refused')
     })
 
     it('of another scheme is no token: browsers send Basic by themselves', async () => {
-      expect(await send('POST /public', 'Authorization: Basic YTpi', 'Cookie: refresh_token=x', 'Sec-Fetch-Site: cross-site')).toBe('refused')
-      expect(await send('POST /public', 'Authorization: Basic YTpi', 'Cookie: portal_session=x', 'Origin: https://evil.example')).toBe('refused')
+      expect(
+        await send(
+          'POST /public',
+          'Authorization: Basic YTpi',
+          'Cookie: refresh_token=x',
+          'Sec-Fetch-Site: cross-site',
+        ),
+      ).toBe('refused')
+      expect(
+        await send(
+          'POST /public',
+          'Authorization: Basic YTpi',
+          'Cookie: portal_session=x',
+          'Origin: https://evil.example',
+        ),
+      ).toBe('refused')
     })
   })
 
   describe('POST /auth/login, which gives out cookies, is checked even without one', () => {
     const login = (...lines: string[]) => {
       const body = JSON.stringify({ username: 'bob', password: 'demo-password-1' })
-      return sendLines(gateway.url, 'POST /auth/login', ['Content-Type: application/json', `Content-Length: ${body.length}`, ...lines], body)
+      return sendLines(
+        gateway.url,
+        'POST /auth/login',
+        ['Content-Type: application/json', `Content-Length: ${body.length}`, ...lines],
+        body,
+      )
     }
 
     it('refused from elsewhere, before the password is looked at', async () => {
-      for (const line of ['Sec-Fetch-Site: cross-site', 'Sec-Fetch-Site: same-site', 'Origin: https://evil.example', 'Origin: null']) {
+      for (const line of [
+        'Sec-Fetch-Site: cross-site',
+        'Sec-Fetch-Site: same-site',
+        'Origin: https://evil.example',
+        'Origin: null',
+      ]) {
         const answer = await login(line)
         expect([line, answer.status, codeOf(answer)]).toEqual([line, 403, 'cross_site_request'])
         expect(answer.headers).not.toHaveProperty('set-cookie')
@@ -151,7 +241,13 @@ routes:
     })
 
     it('served to the gateway’s own pages, to allowed apps and to programs', async () => {
-      for (const lines of [[], ['Sec-Fetch-Site: same-origin'], ['Sec-Fetch-Site: none'], [`Origin: ${gateway.url}`], [`Origin: ${app}`, 'Sec-Fetch-Site: cross-site']]) {
+      for (const lines of [
+        [],
+        ['Sec-Fetch-Site: same-origin'],
+        ['Sec-Fetch-Site: none'],
+        [`Origin: ${gateway.url}`],
+        [`Origin: ${app}`, 'Sec-Fetch-Site: cross-site'],
+      ]) {
         expect([lines, (await login(...lines)).status]).toEqual([lines, 200])
       }
     })
@@ -159,13 +255,27 @@ routes:
 
   it('the bearer endpoint, which keeps no cookies, is open to every page', async () => {
     const body = 'grant_type=password&username=bob&password=demo-password-1'
-    const answer = await sendLines(gateway.url, 'POST /auth/token', ['Content-Type: application/x-www-form-urlencoded', `Content-Length: ${body.length}`, 'Sec-Fetch-Site: cross-site', 'Origin: https://evil.example'], body)
+    const answer = await sendLines(
+      gateway.url,
+      'POST /auth/token',
+      [
+        'Content-Type: application/x-www-form-urlencoded',
+        `Content-Length: ${body.length}`,
+        'Sec-Fetch-Site: cross-site',
+        'Origin: https://evil.example',
+      ],
+      body,
+    )
     expect(answer.status).toBe(200)
     expect(answer.headers).not.toHaveProperty('set-cookie')
   })
 
   it('the refusal comes before the token is looked at and tells nothing of it', async () => {
-    expect(await send('POST /required', 'Cookie: auth_token=rubbish', 'Sec-Fetch-Site: cross-site')).toBe('refused')
-    expect(await send('POST /required', cookie(), `X-Mandate-Id: ${mandates.acme}`, 'Sec-Fetch-Site: cross-site')).toBe('refused')
+    expect(await send('POST /required', 'Cookie: auth_token=rubbish', 'Sec-Fetch-Site: cross-site')).toBe(
+      'refused',
+    )
+    expect(
+      await send('POST /required', cookie(), `X-Mandate-Id: ${mandates.acme}`, 'Sec-Fetch-Site: cross-site'),
+    ).toBe('refused')
   })
 })

@@ -6,7 +6,10 @@ import { startUpstream, type Upstream } from '../support/upstream.js'
 const app = 'https://app.example.com'
 const navigation = ['Accept: text/html,application/xhtml+xml,*/*;q=0.8', 'Sec-Fetch-Mode: navigate']
 
-/** Requests that are refused early, each in another place: the status, the request line, its headers, its body. */
+/**
+ * Requests that are refused early, each in another place: the status, the request line, its headers, its
+ * body.
+ */
 const early: [status: number, line: string, lines: string[], body?: string][] = [
   [400, 'GET /a//b', []],
   [400, 'GET /public/%2f', []],
@@ -43,7 +46,10 @@ routes:
   /away: { upstream: away, auth: public }
 `
   gateway = await startTestGateway({ routes, environment: { CORS_ORIGINS: app, TRUST_PROXY: '1' } })
-  limited = await startTestGateway({ routes, environment: { CORS_ORIGINS: app, RATE_LIMIT_ADDRESS: '1/60s' } })
+  limited = await startTestGateway({
+    routes,
+    environment: { CORS_ORIGINS: app, RATE_LIMIT_ADDRESS: '1/60s' },
+  })
 })
 afterAll(async () => {
   await gateway.stop()
@@ -52,8 +58,17 @@ afterAll(async () => {
 })
 
 function expectReadable(answer: RawAnswer, what: unknown) {
-  const { 'access-control-allow-origin': origin, 'access-control-allow-credentials': credentials, vary } = answer.headers
-  expect([what, origin, credentials, (vary ?? []).join().toLowerCase()]).toEqual([what, [app], ['true'], expect.stringContaining('origin')])
+  const {
+    'access-control-allow-origin': origin,
+    'access-control-allow-credentials': credentials,
+    vary,
+  } = answer.headers
+  expect([what, origin, credentials, (vary ?? []).join().toLowerCase()]).toEqual([
+    what,
+    [app],
+    ['true'],
+    expect.stringContaining('origin'),
+  ])
   expect((answer.headers['access-control-expose-headers'] ?? []).join()).toContain('X-Request-Id')
 }
 
@@ -73,24 +88,41 @@ describe('every early refusal', () => {
     expectReadable(answer, 429)
   })
 
-  it.each(early)('says nothing to a page of another origin: %i %s', async (status, line, lines, body = '') => {
-    const answer = await sendLines(gateway.url, line, ['Origin: https://evil.example', ...lines.filter((one) => !one.startsWith('Origin:'))], body)
-    expect(answer.status).toBe(status)
-    expect(Object.keys(answer.headers).filter((name) => name.startsWith('access-control-'))).toEqual([])
-  })
+  it.each(early)(
+    'says nothing to a page of another origin: %i %s',
+    async (status, line, lines, body = '') => {
+      const answer = await sendLines(
+        gateway.url,
+        line,
+        ['Origin: https://evil.example', ...lines.filter((one) => !one.startsWith('Origin:'))],
+        body,
+      )
+      expect(answer.status).toBe(status)
+      expect(Object.keys(answer.headers).filter((name) => name.startsWith('access-control-'))).toEqual([])
+    },
+  )
 
   it('is not taken for another request’s, whose page may read it: what stands behind a request of that page', async () => {
     const first = ['GET /public/x HTTP/1.1', 'Host: x', `Origin: ${app}`, '', ''].join('\r\n')
-    const { answers } = await exchange(gateway.url, `${first}GET /public/y HTTP/1.1\r\nHost: x\r\nrubbish\r\n\r\n`)
-    expect(answers.map(({ status, headers }) => [status, headers['access-control-allow-origin']])).toEqual([[200, [app]], [400, undefined]])
+    const { answers } = await exchange(
+      gateway.url,
+      `${first}GET /public/y HTTP/1.1\r\nHost: x\r\nrubbish\r\n\r\n`,
+    )
+    expect(answers.map(({ status, headers }) => [status, headers['access-control-allow-origin']])).toEqual([
+      [200, [app]],
+      [400, undefined],
+    ])
   })
 
-  it.each(early.filter(([, line]) => !line.startsWith('TRACE')))('is a page for a browser that goes there: %i %s', async (status, line, lines, body = '') => {
-    const answer = await sendLines(gateway.url, line, [...navigation, ...lines], body)
-    expect([answer.status, answer.headers['content-type']]).toEqual([status, ['text/html; charset=utf-8']])
-    expect(answer.body).toContain(answer.headers['x-request-id']?.[0] ?? 'an id')
-    expect(answer.headers['content-security-policy']?.[0]).toContain("default-src 'none'")
-  })
+  it.each(early.filter(([, line]) => !line.startsWith('TRACE')))(
+    'is a page for a browser that goes there: %i %s',
+    async (status, line, lines, body = '') => {
+      const answer = await sendLines(gateway.url, line, [...navigation, ...lines], body)
+      expect([answer.status, answer.headers['content-type']]).toEqual([status, ['text/html; charset=utf-8']])
+      expect(answer.body).toContain(answer.headers['x-request-id']?.[0] ?? 'an id')
+      expect(answer.headers['content-security-policy']?.[0]).toContain("default-src 'none'")
+    },
+  )
 
   it('is a problem document for a script of a page, whatever it accepts', async () => {
     for (const line of ['GET /nothing', 'GET /a//b', 'GET /private/x']) {
@@ -101,22 +133,39 @@ describe('every early refusal', () => {
 })
 
 describe('another proxy that asks about a request', () => {
-  const ask = (lines: string[], line = 'HEAD /auth/verify') => sendLines(gateway.url, line, ['X-Original-Method: GET', 'X-Original-URI: /private/x', ...lines])
+  const ask = (lines: string[], line = 'HEAD /auth/verify') =>
+    sendLines(gateway.url, line, ['X-Original-Method: GET', 'X-Original-URI: /private/x', ...lines])
 
   it.each([
-    ['a control character', ['X-Bad: a\x01b']], ['no colon', ['rubbish']], ['200 header lines', Array.from({ length: 250 }, (_, index) => `X-${index}: 1`)],
-    ['too many bytes', [`X-Long: ${'x'.repeat(40_000)}`]], ['too many bytes in many lines', Array.from({ length: 100 }, (_, index) => `X-${index}: ${'x'.repeat(500)}`)],
-    ['an expectation', ['Expect: miracles']], ['a length that no double holds', ['Content-Length: 9007199254740993']],
-    ['two mandates', ['X-Mandate-Id: a', 'X-Mandate-Id: b']], ['two tokens', ['Cookie: auth_token=a; auth_token=b']],
+    ['a control character', ['X-Bad: a\x01b']],
+    ['no colon', ['rubbish']],
+    ['200 header lines', Array.from({ length: 250 }, (_, index) => `X-${index}: 1`)],
+    ['too many bytes', [`X-Long: ${'x'.repeat(40_000)}`]],
+    [
+      'too many bytes in many lines',
+      Array.from({ length: 100 }, (_, index) => `X-${index}: ${'x'.repeat(500)}`),
+    ],
+    ['an expectation', ['Expect: miracles']],
+    ['a length that no double holds', ['Content-Length: 9007199254740993']],
+    ['two mandates', ['X-Mandate-Id: a', 'X-Mandate-Id: b']],
+    ['two tokens', ['Cookie: auth_token=a; auth_token=b']],
   ])('is told 403, never a status that it takes for an outage: %s', async (_, lines) => {
-    for (const line of ['HEAD /auth/verify', 'GET /auth/verify', 'GET /auth/verify/private/x?a=1', 'GET /auth/verify?x']) {
+    for (const line of [
+      'HEAD /auth/verify',
+      'GET /auth/verify',
+      'GET /auth/verify/private/x?a=1',
+      'GET /auth/verify?x',
+    ]) {
       expect([line, (await ask(lines, line)).status]).toEqual([line, 403])
     }
   })
 
   it('is told 403 about a host that is none, or that is missing', async () => {
     for (const host of ['Host: a@b\r\n', 'Host: a b\r\n', '']) {
-      const answer = await sendRaw(gateway.url, `HEAD /auth/verify HTTP/1.1\r\n${host}X-Original-Method: GET\r\nX-Original-URI: /public/x\r\nConnection: close\r\n\r\n`)
+      const answer = await sendRaw(
+        gateway.url,
+        `HEAD /auth/verify HTTP/1.1\r\n${host}X-Original-Method: GET\r\nX-Original-URI: /public/x\r\nConnection: close\r\n\r\n`,
+      )
       expect([host, answer.status, answer.body]).toEqual([host, 403, ''])
     }
   })

@@ -7,7 +7,9 @@ import { codeOf, sendLines } from '../support/raw-http.js'
 describe('endpoints that anybody may ask', () => {
   let database: TestDatabase
   let gateway: TestGateway | undefined
-  beforeAll(async () => { database = await createTestDatabase() })
+  beforeAll(async () => {
+    database = await createTestDatabase()
+  })
   afterEach(async () => {
     await gateway?.stop()
     gateway = undefined
@@ -21,8 +23,10 @@ describe('endpoints that anybody may ask', () => {
   }
 
   it.each([
-    ['first access', 'GET /auth/first-access/none', 404], ['setup', 'GET /auth/setup/none', 404],
-    ['portal entry', 'GET /portal/enter?token=none', 200], ['discovery', 'GET /.well-known/jwks.json', 200],
+    ['first access', 'GET /auth/first-access/none', 404],
+    ['setup', 'GET /auth/setup/none', 404],
+    ['portal entry', 'GET /portal/enter?token=none', 200],
+    ['discovery', 'GET /.well-known/jwks.json', 200],
   ])('have a limit of their own by address: %s', async (_, line, served) => {
     const ask = await begin({ RATE_LIMIT_ENTRY: '2/60s' })
     expect([(await ask(line)).status, (await ask(line)).status]).toEqual([served, served])
@@ -37,7 +41,11 @@ describe('endpoints that anybody may ask', () => {
     const ask = await begin({ RATE_LIMIT_ENTRY: '1/60s' })
     await ask('GET /.well-known/jwks.json')
     const refused = await ask('GET /.well-known/jwks.json')
-    expect([refused.status, codeOf(refused), refused.headers['content-type']?.join()]).toEqual([429, 'rate_limited', expect.stringContaining('application/problem+json')])
+    expect([refused.status, codeOf(refused), refused.headers['content-type']?.join()]).toEqual([
+      429,
+      'rate_limited',
+      expect.stringContaining('application/problem+json'),
+    ])
     expect(refused.headers['ratelimit-policy']?.join()).toBe('"discovery";q=1;w=60')
     expect(refused.headers.ratelimit?.join()).toMatch(/^"discovery";r=0;t=\d+$/)
   })

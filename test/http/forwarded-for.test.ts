@@ -5,22 +5,51 @@ import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { sendLines } from '../support/raw-http.js'
 
 const seen = (forwarded: string, trustProxy = 1, peer = '10.0.0.9') => {
-  const req = { headers: { 'x-forwarded-for': forwarded }, socket: { remoteAddress: peer } } as unknown as IncomingMessage
+  const req = {
+    headers: { 'x-forwarded-for': forwarded },
+    socket: { remoteAddress: peer },
+  } as unknown as IncomingMessage
   return clientAddress(req, trustProxy)
 }
 
 describe('X-Forwarded-For of a trusted proxy', () => {
   it.each([
-    ['203.0.113.7', '203.0.113.7'], ['203.0.113.7:4711', '203.0.113.7'], ['  203.0.113.7:1  ', '203.0.113.7'],
-    ['2001:db8::1', '2001:db8::1'], ['[2001:db8::1]', '2001:db8::1'], ['[2001:db8::1]:4711', '2001:db8::1'],
+    ['203.0.113.7', '203.0.113.7'],
+    ['203.0.113.7:4711', '203.0.113.7'],
+    ['  203.0.113.7:1  ', '203.0.113.7'],
+    ['2001:db8::1', '2001:db8::1'],
+    ['[2001:db8::1]', '2001:db8::1'],
+    ['[2001:db8::1]:4711', '2001:db8::1'],
     ['6.6.6.6:1, 203.0.113.7:2', '203.0.113.7'],
   ])('%j is the address %s: a port tells no clients apart', (forwarded, address) => {
     expect(seen(forwarded)).toBe(address)
   })
 
-  it.each(['', ',', 'unknown', '_hidden', 'rubbish', '203.0.113.7:port', '203.0.113.7.5', '999.1.1.1', '1', 'localhost', '[203.0.113.7', '::g', 'a'.repeat(5000)])('%j names nobody: the proxy is the client', (forwarded) => {
+  it.each([
+    '',
+    ',',
+    'unknown',
+    '_hidden',
+    'rubbish',
+    '203.0.113.7:port',
+    '203.0.113.7.5',
+    '999.1.1.1',
+    '1',
+    'localhost',
+    '[203.0.113.7',
+    '::g',
+    'a'.repeat(5000),
+  ])('%j names nobody: the proxy is the client', (forwarded) => {
     expect(seen(forwarded)).toBe('10.0.0.9')
-    expect(trustedAddresses({ headers: { 'x-forwarded-for': forwarded }, socket: { remoteAddress: '10.0.0.9' } } as unknown as IncomingMessage, 1)).toEqual(['10.0.0.9'])
+    expect(
+      trustedAddresses(
+        {
+          headers: { 'x-forwarded-for': forwarded },
+          socket: { remoteAddress: '10.0.0.9' },
+        } as unknown as IncomingMessage,
+        1,
+      ),
+    ).toEqual(['10.0.0.9'])
   })
 
   it('is not looked at without one', () => {
@@ -31,21 +60,45 @@ describe('X-Forwarded-For of a trusted proxy', () => {
 
 describe('rate limits behind a proxy that tells ports', () => {
   let gateway: TestGateway
-  beforeAll(async () => { gateway = await startTestGateway({ environment: { TRUST_PROXY: '1', RATE_LIMIT_ADDRESS: '3/60s', RATE_LIMIT_LOGIN: '2/60s' } }) })
-  afterAll(async () => { await gateway.stop() })
+  beforeAll(async () => {
+    gateway = await startTestGateway({
+      environment: { TRUST_PROXY: '1', RATE_LIMIT_ADDRESS: '3/60s', RATE_LIMIT_LOGIN: '2/60s' },
+    })
+  })
+  afterAll(async () => {
+    await gateway.stop()
+  })
 
   it('count a client once, whatever port it comes from', async () => {
     const statuses: number[] = []
-    for (let port = 1000; port < 1005; port += 1) statuses.push((await sendLines(gateway.url, 'GET /auth/me', [`X-Forwarded-For: 203.0.113.7:${port}`])).status)
+    for (let port = 1000; port < 1005; port += 1)
+      statuses.push(
+        (await sendLines(gateway.url, 'GET /auth/me', [`X-Forwarded-For: 203.0.113.7:${port}`])).status,
+      )
     expect(statuses).toEqual([401, 401, 401, 429, 429])
-    expect((await sendLines(gateway.url, 'GET /auth/me', ['X-Forwarded-For: 203.0.113.8:1000'])).status).toBe(401)
+    expect((await sendLines(gateway.url, 'GET /auth/me', ['X-Forwarded-For: 203.0.113.8:1000'])).status).toBe(
+      401,
+    )
   })
 
   it('count failed logins once, whatever port they come from', async () => {
     const body = '{"username":"bob","password":"wrong-password"}'
     const statuses: number[] = []
     for (let port = 1000; port < 1003; port += 1) {
-      statuses.push((await sendLines(gateway.url, 'POST /auth/login', [`X-Forwarded-For: 203.0.113.9:${port}`, 'Content-Type: application/json', `Content-Length: ${body.length}`], body)).status)
+      statuses.push(
+        (
+          await sendLines(
+            gateway.url,
+            'POST /auth/login',
+            [
+              `X-Forwarded-For: 203.0.113.9:${port}`,
+              'Content-Type: application/json',
+              `Content-Length: ${body.length}`,
+            ],
+            body,
+          )
+        ).status,
+      )
     }
     expect(statuses).toEqual([401, 401, 429])
   })

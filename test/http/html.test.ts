@@ -7,12 +7,16 @@ const asking = (headers: Record<string, string>) => ({ headers }) as unknown as 
 
 describe('html', () => {
   it('escapes text, in content and in attributes', () => {
-    expect(html`<a title="${`"'<&>`}">${'<script>&'}</a>`.markup).toBe('<a title="&quot;&#39;&lt;&amp;&gt;">&lt;script&gt;&amp;</a>')
+    expect(html`<a title="${`"'<&>`}">${'<script>&'}</a>`.markup).toBe(
+      '<a title="&quot;&#39;&lt;&amp;&gt;">&lt;script&gt;&amp;</a>',
+    )
   })
 
   it('takes markup as it is, alone and in lists, and nothing for what is absent', () => {
     const items = ['<a>', 'b'].map((one) => html`<li>${one}</li>`)
-    expect(html`<ul>${items}</ul>${undefined}${null}${false}${0}`.markup).toBe('<ul><li>&lt;a&gt;</li><li>b</li></ul>0')
+    expect(html`<ul>${items}</ul>${undefined}${null}${false}${0}`.markup).toBe(
+      '<ul><li>&lt;a&gt;</li><li>b</li></ul>0',
+    )
   })
 
   it('does not read a replacement pattern out of text', () => {
@@ -21,14 +25,21 @@ describe('html', () => {
 })
 
 describe('a page', () => {
-  const shown = page({ language: 'en', title: 'Title <b>', content: html`<p>Content</p>`, styles: '.own { color: red }', headers: { 'X-Own': '1' } })
+  const shown = page({
+    language: 'en',
+    title: 'Title <b>',
+    content: html`<p>Content</p>`,
+    styles: '.own { color: red }',
+    headers: { 'X-Own': '1' },
+  })
 
   it('allows its own style by hash and nothing else', () => {
     const content = shown.text?.content ?? ''
     const style = /<style>([^]*)<\/style>/.exec(content)?.[1] ?? ''
     expect(style).toContain('.own')
     expect(shown.headers?.['Content-Security-Policy']).toBe(
-      `default-src 'none'; style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'`)
+      `default-src 'none'; style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'`,
+    )
     expect(shown.headers).toMatchObject({ 'Referrer-Policy': 'strict-origin', 'X-Own': '1' })
     expect(content).toContain('<h1>Title &lt;b&gt;</h1>')
     expect(content).toContain('<html lang="en">')
@@ -37,8 +48,17 @@ describe('a page', () => {
 
 describe('the language of a page', () => {
   it.each([
-    [undefined, 'en'], ['de', 'de'], ['de-CH, en;q=0.8', 'de'], ['en-GB,en;q=0.9,de;q=0.8', 'en'], ['fr, de;q=0.5', 'de'], ['de;q=0', 'en'],
-    ['en;q=0.2, de;q=0.7', 'de'], ['*', 'en'], ['nonsense;;;', 'en'], ['DE-at', 'de'], ['de;q=NaN', 'en'],
+    [undefined, 'en'],
+    ['de', 'de'],
+    ['de-CH, en;q=0.8', 'de'],
+    ['en-GB,en;q=0.9,de;q=0.8', 'en'],
+    ['fr, de;q=0.5', 'de'],
+    ['de;q=0', 'en'],
+    ['en;q=0.2, de;q=0.7', 'de'],
+    ['*', 'en'],
+    ['nonsense;;;', 'en'],
+    ['DE-at', 'de'],
+    ['de;q=NaN', 'en'],
   ])('of %s is %s', (given, language) => {
     expect(languageOf(asking(given === undefined ? {} : { 'accept-language': given }))).toBe(language)
   })

@@ -10,7 +10,9 @@ import { valueOf } from '../support/scrape.js'
 import { until } from '../support/until.js'
 
 const cleanups: (() => unknown)[] = []
-afterEach(async () => { for (const cleanup of cleanups.splice(0).reverse()) await cleanup() })
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
 
 async function listen(server: Server): Promise<string> {
   server.listen(0, '127.0.0.1')
@@ -39,23 +41,38 @@ describe('a gateway with as many connections as it may have', () => {
     cleanups.push(() => agent.destroy())
     expect((await ask(gateway.url, '/auth/me', { agent })).status).toBe(401)
     const [second] = [await connect(gateway.url), await connect(gateway.url)]
-    await until(async () => valueOf((await ask(gateway.url, '/metrics', { agent })).text, 'gateway_client_connections') === 3 || undefined)
+    await until(
+      async () =>
+        valueOf((await ask(gateway.url, '/metrics', { agent })).text, 'gateway_client_connections') === 3 ||
+        undefined,
+    )
 
     const refused = await ask(gateway.url, '/auth/me')
-    expect([refused.status, JSON.parse(refused.text).code, refused.headers['retry-after']]).toEqual([503, 'overloaded', expect.any(String)])
+    expect([refused.status, JSON.parse(refused.text).code, refused.headers['retry-after']]).toEqual([
+      503,
+      'overloaded',
+      expect.any(String),
+    ])
     expect(refused.headers.connection).toBe('close')
     expect((await ask(gateway.url, '/healthz')).status).toBe(200)
     expect((await ask(gateway.url, '/auth/me', { agent })).status).toBe(401) // who is in is served
     second.destroy()
     await until(async () => (await ask(gateway.url, '/auth/me')).status === 401 || undefined)
-    expect(valueOf((await ask(gateway.url, '/metrics')).text, 'gateway_overload_refusals_total')).toBeGreaterThanOrEqual(1)
+    expect(
+      valueOf((await ask(gateway.url, '/metrics')).text, 'gateway_overload_refusals_total'),
+    ).toBeGreaterThanOrEqual(1)
   })
 })
 
 describe('a gateway whose memory is full', () => {
   it('refuses requests before it is out of memory, and serves again when there is some', async () => {
     let bytes = 0
-    const load = watchLoad({ maxConnections: 100, maxMemoryMb: 100, memoryInUse: () => bytes, lookEveryMs: 5 })
+    const load = watchLoad({
+      maxConnections: 100,
+      maxMemoryMb: 100,
+      memoryInUse: () => bytes,
+      lookEveryMs: 5,
+    })
     cleanups.push(() => load.stop())
     const server = createServer((req, res) => {
       const step = load.refuse as unknown as (...given: unknown[]) => void
@@ -72,14 +89,25 @@ describe('a gateway whose memory is full', () => {
 })
 
 describe('clients that send slowly, or not at all', () => {
-  const start = () => listen(createGatewayServer((_req, res) => res.end('served'), { headersTimeoutMs: 300, keepAliveTimeoutMs: 200, lookEveryMs: 50 }))
+  const start = () =>
+    listen(
+      createGatewayServer((_req, res) => res.end('served'), {
+        headersTimeoutMs: 300,
+        keepAliveTimeoutMs: 200,
+        lookEveryMs: 50,
+      }),
+    )
 
   it('are given up when a head does not come to its end, however steadily it comes', async () => {
     const socket = await connect(await start())
     let answer = ''
-    socket.on('data', (chunk: Buffer) => { answer += chunk.toString() })
+    socket.on('data', (chunk: Buffer) => {
+      answer += chunk.toString()
+    })
     socket.write('GET / HTTP/1.1\r\nHost: x\r\n')
-    const drip = setInterval(() => { if (socket.writable) socket.write('X-Slow: x\r\n') }, 40)
+    const drip = setInterval(() => {
+      if (socket.writable) socket.write('X-Slow: x\r\n')
+    }, 40)
     await once(socket, 'close')
     clearInterval(drip)
     expect(answer).toMatch(/^HTTP\/1.1 400 /)
@@ -95,7 +123,7 @@ describe('clients that send slowly, or not at all', () => {
   it('are given up when they keep a connection and do not use it', async () => {
     const socket = await connect(await start())
     socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
-    const [answer] = await once(socket, 'data') as [Buffer]
+    const [answer] = (await once(socket, 'data')) as [Buffer]
     expect(answer.toString()).toContain('served')
     await once(socket, 'close')
   })

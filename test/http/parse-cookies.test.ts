@@ -15,30 +15,63 @@ function parsed(cookie: string, cookies?: unknown): Request {
 }
 
 /** Headers that hold our cookie, others, repeated ones, odd values and odd blanks. */
-const name = fc.constantFrom('auth_token', ' auth_token', 'auth_token ', 'AUTH_TOKEN', 'xauth_token', 'other', '__proto__', '')
+const name = fc.constantFrom(
+  'auth_token',
+  ' auth_token',
+  'auth_token ',
+  'AUTH_TOKEN',
+  'xauth_token',
+  'other',
+  '__proto__',
+  '',
+)
 const value = fc.oneof(
-  fc.constantFrom('', 'a.b.c', '"a.b.c"', 'j:{"a":1}', 'j:"a"', 's:a.b', '%61', 'a=b', '\u00a0a.b.c\u00a0', ' a.b.c\t', '"', 'a"b'),
+  fc.constantFrom(
+    '',
+    'a.b.c',
+    '"a.b.c"',
+    'j:{"a":1}',
+    'j:"a"',
+    's:a.b',
+    '%61',
+    'a=b',
+    '\u00a0a.b.c\u00a0',
+    ' a.b.c\t',
+    '"',
+    'a"b',
+  ),
   fc.string({ maxLength: 6 }).map((text) => text.replace(/[^\t\x20-\x7e\x80-\xff]/g, '')),
 )
-const header = fc.array(fc.tuple(name, fc.constantFrom('=', ' = ', ''), value), { maxLength: 4 })
+const header = fc
+  .array(fc.tuple(name, fc.constantFrom('=', ' = ', ''), value), { maxLength: 4 })
   .map((pairs) => pairs.map((pair) => pair.join('')).join(';'))
 
 describe('cookies of what the router serves', () => {
   it('are read as on every other path, whatever the header', () => {
     let byParser = 0
-    fc.assert(fc.property(header, (cookie) => {
-      const req = parsed(cookie)
-      if (req.parsedCookies !== undefined) byParser += 1
-      expect(cookieValue(req, 'auth_token')).toBe(cookieValues(cookie, 'auth_token').find((one) => one !== ''))
-    }), { numRuns: 3000, seed: 7 })
+    fc.assert(
+      fc.property(header, (cookie) => {
+        const req = parsed(cookie)
+        if (req.parsedCookies !== undefined) byParser += 1
+        expect(cookieValue(req, 'auth_token')).toBe(
+          cookieValues(cookie, 'auth_token').find((one) => one !== ''),
+        )
+      }),
+      { numRuns: 3000, seed: 7 },
+    )
     expect(byParser).toBeGreaterThan(300)
   })
 
   it('are read by cookie-parser where it reads them alike', async () => {
     const app = express()
-    app.get('/', parseCookies, (req, res) => { res.json([req.parsedCookies, req.cookies]) })
+    app.get('/', parseCookies, (req, res) => {
+      res.json([req.parsedCookies, req.cookies])
+    })
     const { body } = await request(app).get('/').set('Cookie', 'theme=dark; auth_token=a.b.c')
-    expect(body).toEqual([{ theme: 'dark', auth_token: 'a.b.c' }, { theme: 'dark', auth_token: 'a.b.c' }])
+    expect(body).toEqual([
+      { theme: 'dark', auth_token: 'a.b.c' },
+      { theme: 'dark', auth_token: 'a.b.c' },
+    ])
   })
 
   it('are not taken from what an embedding program has parsed', () => {
@@ -46,17 +79,32 @@ describe('cookies of what the router serves', () => {
     expect(cookieValue(req, 'auth_token')).toBe('from-the-header')
   })
 
-  it.each(['"$"', '%65$', 'j:"$"'])('a token as %s counts neither on a path with parameters nor on one without', async (form) => {
-    const gateway = await startTestGateway()
-    try {
-      const { token } = await tokenFor(gateway.database, 'petra')
-      const ask = async (path: string, cookie: string) => (await fetch(`${gateway.url}${path}`, { headers: { Cookie: `auth_token=${cookie}` } })).status
-      const paths = [`/admin/mandates/${mandates.acme}`, '/admin/mandates']
-      expect(await Promise.all(paths.map((path) => ask(path, token)))).toEqual([200, 200])
-      expect(await Promise.all(paths.map((path) => ask(path, form.replace('$', () => token))))).toEqual([401, 401])
-      expect(await Promise.all(paths.map((path) => ask(path, `${token}; auth_token=other`)))).toEqual([400, 400])
-    } finally {
-      await gateway.stop()
-    }
-  })
+  it.each(['"$"', '%65$', 'j:"$"'])(
+    'a token as %s counts neither on a path with parameters nor on one without',
+    async (form) => {
+      const gateway = await startTestGateway()
+      try {
+        const { token } = await tokenFor(gateway.database, 'petra')
+        const ask = async (path: string, cookie: string) =>
+          (await fetch(`${gateway.url}${path}`, { headers: { Cookie: `auth_token=${cookie}` } })).status
+        const paths = [`/admin/mandates/${mandates.acme}`, '/admin/mandates']
+        expect(await Promise.all(paths.map((path) => ask(path, token)))).toEqual([200, 200])
+        expect(
+          await Promise.all(
+            paths.map((path) =>
+              ask(
+                path,
+                form.replace('$', () => token),
+              ),
+            ),
+          ),
+        ).toEqual([401, 401])
+        expect(await Promise.all(paths.map((path) => ask(path, `${token}; auth_token=other`)))).toEqual([
+          400, 400,
+        ])
+      } finally {
+        await gateway.stop()
+      }
+    },
+  )
 })

@@ -12,7 +12,9 @@ describe('answers of the gateway itself', () => {
     gateway = await startTestGateway()
     token = (await tokenFor(gateway.database, 'alice')).token
   })
-  afterAll(async () => { await gateway.stop() })
+  afterAll(async () => {
+    await gateway.stop()
+  })
 
   const ask = (line: string, ...lines: string[]) => sendLines(gateway.url, line, lines)
   const bearer = () => `Authorization: Bearer ${token}`
@@ -31,16 +33,29 @@ describe('answers of the gateway itself', () => {
     ['DELETE /api/crm/contacts', 403, 'permission_denied', [bearer(), `X-Mandate-Id: ${mandates.globex}`]],
     ['GET /nothing', 404, 'not_found', []],
     ['PUT /auth/login', 405, 'method_not_allowed', []],
-    ['POST /auth/login', 415, 'unsupported_media_type', ['Content-Type: text/plain', 'Transfer-Encoding: chunked']],
+    [
+      'POST /auth/login',
+      415,
+      'unsupported_media_type',
+      ['Content-Type: text/plain', 'Transfer-Encoding: chunked'],
+    ],
     ['GET /api/crm/contacts', 503, 'upstream_unavailable', [bearer(), `X-Mandate-Id: ${mandates.globex}`]],
   ]
 
   function expectProblem(answer: RawAnswer, status: number, code: string) {
-    expect(answer.headers['content-type']?.join()).toMatch(/^application\/problem\+json(?:; ?charset=utf-8)?$/)
+    expect(answer.headers['content-type']?.join()).toMatch(
+      /^application\/problem\+json(?:; ?charset=utf-8)?$/,
+    )
     const problem = JSON.parse(answer.body) as Record<string, unknown>
-    expect(Object.keys(problem).filter((name) => name !== 'errors').sort()).toEqual(['code', 'detail', 'requestId', 'status', 'title', 'type'])
+    expect(
+      Object.keys(problem)
+        .filter((name) => name !== 'errors')
+        .sort(),
+    ).toEqual(['code', 'detail', 'requestId', 'status', 'title', 'type'])
     expect(problem).toMatchObject({ status, code, requestId: answer.headers['x-request-id']?.[0] })
-    expect([problem.type, problem.title, problem.detail].every((one) => typeof one === 'string' && one.length > 0)).toBe(true)
+    expect(
+      [problem.type, problem.title, problem.detail].every((one) => typeof one === 'string' && one.length > 0),
+    ).toBe(true)
     expect(answer.status).toBe(status)
     expect(answer.headers['content-length']).toEqual([String(Buffer.byteLength(answer.body))])
   }
@@ -62,7 +77,10 @@ describe('answers of the gateway itself', () => {
 
   it('nothing of the code, the database or a parser is in any answer', async () => {
     const answers = await Promise.all(refusals().map(([line, , , lines]) => ask(line, ...lines)))
-    for (const { text } of answers) expect(text).not.toMatch(/at .+:\d+:\d+|node_modules|\/src\/|\.ts\b|select |insert |relation|Express|X-Powered-By|stack|zod/i)
+    for (const { text } of answers)
+      expect(text).not.toMatch(
+        /at .+:\d+:\d+|node_modules|\/src\/|\.ts\b|select |insert |relation|Express|X-Powered-By|stack|zod/i,
+      )
   })
 
   it('every 401 challenges, every 401 and 403 and private 200 is stored by no cache', async () => {
@@ -80,7 +98,9 @@ describe('answers of the gateway itself', () => {
 
   it('RFC 6750: a caller who sent a token is told invalid_token, one who sent none is told no error', async () => {
     expect((await ask('GET /auth/me')).headers['www-authenticate']?.join()).not.toContain('error')
-    expect((await ask('GET /auth/me', 'Authorization: Bearer x')).headers['www-authenticate']?.join()).toContain('error="invalid_token"')
+    expect(
+      (await ask('GET /auth/me', 'Authorization: Bearer x')).headers['www-authenticate']?.join(),
+    ).toContain('error="invalid_token"')
   })
 
   it('every 503 says when to come again', async () => {
@@ -98,7 +118,8 @@ describe('answers of the gateway itself', () => {
   })
 
   it('is told to nobody as anything but what it is: nosniff', async () => {
-    for (const line of ['GET /healthz', 'GET /nothing', 'GET /auth/me', 'GET /a//b']) expect((await ask(line)).headers['x-content-type-options']).toEqual(['nosniff'])
+    for (const line of ['GET /healthz', 'GET /nothing', 'GET /auth/me', 'GET /a//b'])
+      expect((await ask(line)).headers['x-content-type-options']).toEqual(['nosniff'])
   })
 
   it('does not name the software behind it', async () => {
@@ -108,7 +129,17 @@ describe('answers of the gateway itself', () => {
 
   describe('the request id', () => {
     it('comes back on every answer, new for each request', async () => {
-      const ids = await Promise.all(['GET /healthz', 'GET /nothing', 'GET /a//b', 'PUT /auth/login', 'OPTIONS /auth/login', 'GET /auth/me', 'POST /auth/logout'].map(async (line) => (await ask(line)).headers['x-request-id'] ?? []))
+      const ids = await Promise.all(
+        [
+          'GET /healthz',
+          'GET /nothing',
+          'GET /a//b',
+          'PUT /auth/login',
+          'OPTIONS /auth/login',
+          'GET /auth/me',
+          'POST /auth/logout',
+        ].map(async (line) => (await ask(line)).headers['x-request-id'] ?? []),
+      )
       for (const id of ids) expect(id).toEqual([expect.stringMatching(uuid)])
       expect(new Set(ids.flat()).size).toBe(ids.length)
     })
@@ -117,28 +148,48 @@ describe('answers of the gateway itself', () => {
       expect((await ask('GET /nothing', `X-Request-Id: ${id}`)).headers['x-request-id']).toEqual([id])
     })
 
-    it.each(['', 'a b', 'x'.repeat(129), 'a,b', 'a;b', 'é', 'a/b', '<x>', 'a"b', '${x}', 'a%20'])('%j is replaced', async (id) => {
-      const [answered] = (await ask('GET /nothing', `X-Request-Id: ${id}`)).headers['x-request-id'] ?? []
-      expect(answered).toMatch(uuid)
-    })
+    it.each(['', 'a b', 'x'.repeat(129), 'a,b', 'a;b', 'é', 'a/b', '<x>', 'a"b', '${x}', 'a%20'])(
+      '%j is replaced',
+      async (id) => {
+        const [answered] = (await ask('GET /nothing', `X-Request-Id: ${id}`)).headers['x-request-id'] ?? []
+        expect(answered).toMatch(uuid)
+      },
+    )
 
     it('sent twice is replaced', async () => {
-      expect((await ask('GET /nothing', 'X-Request-Id: a', 'X-Request-Id: b')).headers['x-request-id']).toEqual([expect.stringMatching(uuid)])
+      expect(
+        (await ask('GET /nothing', 'X-Request-Id: a', 'X-Request-Id: b')).headers['x-request-id'],
+      ).toEqual([expect.stringMatching(uuid)])
     })
 
     it('is on the request’s one access line', async () => {
       await ask('GET /auth/me?token=hidden', 'X-Request-Id: line-1', bearer())
-      const lines = gateway.logLines.filter((line) => line.includes('line-1')).map((line) => JSON.parse(line) as Record<string, unknown>)
+      const lines = gateway.logLines
+        .filter((line) => line.includes('line-1'))
+        .map((line) => JSON.parse(line) as Record<string, unknown>)
       expect(lines).toHaveLength(1)
-      expect(lines[0]).toMatchObject({ requestId: 'line-1', method: 'GET', route: '/auth/me', status: 200, granted: true })
+      expect(lines[0]).toMatchObject({
+        requestId: 'line-1',
+        method: 'GET',
+        route: '/auth/me',
+        status: 200,
+        granted: true,
+      })
       expect(JSON.stringify(lines)).not.toContain('hidden')
     })
 
     it('finds the refusal’s reason, and who was refused', async () => {
       const answer = await ask('GET /system/nodes', 'X-Request-Id: line-2', bearer())
       expect(codeOf(answer)).toBe('sysadmin_required')
-      const [line] = gateway.logLines.filter((one) => one.includes('line-2')).map((one) => JSON.parse(one) as Record<string, unknown>)
-      expect(line).toMatchObject({ granted: false, reason: 'sysadmin_required', status: 403, user: expect.stringMatching(uuid) })
+      const [line] = gateway.logLines
+        .filter((one) => one.includes('line-2'))
+        .map((one) => JSON.parse(one) as Record<string, unknown>)
+      expect(line).toMatchObject({
+        granted: false,
+        reason: 'sysadmin_required',
+        status: 403,
+        user: expect.stringMatching(uuid),
+      })
     })
   })
 })

@@ -4,17 +4,35 @@ import { consolePages } from '../../src/console/pages.js'
 import { ownEndpoints } from '../../src/own-endpoints.js'
 
 const config = loadConfig({ RATE_LIMIT_LOGIN: 'off' })
-/** Enough to declare the endpoints, as `openapi.yaml` is made: they use what they are given when a request comes, and none does. */
-const nothing = { database: {}, keys: {}, identityKeys: {}, passwords: {}, node: { lease: {} }, denials: {}, routes: {} }
-const declared = ownEndpoints({ ...JSON.parse(JSON.stringify(nothing)) as Parameters<typeof ownEndpoints>[0], config })
+/**
+ * Enough to declare the endpoints, as `openapi.yaml` is made: they use what they are given when a request
+ * comes, and none does.
+ */
+const nothing = {
+  database: {},
+  keys: {},
+  identityKeys: {},
+  passwords: {},
+  node: { lease: {} },
+  denials: {},
+  routes: {},
+}
+const declared = ownEndpoints({
+  ...(JSON.parse(JSON.stringify(nothing)) as Parameters<typeof ownEndpoints>[0]),
+  config,
+})
 const endpoints = [...declared, ...consolePages({ config, changedTexts: () => ({ de: {}, en: {} }) })]
 
 const fromMemory = 'is answered from memory'
 const failures = 'each failure counts for the account and for the address (RATE_LIMIT_LOGIN)'
 const ofClient = `${failures}; an assertion costs two look-ups and a signature, and no hash of a password`
-const ofHolder = 'does nothing but for the token that is shown, of which one look-up by its hash or its signature says whether it is ours'
+const ofHolder =
+  'does nothing but for the token that is shown, of which one look-up by its hash or its signature says whether it is ours'
 
-/** Why an endpoint that asks for no token has no `entry` limit of its own. RATE_LIMIT_ADDRESS holds for all of them. */
+/**
+ * Why an endpoint that asks for no token has no `entry` limit of its own. RATE_LIMIT_ADDRESS holds for all of
+ * them.
+ */
 const reasons: Record<string, string> = {
   'get /healthz': 'probes ask, and it is answered from memory',
   'get /readyz': 'probes ask, and the database is asked once for all of them',
@@ -39,11 +57,15 @@ describe('endpoints that need no token', () => {
 
   it('have a limit of their own (`entry`), or a reason in this file why they need none', () => {
     expect(open.length).toBeGreaterThan(25)
-    const unlimited = open.filter(({ entry }) => entry === undefined).map(({ method, path }) => `${method} ${path}`)
+    const unlimited = open
+      .filter(({ entry }) => entry === undefined)
+      .map(({ method, path }) => `${method} ${path}`)
     expect(unlimited.sort()).toEqual(Object.keys(reasons).sort())
   })
 
   it('are the only ones with such a limit: whoever has a token is counted by user', () => {
-    expect(endpoints.filter((one) => one.entry !== undefined && !open.includes(one)).map(({ path }) => path)).toEqual([])
+    expect(
+      endpoints.filter((one) => one.entry !== undefined && !open.includes(one)).map(({ path }) => path),
+    ).toEqual([])
   })
 })

@@ -11,7 +11,9 @@ describe('rate limits', () => {
   let database: TestDatabase
   let upstream: Upstream
   let gateway: TestGateway | undefined
-  beforeAll(async () => { [database, upstream] = [await createTestDatabase(), await startUpstream()] })
+  beforeAll(async () => {
+    ;[database, upstream] = [await createTestDatabase(), await startUpstream()]
+  })
   afterEach(async () => {
     await gateway?.stop()
     gateway = undefined
@@ -54,7 +56,15 @@ routes:
 
   it('by address: after so many requests of any kind 429, with Retry-After', async () => {
     const url = await begin({ RATE_LIMIT_ADDRESS: '4/60s' })
-    const lines = ['GET /healthz', 'GET /public', 'GET /auth/me', 'POST /auth/logout', 'GET /public', 'GET /healthz', 'GET /auth/me']
+    const lines = [
+      'GET /healthz',
+      'GET /public',
+      'GET /auth/me',
+      'POST /auth/logout',
+      'GET /public',
+      'GET /healthz',
+      'GET /auth/me',
+    ]
     const answers: RawAnswer[] = []
     for (const line of lines) answers.push(await sendLines(url, line))
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 401, 204, 429, 429, 429])
@@ -66,7 +76,12 @@ routes:
 
   it('are told in the headers of draft 8: policy, what is left, and until when', async () => {
     const url = await begin({ RATE_LIMIT_ADDRESS: '3/60s' })
-    for (const [left, path] of [[2, '/healthz'], [1, '/public'], [0, '/auth/me'], [0, '/public']] as const) {
+    for (const [left, path] of [
+      [2, '/healthz'],
+      [1, '/public'],
+      [0, '/auth/me'],
+      [0, '/public'],
+    ] as const) {
       const { headers } = await sendLines(url, `GET ${path}`)
       expect(headers['ratelimit-policy']?.join()).toMatch(/^"[^"]+"; ?q=3; ?w=60(?:;|$)/)
       expect(headers.ratelimit?.join()).toMatch(new RegExp(`^"[^"]+"; ?r=${left}; ?t=\\d+$`))
@@ -76,14 +91,15 @@ routes:
   it('by address: other addresses are not touched, and without a trusted proxy nobody can pretend to be another', async () => {
     const url = await begin({ RATE_LIMIT_ADDRESS: '2/60s' })
     let count = 0
-    const pretending = () => sendLines(url, 'GET /healthz', [`X-Forwarded-For: 203.0.113.${count += 1}`])
+    const pretending = () => sendLines(url, 'GET /healthz', [`X-Forwarded-For: 203.0.113.${(count += 1)}`])
     expect(await statuses(4, pretending)).toEqual([200, 200, 429, 429])
   })
 
   it('by address, behind one trusted proxy: each client has its own, which it cannot change', async () => {
     const url = await begin({ RATE_LIMIT_ADDRESS: '2/60s', TRUST_PROXY: '1' })
     let count = 0
-    const from = (address: string) => () => sendLines(url, 'GET /healthz', [`X-Forwarded-For: 10.9.9.${count += 1}, ${address}`])
+    const from = (address: string) => () =>
+      sendLines(url, 'GET /healthz', [`X-Forwarded-For: 10.9.9.${(count += 1)}, ${address}`])
     expect(await statuses(3, from('203.0.113.1'))).toEqual([200, 200, 429])
     expect(await statuses(3, from('203.0.113.2'))).toEqual([200, 200, 429])
   })
@@ -91,7 +107,8 @@ routes:
   it('by address: all of an IPv6 network of 64 bits is one client', async () => {
     const url = await begin({ RATE_LIMIT_ADDRESS: '2/60s', TRUST_PROXY: '1' })
     let count = 0
-    const within = () => sendLines(url, 'GET /healthz', [`X-Forwarded-For: 2001:db8:0:1::${(count += 1).toString(16)}`])
+    const within = () =>
+      sendLines(url, 'GET /healthz', [`X-Forwarded-For: 2001:db8:0:1::${(count += 1).toString(16)}`])
     expect(await statuses(3, within)).toEqual([200, 200, 429])
     expect((await sendLines(url, 'GET /healthz', ['X-Forwarded-For: 2001:db8:0:2::1'])).status).toBe(200)
   })
@@ -99,7 +116,8 @@ routes:
   /** Asks from ever new networks of one IPv6 customer. */
   const fromNewNetworks = (url: string, path: string, customer: string) => {
     let count = 0
-    return () => sendLines(url, `GET ${path}`, [`X-Forwarded-For: ${customer}:${(count += 1).toString(16)}::1`])
+    return () =>
+      sendLines(url, `GET ${path}`, [`X-Forwarded-For: ${customer}:${(count += 1).toString(16)}::1`])
   }
 
   it('by address: ever new networks of one IPv6 customer (a /48) together have 20 times the limit, and another customer has their own', async () => {
@@ -108,7 +126,11 @@ routes:
     expect(await statuses(41, ask)).toEqual([...Array.from({ length: 40 }, () => 200), 429])
     expectRefusal(await ask(), 60)
     expect(await statuses(1, fromNewNetworks(url, '/healthz', '2001:db8:2'))).toEqual([200])
-    expect((await sendLines(url, 'GET /healthz', ['X-Forwarded-For: 203.0.113.9'])).headers['ratelimit-policy']?.join()).toBe('"address";q=2;w=60')
+    expect(
+      (await sendLines(url, 'GET /healthz', ['X-Forwarded-For: 203.0.113.9'])).headers[
+        'ratelimit-policy'
+      ]?.join(),
+    ).toBe('"address";q=2;w=60')
   })
 
   it('by address: what one IPv6 network is refused does not use up the limit of the other networks around it', async () => {
@@ -128,21 +150,33 @@ routes:
 
   it('of a route: ever new networks of one IPv6 customer together have 20 times its limit; callers who are known count for themselves', async () => {
     const url = await begin({ TRUST_PROXY: '1' })
-    expect(await statuses(41, fromNewNetworks(url, '/few', '2001:db8:1'))).toEqual([...Array.from({ length: 40 }, () => 200), 429])
+    expect(await statuses(41, fromNewNetworks(url, '/few', '2001:db8:1'))).toEqual([
+      ...Array.from({ length: 40 }, () => 200),
+      429,
+    ])
     const { token } = await tokenFor(database, 'alice')
-    const known = () => sendLines(url, 'GET /few/mine', [`Authorization: Bearer ${token}`, 'X-Forwarded-For: 2001:db8:1:1::1'])
+    const known = () =>
+      sendLines(url, 'GET /few/mine', [`Authorization: Bearer ${token}`, 'X-Forwarded-For: 2001:db8:1:1::1'])
     expect(await statuses(3, known)).toEqual([200, 200, 429])
   })
 
   it('by user and mandate: another user and another mandate have their own', async () => {
     const url = await begin({ RATE_LIMIT_USER: '2/60s' })
-    const [alice, again, bob] = [await tokenFor(database, 'alice'), await tokenFor(database, 'alice'), await tokenFor(database, 'bob')]
-    const as = (token: string, ...lines: string[]) => () => sendLines(url, 'GET /required', [`Authorization: Bearer ${token}`, ...lines])
+    const [alice, again, bob] = [
+      await tokenFor(database, 'alice'),
+      await tokenFor(database, 'alice'),
+      await tokenFor(database, 'bob'),
+    ]
+    const as =
+      (token: string, ...lines: string[]) =>
+      () =>
+        sendLines(url, 'GET /required', [`Authorization: Bearer ${token}`, ...lines])
     expect(await statuses(3, as(alice.token))).toEqual([200, 200, 429])
     expectRefusal(await as(alice.token)(), 60)
     expect(await statuses(1, as(again.token))).toEqual([429]) // another login is the same user
     expect(await statuses(3, as(bob.token))).toEqual([200, 200, 429])
-    const inMandate = (id: string) => () => sendLines(url, 'GET /auth/context', [`Authorization: Bearer ${alice.token}`, `X-Mandate-Id: ${id}`])
+    const inMandate = (id: string) => () =>
+      sendLines(url, 'GET /auth/context', [`Authorization: Bearer ${alice.token}`, `X-Mandate-Id: ${id}`])
     expect(await statuses(3, inMandate(mandates.acme))).toEqual([200, 200, 429])
     expect(await statuses(1, inMandate(mandates.acme.toUpperCase()))).toEqual([429])
     expect(await statuses(1, inMandate(mandates.globex))).toEqual([200])
@@ -151,15 +185,20 @@ routes:
   it('by user and mandate: naming ever new mandates is no way around it, nor is naming one where none counts', async () => {
     const url = await begin({ RATE_LIMIT_USER: '1/60s' })
     const { token } = await tokenFor(database, 'alice')
-    const anywhere = (path: string) => () => sendLines(url, `GET ${path}`, [`Authorization: Bearer ${token}`, `X-Mandate-Id: ${randomUUID()}`])
+    const anywhere = (path: string) => () =>
+      sendLines(url, `GET ${path}`, [`Authorization: Bearer ${token}`, `X-Mandate-Id: ${randomUUID()}`])
     expect(await statuses(2, anywhere('/required'))).toEqual([200, 429])
-    expect(await statuses(60, anywhere('/auth/context'))).toEqual([403, ...Array.from({ length: 59 }, () => 429)])
+    expect(await statuses(60, anywhere('/auth/context'))).toEqual([
+      403,
+      ...Array.from({ length: 59 }, () => 429),
+    ])
   })
 
   it('by user and mandate: the mandates that a caller may enter have a window each, whatever foreign ones were named before', async () => {
     const url = await begin({ RATE_LIMIT_USER: '3/60s' })
     const { token } = await tokenFor(database, 'alice')
-    const inMandate = (id: string) => () => sendLines(url, 'GET /auth/context', [`Authorization: Bearer ${token}`, `X-Mandate-Id: ${id}`])
+    const inMandate = (id: string) => () =>
+      sendLines(url, 'GET /auth/context', [`Authorization: Bearer ${token}`, `X-Mandate-Id: ${id}`])
     expect(await statuses(1, inMandate(randomUUID()))).toEqual([403])
     expect(await statuses(4, inMandate(mandates.acme))).toEqual([200, 200, 200, 429])
     expect(await statuses(4, inMandate(mandates.globex))).toEqual([200, 200, 200, 429])
@@ -168,7 +207,9 @@ routes:
 
   it('by user: comes after the token, so a bad one is 401 however many there were', async () => {
     const url = await begin({ RATE_LIMIT_USER: '1/60s' })
-    expect(await statuses(3, () => sendLines(url, 'GET /required', ['Authorization: Bearer rubbish']))).toEqual([401, 401, 401])
+    expect(
+      await statuses(3, () => sendLines(url, 'GET /required', ['Authorization: Bearer rubbish'])),
+    ).toEqual([401, 401, 401])
   })
 
   it('of a route: counted for that route alone, by caller where there is one', async () => {
@@ -176,7 +217,9 @@ routes:
     expect(await statuses(3, () => sendLines(url, 'GET /few'))).toEqual([200, 200, 429])
     expect((await sendLines(url, 'GET /public')).status).toBe(200)
     const [alice, bob] = [await tokenFor(database, 'alice'), await tokenFor(database, 'bob')]
-    expect(await statuses(3, () => sendLines(url, 'GET /few/mine', [`Authorization: Bearer ${alice.token}`]))).toEqual([200, 200, 429])
+    expect(
+      await statuses(3, () => sendLines(url, 'GET /few/mine', [`Authorization: Bearer ${alice.token}`])),
+    ).toEqual([200, 200, 429])
     expect((await sendLines(url, 'GET /few/mine', [`Authorization: Bearer ${bob.token}`])).status).toBe(200)
     const refused = await sendLines(url, 'GET /few')
     expectRefusal(refused, 60)

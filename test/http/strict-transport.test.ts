@@ -11,12 +11,18 @@ let byHttp: TestGateway
 beforeAll(async () => {
   database = await createTestDatabase()
   upstream = await startUpstream()
-  upstream.answerWith((_req, res) => res.writeHead(200, { 'Strict-Transport-Security': 'max-age=0' }).end('x'))
+  upstream.answerWith((_req, res) =>
+    res.writeHead(200, { 'Strict-Transport-Security': 'max-age=0' }).end('x'),
+  )
   const routes = `
 upstreams: { own: { targets: ['${upstream.url}'] } }
 routes: { /own: { upstream: own, auth: public } }
 `
-  byHttps = await startTestGateway({ database, routes, environment: { PUBLIC_URL: 'https://gateway.example' } })
+  byHttps = await startTestGateway({
+    database,
+    routes,
+    environment: { PUBLIC_URL: 'https://gateway.example' },
+  })
   byHttp = await startTestGateway({ database, routes })
 })
 afterAll(async () => {
@@ -27,11 +33,15 @@ afterAll(async () => {
 })
 
 describe('where PUBLIC_URL is https, browsers are told to come by https alone', () => {
-  it.each(['/healthz', '/', '/auth/me', '/nothing', '/a/../b', '/portal', '/own', '/auth/google/login'])('by the answer of %s', async (path) => {
-    expect((await ask(byHttps.url, path)).headers['strict-transport-security']).toBe('max-age=31536000')
-  })
+  it.each(['/healthz', '/', '/auth/me', '/nothing', '/a/../b', '/portal', '/own', '/auth/google/login'])(
+    'by the answer of %s',
+    async (path) => {
+      expect((await ask(byHttps.url, path)).headers['strict-transport-security']).toBe('max-age=31536000')
+    },
+  )
 })
 
 it('where it is http, nothing is said of it, and no service says it of the whole host', async () => {
-  for (const path of ['/healthz', '/auth/me', '/own']) expect((await ask(byHttp.url, path)).headers).not.toHaveProperty('strict-transport-security')
+  for (const path of ['/healthz', '/auth/me', '/own'])
+    expect((await ask(byHttp.url, path)).headers).not.toHaveProperty('strict-transport-security')
 })

@@ -4,7 +4,11 @@ import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { codeOf, sendLines, type RawAnswer } from '../support/raw-http.js'
 import { startUpstream, type Upstream } from '../support/upstream.js'
 
-const browser = ['Accept: text/html,application/xhtml+xml,*/*;q=0.8', 'Sec-Fetch-Mode: navigate', 'Sec-Fetch-Site: same-origin']
+const browser = [
+  'Accept: text/html,application/xhtml+xml,*/*;q=0.8',
+  'Sec-Fetch-Mode: navigate',
+  'Sec-Fetch-Site: same-origin',
+]
 const foreign = 'from-another-application'
 
 describe('a second auth_token cookie, set by another application of the parent domain', () => {
@@ -27,16 +31,26 @@ routes:
     await upstream.stop()
   })
 
-  const send = (line: string, lines: string[], body = '') => sendLines(gateway.url, line, ['X-Forwarded-Host: gw.eu.example.com', ...lines], body)
+  const send = (line: string, lines: string[], body = '') =>
+    sendLines(gateway.url, line, ['X-Forwarded-Host: gw.eu.example.com', ...lines], body)
   const cookiesOf = (answer: RawAnswer) => answer.headers['set-cookie'] ?? []
   const meWith = async (token: string) => (await send('GET /auth/me', [`Cookie: auth_token=${token}`])).status
 
   /** Every place where a cookie of this name can have been set for this host. */
   function expectExpiredEverywhere(answer: RawAnswer, name: string) {
-    const expired = cookiesOf(answer).filter((line) => line.startsWith(`${name}=;`) && line.includes('Max-Age=0'))
+    const expired = cookiesOf(answer).filter(
+      (line) => line.startsWith(`${name}=;`) && line.includes('Max-Age=0'),
+    )
     for (const path of ['/', '/auth']) {
-      for (const domain of ['', '; Domain=gw.eu.example.com', '; Domain=eu.example.com', '; Domain=example.com']) {
-        expect(expired.map((line) => line.replace(/; Max-Age.*$/, ''))).toContain(`${name}=; Path=${path}${domain}`)
+      for (const domain of [
+        '',
+        '; Domain=gw.eu.example.com',
+        '; Domain=eu.example.com',
+        '; Domain=example.com',
+      ]) {
+        expect(expired.map((line) => line.replace(/; Max-Age.*$/, ''))).toContain(
+          `${name}=; Path=${path}${domain}`,
+        )
       }
     }
     expect(expired.join()).not.toContain('Domain=com')
@@ -44,7 +58,14 @@ routes:
 
   it('keeps nobody from health, public routes and pages', async () => {
     const two = `Cookie: auth_token=a.b.c; auth_token=${foreign}`
-    for (const line of ['GET /healthz', 'GET /readyz', 'GET /public/x', 'GET /openapi.yaml', 'GET /console', 'GET /portal/logout']) {
+    for (const line of [
+      'GET /healthz',
+      'GET /readyz',
+      'GET /public/x',
+      'GET /openapi.yaml',
+      'GET /console',
+      'GET /portal/logout',
+    ]) {
       expect([line, (await send(line, [two])).status]).toEqual([line, 200])
     }
     expect((await send('GET /auth/me', [two])).status).toBe(400)
@@ -52,7 +73,9 @@ routes:
   })
 
   it('logout ends the session of each that verifies, and the browser forgets all of them', async () => {
-    const tokens = await Promise.all(['alice', 'bob', 'alice'].map((user) => tokenFor(gateway.database, user as 'alice' | 'bob')))
+    const tokens = await Promise.all(
+      ['alice', 'bob', 'alice'].map((user) => tokenFor(gateway.database, user as 'alice' | 'bob')),
+    )
     const cookie = `Cookie: auth_token=${foreign}; ${tokens.map(({ token }) => `auth_token=${token}`).join('; ')}`
     const answer = await send('POST /auth/logout', [cookie])
     expect([answer.status, answer.headers['clear-site-data']]).toEqual([204, ['"cookies"']])
@@ -62,7 +85,9 @@ routes:
 
   it('logout ends eight sessions at most', async () => {
     const tokens = await Promise.all(Array.from({ length: 10 }, () => tokenFor(gateway.database, 'alice')))
-    await send('POST /auth/logout', [`Cookie: ${tokens.map(({ token }) => `auth_token=${token}`).join('; ')}`])
+    await send('POST /auth/logout', [
+      `Cookie: ${tokens.map(({ token }) => `auth_token=${token}`).join('; ')}`,
+    ])
     const left = await Promise.all(tokens.map(({ token }) => meWith(token)))
     expect(left).toEqual([401, 401, 401, 401, 401, 401, 401, 401, 200, 200])
   })
@@ -76,11 +101,23 @@ routes:
 
   it('login forgets the others, then sets its own', async () => {
     const body = JSON.stringify({ username: 'alice', password: 'demo-password-1' })
-    const answer = await send('POST /auth/login', ['Content-Type: application/json', `Content-Length: ${body.length}`, `Cookie: auth_token=x; refresh_token=y; auth_token=${foreign}; refresh_token=${foreign}`], body)
+    const answer = await send(
+      'POST /auth/login',
+      [
+        'Content-Type: application/json',
+        `Content-Length: ${body.length}`,
+        `Cookie: auth_token=x; refresh_token=y; auth_token=${foreign}; refresh_token=${foreign}`,
+      ],
+      body,
+    )
     expect(answer.status).toBe(200)
     for (const name of ['auth_token', 'refresh_token']) {
       expectExpiredEverywhere(answer, name)
-      expect(cookiesOf(answer).filter((line) => line.startsWith(`${name}=`)).at(-1)).toMatch(/=[\w.-]{20,}; Max-Age=[1-9]/)
+      expect(
+        cookiesOf(answer)
+          .filter((line) => line.startsWith(`${name}=`))
+          .at(-1),
+      ).toMatch(/=[\w.-]{20,}; Max-Age=[1-9]/)
     }
   })
 
@@ -91,14 +128,26 @@ routes:
     expect([page.status, page.headers['content-type']]).toEqual([400, ['text/html; charset=utf-8']])
     expect(page.body).toContain('<form method="post" action="/auth/logout">')
     expect(page.headers).not.toHaveProperty('set-cookie')
-    const answer = await send('POST /auth/logout', [...browser, 'Content-Type: application/x-www-form-urlencoded', 'Content-Length: 0', cookie])
-    expect([answer.status, answer.headers.location, answer.headers['clear-site-data']]).toEqual([303, ['/console'], ['"cookies"']])
+    const answer = await send('POST /auth/logout', [
+      ...browser,
+      'Content-Type: application/x-www-form-urlencoded',
+      'Content-Length: 0',
+      cookie,
+    ])
+    expect([answer.status, answer.headers.location, answer.headers['clear-site-data']]).toEqual([
+      303,
+      ['/console'],
+      ['"cookies"'],
+    ])
     expect(await meWith(token)).toBe(401)
   })
 
   it('names no domain for an address or a host without a dot', async () => {
     for (const host of ['127.0.0.1:8080', '[::1]:8080', 'localhost']) {
-      const answer = await send('POST /auth/logout', [`X-Forwarded-Host: ${host}`, `Cookie: auth_token=a; auth_token=b`])
+      const answer = await send('POST /auth/logout', [
+        `X-Forwarded-Host: ${host}`,
+        `Cookie: auth_token=a; auth_token=b`,
+      ])
       expect(cookiesOf(answer).join()).not.toContain('Domain=')
     }
   })
@@ -106,24 +155,41 @@ routes:
 
 describe('a second cookie of another name', () => {
   let gateway: TestGateway
-  beforeAll(async () => { gateway = await startTestGateway() })
-  afterAll(async () => { await gateway.stop() })
+  beforeAll(async () => {
+    gateway = await startTestGateway()
+  })
+  afterAll(async () => {
+    await gateway.stop()
+  })
 
-  const withBody = (body: string) => ['Content-Type: application/x-www-form-urlencoded', `Content-Length: ${body.length}`]
+  const withBody = (body: string) => [
+    'Content-Type: application/x-www-form-urlencoded',
+    `Content-Length: ${body.length}`,
+  ]
   const cookiesOf = (answer: RawAnswer) => (answer.headers['set-cookie'] ?? []).join('\n')
 
   it('refresh_token: refresh does not choose, and a login cures it', async () => {
-    const answer = await sendLines(gateway.url, 'POST /auth/refresh', [`Cookie: refresh_token=a; refresh_token=${foreign}`])
+    const answer = await sendLines(gateway.url, 'POST /auth/refresh', [
+      `Cookie: refresh_token=a; refresh_token=${foreign}`,
+    ])
     expect([answer.status, codeOf(answer)]).toEqual([400, 'header_ambiguous'])
   })
 
   it('portal_session: what another application has set does not shut a client out, and entering forgets it', async () => {
     const body = 'token=demo-portal-link-token'
-    const entered = await sendLines(gateway.url, 'POST /portal/enter', [...withBody(body), `Cookie: portal_session=${foreign}; portal_session=b`], body)
+    const entered = await sendLines(
+      gateway.url,
+      'POST /portal/enter',
+      [...withBody(body), `Cookie: portal_session=${foreign}; portal_session=b`],
+      body,
+    )
     expect(entered.status).toBe(303)
     expect(cookiesOf(entered)).toMatch(/portal_session=; Path=\/portal; Max-Age=0/)
     const session = /portal_session=([^;]{20,})/.exec(cookiesOf(entered))?.[1] ?? ''
-    for (const cookie of [`portal_session=${foreign}; portal_session=${session}`, `portal_session=${session}; portal_session=${foreign}`]) {
+    for (const cookie of [
+      `portal_session=${foreign}; portal_session=${session}`,
+      `portal_session=${session}; portal_session=${foreign}`,
+    ]) {
       expect((await sendLines(gateway.url, 'GET /portal/api/me', [`Cookie: ${cookie}`])).status).toBe(200)
     }
   })

@@ -31,41 +31,55 @@ routes:
     await upstream.stop()
   })
 
-  const head = (path: string, ...lines: string[]) => [`POST ${path} HTTP/1.1`, 'Host: x', ...lines, '', ''].join('\r\n')
+  const head = (path: string, ...lines: string[]) =>
+    [`POST ${path} HTTP/1.1`, 'Host: x', ...lines, '', ''].join('\r\n')
 
-  it.each(['/auth/login', '/auth/token'])('and is already larger than 1 MiB is answered 413 before its end, and its connection does not stay for ever (%s)', async (path) => {
-    const socket = await openSocket(gateway.url)
-    socket.write(head(path, json, 'Transfer-Encoding: chunked'))
-    const feeding = setInterval(() => { if (socket.writable) socket.write(`10000\r\n${'x'.repeat(0x10000)}\r\n`) }, 2)
-    try {
-      const [chunk] = await once(socket, 'data', { signal: AbortSignal.timeout(10_000) }) as [Buffer]
-      expect(parseAnswer(chunk.toString('latin1')).status).toBe(413)
-      await once(socket, 'close', { signal: AbortSignal.timeout(10_000) })
-    } finally {
-      clearInterval(feeding)
-      socket.destroy()
-    }
-  }, 25_000)
+  it.each(['/auth/login', '/auth/token'])(
+    'and is already larger than 1 MiB is answered 413 before its end, and its connection does not stay for ever (%s)',
+    async (path) => {
+      const socket = await openSocket(gateway.url)
+      socket.write(head(path, json, 'Transfer-Encoding: chunked'))
+      const feeding = setInterval(() => {
+        if (socket.writable) socket.write(`10000\r\n${'x'.repeat(0x10000)}\r\n`)
+      }, 2)
+      try {
+        const [chunk] = (await once(socket, 'data', { signal: AbortSignal.timeout(10_000) })) as [Buffer]
+        expect(parseAnswer(chunk.toString('latin1')).status).toBe(413)
+        await once(socket, 'close', { signal: AbortSignal.timeout(10_000) })
+      } finally {
+        clearInterval(feeding)
+        socket.destroy()
+      }
+    },
+    25_000,
+  )
 
-  it.each(['/public', '/auth/login'])('is waited for with a time limit, which ends with the body (%s)', async (path) => {
-    const accepted = once(gateway.server, 'connection') as Promise<[Socket]>
-    const socket = await openSocket(gateway.url)
-    const [theirs] = await accepted
-    socket.write(head(path, json, 'Content-Length: 10') + '{')
-    await until(() => Promise.resolve(theirs.bytesRead > 0 || undefined))
-    expect(theirs.timeout).toBeGreaterThan(0)
-    expect(theirs.timeout).toBeLessThanOrEqual(60_000)
-    theirs.setTimeout(20) // waits less than it would
-    await once(socket, 'close')
-  })
+  it.each(['/public', '/auth/login'])(
+    'is waited for with a time limit, which ends with the body (%s)',
+    async (path) => {
+      const accepted = once(gateway.server, 'connection') as Promise<[Socket]>
+      const socket = await openSocket(gateway.url)
+      const [theirs] = await accepted
+      socket.write(head(path, json, 'Content-Length: 10') + '{')
+      await until(() => Promise.resolve(theirs.bytesRead > 0 || undefined))
+      expect(theirs.timeout).toBeGreaterThan(0)
+      expect(theirs.timeout).toBeLessThanOrEqual(60_000)
+      theirs.setTimeout(20) // waits less than it would
+      await once(socket, 'close')
+    },
+  )
 
   it('once it is whole gives its request all the time that its route has', async () => {
     let begun: () => void = () => undefined
-    const waiting = new Promise<void>((resolve) => { begun = resolve })
+    const waiting = new Promise<void>((resolve) => {
+      begun = resolve
+    })
     let release: () => void = () => undefined
     upstream.answerWith((req, res) => {
       req.resume().once('end', begun)
-      release = () => { res.end('late') }
+      release = () => {
+        res.end('late')
+      }
     })
     const accepted = once(gateway.server, 'connection') as Promise<[Socket]>
     const socket = await openSocket(gateway.url)
@@ -74,7 +88,7 @@ routes:
     await waiting
     expect(theirs.timeout).toBe(0)
     release()
-    const [chunk] = await once(socket, 'data') as [Buffer]
+    const [chunk] = (await once(socket, 'data')) as [Buffer]
     expect(parseAnswer(chunk.toString('latin1')).body).toBe('late')
   })
 
@@ -83,16 +97,22 @@ routes:
     async function sendAllThenRead(path: string, body: Buffer, ...lines: string[]): Promise<RawAnswer> {
       const socket = await openSocket(gateway.url)
       socket.pause()
-      const finished = new Promise<void>((resolve) => socket.write(Buffer.concat([Buffer.from(head(path, ...lines)), body]), () => resolve()))
+      const finished = new Promise<void>((resolve) =>
+        socket.write(Buffer.concat([Buffer.from(head(path, ...lines)), body]), () => resolve()),
+      )
       await finished
       socket.resume()
-      const [chunk] = await once(socket, 'data', { signal: AbortSignal.timeout(5000) }) as [Buffer]
+      const [chunk] = (await once(socket, 'data', { signal: AbortSignal.timeout(5000) })) as [Buffer]
       socket.destroy()
       return parseAnswer(chunk.toString('latin1'))
     }
     const large = Buffer.alloc(12 * mebibyte, 'x') // more than the buffers of a connection take
     const announced = `Content-Length: ${large.length}`
-    const chunked = Buffer.concat([Buffer.from(`${large.length.toString(16)}\r\n`), large, Buffer.from('\r\n0\r\n\r\n')])
+    const chunked = Buffer.concat([
+      Buffer.from(`${large.length.toString(16)}\r\n`),
+      large,
+      Buffer.from('\r\n0\r\n\r\n'),
+    ])
 
     it('a refusal of the length that a route announces', async () => {
       const answer = await sendAllThenRead('/small', large, announced)
@@ -105,8 +125,12 @@ routes:
 
     it('a refusal by the gateway’s own endpoints', async () => {
       expect((await sendAllThenRead('/auth/login', large, json, announced)).status).toBe(413)
-      expect((await sendAllThenRead('/auth/login', chunked, json, 'Transfer-Encoding: chunked')).status).toBe(413)
-      expect((await sendAllThenRead('/auth/login', large, 'Content-Type: text/plain', announced)).status).toBe(415)
+      expect((await sendAllThenRead('/auth/login', chunked, json, 'Transfer-Encoding: chunked')).status).toBe(
+        413,
+      )
+      expect(
+        (await sendAllThenRead('/auth/login', large, 'Content-Type: text/plain', announced)).status,
+      ).toBe(415)
     })
 
     it('a refusal of who it is, and one for want of a target', async () => {

@@ -8,15 +8,19 @@ const password = 'demo-password-1'
 describe('failed logins', () => {
   let database: TestDatabase
   let gateway: TestGateway | undefined
-  beforeAll(async () => { database = await createTestDatabase() })
+  beforeAll(async () => {
+    database = await createTestDatabase()
+  })
   afterEach(async () => {
     await gateway?.stop()
     gateway = undefined
   })
-  afterAll(async () => { await database.drop() })
+  afterAll(async () => {
+    await database.drop()
+  })
 
   async function begin(environment: Record<string, string>) {
-    const { url } = gateway = await startTestGateway({ database, environment })
+    const { url } = (gateway = await startTestGateway({ database, environment }))
     return (username: string, typed: string, address = '203.0.113.1') =>
       request(url).post('/auth/login').set('X-Forwarded-For', address).send({ username, password: typed })
   }
@@ -45,7 +49,8 @@ describe('failed logins', () => {
   it('in other spellings of the name are attempts on the same account', async () => {
     const logIn = await begin({ RATE_LIMIT_LOGIN: '2/60s', TRUST_PROXY: '1' })
     const statuses = []
-    for (const username of ['alice', 'Alice', 'ALICE', 'aLICE']) statuses.push((await logIn(username, 'wrong')).status)
+    for (const username of ['alice', 'Alice', 'ALICE', 'aLICE'])
+      statuses.push((await logIn(username, 'wrong')).status)
     expect(statuses).toEqual([401, 401, 429, 429])
   })
 
@@ -60,14 +65,21 @@ describe('failed logins', () => {
 
   it('that are made at once do not pass together', async () => {
     const logIn = await begin({ RATE_LIMIT_LOGIN: '3/60s', TRUST_PROXY: '1' })
-    const statuses = (await Promise.all(Array.from({ length: 12 }, () => logIn('bob', 'wrong')))).map(({ status }) => status)
+    const statuses = (await Promise.all(Array.from({ length: 12 }, () => logIn('bob', 'wrong')))).map(
+      ({ status }) => status,
+    )
     expect(statuses.filter((status) => status === 401).length).toBeLessThanOrEqual(3)
     expect(statuses.filter((status) => status === 429).length).toBeGreaterThanOrEqual(9)
   })
 
   it('at the token endpoint are counted together with those of the login', async () => {
     const logIn = await begin({ RATE_LIMIT_LOGIN: '2/60s', TRUST_PROXY: '1' })
-    const ask = () => request(gateway!.url).post('/auth/token').set('X-Forwarded-For', '203.0.113.1').type('form').send({ grant_type: 'password', username: 'alice', password: 'wrong' })
+    const ask = () =>
+      request(gateway!.url)
+        .post('/auth/token')
+        .set('X-Forwarded-For', '203.0.113.1')
+        .type('form')
+        .send({ grant_type: 'password', username: 'alice', password: 'wrong' })
     await ask().expect(400)
     await logIn('alice', 'wrong').expect(401)
     const { status, headers } = await ask()
@@ -107,16 +119,26 @@ describe('failed logins', () => {
 describe('logins beyond what can be hashed', () => {
   it('are refused at once with 503 overloaded and Retry-After, while those in the queue are served', async () => {
     const gateway = await startTestGateway()
-    const logIn = (username: string) => request(gateway.url).post('/auth/login').send({ username, password: 'wrong' })
+    const logIn = (username: string) =>
+      request(gateway.url).post('/auth/login').send({ username, password: 'wrong' })
     try {
-      // Two hashes run at a time: these two take seconds each, however fast the machine is, and so hold the queue up.
-      await gateway.database.sql("update users set password_hash = replace(password_hash, 't=2,', 't=100,') where username in ('alice', 'bob')")
+      // Two hashes run at a time: these two take seconds each, however fast the machine is, and so hold the
+      // queue up.
+      await gateway.database.sql(
+        "update users set password_hash = replace(password_hash, 't=2,', 't=100,') where username in ('alice', 'bob')",
+      )
       let held = 2
-      const long = ['alice', 'bob'].map((username) => logIn(username).then(({ status }) => {
-        held -= 1
-        return status
-      }))
-      const all = await Promise.all(Array.from({ length: 150 }, (_, index) => logIn(`nobody-${index}`).then(({ status, body, headers }) => ({ status, body, headers, held }))))
+      const long = ['alice', 'bob'].map((username) =>
+        logIn(username).then(({ status }) => {
+          held -= 1
+          return status
+        }),
+      )
+      const all = await Promise.all(
+        Array.from({ length: 150 }, (_, index) =>
+          logIn(`nobody-${index}`).then(({ status, body, headers }) => ({ status, body, headers, held })),
+        ),
+      )
       const refused = all.filter(({ status }) => status === 503)
       expect(refused.length).toBeGreaterThan(20)
       expect(refused.filter(({ held }) => held === 2).length).toBeGreaterThan(20)
@@ -127,7 +149,8 @@ describe('logins beyond what can be hashed', () => {
       expect(all.filter(({ status }) => status === 401)).toHaveLength(all.length - refused.length)
       expect(await Promise.all(long)).toEqual([401, 401])
       await request(gateway.url).get('/healthz').expect(200)
-      await request(gateway.url).post('/auth/login').send({ username: 'carol', password }).expect(200) // and well again
+      // and well again
+      await request(gateway.url).post('/auth/login').send({ username: 'carol', password }).expect(200)
     } finally {
       await gateway.stop()
     }
@@ -137,8 +160,15 @@ describe('logins beyond what can be hashed', () => {
     const gateway = await startTestGateway()
     try {
       const state = { open: true }
-      const logins = Promise.all(Array.from({ length: 80 }, (_, index) => request(gateway.url).post('/auth/login').send({ username: `nobody-${index}`, password: 'x' })))
-        .finally(() => { state.open = false })
+      const logins = Promise.all(
+        Array.from({ length: 80 }, (_, index) =>
+          request(gateway.url)
+            .post('/auth/login')
+            .send({ username: `nobody-${index}`, password: 'x' }),
+        ),
+      ).finally(() => {
+        state.open = false
+      })
       const times = []
       while (state.open && times.length < 50) {
         const start = performance.now()

@@ -30,7 +30,8 @@ describe('the link to a first password', () => {
 
   const api = () => request(gateway.url)
   const set = (to: string, body: object) => api().post(to).send(body)
-  const logIn = (password: string) => api().post('/auth/login').send({ username: newcomer.username, password })
+  const logIn = (password: string) =>
+    api().post('/auth/login').send({ username: newcomer.username, password })
 
   it('opens a page with a form, however often, and signs nobody in', async () => {
     for (let round = 0; round < 3; round += 1) {
@@ -39,15 +40,27 @@ describe('the link to a first password', () => {
       expect(text).toContain('<form method="post">')
       expect(text).toContain(newcomer.username)
       expect(text).not.toContain(path.split('/').at(-1))
-      expect(headers).toMatchObject({ 'cache-control': 'no-store', 'referrer-policy': 'strict-origin', 'x-content-type-options': 'nosniff' })
-      expect(headers['content-security-policy']).toMatch(/^default-src 'none';.*form-action 'self'; frame-ancestors 'none'/)
+      expect(headers).toMatchObject({
+        'cache-control': 'no-store',
+        'referrer-policy': 'strict-origin',
+        'x-content-type-options': 'nosniff',
+      })
+      expect(headers['content-security-policy']).toMatch(
+        /^default-src 'none';.*form-action 'self'; frame-ancestors 'none'/,
+      )
       expect(headers).not.toHaveProperty('set-cookie')
     }
-    expect((await api().get(path).set('Accept', html).set('Accept-Language', 'de')).text).toContain('Passwort festlegen')
+    expect((await api().get(path).set('Accept', html).set('Accept-Language', 'de')).text).toContain(
+      'Passwort festlegen',
+    )
   })
 
   it('sets the password by the form of the page, once, and the user signs in with it', async () => {
-    const done = await api().post(path).set('Accept', html).type('form').send({ password: good, repeated: good })
+    const done = await api()
+      .post(path)
+      .set('Accept', html)
+      .type('form')
+      .send({ password: good, repeated: good })
     expect([done.status, done.headers['content-type']]).toEqual([200, 'text/html; charset=utf-8'])
     expect(done.headers).not.toHaveProperty('set-cookie')
     expect((await logIn(good)).status).toBe(200)
@@ -56,7 +69,9 @@ describe('the link to a first password', () => {
   })
 
   it('is used by one of many at once', async () => {
-    const answers = await Promise.all(Array.from({ length: 8 }, (_, index) => set(path, { password: `${good} ${index}` })))
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, (_, index) => set(path, { password: `${good} ${index}` })),
+    )
     expect(answers.map(({ status }) => status).sort()).toEqual([204, ...Array<number>(7).fill(404)])
     const winner = answers.findIndex(({ status }) => status === 204)
     expect((await logIn(`${good} ${winner}`)).status).toBe(200)
@@ -70,17 +85,28 @@ describe('the link to a first password', () => {
   })
 
   it('ends the identities that were linked: whoever had a link before, and linked their own, does not come back by it', async () => {
-    const link = (userId: string, subject: string) => gateway.database.sql(`insert into user_identities (user_id, authority, issuer, subject) values ($1, 'google', 'https://issuer.example', $2)`, [userId, subject])
+    const link = (userId: string, subject: string) =>
+      gateway.database.sql(
+        `insert into user_identities (user_id, authority, issuer, subject) values ($1, 'google', 'https://issuer.example', $2)`,
+        [userId, subject],
+      )
     await link(newcomer.id, `of-another-${newcomer.id}`)
     await link(users.alice, `of-alice-${newcomer.id}`)
     expect((await set(path, { password: good })).status).toBe(204)
-    expect(await gateway.database.sql(`select user_id from user_identities where subject like '%' || $1`, [newcomer.id])).toEqual([{ user_id: users.alice }])
+    expect(
+      await gateway.database.sql(`select user_id from user_identities where subject like '%' || $1`, [
+        newcomer.id,
+      ]),
+    ).toEqual([{ user_id: users.alice }])
   })
 
   it('used, expired, replaced, of a disabled user and never made answer alike', async () => {
     const directory = directoryOf(gateway.database)
     const expired = await issue((await directory.user()).id)
-    await gateway.database.sql(`update first_access_links set expires_at = now() where token_hash = encode(sha256(convert_to($1, 'UTF8')), 'hex')`, [expired.path.split('/').at(-1)])
+    await gateway.database.sql(
+      `update first_access_links set expires_at = now() where token_hash = encode(sha256(convert_to($1, 'UTF8')), 'hex')`,
+      [expired.path.split('/').at(-1)],
+    )
     const disabled = await directory.user()
     const { path: ofDisabled } = await issue(disabled.id)
     await gateway.database.sql('update users set enabled = false where id = $1', [disabled.id])
@@ -89,12 +115,24 @@ describe('the link to a first password', () => {
     const { path: replaced } = await issue(again.id)
     const { path: fresh } = await issue(again.id)
     const answers = []
-    for (const one of [path, expired.path, ofDisabled, replaced, '/auth/first-access/x', `/auth/first-access/${'A'.repeat(43)}`]) {
-      for (const answer of [await api().get(one), await set(one, { password: good }), await api().get(one).set('Accept', html)]) {
+    for (const one of [
+      path,
+      expired.path,
+      ofDisabled,
+      replaced,
+      '/auth/first-access/x',
+      `/auth/first-access/${'A'.repeat(43)}`,
+    ]) {
+      for (const answer of [
+        await api().get(one),
+        await set(one, { password: good }),
+        await api().get(one).set('Accept', html),
+      ]) {
         answers.push([answer.status, answer.text.replace(String(answer.headers['x-request-id']), '')])
       }
     }
-    expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(2) // a problem document, and a page
+    // a problem document, and a page
+    expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(2)
     expect(answers.every(([status]) => status === 404)).toBe(true)
     expect((await api().get(fresh)).status).toBe(200)
   })
@@ -113,14 +151,22 @@ describe('the link to a first password', () => {
   })
 
   it('refuses the username as the password, and says on the page what is wrong', async () => {
-    const { status, text } = await api().post(path).set('Accept', html).type('form').send({ password: newcomer.username.toUpperCase(), repeated: newcomer.username.toUpperCase() })
+    const { status, text } = await api()
+      .post(path)
+      .set('Accept', html)
+      .type('form')
+      .send({ password: newcomer.username.toUpperCase(), repeated: newcomer.username.toUpperCase() })
     expect(status).toBe(400)
     expect(text).toContain('must not be the username')
     expect(text).toContain('<form method="post">')
   })
 
   it('takes nothing that the page of another site sends', async () => {
-    for (const headers of [{ 'Sec-Fetch-Site': 'cross-site' }, { 'Sec-Fetch-Site': 'same-site' }, { Origin: 'https://evil.example' }]) {
+    for (const headers of [
+      { 'Sec-Fetch-Site': 'cross-site' },
+      { 'Sec-Fetch-Site': 'same-site' },
+      { Origin: 'https://evil.example' },
+    ]) {
       const { status, body } = await set(path, { password: good }).set(headers)
       expect([status, body.code]).toEqual([403, 'cross_site_request'])
     }
@@ -129,7 +175,8 @@ describe('the link to a first password', () => {
   })
 
   it('is not made for a service account, nor for nobody', async () => {
-    for (const id of [users.reports, '00000000-0000-4000-8000-00000000ffff']) await expect(issue(id)).rejects.toMatchObject({ code: 'not_found' })
+    for (const id of [users.reports, '00000000-0000-4000-8000-00000000ffff'])
+      await expect(issue(id)).rejects.toMatchObject({ code: 'not_found' })
   })
 
   it('is stored as a hash alone, leaves an audit event, and no trace in the log', async () => {
@@ -137,8 +184,13 @@ describe('the link to a first password', () => {
     const { path: open } = await issue(newcomer.id)
     await api().get(open).expect(200)
     const tokens = [path, open].map((one) => one.split('/').at(-1)!)
-    const [stored] = await gateway.database.sql<{ all: string }>('select json_agg(l)::text as all from first_access_links l')
-    const events = await gateway.database.sql<{ details: Record<string, unknown> }>(`select details from audit_events where action = 'first_access_used' and user_id = $1`, [newcomer.id])
+    const [stored] = await gateway.database.sql<{ all: string }>(
+      'select json_agg(l)::text as all from first_access_links l',
+    )
+    const events = await gateway.database.sql<{ details: Record<string, unknown> }>(
+      `select details from audit_events where action = 'first_access_used' and user_id = $1`,
+      [newcomer.id],
+    )
     expect(events.map(({ details }) => details.subject)).toEqual([`user:${newcomer.id}`])
     for (const secret of [...tokens, good]) {
       expect(stored!.all).not.toContain(secret)
@@ -150,7 +202,9 @@ describe('the link to a first password', () => {
   it('is not there while the directory is away: 503, and works afterwards', async () => {
     await gateway.database.sql('alter table first_access_links rename to links_away')
     try {
-      expect([(await api().get(path)).status, (await set(path, { password: good })).status]).toEqual([503, 503])
+      expect([(await api().get(path)).status, (await set(path, { password: good })).status]).toEqual([
+        503, 503,
+      ])
     } finally {
       await gateway.database.sql('alter table links_away rename to first_access_links')
     }
@@ -158,6 +212,12 @@ describe('the link to a first password', () => {
   })
 
   it('is no access token', async () => {
-    expect((await api().get('/auth/me').set('Authorization', `Bearer ${path.split('/').at(-1)!}`)).status).toBe(401)
+    expect(
+      (
+        await api()
+          .get('/auth/me')
+          .set('Authorization', `Bearer ${path.split('/').at(-1)!}`)
+      ).status,
+    ).toBe(401)
   })
 })

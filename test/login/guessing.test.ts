@@ -9,14 +9,22 @@ const password = 'demo-password-1'
 
 describe('guessing at one account from many addresses', () => {
   let gateway: TestGateway
-  beforeAll(async () => { gateway = await startTestGateway({ environment: { TRUST_PROXY: '1', RATE_LIMIT_LOGIN: '3/60s' } }) })
-  afterAll(async () => { await gateway.stop() })
+  beforeAll(async () => {
+    gateway = await startTestGateway({ environment: { TRUST_PROXY: '1', RATE_LIMIT_LOGIN: '3/60s' } })
+  })
+  afterAll(async () => {
+    await gateway.stop()
+  })
 
   let addresses = 0
   const elsewhere = () => `10.0.${Math.floor((addresses += 1) / 250)}.${addresses % 250}`
   const logIn = async (username: string, typed: string, address = elsewhere()) => {
     const begin = performance.now()
-    const { status, headers } = await ask(gateway.url, '/auth/login', { method: 'POST', headers: { 'Content-Type': 'application/json', 'X-Forwarded-For': address }, body: JSON.stringify({ username, password: typed }) })
+    const { status, headers } = await ask(gateway.url, '/auth/login', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'X-Forwarded-For': address },
+      body: JSON.stringify({ username, password: typed }),
+    })
     return { status, headers, ms: performance.now() - begin }
   }
   const guess = async (username: string, times: number) => {
@@ -32,7 +40,8 @@ describe('guessing at one account from many addresses', () => {
     expect(delayMs(11)).toBe(2000)
     const owner = await logIn('alice', password)
     expect(owner.status).toBe(200)
-    expect(owner.ms).toBeGreaterThanOrEqual(1995) // before it is known to be right: no guess is told by its time
+    // before it is known to be right: no guess is told by its time
+    expect(owner.ms).toBeGreaterThanOrEqual(1995)
     expect(owner.ms).toBeLessThan(8000)
     const other = await logIn('bob', password)
     expect(other.status).toBe(200)
@@ -57,13 +66,23 @@ describe('guessing at one account from many addresses', () => {
   })
 
   it('allows by address what the limit says until an account has twice as many failures, then half of it, and so on', () => {
-    expect([0, 19, 20, 39, 40, 60, 80, 10_000].map((failures) => allowedFailures(10, failures))).toEqual([10, 10, 5, 5, 2, 1, 1, 1])
+    expect([0, 19, 20, 39, 40, 60, 80, 10_000].map((failures) => allowedFailures(10, failures))).toEqual([
+      10, 10, 5, 5, 2, 1, 1, 1,
+    ])
     expect(allowedFailures(1, 1000)).toBe(1)
   })
 
   it('is audited under the account, with the address, and without what was typed', async () => {
     await logIn('carol', 'a typed secret', '192.0.2.77')
-    const event = await until(async () => (await gateway.database.sql(`select user_id, details, (select value from audit_personal p where p.event_id = e.id and field = 'address') as address from audit_events e where action = 'login_failed' and user_id = $1`, [users.carol]))[0])
+    const event = await until(
+      async () =>
+        (
+          await gateway.database.sql(
+            `select user_id, details, (select value from audit_personal p where p.event_id = e.id and field = 'address') as address from audit_events e where action = 'login_failed' and user_id = $1`,
+            [users.carol],
+          )
+        )[0],
+    )
     expect(event).toMatchObject({ user_id: users.carol, address: '192.0.2.77' })
     expect(JSON.stringify(event)).not.toContain('typed secret')
   })
@@ -82,7 +101,11 @@ describe('RATE_LIMIT_LOGIN=off', () => {
       const times = []
       for (let count = 0; count < 14; count += 1) {
         const begin = performance.now()
-        const { status } = await ask(gateway.url, '/auth/login', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ username: 'alice', password: 'wrong' }) })
+        const { status } = await ask(gateway.url, '/auth/login', {
+          method: 'POST',
+          headers: { 'Content-Type': 'application/json' },
+          body: JSON.stringify({ username: 'alice', password: 'wrong' }),
+        })
         expect(status).toBe(401)
         times.push(performance.now() - begin)
       }

@@ -11,18 +11,26 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 function cookieOf(headers: Record<string, string>, name: string): Record<string, string> | undefined {
   const all = headers['set-cookie'] as unknown as string[] | undefined
   const found = all?.find((line) => line.startsWith(`${name}=`))
-  return found === undefined ? undefined : Object.fromEntries(found.split(';').map((part, index) => {
-    const [key = '', ...value] = part.trim().split('=')
-    return [index === 0 ? 'value' : key.toLowerCase(), value.join('=')]
-  }))
+  return found === undefined
+    ? undefined
+    : Object.fromEntries(
+        found.split(';').map((part, index) => {
+          const [key = '', ...value] = part.trim().split('=')
+          return [index === 0 ? 'value' : key.toLowerCase(), value.join('=')]
+        }),
+      )
 }
 
 const median = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!
 
 describe('POST /auth/login', () => {
   let gateway: TestGateway
-  beforeAll(async () => { gateway = await startTestGateway() })
-  afterAll(async () => { await gateway.stop() })
+  beforeAll(async () => {
+    gateway = await startTestGateway()
+  })
+  afterAll(async () => {
+    await gateway.stop()
+  })
 
   const logIn = (body: object) => request(gateway.url).post('/auth/login').send(body)
 
@@ -31,7 +39,14 @@ describe('POST /auth/login', () => {
     const { body, status } = await logIn({ username: 'alice', password })
     expect(status).toBe(200)
     expect(Object.keys(body as object).sort()).toEqual(['expiresAt', 'user'])
-    expect(body.user).toEqual({ id: users.alice, username: 'alice', email: 'alice@example.com', fullName: expect.any(String), isSysAdmin: false, isPlatformAdmin: false })
+    expect(body.user).toEqual({
+      id: users.alice,
+      username: 'alice',
+      email: 'alice@example.com',
+      fullName: expect.any(String),
+      isSysAdmin: false,
+      isPlatformAdmin: false,
+    })
     expect(body.expiresAt).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/)
     const lifetime = Date.parse(String(body.expiresAt)) - before
     expect(lifetime).toBeGreaterThan(14 * 60_000)
@@ -42,7 +57,12 @@ describe('POST /auth/login', () => {
   it('sets auth_token: HttpOnly, SameSite=Lax, Path=/, for as long as the session, and without a domain', async () => {
     const { headers } = await logIn({ username: 'alice', password })
     const cookie = cookieOf(headers, 'auth_token')
-    expect(cookie).toMatchObject({ httponly: '', path: '/', samesite: 'Lax', 'max-age': String(7 * 24 * 60 * 60) })
+    expect(cookie).toMatchObject({
+      httponly: '',
+      path: '/',
+      samesite: 'Lax',
+      'max-age': String(7 * 24 * 60 * 60),
+    })
     expect(cookie).not.toHaveProperty('domain')
     expect(cookie).not.toHaveProperty('secure') // plain http in development
     await request(gateway.url).get('/auth/me').set('Cookie', `auth_token=${cookie!.value!}`).expect(200)
@@ -53,8 +73,14 @@ describe('POST /auth/login', () => {
     const cookie = cookieOf(headers, 'auth_token')
     const endsIn = (Date.parse(cookie!.expires!) - Date.now()) / 1000
     expect(Math.abs(endsIn - Number(cookie!['max-age']))).toBeLessThan(30)
-    const out = await request(gateway.url).post('/auth/logout').set('Cookie', `auth_token=${cookie!.value!}`).expect(204)
-    expect(cookieOf(out.headers, 'auth_token')).toMatchObject({ 'max-age': '0', expires: 'Thu, 01 Jan 1970 00:00:00 GMT' })
+    const out = await request(gateway.url)
+      .post('/auth/logout')
+      .set('Cookie', `auth_token=${cookie!.value!}`)
+      .expect(204)
+    expect(cookieOf(out.headers, 'auth_token')).toMatchObject({
+      'max-age': '0',
+      expires: 'Thu, 01 Jan 1970 00:00:00 GMT',
+    })
   })
 
   it('keeps its answer out of every cache', async () => {
@@ -66,44 +92,120 @@ describe('POST /auth/login', () => {
     const token = cookieOf(headers, 'auth_token')!.value!
     expect(decodeProtectedHeader(token)).toEqual({ alg: 'HS256', typ: 'at+jwt', kid: expect.any(String) })
     const claims = decodeJwt(token)
-    expect(Object.keys(claims).sort()).toEqual(['authenticationAuthority', 'exp', 'iat', 'iss', 'jti', 'sid', 'sub', 'userId'])
-    expect(claims).toMatchObject({ sub: 'bob', userId: users.bob, authenticationAuthority: 'local', iss: 'mandate-gateway', jti: expect.stringMatching(uuid), sid: expect.stringMatching(uuid) })
+    expect(Object.keys(claims).sort()).toEqual([
+      'authenticationAuthority',
+      'exp',
+      'iat',
+      'iss',
+      'jti',
+      'sid',
+      'sub',
+      'userId',
+    ])
+    expect(claims).toMatchObject({
+      sub: 'bob',
+      userId: users.bob,
+      authenticationAuthority: 'local',
+      iss: 'mandate-gateway',
+      jti: expect.stringMatching(uuid),
+      sid: expect.stringMatching(uuid),
+    })
     expect(claims.exp! - claims.iat!).toBe(15 * 60)
-    const [row] = await gateway.database.sql('select user_id, authority, purpose, session_id, status, revoked_at, extract(epoch from expires_at)::int as exp from tokens where id = $1', [claims.jti])
-    expect(row).toEqual({ user_id: users.bob, authority: 'local', purpose: 'auth_session', session_id: claims.sid, status: 'active', revoked_at: null, exp: claims.exp })
-    const [session] = await gateway.database.sql('select user_id, authority, ended_at, address, user_agent from sessions where id = $1', [claims.sid])
-    expect(session).toEqual({ user_id: users.bob, authority: 'local', ended_at: null, address: '127.0.0.1', user_agent: 'test-agent/1' })
+    const [row] = await gateway.database.sql(
+      'select user_id, authority, purpose, session_id, status, revoked_at, extract(epoch from expires_at)::int as exp from tokens where id = $1',
+      [claims.jti],
+    )
+    expect(row).toEqual({
+      user_id: users.bob,
+      authority: 'local',
+      purpose: 'auth_session',
+      session_id: claims.sid,
+      status: 'active',
+      revoked_at: null,
+      exp: claims.exp,
+    })
+    const [session] = await gateway.database.sql(
+      'select user_id, authority, ended_at, address, user_agent from sessions where id = $1',
+      [claims.sid],
+    )
+    expect(session).toEqual({
+      user_id: users.bob,
+      authority: 'local',
+      ended_at: null,
+      address: '127.0.0.1',
+      user_agent: 'test-agent/1',
+    })
   })
 
   it('begins a session of its own each time', async () => {
-    const ids = await Promise.all([1, 2, 3].map(async () => decodeJwt(cookieOf((await logIn({ username: 'alice', password })).headers, 'auth_token')!.value!)))
+    const ids = await Promise.all(
+      [1, 2, 3].map(async () =>
+        decodeJwt(cookieOf((await logIn({ username: 'alice', password })).headers, 'auth_token')!.value!),
+      ),
+    )
     expect(new Set(ids.flatMap(({ jti, sid }) => [jti, sid])).size).toBe(6)
   })
 
   it('takes no notice of a token that the browser still has', async () => {
-    await request(gateway.url).post('/auth/login').set('Cookie', 'auth_token=rubbish').send({ username: 'alice', password }).expect(200)
-    await request(gateway.url).post('/auth/login').set('Authorization', 'Bearer rubbish').send({ username: 'alice', password }).expect(200)
+    await request(gateway.url)
+      .post('/auth/login')
+      .set('Cookie', 'auth_token=rubbish')
+      .send({ username: 'alice', password })
+      .expect(200)
+    await request(gateway.url)
+      .post('/auth/login')
+      .set('Authorization', 'Bearer rubbish')
+      .send({ username: 'alice', password })
+      .expect(200)
   })
 
   it('answers an unknown user, a wrong password, a disabled user, and one without password alike', async () => {
     await gateway.database.sql('update users set password_hash = null where id = $1', [users.erin])
     await gateway.database.sql(`update users set password_hash = 'rubbish' where id = $1`, [users.frank])
-    const attempts = [{ username: 'nobody', password }, { username: 'alice', password: 'wrong' }, { username: 'dave', password }, { username: 'dave', password: 'wrong' }, { username: 'erin', password }, { username: 'frank', password }, { username: 'alice', password: `${password} ` }, { username: 'alice', password: password.toUpperCase() }]
+    const attempts = [
+      { username: 'nobody', password },
+      { username: 'alice', password: 'wrong' },
+      { username: 'dave', password },
+      { username: 'dave', password: 'wrong' },
+      { username: 'erin', password },
+      { username: 'frank', password },
+      { username: 'alice', password: `${password} ` },
+      { username: 'alice', password: password.toUpperCase() },
+    ]
     const answers = []
     for (const attempt of attempts) {
       const { status, headers, body } = await logIn(attempt).set('X-Request-Id', 'same')
-      answers.push({ status, body, challenge: headers['www-authenticate'], cookies: headers['set-cookie'], cache: headers['cache-control'], names: Object.keys(headers).sort() })
+      answers.push({
+        status,
+        body,
+        challenge: headers['www-authenticate'],
+        cookies: headers['set-cookie'],
+        cache: headers['cache-control'],
+        names: Object.keys(headers).sort(),
+      })
     }
-    expect(answers[0]).toMatchObject({ status: 401, body: { code: 'credentials_invalid' }, challenge: expect.stringMatching(/^Bearer/), cookies: undefined, cache: 'no-store' })
+    expect(answers[0]).toMatchObject({
+      status: 401,
+      body: { code: 'credentials_invalid' },
+      challenge: expect.stringMatching(/^Bearer/),
+      cookies: undefined,
+      cache: 'no-store',
+    })
     for (const answer of answers) expect(answer).toEqual(answers[0])
   })
 
   it('takes about as long for an unknown and a disabled user as for a wrong password', async () => {
-    const kinds = { wrong: { username: 'alice', password: 'wrong' }, unknown: { username: 'nobody', password: 'wrong' }, disabled: { username: 'dave', password: 'wrong' }, passwordless: { username: 'erin', password: 'wrong' } }
+    const kinds = {
+      wrong: { username: 'alice', password: 'wrong' },
+      unknown: { username: 'nobody', password: 'wrong' },
+      disabled: { username: 'dave', password: 'wrong' },
+      passwordless: { username: 'erin', password: 'wrong' },
+    }
     await gateway.database.sql('update users set password_hash = null where id = $1', [users.erin])
     const times: Record<string, number[]> = {}
     for (let round = 0; round < 9; round += 1) {
-      for (const [kind, body] of Object.entries(kinds)) { // in turn, so that the machine’s moods hit all alike
+      // in turn, so that the machine’s moods hit all alike
+      for (const [kind, body] of Object.entries(kinds)) {
         const start = performance.now()
         await logIn(body).expect(401)
         ;(times[kind] ??= []).push(performance.now() - start)
@@ -180,16 +282,26 @@ describe('POST /auth/login', () => {
 describe('login cookies', () => {
   it.each([
     [{ NODE_ENV: 'production' }, { secure: '', samesite: 'Lax' }],
-    [{ COOKIE_SECURE: 'true', COOKIE_SAMESITE: 'strict' }, { secure: '', samesite: 'Strict' }],
+    [
+      { COOKIE_SECURE: 'true', COOKIE_SAMESITE: 'strict' },
+      { secure: '', samesite: 'Strict' },
+    ],
     [{ COOKIE_SAMESITE: 'none' }, { secure: '', samesite: 'None' }],
     [{ APP_REFRESH_TOKEN_EXPIRY: '30' }, { 'max-age': String(30 * 24 * 60 * 60) }],
   ])('follow the configuration %j', async (environment, expected) => {
     const gateway = await startTestGateway({ environment })
     try {
-      const { headers } = await request(gateway.url).post('/auth/login').send({ username: 'alice', password }).expect(200)
+      const { headers } = await request(gateway.url)
+        .post('/auth/login')
+        .send({ username: 'alice', password })
+        .expect(200)
       expect(cookieOf(headers, 'auth_token')).toMatchObject({ httponly: '', path: '/', ...expected })
       const out = await request(gateway.url).post('/auth/logout').expect(204)
-      for (const name of ['auth_token', 'refresh_token']) expect(cookieOf(out.headers, name)).toMatchObject({ value: '', ...('secure' in expected ? { secure: '' } : {}) })
+      for (const name of ['auth_token', 'refresh_token'])
+        expect(cookieOf(out.headers, name)).toMatchObject({
+          value: '',
+          ...('secure' in expected ? { secure: '' } : {}),
+        })
     } finally {
       await gateway.stop()
     }

@@ -5,12 +5,23 @@ import { startTestGateway, type TestGateway } from '../support/gateway.js'
 
 describe('POST /auth/logout', () => {
   let gateway: TestGateway
-  beforeAll(async () => { gateway = await startTestGateway() })
-  afterAll(async () => { await gateway.stop() })
+  beforeAll(async () => {
+    gateway = await startTestGateway()
+  })
+  afterAll(async () => {
+    await gateway.stop()
+  })
 
   const logOut = () => request(gateway.url).post('/auth/logout')
-  const meWith = async (token: string) => (await request(gateway.url).get('/auth/me').set('Authorization', `Bearer ${token}`)).status
-  const rowsOf = async (jti: string) => (await gateway.database.sql('select t.status, t.revoked_at is not null as revoked, s.ended_at is not null as ended from tokens t left join sessions s on s.id = t.session_id where t.id = $1', [jti]))[0]
+  const meWith = async (token: string) =>
+    (await request(gateway.url).get('/auth/me').set('Authorization', `Bearer ${token}`)).status
+  const rowsOf = async (jti: string) =>
+    (
+      await gateway.database.sql(
+        'select t.status, t.revoked_at is not null as revoked, s.ended_at is not null as ended from tokens t left join sessions s on s.id = t.session_id where t.id = $1',
+        [jti],
+      )
+    )[0]
   const ended = { status: 'revoked', revoked: true, ended: true }
 
   function expectCleared(headers: Record<string, string>) {
@@ -21,28 +32,40 @@ describe('POST /auth/logout', () => {
     for (const cookie of cookies) expect(cookie).toMatch(/Expires=Thu, 01 Jan 1970|Max-Age=0/)
   }
 
-  it.each(['cookie', 'bearer'])('ends the session of the %s: its rows say so, and the token is refused from then on', async (kind) => {
-    const { token, jti } = await tokenFor(gateway.database, 'alice')
-    expect(await meWith(token)).toBe(200)
-    const { status, text, headers } = await (kind === 'cookie' ? logOut().set('Cookie', `auth_token=${token}`) : logOut().set('Authorization', `Bearer ${token}`))
-    expect([status, text]).toEqual([204, ''])
-    expectCleared(headers)
-    expect(await rowsOf(jti)).toEqual(ended)
-    expect(await meWith(token)).toBe(401)
-  })
+  it.each(['cookie', 'bearer'])(
+    'ends the session of the %s: its rows say so, and the token is refused from then on',
+    async (kind) => {
+      const { token, jti } = await tokenFor(gateway.database, 'alice')
+      expect(await meWith(token)).toBe(200)
+      const { status, text, headers } = await (kind === 'cookie'
+        ? logOut().set('Cookie', `auth_token=${token}`)
+        : logOut().set('Authorization', `Bearer ${token}`))
+      expect([status, text]).toEqual([204, ''])
+      expectCleared(headers)
+      expect(await rowsOf(jti)).toEqual(ended)
+      expect(await meWith(token)).toBe(401)
+    },
+  )
 
   it('ends all tokens of the session, and none of another', async () => {
-    const [one, other] = [await tokenFor(gateway.database, 'alice'), await tokenFor(gateway.database, 'alice')]
+    const [one, other] = [
+      await tokenFor(gateway.database, 'alice'),
+      await tokenFor(gateway.database, 'alice'),
+    ]
     const second = await tokenFor(gateway.database, 'alice')
     await gateway.database.sql('update tokens set session_id = $1 where id = $2', [one.sid, second.jti])
     const sibling = await signToken('alice', second.jti, one.sid)
     expect(await meWith(sibling)).toBe(200)
     await logOut().set('Authorization', `Bearer ${one.token}`).expect(204)
-    expect([await meWith(one.token), await meWith(sibling), await meWith(other.token)]).toEqual([401, 401, 200])
+    expect([await meWith(one.token), await meWith(sibling), await meWith(other.token)]).toEqual([
+      401, 401, 200,
+    ])
   })
 
   it('with an expired token ends its session all the same', async () => {
-    const { token, jti } = await tokenFor(gateway.database, 'alice', { claims: { iat: Math.floor(Date.now() / 1000) - 2000, exp: Math.floor(Date.now() / 1000) - 1000 } })
+    const { token, jti } = await tokenFor(gateway.database, 'alice', {
+      claims: { iat: Math.floor(Date.now() / 1000) - 2000, exp: Math.floor(Date.now() / 1000) - 1000 },
+    })
     expectCleared((await logOut().set('Cookie', `auth_token=${token}`).expect(204)).headers)
     expect(await rowsOf(jti)).toEqual(ended)
   })
@@ -73,9 +96,17 @@ describe('POST /auth/logout', () => {
   it('a second time is 204 and changes nothing', async () => {
     const { token, jti } = await tokenFor(gateway.database, 'alice')
     await logOut().set('Cookie', `auth_token=${token}`).expect(204)
-    const before = await gateway.database.sql('select t.revoked_at, s.ended_at from tokens t join sessions s on s.id = t.session_id where t.id = $1', [jti])
+    const before = await gateway.database.sql(
+      'select t.revoked_at, s.ended_at from tokens t join sessions s on s.id = t.session_id where t.id = $1',
+      [jti],
+    )
     await logOut().set('Cookie', `auth_token=${token}`).expect(204)
-    expect(await gateway.database.sql('select t.revoked_at, s.ended_at from tokens t join sessions s on s.id = t.session_id where t.id = $1', [jti])).toEqual(before)
+    expect(
+      await gateway.database.sql(
+        'select t.revoked_at, s.ended_at from tokens t join sessions s on s.id = t.session_id where t.id = $1',
+        [jti],
+      ),
+    ).toEqual(before)
   })
 
   it('while the directory is away is 503 and not 204: nobody is told of an end that was not', async () => {
@@ -94,8 +125,14 @@ describe('POST /auth/logout', () => {
   })
 
   it('beside both a cookie and a bearer token ends at least the one that requests are served by, the cookie’s', async () => {
-    const [cookie, bearer] = [await tokenFor(gateway.database, 'alice'), await tokenFor(gateway.database, 'bob')]
-    await logOut().set('Cookie', `auth_token=${cookie.token}`).set('Authorization', `Bearer ${bearer.token}`).expect(204)
+    const [cookie, bearer] = [
+      await tokenFor(gateway.database, 'alice'),
+      await tokenFor(gateway.database, 'bob'),
+    ]
+    await logOut()
+      .set('Cookie', `auth_token=${cookie.token}`)
+      .set('Authorization', `Bearer ${bearer.token}`)
+      .expect(204)
     expect(await rowsOf(cookie.jti)).toEqual(ended)
   })
 })

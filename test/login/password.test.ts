@@ -7,54 +7,98 @@ import { demoRoutes, startTestGateway, type TestGateway } from '../support/gatew
 import { startTwoNodes, type TwoNodes } from '../support/two-nodes.js'
 
 const demoPassword = 'demo-password-1'
-const codeOf = ({ status, text }: { status: number; text: string }) => [status, (JSON.parse(text) as { code?: string }).code]
+const codeOf = ({ status, text }: { status: number; text: string }) => [
+  status,
+  (JSON.parse(text) as { code?: string }).code,
+]
 
 describe('POST /auth/password', () => {
   let nodes: TwoNodes
   let demoHash: unknown
   beforeAll(async () => {
     nodes = await startTwoNodes(demoRoutes)
-    demoHash = (await nodes.database.sql('select password_hash from users where id = $1', [users.alice]))[0]!.password_hash
+    demoHash = (await nodes.database.sql('select password_hash from users where id = $1', [users.alice]))[0]!
+      .password_hash
   })
-  afterEach(async () => { await nodes.database.sql('update users set password_hash = $1', [demoHash]) })
-  afterAll(async () => { await nodes.stop() })
+  afterEach(async () => {
+    await nodes.database.sql('update users set password_hash = $1', [demoHash])
+  })
+  afterAll(async () => {
+    await nodes.stop()
+  })
 
   const signedIn = async (username: DemoUser = 'alice', password = demoPassword) => {
     const browser = openBrowser(nodes.here.url)
     expect((await browser.logIn(username, password)).status).toBe(200)
     return browser
   }
-  const change = (browser: Browser, newPassword: unknown, currentPassword: unknown = demoPassword) => browser.send('POST', '/auth/password', { currentPassword, newPassword })
+  const change = (browser: Browser, newPassword: unknown, currentPassword: unknown = demoPassword) =>
+    browser.send('POST', '/auth/password', { currentPassword, newPassword })
   const seenThere = async (browser: Browser) => [
-    (await ask(nodes.there.url, '/auth/me', { headers: { Authorization: `Bearer ${browser.cookie('auth_token')!.value}` } })).status,
-    (await ask(nodes.there.url, '/auth/refresh', { method: 'POST', headers: { Cookie: `refresh_token=${browser.cookie('refresh_token')!.value}` } })).status,
+    (
+      await ask(nodes.there.url, '/auth/me', {
+        headers: { Authorization: `Bearer ${browser.cookie('auth_token')!.value}` },
+      })
+    ).status,
+    (
+      await ask(nodes.there.url, '/auth/refresh', {
+        method: 'POST',
+        headers: { Cookie: `refresh_token=${browser.cookie('refresh_token')!.value}` },
+      })
+    ).status,
   ]
-  const logInStatus = async (password: string, username = 'alice') => (await openBrowser(nodes.here.url).logIn(username, password)).status
+  const logInStatus = async (password: string, username = 'alice') =>
+    (await openBrowser(nodes.here.url).logIn(username, password)).status
 
   it('ends all other sessions at once on every node, keeps this one, and from then on the new password is the one', async () => {
     const [here, phone, bob] = [await signedIn(), await signedIn(), await signedIn('bob')]
-    expect((await ask(nodes.there.url, '/auth/me', { headers: { Authorization: `Bearer ${phone.cookie('auth_token')!.value}` } })).status).toBe(200)
+    expect(
+      (
+        await ask(nodes.there.url, '/auth/me', {
+          headers: { Authorization: `Bearer ${phone.cookie('auth_token')!.value}` },
+        })
+      ).status,
+    ).toBe(200)
     const answer = await change(here, 'another-password-2')
-    expect([answer.status, JSON.parse(answer.text)]).toEqual([200, { coherence: { epoch: expect.any(String), acked: 2, fenced: 0, waitedMs: expect.any(Number) } }])
+    expect([answer.status, JSON.parse(answer.text)]).toEqual([
+      200,
+      { coherence: { epoch: expect.any(String), acked: 2, fenced: 0, waitedMs: expect.any(Number) } },
+    ])
     expect(answer.headers['set-cookie']).toBeUndefined()
-    expect([await seenThere(phone), await seenThere(here), await seenThere(bob)]).toEqual([[401, 401], [200, 200], [200, 200]])
+    expect([await seenThere(phone), await seenThere(here), await seenThere(bob)]).toEqual([
+      [401, 401],
+      [200, 200],
+      [200, 200],
+    ])
     expect([await logInStatus(demoPassword), await logInStatus('another-password-2')]).toEqual([401, 200])
   })
 
   it('is audited without a password in it', async () => {
     const browser = await signedIn('frank')
     await change(browser, 'another-password-2')
-    const [event, ...rest] = await nodes.database.sql(`select user_id, mandate_id, details from audit_events where action = 'password_changed' and user_id = $1`, [users.frank])
+    const [event, ...rest] = await nodes.database.sql(
+      `select user_id, mandate_id, details from audit_events where action = 'password_changed' and user_id = $1`,
+      [users.frank],
+    )
     expect(rest).toEqual([])
-    expect(event).toMatchObject({ user_id: users.frank, mandate_id: 'system', details: { subject: `user:${users.frank}` } })
+    expect(event).toMatchObject({
+      user_id: users.frank,
+      mandate_id: 'system',
+      details: { subject: `user:${users.frank}` },
+    })
     expect(JSON.stringify(event)).not.toMatch(/password-[12]|argon2/)
     expect(nodes.here.logLines.join()).not.toMatch(/demo-password|another-password/)
   })
 
   it('voids links that would have set another one', async () => {
-    await nodes.database.sql(`insert into first_access_links (user_id, token_hash, expires_at) values ($1, repeat('a', 64), now() + interval '1 day')`, [users.alice])
+    await nodes.database.sql(
+      `insert into first_access_links (user_id, token_hash, expires_at) values ($1, repeat('a', 64), now() + interval '1 day')`,
+      [users.alice],
+    )
     await change(await signedIn(), 'another-password-2')
-    expect(await nodes.database.sql('select 1 from first_access_links where user_id = $1', [users.alice])).toEqual([])
+    expect(
+      await nodes.database.sql('select 1 from first_access_links where user_id = $1', [users.alice]),
+    ).toEqual([])
   })
 
   it.each([
@@ -67,13 +111,17 @@ describe('POST /auth/password', () => {
     const [here, phone] = [await signedIn(), await signedIn()]
     const answer = await change(here, newPassword)
     expect(codeOf(answer)).toEqual([400, 'validation_failed'])
-    expect((JSON.parse(answer.text) as { errors: unknown }).errors).toEqual([{ path: 'newPassword', message: expect.any(String) }])
+    expect((JSON.parse(answer.text) as { errors: unknown }).errors).toEqual([
+      { path: 'newPassword', message: expect.any(String) },
+    ])
     expect(await logInStatus(demoPassword)).toBe(200)
     expect(await seenThere(phone)).toEqual([200, 200])
   })
 
   it('refuses the username as a password, in any case', async () => {
-    await nodes.database.sql(`insert into users (username, password_hash) values ('a-long-username', $1)`, [demoHash])
+    await nodes.database.sql(`insert into users (username, password_hash) values ('a-long-username', $1)`, [
+      demoHash,
+    ])
     const browser = openBrowser(nodes.here.url)
     await browser.logIn('a-long-username')
     expect(codeOf(await change(browser, 'A-Long-Username'))).toEqual([400, 'validation_failed'])
@@ -89,8 +137,14 @@ describe('POST /auth/password', () => {
   it('refuses a wrong current password, and one that is missing, and ends nothing', async () => {
     const [here, phone] = [await signedIn(), await signedIn()]
     expect(codeOf(await change(here, 'another-password-2', 'wrong'))).toEqual([401, 'credentials_invalid'])
-    expect(codeOf(await here.send('POST', '/auth/password', { newPassword: 'another-password-2' }))).toEqual([400, 'validation_failed'])
-    expect([await seenThere(here), await seenThere(phone)]).toEqual([[200, 200], [200, 200]])
+    expect(codeOf(await here.send('POST', '/auth/password', { newPassword: 'another-password-2' }))).toEqual([
+      400,
+      'validation_failed',
+    ])
+    expect([await seenThere(here), await seenThere(phone)]).toEqual([
+      [200, 200],
+      [200, 200],
+    ])
   })
 
   it('tells a user who has no password so', async () => {
@@ -101,9 +155,14 @@ describe('POST /auth/password', () => {
 
   it('of two changes at once one is made', async () => {
     const [one, other] = [await signedIn(), await signedIn()]
-    const answers = await Promise.all([change(one, 'another-password-2'), change(other, 'yet-another-password-3')])
+    const answers = await Promise.all([
+      change(one, 'another-password-2'),
+      change(other, 'yet-another-password-3'),
+    ])
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
-    expect([await logInStatus('another-password-2'), await logInStatus('yet-another-password-3')].sort()).toEqual([200, 401])
+    expect(
+      [await logInStatus('another-password-2'), await logInStatus('yet-another-password-3')].sort(),
+    ).toEqual([200, 401])
   })
 
   it('no session that the old password began survives, however the login crossed the change', async () => {
@@ -111,9 +170,15 @@ describe('POST /auth/password', () => {
       await nodes.database.sql('update users set password_hash = $1', [demoHash])
       const here = await signedIn()
       const late = Array.from({ length: 4 }, () => openBrowser(nodes.there.url))
-      const [changed] = await Promise.all([change(here, 'another-password-2'), ...late.map((browser) => browser.logIn('alice'))])
+      const [changed] = await Promise.all([
+        change(here, 'another-password-2'),
+        ...late.map((browser) => browser.logIn('alice')),
+      ])
       expect(changed.status).toBe(200)
-      const sessions = await nodes.database.sql<{ id: string }>('select id from sessions where user_id = $1 and ended_at is null', [users.alice])
+      const sessions = await nodes.database.sql<{ id: string }>(
+        'select id from sessions where user_id = $1 and ended_at is null',
+        [users.alice],
+      )
       expect(sessions.map(({ id }) => id)).toEqual([String(decodeJwt(here.cookie('auth_token')!.value).sid)])
     }
   })
@@ -126,7 +191,15 @@ describe('guessing the current password', () => {
       const browser = openBrowser(gateway.url)
       await browser.logIn('alice')
       const statuses = []
-      for (let count = 0; count < 3; count += 1) statuses.push((await browser.send('POST', '/auth/password', { currentPassword: `guess ${count}`, newPassword: 'another-password-2' })).status)
+      for (let count = 0; count < 3; count += 1)
+        statuses.push(
+          (
+            await browser.send('POST', '/auth/password', {
+              currentPassword: `guess ${count}`,
+              newPassword: 'another-password-2',
+            })
+          ).status,
+        )
       expect(statuses).toEqual([401, 401, 429])
       expect((await browser.logIn('alice')).status).toBe(429)
     } finally {

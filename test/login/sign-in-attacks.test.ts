@@ -3,7 +3,11 @@ import { openBrowser, type Browser } from '../support/browser.js'
 import { users } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { client } from '../support/openid-provider.js'
-import { startTamperingProvider, type Tampering, type TamperingProvider } from '../support/tampering-provider.js'
+import {
+  startTamperingProvider,
+  type Tampering,
+  type TamperingProvider,
+} from '../support/tampering-provider.js'
 
 const tenant = '9188040d-6c67-4c5b-b112-36a304b66dad'
 let google: TamperingProvider
@@ -15,12 +19,19 @@ beforeAll(async () => {
   microsoft = await startTamperingProvider({ issuerPath: '/common/v2.0', template: '/{tenantid}/v2.0' })
   gateway = await startTestGateway({
     environment: {
-      GOOGLE_CLIENT_ID: client.id, GOOGLE_CLIENT_SECRET: client.secret, GOOGLE_ISSUER: google.issuer,
-      MSFT_CLIENT_ID: client.id, MSFT_CLIENT_SECRET: client.secret, MSFT_ISSUER: microsoft.issuer,
+      GOOGLE_CLIENT_ID: client.id,
+      GOOGLE_CLIENT_SECRET: client.secret,
+      GOOGLE_ISSUER: google.issuer,
+      MSFT_CLIENT_ID: client.id,
+      MSFT_CLIENT_SECRET: client.secret,
+      MSFT_ISSUER: microsoft.issuer,
     },
   })
   const link = (authority: string, issuer: string) =>
-    gateway.database.sql('insert into user_identities (user_id, authority, issuer, subject) values ($1, $2, $3, $4)', [users.alice, authority, issuer, 'subject-1'])
+    gateway.database.sql(
+      'insert into user_identities (user_id, authority, issuer, subject) values ($1, $2, $3, $4)',
+      [users.alice, authority, issuer, 'subject-1'],
+    )
   await link('google', google.issuer)
   await link('msft', microsoft.issuer.replace('common', tenant))
 })
@@ -29,14 +40,21 @@ afterAll(async () => {
   await google.stop()
   await microsoft.stop()
 })
-beforeEach(() => { browser = openBrowser(gateway.url) })
+beforeEach(() => {
+  browser = openBrowser(gateway.url)
+})
 
 async function signIn(provider: TamperingProvider, authority: string, how: Tampering) {
   provider.tamper(how)
   const { headers } = await browser.send('GET', `/auth/${authority}/login`)
   const back = provider.authorize(headers.location!)
   const answer = await browser.send('GET', back.slice(gateway.url.length))
-  return { status: answer.status, code: answer.status === 303 ? undefined : JSON.parse(answer.text).code as string, cookies: answer.headers['set-cookie'], text: answer.text }
+  return {
+    status: answer.status,
+    code: answer.status === 303 ? undefined : (JSON.parse(answer.text).code as string),
+    cookies: answer.headers['set-cookie'],
+    text: answer.text,
+  }
 }
 
 describe('what a provider says', () => {
@@ -58,7 +76,10 @@ describe('what a provider says', () => {
     ['a token that has expired', { claims: { exp: Math.floor(Date.now() / 1000) - 120 } }],
     ['a token of the future', { claims: { nbf: Math.floor(Date.now() / 1000) + 600 } }],
     ['a signature by a key that is not the provider’s', { foreignKey: true }],
-    ['an issuer of the answer that is not the one that was asked (RFC 9207)', { iss: 'https://login.microsoftonline.com/common/v2.0' }],
+    [
+      'an issuer of the answer that is not the one that was asked (RFC 9207)',
+      { iss: 'https://login.microsoftonline.com/common/v2.0' },
+    ],
   ])('is refused with %s', async (_, how) => {
     const { status, code, cookies } = await signIn(google, 'google', how)
     expect([status, code, cookies]).toEqual([401, 'sign_in_refused', undefined])
@@ -66,12 +87,54 @@ describe('what a provider says', () => {
   })
 
   it.each<[string, NonNullable<Tampering['token']>, number, string]>([
-    ['a page in place of a token', { status: 200, type: 'text/html', body: 'provider-secret' }, 502, 'provider_failed'],
-    ['half a document', { status: 200, type: 'application/json', body: '{"access_token":"provider-secret"' }, 502, 'provider_failed'],
-    ['a failure', { status: 500, type: 'application/json', body: '{"secret":"provider-secret"}' }, 502, 'provider_failed'],
-    ['that it does not know this client', { status: 401, type: 'application/json', body: '{"error":"invalid_client","error_description":"provider-secret"}' }, 502, 'provider_failed'],
-    ['a code that is worth nothing', { status: 400, type: 'application/json', body: '{"error":"invalid_grant","error_description":"provider-secret"}' }, 400, 'sign_in_invalid'],
-    ['a token without an ID token', { status: 200, type: 'application/json', body: '{"access_token":"provider-secret","token_type":"Bearer"}' }, 401, 'sign_in_refused'],
+    [
+      'a page in place of a token',
+      { status: 200, type: 'text/html', body: 'provider-secret' },
+      502,
+      'provider_failed',
+    ],
+    [
+      'half a document',
+      { status: 200, type: 'application/json', body: '{"access_token":"provider-secret"' },
+      502,
+      'provider_failed',
+    ],
+    [
+      'a failure',
+      { status: 500, type: 'application/json', body: '{"secret":"provider-secret"}' },
+      502,
+      'provider_failed',
+    ],
+    [
+      'that it does not know this client',
+      {
+        status: 401,
+        type: 'application/json',
+        body: '{"error":"invalid_client","error_description":"provider-secret"}',
+      },
+      502,
+      'provider_failed',
+    ],
+    [
+      'a code that is worth nothing',
+      {
+        status: 400,
+        type: 'application/json',
+        body: '{"error":"invalid_grant","error_description":"provider-secret"}',
+      },
+      400,
+      'sign_in_invalid',
+    ],
+    [
+      'a token without an ID token',
+      {
+        status: 200,
+        type: 'application/json',
+        body: '{"access_token":"provider-secret","token_type":"Bearer"}',
+      },
+      401,
+      'sign_in_refused',
+    ],
   ])('is told apart: %s', async (_, token, status, code) => {
     const answer = await signIn(google, 'google', { token })
     expect([answer.status, answer.code, answer.cookies]).toEqual([status, code, undefined])
@@ -81,7 +144,9 @@ describe('what a provider says', () => {
 })
 
 describe('Microsoft, whose issuer is a template for all tenants', () => {
-  const issued = (tid: unknown, issuerTenant = tenant) => (): Tampering => ({ claims: { tid, iss: microsoft.issuer.replace('common', issuerTenant) } })
+  const issued =
+    (tid: unknown, issuerTenant = tenant) =>
+    (): Tampering => ({ claims: { tid, iss: microsoft.issuer.replace('common', issuerTenant) } })
 
   it('is believed when the issuer is that of the token’s own tenant', async () => {
     expect((await signIn(microsoft, 'msft', issued(tenant)())).status).toBe(303)

@@ -14,8 +14,13 @@ beforeAll(async () => {
   microsoft = await startOpenIdProvider({ authMethod: 'client_secret_basic' })
   gateway = await startTestGateway({
     environment: {
-      GOOGLE_CLIENT_ID: client.id, GOOGLE_CLIENT_SECRET: client.secret, GOOGLE_ISSUER: google.issuer,
-      MSFT_CLIENT_ID: client.id, MSFT_CLIENT_SECRET: client.secret, MSFT_ISSUER: microsoft.issuer, CORS_ORIGINS: 'https://app.example.com',
+      GOOGLE_CLIENT_ID: client.id,
+      GOOGLE_CLIENT_SECRET: client.secret,
+      GOOGLE_ISSUER: google.issuer,
+      MSFT_CLIENT_ID: client.id,
+      MSFT_CLIENT_SECRET: client.secret,
+      MSFT_ISSUER: microsoft.issuer,
+      CORS_ORIGINS: 'https://app.example.com',
     },
   })
   google.register(`${gateway.url}/auth/google/callback`)
@@ -34,21 +39,39 @@ beforeEach(async () => {
 })
 
 /** A navigation that another site made the browser do, as the way back from the provider is. */
-const navigation = { 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'navigate', Accept: 'text/html', Origin: '' }
+const navigation = {
+  'Sec-Fetch-Site': 'cross-site',
+  'Sec-Fetch-Mode': 'navigate',
+  Accept: 'text/html',
+  Origin: '',
+}
 const visit = (one: Browser, path: string) => one.send('GET', path, undefined, navigation)
 const pathOf = (url: string) => url.slice(new URL(url).origin.length)
-const identity = (userId: string, authority: 'google' | 'msft', subject: string) => gateway.database.sql(
-  'insert into user_identities (user_id, authority, issuer, subject) values ($1, $2, $3, $4)', [userId, authority, (authority === 'google' ? google : microsoft).issuer, subject])
+const identity = (userId: string, authority: 'google' | 'msft', subject: string) =>
+  gateway.database.sql(
+    'insert into user_identities (user_id, authority, issuer, subject) values ($1, $2, $3, $4)',
+    [userId, authority, (authority === 'google' ? google : microsoft).issuer, subject],
+  )
 
 /** From the gateway to the provider; answers the address that it sends the browser back to. */
-async function goOut(one: Browser, authority: 'google' | 'msft', account: string, next = ''): Promise<string> {
-  const { status, headers } = await visit(one, `/auth/${authority}/login${next && `?next=${encodeURIComponent(next)}`}`)
+async function goOut(
+  one: Browser,
+  authority: 'google' | 'msft',
+  account: string,
+  next = '',
+): Promise<string> {
+  const { status, headers } = await visit(
+    one,
+    `/auth/${authority}/login${next && `?next=${encodeURIComponent(next)}`}`,
+  )
   expect(status).toBe(303)
   return pathOf(await (authority === 'google' ? google : microsoft).signIn(headers.location!, account))
 }
-const signIn = async (one: Browser, authority: 'google' | 'msft', account: string, next = '') => visit(one, await goOut(one, authority, account, next))
+const signIn = async (one: Browser, authority: 'google' | 'msft', account: string, next = '') =>
+  visit(one, await goOut(one, authority, account, next))
 const me = (one: Browser) => one.send('GET', '/auth/me')
-const sessions = async () => Number((await gateway.database.sql<{ n: string }>('select count(*) as n from sessions'))[0]!.n)
+const sessions = async () =>
+  Number((await gateway.database.sql<{ n: string }>('select count(*) as n from sessions'))[0]!.n)
 
 describe.each(['google', 'msft'] as const)('signing in with %s', (authority) => {
   it('lets the user in who has the identity linked, by tokens of that authority, and sends the browser on', async () => {
@@ -57,10 +80,18 @@ describe.each(['google', 'msft'] as const)('signing in with %s', (authority) => 
     expect([status, headers.location]).toEqual([303, '/api/crm?x=1#here'])
     const answer = await me(browser)
     expect([answer.status, JSON.parse(answer.text).user.username]).toEqual([200, 'alice'])
-    expect(decodeJwt(browser.cookie('auth_token')!.value)).toMatchObject({ authenticationAuthority: authority, sub: 'alice' })
-    expect(browser.cookie('auth_token')).toMatchObject({ path: '/', attributes: expect.arrayContaining(['HttpOnly', 'SameSite=Lax']) })
+    expect(decodeJwt(browser.cookie('auth_token')!.value)).toMatchObject({
+      authenticationAuthority: authority,
+      sub: 'alice',
+    })
+    expect(browser.cookie('auth_token')).toMatchObject({
+      path: '/',
+      attributes: expect.arrayContaining(['HttpOnly', 'SameSite=Lax']),
+    })
     expect((await browser.send('POST', '/auth/refresh')).status).toBe(200)
-    const [row] = await gateway.database.sql('select authority, purpose from tokens where id = $1', [decodeJwt(browser.cookie('auth_token')!.value).jti])
+    const [row] = await gateway.database.sql('select authority, purpose from tokens where id = $1', [
+      decodeJwt(browser.cookie('auth_token')!.value).jti,
+    ])
     expect(row).toEqual({ authority, purpose: 'auth_session' })
     expect(browser.cookie('sign_in_flow')).toBeUndefined() // it has come to its end
   })
@@ -69,22 +100,36 @@ describe.each(['google', 'msft'] as const)('signing in with %s', (authority) => 
     const { headers } = await visit(browser, `/auth/${authority}/login`)
     const asked = new URL(headers.location!).searchParams
     expect(Object.fromEntries(asked)).toMatchObject({
-      response_type: 'code', client_id: client.id, redirect_uri: `${gateway.url}/auth/${authority}/callback`, code_challenge_method: 'S256', scope: 'openid email',
+      response_type: 'code',
+      client_id: client.id,
+      redirect_uri: `${gateway.url}/auth/${authority}/callback`,
+      code_challenge_method: 'S256',
+      scope: 'openid email',
     })
-    for (const name of ['state', 'nonce', 'code_challenge']) expect(asked.get(name)!.length).toBeGreaterThanOrEqual(43)
-    expect(browser.cookie('sign_in_flow')).toMatchObject({ path: `/auth/${authority}`, attributes: expect.arrayContaining(['HttpOnly', 'SameSite=Lax', 'Max-Age=600']) })
+    for (const name of ['state', 'nonce', 'code_challenge'])
+      expect(asked.get(name)!.length).toBeGreaterThanOrEqual(43)
+    expect(browser.cookie('sign_in_flow')).toMatchObject({
+      path: `/auth/${authority}`,
+      attributes: expect.arrayContaining(['HttpOnly', 'SameSite=Lax', 'Max-Age=600']),
+    })
     expect(browser.cookie('sign_in_flow')!.value).not.toContain(asked.get('state'))
   })
 
   it('refuses an identity that nobody has linked, also with the address of a user, and says how to link it', async () => {
     const before = await sessions()
     const page = await signIn(browser, authority, 'alice') // whose email is alice@example.com
-    expect([page.status, page.headers['content-type'], page.headers['set-cookie']]).toEqual([403, 'text/html; charset=utf-8', undefined])
+    expect([page.status, page.headers['content-type'], page.headers['set-cookie']]).toEqual([
+      403,
+      'text/html; charset=utf-8',
+      undefined,
+    ])
     expect(page.text).toContain('identity_unknown')
     expect(page.text).toContain('/auth/identities')
     expect((await me(browser)).status).toBe(401)
     expect(await sessions()).toBe(before)
-    const program = await browser.send('GET', await goOut(browser, authority, 'alice'), undefined, { Accept: 'application/json' })
+    const program = await browser.send('GET', await goOut(browser, authority, 'alice'), undefined, {
+      Accept: 'application/json',
+    })
     expect([program.status, JSON.parse(program.text).code]).toEqual([403, 'identity_unknown'])
   })
 
@@ -99,9 +144,18 @@ describe.each(['google', 'msft'] as const)('signing in with %s', (authority) => 
     await identity(users.alice, authority, 'alice-there')
     const back = await goOut(browser, authority, 'alice-there')
     const wrong = back.replace(/state=[^&]*/, 'state=wrong')
-    for (const [one, path] of [[browser, wrong], [browser, back.replace(/state=[^&]*/, '')], [openBrowser(gateway.url), back], [browser, `/auth/${authority}/callback`]] as const) {
+    for (const [one, path] of [
+      [browser, wrong],
+      [browser, back.replace(/state=[^&]*/, '')],
+      [openBrowser(gateway.url), back],
+      [browser, `/auth/${authority}/callback`],
+    ] as const) {
       const refused = await visit(one, path)
-      expect([refused.status, refused.text.includes('sign_in_invalid'), refused.headers['set-cookie']]).toEqual([400, true, undefined])
+      expect([
+        refused.status,
+        refused.text.includes('sign_in_invalid'),
+        refused.headers['set-cookie'],
+      ]).toEqual([400, true, undefined])
     }
     expect((await visit(browser, back)).status).toBe(303)
     expect((await visit(browser, back)).text).toContain('sign_in_invalid')
@@ -120,8 +174,16 @@ describe.each(['google', 'msft'] as const)('signing in with %s', (authority) => 
   it('tells why when the provider says no', async () => {
     const { headers } = await visit(browser, `/auth/${authority}/login`)
     const state = new URL(headers.location!).searchParams.get('state')!
-    const refused = await visit(browser, `/auth/${authority}/callback?error=access_denied&error_description=%3Cscript%3E&state=${state}&iss=${encodeURIComponent((authority === 'google' ? google : microsoft).issuer)}`)
-    expect([refused.status, refused.text.includes('sign_in_refused'), refused.text.includes('access_denied'), refused.text.includes('script')]).toEqual([401, true, true, false])
+    const refused = await visit(
+      browser,
+      `/auth/${authority}/callback?error=access_denied&error_description=%3Cscript%3E&state=${state}&iss=${encodeURIComponent((authority === 'google' ? google : microsoft).issuer)}`,
+    )
+    expect([
+      refused.status,
+      refused.text.includes('sign_in_refused'),
+      refused.text.includes('access_denied'),
+      refused.text.includes('script'),
+    ]).toEqual([401, true, true, false])
   })
 })
 
@@ -136,7 +198,10 @@ describe('two providers', () => {
     expect([misled.status, misled.text.includes('sign_in_invalid')]).toEqual([400, true])
     // also for a client that sends the cookie of one path to the other
     const cookie = `sign_in_flow=${flow.cookie('sign_in_flow')!.value}`
-    const forced = await openBrowser(gateway.url).send('GET', back.replace('/google/', '/msft/'), undefined, { ...navigation, Cookie: cookie })
+    const forced = await openBrowser(gateway.url).send('GET', back.replace('/google/', '/msft/'), undefined, {
+      ...navigation,
+      Cookie: cookie,
+    })
     expect(forced.status).toBe(400)
     expect((await visit(flow, back)).status).toBe(303)
   })
@@ -144,8 +209,17 @@ describe('two providers', () => {
   it('may both be on their way in one browser, and each twice', async () => {
     await identity(users.alice, 'google', 'alice-there')
     await identity(users.bob, 'msft', 'bob-there')
-    const [first, second, other] = [await goOut(browser, 'google', 'alice-there', '/a'), await goOut(browser, 'google', 'alice-there', '/b'), await goOut(browser, 'msft', 'bob-there', '/c')]
-    for (const [path, next] of [[second, '/b'], [other, '/c'], [first, '/a']] as const) expect((await visit(browser, path)).headers.location).toBe(next)
+    const [first, second, other] = [
+      await goOut(browser, 'google', 'alice-there', '/a'),
+      await goOut(browser, 'google', 'alice-there', '/b'),
+      await goOut(browser, 'msft', 'bob-there', '/c'),
+    ]
+    for (const [path, next] of [
+      [second, '/b'],
+      [other, '/c'],
+      [first, '/a'],
+    ] as const)
+      expect((await visit(browser, path)).headers.location).toBe(next)
   })
 })
 
@@ -156,11 +230,36 @@ describe('the address to go to afterwards', () => {
   })
 
   it.each([
-    'https://evil.example/', '//evil.example', '/\\evil.example', '\\\\evil.example', 'https:evil.example', 'javascript:alert(1)', '/%09/evil.example\t', '\t//evil.example', '/a/..//evil.example',
-    'https://app.example.com@evil.example/', 'https://user:x@app.example.com/', 'https://app.example.com.evil.example/', 'http://app.example.com/', 'evil', ' /', `/${'x'.repeat(1000)}`, 'data:text/html,x',
+    'https://evil.example/',
+    '//evil.example',
+    '/\\evil.example',
+    '\\\\evil.example',
+    'https:evil.example',
+    'javascript:alert(1)',
+    '/%09/evil.example\t',
+    '\t//evil.example',
+    '/a/..//evil.example',
+    'https://app.example.com@evil.example/',
+    'https://user:x@app.example.com/',
+    'https://app.example.com.evil.example/',
+    'http://app.example.com/',
+    'evil',
+    ' /',
+    `/${'x'.repeat(1000)}`,
+    'data:text/html,x',
   ])('is refused before anything begins: %s', async (next) => {
-    const { status, headers, text } = await browser.send('GET', `/auth/google/login?next=${encodeURIComponent(next)}`, undefined, { Accept: 'application/json' })
-    expect([status, headers.location, headers['set-cookie'], JSON.parse(text).code]).toEqual([400, undefined, undefined, 'validation_failed'])
+    const { status, headers, text } = await browser.send(
+      'GET',
+      `/auth/google/login?next=${encodeURIComponent(next)}`,
+      undefined,
+      { Accept: 'application/json' },
+    )
+    expect([status, headers.location, headers['set-cookie'], JSON.parse(text).code]).toEqual([
+      400,
+      undefined,
+      undefined,
+      'validation_failed',
+    ])
   })
 
   it('is refused where it came twice', async () => {
@@ -169,22 +268,42 @@ describe('the address to go to afterwards', () => {
 })
 
 describe('identities', () => {
-  const linked = async (one: Browser) => JSON.parse((await one.send('GET', '/auth/identities')).text).items as { id: string; authority: string; email: string }[]
+  const linked = async (one: Browser) =>
+    JSON.parse((await one.send('GET', '/auth/identities')).text).items as {
+      id: string
+      authority: string
+      email: string
+    }[]
   const begin = async (one: Browser, authority: 'google' | 'msft', account: string) => {
     const { status, text } = await one.send('POST', '/auth/identities', { authority, next: '/done' })
     expect(status).toBe(200)
-    return pathOf(await (authority === 'google' ? google : microsoft).signIn(JSON.parse(text).authorizationUrl as string, account))
+    return pathOf(
+      await (authority === 'google' ? google : microsoft).signIn(
+        JSON.parse(text).authorizationUrl as string,
+        account,
+      ),
+    )
   }
 
   it('are linked by who is signed in, and then let them in', async () => {
     await browser.logIn('bob')
     const done = await visit(browser, await begin(browser, 'google', 'somebody'))
     expect([done.status, done.headers.location]).toEqual([303, '/done'])
-    expect(await linked(browser)).toEqual([{ id: expect.any(String), authority: 'google', email: 'somebody@example.com', linkedAt: expect.any(String), lastUsedAt: null }])
+    expect(await linked(browser)).toEqual([
+      {
+        id: expect.any(String),
+        authority: 'google',
+        email: 'somebody@example.com',
+        linkedAt: expect.any(String),
+        lastUsedAt: null,
+      },
+    ])
     const other = openBrowser(gateway.url)
     expect((await signIn(other, 'google', 'somebody')).status).toBe(303)
     expect(JSON.parse((await me(other)).text).user.username).toBe('bob')
-    const events = await gateway.database.sql(`select user_id from audit_events where action = 'identity_linked'`)
+    const events = await gateway.database.sql(
+      `select user_id from audit_events where action = 'identity_linked'`,
+    )
     expect(events).toEqual([{ user_id: users.bob }])
   })
 
@@ -207,10 +326,24 @@ describe('identities', () => {
 
   it('are not linked by another site, nor without being signed in, nor by an API token', async () => {
     await browser.logIn('bob')
-    expect((await browser.send('POST', '/auth/identities', { authority: 'google' }, { 'Sec-Fetch-Site': 'cross-site' })).status).toBe(403)
-    expect((await openBrowser(gateway.url).send('POST', '/auth/identities', { authority: 'google' })).status).toBe(401)
+    expect(
+      (
+        await browser.send(
+          'POST',
+          '/auth/identities',
+          { authority: 'google' },
+          { 'Sec-Fetch-Site': 'cross-site' },
+        )
+      ).status,
+    ).toBe(403)
+    expect(
+      (await openBrowser(gateway.url).send('POST', '/auth/identities', { authority: 'google' })).status,
+    ).toBe(401)
     expect((await browser.send('POST', '/auth/identities', { authority: 'local' })).status).toBe(400)
-    expect((await browser.send('POST', '/auth/identities', { authority: 'google', next: '//evil.example' })).status).toBe(400)
+    expect(
+      (await browser.send('POST', '/auth/identities', { authority: 'google', next: '//evil.example' }))
+        .status,
+    ).toBe(400)
   })
 
   it('are unlinked: then they let nobody in, and what they let in has ended', async () => {
@@ -221,7 +354,10 @@ describe('identities', () => {
     expect((await me(elsewhere)).status).toBe(200)
     const { id } = (await linked(browser))[0]!
     const answer = await browser.send('DELETE', `/auth/identities/${id}`)
-    expect([answer.status, Object.keys(JSON.parse(answer.text).coherence as object)]).toEqual([200, ['epoch', 'acked', 'fenced', 'waitedMs']])
+    expect([answer.status, Object.keys(JSON.parse(answer.text).coherence as object)]).toEqual([
+      200,
+      ['epoch', 'acked', 'fenced', 'waitedMs'],
+    ])
     expect((await me(elsewhere)).status).toBe(401)
     expect((await elsewhere.send('POST', '/auth/refresh')).status).toBe(401)
     expect((await me(browser)).status).toBe(200)
@@ -241,7 +377,9 @@ describe('identities', () => {
 
   it('of somebody else are not there', async () => {
     await identity(users.alice, 'google', 'hers')
-    const [{ id }] = await gateway.database.sql<{ id: string }>('select id from user_identities') as [{ id: string }]
+    const [{ id }] = (await gateway.database.sql<{ id: string }>('select id from user_identities')) as [
+      { id: string },
+    ]
     await browser.logIn('bob')
     expect((await browser.send('DELETE', `/auth/identities/${id}`)).status).toBe(404)
     expect(await linked(browser)).toEqual([])
@@ -254,18 +392,31 @@ describe('a provider that is away', () => {
     const back = await goOut(browser, 'google', 'alice-there')
     await google.pause()
     const away = await visit(browser, back)
-    expect([away.status, away.text.includes('provider_unavailable'), away.headers['set-cookie']]).toEqual([503, true, undefined])
+    expect([away.status, away.text.includes('provider_unavailable'), away.headers['set-cookie']]).toEqual([
+      503,
+      true,
+      undefined,
+    ])
     await google.resume()
     expect((await visit(browser, back)).status).toBe(303)
   })
 
   it('is 503 where it was never there', async () => {
-    const other = await startTestGateway({ database: gateway.database, environment: { GOOGLE_CLIENT_ID: 'x', GOOGLE_CLIENT_SECRET: 'y', GOOGLE_ISSUER: 'http://127.0.0.1:1' } })
+    const other = await startTestGateway({
+      database: gateway.database,
+      environment: { GOOGLE_CLIENT_ID: 'x', GOOGLE_CLIENT_SECRET: 'y', GOOGLE_ISSUER: 'http://127.0.0.1:1' },
+    })
     try {
       const { status, text, headers } = await openBrowser(other.url).send('GET', '/auth/google/login')
-      expect([status, JSON.parse(text).code, headers['set-cookie']]).toEqual([503, 'provider_unavailable', undefined])
+      expect([status, JSON.parse(text).code, headers['set-cookie']]).toEqual([
+        503,
+        'provider_unavailable',
+        undefined,
+      ])
       expect(Number(headers['retry-after'])).toBeGreaterThan(0)
-      for (const path of ['/auth/msft/login', '/auth/msft/callback?code=x&state=y']) expect((await openBrowser(other.url).send('GET', path)).status).toBe(404) // not set up
+      // not set up
+      for (const path of ['/auth/msft/login', '/auth/msft/callback?code=x&state=y'])
+        expect((await openBrowser(other.url).send('GET', path)).status).toBe(404)
     } finally {
       await other.stop()
     }
@@ -281,6 +432,15 @@ it('the log holds no code, state, nonce, verifier, secret or address of any of i
   await visit(browser, back)
   const log = gateway.logLines.join('\n')
   const code = new URLSearchParams(back.split('?')[1]).get('code')!
-  for (const secret of [code, asked.get('state')!, asked.get('nonce')!, asked.get('code_challenge')!, client.secret, '/some/where', 'alice-there']) expect([secret, log.includes(secret)]).toEqual([secret, false])
+  for (const secret of [
+    code,
+    asked.get('state')!,
+    asked.get('nonce')!,
+    asked.get('code_challenge')!,
+    client.secret,
+    '/some/where',
+    'alice-there',
+  ])
+    expect([secret, log.includes(secret)]).toEqual([secret, false])
   expect(log).toContain('/auth/google/callback')
 })

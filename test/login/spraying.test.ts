@@ -4,16 +4,28 @@ import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { until } from '../support/until.js'
 
 let gateway: TestGateway
-beforeAll(async () => { gateway = await startTestGateway({ environment: { TRUST_PROXY: '1', RATE_LIMIT_LOGIN: '10/60s' } }) })
-afterAll(async () => { await gateway.stop() })
+beforeAll(async () => {
+  gateway = await startTestGateway({ environment: { TRUST_PROXY: '1', RATE_LIMIT_LOGIN: '10/60s' } })
+})
+afterAll(async () => {
+  await gateway.stop()
+})
 
 /** Longer than any password: refused without being hashed, and a failure like any other. */
 const quicklyWrong = 'x'.repeat(2000)
 const logIn = async (username: string, password: string, address: string, url = gateway.url) =>
-  await ask(url, '/auth/login', { method: 'POST', headers: { 'Content-Type': 'application/json', 'X-Forwarded-For': address }, body: JSON.stringify({ username, password }) })
+  await ask(url, '/auth/login', {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', 'X-Forwarded-For': address },
+    body: JSON.stringify({ username, password }),
+  })
 const spray = async (count: number, address: string | ((n: number) => string), prefix = 'user') => {
   const statuses: number[] = []
-  for (let n = 0; n < count; n += 1) statuses.push((await logIn(`${prefix}-${n}`, quicklyWrong, typeof address === 'string' ? address : address(n))).status)
+  for (let n = 0; n < count; n += 1)
+    statuses.push(
+      (await logIn(`${prefix}-${n}`, quicklyWrong, typeof address === 'string' ? address : address(n)))
+        .status,
+    )
   return statuses
 }
 const countOf = (statuses: number[], status: number) => statuses.filter((one) => one === status).length
@@ -41,9 +53,17 @@ describe('one password tried on many accounts', () => {
   }, 60_000)
 
   it('at once, in many requests, does not pass together', async () => {
-    const statuses = await Promise.all(Array.from({ length: 150 }, (_, n) => logIn(`at-once-${n}`, 'wrong', '198.51.100.4').then(({ status }) => status)))
+    const statuses = await Promise.all(
+      Array.from({ length: 150 }, (_, n) =>
+        logIn(`at-once-${n}`, 'wrong', '198.51.100.4').then(({ status }) => status),
+      ),
+    )
     await spray(100, '198.51.100.4', 'rest')
-    const more = await Promise.all(Array.from({ length: 20 }, (_, n) => logIn(`more-${n}`, 'wrong', '198.51.100.4').then(({ status }) => status)))
+    const more = await Promise.all(
+      Array.from({ length: 20 }, (_, n) =>
+        logIn(`more-${n}`, 'wrong', '198.51.100.4').then(({ status }) => status),
+      ),
+    )
     expect(countOf(statuses, 401)).toBeLessThanOrEqual(102)
     expect(new Set(more)).toEqual(new Set([429]))
   }, 60_000)
@@ -55,7 +75,12 @@ describe('one password tried on many accounts', () => {
           from audit_events e where action = 'logins_limited' and exists (select from audit_personal p where p.event_id = e.id and value = '198.51.100.1')`)
       return rows.length > 0 ? rows : undefined
     })
-    expect(event).toMatchObject({ user_id: null, mandate_id: 'system', address: '198.51.100.1', details: { failures: 100 } })
+    expect(event).toMatchObject({
+      user_id: null,
+      mandate_id: 'system',
+      address: '198.51.100.1',
+      details: { failures: 100 },
+    })
     expect(JSON.stringify(event?.details)).not.toContain('198.51.100.1')
     expect(others.length).toBeLessThanOrEqual(1) // its minute may have ended
   })
@@ -65,7 +90,8 @@ it('RATE_LIMIT_LOGIN=off switches the limit by address off', async () => {
   const open = await startTestGateway({ environment: { TRUST_PROXY: '1', RATE_LIMIT_LOGIN: 'off' } })
   try {
     const statuses = []
-    for (let n = 0; n < 120; n += 1) statuses.push((await logIn(`user-${n}`, quicklyWrong, '198.51.100.1', open.url)).status)
+    for (let n = 0; n < 120; n += 1)
+      statuses.push((await logIn(`user-${n}`, quicklyWrong, '198.51.100.1', open.url)).status)
     expect(countOf(statuses, 401)).toBe(120)
   } finally {
     await open.stop()

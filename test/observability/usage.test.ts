@@ -19,7 +19,9 @@ beforeAll(async () => {
   database = await createTestDatabase()
   pool = connectDatabase({ url: database.url, setRole: false })
 })
-afterEach(async () => { for (const usage of started.splice(0)) await usage.close() })
+afterEach(async () => {
+  for (const usage of started.splice(0)) await usage.close()
+})
 afterAll(async () => {
   await cleanUpProcesses()
   await pool.close()
@@ -31,11 +33,22 @@ interface Row {
   requests: string
   denials: string
 }
-const rowsOf = (mandateId: string) => database.sql<Row>('select day::text as day, requests::text as requests, denials::text as denials from usage_daily where mandate_id = $1 order by day', [mandateId])
-const totalOf = async (mandateId: string) => (await rowsOf(mandateId)).reduce((sum, { requests }) => sum + Number(requests), 0)
+const rowsOf = (mandateId: string) =>
+  database.sql<Row>(
+    'select day::text as day, requests::text as requests, denials::text as denials from usage_daily where mandate_id = $1 order by day',
+    [mandateId],
+  )
+const totalOf = async (mandateId: string) =>
+  (await rowsOf(mandateId)).reduce((sum, { requests }) => sum + Number(requests), 0)
 
 function start(options: Partial<Parameters<typeof startUsage>[0]> = {}): Usage {
-  const usage = startUsage({ write: (batch) => addUsage(pool, batch), forget: (writerId) => forgetUsageWriter(pool, writerId), logger, everyMs: 20, ...options })
+  const usage = startUsage({
+    write: (batch) => addUsage(pool, batch),
+    forget: (writerId) => forgetUsageWriter(pool, writerId),
+    logger,
+    everyMs: 20,
+    ...options,
+  })
   started.push(usage)
   return usage
 }
@@ -51,22 +64,30 @@ describe('the usage of mandates', () => {
     moment += 200 // midnight has passed, before anything was written
     here.count(one, false)
     await Promise.all([here.close(), there.close()])
-    expect(await rowsOf(one)).toEqual([{ day: '2026-11-25', requests: '2', denials: '1' }, { day: '2026-11-26', requests: '1', denials: '0' }])
+    expect(await rowsOf(one)).toEqual([
+      { day: '2026-11-25', requests: '2', denials: '1' },
+      { day: '2026-11-26', requests: '1', denials: '0' },
+    ])
     expect(await rowsOf(other)).toEqual([{ day: '2026-11-25', requests: '1', denials: '1' }])
   })
 
   it('is written as often as it was said, and not more often while there is much', async () => {
     const mandateId = randomUUID()
     let written = 0
-    const usage = start({ everyMs: 250, write: async (batch) => {
-      written += 1
-      await addUsage(pool, batch)
-    } })
+    const usage = start({
+      everyMs: 250,
+      write: async (batch) => {
+        written += 1
+        await addUsage(pool, batch)
+      },
+    })
     let counted = 0
     for (const end = performance.now() + 1100; performance.now() < end;) {
       for (let n = 0; n < 20; n += 1) usage.count(mandateId, false)
       counted += 20
-      await new Promise((resolve) => { setImmediate(resolve) })
+      await new Promise((resolve) => {
+        setImmediate(resolve)
+      })
     }
     expect(written).toBeGreaterThan(0)
     expect(written).toBeLessThanOrEqual(4)
@@ -88,7 +109,7 @@ describe('the usage of mandates', () => {
     for (let index = 0; index < 10; index += 1) usage.count(mandateId, false)
     await until(() => Promise.resolve(sent.length >= 2 || undefined))
     usage.count(mandateId, false) // goes with the next batch: the first one is sent as it was
-    await until(async () => await totalOf(mandateId) === 11 || undefined)
+    await until(async () => (await totalOf(mandateId)) === 11 || undefined)
     await usage.close()
     expect(await rowsOf(mandateId)).toMatchObject([{ requests: '11' }])
     expect(sent.slice(0, 4).map(({ number }) => number)).toEqual([1, 1, 1, 1])
@@ -97,7 +118,10 @@ describe('the usage of mandates', () => {
   it('is kept while the database is away, up to a bound, and what does not fit is told', async () => {
     const all = Array.from({ length: 5 }, () => randomUUID())
     let isAway = true
-    const usage = start({ mostWaiting: 3, write: (batch) => isAway ? Promise.reject(new Error('away')) : addUsage(pool, batch) })
+    const usage = start({
+      mostWaiting: 3,
+      write: (batch) => (isAway ? Promise.reject(new Error('away')) : addUsage(pool, batch)),
+    })
     for (const mandateId of all) usage.count(mandateId, false)
     for (const mandateId of all) usage.count(mandateId, false)
     expect(usage.counts()).toEqual({ waiting: 3, dropped: 4 })
@@ -116,13 +140,23 @@ describe('the usage of mandates', () => {
   it('holds what was asked of real mandates, let in or not, and nothing of others', async () => {
     const gateway = await startTestGateway({ demoUpstream: true, database })
     const tokens = new Map<DemoUser, string>()
-    for (const user of ['alice', 'bob', 'erin'] as const) tokens.set(user, (await tokenFor(database, user)).token)
-    const askAs = (user: DemoUser, headers: Record<string, string>, method = 'GET', path = '/api/crm/contacts') =>
-      ask(gateway.url, path, { method, headers: { Authorization: `Bearer ${tokens.get(user) ?? ''}`, ...headers } })
+    for (const user of ['alice', 'bob', 'erin'] as const)
+      tokens.set(user, (await tokenFor(database, user)).token)
+    const askAs = (
+      user: DemoUser,
+      headers: Record<string, string>,
+      method = 'GET',
+      path = '/api/crm/contacts',
+    ) =>
+      ask(gateway.url, path, {
+        method,
+        headers: { Authorization: `Bearer ${tokens.get(user) ?? ''}`, ...headers },
+      })
     const nowhere = randomUUID()
     const statuses = [
       await askAs('alice', { 'X-Mandate-Id': mandates.globex }), // granted
-      await askAs('alice', { 'X-Mandate-Id': mandates.globex }, 'GET', '/api/crm/nothing-here'), // granted; the service says 404
+      // granted; the service says 404
+      await askAs('alice', { 'X-Mandate-Id': mandates.globex }, 'GET', '/api/crm/nothing-here'),
       await askAs('alice', { 'X-Mandate-Id': mandates.globex }, 'DELETE'), // denied: a viewer
       await askAs('erin', { 'X-Mandate-Id': mandates.globex }), // denied: a stranger
       await askAs('bob', { 'X-Instance-Id': instances.acmeCrm }, 'GET', '/auth/context'), // in the instance's own mandate
@@ -138,14 +172,25 @@ describe('the usage of mandates', () => {
 
   it('of a process is written within two seconds, and all of it when the process is told to end', async () => {
     const gateway = startGatewayProcess({
-      DATABASE_URL: database.url, DATABASE_MIGRATION_URL: database.ownerUrl, DATA_DIR: await makeDataDir(), APP_JWT_KEY_SECRET: testSecret, RATE_LIMIT_ADDRESS: 'off',
+      DATABASE_URL: database.url,
+      DATABASE_MIGRATION_URL: database.ownerUrl,
+      DATA_DIR: await makeDataDir(),
+      APP_JWT_KEY_SECRET: testSecret,
+      RATE_LIMIT_ADDRESS: 'off',
     })
     const url = await gateway.url()
     const before = await totalOf(mandates.acme)
     const { token } = await tokenFor(database, 'alice')
-    const askOnce = async () => expect((await ask(url, '/auth/context', { headers: { Authorization: `Bearer ${token}`, 'X-Mandate-Id': mandates.acme } })).status).toBe(200)
+    const askOnce = async () =>
+      expect(
+        (
+          await ask(url, '/auth/context', {
+            headers: { Authorization: `Bearer ${token}`, 'X-Mandate-Id': mandates.acme },
+          })
+        ).status,
+      ).toBe(200)
     await askOnce()
-    await until(async () => await totalOf(mandates.acme) === before + 1 || undefined, 2000)
+    await until(async () => (await totalOf(mandates.acme)) === before + 1 || undefined, 2000)
     for (let index = 0; index < 5; index += 1) await askOnce()
     gateway.child.kill('SIGTERM')
     expect(await gateway.ended).toBe(0)

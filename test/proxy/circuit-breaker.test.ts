@@ -12,25 +12,41 @@ const failures = 10
 
 describe('the circuit of a target', () => {
   let upstreams: Upstreams | undefined
-  afterEach(async () => { await upstreams?.close() })
+  afterEach(async () => {
+    await upstreams?.close()
+  })
 
   /** Opens an upstream on a clock that stands until it is set. */
   function open(targets = [one, two], circuit = '{}') {
     const lines: string[] = []
     const clock = { ms: 5000, asked: 0 }
-    const { logger } = createLog({ LOG_LEVEL: 'debug', LOG_FORMAT: 'json' }, { write: (line) => lines.push(line), flush: () => undefined })
+    const { logger } = createLog(
+      { LOG_LEVEL: 'debug', LOG_FORMAT: 'json' },
+      { write: (line) => lines.push(line), flush: () => undefined },
+    )
     const now = () => {
       clock.asked += 1
       return clock.ms
     }
-    const settings = parseRouteTable(`{ upstreams: { own: { targets: ${JSON.stringify(targets)}, circuit: ${circuit} } }, routes: {} }`, 'routes.yaml').upstreams
+    const settings = parseRouteTable(
+      `{ upstreams: { own: { targets: ${JSON.stringify(targets)}, circuit: ${circuit} } }, routes: {} }`,
+      'routes.yaml',
+    ).upstreams
     const opened = openUpstreams(settings, { demoUrl: undefined, logger, now })
     upstreams = opened
     const next = (route?: object) => opened.next('own', route)
     /** The addresses that six requests would go to. */
     const taken = (route?: object) => new Set(Array.from({ length: 6 }, () => next(route).address))
-    const to = (address: string, route?: object) => [next(route), next(route)].find((target) => `http://${target.address}` === address)!
-    return { clock, lines, next, taken, to, states: () => opened.status()[0]!.targets.map(({ state }) => state) }
+    const to = (address: string, route?: object) =>
+      [next(route), next(route)].find((target) => `http://${target.address}` === address)!
+    return {
+      clock,
+      lines,
+      next,
+      taken,
+      to,
+      states: () => opened.status()[0]!.targets.map(({ state }) => state),
+    }
   }
 
   function send(target: Target, outcome: Parameters<Target['end']>[0], times = 1) {
@@ -110,7 +126,11 @@ describe('the circuit of a target', () => {
     const [slow, fast] = [{}, {}]
     const { to, next, taken, states } = open()
     send(to(one, slow), 'late', failures)
-    expect([taken(slow), taken(fast), states()]).toEqual([new Set(['127.0.0.1:2']), new Set(['127.0.0.1:1', '127.0.0.1:2']), ['closed', 'closed']])
+    expect([taken(slow), taken(fast), states()]).toEqual([
+      new Set(['127.0.0.1:2']),
+      new Set(['127.0.0.1:1', '127.0.0.1:2']),
+      ['closed', 'closed'],
+    ])
     send(next(slow), 'late', failures)
     expect(taken(slow)).toEqual(new Set(['127.0.0.1:1', '127.0.0.1:2']))
     send(to(one, slow), 'answered')
@@ -151,9 +171,14 @@ describe('the circuit of a target', () => {
 
   it('is not tried again by all nodes in one moment', () => {
     const clock = { ms: 0 }
-    const breakers = Array.from({ length: 100 }, () => createCircuitBreaker({
-      settings: { failures: 1, share: 0.5, windowMs: 10_000, openMs: 1000, longestOpenMs: 30_000 }, now: () => clock.ms, probeMs: 1000, onChange: () => undefined,
-    }))
+    const breakers = Array.from({ length: 100 }, () =>
+      createCircuitBreaker({
+        settings: { failures: 1, share: 0.5, windowMs: 10_000, openMs: 1000, longestOpenMs: 30_000 },
+        now: () => clock.ms,
+        probeMs: 1000,
+        onChange: () => undefined,
+      }),
+    )
     for (const breaker of breakers) breaker.count(false)
     clock.ms = 950
     expect(new Set(breakers.map((breaker) => breaker.mayProbe()))).toEqual(new Set([true, false]))
@@ -244,7 +269,10 @@ describe('the circuit of a target', () => {
   })
 
   it('opens as the upstream says', () => {
-    const { to, taken, clock, states } = open([one, two], '{ failures: 2, share: 0.2, windowMs: 50, openMs: 200, longestOpenMs: 300 }')
+    const { to, taken, clock, states } = open(
+      [one, two],
+      '{ failures: 2, share: 0.2, windowMs: 50, openMs: 200, longestOpenMs: 300 }',
+    )
     send(to(one), 'failed')
     send(to(one), 'answered', 8)
     clock.ms += 49
@@ -270,7 +298,14 @@ describe('the circuit of a target', () => {
     await turn()
     const told = lines.map((line) => JSON.parse(line) as Record<string, unknown>)
     expect(told.map(({ level }) => level)).toEqual(['warn', 'info', 'warn', 'info', 'info'])
-    for (const line of told) expect(line).toEqual({ level: line.level, message: line.message, timestamp: line.timestamp, upstream: 'own', address: '127.0.0.1:1' })
+    for (const line of told)
+      expect(line).toEqual({
+        level: line.level,
+        message: line.message,
+        timestamp: line.timestamp,
+        upstream: 'own',
+        address: '127.0.0.1:1',
+      })
     expect(new Set(told.map(({ message }) => message)).size).toBe(3)
   })
 

@@ -28,16 +28,23 @@ describe('a client that goes away', () => {
     await upstream.stop()
   })
 
-  const linesOf = (prefix: string) => gateway.logLines.map((line) => JSON.parse(line) as AccessLine & { message: string })
-    .filter(({ message, requestId }) => message === 'request' && requestId.startsWith(prefix))
+  const linesOf = (prefix: string) =>
+    gateway.logLines
+      .map((line) => JSON.parse(line) as AccessLine & { message: string })
+      .filter(({ message, requestId }) => message === 'request' && requestId.startsWith(prefix))
 
-  /** Counts the requests that the upstream has begun and not ended; /stream writes without end, everything else waits. */
+  /**
+   * Counts the requests that the upstream has begun and not ended; /stream writes without end, everything
+   * else waits.
+   */
   function countOpen() {
     const open = { now: 0, most: 0 }
     upstream.answerWith((req, res) => {
       open.now += 1
       open.most = Math.max(open.most, open.now)
-      const timer = setInterval(() => { if (req.url === '/public/stream') res.write('x'.repeat(8192)) }, 5)
+      const timer = setInterval(() => {
+        if (req.url === '/public/stream') res.write('x'.repeat(8192))
+      }, 5)
       res.once('close', () => {
         clearInterval(timer)
         open.now -= 1
@@ -50,11 +57,16 @@ describe('a client that goes away', () => {
   it('ends its request at the upstream, and those that wait for their turn on its connection are never begun', async () => {
     const open = countOpen()
     const socket = await openSocket(gateway.url)
-    socket.write(get('/public/wait', 'piped-0') + [1, 2, 3, 4].map((number) => get('/public/stream', `piped-${number}`)).join(''))
+    socket.write(
+      get('/public/wait', 'piped-0') +
+        [1, 2, 3, 4].map((number) => get('/public/stream', `piped-${number}`)).join(''),
+    )
     await until(() => Promise.resolve(open.now === 1 || undefined))
     socket.destroy()
     await until(() => Promise.resolve(open.now === 0 || undefined))
-    const lines = await until(() => Promise.resolve(linesOf('piped-').length >= 1 ? linesOf('piped-') : undefined))
+    const lines = await until(() =>
+      Promise.resolve(linesOf('piped-').length >= 1 ? linesOf('piped-') : undefined),
+    )
     expect(lines).toMatchObject([{ requestId: 'piped-0', route: '/public', status: 499, aborted: true }])
     expect(open.most).toBe(1)
   })
@@ -65,13 +77,17 @@ describe('a client that goes away', () => {
     upstream.answerWith((req, res) => {
       begun += 1
       now += 1
-      res.once('close', () => { now -= 1 })
+      res.once('close', () => {
+        now -= 1
+      })
       if (now > 1) res.statusCode = 500
       setTimeout(() => res.end(`${begun} ${req.url ?? ''}\n`), 10)
     })
     const socket = await openSocket(gateway.url)
     let text = ''
-    socket.on('data', (chunk: Buffer) => { text += chunk.toString() })
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString()
+    })
     socket.write([1, 2, 3].map((number) => get(`/public/${number}`, `order-${number}`)).join(''))
     await until(() => Promise.resolve(text.includes('3 /public/3') || undefined))
     expect(text).not.toContain(' 500 ')
@@ -86,9 +102,17 @@ describe('a client that goes away', () => {
     streaming.write(get('/public/stream', 'gone-streaming'))
     await Promise.all([once(streaming, 'data'), until(() => Promise.resolve(open.most === 2 || undefined))])
     for (const socket of [silent, streaming]) socket.destroy()
-    const lines = await until(() => Promise.resolve(linesOf('gone-').length >= 2 ? linesOf('gone-') : undefined))
-    expect(lines.find(({ requestId }) => requestId === 'gone-silent')).toMatchObject({ status: 499, aborted: true })
-    expect(lines.find(({ requestId }) => requestId === 'gone-streaming')).toMatchObject({ status: 200, aborted: true })
+    const lines = await until(() =>
+      Promise.resolve(linesOf('gone-').length >= 2 ? linesOf('gone-') : undefined),
+    )
+    expect(lines.find(({ requestId }) => requestId === 'gone-silent')).toMatchObject({
+      status: 499,
+      aborted: true,
+    })
+    expect(lines.find(({ requestId }) => requestId === 'gone-streaming')).toMatchObject({
+      status: 200,
+      aborted: true,
+    })
     expect(lines).toHaveLength(2)
   })
 
@@ -96,7 +120,9 @@ describe('a client that goes away', () => {
     const socket = await openSocket(gateway.url)
     socket.write(get('/public/whole', 'whole-1'))
     await once(socket, 'data')
-    const [line] = await until(() => Promise.resolve(linesOf('whole-').length > 0 ? linesOf('whole-') : undefined))
+    const [line] = await until(() =>
+      Promise.resolve(linesOf('whole-').length > 0 ? linesOf('whole-') : undefined),
+    )
     expect(line).toMatchObject({ status: 200, granted: true })
     expect(line).not.toHaveProperty('aborted')
     socket.destroy()
@@ -108,7 +134,9 @@ describe('a client that goes away', () => {
     const { token } = await tokenFor(gateway.database, 'alice')
     const server = once(gateway.server, 'connection') as Promise<[Socket]>
     const socket = await openSocket(gateway.url)
-    socket.write(`GET /private HTTP/1.1\r\nHost: x\r\nX-Request-Id: early-1\r\nAuthorization: Bearer ${token}\r\n\r\n`)
+    socket.write(
+      `GET /private HTTP/1.1\r\nHost: x\r\nX-Request-Id: early-1\r\nAuthorization: Bearer ${token}\r\n\r\n`,
+    )
     const [theirs] = await server
     await until(() => Promise.resolve(theirs.bytesRead > 0 || undefined))
     socket.destroy()

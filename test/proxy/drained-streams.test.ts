@@ -20,9 +20,15 @@ describe('a gateway process that is told to end', () => {
   let directory: string
   let headers: Record<string, string>
   beforeAll(async () => {
-    [database, upstream, sockets] = [await createTestDatabase(), await startUpstream(), await startSocketUpstream()]
+    ;[database, upstream, sockets] = [
+      await createTestDatabase(),
+      await startUpstream(),
+      await startSocketUpstream(),
+    ]
     directory = await mkdtemp(path.join(tmpdir(), 'drained-'))
-    await writeFile(path.join(directory, 'routes.yaml'), `
+    await writeFile(
+      path.join(directory, 'routes.yaml'),
+      `
 upstreams:
   own: { targets: ['${upstream.url}'] }
   sockets: { targets: ['${sockets.url}'] }
@@ -31,7 +37,8 @@ routes:
   /ws: { upstream: sockets }
   /public: { upstream: own, auth: public }
   /public/ws: { upstream: sockets, auth: public }
-`)
+`,
+    )
     headers = { Authorization: `Bearer ${(await tokenFor(database, 'alice')).token}` }
   })
   afterAll(async () => {
@@ -41,10 +48,16 @@ routes:
     await rm(directory, { recursive: true })
   })
 
-  const start = async () => startGatewayProcess({
-    DATA_DIR: await makeDataDir(), DATABASE_URL: database.url, DATABASE_MIGRATION_URL: database.ownerUrl, APP_JWT_KEY_SECRET: testSecret, SECRET_KEY: `${testSecret}-portal`,
-    SEED_DEMO: 'false', GATEWAY_ROUTES: path.join(directory, 'routes.yaml'),
-  })
+  const start = async () =>
+    startGatewayProcess({
+      DATA_DIR: await makeDataDir(),
+      DATABASE_URL: database.url,
+      DATABASE_MIGRATION_URL: database.ownerUrl,
+      APP_JWT_KEY_SECRET: testSecret,
+      SECRET_KEY: `${testSecret}-portal`,
+      SEED_DEMO: 'false',
+      GATEWAY_ROUTES: path.join(directory, 'routes.yaml'),
+    })
 
   /** Begins a request, whose answer the test writes. */
   async function begin(url: string) {
@@ -60,7 +73,9 @@ routes:
   async function outcome(response: Promise<IncomingMessage>): Promise<[boolean, string]> {
     const res = await response
     let text = ''
-    res.on('data', (chunk: Buffer) => { text += chunk.toString() })
+    res.on('data', (chunk: Buffer) => {
+      text += chunk.toString()
+    })
     res.on('error', () => undefined)
     await new Promise((resolve) => res.once('close', resolve))
     return [res.complete, text]
@@ -82,7 +97,10 @@ routes:
     expect((await within(1000, client.closed))[0]).toBe(1001)
     await within(1000, gone)
     download.theirs.end('and half')
-    expect(await ends).toEqual([[true, 'data: 1\n\n'], [true, 'half and half']])
+    expect(await ends).toEqual([
+      [true, 'data: 1\n\n'],
+      [true, 'half and half'],
+    ])
     expect(await within(3000, gateway.ended)).toBe(0)
   })
 
@@ -116,7 +134,13 @@ routes:
     const url = await gateway.url()
     const events = await begin(`${url}/api`)
     gateway.child.kill('SIGTERM')
-    await until(async () => await fetch(`${url}/healthz`).then(() => undefined, () => true))
+    await until(
+      async () =>
+        await fetch(`${url}/healthz`).then(
+          () => undefined,
+          () => true,
+        ),
+    )
     events.theirs.writeHead(200, sse).write('data: 1\n\n')
     const end = outcome(events.response)
     try {

@@ -17,7 +17,9 @@ async function startRude() {
   await once(server, 'listening')
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    answerBy: (next: typeof behave) => { behave = next },
+    answerBy: (next: typeof behave) => {
+      behave = next
+    },
     stop: async () => {
       for (const socket of sockets) socket.destroy()
       await new Promise((resolve) => server.close(resolve))
@@ -70,18 +72,33 @@ routes:
     expect(answer.text).not.toMatch(/127\.0\.0\.1:|ECONN|ENOTFOUND|socket|undici|node:|at .*\.js/i)
   }
 
-  it('a refused connection is 502 upstream_failed', async () => expectProblem(await ask('/refused'), 502, 'upstream_failed'))
-  it('an unknown host is 502 upstream_failed', async () => expectProblem(await ask('/nameless'), 502, 'upstream_failed'))
-  it('a connection that is closed without an answer is 502 upstream_failed', async () => expectProblem(await ask('/rude', (socket) => socket.end()), 502, 'upstream_failed'))
-  it('a connection that is reset is 502 upstream_failed', async () => expectProblem(await ask('/rude', (socket) => socket.resetAndDestroy()), 502, 'upstream_failed'))
-  it('an answer that is no HTTP is 502 upstream_failed', async () => expectProblem(await ask('/rude', (socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n\r\n')), 502, 'upstream_failed'))
-  it('half a head is 502 upstream_failed', async () => expectProblem(await ask('/rude', (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Len')), 502, 'upstream_failed'))
+  it('a refused connection is 502 upstream_failed', async () =>
+    expectProblem(await ask('/refused'), 502, 'upstream_failed'))
+  it('an unknown host is 502 upstream_failed', async () =>
+    expectProblem(await ask('/nameless'), 502, 'upstream_failed'))
+  it('a connection that is closed without an answer is 502 upstream_failed', async () =>
+    expectProblem(await ask('/rude', (socket) => socket.end()), 502, 'upstream_failed'))
+  it('a connection that is reset is 502 upstream_failed', async () =>
+    expectProblem(await ask('/rude', (socket) => socket.resetAndDestroy()), 502, 'upstream_failed'))
+  it('an answer that is no HTTP is 502 upstream_failed', async () =>
+    expectProblem(
+      await ask('/rude', (socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n\r\n')),
+      502,
+      'upstream_failed',
+    ))
+  it('half a head is 502 upstream_failed', async () =>
+    expectProblem(
+      await ask('/rude', (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Len')),
+      502,
+      'upstream_failed',
+    ))
   it('a target that does not run is 503 upstream_unavailable with Retry-After', async () => {
     const answer = await ask('/demo')
     expectProblem(answer, 503, 'upstream_unavailable')
     expect(Number(answer.headers['retry-after']?.[0])).toBeGreaterThan(0)
   })
-  it('an upstream that does not answer in the route’s time is 504 upstream_timeout', async () => expectProblem(await ask('/quick'), 504, 'upstream_timeout'))
+  it('an upstream that does not answer in the route’s time is 504 upstream_timeout', async () =>
+    expectProblem(await ask('/quick'), 504, 'upstream_timeout'))
 
   it('an upstream that never takes the body is 504 too', async () => {
     rude.answerBy(() => undefined)
@@ -92,37 +109,52 @@ routes:
   it.each([
     ['of announced length', 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf'],
     ['in chunks', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n'],
-  ])('an answer %s that is cut in the middle is cut for the client too, never ended as if it were whole', async (_, half) => {
-    const answer = await ask('/rude', (socket) => socket.write(half, () => socket.destroySoon()))
-    expect(answer.status).toBe(200)
-    expect(answer.text).toMatch(/half/)
-    expect(answer.text).not.toMatch(/\r\n0\r\n\r\n$/)
-    expect(answer.text).not.toMatch(/upstream_failed/)
-  })
+  ])(
+    'an answer %s that is cut in the middle is cut for the client too, never ended as if it were whole',
+    async (_, half) => {
+      const answer = await ask('/rude', (socket) => socket.write(half, () => socket.destroySoon()))
+      expect(answer.status).toBe(200)
+      expect(answer.text).toMatch(/half/)
+      expect(answer.text).not.toMatch(/\r\n0\r\n\r\n$/)
+      expect(answer.text).not.toMatch(/upstream_failed/)
+    },
+  )
 
   it('an answer that stalls in the middle is cut after the route’s time', async () => {
-    const answer = await ask('/quick', (socket) => socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n'))
+    const answer = await ask('/quick', (socket) =>
+      socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n'),
+    )
     expect(answer.status).toBe(200)
     expect(answer.text).not.toMatch(/\r\n0\r\n\r\n$/)
   })
 
   it('an answer that fails before its first byte leaves nothing of itself in the 502', async () => {
     const answer = await ask('/rude', (socket) => {
-      socket.write('HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nETag: "theirs"\r\nSet-Cookie: theirs=1\r\nCache-Control: public, max-age=600\r\nLast-Modified: Mon, 01 Jan 2024 00:00:00 GMT\r\nContent-Length: 100\r\n\r\n', () => socket.resetAndDestroy())
+      socket.write(
+        'HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nETag: "theirs"\r\nSet-Cookie: theirs=1\r\nCache-Control: public, max-age=600\r\nLast-Modified: Mon, 01 Jan 2024 00:00:00 GMT\r\nContent-Length: 100\r\n\r\n',
+        () => socket.resetAndDestroy(),
+      )
     })
     expectProblem(answer, 502, 'upstream_failed')
-    for (const name of ['content-encoding', 'etag', 'set-cookie', 'last-modified']) expect(answer.headers).not.toHaveProperty(name)
+    for (const name of ['content-encoding', 'etag', 'set-cookie', 'last-modified'])
+      expect(answer.headers).not.toHaveProperty(name)
     expect(answer.headers['cache-control']).toEqual(['no-store'])
   })
 
   it('the next request is served, on the same connection', async () => {
     await ask('/rude', (socket) => socket.resetAndDestroy())
-    expect((await ask('/rude', (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))).body).toBe('ok')
+    expect(
+      (await ask('/rude', (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))).body,
+    ).toBe('ok')
   })
 
   it('each failure is one access line with its code', async () => {
     await sendLines(gateway.url, 'GET /refused', ['X-Request-Id: failing-1'])
-    const lines = gateway.logLines.map((line) => JSON.parse(line) as Record<string, unknown>).filter((line) => line.requestId === 'failing-1' && line.message === 'request')
-    expect(lines).toMatchObject([{ route: '/refused', status: 502, granted: false, reason: 'upstream_failed' }])
+    const lines = gateway.logLines
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+      .filter((line) => line.requestId === 'failing-1' && line.message === 'request')
+    expect(lines).toMatchObject([
+      { route: '/refused', status: 502, granted: false, reason: 'upstream_failed' },
+    ])
   })
 })

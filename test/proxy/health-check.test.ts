@@ -11,11 +11,14 @@ import { until } from '../support/until.js'
 
 /** So many in a row open a circuit. */
 const failures = 10
-const upstreamsOf = (upstream: string) => parseRouteTable(`upstreams:\n  own: ${upstream}\nroutes: {}\n`, 'routes.yaml').upstreams
+const upstreamsOf = (upstream: string) =>
+  parseRouteTable(`upstreams:\n  own: ${upstream}\nroutes: {}\n`, 'routes.yaml').upstreams
 
 describe('the health check of an upstream', () => {
   const ends: (() => Promise<unknown>)[] = []
-  afterEach(async () => { await Promise.all(ends.splice(0).map((end) => end())) })
+  afterEach(async () => {
+    await Promise.all(ends.splice(0).map((end) => end()))
+  })
 
   /** A server that is asked how it is, and can be stopped and started again on its port. */
   async function startChecked(first: RequestListener = (_req, res) => res.end()) {
@@ -36,16 +39,36 @@ describe('the health check of an upstream', () => {
     }
     const port = await start(0)
     ends.push(stop)
-    return { url: `http://127.0.0.1:${port}`, asked, answerWith: (next: RequestListener) => { answer = next }, stop, startAgain: () => start(port) }
+    return {
+      url: `http://127.0.0.1:${port}`,
+      asked,
+      answerWith: (next: RequestListener) => {
+        answer = next
+      },
+      stop,
+      startAgain: () => start(port),
+    }
   }
 
   function open(targets: string[], health = '{ path: /healthz, intervalMs: 20 }') {
     const lines: string[] = []
-    const { logger } = createLog({ LOG_LEVEL: 'debug', LOG_FORMAT: 'json' }, { write: (line) => lines.push(line), flush: () => undefined })
-    const upstreams = openUpstreams(upstreamsOf(`{ targets: ${JSON.stringify(targets)}, health: ${health} }`), { demoUrl: undefined, logger })
+    const { logger } = createLog(
+      { LOG_LEVEL: 'debug', LOG_FORMAT: 'json' },
+      { write: (line) => lines.push(line), flush: () => undefined },
+    )
+    const upstreams = openUpstreams(
+      upstreamsOf(`{ targets: ${JSON.stringify(targets)}, health: ${health} }`),
+      { demoUrl: undefined, logger },
+    )
     ends.push(() => upstreams.close())
     const healthy = () => upstreams.status()[0]!.targets.map((target) => target.healthy)
-    return { upstreams, lines, healthy, untilHealthy: (...expected: boolean[]) => until(() => Promise.resolve(healthy().join() === expected.join() || undefined)) }
+    return {
+      upstreams,
+      lines,
+      healthy,
+      untilHealthy: (...expected: boolean[]) =>
+        until(() => Promise.resolve(healthy().join() === expected.join() || undefined)),
+    }
   }
 
   const refusalOf = (upstreams: Upstreams) => {
@@ -56,7 +79,8 @@ describe('the health check of an upstream', () => {
       return error instanceof GatewayError ? [error.code, error.headers?.['Retry-After']] : error
     }
   }
-  const taken = (upstreams: Upstreams) => new Set(Array.from({ length: 6 }, () => `http://${upstreams.next('own').address}`))
+  const taken = (upstreams: Upstreams) =>
+    new Set(Array.from({ length: 6 }, () => `http://${upstreams.next('own').address}`))
 
   it('asks for its path with GET, and a target that answers 2xx or 3xx stays in use', async () => {
     const checked = await startChecked()
@@ -71,26 +95,34 @@ describe('the health check of an upstream', () => {
     expect(new Set(checked.asked)).toEqual(new Set(['GET /healthz?deep=1']))
   })
 
-  it.each([400, 404, 500, 503])('passes over a target that answers %i, until it answers well again', async (status) => {
-    const [good, bad] = [await startChecked(), await startChecked()]
-    const { upstreams, untilHealthy } = open([good.url, bad.url])
-    expect(taken(upstreams)).toEqual(new Set([good.url, bad.url]))
-    bad.answerWith((_req, res) => res.writeHead(status).end())
-    await untilHealthy(true, false)
-    expect(taken(upstreams)).toEqual(new Set([good.url]))
-    bad.answerWith((_req, res) => res.end())
-    await untilHealthy(true, true)
-    expect(taken(upstreams)).toEqual(new Set([good.url, bad.url]))
-  })
+  it.each([400, 404, 500, 503])(
+    'passes over a target that answers %i, until it answers well again',
+    async (status) => {
+      const [good, bad] = [await startChecked(), await startChecked()]
+      const { upstreams, untilHealthy } = open([good.url, bad.url])
+      expect(taken(upstreams)).toEqual(new Set([good.url, bad.url]))
+      bad.answerWith((_req, res) => res.writeHead(status).end())
+      await untilHealthy(true, false)
+      expect(taken(upstreams)).toEqual(new Set([good.url]))
+      bad.answerWith((_req, res) => res.end())
+      await untilHealthy(true, true)
+      expect(taken(upstreams)).toEqual(new Set([good.url, bad.url]))
+    },
+  )
 
   it('passes over a target that hangs, and never has two checks under way', async () => {
     let [running, most] = [0, 0]
     const hanging = await startChecked((_req, res) => {
       running += 1
       most = Math.max(most, running)
-      res.on('close', () => { running -= 1 })
+      res.on('close', () => {
+        running -= 1
+      })
     })
-    const { untilHealthy } = open([hanging.url], '{ path: /healthz, intervalMs: 20, timeoutMs: 100, unhealthyAfter: 4 }')
+    const { untilHealthy } = open(
+      [hanging.url],
+      '{ path: /healthz, intervalMs: 20, timeoutMs: 100, unhealthyAfter: 4 }',
+    )
     await untilHealthy(false)
     expect(hanging.asked.length).toBeGreaterThanOrEqual(4)
     expect(most).toBe(1)
@@ -99,7 +131,9 @@ describe('the health check of an upstream', () => {
   })
 
   it('takes an answer by its head: a body that never ends is no fault', async () => {
-    const endless = await startChecked((_req, res) => { res.write('on and on') })
+    const endless = await startChecked((_req, res) => {
+      res.write('on and on')
+    })
     const { healthy } = open([endless.url])
     await until(() => Promise.resolve(endless.asked.length > 5 || undefined))
     expect(healthy()).toEqual([true])
@@ -123,7 +157,10 @@ describe('the health check of an upstream', () => {
       count += 1
       res.writeHead(count % 3 === 0 ? 200 : 500).end()
     })
-    const { healthy, untilHealthy } = open([shaky.url], '{ path: /healthz, intervalMs: 5, unhealthyAfter: 3, healthyAfter: 2 }')
+    const { healthy, untilHealthy } = open(
+      [shaky.url],
+      '{ path: /healthz, intervalMs: 5, unhealthyAfter: 3, healthyAfter: 2 }',
+    )
     await until(() => Promise.resolve(shaky.asked.length > 12 || undefined))
     expect(healthy()).toEqual([true])
     shaky.answerWith((_req, res) => res.writeHead(500).end())
@@ -178,7 +215,14 @@ describe('the health check of an upstream', () => {
     await turn()
     const told = lines.map((line) => JSON.parse(line) as Record<string, unknown>)
     expect(told.map(({ level }) => level)).toEqual(['warn', 'info'])
-    for (const line of told) expect(line).toEqual({ level: line.level, message: line.message, timestamp: line.timestamp, upstream: 'own', address: new URL(checked.url).host })
+    for (const line of told)
+      expect(line).toEqual({
+        level: line.level,
+        message: line.message,
+        timestamp: line.timestamp,
+        upstream: 'own',
+        address: new URL(checked.url).host,
+      })
   })
 
   describe.each(['retire', 'close'] as const)('ends with the %s of the upstreams', (way) => {
@@ -195,7 +239,8 @@ describe('the health check of an upstream', () => {
 
     it('also before the first', async () => {
       const checked = await startChecked()
-      const { upstreams } = open([checked.url], '{ path: /healthz, intervalMs: 100 }') // the first within 20 ms
+      // the first within 20 ms
+      const { upstreams } = open([checked.url], '{ path: /healthz, intervalMs: 100 }')
       await upstreams[way]()
       await wait(100)
       expect(checked.asked).toEqual([])
@@ -203,8 +248,15 @@ describe('the health check of an upstream', () => {
 
     it('also in the middle of one, which is cut and no change', async () => {
       let isCut = false
-      const hanging = await startChecked((_req, res) => res.on('close', () => { isCut = true }))
-      const { upstreams, lines } = open([hanging.url], '{ path: /healthz, intervalMs: 1, timeoutMs: 60000, unhealthyAfter: 1 }')
+      const hanging = await startChecked((_req, res) =>
+        res.on('close', () => {
+          isCut = true
+        }),
+      )
+      const { upstreams, lines } = open(
+        [hanging.url],
+        '{ path: /healthz, intervalMs: 1, timeoutMs: 60000, unhealthyAfter: 1 }',
+      )
       await until(() => Promise.resolve(hanging.asked.length > 0 || undefined))
       await upstreams[way]()
       await until(() => Promise.resolve(isCut || undefined))
@@ -227,19 +279,46 @@ describe('the health check of an upstream', () => {
 describe('the health field of an upstream', () => {
   it('may be a path alone, which stands for all the defaults', () => {
     const usual = { path: '/healthz', intervalMs: 5000, timeoutMs: 2000, unhealthyAfter: 2, healthyAfter: 1 }
-    for (const health of ['/healthz', '{ path: /healthz }']) expect(upstreamsOf(`{ targets: [demo], health: ${health} }`).own?.health).toEqual(usual)
-    expect(upstreamsOf('{ targets: [demo], health: { path: /up, intervalMs: 100, unhealthyAfter: 5 } }').own?.health).toEqual({ ...usual, path: '/up', intervalMs: 100, unhealthyAfter: 5 })
+    for (const health of ['/healthz', '{ path: /healthz }'])
+      expect(upstreamsOf(`{ targets: [demo], health: ${health} }`).own?.health).toEqual(usual)
+    expect(
+      upstreamsOf('{ targets: [demo], health: { path: /up, intervalMs: 100, unhealthyAfter: 5 } }').own
+        ?.health,
+    ).toEqual({ ...usual, path: '/up', intervalMs: 100, unhealthyAfter: 5 })
     expect(upstreamsOf('{ targets: [demo] }').own).not.toHaveProperty('health')
   })
 
-  it.each(['healthz', '""', '"/health z"', '"/health#z"', '"/häalth"', '"/health\\r\\nX-Evil: 1"', '5', '[]', '{}', '{ path: /up, intervalMs: 0 }', '{ path: /up, every: 5 }', '{ path: /up, unhealthyAfter: 0 }', '{ path: /up, healthyAfter: 1.5 }'])('is refused as %s, with file and line', (health) => {
+  it.each([
+    'healthz',
+    '""',
+    '"/health z"',
+    '"/health#z"',
+    '"/häalth"',
+    '"/health\\r\\nX-Evil: 1"',
+    '5',
+    '[]',
+    '{}',
+    '{ path: /up, intervalMs: 0 }',
+    '{ path: /up, every: 5 }',
+    '{ path: /up, unhealthyAfter: 0 }',
+    '{ path: /up, healthyAfter: 1.5 }',
+  ])('is refused as %s, with file and line', (health) => {
     const read = () => upstreamsOf(`{ targets: [demo], health: ${health} }`)
     expect(read).toThrow(RouteTableError)
     expect(read).toThrow(/routes\.yaml:2: upstreams › own › health/)
   })
 
   it('stands beside timeouts that each have a default', () => {
-    expect(upstreamsOf('{ targets: [demo] }').own?.timeouts).toEqual({ connectMs: 2000, headersMs: 30_000, bodyMs: 60_000, idleMs: 300_000, keepAliveMs: 4000, connectionMs: 60_000 })
-    expect(upstreamsOf('{ targets: [demo], timeouts: { idleMs: 10, keepAliveMs: 20 } }').own?.timeouts).toMatchObject({ headersMs: 30_000, idleMs: 10, keepAliveMs: 20 })
+    expect(upstreamsOf('{ targets: [demo] }').own?.timeouts).toEqual({
+      connectMs: 2000,
+      headersMs: 30_000,
+      bodyMs: 60_000,
+      idleMs: 300_000,
+      keepAliveMs: 4000,
+      connectionMs: 60_000,
+    })
+    expect(
+      upstreamsOf('{ targets: [demo], timeouts: { idleMs: 10, keepAliveMs: 20 } }').own?.timeouts,
+    ).toMatchObject({ headersMs: 30_000, idleMs: 10, keepAliveMs: 20 })
   })
 })

@@ -27,14 +27,16 @@ let logLines: string[] = []
 const logger = createLogger({
   level: 'debug',
   format: format.json(),
-  transports: [new transports.Stream({
-    stream: new Writable({
-      write: (chunk: Buffer, _encoding, done) => {
-        logLines.push(chunk.toString())
-        done()
-      },
+  transports: [
+    new transports.Stream({
+      stream: new Writable({
+        write: (chunk: Buffer, _encoding, done) => {
+          logLines.push(chunk.toString())
+          done()
+        },
+      }),
     }),
-  })],
+  ],
 })
 
 const opened: IdentityKeys[] = []
@@ -54,16 +56,26 @@ async function open(options: Partial<Parameters<typeof openIdentityKeys>[0]> = {
 }
 
 const kidsOf = (keys: IdentityKeys) => keys.jwks().keys.map(({ kid }) => kid)
-const storedKids = async () => (await database.sql<{ kid: string }>('select kid from identity_keys order by created_at desc, kid')).map(({ kid }) => kid)
+const storedKids = async () =>
+  (await database.sql<{ kid: string }>('select kid from identity_keys order by created_at desc, kid')).map(
+    ({ kid }) => kid,
+  )
 /** Makes every stored key older, as time would. */
-const pass = async (interval: string) => { await database.sql('update identity_keys set created_at = created_at - $1::interval', [interval]) }
+const pass = async (interval: string) => {
+  await database.sql('update identity_keys set created_at = created_at - $1::interval', [interval])
+}
 const warnings = () => logLines.filter((line) => line.includes('"level":"warn"'))
 
 /** The kid of the published key that what is signed now verifies with. */
 async function verifiedBy(signer: IdentityKeys, verifier: IdentityKeys): Promise<string> {
   const { kid, key } = signer.signing()
   const token = await new CompactSign(Buffer.from('{}')).setProtectedHeader({ alg: 'EdDSA', kid }).sign(key)
-  const { protectedHeader } = await compactVerify(token, async (header) => await importJWK(verifier.jwks().keys.find((one) => one.kid === header.kid) ?? {}, 'EdDSA'), { algorithms: ['EdDSA'] })
+  const { protectedHeader } = await compactVerify(
+    token,
+    async (header) =>
+      await importJWK(verifier.jwks().keys.find((one) => one.kid === header.kid) ?? {}, 'EdDSA'),
+    { algorithms: ['EdDSA'] },
+  )
   return String(protectedHeader.kid)
 }
 
@@ -71,7 +83,9 @@ describe('the first key', () => {
   it('is made by the first node, signs at once, and is published without its private part', async () => {
     const keys = await open()
     const { kid, key } = keys.signing()
-    expect(keys.jwks()).toEqual({ keys: [{ kty: 'OKP', crv: 'Ed25519', x: expect.any(String), kid, alg: 'EdDSA', use: 'sig' }] })
+    expect(keys.jwks()).toEqual({
+      keys: [{ kty: 'OKP', crv: 'Ed25519', x: expect.any(String), kid, alg: 'EdDSA', use: 'sig' }],
+    })
     expect(await verifiedBy(keys, keys)).toBe(kid)
     expect(key.extractable).toBe(false)
     expect(await storedKids()).toEqual([kid])
@@ -185,7 +199,9 @@ describe('a key at rest', () => {
     await pass('25 hours')
     await keys.refresh()
     await withoutTable(database, 'identity_keys', () => keys.refresh())
-    const rows = await database.sql<{ public_jwk: object; sealed_private_key: string }>('select * from identity_keys')
+    const rows = await database.sql<{ public_jwk: object; sealed_private_key: string }>(
+      'select * from identity_keys',
+    )
     expect(rows).toHaveLength(2)
     await open({ secret: 'of-somebody-who-lost-the-secret-0123456789' })
     expect(warnings().length).toBeGreaterThan(0)
@@ -229,7 +245,9 @@ describe('a key at rest', () => {
   it('that is damaged is left out, and the others go on', async () => {
     const keys = await open()
     const { kid } = keys.signing()
-    await database.sql(`insert into identity_keys (kid, public_jwk, sealed_private_key, created_at) values ('rubbish', '{}', 'a.b.c', now() - interval '1 hour')`)
+    await database.sql(
+      `insert into identity_keys (kid, public_jwk, sealed_private_key, created_at) values ('rubbish', '{}', 'a.b.c', now() - interval '1 hour')`,
+    )
     await keys.refresh()
     expect(kidsOf(keys)).toEqual([kid])
     expect(warnings()).toHaveLength(1)
@@ -238,8 +256,12 @@ describe('a key at rest', () => {
   it('of somebody who can write to the database and does not know the secret is not published', async () => {
     const keys = await open()
     const { kid } = keys.signing()
-    await database.sql(`update identity_keys set public_jwk = jsonb_set(public_jwk, '{x}', '"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"')`)
-    await database.sql(`insert into identity_keys select 'another', public_jwk, sealed_private_key, created_at from identity_keys`)
+    await database.sql(
+      `update identity_keys set public_jwk = jsonb_set(public_jwk, '{x}', '"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"')`,
+    )
+    await database.sql(
+      `insert into identity_keys select 'another', public_jwk, sealed_private_key, created_at from identity_keys`,
+    )
     const reader = await open()
     expect(kidsOf(reader)).toEqual([kid])
     expect(reader.jwks()).toEqual(keys.jwks())
@@ -274,7 +296,9 @@ describe('without the database', () => {
 
   it('what the gateway’s role may do to the table is to read, add and remove', async () => {
     await open()
-    await expect(pool.run(`update identity_keys set created_at = now()`)).rejects.toMatchObject({ code: 'directory_unavailable' })
+    await expect(pool.run(`update identity_keys set created_at = now()`)).rejects.toMatchObject({
+      code: 'directory_unavailable',
+    })
     await pool.run('delete from identity_keys')
   })
 })

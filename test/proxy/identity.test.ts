@@ -14,10 +14,28 @@ import { expectProblem } from '../support/problems.js'
 import { startUpstream, type Upstream } from '../support/upstream.js'
 
 const alice = (flags: { isSysAdmin?: boolean; isPlatformAdmin?: boolean } = {}): Principal => ({
-  user: { id: users.alice, username: 'alice', email: null, fullName: null, isSysAdmin: false, isPlatformAdmin: false, ...flags },
-  tokenId: 'an-id', sessionId: 'a-session', authority: 'local', purpose: 'auth_session', dependsOn: [], expiresAtMs: Infinity,
+  user: {
+    id: users.alice,
+    username: 'alice',
+    email: null,
+    fullName: null,
+    isSysAdmin: false,
+    isPlatformAdmin: false,
+    ...flags,
+  },
+  tokenId: 'an-id',
+  sessionId: 'a-session',
+  authority: 'local',
+  purpose: 'auth_session',
+  dependsOn: [],
+  expiresAtMs: Infinity,
 })
-const acme = () => ({ entry: {}, mandateId: mandates.acme, featureInstanceId: null, roleIds: [roles.acmeAdmin] })
+const acme = () => ({
+  entry: {},
+  mandateId: mandates.acme,
+  featureInstanceId: null,
+  roleIds: [roles.acmeAdmin],
+})
 
 /** The same caller, place and upstream, but for what a test changes. */
 function introduction(changes: Partial<Introduction> = {}): Introduction {
@@ -32,36 +50,72 @@ describe('an identity', () => {
   beforeAll(async () => {
     database = await createTestDatabase()
     pool = connectDatabase({ url: database.url, setRole: false })
-    keys = await openIdentityKeys({ database: pool, logger: createLogger({ silent: true }), secret: 'the-secret-of-the-tests-0123456789-abc' })
+    keys = await openIdentityKeys({
+      database: pool,
+      logger: createLogger({ silent: true }),
+      secret: 'the-secret-of-the-tests-0123456789-abc',
+    })
   })
   afterAll(async () => {
     await keys.close()
     await pool.close()
     await database.drop()
   })
-  beforeEach(() => { nowMs = Date.now() })
+  beforeEach(() => {
+    nowMs = Date.now()
+  })
 
   const identities = () => createIdentities({ keys, now: () => nowMs })
-  const claimsOf = async (changes: Partial<Introduction>) => partsOf(await identities()(introduction(changes))).claims
+  const claimsOf = async (changes: Partial<Introduction>) =>
+    partsOf(await identities()(introduction(changes))).claims
 
   it('is a JWT for one upstream and one minute, which the published keys verify', async () => {
     const token = await identities()(introduction())
-    const { payload, protectedHeader } = await jwtVerify(token, createLocalJWKSet(keys.jwks()), { audience: 'crm', issuer: 'mandate-gateway' })
+    const { payload, protectedHeader } = await jwtVerify(token, createLocalJWKSet(keys.jwks()), {
+      audience: 'crm',
+      issuer: 'mandate-gateway',
+    })
     expect(protectedHeader).toEqual({ alg: 'EdDSA', typ: 'gateway-identity+jwt', kid: keys.signing().kid })
     const iat = Math.floor(nowMs / 1000)
     expect(payload).toEqual({
-      iss: 'mandate-gateway', aud: 'crm', sub: 'alice', userId: users.alice, authenticationAuthority: 'local', sid: 'a-session',
-      mandateId: mandates.acme, roleIds: [roles.acmeAdmin], accessLevel: 'a', iat, exp: iat + 60,
+      iss: 'mandate-gateway',
+      aud: 'crm',
+      sub: 'alice',
+      userId: users.alice,
+      authenticationAuthority: 'local',
+      sid: 'a-session',
+      mandateId: mandates.acme,
+      roleIds: [roles.acmeAdmin],
+      accessLevel: 'a',
+      iat,
+      exp: iat + 60,
     })
   })
 
   it('leaves out what does not apply', async () => {
-    const bare = await claimsOf({ caller: { ...alice(), sessionId: null }, context: undefined, accessLevel: undefined })
-    expect(Object.keys(bare).sort()).toEqual(['aud', 'authenticationAuthority', 'exp', 'iat', 'iss', 'sub', 'userId'])
-    const nowhere = await claimsOf({ context: { entry: {}, mandateId: null, featureInstanceId: null, roleIds: [] } })
+    const bare = await claimsOf({
+      caller: { ...alice(), sessionId: null },
+      context: undefined,
+      accessLevel: undefined,
+    })
+    expect(Object.keys(bare).sort()).toEqual([
+      'aud',
+      'authenticationAuthority',
+      'exp',
+      'iat',
+      'iss',
+      'sub',
+      'userId',
+    ])
+    const nowhere = await claimsOf({
+      context: { entry: {}, mandateId: null, featureInstanceId: null, roleIds: [] },
+    })
     expect(nowhere).toMatchObject({ roleIds: [] })
     expect(Object.keys(nowhere)).not.toContain('mandateId')
-    expect(await claimsOf({ context: { ...acme(), featureInstanceId: instances.acmeCrm } })).toMatchObject({ mandateId: mandates.acme, instanceId: instances.acmeCrm })
+    expect(await claimsOf({ context: { ...acme(), featureInstanceId: instances.acmeCrm } })).toMatchObject({
+      mandateId: mandates.acme,
+      instanceId: instances.acmeCrm,
+    })
   })
 
   it.each(['isSysAdmin', 'isPlatformAdmin'] as const)('says %s of nobody else', async (flag) => {
@@ -106,10 +160,16 @@ describe('an identity', () => {
       const token = await identityFor(same)
       const others: Partial<Introduction>[] = [
         { caller: { ...alice(), user: { ...alice().user, id: users.bob, username: 'bob' } } },
-        { context: { ...acme(), mandateId: mandates.globex } }, { context: { ...acme(), roleIds: [] } }, { context: undefined },
-        { accessLevel: 'g' }, { accessLevel: undefined }, { upstream: 'billing' },
+        { context: { ...acme(), mandateId: mandates.globex } },
+        { context: { ...acme(), roleIds: [] } },
+        { context: undefined },
+        { accessLevel: 'g' },
+        { accessLevel: undefined },
+        { upstream: 'billing' },
       ]
-      const tokens = await Promise.all(others.map(async (change) => await identityFor({ ...same, ...change })))
+      const tokens = await Promise.all(
+        others.map(async (change) => await identityFor({ ...same, ...change })),
+      )
       expect(new Set([token, ...tokens]).size).toBe(others.length + 1)
       expect(identityFor(same)).toBe(token)
     })
@@ -142,17 +202,23 @@ describe('an identity', () => {
     const same = introduction()
     const contexts = Array.from({ length: 200 }, acme)
     for (const context of contexts) await identityFor({ ...same, context })
-    expect(contexts.filter((context) => typeof identityFor({ ...same, context }) === 'string')).toHaveLength(200)
+    expect(contexts.filter((context) => typeof identityFor({ ...same, context }) === 'string')).toHaveLength(
+      200,
+    )
     await identityFor(same)
     expect(typeof identityFor(same)).toBe('string')
-    expect(contexts.map((context) => typeof identityFor({ ...same, context })).filter((kind) => kind === 'string')).toHaveLength(0)
+    expect(
+      contexts.map((context) => typeof identityFor({ ...same, context })).filter((kind) => kind === 'string'),
+    ).toHaveLength(0)
   })
 
   it('that could not be signed is not remembered', async () => {
     const { kid, key } = keys.signing()
     let isBroken = true
     const { publicKey } = await generateKeyPair('EdDSA')
-    const identityFor = createIdentities({ keys: { signing: () => ({ kid, key: isBroken ? publicKey : key }) } })
+    const identityFor = createIdentities({
+      keys: { signing: () => ({ kid, key: isBroken ? publicKey : key }) },
+    })
     const same = introduction()
     await expect(Promise.resolve(identityFor(same))).rejects.toThrow()
     isBroken = false
@@ -177,7 +243,10 @@ routes:
   let sid: string
   beforeAll(async () => {
     upstream = await startUpstream()
-    gateway = await startTestGateway({ routes: routesTo(upstream.url), environment: { COHERENCE_LEASE_MS: '5000' } })
+    gateway = await startTestGateway({
+      routes: routesTo(upstream.url),
+      environment: { COHERENCE_LEASE_MS: '5000' },
+    })
     ;({ token, sid } = await tokenFor(gateway.database, 'alice'))
   })
   afterAll(async () => {
@@ -192,17 +261,33 @@ routes:
   const asAlice = () => ({ Authorization: `Bearer ${token}` })
 
   it('an upstream gets an identity that says what the caller headers say', async () => {
-    const headers = await get('/crm/x', { ...asAlice(), 'X-Mandate-Id': mandates.acme, 'X-Instance-Id': instances.acmeCrm })
+    const headers = await get('/crm/x', {
+      ...asAlice(),
+      'X-Mandate-Id': mandates.acme,
+      'X-Instance-Id': instances.acmeCrm,
+    })
     const { claims } = partsOf(String(headers['x-gateway-identity']))
-    expect(claims).toMatchObject({ aud: 'crm', sub: 'alice', userId: users.alice, sid, mandateId: mandates.acme, instanceId: instances.acmeCrm, accessLevel: 'a' })
+    expect(claims).toMatchObject({
+      aud: 'crm',
+      sub: 'alice',
+      userId: users.alice,
+      sid,
+      mandateId: mandates.acme,
+      instanceId: instances.acmeCrm,
+      accessLevel: 'a',
+    })
     expect((claims.roleIds as string[]).join(',')).toBe(headers['x-role-ids'])
   })
 
   it('each upstream gets one of its own, and a request for the same again the same', async () => {
     const place = { 'X-Mandate-Id': mandates.acme }
     const first = await get('/crm/x', { ...asAlice(), ...place })
-    expect((await get('/crm/y', { ...asAlice(), ...place }))['x-gateway-identity']).toBe(first['x-gateway-identity'])
-    expect(partsOf(String((await get('/billing/x', asAlice()))['x-gateway-identity'])).claims.aud).toBe('billing')
+    expect((await get('/crm/y', { ...asAlice(), ...place }))['x-gateway-identity']).toBe(
+      first['x-gateway-identity'],
+    )
+    expect(partsOf(String((await get('/billing/x', asAlice()))['x-gateway-identity'])).claims.aud).toBe(
+      'billing',
+    )
   })
 
   it('nobody is introduced who has not signed in, and a client cannot introduce himself', async () => {
@@ -214,12 +299,25 @@ routes:
 
   it('what a role no longer gives is not said of anybody any more', async () => {
     const bob = await tokenFor(gateway.database, 'bob')
-    const ask = async () => partsOf(String((await get('/optional/x', { Authorization: `Bearer ${bob.token}`, 'X-Mandate-Id': mandates.acme }))['x-gateway-identity'])).claims.roleIds
+    const ask = async () =>
+      partsOf(
+        String(
+          (await get('/optional/x', { Authorization: `Bearer ${bob.token}`, 'X-Mandate-Id': mandates.acme }))[
+            'x-gateway-identity'
+          ],
+        ),
+      ).claims.roleIds
     expect(await ask()).toEqual([roles.viewer])
     const root = await tokenFor(gateway.database, 'root')
-    await gateway.database.sql('delete from user_mandate_roles where user_mandate_id in (select id from user_mandates where user_id = $1)', [users.bob])
+    await gateway.database.sql(
+      'delete from user_mandate_roles where user_mandate_id in (select id from user_mandates where user_id = $1)',
+      [users.bob],
+    )
     // a revocation waits for all that was announced before it
-    await request(gateway.url).delete(`/system/tokens/${(await tokenFor(gateway.database, 'erin')).jti}`).set('Authorization', `Bearer ${root.token}`).expect(200)
+    await request(gateway.url)
+      .delete(`/system/tokens/${(await tokenFor(gateway.database, 'erin')).jti}`)
+      .set('Authorization', `Bearer ${root.token}`)
+      .expect(200)
     expect(await ask()).toEqual([])
   })
 
@@ -227,17 +325,33 @@ routes:
     const answer = await request(gateway.url).get('/.well-known/jwks.json').expect(200)
     expect(answer.headers['cache-control']).toBe('public, max-age=300')
     const headers = await get('/billing/x', asAlice())
-    const { payload } = await jwtVerify(String(headers['x-gateway-identity']), createLocalJWKSet(answer.body), { audience: 'billing', algorithms: ['EdDSA'] })
+    const { payload } = await jwtVerify(
+      String(headers['x-gateway-identity']),
+      createLocalJWKSet(answer.body),
+      { audience: 'billing', algorithms: ['EdDSA'] },
+    )
     expect(payload.sub).toBe('alice')
   })
 
   it('an identity is no access token', async () => {
     const identity = String((await get('/billing/x', asAlice()))['x-gateway-identity'])
-    expectProblem(await request(gateway.url).get('/auth/me').set('Authorization', `Bearer ${identity}`), 401, 'token_invalid')
-    expectProblem(await request(gateway.url).get('/auth/me').set('Cookie', `auth_token=${identity}`), 401, 'token_invalid')
+    expectProblem(
+      await request(gateway.url).get('/auth/me').set('Authorization', `Bearer ${identity}`),
+      401,
+      'token_invalid',
+    )
+    expectProblem(
+      await request(gateway.url).get('/auth/me').set('Cookie', `auth_token=${identity}`),
+      401,
+      'token_invalid',
+    )
   })
   it('nor is anything of that type, though the key of access tokens signed it and its row is there', async () => {
     const shaped = await tokenFor(gateway.database, 'alice', { header: { typ: 'gateway-identity+jwt' } })
-    expectProblem(await request(gateway.url).get('/auth/me').set('Authorization', `Bearer ${shaped.token}`), 401, 'token_invalid')
+    expectProblem(
+      await request(gateway.url).get('/auth/me').set('Authorization', `Bearer ${shaped.token}`),
+      401,
+      'token_invalid',
+    )
   })
 })

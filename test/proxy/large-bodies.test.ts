@@ -11,7 +11,12 @@ import { long, report } from '../faults/support/mode.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { tokenFor } from '../support/demo.js'
 import { testSecret } from '../support/gateway.js'
-import { cleanUpProcesses, makeDataDir, startGatewayProcess, type GatewayProcess } from '../support/gateway-process.js'
+import {
+  cleanUpProcesses,
+  makeDataDir,
+  startGatewayProcess,
+  type GatewayProcess,
+} from '../support/gateway-process.js'
 
 /** A gibibyte with `FAULTS=long`, else as much as could not be held within the limit all the same. */
 const length = long ? 1024 ** 3 : 384 * 1024 ** 2
@@ -62,19 +67,30 @@ describe('a large body through a gateway process', () => {
         return
       }
       const received = counter()
-      pipeline(req, received.sink).then(() => res.end(String(received.count)), () => res.destroy())
+      pipeline(req, received.sink).then(
+        () => res.end(String(received.count)),
+        () => res.destroy(),
+      )
     })
     service.listen(0, '127.0.0.1')
     await once(service, 'listening')
     directory = await mkdtemp(path.join(tmpdir(), 'large-bodies-'))
-    await writeFile(path.join(directory, 'routes.yaml'), `
+    await writeFile(
+      path.join(directory, 'routes.yaml'),
+      `
 upstreams: { own: { targets: ['http://127.0.0.1:${(service.address() as AddressInfo).port}'] } }
 routes:
   /api: { upstream: own }
-`)
+`,
+    )
     gateway = startGatewayProcess({
-      DATA_DIR: await makeDataDir(), DATABASE_URL: database.url, DATABASE_MIGRATION_URL: database.ownerUrl, APP_JWT_KEY_SECRET: testSecret, SECRET_KEY: `${testSecret}-portal`,
-      SEED_DEMO: 'false', GATEWAY_ROUTES: path.join(directory, 'routes.yaml'),
+      DATA_DIR: await makeDataDir(),
+      DATABASE_URL: database.url,
+      DATABASE_MIGRATION_URL: database.ownerUrl,
+      APP_JWT_KEY_SECRET: testSecret,
+      SECRET_KEY: `${testSecret}-portal`,
+      SEED_DEMO: 'false',
+      GATEWAY_ROUTES: path.join(directory, 'routes.yaml'),
     })
     url = await gateway.url()
     headers = { Authorization: `Bearer ${(await tokenFor(database, 'alice')).token}` }
@@ -91,7 +107,11 @@ routes:
   async function peakMegabytesOf(work: () => Promise<void>): Promise<number> {
     const process = `/proc/${gateway.child.pid ?? 0}`
     await writeFile(`${process}/clear_refs`, '5') // the peak counts from here
-    const megabytes = async (field: string) => Math.round(Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(await readFile(`${process}/status`, 'utf8'))?.[1]) / 1024)
+    const megabytes = async (field: string) =>
+      Math.round(
+        Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(await readFile(`${process}/status`, 'utf8'))?.[1]) /
+          1024,
+      )
     const before = await megabytes('VmRSS')
     await work()
     const peak = await megabytes('VmHWM')
@@ -99,27 +119,38 @@ routes:
     return peak
   }
 
-  it.each(['exact'])('arrives whole at the service (%s), in little memory', async (framing) => {
-    const peak = await peakMegabytesOf(async () => {
-      const req = httpRequest(`${url}/api/${framing}`, { method: 'POST', headers: { ...headers, ...(framing === 'exact' ? { 'Content-Length': String(length) } : {}) } })
-      const response = once(req, 'response') as Promise<[IncomingMessage]>
-      await pipeline(bytes(length), req)
-      const [res] = await response
-      const [body] = await once(res, 'data') as [Buffer]
-      expect([res.statusCode, Number(body.toString())]).toEqual([200, length])
-    })
-    expect(peak).toBeLessThan(maxMegabytes)
-  }, 60_000)
+  it.each(['exact'])(
+    'arrives whole at the service (%s), in little memory',
+    async (framing) => {
+      const peak = await peakMegabytesOf(async () => {
+        const req = httpRequest(`${url}/api/${framing}`, {
+          method: 'POST',
+          headers: { ...headers, ...(framing === 'exact' ? { 'Content-Length': String(length) } : {}) },
+        })
+        const response = once(req, 'response') as Promise<[IncomingMessage]>
+        await pipeline(bytes(length), req)
+        const [res] = await response
+        const [body] = (await once(res, 'data')) as [Buffer]
+        expect([res.statusCode, Number(body.toString())]).toEqual([200, length])
+      })
+      expect(peak).toBeLessThan(maxMegabytes)
+    },
+    60_000,
+  )
 
-  it.each(['chunked'])('arrives whole at the client (%s), in little memory', async (framing) => {
-    const peak = await peakMegabytesOf(async () => {
-      const req = httpRequest(`${url}/api/${framing}`, { headers })
-      req.end()
-      const [res] = await once(req, 'response') as [IncomingMessage]
-      const received = counter()
-      await pipeline(res, received.sink)
-      expect([res.statusCode, received.count]).toEqual([200, length])
-    })
-    expect(peak).toBeLessThan(maxMegabytes)
-  }, 60_000)
+  it.each(['chunked'])(
+    'arrives whole at the client (%s), in little memory',
+    async (framing) => {
+      const peak = await peakMegabytesOf(async () => {
+        const req = httpRequest(`${url}/api/${framing}`, { headers })
+        req.end()
+        const [res] = (await once(req, 'response')) as [IncomingMessage]
+        const received = counter()
+        await pipeline(res, received.sink)
+        expect([res.statusCode, received.count]).toEqual([200, length])
+      })
+      expect(peak).toBeLessThan(maxMegabytes)
+    },
+    60_000,
+  )
 })

@@ -46,20 +46,28 @@ routes:
   async function read(path: string, headers: Record<string, string>, method = 'GET'): Promise<Reading> {
     const req = httpRequest(nodes.here.url + path, { headers, method, agent: false })
     req.end()
-    const [res] = await once(req, 'response') as [IncomingMessage]
+    const [res] = (await once(req, 'response')) as [IncomingMessage]
     let text = ''
     let hasEnded = false
-    res.on('data', (chunk: Buffer) => { text += chunk.toString('latin1') })
+    res.on('data', (chunk: Buffer) => {
+      text += chunk.toString('latin1')
+    })
     res.on('error', () => undefined)
-    const end = new Promise<'whole' | 'cut'>((resolve) => res.once('close', () => {
-      hasEnded = true
-      resolve(res.complete ? 'whole' : 'cut')
-    }))
+    const end = new Promise<'whole' | 'cut'>((resolve) =>
+      res.once('close', () => {
+        hasEnded = true
+        resolve(res.complete ? 'whole' : 'cut')
+      }),
+    )
     return { status: res.statusCode ?? 0, text: () => text, end, hasEnded: () => hasEnded }
   }
 
   /** Begins an answer of which the head and the first piece have arrived. */
-  async function begin(caller: Caller, head: Record<string, string>, first = 'data: 1\n\n'): Promise<{ theirs: ServerResponse; reading: Reading }> {
+  async function begin(
+    caller: Caller,
+    head: Record<string, string>,
+    first = 'data: 1\n\n',
+  ): Promise<{ theirs: ServerResponse; reading: Reading }> {
     const asked = nextAnswer()
     const reading = read('/api/x', caller.headers)
     const theirs = await asked
@@ -87,11 +95,17 @@ routes:
     const caller = await nodes.caller()
     const stronger = await directory.role({ mandateId: mandates.acme })
     const { theirs, reading } = await begin(caller, sse)
-    await nodes.database.sql('insert into user_mandate_roles (user_mandate_id, role_id) values ($1, $2)', [caller.membership, stronger])
+    await nodes.database.sql('insert into user_mandate_roles (user_mandate_id, role_id) values ($1, $2)', [
+      caller.membership,
+      stronger,
+    ])
     await nodes.allHaveHeard()
     theirs.write('data: 2\n\n')
     await eventually(() => reading.text() === 'data: 1\n\ndata: 2\n\n' || undefined)
-    await nodes.database.sql(`insert into access_rules (role_id, context, item, "read") values ($1, 'RESOURCE', 'crm', 'n')`, [stronger])
+    await nodes.database.sql(
+      `insert into access_rules (role_id, context, item, "read") values ($1, 'RESOURCE', 'crm', 'n')`,
+      [stronger],
+    )
     await nodes.allHaveHeard()
     theirs.write('data: 3\n\n')
     expect(await within(5000, reading.end)).toBe('cut')
@@ -101,19 +115,33 @@ routes:
   describe.each([
     ['events', sse],
     ['a download of unknown length', { 'Content-Type': 'application/octet-stream' }],
-    ['a download of known length', { 'Content-Type': 'application/octet-stream', 'Content-Length': '1000000' }],
+    [
+      'a download of known length',
+      { 'Content-Type': 'application/octet-stream', 'Content-Length': '1000000' },
+    ],
   ])('%s', (_what, head) => {
     it.each<[string, (caller: Caller) => Promise<unknown>, string]>([
       ['its token is revoked', ({ jti }) => nodes.revoke(jti), 'token_invalid'],
-      ['its user is disabled', ({ id }) => nodes.askThere('petra', 'PATCH', `/admin/users/${id}`, { enabled: false }), 'user_disabled'],
-      ['its role is taken away', async ({ membership }) => {
-        await nodes.database.sql('delete from user_mandate_roles where user_mandate_id = $1', [membership])
-        await nodes.allHaveHeard()
-      }, 'permission_denied'],
+      [
+        'its user is disabled',
+        ({ id }) => nodes.askThere('petra', 'PATCH', `/admin/users/${id}`, { enabled: false }),
+        'user_disabled',
+      ],
+      [
+        'its role is taken away',
+        async ({ membership }) => {
+          await nodes.database.sql('delete from user_mandate_roles where user_mandate_id = $1', [membership])
+          await nodes.allHaveHeard()
+        },
+        'permission_denied',
+      ],
     ])('is cut before the call answers by which %s', async (_how, takeAway, reason) => {
       const [caller, other] = [await nodes.caller(), await nodes.caller()]
       const id = `cut-${caller.username}`
-      const { theirs, reading } = await begin({ ...caller, headers: { ...caller.headers, 'X-Request-Id': id } }, head)
+      const { theirs, reading } = await begin(
+        { ...caller, headers: { ...caller.headers, 'X-Request-Id': id } },
+        head,
+      )
       const theirOther = await begin(other, head)
       const gone = once(theirs, 'close')
       await takeAway(caller)
@@ -127,7 +155,9 @@ routes:
       theirOther.theirs.destroy()
       await theirOther.reading.end
       await eventually(() => nodes.here.logLines.some((line) => line.includes(id)) || undefined)
-      const line = nodes.here.logLines.map((one) => JSON.parse(one) as Partial<AccessLine>).find(({ requestId }) => requestId === id)
+      const line = nodes.here.logLines
+        .map((one) => JSON.parse(one) as Partial<AccessLine>)
+        .find(({ requestId }) => requestId === id)
       expect(line).toMatchObject({ status: 200, granted: false, reason, aborted: true })
     })
 
@@ -136,7 +166,9 @@ routes:
       const { theirs, reading } = await begin(caller, head, 'x'.repeat(10_000))
       let expected = 10_000
       for (let round = 0; round < 5; round += 1) {
-        await nodes.database.sql('update users set is_platform_admin = not is_platform_admin where id = $1', [caller.id])
+        await nodes.database.sql('update users set is_platform_admin = not is_platform_admin where id = $1', [
+          caller.id,
+        ])
         for (let piece = 0; piece < 10; piece += 1) {
           theirs.write('x'.repeat(10_000))
           expected += 10_000
@@ -189,10 +221,16 @@ routes:
     const expiresAt = new Date(Date.now() + 2000)
     const expiring = async () => {
       const caller = await nodes.caller()
-      const { token } = await tokenFor(nodes.database, 'alice', { claims: { sub: caller.username, userId: caller.id }, row: { userId: caller.id, expiresAt } })
+      const { token } = await tokenFor(nodes.database, 'alice', {
+        claims: { sub: caller.username, userId: caller.id },
+        row: { userId: caller.id, expiresAt },
+      })
       return { ...caller, token, headers: { ...caller.headers, Authorization: `Bearer ${token}` } }
     }
-    const [events, pictures] = [await begin(await expiring(), sse), await begin(await expiring(), { 'Content-Type': 'Multipart/X-Mixed-Replace; boundary=x' })]
+    const [events, pictures] = [
+      await begin(await expiring(), sse),
+      await begin(await expiring(), { 'Content-Type': 'Multipart/X-Mixed-Replace; boundary=x' }),
+    ]
     const download = await begin(await expiring(), { 'Content-Type': 'application/x-ndjson' })
     expect(await Promise.all([events.reading.end, pictures.reading.end])).toEqual(['cut', 'cut'])
     // The download's token is over too by now. A change makes it decided again: it was in time when it came.
@@ -208,43 +246,63 @@ routes:
     /** What of a body has reached the upstream, and whether that was whole. */
     function nextUpload() {
       const state = { text: '', outcome: undefined as 'whole' | 'cut' | undefined }
-      const begun = new Promise<void>((resolve) => upstream.answerWith((req, res) => {
-        resolve()
-        req.on('data', (chunk: Buffer) => { state.text += chunk.toString() })
-        req.on('end', () => {
-          state.outcome = 'whole'
-          res.end('taken')
-        })
-        req.on('close', () => { state.outcome ??= 'cut' })
-        req.on('error', () => undefined)
-      }))
+      const begun = new Promise<void>((resolve) =>
+        upstream.answerWith((req, res) => {
+          resolve()
+          req.on('data', (chunk: Buffer) => {
+            state.text += chunk.toString()
+          })
+          req.on('end', () => {
+            state.outcome = 'whole'
+            res.end('taken')
+          })
+          req.on('close', () => {
+            state.outcome ??= 'cut'
+          })
+          req.on('error', () => undefined)
+        }),
+      )
       return { state, begun }
     }
 
-    it.each([['chunked', { 'Transfer-Encoding': 'chunked' }], ['of known length', { 'Content-Length': '1000' }]])('%s under way is cut and answered 401, and nothing more of it reaches the service', async (_what, framing) => {
-      const caller = await nodes.caller()
-      const { state, begun } = nextUpload()
-      const req = httpRequest(`${nodes.here.url}/upload`, { method: 'POST', headers: { ...caller.headers, ...framing }, agent: false })
-      req.on('error', () => undefined)
-      const response = once(req, 'response') as Promise<[IncomingMessage]>
-      req.write('first ')
-      await begun
-      await eventually(() => state.text === 'first ' || undefined)
-      await nodes.revoke(caller.jti)
-      req.write('second')
-      const [res] = await response
-      expect(res.statusCode).toBe(401)
-      const [body] = await once(res, 'data') as [Buffer]
-      expect(JSON.parse(body.toString())).toMatchObject({ code: 'token_invalid' })
-      await eventually(() => state.outcome)
-      expect(state).toEqual({ text: 'first ', outcome: 'cut' })
-      req.destroy()
-    })
+    it.each([
+      ['chunked', { 'Transfer-Encoding': 'chunked' }],
+      ['of known length', { 'Content-Length': '1000' }],
+    ])(
+      '%s under way is cut and answered 401, and nothing more of it reaches the service',
+      async (_what, framing) => {
+        const caller = await nodes.caller()
+        const { state, begun } = nextUpload()
+        const req = httpRequest(`${nodes.here.url}/upload`, {
+          method: 'POST',
+          headers: { ...caller.headers, ...framing },
+          agent: false,
+        })
+        req.on('error', () => undefined)
+        const response = once(req, 'response') as Promise<[IncomingMessage]>
+        req.write('first ')
+        await begun
+        await eventually(() => state.text === 'first ' || undefined)
+        await nodes.revoke(caller.jti)
+        req.write('second')
+        const [res] = await response
+        expect(res.statusCode).toBe(401)
+        const [body] = (await once(res, 'data')) as [Buffer]
+        expect(JSON.parse(body.toString())).toMatchObject({ code: 'token_invalid' })
+        await eventually(() => state.outcome)
+        expect(state).toEqual({ text: 'first ', outcome: 'cut' })
+        req.destroy()
+      },
+    )
 
     it('that has only been announced is answered 401, and the service never hears of it', async () => {
       const caller = await nodes.caller()
       const { state } = nextUpload()
-      const req = httpRequest(`${nodes.here.url}/upload`, { method: 'POST', headers: { ...caller.headers, 'Content-Length': '10', Expect: '100-continue' }, agent: false })
+      const req = httpRequest(`${nodes.here.url}/upload`, {
+        method: 'POST',
+        headers: { ...caller.headers, 'Content-Length': '10', Expect: '100-continue' },
+        agent: false,
+      })
       req.on('error', () => undefined)
       const response = once(req, 'response') as Promise<[IncomingMessage]>
       await once(req, 'continue')
@@ -259,14 +317,20 @@ routes:
     it('of somebody else goes on, and so does one that a change concerns but still allows', async () => {
       const [caller, other] = [await nodes.caller(), await nodes.caller()]
       const { state, begun } = nextUpload()
-      const req = httpRequest(`${nodes.here.url}/upload`, { method: 'POST', headers: { ...caller.headers, 'Transfer-Encoding': 'chunked' }, agent: false })
+      const req = httpRequest(`${nodes.here.url}/upload`, {
+        method: 'POST',
+        headers: { ...caller.headers, 'Transfer-Encoding': 'chunked' },
+        agent: false,
+      })
       const response = once(req, 'response') as Promise<[IncomingMessage]>
       let sent = 'begin '
       req.write(sent)
       await begun
       await nodes.revoke(other.jti)
       for (let round = 0; round < 5; round += 1) {
-        await nodes.database.sql('update users set is_platform_admin = not is_platform_admin where id = $1', [caller.id])
+        await nodes.database.sql('update users set is_platform_admin = not is_platform_admin where id = $1', [
+          caller.id,
+        ])
         for (let piece = 0; piece < 20; piece += 1) {
           req.write(`${round}.${piece} `)
           sent += `${round}.${piece} `
@@ -286,10 +350,23 @@ routes:
       const socket = await openSocket(nodes.here.url)
       const body = JSON.stringify({ enabled: false })
       let text = ''
-      socket.on('data', (chunk: Buffer) => { text += chunk.toString('latin1') })
+      socket.on('data', (chunk: Buffer) => {
+        text += chunk.toString('latin1')
+      })
       const closed = once(socket, 'close')
-      socket.write([`PATCH /admin/users/${target} HTTP/1.1`, `Host: ${new URL(nodes.here.url).host}`, 'Connection: close', `Authorization: Bearer ${token}`,
-        'Content-Type: application/json', 'Expect: 100-continue', `Content-Length: ${body.length}`, '', ''].join('\r\n'))
+      socket.write(
+        [
+          `PATCH /admin/users/${target} HTTP/1.1`,
+          `Host: ${new URL(nodes.here.url).host}`,
+          'Connection: close',
+          `Authorization: Bearer ${token}`,
+          'Content-Type: application/json',
+          'Expect: 100-continue',
+          `Content-Length: ${body.length}`,
+          '',
+          '',
+        ].join('\r\n'),
+      )
       await eventually(() => text.startsWith('HTTP/1.1 100 ') || undefined)
       socket.write(body.slice(0, 5))
       await meanwhile()
@@ -297,7 +374,9 @@ routes:
       await closed
       return parseAnswer(text.slice(text.indexOf('\r\n\r\n') + 4))
     }
-    const isEnabled = async (id: string) => (await nodes.database.sql<{ enabled: boolean }>('select enabled from users where id = $1', [id]))[0]?.enabled
+    const isEnabled = async (id: string) =>
+      (await nodes.database.sql<{ enabled: boolean }>('select enabled from users where id = $1', [id]))[0]
+        ?.enabled
 
     it('does nothing when its caller’s token was revoked meanwhile', async () => {
       const [petra, target] = [await tokenFor(nodes.database, 'petra'), await nodes.caller()]

@@ -21,7 +21,11 @@ describe('a route table that takes the place of another', () => {
   let server: Server
   let url: string
   const streams = createStreams({ holdsLease: () => true })
-  const tables = () => parseRouteTable(`{ upstreams: { own: { targets: ['${upstream.url}'] } }, routes: { /public: { upstream: own, auth: public } } }`, 'routes.yaml')
+  const tables = () =>
+    parseRouteTable(
+      `{ upstreams: { own: { targets: ['${upstream.url}'] } }, routes: { /public: { upstream: own, auth: public } } }`,
+      'routes.yaml',
+    )
 
   beforeAll(async () => {
     upstream = await startUpstream()
@@ -38,7 +42,16 @@ describe('a route table that takes the place of another', () => {
       req.search = ''
       next()
     })
-    app.use(forwardByTable({ routes, admit: () => ({ steps: [slowly] }), streams, identityFor: () => '', counts: openCounts({ logger: createLogger({ silent: true }) }), trustProxy: 0 }))
+    app.use(
+      forwardByTable({
+        routes,
+        admit: () => ({ steps: [slowly] }),
+        streams,
+        identityFor: () => '',
+        counts: openCounts({ logger: createLogger({ silent: true }) }),
+        trustProxy: 0,
+      }),
+    )
     app.use(((error: unknown, _req, res, _next) => {
       res.status(500).end(error instanceof GatewayError ? error.code : String(error))
     }) as express.ErrorRequestHandler)
@@ -77,11 +90,15 @@ describe('a route table that takes the place of another', () => {
 
   it('leaves a long answer that began under the old one to its end', async () => {
     let finish: () => void = () => undefined
-    const begun = new Promise<void>((resolve) => upstream.answerWith((_req, res) => {
-      res.write('one ')
-      finish = () => { res.end('two') }
-      resolve()
-    }))
+    const begun = new Promise<void>((resolve) =>
+      upstream.answerWith((_req, res) => {
+        res.write('one ')
+        finish = () => {
+          res.end('two')
+        }
+        resolve()
+      }),
+    )
     const response = fetch(url)
     await begun
     upstream.answerWith(undefined)

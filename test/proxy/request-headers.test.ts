@@ -6,7 +6,18 @@ import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { sendLines, sendRaw } from '../support/raw-http.js'
 import { startUpstream, type Upstream } from '../support/upstream.js'
 
-const callerHeaders = ['X-User-Id', 'X-Username', 'X-Authority', 'X-Session-Id', 'X-Role-Ids', 'X-Access-Level', 'X-Portal-Client-Id', 'X-Gateway-Identity', 'X-Mandate-Id', 'X-Instance-Id']
+const callerHeaders = [
+  'X-User-Id',
+  'X-Username',
+  'X-Authority',
+  'X-Session-Id',
+  'X-Role-Ids',
+  'X-Access-Level',
+  'X-Portal-Client-Id',
+  'X-Gateway-Identity',
+  'X-Mandate-Id',
+  'X-Instance-Id',
+]
 
 const spellings = [
   (name: string) => name,
@@ -47,22 +58,33 @@ describe('what an upstream is told', () => {
   })
 
   /** Names as the upstream would fold them, of the request that it received last. */
-  const receivedNames = () => upstream.last().rawHeaders.filter((_, index) => index % 2 === 0).map(folded)
+  const receivedNames = () =>
+    upstream
+      .last()
+      .rawHeaders.filter((_, index) => index % 2 === 0)
+      .map(folded)
 
   describe.each(callerHeaders)('%s', (name) => {
-    const wellFormed = name === 'X-Mandate-Id' ? mandates.acme : name === 'X-Instance-Id' ? instances.acmeCrm : 'spoofed'
+    const wellFormed =
+      name === 'X-Mandate-Id' ? mandates.acme : name === 'X-Instance-Id' ? instances.acmeCrm : 'spoofed'
 
-    it.each([['/public/x'], ['/optional/x']])('of an anonymous client never reaches the upstream, however it is spelled (%s)', async (path) => {
-      for (const spell of spellings) {
-        const answer = await sendLines(gateway.url, `GET ${path}`, [`${spell(name)}: ${wellFormed}`])
-        expect(answer.status).toBe(200)
-        expect(receivedNames()).not.toContain(folded(name))
-      }
-    })
+    it.each([['/public/x'], ['/optional/x']])(
+      'of an anonymous client never reaches the upstream, however it is spelled (%s)',
+      async (path) => {
+        for (const spell of spellings) {
+          const answer = await sendLines(gateway.url, `GET ${path}`, [`${spell(name)}: ${wellFormed}`])
+          expect(answer.status).toBe(200)
+          expect(receivedNames()).not.toContain(folded(name))
+        }
+      },
+    )
 
     it('of a signed-in client is the gateway’s word or none, however it is spelled', async () => {
       for (const spell of spellings) {
-        const answer = await sendLines(gateway.url, 'GET /required/x', [`Authorization: Bearer ${alice.token}`, `${spell(name)}: ${wellFormed}`])
+        const answer = await sendLines(gateway.url, 'GET /required/x', [
+          `Authorization: Bearer ${alice.token}`,
+          `${spell(name)}: ${wellFormed}`,
+        ])
         expect(answer.status).toBe(200)
         expect(receivedNames().filter((one) => one === folded(name)).length).toBeLessThanOrEqual(1)
         expect(JSON.stringify(upstream.last().rawHeaders)).not.toContain(wellFormed)
@@ -71,29 +93,63 @@ describe('what an upstream is told', () => {
   })
 
   it('the caller and the place, each in one header', async () => {
-    await request(gateway.url).get('/crm/contacts').set('Authorization', `Bearer ${alice.token}`)
-      .set('X-Mandate-Id', mandates.acme.toUpperCase()).set('X-Instance-Id', instances.acmeCrm).expect(200)
+    await request(gateway.url)
+      .get('/crm/contacts')
+      .set('Authorization', `Bearer ${alice.token}`)
+      .set('X-Mandate-Id', mandates.acme.toUpperCase())
+      .set('X-Instance-Id', instances.acmeCrm)
+      .expect(200)
     const { headers } = upstream.last()
     expect(headers).toMatchObject({
-      'x-user-id': users.alice, 'x-username': 'alice', 'x-authority': 'local', 'x-session-id': alice.sid,
-      'x-mandate-id': mandates.acme, 'x-instance-id': instances.acmeCrm, 'x-access-level': 'a',
+      'x-user-id': users.alice,
+      'x-username': 'alice',
+      'x-authority': 'local',
+      'x-session-id': alice.sid,
+      'x-mandate-id': mandates.acme,
+      'x-instance-id': instances.acmeCrm,
+      'x-access-level': 'a',
     })
-    expect(String(headers['x-role-ids']).split(/,\s*/).sort()).toEqual([roles.acmeAdmin, roles.crmEditor].sort())
+    expect(String(headers['x-role-ids']).split(/,\s*/).sort()).toEqual(
+      [roles.acmeAdmin, roles.crmEditor].sort(),
+    )
     expect(headers).not.toHaveProperty('x-portal-client-id')
   })
 
   it('the level of what the method does: an editor updates the group’s contacts and deletes their own', async () => {
     // an editor without the admin's rules
-    await gateway.database.sql('update feature_access_roles set role_id = $1 where feature_access_id = (select id from feature_access where user_id = $2)', [roles.crmEditor, users.bob])
+    await gateway.database.sql(
+      'update feature_access_roles set role_id = $1 where feature_access_id = (select id from feature_access where user_id = $2)',
+      [roles.crmEditor, users.bob],
+    )
     const bob = await tokenFor(gateway.database, 'bob')
-    for (const [method, level] of [['GET', 'a'], ['HEAD', 'a'], ['OPTIONS', 'a'], ['POST', 'a'], ['PUT', 'g'], ['PATCH', 'g'], ['DELETE', 'm']] as const) {
-      const answer = await sendLines(gateway.url, `${method} /crm/contacts`, [`Authorization: Bearer ${bob.token}`, `X-Mandate-Id: ${mandates.acme}`, `X-Instance-Id: ${instances.acmeCrm}`])
-      expect([method, answer.status, upstream.last().method, upstream.last().headers['x-access-level']]).toEqual([method, 200, method, level])
+    for (const [method, level] of [
+      ['GET', 'a'],
+      ['HEAD', 'a'],
+      ['OPTIONS', 'a'],
+      ['POST', 'a'],
+      ['PUT', 'g'],
+      ['PATCH', 'g'],
+      ['DELETE', 'm'],
+    ] as const) {
+      const answer = await sendLines(gateway.url, `${method} /crm/contacts`, [
+        `Authorization: Bearer ${bob.token}`,
+        `X-Mandate-Id: ${mandates.acme}`,
+        `X-Instance-Id: ${instances.acmeCrm}`,
+      ])
+      expect([
+        method,
+        answer.status,
+        upstream.last().method,
+        upstream.last().headers['x-access-level'],
+      ]).toEqual([method, 200, method, level])
     }
   })
 
   it('no session of a program, which has none', async () => {
-    const program = await tokenFor(gateway.database, 'reports', { row: { purpose: 'api_token', sessionId: null }, claims: { sid: undefined } })
+    const program = await tokenFor(gateway.database, 'reports', {
+      row: { purpose: 'api_token', sessionId: null },
+      claims: { sid: undefined },
+    })
     await request(gateway.url).get('/required/x').set('Authorization', `Bearer ${program.token}`).expect(200)
     expect(upstream.last().headers).toMatchObject({ 'x-user-id': users.reports })
     expect(receivedNames()).not.toContain('x-session-id')
@@ -103,15 +159,27 @@ describe('what an upstream is told', () => {
     const directory = directoryOf(gateway.database)
     const nobody = await directory.user()
     await directory.join(nobody.id, mandates.acme)
-    await request(gateway.url).get('/somewhere/x').set('Authorization', `Bearer ${nobody.token}`).set('X-Mandate-Id', mandates.acme).expect(200)
+    await request(gateway.url)
+      .get('/somewhere/x')
+      .set('Authorization', `Bearer ${nobody.token}`)
+      .set('X-Mandate-Id', mandates.acme)
+      .expect(200)
     expect(upstream.last().headers).toMatchObject({ 'x-user-id': nobody.id, 'x-mandate-id': mandates.acme })
     expect(upstream.last().headers).not.toHaveProperty('x-role-ids')
   })
 
   it('no place where a route asks for none, and no level where it asks for no permission', async () => {
-    await request(gateway.url).get('/required/x').set('Authorization', `Bearer ${alice.token}`).set('X-Mandate-Id', mandates.acme).expect(200)
+    await request(gateway.url)
+      .get('/required/x')
+      .set('Authorization', `Bearer ${alice.token}`)
+      .set('X-Mandate-Id', mandates.acme)
+      .expect(200)
     expect(upstream.last().headers).not.toHaveProperty('x-mandate-id')
-    await request(gateway.url).get('/somewhere/x').set('Authorization', `Bearer ${alice.token}`).set('X-Mandate-Id', mandates.acme).expect(200)
+    await request(gateway.url)
+      .get('/somewhere/x')
+      .set('Authorization', `Bearer ${alice.token}`)
+      .set('X-Mandate-Id', mandates.acme)
+      .expect(200)
     expect(upstream.last().headers).toHaveProperty('x-mandate-id', mandates.acme)
     expect(upstream.last().headers).not.toHaveProperty('x-access-level')
   })
@@ -122,21 +190,37 @@ describe('what an upstream is told', () => {
     expect(upstream.last().headers.authorization).toBe(`Bearer ${alice.token}`)
   })
 
-  it.each(['/required/x', '/optional/x', '/somewhere/x'])('no Authorization, however it is spelled (%s)', async (path) => {
-    for (const spelling of ['Authorization', 'AUTHORIZATION', 'authorization']) {
-      await sendLines(gateway.url, `GET ${path}`, [`${spelling}: Bearer ${alice.token}`])
+  it.each(['/required/x', '/optional/x', '/somewhere/x'])(
+    'no Authorization, however it is spelled (%s)',
+    async (path) => {
+      for (const spelling of ['Authorization', 'AUTHORIZATION', 'authorization']) {
+        await sendLines(gateway.url, `GET ${path}`, [`${spelling}: Bearer ${alice.token}`])
+        expect(receivedNames()).not.toContain('authorization')
+      }
+      // also where the cookie speaks and the header is something else
+      await sendLines(gateway.url, `GET ${path}`, [
+        `Cookie: auth_token=${alice.token}`,
+        'Authorization: Basic YTpi',
+      ])
       expect(receivedNames()).not.toContain('authorization')
-    }
-    // also where the cookie speaks and the header is something else
-    await sendLines(gateway.url, `GET ${path}`, [`Cookie: auth_token=${alice.token}`, 'Authorization: Basic YTpi'])
-    expect(receivedNames()).not.toContain('authorization')
-  })
+    },
+  )
 
   it('no cookie of the gateway, and every other as it was', async () => {
-    const cookies = ['theme=dark', `auth_token=${alice.token}`, 'refresh_token=r', 'portal_session=p', 'my_auth_token=kept', 'auth_token2=kept', 'odd="a b"']
+    const cookies = [
+      'theme=dark',
+      `auth_token=${alice.token}`,
+      'refresh_token=r',
+      'portal_session=p',
+      'my_auth_token=kept',
+      'auth_token2=kept',
+      'odd="a b"',
+    ]
     for (const path of ['/required/x', '/public/x', '/optional/x']) {
       await sendLines(gateway.url, `GET ${path}`, [`Cookie: ${cookies.join('; ')}`])
-      const values = String(upstream.last().headers.cookie).split(';').map((pair) => pair.trim())
+      const values = String(upstream.last().headers.cookie)
+        .split(';')
+        .map((pair) => pair.trim())
       expect(values).toEqual(['theme=dark', 'my_auth_token=kept', 'auth_token2=kept', 'odd="a b"'])
     }
     await sendLines(gateway.url, 'GET /required/x', [`Cookie: auth_token=${alice.token}`])
@@ -144,28 +228,64 @@ describe('what an upstream is told', () => {
   })
 
   it('no cookie of the gateway in odd notations either', async () => {
-    for (const line of ['Cookie: auth_token =secret', 'Cookie: a=1;auth_token=secret', 'Cookie:\tauth_token=secret', 'COOKIE: a=1;   portal_session=secret;b=2', 'Cookie: refresh_token=se=secret=cret; c=3']) {
+    for (const line of [
+      'Cookie: auth_token =secret',
+      'Cookie: a=1;auth_token=secret',
+      'Cookie:\tauth_token=secret',
+      'COOKIE: a=1;   portal_session=secret;b=2',
+      'Cookie: refresh_token=se=secret=cret; c=3',
+    ]) {
       await sendLines(gateway.url, 'GET /public/x', [line])
       expect(JSON.stringify(upstream.last().rawHeaders)).not.toContain('secret')
     }
-    await sendLines(gateway.url, 'GET /public/x', ['Cookie: a=1', 'Cookie: portal_session=secret', 'Cookie: b=2'])
+    await sendLines(gateway.url, 'GET /public/x', [
+      'Cookie: a=1',
+      'Cookie: portal_session=secret',
+      'Cookie: b=2',
+    ])
     expect(JSON.stringify(upstream.last().rawHeaders)).not.toContain('secret')
     expect(upstream.last().headers.cookie).toBe('a=1; b=2')
   })
 
   it('no header of one hop, nor any that Connection names', async () => {
     await sendLines(gateway.url, 'GET /public/x', [
-      'Connection: X-Hop, close, X-Other-Hop', 'X-Hop: 1', 'x-other-hop: 2', 'Keep-Alive: timeout=5', 'TE: trailers', 'Trailer: X-End',
-      'Proxy-Authorization: Basic YTpi', 'Proxy-Connection: keep-alive', 'Proxy-Authenticate: Basic', 'X-Stays: 3',
+      'Connection: X-Hop, close, X-Other-Hop',
+      'X-Hop: 1',
+      'x-other-hop: 2',
+      'Keep-Alive: timeout=5',
+      'TE: trailers',
+      'Trailer: X-End',
+      'Proxy-Authorization: Basic YTpi',
+      'Proxy-Connection: keep-alive',
+      'Proxy-Authenticate: Basic',
+      'X-Stays: 3',
     ])
     const names = receivedNames()
-    for (const name of ['x-hop', 'x-other-hop', 'keep-alive', 'trailer', 'proxy-authorization', 'proxy-connection', 'proxy-authenticate', 'upgrade']) expect(names).not.toContain(name)
+    for (const name of [
+      'x-hop',
+      'x-other-hop',
+      'keep-alive',
+      'trailer',
+      'proxy-authorization',
+      'proxy-connection',
+      'proxy-authenticate',
+      'upgrade',
+    ])
+      expect(names).not.toContain(name)
     expect(upstream.last().headers['x-stays']).toBe('3')
   })
 
   it('the gateway’s own headers even where Connection names them', async () => {
-    await sendLines(gateway.url, 'GET /crm/x', [`Authorization: Bearer ${alice.token}`, `X-Mandate-Id: ${mandates.acme}`, 'Connection: close, X-User-Id, X-Mandate-Id, X-Request-Id, X-Forwarded-For, Authorization'])
-    expect(upstream.last().headers).toMatchObject({ 'x-user-id': users.alice, 'x-mandate-id': mandates.acme, 'x-forwarded-for': '127.0.0.1' })
+    await sendLines(gateway.url, 'GET /crm/x', [
+      `Authorization: Bearer ${alice.token}`,
+      `X-Mandate-Id: ${mandates.acme}`,
+      'Connection: close, X-User-Id, X-Mandate-Id, X-Request-Id, X-Forwarded-For, Authorization',
+    ])
+    expect(upstream.last().headers).toMatchObject({
+      'x-user-id': users.alice,
+      'x-mandate-id': mandates.acme,
+      'x-forwarded-for': '127.0.0.1',
+    })
     expect(upstream.last().headers).toHaveProperty('x-request-id')
   })
 
@@ -173,7 +293,10 @@ describe('what an upstream is told', () => {
     const kept = await sendLines(gateway.url, 'GET /public/x', ['X-Request-Id: from.the-client_1'])
     expect(kept.headers['x-request-id']).toEqual(['from.the-client_1'])
     expect(upstream.last().headers['x-request-id']).toBe('from.the-client_1')
-    const made = await sendLines(gateway.url, 'GET /public/x', ['X-Request-Id: not ok', 'X_Request_Id: spoofed'])
+    const made = await sendLines(gateway.url, 'GET /public/x', [
+      'X-Request-Id: not ok',
+      'X_Request_Id: spoofed',
+    ])
     expect(upstream.last().headers['x-request-id']).toBe(made.headers['x-request-id']?.[0])
     expect(receivedNames().filter((name) => name === 'x-request-id')).toHaveLength(1)
   })
@@ -182,34 +305,77 @@ describe('what an upstream is told', () => {
     const trace = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
     await sendLines(gateway.url, 'GET /public/x', [`traceparent: ${trace}`, 'tracestate: a=b'])
     expect(upstream.last().headers).toMatchObject({ traceparent: trace, tracestate: 'a=b' })
-    for (const lines of [[], ['traceparent: nonsense'], ['traceparent: 00-00000000000000000000000000000000-b7ad6b7169203331-01']]) {
+    for (const lines of [
+      [],
+      ['traceparent: nonsense'],
+      ['traceparent: 00-00000000000000000000000000000000-b7ad6b7169203331-01'],
+    ]) {
       await sendLines(gateway.url, 'GET /public/x', lines)
-      expect(upstream.last().headers.traceparent).toMatch(/^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/)
+      expect(upstream.last().headers.traceparent).toMatch(
+        /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/,
+      )
     }
   })
 
   it('where the request really came from: what a client says of that is dropped, however it is spelled', async () => {
     await sendLines(gateway.url, 'GET /public/x', [
-      'X-Forwarded-For: 1.2.3.4', 'X_Forwarded_For: 1.2.3.4', 'X-Forwarded-Proto: https', 'X-Forwarded-Host: evil.example', 'X_FORWARDED_HOST: evil.example', 'Forwarded: for=1.2.3.4;host=evil.example',
+      'X-Forwarded-For: 1.2.3.4',
+      'X_Forwarded_For: 1.2.3.4',
+      'X-Forwarded-Proto: https',
+      'X-Forwarded-Host: evil.example',
+      'X_FORWARDED_HOST: evil.example',
+      'Forwarded: for=1.2.3.4;host=evil.example',
     ])
-    expect(upstream.last().headers).toMatchObject({ 'x-forwarded-for': '127.0.0.1', 'x-forwarded-proto': 'http', 'x-forwarded-host': new URL(gateway.url).host })
+    expect(upstream.last().headers).toMatchObject({
+      'x-forwarded-for': '127.0.0.1',
+      'x-forwarded-proto': 'http',
+      'x-forwarded-host': new URL(gateway.url).host,
+    })
     expect(JSON.stringify(upstream.last().rawHeaders)).not.toMatch(/1\.2\.3\.4|evil/)
     expect(upstream.last().headers.host).toBe(new URL(upstream.url).host)
   })
 
   it.each([
-    'X-Real-IP', 'X-Client-IP', 'True-Client-IP', 'X-Cluster-Client-IP', 'CF-Connecting-IP', 'X-Original-Host', 'X-Host', 'Remote-User', 'Proxy', 'X-Forwarded-Prefix',
-    'X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override', 'X-Original-URL', 'X-Rewrite-URL', 'X-Original-URI', 'HTTP2-Settings',
+    'X-Real-IP',
+    'X-Client-IP',
+    'True-Client-IP',
+    'X-Cluster-Client-IP',
+    'CF-Connecting-IP',
+    'X-Original-Host',
+    'X-Host',
+    'Remote-User',
+    'Proxy',
+    'X-Forwarded-Prefix',
+    'X-HTTP-Method-Override',
+    'X-HTTP-Method',
+    'X-Method-Override',
+    'X-Original-URL',
+    'X-Rewrite-URL',
+    'X-Original-URI',
+    'HTTP2-Settings',
   ])('no %s, by which a client could say who, where or what it is instead', async (name) => {
     for (const spelling of [name, name.toUpperCase(), name.replaceAll('-', '_')]) {
       const answer = await sendLines(gateway.url, 'GET /public/x', [`${spelling}: /system`, 'X-Stays: 1'])
-      expect([spelling, answer.status, receivedNames().includes(folded(name)), upstream.last().headers['x-stays']]).toEqual([spelling, 200, false, '1'])
+      expect([
+        spelling,
+        answer.status,
+        receivedNames().includes(folded(name)),
+        upstream.last().headers['x-stays'],
+      ]).toEqual([spelling, 200, false, '1'])
     }
   })
 
   it('no second length or host, whatever a forgiving service would take for one', async () => {
-    const answer = await sendLines(gateway.url, 'POST /public/x', ['Content-Length: 2', 'Content_Length: 9', 'Host_: evil.example', 'X-Host_: evil.example'], 'hi')
-    expect([answer.status, receivedNames().filter((name) => name === 'content-length')]).toEqual([200, ['content-length']])
+    const answer = await sendLines(
+      gateway.url,
+      'POST /public/x',
+      ['Content-Length: 2', 'Content_Length: 9', 'Host_: evil.example', 'X-Host_: evil.example'],
+      'hi',
+    )
+    expect([answer.status, receivedNames().filter((name) => name === 'content-length')]).toEqual([
+      200,
+      ['content-length'],
+    ])
     expect(upstream.last().body).toBe('hi')
   })
 
@@ -219,16 +385,34 @@ describe('what an upstream is told', () => {
   })
 
   it('the host by which it was called, unless that needs quoting', async () => {
-    await sendRaw(gateway.url, 'GET /public/x HTTP/1.1\r\nHost: app.example:8443\r\nConnection: close\r\n\r\n')
-    expect(upstream.last().headers).toMatchObject({ 'x-forwarded-host': 'app.example:8443', forwarded: 'for=127.0.0.1;host="app.example:8443";proto=http', via: '1.1 mandate-gateway' })
+    await sendRaw(
+      gateway.url,
+      'GET /public/x HTTP/1.1\r\nHost: app.example:8443\r\nConnection: close\r\n\r\n',
+    )
+    expect(upstream.last().headers).toMatchObject({
+      'x-forwarded-host': 'app.example:8443',
+      forwarded: 'for=127.0.0.1;host="app.example:8443";proto=http',
+      via: '1.1 mandate-gateway',
+    })
     for (const host of ['a"b', 'a,b', 'a;b=c', 'a/b']) {
       const before = upstream.received.length
-      const { status } = await sendRaw(gateway.url, `GET /public/x HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
+      const { status } = await sendRaw(
+        gateway.url,
+        `GET /public/x HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`,
+      )
       if (status !== 200) expect([host, status, upstream.received.length]).toEqual([host, 400, before])
-      else expect([host, upstream.last().headers.forwarded, receivedNames().includes('x-forwarded-host')]).toEqual([host, 'for=127.0.0.1;proto=http', false])
+      else
+        expect([
+          host,
+          upstream.last().headers.forwarded,
+          receivedNames().includes('x-forwarded-host'),
+        ]).toEqual([host, 'for=127.0.0.1;proto=http', false])
     }
     await sendRaw(gateway.url, 'GET /public/x HTTP/1.0\r\n\r\n')
-    expect(upstream.last().headers).toMatchObject({ forwarded: 'for=127.0.0.1;proto=http', via: '1.0 mandate-gateway' })
+    expect(upstream.last().headers).toMatchObject({
+      forwarded: 'for=127.0.0.1;proto=http',
+      via: '1.0 mandate-gateway',
+    })
     expect(receivedNames()).not.toContain('x-forwarded-host')
   })
 
@@ -255,9 +439,18 @@ describe('what an upstream is told', () => {
   })
 
   it('the body with its type and length, and headers that belong to nobody, as they were', async () => {
-    await request(gateway.url).post('/public/x?q=1&q=2').set('Content-Type', 'text/plain').set('Accept-Language', 'de').send('hällo').expect(200)
+    await request(gateway.url)
+      .post('/public/x?q=1&q=2')
+      .set('Content-Type', 'text/plain')
+      .set('Accept-Language', 'de')
+      .send('hällo')
+      .expect(200)
     expect(upstream.last()).toMatchObject({ method: 'POST', url: '/public/x?q=1&q=2' })
-    expect(upstream.last().headers).toMatchObject({ 'content-type': 'text/plain', 'content-length': '6', 'accept-language': 'de' })
+    expect(upstream.last().headers).toMatchObject({
+      'content-type': 'text/plain',
+      'content-length': '6',
+      'accept-language': 'de',
+    })
     expect(Buffer.from(upstream.last().body, 'latin1').toString()).toBe('hällo')
   })
 })
@@ -275,15 +468,38 @@ describe('behind a proxy of ours', () => {
   })
 
   it('the proxy’s word on protocol, host and client is passed on, and what came before it is not believed', async () => {
-    await sendLines(gateway.url, 'GET /public/x', ['X-Forwarded-For: 6.6.6.6, 203.0.113.9', 'X-Forwarded-Proto: https', 'X-Forwarded-Host: app.example.com'])
-    expect(upstream.last().headers).toMatchObject({ 'x-forwarded-for': '203.0.113.9, 127.0.0.1', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'app.example.com' })
+    await sendLines(gateway.url, 'GET /public/x', [
+      'X-Forwarded-For: 6.6.6.6, 203.0.113.9',
+      'X-Forwarded-Proto: https',
+      'X-Forwarded-Host: app.example.com',
+    ])
+    expect(upstream.last().headers).toMatchObject({
+      'x-forwarded-for': '203.0.113.9, 127.0.0.1',
+      'x-forwarded-proto': 'https',
+      'x-forwarded-host': 'app.example.com',
+    })
   })
 
   it('the protocol in any case, and that of a WebSocket as the one of its handshake', async () => {
-    for (const [said, told] of [['HTTPS', 'https'], ['Https', 'https'], ['wss', 'https'], ['WSS', 'https'], ['ws', 'http'], ['HTTP', 'http'], ['http, HTTPS', 'https'], ['https, http', 'http'], ['ftp', 'http'], ['httpss', 'http']]) {
+    for (const [said, told] of [
+      ['HTTPS', 'https'],
+      ['Https', 'https'],
+      ['wss', 'https'],
+      ['WSS', 'https'],
+      ['ws', 'http'],
+      ['HTTP', 'http'],
+      ['http, HTTPS', 'https'],
+      ['https, http', 'http'],
+      ['ftp', 'http'],
+      ['httpss', 'http'],
+    ]) {
       await sendLines(gateway.url, 'GET /public/x', [`X-Forwarded-Proto: ${said}`])
       const { headers } = upstream.last()
-      expect([said, headers['x-forwarded-proto'], headers.forwarded]).toEqual([said, told, expect.stringContaining(`;proto=${told}`)])
+      expect([said, headers['x-forwarded-proto'], headers.forwarded]).toEqual([
+        said,
+        told,
+        expect.stringContaining(`;proto=${told}`),
+      ])
     }
   })
 
@@ -291,17 +507,29 @@ describe('behind a proxy of ours', () => {
     for (const host of ['a"b', 'a;b=c', 'a b', 'ä.example']) {
       const { status } = await sendLines(gateway.url, 'GET /public/x', [`X-Forwarded-Host: ${host}`])
       const { headers } = upstream.last()
-      expect([host, status, headers['x-forwarded-host'], headers.forwarded]).toEqual([host, 200, undefined, 'for=127.0.0.1;proto=http'])
+      expect([host, status, headers['x-forwarded-host'], headers.forwarded]).toEqual([
+        host,
+        200,
+        undefined,
+        'for=127.0.0.1;proto=http',
+      ])
     }
   })
 
   it('of several header lines the last is the proxy’s', async () => {
-    await sendLines(gateway.url, 'GET /public/x', ['X-Forwarded-For: 6.6.6.6', 'X-Forwarded-For: 203.0.113.9'])
+    await sendLines(gateway.url, 'GET /public/x', [
+      'X-Forwarded-For: 6.6.6.6',
+      'X-Forwarded-For: 203.0.113.9',
+    ])
     expect(upstream.last().headers['x-forwarded-for']).toBe('203.0.113.9, 127.0.0.1')
   })
 
   it('a proxy that said nothing is the client', async () => {
     await sendLines(gateway.url, 'GET /public/x')
-    expect(upstream.last().headers).toMatchObject({ 'x-forwarded-for': '127.0.0.1', 'x-forwarded-proto': 'http', 'x-forwarded-host': new URL(gateway.url).host })
+    expect(upstream.last().headers).toMatchObject({
+      'x-forwarded-for': '127.0.0.1',
+      'x-forwarded-proto': 'http',
+      'x-forwarded-host': new URL(gateway.url).host,
+    })
   })
 })

@@ -35,30 +35,70 @@ routes:
   }
 
   it('comes back with its status, headers and body', async () => {
-    const answer = await ask('GET /public', (_req, res) => res.writeHead(418, { 'X-Own': ['1', '2'], 'Content-Type': 'text/plain', ETag: '"e"', Location: '/elsewhere' }).end('short and stout'))
+    const answer = await ask('GET /public', (_req, res) =>
+      res
+        .writeHead(418, {
+          'X-Own': ['1', '2'],
+          'Content-Type': 'text/plain',
+          ETag: '"e"',
+          Location: '/elsewhere',
+        })
+        .end('short and stout'),
+    )
     expect(answer).toMatchObject({ status: 418, body: 'short and stout' })
-    expect(answer.headers).toMatchObject({ 'x-own': ['1', '2'], 'content-type': ['text/plain'], etag: ['"e"'], location: ['/elsewhere'] })
-    const alike = await ask('GET /public', (_req, res) => res.writeHead(200, { 'X-Own': ['auth_token=1', '2'] }).end())
+    expect(answer.headers).toMatchObject({
+      'x-own': ['1', '2'],
+      'content-type': ['text/plain'],
+      etag: ['"e"'],
+      location: ['/elsewhere'],
+    })
+    const alike = await ask('GET /public', (_req, res) =>
+      res.writeHead(200, { 'X-Own': ['auth_token=1', '2'] }).end(),
+    )
     expect(alike.headers['x-own']).toEqual(['auth_token=1', '2']) // only a cookie is a cookie
   })
 
   it('keeps its other cookies, and none by the names of ours', async () => {
-    const answer = await ask('GET /public', (_req, res) => res.writeHead(200, {
-      'Set-Cookie': ['theme=dark; Path=/', 'auth_token=stolen; Path=/', 'lang=de', 'refresh_token=x', ' portal_session =x', 'auth_token =x', 'my_auth_token=kept'],
-    }).end())
+    const answer = await ask('GET /public', (_req, res) =>
+      res
+        .writeHead(200, {
+          'Set-Cookie': [
+            'theme=dark; Path=/',
+            'auth_token=stolen; Path=/',
+            'lang=de',
+            'refresh_token=x',
+            ' portal_session =x',
+            'auth_token =x',
+            'my_auth_token=kept',
+          ],
+        })
+        .end(),
+    )
     expect(answer.headers['set-cookie']).toEqual(['theme=dark; Path=/', 'lang=de', 'my_auth_token=kept'])
-    const single = await ask('GET /public', (_req, res) => res.writeHead(200, { 'Set-Cookie': 'auth_token=stolen' }).end())
+    const single = await ask('GET /public', (_req, res) =>
+      res.writeHead(200, { 'Set-Cookie': 'auth_token=stolen' }).end(),
+    )
     expect(single.headers).not.toHaveProperty('set-cookie')
   })
 
   it('cannot set our cookies by a nameless one, which browsers send as its value stands', async () => {
-    const answer = await ask('GET /public', (_req, res) => res.writeHead(200, { 'Set-Cookie': '=auth_token=stolen; Path=/' }).end())
+    const answer = await ask('GET /public', (_req, res) =>
+      res.writeHead(200, { 'Set-Cookie': '=auth_token=stolen; Path=/' }).end(),
+    )
     expect(answer.text).not.toContain('stolen')
   })
 
   it('loses its headers of one hop, and those that its Connection names', async () => {
     const answer = await ask('GET /public', (_req, res) => {
-      res.writeHead(200, { Connection: 'close, X-Hop', 'X-Hop': '1', 'Proxy-Authenticate': 'Basic', 'Keep-Alive': 'timeout=9', 'X-Stays': '2' }).end('x')
+      res
+        .writeHead(200, {
+          Connection: 'close, X-Hop',
+          'X-Hop': '1',
+          'Proxy-Authenticate': 'Basic',
+          'Keep-Alive': 'timeout=9',
+          'X-Stays': '2',
+        })
+        .end('x')
     })
     for (const name of ['x-hop', 'proxy-authenticate']) expect(answer.headers).not.toHaveProperty(name)
     expect(answer.headers['keep-alive'] ?? []).not.toContain('timeout=9')
@@ -66,46 +106,75 @@ routes:
   })
 
   it('carries the gateway’s request id and nosniff, not its own', async () => {
-    const answer = await ask('GET /public', (_req, res) => res.writeHead(200, { 'X-Request-Id': 'the-upstreams', 'X-Content-Type-Options': 'anything' }).end(), ['X-Request-Id: the-clients'])
+    const answer = await ask(
+      'GET /public',
+      (_req, res) =>
+        res.writeHead(200, { 'X-Request-Id': 'the-upstreams', 'X-Content-Type-Options': 'anything' }).end(),
+      ['X-Request-Id: the-clients'],
+    )
     expect(answer.headers['x-request-id']).toEqual(['the-clients'])
     expect(answer.headers['x-content-type-options']).toEqual(['nosniff'])
   })
 
   it('does not overwrite the gateway’s RateLimit headers', async () => {
-    const answer = await ask('GET /limited', (_req, res) => res.writeHead(200, { RateLimit: '"mine";r=1;t=1', 'RateLimit-Policy': '"mine";q=1;w=1' }).end())
+    const answer = await ask('GET /limited', (_req, res) =>
+      res.writeHead(200, { RateLimit: '"mine";r=1;t=1', 'RateLimit-Policy': '"mine";q=1;w=1' }).end(),
+    )
     expect(answer.headers.ratelimit?.join()).not.toContain('mine')
     expect(answer.headers['ratelimit-policy']?.join()).toContain('q=1000')
   })
 
-  it.each(['/private', '/optional'])('is stored by no cache where it is private and the upstream said nothing (%s)', async (path) => {
-    const answer = await ask(`GET ${path}`, (_req, res) => res.end('mine'))
-    expect(answer.headers['cache-control']).toEqual(['no-store'])
-  })
+  it.each(['/private', '/optional'])(
+    'is stored by no cache where it is private and the upstream said nothing (%s)',
+    async (path) => {
+      const answer = await ask(`GET ${path}`, (_req, res) => res.end('mine'))
+      expect(answer.headers['cache-control']).toEqual(['no-store'])
+    },
+  )
 
-  it.each(['private, max-age=60', 'public, max-age=60'])('is stored by no cache where it is private, whatever the upstream said (%s)', async (said) => {
-    const answer = await ask('GET /private', (_req, res) => res.writeHead(200, { 'Cache-Control': said, Vary: 'Accept' }).end('mine'))
-    expect(answer.headers).toMatchObject({ 'cache-control': ['no-store'], vary: ['Accept'] })
-  })
+  it.each(['private, max-age=60', 'public, max-age=60'])(
+    'is stored by no cache where it is private, whatever the upstream said (%s)',
+    async (said) => {
+      const answer = await ask('GET /private', (_req, res) =>
+        res.writeHead(200, { 'Cache-Control': said, Vary: 'Accept' }).end('mine'),
+      )
+      expect(answer.headers).toMatchObject({ 'cache-control': ['no-store'], vary: ['Accept'] })
+    },
+  )
 
   it('is cached as the upstream says where it is public', async () => {
     const silent = await ask('GET /public', (_req, res) => res.end('all'))
     expect(silent.headers).not.toHaveProperty('cache-control')
-    const answer = await ask('GET /public', (_req, res) => res.writeHead(200, { 'Cache-Control': 'public, max-age=60', Vary: 'Accept' }).end('all'))
+    const answer = await ask('GET /public', (_req, res) =>
+      res.writeHead(200, { 'Cache-Control': 'public, max-age=60', Vary: 'Accept' }).end('all'),
+    )
     expect(answer.headers).toMatchObject({ 'cache-control': ['public, max-age=60'], vary: ['Accept'] })
   })
 
   it('says which pages may read it where it is public and no origin is allowed here, and never where it is private', async () => {
     const open = { 'Access-Control-Allow-Origin': '*', 'Access-Control-Expose-Headers': 'X-Own' }
-    const shown = await ask('GET /public', (_req, res) => res.writeHead(200, open).end('all'), ['Origin: https://app.example.com'])
-    expect(shown.headers).toMatchObject({ 'access-control-allow-origin': ['*'], 'access-control-expose-headers': ['X-Own'] })
+    const shown = await ask('GET /public', (_req, res) => res.writeHead(200, open).end('all'), [
+      'Origin: https://app.example.com',
+    ])
+    expect(shown.headers).toMatchObject({
+      'access-control-allow-origin': ['*'],
+      'access-control-expose-headers': ['X-Own'],
+    })
     for (const path of ['/private', '/optional']) {
-      const answer = await ask(`GET ${path}`, (_req, res) => res.writeHead(200, { ...open, 'Access-Control-Allow-Credentials': 'true' }).end('mine'), ['Origin: https://app.example.com'])
+      const answer = await ask(
+        `GET ${path}`,
+        (_req, res) =>
+          res.writeHead(200, { ...open, 'Access-Control-Allow-Credentials': 'true' }).end('mine'),
+        ['Origin: https://app.example.com'],
+      )
       expect(Object.keys(answer.headers).filter((name) => name.startsWith('access-control-'))).toEqual([])
     }
   })
 
   it('to HEAD has the headers and no body', async () => {
-    const answer = await ask('HEAD /public', (_req, res) => res.writeHead(200, { 'Content-Length': '1234', 'X-Own': '1' }).end())
+    const answer = await ask('HEAD /public', (_req, res) =>
+      res.writeHead(200, { 'Content-Length': '1234', 'X-Own': '1' }).end(),
+    )
     expect(answer).toMatchObject({ status: 200, body: '' })
     expect(answer.headers).toMatchObject({ 'content-length': ['1234'], 'x-own': ['1'] })
   })
@@ -118,7 +187,9 @@ routes:
   })
 
   it('of nothing is nothing: length 0', async () => {
-    const answer = await ask('GET /public', (_req, res) => res.writeHead(200, { 'Content-Length': '0' }).end())
+    const answer = await ask('GET /public', (_req, res) =>
+      res.writeHead(200, { 'Content-Length': '0' }).end(),
+    )
     expect(answer).toMatchObject({ status: 200, body: '' })
   })
 
@@ -131,13 +202,19 @@ routes:
   })
 
   it('is not decompressed on its way', async () => {
-    const answer = await ask('GET /public', (_req, res) => res.writeHead(200, { 'Content-Encoding': 'gzip' }).end('opaque'), ['Accept-Encoding: gzip'])
+    const answer = await ask(
+      'GET /public',
+      (_req, res) => res.writeHead(200, { 'Content-Encoding': 'gzip' }).end('opaque'),
+      ['Accept-Encoding: gzip'],
+    )
     expect(answer.headers['content-encoding']).toEqual(['gzip'])
     expect(answer.body).toBe('opaque')
   })
 
   it('401 of an upstream is the upstream’s, challenge included', async () => {
-    const answer = await ask('GET /private', (_req, res) => res.writeHead(401, { 'WWW-Authenticate': 'Basic realm="theirs"' }).end('no'))
+    const answer = await ask('GET /private', (_req, res) =>
+      res.writeHead(401, { 'WWW-Authenticate': 'Basic realm="theirs"' }).end('no'),
+    )
     expect(answer).toMatchObject({ status: 401, body: 'no' })
     expect(answer.headers['www-authenticate']).toEqual(['Basic realm="theirs"'])
   })

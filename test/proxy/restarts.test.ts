@@ -38,7 +38,8 @@ async function startService(): Promise<Service> {
   }
   await start()
   return {
-    url: `http://127.0.0.1:${port}`, start,
+    url: `http://127.0.0.1:${port}`,
+    start,
     kill: async () => {
       if (child?.exitCode !== null || child.signalCode !== null) return
       const ended = once(child, 'exit')
@@ -59,25 +60,38 @@ function load(url: string, headers: Record<string, string>, atATime: number) {
   const agent = new Agent({ keepAlive: true, maxSockets: atATime })
   const outcomes: Outcome[] = []
   let running = true
-  const ask = () => new Promise<void>((resolve) => {
-    const done = (status: number, retryAfter?: string) => {
-      outcomes.push({ status, retryAfter })
-      resolve()
-    }
-    const req = httpRequest(url, { headers, agent }, (res) => {
-      let length = 0
-      res.on('data', (chunk: Buffer) => { length += chunk.length })
-      res.on('error', () => undefined)
-      res.on('close', () => done(res.complete && length > 0 ? res.statusCode ?? 0 : 0, res.headers['retry-after']))
+  const ask = () =>
+    new Promise<void>((resolve) => {
+      const done = (status: number, retryAfter?: string) => {
+        outcomes.push({ status, retryAfter })
+        resolve()
+      }
+      const req = httpRequest(url, { headers, agent }, (res) => {
+        let length = 0
+        res.on('data', (chunk: Buffer) => {
+          length += chunk.length
+        })
+        res.on('error', () => undefined)
+        res.on('close', () =>
+          done(res.complete && length > 0 ? (res.statusCode ?? 0) : 0, res.headers['retry-after']),
+        )
+      })
+      req.on('error', () => done(0))
+      req.end()
     })
-    req.on('error', () => done(0))
-    req.end()
+  const workers = Array.from({ length: atATime }, async () => {
+    while (running) await ask()
   })
-  const workers = Array.from({ length: atATime }, async () => { while (running) await ask() })
   return {
     outcomes,
     /** How often each status came, since as many outcomes. */
-    counts: (since = 0) => outcomes.slice(since).reduce<Record<number, number>>((counts, { status }) => ({ ...counts, [status]: (counts[status] ?? 0) + 1 }), {}),
+    counts: (since = 0) =>
+      outcomes
+        .slice(since)
+        .reduce<Record<number, number>>(
+          (counts, { status }) => ({ ...counts, [status]: (counts[status] ?? 0) + 1 }),
+          {},
+        ),
     stop: async () => {
       running = false
       await Promise.all(workers)
@@ -91,24 +105,34 @@ describe('services that are killed and started again under load', () => {
   let headers: Record<string, string>
   beforeAll(async () => {
     database = await createTestDatabase()
-    headers = { Authorization: `Bearer ${(await tokenFor(database, 'alice')).token}`, 'X-Mandate-Id': mandates.acme }
+    headers = {
+      Authorization: `Bearer ${(await tokenFor(database, 'alice')).token}`,
+      'X-Mandate-Id': mandates.acme,
+    }
   })
   afterAll(() => database.drop())
 
-  const startGateway = (services: Service[]) => startTestGateway({
-    database, environment: { COHERENCE_LEASE_MS: '5000' },
-    routes: `
+  const startGateway = (services: Service[]) =>
+    startTestGateway({
+      database,
+      environment: { COHERENCE_LEASE_MS: '5000' },
+      routes: `
 upstreams: { crm: { targets: [${services.map(({ url }) => `'${url}'`).join(', ')}] } }
 routes:
   /api/crm: { upstream: crm, mandate: required, permission: { context: RESOURCE, item: crm } }
 `,
-  })
+    })
 
   /** Whether the last that was said of a target is that it is in use, if anything was. */
   const isUsed = ({ logLines }: TestGateway, { url }: Service) =>
-    logLines.filter((line) => line.includes('a target') && line.includes(new URL(url).host)).at(-1)?.includes('in use again') ?? true
+    logLines
+      .filter((line) => line.includes('a target') && line.includes(new URL(url).host))
+      .at(-1)
+      ?.includes('in use again') ?? true
 
-  /** Kills one service after the other under load, and starts each again. Answers how often each status came. */
+  /**
+   * Kills one service after the other under load, and starts each again. Answers how often each status came.
+   */
   async function killInTurn(atATime: number): Promise<{ total: number; counts: Record<number, number> }> {
     const services = [await startService(), await startService()]
     const gateway = await startGateway(services)
@@ -150,7 +174,9 @@ routes:
       const before = traffic.outcomes.length
       await only.kill()
       await eventually(() => (traffic.counts(before)[502] ?? 0) > 100 || undefined)
-      expect(Object.keys(traffic.counts(before)).filter((status) => !['200', '502'].includes(status))).toEqual([])
+      expect(
+        Object.keys(traffic.counts(before)).filter((status) => !['200', '502'].includes(status)),
+      ).toEqual([])
       await only.start()
       const backAt = traffic.outcomes.length
       await eventually(() => (traffic.counts(backAt)[200] ?? 0) > 100 || undefined, 10_000)

@@ -8,28 +8,47 @@ import { startUpstream, type Upstream } from '../support/upstream.js'
 
 /** A target of raw sockets: counts the requests that reach it. */
 async function startTarget(behave: (socket: Socket) => void) {
-  const target = { url: '', hits: 0, heard: [] as string[], stop: async () => { await new Promise((resolve) => server.close(resolve)) } }
-  const server = net.createServer((socket) => {
-    socket.on('error', () => undefined)
-    socket.once('data', (chunk: Buffer) => {
-      target.hits += 1
-      target.heard.push(chunk.toString('latin1'))
-      behave(socket)
+  const target = {
+    url: '',
+    hits: 0,
+    heard: [] as string[],
+    stop: async () => {
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+  const server = net
+    .createServer((socket) => {
+      socket.on('error', () => undefined)
+      socket.once('data', (chunk: Buffer) => {
+        target.hits += 1
+        target.heard.push(chunk.toString('latin1'))
+        behave(socket)
+      })
     })
-  }).listen(0, '127.0.0.1')
+    .listen(0, '127.0.0.1')
   await once(server, 'listening')
   target.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   return target
 }
 
-const answering = (socket: Socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok')
+const answering = (socket: Socket) =>
+  socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok')
 const resetting = (socket: Socket) => socket.resetAndDestroy()
 /** Begins to answer, and breaks off before the first byte of the body. */
-const breakingOff = (socket: Socket) => { socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n', () => { setTimeout(() => socket.destroy(), 100) }) }
-const answeringLate = (socket: Socket) => { setTimeout(() => answering(socket), 3000).unref() }
+const breakingOff = (socket: Socket) => {
+  socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n', () => {
+    setTimeout(() => socket.destroy(), 100)
+  })
+}
+const answeringLate = (socket: Socket) => {
+  setTimeout(() => answering(socket), 3000).unref()
+}
 
 describe('a request that got no answer', () => {
-  let targets: Record<'good' | 'rude' | 'ruder' | 'rudest' | 'late' | 'begun', Awaited<ReturnType<typeof startTarget>>>
+  let targets: Record<
+    'good' | 'rude' | 'ruder' | 'rudest' | 'late' | 'begun',
+    Awaited<ReturnType<typeof startTarget>>
+  >
   let goneUrl: string
   let goneUrls: string[]
   let database: TestDatabase
@@ -38,8 +57,12 @@ describe('a request that got no answer', () => {
   beforeAll(async () => {
     database = await createTestDatabase()
     targets = {
-      good: await startTarget(answering), late: await startTarget(answeringLate), begun: await startTarget(breakingOff),
-      rude: await startTarget(resetting), ruder: await startTarget(resetting), rudest: await startTarget(resetting),
+      good: await startTarget(answering),
+      late: await startTarget(answeringLate),
+      begun: await startTarget(breakingOff),
+      rude: await startTarget(resetting),
+      ruder: await startTarget(resetting),
+      rudest: await startTarget(resetting),
     }
     const gone = await Promise.all(Array.from({ length: 3 }, () => startTarget(resetting)))
     await Promise.all(gone.map(({ stop }) => stop()))
@@ -48,7 +71,9 @@ describe('a request that got no answer', () => {
     taking = await startUpstream()
     taking.answerWith((req, res) => {
       let length = 0
-      req.on('data', (chunk: Buffer) => { length += chunk.length })
+      req.on('data', (chunk: Buffer) => {
+        length += chunk.length
+      })
       req.on('end', () => res.end(String(length)))
     })
   })
@@ -87,28 +112,55 @@ routes:
     await database.drop()
   })
 
-  it.each(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])('%s without a body is sent to the other target', async (method) => {
-    expect((await sendLines(gateway.url, `${method} /half`)).status).toBe(200)
-    expect([targets.rude.hits, targets.good.hits]).toEqual([1, 1])
-  })
+  it.each(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])(
+    '%s without a body is sent to the other target',
+    async (method) => {
+      expect((await sendLines(gateway.url, `${method} /half`)).status).toBe(200)
+      expect([targets.rude.hits, targets.good.hits]).toEqual([1, 1])
+    },
+  )
 
-  it.each([['POST', ''], ['PATCH', ''], ['PUT', 'once']])('%s %s is never sent twice: its sender decides', async (method, body) => {
+  it.each([
+    ['POST', ''],
+    ['PATCH', ''],
+    ['PUT', 'once'],
+  ])('%s %s is never sent twice: its sender decides', async (method, body) => {
     const answers = []
-    for (let count = 0; count < 2; count += 1) answers.push(await sendLines(gateway.url, `${method} /half`, [`Content-Length: ${body.length}`], body))
+    for (let count = 0; count < 2; count += 1)
+      answers.push(await sendLines(gateway.url, `${method} /half`, [`Content-Length: ${body.length}`], body))
     expect(answers.map(({ status }) => status)).toEqual([502, 200])
     expect([targets.rude.hits, targets.good.hits]).toEqual([1, 1])
   })
 
-  it.each([['POST', ''], ['PATCH', ''], ['POST', 'a body'], ['PATCH', 'a body'], ['PUT', 'a body'], ['DELETE', 'a body']])('%s with "%s" goes to another target where the connection is refused: nothing had been sent', async (method, body) => {
-    const answers = []
-    for (let count = 0; count < 4; count += 1) answers.push(await sendLines(gateway.url, `${method} /gone`, [`Content-Length: ${body.length}`], body))
-    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200])
-    expect([targets.good.hits, targets.good.heard.every((heard) => heard.startsWith(method) && heard.endsWith(`\r\n\r\n${body}`))]).toEqual([4, true])
-  })
+  it.each([
+    ['POST', ''],
+    ['PATCH', ''],
+    ['POST', 'a body'],
+    ['PATCH', 'a body'],
+    ['PUT', 'a body'],
+    ['DELETE', 'a body'],
+  ])(
+    '%s with "%s" goes to another target where the connection is refused: nothing had been sent',
+    async (method, body) => {
+      const answers = []
+      for (let count = 0; count < 4; count += 1)
+        answers.push(
+          await sendLines(gateway.url, `${method} /gone`, [`Content-Length: ${body.length}`], body),
+        )
+      expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200])
+      expect([
+        targets.good.hits,
+        targets.good.heard.every((heard) => heard.startsWith(method) && heard.endsWith(`\r\n\r\n${body}`)),
+      ]).toEqual([4, true])
+    },
+  )
 
   it('a large upload goes to another target, whole, where the connection is refused', async () => {
     const body = 'x'.repeat(3_000_000)
-    for (let count = 0; count < 2; count += 1) expect((await sendLines(gateway.url, 'POST /takes', [`Content-Length: ${body.length}`], body)).body).toBe(String(body.length))
+    for (let count = 0; count < 2; count += 1)
+      expect(
+        (await sendLines(gateway.url, 'POST /takes', [`Content-Length: ${body.length}`], body)).body,
+      ).toBe(String(body.length))
   })
 
   it('because there was no connection goes on to the next, however many refuse', async () => {
@@ -123,7 +175,9 @@ routes:
   it('is sent to two others at most', async () => {
     const { status, body } = await sendLines(gateway.url, 'GET /bad')
     expect([status, JSON.parse(body)]).toEqual([502, expect.objectContaining({ code: 'upstream_failed' })])
-    expect([targets.rude.hits, targets.ruder.hits, targets.rudest.hits, targets.good.hits]).toEqual([1, 1, 1, 0])
+    expect([targets.rude.hits, targets.ruder.hits, targets.rudest.hits, targets.good.hits]).toEqual([
+      1, 1, 1, 0,
+    ])
   })
 
   it('in time is not sent again: whoever is slow gets no more to do', async () => {

@@ -28,7 +28,14 @@ routes: {}
 describe('a route table', () => {
   it('needs nothing but an upstream: the defaults are the strict ones', () => {
     const table = parseRouteTable(withRoute('{ upstream: own }'), 'routes.yaml')
-    expect(table.match('/x')).toMatchObject({ prefix: '/x', upstream: 'own', auth: 'required', mandate: 'none', instance: 'none', strip: false })
+    expect(table.match('/x')).toMatchObject({
+      prefix: '/x',
+      upstream: 'own',
+      auth: 'required',
+      mandate: 'none',
+      instance: 'none',
+      strip: false,
+    })
     expect(table.match('/y')).toBeUndefined()
   })
 
@@ -37,7 +44,9 @@ describe('a route table', () => {
   })
 
   it('takes every field', () => {
-    expect(faultsOf(withRoute(`
+    expect(
+      faultsOf(
+        withRoute(`
     upstream: own
     strip: true
     auth: required
@@ -47,8 +56,16 @@ describe('a route table', () => {
     permission: { context: DATA, item: crm.contacts }
     rateLimit: 100/60s
     timeoutMs: 1000
-    bodyLimit: 1048576`))).toEqual([])
-    expect(faultsOf(withUpstream('{ targets: ["http://127.0.0.1:9000", "https://crm.example.com"], timeouts: { connectMs: 1, headersMs: 2, bodyMs: 3 }, health: { path: /healthz } }'))).toEqual([])
+    bodyLimit: 1048576`),
+      ),
+    ).toEqual([])
+    expect(
+      faultsOf(
+        withUpstream(
+          '{ targets: ["http://127.0.0.1:9000", "https://crm.example.com"], timeouts: { connectMs: 1, headersMs: 2, bodyMs: 3 }, health: { path: /healthz } }',
+        ),
+      ),
+    ).toEqual([])
   })
 
   it('lets portal routes live under /portal/', () => {
@@ -60,9 +77,21 @@ describe('a route table', () => {
     ['an unknown policy', '{ upstream: own, auth: sometimes }', 'auth'],
     ['an unknown place', '{ upstream: own, mandate: maybe }', 'mandate'],
     ['an unknown guard', '{ upstream: own, guard: superAdmin }', 'guard'],
-    ['an unknown context', '{ upstream: own, mandate: required, permission: { context: THING, item: x } }', 'context'],
-    ['a permission without item', '{ upstream: own, mandate: required, permission: { context: DATA } }', 'item'],
-    ['a permission of its own action', '{ upstream: own, mandate: required, permission: { context: DATA, item: x, action: read } }', 'action'],
+    [
+      'an unknown context',
+      '{ upstream: own, mandate: required, permission: { context: THING, item: x } }',
+      'context',
+    ],
+    [
+      'a permission without item',
+      '{ upstream: own, mandate: required, permission: { context: DATA } }',
+      'item',
+    ],
+    [
+      'a permission of its own action',
+      '{ upstream: own, mandate: required, permission: { context: DATA, item: x, action: read } }',
+      'action',
+    ],
     ['an upstream that is not there', '{ upstream: other }', 'other'],
     ['an upstream by an inherited name', '{ upstream: toString }', 'toString'],
     ['no upstream', '{ auth: public }', 'upstream'],
@@ -73,14 +102,34 @@ describe('a route table', () => {
     ['a negative body limit', '{ upstream: own, bodyLimit: -1 }', 'bodyLimit'],
     ['a body limit of a fraction', '{ upstream: own, bodyLimit: 1.5 }', 'bodyLimit'],
     ['strip that is no boolean', '{ upstream: own, strip: "yes" }', 'strip'],
-    ['a permission where anybody may come', '{ upstream: own, auth: public, permission: { context: DATA, item: x } }', 'permission'],
-    ['a permission where the caller may be nobody', '{ upstream: own, auth: optional, mandate: optional, permission: { context: DATA, item: x } }', 'permission'],
-    ['a permission without a mandate', '{ upstream: own, permission: { context: DATA, item: x } }', 'permission'],
+    [
+      'a permission where anybody may come',
+      '{ upstream: own, auth: public, permission: { context: DATA, item: x } }',
+      'permission',
+    ],
+    [
+      'a permission where the caller may be nobody',
+      '{ upstream: own, auth: optional, mandate: optional, permission: { context: DATA, item: x } }',
+      'permission',
+    ],
+    [
+      'a permission without a mandate',
+      '{ upstream: own, permission: { context: DATA, item: x } }',
+      'permission',
+    ],
     ['a guard where anybody may come', '{ upstream: own, auth: public, guard: sysAdmin }', 'guard'],
     ['a guard where the caller may be nobody', '{ upstream: own, auth: optional, guard: sysAdmin }', 'guard'],
     ['a mandate where anybody may come', '{ upstream: own, auth: public, mandate: optional }', 'mandate'],
-    ['a required mandate where the caller may be nobody', '{ upstream: own, auth: optional, mandate: required }', 'mandate'],
-    ['a required instance where the caller may be nobody', '{ upstream: own, auth: optional, instance: required }', 'instance'],
+    [
+      'a required mandate where the caller may be nobody',
+      '{ upstream: own, auth: optional, mandate: required }',
+      'mandate',
+    ],
+    [
+      'a required instance where the caller may be nobody',
+      '{ upstream: own, auth: optional, instance: required }',
+      'instance',
+    ],
     ['nothing at all', '', 'x'],
   ])('refuses %s, with file and line', (_, route, word) => {
     const faults = faultsOf(withRoute(route))
@@ -89,13 +138,48 @@ describe('a route table', () => {
     expect(faults.join('\n')).toContain(word)
   })
 
-  it.each(['x', '/x/', '/x//y', '/x/../y', '/x/./y', '/x?y', '/x%20y', '/x y', '"/x#y"', '/ü', '/x\\y', '"*"'])('refuses the prefix %s', (prefix) => {
+  it.each([
+    'x',
+    '/x/',
+    '/x//y',
+    '/x/../y',
+    '/x/./y',
+    '/x?y',
+    '/x%20y',
+    '/x y',
+    '"/x#y"',
+    '/ü',
+    '/x\\y',
+    '"*"',
+  ])('refuses the prefix %s', (prefix) => {
     const faults = faultsOf(withRoute('{ upstream: own }', prefix))
     expect(faults).toHaveLength(1)
     expect(faults[0]).toMatch(/^routes\.yaml:4: /)
   })
 
-  it.each(['/auth', '/auth/x', '/mandate', '/mandate/members', '/admin', '/admin/x', '/system', '/system/x', '/portal', '/portal/x', '/projects', '/projects/x', '/healthz', '/readyz', '/metrics', '/.well-known', '/.well-known/x', '/openapi.yaml', '/docs', '/console', '/console/x'])('refuses a route that claims %s', (prefix) => {
+  it.each([
+    '/auth',
+    '/auth/x',
+    '/mandate',
+    '/mandate/members',
+    '/admin',
+    '/admin/x',
+    '/system',
+    '/system/x',
+    '/portal',
+    '/portal/x',
+    '/projects',
+    '/projects/x',
+    '/healthz',
+    '/readyz',
+    '/metrics',
+    '/.well-known',
+    '/.well-known/x',
+    '/openapi.yaml',
+    '/docs',
+    '/console',
+    '/console/x',
+  ])('refuses a route that claims %s', (prefix) => {
     const faults = faultsOf(withRoute('{ upstream: own }', prefix))
     expect(faults).toHaveLength(1)
     expect(faults[0]).toMatch(/^routes\.yaml:4: .*belongs to the gateway/)
@@ -103,7 +187,10 @@ describe('a route table', () => {
 
   it('refuses portal routes at the gateway’s own pages', () => {
     for (const prefix of ['/portal', '/auth/x', '/portal/api', '/portal/enter', '/portal/logout']) {
-      expect([prefix, faultsOf(withRoute('{ upstream: own, auth: portal }', prefix)).length]).toEqual([prefix, 1])
+      expect([prefix, faultsOf(withRoute('{ upstream: own, auth: portal }', prefix)).length]).toEqual([
+        prefix,
+        1,
+      ])
     }
   })
 
@@ -112,7 +199,15 @@ describe('a route table', () => {
       const text = withRoute(`{ upstream: own, auth: ${auth} }`, '/')
       if (faultsOf(text).length > 0) continue // refusing it is as good
       const table = parseRouteTable(text, 'routes.yaml')
-      for (const own of ['/auth/login', '/auth', '/admin/users', '/system/nodes', '/portal', '/healthz', '/.well-known/jwks.json']) {
+      for (const own of [
+        '/auth/login',
+        '/auth',
+        '/admin/users',
+        '/system/nodes',
+        '/portal',
+        '/healthz',
+        '/.well-known/jwks.json',
+      ]) {
         expect([auth, own, table.match(own)]).toEqual([auth, own, undefined])
       }
     }
@@ -148,12 +243,16 @@ routes:
     auth: sometimes
     strip: 5
 `)
-    expect(faults.map((fault) => fault.split(':')[1]).sort()).toEqual(expect.arrayContaining(['3', '9', '10']))
+    expect(faults.map((fault) => fault.split(':')[1]).sort()).toEqual(
+      expect.arrayContaining(['3', '9', '10']),
+    )
   })
 
   it('says the line of a fault that is deep within, of a list’s entry, and of what something is missing from', () => {
-    const linesOf = (text: string) => faultsOf(text).map((fault) => /^routes\.yaml:(\d+): (\S+)/.exec(fault)?.slice(1, 3).join(' ') ?? fault)
-    expect(faultsOf(`upstreams:
+    const linesOf = (text: string) =>
+      faultsOf(text).map((fault) => /^routes\.yaml:(\d+): (\S+)/.exec(fault)?.slice(1, 3).join(' ') ?? fault)
+    expect(
+      faultsOf(`upstreams:
   own:
     targets:
       - http://127.0.0.1:9000
@@ -170,15 +269,20 @@ routes:
     mandateFrom:
       - header
       - nowhere
-`).map((fault) => fault.split(': ').slice(0, 2).join(' '))).toEqual([
-      'routes.yaml:5 upstreams › own › targets › 1', 'routes.yaml:8 upstreams › own › timeouts › headersMs',
-      'routes.yaml:12 routes › /a › permission › item', 'routes.yaml:17 routes › /a › mandateFrom › 1',
+`).map((fault) => fault.split(': ').slice(0, 2).join(' ')),
+    ).toEqual([
+      'routes.yaml:5 upstreams › own › targets › 1',
+      'routes.yaml:8 upstreams › own › timeouts › headersMs',
+      'routes.yaml:12 routes › /a › permission › item',
+      'routes.yaml:17 routes › /a › mandateFrom › 1',
     ])
     expect(linesOf('\n\nroutes: {}\n')).toEqual(['1 upstreams:'])
     expect(linesOf('upstreams: {}\nroutes: 5\n')).toEqual(['2 routes:'])
     expect(linesOf('upstreams: 5\nroutes: {}\n')).toEqual(['1 upstreams:'])
     expect(faultsOf('- a\n- b\n')).toEqual([expect.stringMatching(/^routes\.yaml:1: Invalid input/)])
-    expect(faultsOf('upstreams: { own: { targets: &t [ftp://a] }, two: { targets: *t } }\nroutes: {}\n')).toHaveLength(2)
+    expect(
+      faultsOf('upstreams: { own: { targets: &t [ftp://a] }, two: { targets: *t } }\nroutes: {}\n'),
+    ).toHaveLength(2)
   })
 
   it('refuses aliases that make a small file a huge table, by the file', () => {
@@ -187,27 +291,58 @@ routes:
   })
 
   it('gives paths to the longest prefix on whole segments, the gateway’s own to none, and the portal’s own to the portal’s routes', () => {
-    const table = parseRouteTable(`upstreams:
+    const table = parseRouteTable(
+      `upstreams:
   own: { targets: [http://127.0.0.1:9000] }
 routes:
   /: { upstream: own }
   /a: { upstream: own }
   /a/b: { upstream: own }
   /portal/files: { upstream: own, auth: portal }
-`, 'routes.yaml')
-    for (const [path, prefix] of [['/', '/'], ['/x', '/'], ['/ab', '/'], ['/a', '/a'], ['/a/', '/a'], ['/a/bc', '/a'], ['/a/b', '/a/b'], ['/a/b/c', '/a/b'], ['/portal/files/1', '/portal/files'], ['/portals', '/'], ['/authentic', '/']] as const) {
+`,
+      'routes.yaml',
+    )
+    for (const [path, prefix] of [
+      ['/', '/'],
+      ['/x', '/'],
+      ['/ab', '/'],
+      ['/a', '/a'],
+      ['/a/', '/a'],
+      ['/a/bc', '/a'],
+      ['/a/b', '/a/b'],
+      ['/a/b/c', '/a/b'],
+      ['/portal/files/1', '/portal/files'],
+      ['/portals', '/'],
+      ['/authentic', '/'],
+    ] as const) {
       expect([path, table.match(path)?.prefix]).toEqual([path, prefix])
     }
-    for (const path of ['/portal', '/portal/other', '/portal/filesystem', '/auth/x', '/metrics', '/console']) expect([path, table.match(path)]).toEqual([path, undefined])
-    for (const path of ['/a;x/b', '/a%3Bx', '/a/b;c/d']) expect(() => table.match(path)).toThrow(expect.objectContaining({ code: 'path_ambiguous' }))
+    for (const path of ['/portal', '/portal/other', '/portal/filesystem', '/auth/x', '/metrics', '/console'])
+      expect([path, table.match(path)]).toEqual([path, undefined])
+    for (const path of ['/a;x/b', '/a%3Bx', '/a/b;c/d'])
+      expect(() => table.match(path)).toThrow(expect.objectContaining({ code: 'path_ambiguous' }))
     expect([table.match('/x;/a')?.prefix, table.match('/a/c;x=1/b')?.prefix]).toEqual(['/', '/a'])
   })
 
   it('refuses a prefix, a field or an upstream that is there twice, with the second one’s line', () => {
-    expect(faultsOf('upstreams:\n  own: { targets: [demo] }\nroutes:\n  /x: { upstream: own }\n  /x: { upstream: own, auth: public }\n')).toEqual([expect.stringMatching(/^routes\.yaml:5: /)])
-    expect(faultsOf('upstreams:\n  own: { targets: [demo] }\n  own: { targets: [demo] }\nroutes: {}\n')).toEqual([expect.stringMatching(/^routes\.yaml:3: /)])
-    expect(faultsOf('upstreams: { own: { targets: [demo] } }\nroutes:\n  /x:\n    upstream: own\n    auth: required\n    auth: public\n')).toEqual([expect.stringMatching(/^routes\.yaml:6: /)])
-    expect(faultsOf('upstreams: { own: { targets: [demo] } }\nroutes: { "/x": { upstream: own }, \'/x\': { upstream: own, auth: public } }\n')).toEqual([expect.stringMatching(/^routes\.yaml:2: /)])
+    expect(
+      faultsOf(
+        'upstreams:\n  own: { targets: [demo] }\nroutes:\n  /x: { upstream: own }\n  /x: { upstream: own, auth: public }\n',
+      ),
+    ).toEqual([expect.stringMatching(/^routes\.yaml:5: /)])
+    expect(
+      faultsOf('upstreams:\n  own: { targets: [demo] }\n  own: { targets: [demo] }\nroutes: {}\n'),
+    ).toEqual([expect.stringMatching(/^routes\.yaml:3: /)])
+    expect(
+      faultsOf(
+        'upstreams: { own: { targets: [demo] } }\nroutes:\n  /x:\n    upstream: own\n    auth: required\n    auth: public\n',
+      ),
+    ).toEqual([expect.stringMatching(/^routes\.yaml:6: /)])
+    expect(
+      faultsOf(
+        'upstreams: { own: { targets: [demo] } }\nroutes: { "/x": { upstream: own }, \'/x\': { upstream: own, auth: public } }\n',
+      ),
+    ).toEqual([expect.stringMatching(/^routes\.yaml:2: /)])
   })
 
   it.each([
@@ -219,7 +354,10 @@ routes:
     ['tabs', 'upstreams:\n\town: {}\n'],
     ['two documents', 'upstreams: {}\nroutes: {}\n---\nupstreams: {}\nroutes: {}\n'],
     ['an alias of nothing', 'upstreams: {}\nroutes:\n  /x: *nowhere\n'],
-    ['a bomb of aliases', `upstreams: {}\nroutes: {}\na: &a [x, x]\n${Array.from('bcdefghij', (name, index) => `${name}: &${name} [*${'abcdefghij'[index]!}, *${'abcdefghij'[index]!}]`).join('\n')}\n`],
+    [
+      'a bomb of aliases',
+      `upstreams: {}\nroutes: {}\na: &a [x, x]\n${Array.from('bcdefghij', (name, index) => `${name}: &${name} [*${'abcdefghij'[index]!}, *${'abcdefghij'[index]!}]`).join('\n')}\n`,
+    ],
     ['binary', '\0\x01\x02'],
   ])('refuses a file of %s as a fault of the file', (_, text) => {
     const faults = faultsOf(text)
@@ -231,12 +369,17 @@ routes:
     const folder = await mkdtemp(path.join(tmpdir(), 'routes-'))
     try {
       const file = path.join(folder, 'my-routes.yaml')
-      await expect(loadRouteTable(file)).rejects.toMatchObject({ name: 'RouteTableError', faults: [`${file}: there is no such file`] })
+      await expect(loadRouteTable(file)).rejects.toMatchObject({
+        name: 'RouteTableError',
+        faults: [`${file}: there is no such file`],
+      })
       await writeFile(file, withRoute('{ upstream: own, auth: sometimes }'))
       await expect(loadRouteTable(file)).rejects.toThrow(`${file}:4: `)
       await writeFile(file, withRoute('{ upstream: own }'))
       expect((await loadRouteTable(file)).routes).toHaveLength(1)
-      await expect(loadRouteTable(folder)).rejects.toMatchObject({ faults: [expect.stringMatching(/: Error: EISDIR/)] })
+      await expect(loadRouteTable(folder)).rejects.toMatchObject({
+        faults: [expect.stringMatching(/: Error: EISDIR/)],
+      })
     } finally {
       await rm(folder, { recursive: true })
     }
@@ -244,6 +387,11 @@ routes:
 
   it('of the repository can be used', async () => {
     const table = await loadRouteTable(path.join(import.meta.dirname, '../../routes.yaml'))
-    expect(table.match('/api/crm/contacts')).toMatchObject({ prefix: '/api/crm', mandate: 'required', instance: 'optional', permission: { context: 'RESOURCE', item: 'crm' } })
+    expect(table.match('/api/crm/contacts')).toMatchObject({
+      prefix: '/api/crm',
+      mandate: 'required',
+      instance: 'optional',
+      permission: { context: 'RESOURCE', item: 'crm' },
+    })
   })
 })

@@ -5,7 +5,11 @@ import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { codeOf, sendLines } from '../support/raw-http.js'
 import { startUpstream, type Upstream } from '../support/upstream.js'
 
-const withRoute = (route: string) => parseRouteTable(`upstreams: { own: { targets: ['http://127.0.0.1:9000'] } }\nroutes:\n  /x: ${route}\n`, 'routes.yaml')
+const withRoute = (route: string) =>
+  parseRouteTable(
+    `upstreams: { own: { targets: ['http://127.0.0.1:9000'] } }\nroutes:\n  /x: ${route}\n`,
+    'routes.yaml',
+  )
 
 describe('the path that is sent', () => {
   it.each([
@@ -35,12 +39,14 @@ describe('the path that is sent', () => {
     let gateway: TestGateway
     beforeAll(async () => {
       upstream = await startUpstream()
-      gateway = await startTestGateway({ routes: `
+      gateway = await startTestGateway({
+        routes: `
 upstreams: { own: { targets: ['${upstream.url}'] } }
 routes:
   /old: { upstream: own, auth: public, rewrite: /new/api }
   /old/guarded: { upstream: own, rewrite: /new/api/guarded }
-` })
+`,
+      })
     })
     afterAll(async () => {
       await gateway.stop()
@@ -48,7 +54,12 @@ routes:
     })
 
     it('has the prefix replaced and nothing else, the query included', async () => {
-      for (const [asked, sent] of [['/old', '/new/api'], ['/old/', '/new/api/'], ['/old/a/old?x=/old', '/new/api/a/old?x=/old'], ['/%6fld/%C3%A9', '/new/api/%C3%A9']]) {
+      for (const [asked, sent] of [
+        ['/old', '/new/api'],
+        ['/old/', '/new/api/'],
+        ['/old/a/old?x=/old', '/new/api/a/old?x=/old'],
+        ['/%6fld/%C3%A9', '/new/api/%C3%A9'],
+      ]) {
         expect((await sendLines(gateway.url, `GET ${asked!}`)).status).toBe(200)
         expect([asked, upstream.last().url]).toEqual([asked, sent])
       }
@@ -56,7 +67,16 @@ routes:
 
     it('cannot be led out of the new prefix, nor past the policy of a longer one', async () => {
       const before = upstream.received.length
-      for (const asked of ['/old/../x', '/old/%2e%2e/x', '/old/..;/x', '/old//x', '/old/%2fx', '/old;x', '/old/x\\..', '/old/guarded;x']) {
+      for (const asked of [
+        '/old/../x',
+        '/old/%2e%2e/x',
+        '/old/..;/x',
+        '/old//x',
+        '/old/%2fx',
+        '/old;x',
+        '/old/x\\..',
+        '/old/guarded;x',
+      ]) {
         const answer = await sendLines(gateway.url, `GET ${asked}`)
         expect([asked, [400, 404].includes(answer.status)]).toEqual([asked, true])
       }
@@ -79,8 +99,13 @@ describe('the field rewrite', () => {
   }
 
   it('is kept as written, and absent by default', () => {
-    expect(withRoute('{ upstream: own, rewrite: /v2/y }').match('/x')).toMatchObject({ rewrite: '/v2/y', strip: false })
-    expect(withRoute('{ upstream: own, strip: false, rewrite: / }').match('/x')).toMatchObject({ rewrite: '/' })
+    expect(withRoute('{ upstream: own, rewrite: /v2/y }').match('/x')).toMatchObject({
+      rewrite: '/v2/y',
+      strip: false,
+    })
+    expect(withRoute('{ upstream: own, strip: false, rewrite: / }').match('/x')).toMatchObject({
+      rewrite: '/',
+    })
     expect(withRoute('{ upstream: own }').match('/x')?.rewrite).toBeUndefined()
   })
 
@@ -89,11 +114,26 @@ describe('the field rewrite', () => {
   })
 
   it('contradicts strip', () => {
-    expect(faultsOf('{ upstream: own, strip: true, rewrite: /y }')).toEqual([expect.stringMatching(/^routes\.yaml:3: .*rewrite: cannot be set together with strip$/)])
+    expect(faultsOf('{ upstream: own, strip: true, rewrite: /y }')).toEqual([
+      expect.stringMatching(/^routes\.yaml:3: .*rewrite: cannot be set together with strip$/),
+    ])
     expect(faultsOf('{ upstream: own, auth: public, strip: true, rewrite: /y }')).toHaveLength(1)
   })
 
-  it.each(['y', '/y/', '/y//z', '/y/../z', '/.', '/y?z', '/y%20z', '"/y#z"', '"http://127.0.0.1/y"', '""', '5', 'true'])('refuses %s, with file and line', (rewrite) => {
+  it.each([
+    'y',
+    '/y/',
+    '/y//z',
+    '/y/../z',
+    '/.',
+    '/y?z',
+    '/y%20z',
+    '"/y#z"',
+    '"http://127.0.0.1/y"',
+    '""',
+    '5',
+    'true',
+  ])('refuses %s, with file and line', (rewrite) => {
     const faults = faultsOf(`{ upstream: own, rewrite: ${rewrite} }`)
     expect(faults).toHaveLength(1)
     expect(faults[0]).toMatch(/^routes\.yaml:3: .*rewrite/)

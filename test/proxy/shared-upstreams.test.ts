@@ -22,25 +22,36 @@ routes:
   /slow: { upstream: own, auth: public, timeoutMs: 1000 }
   /fast: { upstream: own, auth: public }
 `
-  const start = async (limits?: string, more?: string) => { gateway = await startTestGateway({ database, routes: routes(limits, more), environment: { TRUST_PROXY: '1' } }) }
-  const ask = (line: string, caller: string, ...lines: string[]) => sendLines(gateway.url, line, [caller, ...lines])
+  const start = async (limits?: string, more?: string) => {
+    gateway = await startTestGateway({
+      database,
+      routes: routes(limits, more),
+      environment: { TRUST_PROXY: '1' },
+    })
+  }
+  const ask = (line: string, caller: string, ...lines: string[]) =>
+    sendLines(gateway.url, line, [caller, ...lines])
   /** Leaves requests open, and gives back their sockets once the upstream has them. */
   async function hold(count: number, head: string) {
     const before = waiting.size
-    const sockets = await Promise.all(Array.from({ length: count }, async () => {
-      const socket = await openSocket(gateway.url)
-      socket.write(`${head}\r\nHost: x\r\n${alice}\r\n\r\n`)
-      return socket
-    }))
+    const sockets = await Promise.all(
+      Array.from({ length: count }, async () => {
+        const socket = await openSocket(gateway.url)
+        socket.write(`${head}\r\nHost: x\r\n${alice}\r\n\r\n`)
+        return socket
+      }),
+    )
     await until(() => Promise.resolve(waiting.size === before + count), 20_000)
     return sockets
   }
-  const status = (field: 'running' | 'streams') => until(async () => {
-    const scraped = await fetch(`${gateway.url}/metrics`).then((answer) => answer.text())
-    const line = scraped.split('\n').find((one) => one.startsWith(`gateway_upstream_${field}{`))
-    return line === undefined ? undefined : { value: Number(line.split(' ').at(-1)) }
-  })
-  const untilStatus = (field: 'running' | 'streams', value: number) => until(async () => (await status(field)).value === value)
+  const status = (field: 'running' | 'streams') =>
+    until(async () => {
+      const scraped = await fetch(`${gateway.url}/metrics`).then((answer) => answer.text())
+      const line = scraped.split('\n').find((one) => one.startsWith(`gateway_upstream_${field}{`))
+      return line === undefined ? undefined : { value: Number(line.split(' ').at(-1)) }
+    })
+  const untilStatus = (field: 'running' | 'streams', value: number) =>
+    until(async () => (await status(field)).value === value)
 
   beforeAll(async () => {
     upstream = await startUpstream()
@@ -70,7 +81,8 @@ routes:
     const slow: Promise<number>[] = []
     const fast: number[] = []
     for (let round = 0; round < 30; round += 1) {
-      for (let count = 0; count < 10; count += 1) slow.push(ask('GET /slow', alice).then((answer) => answer.status))
+      for (let count = 0; count < 10; count += 1)
+        slow.push(ask('GET /slow', alice).then((answer) => answer.status))
       for (let count = 0; count < 5; count += 1) fast.push((await ask('GET /fast', bob)).status)
       await wait(50)
     }
@@ -83,7 +95,11 @@ routes:
     await start()
     await hold(128, 'GET /fast/waiting HTTP/1.1')
     const refused = await ask('GET /fast', alice)
-    expect([refused.status, codeOf(refused), refused.headers['retry-after']]).toEqual([429, 'rate_limited', ['1']])
+    expect([refused.status, codeOf(refused), refused.headers['retry-after']]).toEqual([
+      429,
+      'rate_limited',
+      ['1'],
+    ])
     expect((await ask('GET /fast', bob)).status).toBe(200)
     for (const res of waiting) res.end()
     await untilStatus('running', 0)
@@ -116,7 +132,10 @@ routes:
     await hold(4, 'GET /fast/waiting HTTP/1.1')
     const refused = await ask('GET /fast', bob)
     expect([refused.status, codeOf(refused)]).toEqual([503, 'overloaded'])
-    const open = () => new Promise<number>((resolve) => { upstream.server.getConnections((_error, count) => resolve(count)) })
+    const open = () =>
+      new Promise<number>((resolve) => {
+        upstream.server.getConnections((_error, count) => resolve(count))
+      })
     let most = await open()
     for (const res of waiting) res.end()
     await untilStatus('running', 0)
@@ -133,28 +152,43 @@ routes:
     ['chunks of one byte', 'Transfer-Encoding: chunked', ['1\r\nx\r\n']],
     ['a chunk’s extension', 'Transfer-Encoding: chunked', ['5;a', 'b']],
     ['trailers', 'Transfer-Encoding: chunked', ['5\r\nhello\r\n0\r\nX-Trailer: ', 'x']],
-  ])('ends an upload that trickles in as %s, and keeps one that is slow but fast enough', async (_what, framing, pieces) => {
-    await start('{ leastBodyRate: { bytesPerSecond: 20, windowMs: 700 } }')
-    const trickle = async (piece: string, first: string) => {
-      const socket = await openSocket(gateway.url)
-      let text = ''
-      socket.on('data', (chunk: Buffer) => { text += chunk.toString('latin1') })
-      socket.write(`POST /fast/upload HTTP/1.1\r\nHost: x\r\n${alice}\r\nConnection: close\r\n${framing}\r\n\r\n${first}`)
-      const timer = setInterval(() => socket.write(piece), 100)
-      return { socket, text: () => text, stop: () => clearInterval(timer) }
-    }
-    const slow = await trickle(pieces.at(-1)!, pieces[0]!)
-    const enough = framing.startsWith('Content') ? await trickle('x'.repeat(100), 'x') : await trickle(`64\r\n${'x'.repeat(100)}\r\n`, '')
-    await until(() => Promise.resolve(slow.text() !== ''))
-    const answer = parseAnswer(slow.text())
-    expect([answer.status, JSON.parse(answer.body)]).toEqual([400, expect.objectContaining({ code: 'request_malformed', detail: 'The body came more slowly than 20 bytes a second' })])
-    slow.stop()
-    await wait(1500)
-    expect(enough.text()).toBe('')
-    enough.stop()
-    enough.socket.destroy()
-    slow.socket.destroy()
-  })
+  ])(
+    'ends an upload that trickles in as %s, and keeps one that is slow but fast enough',
+    async (_what, framing, pieces) => {
+      await start('{ leastBodyRate: { bytesPerSecond: 20, windowMs: 700 } }')
+      const trickle = async (piece: string, first: string) => {
+        const socket = await openSocket(gateway.url)
+        let text = ''
+        socket.on('data', (chunk: Buffer) => {
+          text += chunk.toString('latin1')
+        })
+        socket.write(
+          `POST /fast/upload HTTP/1.1\r\nHost: x\r\n${alice}\r\nConnection: close\r\n${framing}\r\n\r\n${first}`,
+        )
+        const timer = setInterval(() => socket.write(piece), 100)
+        return { socket, text: () => text, stop: () => clearInterval(timer) }
+      }
+      const slow = await trickle(pieces.at(-1)!, pieces[0]!)
+      const enough = framing.startsWith('Content')
+        ? await trickle('x'.repeat(100), 'x')
+        : await trickle(`64\r\n${'x'.repeat(100)}\r\n`, '')
+      await until(() => Promise.resolve(slow.text() !== ''))
+      const answer = parseAnswer(slow.text())
+      expect([answer.status, JSON.parse(answer.body)]).toEqual([
+        400,
+        expect.objectContaining({
+          code: 'request_malformed',
+          detail: 'The body came more slowly than 20 bytes a second',
+        }),
+      ])
+      slow.stop()
+      await wait(1500)
+      expect(enough.text()).toBe('')
+      enough.stop()
+      enough.socket.destroy()
+      slow.socket.destroy()
+    },
+  )
 
   it('never blames a client for a body that the service does not take', async () => {
     await start('{ leastBodyRate: { bytesPerSecond: 1000000, windowMs: 200 } }')
@@ -162,14 +196,19 @@ routes:
       req.pause()
       setTimeout(() => {
         let length = 0
-        req.on('data', (chunk: Buffer) => { length += chunk.length })
+        req.on('data', (chunk: Buffer) => {
+          length += chunk.length
+        })
         req.on('end', () => res.end(String(length)))
         req.resume()
       }, 1500)
     })
-    const sent = request(`${gateway.url}/fast/upload`, { method: 'POST', headers: { 'X-Forwarded-For': '192.0.2.1', 'Content-Length': 30_000_000 } })
+    const sent = request(`${gateway.url}/fast/upload`, {
+      method: 'POST',
+      headers: { 'X-Forwarded-For': '192.0.2.1', 'Content-Length': 30_000_000 },
+    })
     sent.end(Buffer.alloc(30_000_000))
-    const [answer] = await once(sent, 'response') as [IncomingMessage]
+    const [answer] = (await once(sent, 'response')) as [IncomingMessage]
     expect([answer.statusCode, String((await answer.toArray())[0])]).toEqual([200, '30000000'])
   })
 })

@@ -9,7 +9,9 @@ import { startUpstream, type Upstream } from '../support/upstream.js'
 /** A promise, and what fulfils it. */
 function deferred<Value = void>() {
   let resolve: (value: Value) => void = () => undefined
-  const promise = new Promise<Value>((fulfil) => { resolve = fulfil })
+  const promise = new Promise<Value>((fulfil) => {
+    resolve = fulfil
+  })
   return { promise, resolve }
 }
 
@@ -51,12 +53,12 @@ routes:
     })
     const { req, response } = begin('GET', '/public')
     req.end()
-    const [chunk] = await once(await response, 'data') as [Buffer]
+    const [chunk] = (await once(await response, 'data')) as [Buffer]
     expect(chunk.toString()).toBe('data: 1\n\n')
     const res = await theirs.promise
     expect(res.writableEnded).toBe(false)
     res.write('data: 2\n\n')
-    const [second] = await once(await response, 'data') as [Buffer]
+    const [second] = (await once(await response, 'data')) as [Buffer]
     expect(second.toString()).toBe('data: 2\n\n')
     res.end()
     await once(await response, 'end')
@@ -87,7 +89,7 @@ routes:
     expect(await first.promise).toBe('one')
     req.end('two')
     const res = await response
-    const [body] = await once(res, 'data') as [Buffer]
+    const [body] = (await once(res, 'data')) as [Buffer]
     expect(body.toString()).toBe('whole')
   })
 
@@ -96,7 +98,9 @@ routes:
     const theirs = deferred<IncomingMessage>()
     let length = 0
     upstream.answerWith((req, res) => {
-      req.on('data', (chunk: Buffer) => { length += chunk.length })
+      req.on('data', (chunk: Buffer) => {
+        length += chunk.length
+      })
       req.pause() // listening for data began the flow
       req.on('end', () => res.end(String(length)))
       theirs.resolve(req)
@@ -118,7 +122,7 @@ routes:
     await stalled.promise
     expect(taken).toBeLessThan(total / 2)
     slow.resume()
-    const [body] = await once(await response, 'data') as [Buffer]
+    const [body] = (await once(await response, 'data')) as [Buffer]
     expect(Number(body.toString())).toBe(total)
   })
 
@@ -151,7 +155,9 @@ routes:
     await stalled.promise
     expect(written).toBeLessThan(total / 2)
     let length = 0
-    res.on('data', (chunk: Buffer) => { length += chunk.length })
+    res.on('data', (chunk: Buffer) => {
+      length += chunk.length
+    })
     await once(res, 'end')
     expect(length).toBe(total)
   })
@@ -202,9 +208,20 @@ routes:
 
   describe('a route’s bodyLimit', () => {
     it('is met by a body of exactly that length, announced or chunked', async () => {
-      expect((await sendLines(gateway.url, 'POST /small', ['Content-Length: 1000'], 'x'.repeat(1000))).status).toBe(200)
+      expect(
+        (await sendLines(gateway.url, 'POST /small', ['Content-Length: 1000'], 'x'.repeat(1000))).status,
+      ).toBe(200)
       expect(upstream.last().body).toHaveLength(1000)
-      expect((await sendLines(gateway.url, 'POST /small', ['Transfer-Encoding: chunked'], `3e8\r\n${'x'.repeat(1000)}\r\n0\r\n\r\n`)).status).toBe(200)
+      expect(
+        (
+          await sendLines(
+            gateway.url,
+            'POST /small',
+            ['Transfer-Encoding: chunked'],
+            `3e8\r\n${'x'.repeat(1000)}\r\n0\r\n\r\n`,
+          )
+        ).status,
+      ).toBe(200)
       expect(upstream.last().body).toHaveLength(1000)
       expect((await sendLines(gateway.url, 'POST /empty', ['Content-Length: 0'])).status).toBe(200)
     })
@@ -219,7 +236,12 @@ routes:
 
     it('refuses a chunked body that turns out longer, and the upstream sees no whole one', async () => {
       const before = upstream.received.length
-      const answer = await sendLines(gateway.url, 'POST /small', ['Transfer-Encoding: chunked'], `3e9\r\n${'x'.repeat(1001)}\r\n0\r\n\r\n`)
+      const answer = await sendLines(
+        gateway.url,
+        'POST /small',
+        ['Transfer-Encoding: chunked'],
+        `3e9\r\n${'x'.repeat(1001)}\r\n0\r\n\r\n`,
+      )
       expect([answer.status, codeOf(answer)]).toEqual([413, 'body_too_large'])
       expect(upstream.received).toHaveLength(before)
     })
@@ -227,17 +249,21 @@ routes:
     it('refuses an endless chunked body without waiting for its end', async () => {
       const socket = await openSocket(gateway.url)
       socket.write('POST /small HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n')
-      const feeding = setInterval(() => { if (socket.writable) socket.write(`400\r\n${'x'.repeat(1024)}\r\n`) }, 5)
-      const [chunk] = await once(socket, 'data', { signal: AbortSignal.timeout(10_000) }).finally(() => {
+      const feeding = setInterval(() => {
+        if (socket.writable) socket.write(`400\r\n${'x'.repeat(1024)}\r\n`)
+      }, 5)
+      const [chunk] = (await once(socket, 'data', { signal: AbortSignal.timeout(10_000) }).finally(() => {
         clearInterval(feeding)
         socket.destroy()
-      }) as [Buffer]
+      })) as [Buffer]
       expect(parseAnswer(chunk.toString('latin1')).status).toBe(413)
     })
 
     it('leaves a route without one unlimited', async () => {
       const body = 'x'.repeat(3 * 1024 * 1024)
-      expect((await sendLines(gateway.url, 'POST /public', [`Content-Length: ${body.length}`], body)).status).toBe(200)
+      expect(
+        (await sendLines(gateway.url, 'POST /public', [`Content-Length: ${body.length}`], body)).status,
+      ).toBe(200)
       expect(upstream.last().body).toHaveLength(body.length)
     })
   })
@@ -245,27 +271,50 @@ routes:
   it('Expect: 100-continue is answered once the request is admitted, and not when it is refused', async () => {
     const socket = await openSocket(gateway.url)
     let text = ''
-    socket.on('data', (chunk: Buffer) => { text += chunk.toString() })
-    socket.write('POST /public HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n')
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString()
+    })
+    socket.write(
+      'POST /public HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n',
+    )
     await once(socket, 'data')
     expect(text).toMatch(/^HTTP\/1\.1 100 /)
     socket.write('body')
     await once(socket, 'close')
     expect(text).toContain('HTTP/1.1 200 ')
     expect(upstream.last().body).toBe('body')
-    const refused = await sendLines(gateway.url, 'POST /private', ['Expect: 100-continue', 'Content-Length: 4'])
+    const refused = await sendLines(gateway.url, 'POST /private', [
+      'Expect: 100-continue',
+      'Content-Length: 4',
+    ])
     expect(refused.status).toBe(401)
-    const tooLarge = await sendLines(gateway.url, 'POST /small', ['Expect: 100-continue', 'Content-Length: 4000'])
+    const tooLarge = await sendLines(gateway.url, 'POST /small', [
+      'Expect: 100-continue',
+      'Content-Length: 4000',
+    ])
     expect(tooLarge.status).toBe(413)
   })
 
   it('a connection serves one request after another, also after refusals with a body', async () => {
     const socket = await openSocket(gateway.url)
     let text = ''
-    socket.on('data', (chunk: Buffer) => { text += chunk.toString() })
-    const post = (path: string, body: string) => `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`
-    socket.write(post('/public', 'a'.repeat(100)) + post('/private', 'b'.repeat(100_000)) + post('/public?last', 'c') + 'GET /public HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString()
+    })
+    const post = (path: string, body: string) =>
+      `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+    socket.write(
+      post('/public', 'a'.repeat(100)) +
+        post('/private', 'b'.repeat(100_000)) +
+        post('/public?last', 'c') +
+        'GET /public HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+    )
     await once(socket, 'close')
-    expect([...text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => status)).toEqual(['200', '401', '200', '200'])
+    expect([...text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => status)).toEqual([
+      '200',
+      '401',
+      '200',
+      '200',
+    ])
   })
 })

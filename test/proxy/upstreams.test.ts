@@ -15,13 +15,27 @@ import { startUpstream, type Upstream } from '../support/upstream.js'
 const failures = 10
 /** Requests that one target may have at a time. */
 const atATime = 512
-const { logger } = createLog({ LOG_LEVEL: 'debug', LOG_FORMAT: 'json' }, { write: () => undefined, flush: () => undefined })
-const openTargets = (targets: string[], { demoUrl, timeouts = '{}' }: { demoUrl?: string; timeouts?: string } = {}) =>
-  openUpstreams(parseRouteTable(`{ upstreams: { own: { targets: ${JSON.stringify(targets)}, timeouts: ${timeouts} } }, routes: {} }`, 'routes.yaml').upstreams, { demoUrl, logger })
+const { logger } = createLog(
+  { LOG_LEVEL: 'debug', LOG_FORMAT: 'json' },
+  { write: () => undefined, flush: () => undefined },
+)
+const openTargets = (
+  targets: string[],
+  { demoUrl, timeouts = '{}' }: { demoUrl?: string; timeouts?: string } = {},
+) =>
+  openUpstreams(
+    parseRouteTable(
+      `{ upstreams: { own: { targets: ${JSON.stringify(targets)}, timeouts: ${timeouts} } }, routes: {} }`,
+      'routes.yaml',
+    ).upstreams,
+    { demoUrl, logger },
+  )
 
 describe('the targets of an upstream', () => {
   let opened: Upstreams | undefined
-  afterEach(async () => { await opened?.close() })
+  afterEach(async () => {
+    await opened?.close()
+  })
 
   function open(targets: string[], demoUrl?: string): Upstreams {
     opened = openTargets(targets, demoUrl === undefined ? {} : { demoUrl })
@@ -35,7 +49,9 @@ describe('the targets of an upstream', () => {
       return error instanceof GatewayError ? error.code : error
     }
   }
-  const fill = (target: Target) => { for (let count = 0; count < atATime; count += 1) target.begin() }
+  const fill = (target: Target) => {
+    for (let count = 0; count < atATime; count += 1) target.begin()
+  }
 
   it('one with as many requests as it may have is refused at once, until one of them has ended', () => {
     const upstreams = open(['http://127.0.0.1:1'])
@@ -51,7 +67,13 @@ describe('the targets of an upstream', () => {
   })
 
   it('have so many streams as they may: one more keeps the place of a request', () => {
-    opened = openUpstreams(parseRouteTable(`{ upstreams: { own: { targets: ['http://127.0.0.1:1'], limits: { streams: 1 } } }, routes: {} }`, 'routes.yaml').upstreams, { demoUrl: undefined, logger })
+    opened = openUpstreams(
+      parseRouteTable(
+        `{ upstreams: { own: { targets: ['http://127.0.0.1:1'], limits: { streams: 1 } } }, routes: {} }`,
+        'routes.yaml',
+      ).upstreams,
+      { demoUrl: undefined, logger },
+    )
     const target = opened.next('own')
     const streams = [target, target].map((one) => {
       one.begin()
@@ -67,7 +89,11 @@ describe('the targets of an upstream', () => {
     expect(new Set([one, two, three]).size).toBe(3)
     expect([upstreams.next('own'), upstreams.next('own'), upstreams.next('own')]).toEqual([one, two, three])
     fill(two)
-    expect([upstreams.next('own'), upstreams.next('own'), upstreams.next('own')].map((target) => [one, two, three].indexOf(target))).toEqual([0, 2, 0])
+    expect(
+      [upstreams.next('own'), upstreams.next('own'), upstreams.next('own')].map((target) =>
+        [one, two, three].indexOf(target),
+      ),
+    ).toEqual([0, 2, 0])
     fill(one)
     fill(three)
     expect(codeOfNext(upstreams)).toBe('overloaded')
@@ -82,7 +108,12 @@ describe('the targets of an upstream', () => {
   })
 
   it('have equal shares, also while one of them is out of use', () => {
-    const upstreams = open(['http://127.0.0.1:1', 'http://127.0.0.1:2', 'http://127.0.0.1:3', 'http://127.0.0.1:4'])
+    const upstreams = open([
+      'http://127.0.0.1:1',
+      'http://127.0.0.1:2',
+      'http://127.0.0.1:3',
+      'http://127.0.0.1:4',
+    ])
     const shares = () => {
       const counts = new Map<string, number>()
       for (let request = 0; request < 120; request += 1) {
@@ -93,11 +124,20 @@ describe('the targets of an upstream', () => {
       }
       return [...counts].sort()
     }
-    expect(shares()).toEqual([['127.0.0.1:1', 30], ['127.0.0.1:2', 30], ['127.0.0.1:3', 30], ['127.0.0.1:4', 30]])
+    expect(shares()).toEqual([
+      ['127.0.0.1:1', 30],
+      ['127.0.0.1:2', 30],
+      ['127.0.0.1:3', 30],
+      ['127.0.0.1:4', 30],
+    ])
     const failing = upstreams.next('own')
     for (let time = 0; time < failures; time += 1) failing.begin()
     for (let time = 0; time < failures; time += 1) failing.end('failed')
-    expect(shares()).toEqual([['127.0.0.1:2', 40], ['127.0.0.1:3', 40], ['127.0.0.1:4', 40]])
+    expect(shares()).toEqual([
+      ['127.0.0.1:2', 40],
+      ['127.0.0.1:3', 40],
+      ['127.0.0.1:4', 40],
+    ])
   })
 
   it('that were tried for a request are never given to it again', () => {
@@ -111,7 +151,8 @@ describe('the targets of an upstream', () => {
     expect(codeOfNext(upstreams, 'own', tried)).toBe('upstream_unavailable')
     expect(codeOfNext(upstreams)).toBeUndefined()
     const [first] = tried
-    for (let time = 0; time < 6; time += 1) expect(upstreams.next('own', undefined, new Set([first!]))).not.toBe(first)
+    for (let time = 0; time < 6; time += 1)
+      expect(upstreams.next('own', undefined, new Set([first!]))).not.toBe(first)
   })
 
   it('of which the only one left is busy are overloaded, of which none is left are unavailable', () => {
@@ -124,7 +165,10 @@ describe('the targets of an upstream', () => {
 
   it('that failed are the same ones when they are tried again: no request gets one twice', () => {
     let ms = 0
-    const { upstreams: settings } = parseRouteTable('{ upstreams: { own: { targets: ["http://127.0.0.1:1"] } }, routes: {} }', 'routes.yaml')
+    const { upstreams: settings } = parseRouteTable(
+      '{ upstreams: { own: { targets: ["http://127.0.0.1:1"] } }, routes: {} }',
+      'routes.yaml',
+    )
     const upstreams = openUpstreams(settings, { demoUrl: undefined, logger, now: () => ms })
     opened = upstreams
     const target = upstreams.next('own')
@@ -141,14 +185,16 @@ describe('the targets of an upstream', () => {
   it('are told to operators, with what is under way', () => {
     const upstreams = open(['http://127.0.0.1:1', 'https://example.com', 'http://[::1]:2'])
     upstreams.next('own').begin()
-    expect(upstreams.status()).toEqual([{
-      name: 'own',
-      targets: [
-        { address: '127.0.0.1:1', state: 'closed', healthy: true, running: 1, streams: 0 },
-        { address: 'example.com:443', state: 'closed', healthy: true, running: 0, streams: 0 },
-        { address: '[::1]:2', state: 'closed', healthy: true, running: 0, streams: 0 },
-      ],
-    }])
+    expect(upstreams.status()).toEqual([
+      {
+        name: 'own',
+        targets: [
+          { address: '127.0.0.1:1', state: 'closed', healthy: true, running: 1, streams: 0 },
+          { address: 'example.com:443', state: 'closed', healthy: true, running: 0, streams: 0 },
+          { address: '[::1]:2', state: 'closed', healthy: true, running: 0, streams: 0 },
+        ],
+      },
+    ])
   })
 
   it('are tried again as often as one target may have requests under way, and then once for each five requests', () => {
@@ -161,7 +207,8 @@ describe('the targets of an upstream', () => {
     expect([allowed(), allowed()]).toEqual([atATime, 0])
     const tried = new Set([upstreams.next('own')])
     for (let request = 0; request < 3; request += 1) upstreams.next('own')
-    for (let retry = 0; retry < 20; retry += 1) upstreams.next('own', undefined, tried) // earns nothing: it was sent before
+    // earns nothing: it was sent before
+    for (let retry = 0; retry < 20; retry += 1) upstreams.next('own', undefined, tried)
     expect(allowed()).toBe(0)
     upstreams.next('own', undefined, new Set())
     expect(allowed()).toBe(1)
@@ -192,11 +239,18 @@ describe('an upstream that answers nobody', () => {
       else waiting.push(res)
     })
     const pipelined = 1
-    const sockets = await Promise.all(Array.from({ length: atATime / pipelined }, () => openSocket(gateway.url)))
+    const sockets = await Promise.all(
+      Array.from({ length: atATime / pipelined }, () => openSocket(gateway.url)),
+    )
     const texts = sockets.map(async (socket) => {
       let text = ''
-      socket.on('data', (chunk: Buffer) => { text += chunk.toString('latin1') })
-      socket.write(`GET /public HTTP/1.1\r\nHost: x\r\n\r\n`.repeat(pipelined - 1) + 'GET /public HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+      socket.on('data', (chunk: Buffer) => {
+        text += chunk.toString('latin1')
+      })
+      socket.write(
+        `GET /public HTTP/1.1\r\nHost: x\r\n\r\n`.repeat(pipelined - 1) +
+          'GET /public HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+      )
       await once(socket, 'close')
       return text
     })
@@ -212,7 +266,9 @@ describe('an upstream that answers nobody', () => {
 
     upstream.answerWith(undefined)
     for (const res of waiting) res.end('late')
-    const served = (await Promise.all(texts)).flatMap((text) => [...text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => status))
+    const served = (await Promise.all(texts)).flatMap((text) =>
+      [...text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => status),
+    )
     expect(served).toEqual(Array.from({ length: atATime }, () => '200'))
     expect((await sendLines(gateway.url, 'GET /public')).status).toBe(200)
   })
@@ -220,7 +276,13 @@ describe('an upstream that answers nobody', () => {
   it('does not hold up an end: what is under way is cut', async () => {
     const upstreams = openTargets([upstream.url])
     const begun = new Promise<ServerResponse>((resolve) => upstream.answerWith((_req, res) => resolve(res)))
-    const outcome = upstreams.next('own').pool.request({ method: 'GET', path: '/' }).then(() => 'answered', () => 'cut')
+    const outcome = upstreams
+      .next('own')
+      .pool.request({ method: 'GET', path: '/' })
+      .then(
+        () => 'answered',
+        () => 'cut',
+      )
     const theirs = await begun
     await upstreams.close()
     upstream.answerWith(undefined)
@@ -230,10 +292,12 @@ describe('an upstream that answers nobody', () => {
 
   it('is let end when its table is retired: what is under way is answered, then the connections are closed', async () => {
     const upstreams = openTargets([upstream.url])
-    const begun = new Promise<ServerResponse>((resolve) => upstream.answerWith((_req, res) => {
-      res.write('one ')
-      resolve(res)
-    }))
+    const begun = new Promise<ServerResponse>((resolve) =>
+      upstream.answerWith((_req, res) => {
+        res.write('one ')
+        resolve(res)
+      }),
+    )
     const target = upstreams.next('own')
     const text = target.pool.request({ method: 'GET', path: '/' }).then(({ body }) => body.text())
     const theirs = await begun
@@ -253,7 +317,13 @@ describe('an upstream that answers nobody', () => {
   it('is cut when a retired table is closed', async () => {
     const upstreams = openTargets([upstream.url])
     const begun = new Promise<void>((resolve) => upstream.answerWith(() => resolve()))
-    const outcome = upstreams.next('own').pool.request({ method: 'GET', path: '/' }).then(() => 'answered', () => 'cut')
+    const outcome = upstreams
+      .next('own')
+      .pool.request({ method: 'GET', path: '/' })
+      .then(
+        () => 'answered',
+        () => 'cut',
+      )
     await begun
     upstream.answerWith(undefined)
     const retired = upstreams.retire()
@@ -294,7 +364,8 @@ describe('an upstream that answers nobody', () => {
   it('is not counted for requests that failed or were given up: the next are served', async () => {
     for (let round = 0; round < 140; round += 1) {
       upstream.answerWith((_req, res) => res.destroy())
-      const failed = await Promise.all(Array.from({ length: 4 }, () => sendLines(gateway.url, 'GET /public'))) // one fewer than would open the circuit
+      // one fewer than would open the circuit
+      const failed = await Promise.all(Array.from({ length: 4 }, () => sendLines(gateway.url, 'GET /public')))
       expect(failed.map(({ status }) => status)).toEqual([502, 502, 502, 502])
       upstream.answerWith(undefined)
       expect((await sendLines(gateway.url, 'GET /public')).status).toBe(200)
@@ -304,7 +375,7 @@ describe('an upstream that answers nobody', () => {
     upstream.answerWith(undefined)
     const socket = await openSocket(gateway.url)
     socket.write('GET /public HTTP/1.1\r\nHost: x\r\n\r\n')
-    const [chunk] = await once(socket, 'data') as [Buffer]
+    const [chunk] = (await once(socket, 'data')) as [Buffer]
     socket.destroy()
     expect(parseAnswer(chunk.toString('latin1')).status).toBe(200)
   })

@@ -21,13 +21,38 @@ routes:
   /few: { upstream: crm, rateLimit: 2/60s }
 `
 const app = 'https://app.example.com'
-const callerHeaders = ['x-user-id', 'x-username', 'x-authority', 'x-session-id', 'x-mandate-id', 'x-instance-id', 'x-role-ids', 'x-access-level', 'x-portal-client-id', 'x-gateway-identity']
+const callerHeaders = [
+  'x-user-id',
+  'x-username',
+  'x-authority',
+  'x-session-id',
+  'x-mandate-id',
+  'x-instance-id',
+  'x-role-ids',
+  'x-access-level',
+  'x-portal-client-id',
+  'x-gateway-identity',
+]
 
 /** How three proxies ask about a request. */
 const styles = {
-  nginx: (method: string, uri: string) => ['GET /auth/verify', [`X-Original-Method: ${method}`, `X-Original-URI: ${uri}`]],
-  Traefik: (method: string, uri: string) => ['GET /auth/verify', [`X-Forwarded-Method: ${method}`, 'X-Forwarded-Proto: https', 'X-Forwarded-Host: app.example', `X-Forwarded-Uri: ${uri}`]],
-  Envoy: (method: string, uri: string) => [`${method} /auth/verify${uri}`, method === 'GET' ? [] : ['Content-Length: 0']],
+  nginx: (method: string, uri: string) => [
+    'GET /auth/verify',
+    [`X-Original-Method: ${method}`, `X-Original-URI: ${uri}`],
+  ],
+  Traefik: (method: string, uri: string) => [
+    'GET /auth/verify',
+    [
+      `X-Forwarded-Method: ${method}`,
+      'X-Forwarded-Proto: https',
+      'X-Forwarded-Host: app.example',
+      `X-Forwarded-Uri: ${uri}`,
+    ],
+  ],
+  Envoy: (method: string, uri: string) => [
+    `${method} /auth/verify${uri}`,
+    method === 'GET' ? [] : ['Content-Length: 0'],
+  ],
 } as const satisfies Record<string, (method: string, uri: string) => [string, string[]]>
 type Style = keyof typeof styles
 
@@ -39,7 +64,11 @@ describe('/auth/verify', () => {
   let bob: string
   beforeAll(async () => {
     database = await createTestDatabase()
-    gateway = await startTestGateway({ database, routes, environment: { TRUST_PROXY: '1', CORS_ORIGINS: app } })
+    gateway = await startTestGateway({
+      database,
+      routes,
+      environment: { TRUST_PROXY: '1', CORS_ORIGINS: app },
+    })
     untrusting = await startTestGateway({ database, routes })
     token = (await tokenFor(database, 'alice')).token
     bob = (await tokenFor(database, 'bob')).token
@@ -75,40 +104,89 @@ describe('/auth/verify', () => {
     })
 
     it('decides by its method', async () => {
-      for (const method of ['GET', 'HEAD', 'OPTIONS']) expect([method, await outcome(style, method, '/crm/x', [bearer(bob), `X-Mandate-Id: ${mandates.acme}`])]).toEqual([method, 200])
-      for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) expect([method, await outcome(style, method, '/crm/x', [bearer(bob), `X-Mandate-Id: ${mandates.acme}`])]).toEqual([method, [403, 'permission_denied']])
-      for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) expect([method, await outcome(style, method, '/crm/x', inAcme())]).toEqual([method, 200])
+      for (const method of ['GET', 'HEAD', 'OPTIONS'])
+        expect([
+          method,
+          await outcome(style, method, '/crm/x', [bearer(bob), `X-Mandate-Id: ${mandates.acme}`]),
+        ]).toEqual([method, 200])
+      for (const method of ['POST', 'PUT', 'PATCH', 'DELETE'])
+        expect([
+          method,
+          await outcome(style, method, '/crm/x', [bearer(bob), `X-Mandate-Id: ${mandates.acme}`]),
+        ]).toEqual([method, [403, 'permission_denied']])
+      for (const method of ['POST', 'PUT', 'PATCH', 'DELETE'])
+        expect([method, await outcome(style, method, '/crm/x', inAcme())]).toEqual([method, 200])
     })
 
     it('answers 403 for what would be 400 or 404, with its code', async () => {
       expect(await outcome(style, 'GET', '/crm/x', [bearer()])).toEqual([403, 'mandate_required'])
-      expect(await outcome(style, 'GET', '/crm/x', [bearer(), 'X-Mandate-Id: x'])).toEqual([403, 'mandate_id_invalid'])
+      expect(await outcome(style, 'GET', '/crm/x', [bearer(), 'X-Mandate-Id: x'])).toEqual([
+        403,
+        'mandate_id_invalid',
+      ])
       expect(await outcome(style, 'GET', '/nowhere', [bearer()])).toEqual([403, 'not_found'])
-      expect(await outcome(style, 'GET', '/crm/x', [bearer(), `X-Mandate-Id: ${mandates.initech}`])).toEqual([403, 'mandate_disabled'])
+      expect(await outcome(style, 'GET', '/crm/x', [bearer(), `X-Mandate-Id: ${mandates.initech}`])).toEqual([
+        403,
+        'mandate_disabled',
+      ])
       expect(await outcome(style, 'GET', '/private', [bearer(), bearer()])).toEqual([403, 'header_ambiguous'])
     })
 
     it('reads the mandate where the route says, of the request that is asked about', async () => {
       expect(await outcome(style, 'GET', `/shared/${mandates.acme}/x`, [bearer()])).toBe(200)
-      expect(await outcome(style, 'GET', `/shared?mandateId=${mandates.initech}`, [bearer()])).toEqual([403, 'mandate_disabled'])
-      expect(await outcome(style, 'GET', `/shared/${mandates.acme}?mandateId=${mandates.globex}`, [bearer()])).toEqual([403, 'header_ambiguous'])
+      expect(await outcome(style, 'GET', `/shared?mandateId=${mandates.initech}`, [bearer()])).toEqual([
+        403,
+        'mandate_disabled',
+      ])
+      expect(
+        await outcome(style, 'GET', `/shared/${mandates.acme}?mandateId=${mandates.globex}`, [bearer()]),
+      ).toEqual([403, 'header_ambiguous'])
     })
 
     it('answers who is calling, for the upstream of that route', async () => {
       const { status, headers } = await verify(style, 'GET', '/crm/x', inAcme())
       expect(status).toBe(200)
-      expect(headers).toMatchObject({ 'x-user-id': [users.alice], 'x-username': ['alice'], 'x-authority': ['local'], 'x-mandate-id': [mandates.acme], 'x-role-ids': [roles.acmeAdmin], 'x-access-level': ['a'], 'cache-control': ['no-store'] })
+      expect(headers).toMatchObject({
+        'x-user-id': [users.alice],
+        'x-username': ['alice'],
+        'x-authority': ['local'],
+        'x-mandate-id': [mandates.acme],
+        'x-role-ids': [roles.acmeAdmin],
+        'x-access-level': ['a'],
+        'cache-control': ['no-store'],
+      })
       const identity = headers['x-gateway-identity']?.[0] ?? ''
       const verifierFor = (audience: string) => createIdentityVerifier({ gatewayUrl: gateway.url, audience })
-      expect(await verifierFor('crm').verify(identity)).toMatchObject({ userId: users.alice, mandateId: mandates.acme, accessLevel: 'a' })
+      expect(await verifierFor('crm').verify(identity)).toMatchObject({
+        userId: users.alice,
+        mandateId: mandates.acme,
+        accessLevel: 'a',
+      })
       await expect(verifierFor('files').verify(identity)).rejects.toThrow()
       const optional = await verify(style, 'GET', '/optional', [bearer()])
-      expect(await verifierFor('files').verify(optional.headers['x-gateway-identity']?.[0] ?? '')).toMatchObject({ userId: users.alice, mandateId: null })
+      expect(
+        await verifierFor('files').verify(optional.headers['x-gateway-identity']?.[0] ?? ''),
+      ).toMatchObject({ userId: users.alice, mandateId: null })
     })
 
     it('answers nothing that the client made up', async () => {
-      const forged = ['X-User-Id: forged', 'X_User_Id: forged', 'X-Username: forged', 'X-Role-Ids: forged', 'X-Gateway-Identity: forged', 'X-Session-Id: forged', 'X-Portal-Client-Id: forged', 'X-Access-Level: forged']
-      for (const [uri, lines] of [['/public', []], ['/optional', []], ['/private', [bearer()]], ['/crm', inAcme()], ['/private', []]] as const) {
+      const forged = [
+        'X-User-Id: forged',
+        'X_User_Id: forged',
+        'X-Username: forged',
+        'X-Role-Ids: forged',
+        'X-Gateway-Identity: forged',
+        'X-Session-Id: forged',
+        'X-Portal-Client-Id: forged',
+        'X-Access-Level: forged',
+      ]
+      for (const [uri, lines] of [
+        ['/public', []],
+        ['/optional', []],
+        ['/private', [bearer()]],
+        ['/crm', inAcme()],
+        ['/private', []],
+      ] as const) {
         const { text } = await verify(style, 'GET', uri, [...lines, ...forged])
         expect(text).not.toMatch(/forged/)
       }
@@ -122,11 +200,26 @@ describe('/auth/verify', () => {
 
     it('refuses what another site’s page made a browser send', async () => {
       const cookie = `Cookie: auth_token=${token}`
-      expect(await outcome(style, 'POST', '/private', [cookie, 'Sec-Fetch-Site: cross-site'])).toEqual([403, 'cross_site_request'])
-      expect(await outcome(style, 'POST', '/private', [cookie, 'Origin: https://evil.example'])).toEqual([403, 'cross_site_request'])
-      expect(await outcome(style, 'POST', '/private', [cookie, `Origin: ${app}`, 'Sec-Fetch-Site: cross-site'])).toBe(200)
+      expect(await outcome(style, 'POST', '/private', [cookie, 'Sec-Fetch-Site: cross-site'])).toEqual([
+        403,
+        'cross_site_request',
+      ])
+      expect(await outcome(style, 'POST', '/private', [cookie, 'Origin: https://evil.example'])).toEqual([
+        403,
+        'cross_site_request',
+      ])
+      expect(
+        await outcome(style, 'POST', '/private', [cookie, `Origin: ${app}`, 'Sec-Fetch-Site: cross-site']),
+      ).toBe(200)
       expect(await outcome(style, 'GET', '/private', [cookie, 'Sec-Fetch-Site: cross-site'])).toBe(200)
-      expect(await outcome(style, 'GET', '/private', [cookie, 'Sec-Fetch-Site: cross-site', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'])).toEqual([403, 'cross_site_request'])
+      expect(
+        await outcome(style, 'GET', '/private', [
+          cookie,
+          'Sec-Fetch-Site: cross-site',
+          'Upgrade: websocket',
+          'Sec-WebSocket-Version: 13',
+        ]),
+      ).toEqual([403, 'cross_site_request'])
     })
 
     it('is believed from trusted proxies only', async () => {
@@ -140,34 +233,60 @@ describe('/auth/verify', () => {
     it('answers 503 when it cannot be decided', async () => {
       await withoutTable(database, 'tokens', async () => {
         const answer = await verify(style, 'GET', '/private', [bearer()])
-        expect([answer.status, codeOf(answer), answer.headers['retry-after']?.length]).toEqual([503, 'authentication_unavailable', 1])
+        expect([answer.status, codeOf(answer), answer.headers['retry-after']?.length]).toEqual([
+          503,
+          'authentication_unavailable',
+          1,
+        ])
         expect(await outcome(style, 'GET', '/public')).toBe(200)
       })
     })
   })
 
   describe.each(['nginx', 'Traefik'] as const)('as %s names a path', (style) => {
-    it.each(['/public/..%2fprivate', '/public/../private', '/public//private', '/public/%2e%2e/private', '/public\\..\\private', '/public/%252e%252e/private', '/public;/../private', '/public/%00', '/public/%zz',
-      'http://gateway.example/public', 'public', '//gateway.example/public', '*'])('%s: refuses what two programs could read differently', async (uri) => {
+    it.each([
+      '/public/..%2fprivate',
+      '/public/../private',
+      '/public//private',
+      '/public/%2e%2e/private',
+      '/public\\..\\private',
+      '/public/%252e%252e/private',
+      '/public;/../private',
+      '/public/%00',
+      '/public/%zz',
+      'http://gateway.example/public',
+      'public',
+      '//gateway.example/public',
+      '*',
+    ])('%s: refuses what two programs could read differently', async (uri) => {
       const answer = await verify(style, 'GET', uri, [bearer()])
       expect(answer.status).toBe(403)
     })
 
     it('that is the gateway’s own: there is no route', async () => {
-      for (const uri of ['/auth/me', '/auth/verify', '/admin/users', '/healthz', '/portal']) expect(await outcome(style, 'GET', uri, [bearer()])).toEqual([403, 'not_found'])
+      for (const uri of ['/auth/me', '/auth/verify', '/admin/users', '/healthz', '/portal'])
+        expect(await outcome(style, 'GET', uri, [bearer()])).toEqual([403, 'not_found'])
     })
 
     it('without a method, or with one that is none: refuses', async () => {
       const uri = style === 'nginx' ? 'X-Original-URI' : 'X-Forwarded-Uri'
       const method = style === 'nginx' ? 'X-Original-Method' : 'X-Forwarded-Method'
       expect((await sendLines(gateway.url, 'GET /auth/verify', [`${uri}: /public`])).status).toBe(403)
-      for (const value of ['get', 'G ET', '', 'GET, POST']) expect((await sendLines(gateway.url, 'GET /auth/verify', [`${uri}: /public`, `${method}: ${value}`])).status).toBe(403)
+      for (const value of ['get', 'G ET', '', 'GET, POST'])
+        expect(
+          (await sendLines(gateway.url, 'GET /auth/verify', [`${uri}: /public`, `${method}: ${value}`]))
+            .status,
+        ).toBe(403)
     })
   })
 
   it('refuses two names of the request that differ, and takes two that agree', async () => {
-    const [nginx, traefik] = [(uri: string) => [`X-Original-URI: ${uri}`, 'X-Original-Method: GET'], (uri: string, method = 'GET') => [`X-Forwarded-Uri: ${uri}`, `X-Forwarded-Method: ${method}`]]
-    const statusFor = async (...lines: string[]) => (await sendLines(gateway.url, 'GET /auth/verify', lines)).status
+    const [nginx, traefik] = [
+      (uri: string) => [`X-Original-URI: ${uri}`, 'X-Original-Method: GET'],
+      (uri: string, method = 'GET') => [`X-Forwarded-Uri: ${uri}`, `X-Forwarded-Method: ${method}`],
+    ]
+    const statusFor = async (...lines: string[]) =>
+      (await sendLines(gateway.url, 'GET /auth/verify', lines)).status
     expect(await statusFor(...nginx('/public'), ...traefik('/private'))).toBe(403)
     expect(await statusFor(...nginx('/private'), ...traefik('/public'))).toBe(403)
     expect(await statusFor(...nginx('/public'), ...traefik('/public', 'POST'))).toBe(403)
@@ -175,20 +294,32 @@ describe('/auth/verify', () => {
   })
 
   it('refuses a header that names another request than the path does: a client may have sent it past a proxy that names the path', async () => {
-    for (const lines of [['X-Original-URI: /public', 'X-Original-Method: GET'], ['X-Forwarded-Uri: /public', 'X-Forwarded-Method: GET']]) {
+    for (const lines of [
+      ['X-Original-URI: /public', 'X-Original-Method: GET'],
+      ['X-Forwarded-Uri: /public', 'X-Forwarded-Method: GET'],
+    ]) {
       expect((await sendLines(gateway.url, 'GET /auth/verify/private', lines)).status).not.toBe(200)
     }
   })
 
   it('refuses a name that was sent twice: a proxy that adds its own behind the client’s is not to be fooled', async () => {
     for (const uri of ['/public', '/public/x', '/public?a=1', '/public/x?a=']) {
-      const answer = await sendLines(gateway.url, 'GET /auth/verify', [`X-Original-URI: ${uri}`, 'X-Original-URI: /private', 'X-Original-Method: GET'])
+      const answer = await sendLines(gateway.url, 'GET /auth/verify', [
+        `X-Original-URI: ${uri}`,
+        'X-Original-URI: /private',
+        'X-Original-Method: GET',
+      ])
       expect([uri, answer.status]).toEqual([uri, 403])
     }
   })
 
   it('knows an attempt to open a WebSocket also where the proxy has taken Upgrade away, as nginx does', async () => {
-    const lines = [`Cookie: auth_token=${token}`, 'Origin: https://evil.example', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==']
+    const lines = [
+      `Cookie: auth_token=${token}`,
+      'Origin: https://evil.example',
+      'Sec-WebSocket-Version: 13',
+      'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
+    ]
     expect(await outcome('nginx', 'GET', '/private', lines)).toEqual([403, 'cross_site_request'])
   })
 
@@ -197,23 +328,35 @@ describe('/auth/verify', () => {
   })
 
   it('as Envoy names an ambiguous path is never granted', async () => {
-    for (const uri of ['/public/..%2fprivate', '/public/%2e%2e/private', '/public//private', '/../auth/me', '/%61uth/me']) {
+    for (const uri of [
+      '/public/..%2fprivate',
+      '/public/%2e%2e/private',
+      '/public//private',
+      '/../auth/me',
+      '/%61uth/me',
+    ]) {
       expect((await verify('Envoy', 'GET', uri, [bearer()])).status).toBeGreaterThanOrEqual(400)
     }
   })
 
   it('counts against the route’s limits, together with what is forwarded', async () => {
     expect(await outcome('nginx', 'GET', '/few', [bearer()])).toBe(200)
-    expect((await sendLines(gateway.url, 'GET /few', [bearer()])).status).toBe(502) // there is no service in this test
+    // there is no service in this test
+    expect((await sendLines(gateway.url, 'GET /few', [bearer()])).status).toBe(502)
     expect(await outcome('Traefik', 'GET', '/few', [bearer()])).toEqual([403, 'rate_limited'])
     expect(await outcome('Traefik', 'GET', '/few', [bearer(bob)])).toBe(200)
   })
 
   it('notes the use of a level as the request itself would', async () => {
     const petra = (await tokenFor(database, 'petra')).token
-    expect(await outcome('nginx', 'DELETE', '/platform/x', [bearer(petra), 'X-Request-Id: verified-by-nginx'])).toBe(200)
+    expect(
+      await outcome('nginx', 'DELETE', '/platform/x', [bearer(petra), 'X-Request-Id: verified-by-nginx']),
+    ).toBe(200)
     const rows = await until(async () => {
-      const found = await database.sql<{ action: string; details: { method?: string } }>('select action, details from audit_events where request_id = $1', ['verified-by-nginx'])
+      const found = await database.sql<{ action: string; details: { method?: string } }>(
+        'select action, details from audit_events where request_id = $1',
+        ['verified-by-nginx'],
+      )
       return found.length > 0 ? found : undefined
     })
     expect(rows).toMatchObject([{ action: 'platform_admin_action', details: { method: 'DELETE' } }])
@@ -222,9 +365,21 @@ describe('/auth/verify', () => {
   it('without another request answers who is calling, and where', async () => {
     for (const { url } of [gateway, untrusting]) {
       const answer = await sendLines(url, 'GET /auth/verify', [...inAcme(), 'X-User-Id: forged'])
-      expect([answer.status, answer.headers['x-user-id'], answer.headers['x-mandate-id']]).toEqual([200, [users.alice], [mandates.acme]])
-      const refusals = [await sendLines(url, 'GET /auth/verify'), await sendLines(url, 'GET /auth/verify', [bearer(), 'X-Mandate-Id: x']), await sendLines(url, 'GET /auth/verify', [bearer(bob), `X-Mandate-Id: ${mandates.globex}`])]
-      expect(refusals.map((one) => [one.status, codeOf(one)])).toEqual([[401, 'authentication_required'], [403, 'mandate_id_invalid'], [403, 'not_a_member']])
+      expect([answer.status, answer.headers['x-user-id'], answer.headers['x-mandate-id']]).toEqual([
+        200,
+        [users.alice],
+        [mandates.acme],
+      ])
+      const refusals = [
+        await sendLines(url, 'GET /auth/verify'),
+        await sendLines(url, 'GET /auth/verify', [bearer(), 'X-Mandate-Id: x']),
+        await sendLines(url, 'GET /auth/verify', [bearer(bob), `X-Mandate-Id: ${mandates.globex}`]),
+      ]
+      expect(refusals.map((one) => [one.status, codeOf(one)])).toEqual([
+        [401, 'authentication_required'],
+        [403, 'mandate_id_invalid'],
+        [403, 'not_a_member'],
+      ])
     }
   })
 })

@@ -3,7 +3,15 @@ import { instances, mandates, roles, tokenFor } from '../support/demo.js'
 import { directoryOf } from '../support/directory.js'
 import { startTwoNodes, type Caller, type TwoNodes } from '../support/two-nodes.js'
 import { eventually, within } from '../support/within.js'
-import { frame, openRawWebSocket, openWebSocket, opcodes, startSocketUpstream, type RawEnd, type SocketUpstream } from '../support/web-sockets.js'
+import {
+  frame,
+  openRawWebSocket,
+  openWebSocket,
+  opcodes,
+  startSocketUpstream,
+  type RawEnd,
+  type SocketUpstream,
+} from '../support/web-sockets.js'
 
 describe('an open WebSocket, when what let it in is taken away at another node', () => {
   let nodes: TwoNodes
@@ -47,37 +55,79 @@ routes:
 
   const cuts: [string, (caller: Caller) => Promise<void>, [number, string]][] = [
     ['its token is revoked', ({ jti }) => nodes.revoke(jti), [4401, 'token_invalid']],
-    ['its session is ended by logging out', async ({ token }) => {
-      const answer = await fetch(`${nodes.there.url}/auth/logout`, { method: 'POST', headers: { Authorization: `Bearer ${token}` } })
-      expect(answer.status).toBe(204)
-    }, [4401, 'token_invalid']],
-    ['another token of its session logs out', async ({ sid, id, username }) => {
-      const { token, jti } = await tokenFor(nodes.database, 'alice', { claims: { sub: username, userId: id, sid }, row: { userId: id, sessionId: sid } })
-      const answer = await fetch(`${nodes.there.url}/auth/logout`, { method: 'POST', headers: { Authorization: `Bearer ${token}` } })
-      expect([answer.status, jti.length]).toEqual([204, 36])
-    }, [4401, 'token_invalid']],
-    ['its user is disabled', ({ id }) => nodes.askThere('petra', 'PATCH', `/admin/users/${id}`, { enabled: false }), [4403, 'user_disabled']],
+    [
+      'its session is ended by logging out',
+      async ({ token }) => {
+        const answer = await fetch(`${nodes.there.url}/auth/logout`, {
+          method: 'POST',
+          headers: { Authorization: `Bearer ${token}` },
+        })
+        expect(answer.status).toBe(204)
+      },
+      [4401, 'token_invalid'],
+    ],
+    [
+      'another token of its session logs out',
+      async ({ sid, id, username }) => {
+        const { token, jti } = await tokenFor(nodes.database, 'alice', {
+          claims: { sub: username, userId: id, sid },
+          row: { userId: id, sessionId: sid },
+        })
+        const answer = await fetch(`${nodes.there.url}/auth/logout`, {
+          method: 'POST',
+          headers: { Authorization: `Bearer ${token}` },
+        })
+        expect([answer.status, jti.length]).toEqual([204, 36])
+      },
+      [4401, 'token_invalid'],
+    ],
+    [
+      'its user is disabled',
+      ({ id }) => nodes.askThere('petra', 'PATCH', `/admin/users/${id}`, { enabled: false }),
+      [4403, 'user_disabled'],
+    ],
   ]
 
-  it.each(cuts)('is closed on both sides before the call answers by which %s, and nothing passes afterwards', async (_what, takeAway, [code, reason]) => {
-    const caller = await nodes.caller()
-    const { client, service } = await join(caller.headers)
-    const other = await join((await nodes.caller()).headers)
-    await takeAway(caller)
-    expect(client.close()).toEqual([code, reason])
-    expect(service.close()).toEqual([1001, reason])
-    expect(service.frames().at(-1)?.masked).toBe(true)
-    await expectNothingMore({ client, service })
-    expect(other.client.close()).toBeUndefined()
-    expect(other.client.hasEnded()).toBe(false)
-    other.client.socket.destroy()
-  })
+  it.each(cuts)(
+    'is closed on both sides before the call answers by which %s, and nothing passes afterwards',
+    async (_what, takeAway, [code, reason]) => {
+      const caller = await nodes.caller()
+      const { client, service } = await join(caller.headers)
+      const other = await join((await nodes.caller()).headers)
+      await takeAway(caller)
+      expect(client.close()).toEqual([code, reason])
+      expect(service.close()).toEqual([1001, reason])
+      expect(service.frames().at(-1)?.masked).toBe(true)
+      await expectNothingMore({ client, service })
+      expect(other.client.close()).toBeUndefined()
+      expect(other.client.hasEnded()).toBe(false)
+      other.client.socket.destroy()
+    },
+  )
 
   const announced: [string, (caller: Caller) => Promise<unknown>, [number, string]][] = [
-    ['its membership is disabled', ({ membership }) => nodes.database.sql('update user_mandates set enabled = false where id = $1', [membership]), [4403, 'membership_disabled']],
-    ['its membership is deleted', ({ membership }) => nodes.database.sql('delete from user_mandates where id = $1', [membership]), [4403, 'not_a_member']],
-    ['its token’s row is deleted', ({ jti }) => nodes.database.sql('delete from tokens where id = $1', [jti]), [4401, 'token_invalid']],
-    ['its role is taken away', ({ membership }) => nodes.database.sql('delete from user_mandate_roles where user_mandate_id = $1', [membership]), [4403, 'permission_denied']],
+    [
+      'its membership is disabled',
+      ({ membership }) =>
+        nodes.database.sql('update user_mandates set enabled = false where id = $1', [membership]),
+      [4403, 'membership_disabled'],
+    ],
+    [
+      'its membership is deleted',
+      ({ membership }) => nodes.database.sql('delete from user_mandates where id = $1', [membership]),
+      [4403, 'not_a_member'],
+    ],
+    [
+      'its token’s row is deleted',
+      ({ jti }) => nodes.database.sql('delete from tokens where id = $1', [jti]),
+      [4401, 'token_invalid'],
+    ],
+    [
+      'its role is taken away',
+      ({ membership }) =>
+        nodes.database.sql('delete from user_mandate_roles where user_mandate_id = $1', [membership]),
+      [4403, 'permission_denied'],
+    ],
   ]
 
   it.each(announced)('is closed within a second when %s with plain SQL', async (_what, takeAway, close) => {
@@ -102,16 +152,28 @@ routes:
 
   it('is closed when a rule of its role is removed, and when one that counts more says less', async () => {
     const directory = directoryOf(nodes.database)
-    const role = await directory.role({ mandateId: mandates.acme, rules: [{ context: 'RESOURCE', item: 'crm', read: 'm' }] })
-    const [losing, narrowed] = [await nodes.caller({ roles: [role] }), await nodes.caller({ roles: [roles.viewer] })]
+    const role = await directory.role({
+      mandateId: mandates.acme,
+      rules: [{ context: 'RESOURCE', item: 'crm', read: 'm' }],
+    })
+    const [losing, narrowed] = [
+      await nodes.caller({ roles: [role] }),
+      await nodes.caller({ roles: [roles.viewer] }),
+    ]
     const [first, second] = [await join(losing.headers), await join(narrowed.headers)]
     await nodes.database.sql('delete from access_rules where role_id = $1', [role])
     await nodes.allHaveHeard()
     expect(first.client.close()).toEqual([4403, 'permission_denied'])
     expect(second.client.close()).toBeUndefined()
 
-    const narrower = await directory.role({ mandateId: mandates.acme, rules: [{ context: 'RESOURCE', item: 'crm', read: 'n' }] })
-    await nodes.database.sql('insert into user_mandate_roles (user_mandate_id, role_id) values ($1, $2)', [narrowed.membership, narrower])
+    const narrower = await directory.role({
+      mandateId: mandates.acme,
+      rules: [{ context: 'RESOURCE', item: 'crm', read: 'n' }],
+    })
+    await nodes.database.sql('insert into user_mandate_roles (user_mandate_id, role_id) values ($1, $2)', [
+      narrowed.membership,
+      narrower,
+    ])
     await nodes.allHaveHeard()
     expect(second.client.close()).toEqual([4403, 'permission_denied'])
     await expectNothingMore(first)
@@ -121,9 +183,12 @@ routes:
   it('is told the first of several reasons, by the order of the tables', async () => {
     const caller = await nodes.caller()
     const { client } = await join(caller.headers)
-    await nodes.database.sql(`
+    await nodes.database.sql(
+      `
       with gone as (update user_mandates set enabled = false where id = $1), revoked as (update tokens set status = 'revoked' where id = $2)
-      update users set enabled = false where id = $3`, [caller.membership, caller.jti, caller.id])
+      update users set enabled = false where id = $3`,
+      [caller.membership, caller.jti, caller.id],
+    )
     await nodes.allHaveHeard()
     expect(client.close()).toEqual([4403, 'user_disabled'])
     client.socket.destroy()
@@ -135,7 +200,14 @@ routes:
     await nodes.revoke(other.jti)
     await nodes.askThere('petra', 'PATCH', `/admin/users/${other.id}`, { enabled: false })
     await nodes.database.sql('delete from user_mandates where id = $1', [other.membership])
-    await nodes.revoke((await tokenFor(nodes.database, 'alice', { claims: { sub: caller.username, userId: caller.id }, row: { userId: caller.id } })).jti)
+    await nodes.revoke(
+      (
+        await tokenFor(nodes.database, 'alice', {
+          claims: { sub: caller.username, userId: caller.id },
+          row: { userId: caller.id },
+        })
+      ).jti,
+    )
     client.socket.write(frame('still here', { masked: true }))
     service.socket.write(frame('here too'))
     await eventually(() => (client.texts().length === 2 && service.texts().length === 2) || undefined)
@@ -160,8 +232,14 @@ routes:
     }, 1)
     const directory = directoryOf(nodes.database)
     for (let round = 0; round < 10; round += 1) {
-      const role = await directory.role({ mandateId: mandates.acme, rules: [{ context: 'RESOURCE', item: 'crm', read: 'a' }] })
-      await nodes.database.sql('insert into user_mandate_roles (user_mandate_id, role_id) values ($1, $2)', [caller.membership, role])
+      const role = await directory.role({
+        mandateId: mandates.acme,
+        rules: [{ context: 'RESOURCE', item: 'crm', read: 'a' }],
+      })
+      await nodes.database.sql('insert into user_mandate_roles (user_mandate_id, role_id) values ($1, $2)', [
+        caller.membership,
+        role,
+      ])
       await nodes.allHaveHeard()
     }
     clearInterval(sending)
@@ -178,10 +256,19 @@ routes:
     const directory = directoryOf(nodes.database)
     const caller = await nodes.caller()
     const { client } = await join(caller.headers)
-    const role = await directory.role({ mandateId: mandates.acme, rules: [{ context: 'RESOURCE', item: 'crm', read: 'a' }] })
-    await nodes.database.sql('insert into user_mandate_roles (user_mandate_id, role_id) values ($1, $2)', [caller.membership, role])
+    const role = await directory.role({
+      mandateId: mandates.acme,
+      rules: [{ context: 'RESOURCE', item: 'crm', read: 'a' }],
+    })
+    await nodes.database.sql('insert into user_mandate_roles (user_mandate_id, role_id) values ($1, $2)', [
+      caller.membership,
+      role,
+    ])
     await nodes.allHaveHeard()
-    await nodes.database.sql('delete from user_mandate_roles where user_mandate_id = $1 and role_id = $2', [caller.membership, roles.viewer])
+    await nodes.database.sql('delete from user_mandate_roles where user_mandate_id = $1 and role_id = $2', [
+      caller.membership,
+      roles.viewer,
+    ])
     await nodes.allHaveHeard()
     expect(client.close()).toEqual([4403, 'permission_denied'])
     client.socket.destroy()
@@ -189,7 +276,10 @@ routes:
 
   it('on a route that takes anonymous callers too ends with the token that it was opened with', async () => {
     const caller = await nodes.caller()
-    const [mine, nobodys] = [await openWebSocket(`${nodes.here.url}/anyone`, caller.headers), await openWebSocket(`${nodes.here.url}/anyone`)]
+    const [mine, nobodys] = [
+      await openWebSocket(`${nodes.here.url}/anyone`, caller.headers),
+      await openWebSocket(`${nodes.here.url}/anyone`),
+    ]
     await nodes.revoke(caller.jti)
     expect(await mine.closed).toEqual([4401, 'token_invalid'])
     nobodys.socket.send('still here')
@@ -200,10 +290,20 @@ routes:
   it('whose upgrade the service has not answered yet is closed as soon as it has, and nothing passes', async () => {
     const caller = await nodes.caller()
     let answer = () => undefined as unknown
-    const arrived = new Promise<void>((resolve) => upstream.nextUpgrade((_req, socket) => {
-      answer = () => socket.write(Buffer.concat([Buffer.from('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n'), frame('secret')]))
-      resolve()
-    }))
+    const arrived = new Promise<void>((resolve) =>
+      upstream.nextUpgrade((_req, socket) => {
+        answer = () =>
+          socket.write(
+            Buffer.concat([
+              Buffer.from(
+                'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
+              ),
+              frame('secret'),
+            ]),
+          )
+        resolve()
+      }),
+    )
     const opening = openRawWebSocket(`${nodes.here.url}/ws`, caller.headers)
     await arrived
     await nodes.revoke(caller.jti)
@@ -302,7 +402,13 @@ routes:
     const block = frame(Buffer.alloc(1024 * 1024), { opcode: opcodes.binary })
     let isStuck = false
     for (let sent = 0; sent < 64 && !isStuck; sent += 1) {
-      isStuck = await within(300, new Promise<void>((resolve) => service.socket.write(block, () => resolve()))).then(() => false, () => true)
+      isStuck = await within(
+        300,
+        new Promise<void>((resolve) => service.socket.write(block, () => resolve())),
+      ).then(
+        () => false,
+        () => true,
+      )
     }
     expect(isStuck).toBe(true)
     await nodes.revoke(caller.jti)

@@ -19,7 +19,11 @@ function cancelWaits(server: Server) {
   let [cancelled, over] = [0, false]
   const cancelling = (async () => {
     while (!over) {
-      const rows = await server.sql<{ done: boolean }>(`select pg_cancel_backend(pid) as done from pg_stat_activity where wait_event = 'SyncRep'`).catch(() => [])
+      const rows = await server
+        .sql<{ done: boolean }>(
+          `select pg_cancel_backend(pid) as done from pg_stat_activity where wait_event = 'SyncRep'`,
+        )
+        .catch(() => [])
       cancelled += rows.filter(({ done }) => done).length
       await wait(20)
     }
@@ -48,8 +52,16 @@ describe('a wait for the synchronous standby that is cancelled by hand', () => {
   let root: string
 
   const start = async (leaseMs: number) => {
-    database = { url: pair.url(address.port), ownerUrl: pair.url(address.port, 'postgres'), sql: (statement, values) => pair.primary.sql(statement, values), drop: () => Promise.resolve() }
-    cluster = await startNodes(database, { leases: [leaseMs, leaseMs, leaseMs], environment: { LOG_LEVEL: 'warn' } })
+    database = {
+      url: pair.url(address.port),
+      ownerUrl: pair.url(address.port, 'postgres'),
+      sql: (statement, values) => pair.primary.sql(statement, values),
+      drop: () => Promise.resolve(),
+    }
+    cluster = await startNodes(database, {
+      leases: [leaseMs, leaseMs, leaseMs],
+      environment: { LOG_LEVEL: 'warn' },
+    })
     root = (await warmToken(database, cluster.nodes, 'root')).token
   }
   const failOver = async () => {
@@ -75,12 +87,15 @@ describe('a wait for the synchronous standby that is cancelled by hand', () => {
     await start(longLeaseMs)
     const [login] = await makeTokens(pair.primary, 1)
     await warm(cluster.nodes, login!.token)
-    const statusAt = async (server: Server) => (await server.sql<{ status: string }>('select status from tokens where id = $1', [login!.jti]))[0]?.status
+    const statusAt = async (server: Server) =>
+      (await server.sql<{ status: string }>('select status from tokens where id = $1', [login!.jti]))[0]
+        ?.status
 
     await part(pair)
     const operator = cancelWaits(pair.primary)
     const answers = []
-    for (const node of [...cluster.nodes, ...cluster.nodes]) answers.push(await revoke(node, root, login!.jti))
+    for (const node of [...cluster.nodes, ...cluster.nodes])
+      answers.push(await revoke(node, root, login!.jti))
     await operator.stop()
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 503))
     expect(operator.cancelled()).toBeGreaterThanOrEqual(answers.length)
@@ -90,25 +105,34 @@ describe('a wait for the synchronous standby that is cancelled by hand', () => {
     expect(await statusAt(pair.standby)).toBe('active')
     await until(async () => isAccepted(await revoke(cluster.nodes[0]!, root, login!.jti)), 60_000)
     expect(await statusAt(pair.standby)).toBe('revoked')
-    for (const node of cluster.nodes) expect((await node.ask(probePath, { token: login!.token })).status).toBe(401)
+    for (const node of cluster.nodes)
+      expect((await node.ask(probePath, { token: login!.token })).status).toBe(401)
   }, 180_000)
 
   it('who repeats a removal is not told that nothing is there, as long as that may be undone by a failover', async () => {
     await start(longLeaseMs)
     const [login] = await makeTokens(pair.primary, 1)
-    const [session] = await pair.primary.sql<{ id: string }>('select session_id as id from tokens where id = $1', [login!.jti])
+    const [session] = await pair.primary.sql<{ id: string }>(
+      'select session_id as id from tokens where id = $1',
+      [login!.jti],
+    )
     const [node] = cluster.nodes
     const { token: petra } = await warmToken(database, cluster.nodes, 'petra')
-    const remove = () => node!.ask(`/admin/users/${users.alice}/sessions/${session!.id}`, { method: 'DELETE', token: petra })
+    const remove = () =>
+      node!.ask(`/admin/users/${users.alice}/sessions/${session!.id}`, { method: 'DELETE', token: petra })
 
     await part(pair)
     const operator = cancelWaits(pair.primary)
     const answers = [await remove(), await remove(), await remove()]
     await operator.stop()
-    expect(await pair.primary.sql('select from sessions where id = $1 and ended_at is not null', [session!.id])).toHaveLength(1)
+    expect(
+      await pair.primary.sql('select from sessions where id = $1 and ended_at is not null', [session!.id]),
+    ).toHaveLength(1)
     expect(answers.map(({ status }) => status)).toEqual([503, 503, 503])
     await failOver()
-    expect(await pair.standby.sql('select from sessions where id = $1 and ended_at is null', [session!.id])).toHaveLength(1)
+    expect(
+      await pair.standby.sql('select from sessions where id = $1 and ended_at is null', [session!.id]),
+    ).toHaveLength(1)
     await until(async () => isAccepted(await remove()), 60_000)
     expect((await remove()).status).toBe(404)
   }, 180_000)
@@ -125,11 +149,23 @@ describe('a wait for the synchronous standby that is cancelled by hand', () => {
       address.lead(pair.standby.port)
       address.cut(() => Math.random() < 0.5)
     }
-    const outcome = await runRound({ nodes: cluster.nodes, root, before: pair.primary, successor: () => pair.standby, event, afterMs: 4000 })
+    const outcome = await runRound({
+      nodes: cluster.nodes,
+      root,
+      before: pair.primary,
+      successor: () => pair.standby,
+      event,
+      afterMs: 4000,
+    })
     for (const operator of operators) await operator.stop()
     report('all waits are cancelled', { ...outcome, cancelled: operators[0]?.cancelled() })
     expect(operators[0]?.cancelled()).toBeGreaterThan(0)
-    expect(outcome).toMatchObject({ accepted: 0, acceptedForGood: 0, lost: 0, firstAfterMs: expect.any(Number) })
+    expect(outcome).toMatchObject({
+      accepted: 0,
+      acceptedForGood: 0,
+      lost: 0,
+      firstAfterMs: expect.any(Number),
+    })
     expect(Object.keys(outcome.good).filter((status) => status !== '200' && status !== '503')).toEqual([])
   }, 180_000)
 })

@@ -1,4 +1,7 @@
-/** One real Postgres for a run of the tests, with a migrated and seeded template that each test file clones. TEST_POSTGRES is the folder of another one. */
+/**
+ * One real Postgres for a run of the tests, with a migrated and seeded template that each test file clones.
+ * TEST_POSTGRES is the folder of another one.
+ */
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -11,9 +14,15 @@ import { createPasswords } from '../../dist/login/password.js'
 const named = (url, database) => Object.assign(new URL(url), { pathname: `/${database}` }).href
 
 export default async function startCluster() {
-  if (process.env.TEST_OWNER_URL !== undefined) return // somebody who runs the tests again and again keeps one for all of them
+  // somebody who runs the tests again and again keeps one for all of them
+  if (process.env.TEST_OWNER_URL !== undefined) return
   const dataDir = await mkdtemp(path.join(tmpdir(), 'mandate-gateway-test-'))
-  const postgres = await startEmbeddedPostgres({ dataDir, durable: false, log: () => {}, ...(process.env.TEST_POSTGRES === undefined ? {} : { binaries: process.env.TEST_POSTGRES }) })
+  const postgres = await startEmbeddedPostgres({
+    dataDir,
+    durable: false,
+    log: () => {},
+    ...(process.env.TEST_POSTGRES === undefined ? {} : { binaries: process.env.TEST_POSTGRES }),
+  })
   const owner = new pg.Client(postgres.ownerUrl)
   await owner.connect()
   for (const template of ['template_empty', 'template_demo']) await owner.query(`create database ${template}`)

@@ -7,9 +7,18 @@ export type Asker = DemoUser | { token: string }
 
 /** Asks the administrative endpoints of a gateway, as somebody and, where it matters, in a mandate. */
 export interface Administration {
-  ask: (who: Asker, method: 'get' | 'post' | 'patch' | 'put' | 'delete', path: string, options?: { in?: string | undefined; body?: unknown; ifMatch?: string; accept?: string }) => Promise<Response>
+  ask: (
+    who: Asker,
+    method: 'get' | 'post' | 'patch' | 'put' | 'delete',
+    path: string,
+    options?: { in?: string | undefined; body?: unknown; ifMatch?: string; accept?: string },
+  ) => Promise<Response>
   /** Everything that a list holds, page by page. */
-  all: (who: Asker, path: string, options?: { in?: string; limit?: number }) => Promise<Record<string, unknown>[]>
+  all: (
+    who: Asker,
+    path: string,
+    options?: { in?: string; limit?: number },
+  ) => Promise<Record<string, unknown>[]>
 }
 
 /** Makes an asker of a gateway; demo users log in once. */
@@ -21,8 +30,15 @@ export function administrationOf(gateway: TestGateway): Administration {
     tokens.set(who, token)
     return token
   }
-  const ask: Administration['ask'] = async (who, method, path, { in: mandate, body, ifMatch, accept } = {}) => {
-    const asked = request(gateway.server)[method](path).set('Authorization', `Bearer ${await tokenOf(who)}`)
+  const ask: Administration['ask'] = async (
+    who,
+    method,
+    path,
+    { in: mandate, body, ifMatch, accept } = {},
+  ) => {
+    const asked = request(gateway.server)
+      [method](path)
+      .set('Authorization', `Bearer ${await tokenOf(who)}`)
     if (mandate !== undefined) void asked.set('X-Mandate-Id', mandate)
     if (ifMatch !== undefined) void asked.set('If-Match', ifMatch)
     if (accept !== undefined) void asked.set('Accept', accept)
@@ -33,7 +49,12 @@ export function administrationOf(gateway: TestGateway): Administration {
     all: async (who, path, { in: mandate, limit = 2 } = {}) => {
       const items: Record<string, unknown>[] = []
       for (let cursor: string | null = ''; cursor !== null;) {
-        const answer = await ask(who, 'get', `${path}${path.includes('?') ? '&' : '?'}limit=${limit}${cursor === '' ? '' : `&cursor=${cursor}`}`, { in: mandate })
+        const answer = await ask(
+          who,
+          'get',
+          `${path}${path.includes('?') ? '&' : '?'}limit=${limit}${cursor === '' ? '' : `&cursor=${cursor}`}`,
+          { in: mandate },
+        )
         if (answer.status !== 200) throw new Error(`${path} was answered ${answer.status}: ${answer.text}`)
         items.push(...answer.body.items)
         cursor = answer.body.nextCursor

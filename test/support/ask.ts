@@ -1,5 +1,11 @@
 import { once } from 'node:events'
-import { request, type Agent, type ClientRequest, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
+import {
+  request,
+  type Agent,
+  type ClientRequest,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+} from 'node:http'
 
 /** One request, which goes out as it is written here: no library normalises its path. */
 export interface Question {
@@ -21,9 +27,21 @@ export interface Answer {
 }
 
 /** Begins a request whose body the caller writes and whose answer the caller reads. */
-export function begin(url: string, path: string, { method = 'GET', headers = {}, from, agent }: Question = {}): { req: ClientRequest; response: Promise<IncomingMessage> } {
+export function begin(
+  url: string,
+  path: string,
+  { method = 'GET', headers = {}, from, agent }: Question = {},
+): { req: ClientRequest; response: Promise<IncomingMessage> } {
   const { hostname, port } = new URL(url)
-  const req = request({ hostname, port, path, method, headers, agent: agent ?? false, ...(from === undefined ? {} : { localAddress: from }) })
+  const req = request({
+    hostname,
+    port,
+    path,
+    method,
+    headers,
+    agent: agent ?? false,
+    ...(from === undefined ? {} : { localAddress: from }),
+  })
   const response = once(req, 'response').then(([res]) => res as IncomingMessage)
   response.catch(() => undefined) // a test that does not wait for it need not hear of it
   return { req, response }

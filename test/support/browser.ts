@@ -6,7 +6,10 @@ interface Cookie {
   attributes: string[]
 }
 
-/** A browser's cookie jar, and requests as its pages make them: with the cookies of their path, saying that they come from the gateway's own page. */
+/**
+ * A browser's cookie jar, and requests as its pages make them: with the cookies of their path, saying that
+ * they come from the gateway's own page.
+ */
 export interface Browser {
   cookie: (name: string) => Cookie | undefined
   /** A browser with the same cookies, from here on with a jar of its own: two tabs whose requests cross. */
@@ -19,7 +22,8 @@ export interface Browser {
 
 /** Opens a browser at a gateway. */
 export function openBrowser(url: string, jar = new Map<string, Cookie>()): Browser {
-  const matches = (path: string, cookiePath: string) => cookiePath === '/' || path === cookiePath || path.startsWith(`${cookiePath}/`)
+  const matches = (path: string, cookiePath: string) =>
+    cookiePath === '/' || path === cookiePath || path.startsWith(`${cookiePath}/`)
   const keep = (line: string) => {
     const [pair = '', ...attributes] = line.split(';').map((part) => part.trim())
     const equals = pair.indexOf('=')
@@ -33,20 +37,25 @@ export function openBrowser(url: string, jar = new Map<string, Cookie>()): Brows
     copy: () => openBrowser(url, new Map(jar)),
     at: (otherUrl) => openBrowser(otherUrl, jar),
     send: async (method, path, body, headers = {}) => {
-      const cookies = [...jar].filter(([, { path: cookiePath }]) => matches(path, cookiePath)).map(([key, { value }]) => `${key.slice(0, key.indexOf(' '))}=${value}`)
+      const cookies = [...jar]
+        .filter(([, { path: cookiePath }]) => matches(path, cookiePath))
+        .map(([key, { value }]) => `${key.slice(0, key.indexOf(' '))}=${value}`)
       const answer = await ask(url, path, {
         method,
         headers: {
-          'Sec-Fetch-Site': 'same-origin', Origin: url,
+          'Sec-Fetch-Site': 'same-origin',
+          Origin: url,
           ...(cookies.length > 0 ? { Cookie: cookies.join('; ') } : {}),
-          ...(body === undefined ? {} : { 'Content-Type': 'application/json' }), ...headers,
+          ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+          ...headers,
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       })
       for (const line of answer.headers['set-cookie'] ?? []) keep(line)
       return answer
     },
-    logIn: (username, password = 'demo-password-1') => browser.send('POST', '/auth/login', { username, password }),
+    logIn: (username, password = 'demo-password-1') =>
+      browser.send('POST', '/auth/login', { username, password }),
   }
   return browser
 }

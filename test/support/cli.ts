@@ -11,15 +11,25 @@ export interface CliOutcome {
   stderr: string
 }
 
-/** Runs the command line as a shell would, with these variables and no others of ours; `input` goes into its standard input. */
-export async function runCli(args: string[], environment: Record<string, string>, input = ''): Promise<CliOutcome> {
+/**
+ * Runs the command line as a shell would, with these variables and no others of ours; `input` goes into its
+ * standard input.
+ */
+export async function runCli(
+  args: string[],
+  environment: Record<string, string>,
+  input = '',
+): Promise<CliOutcome> {
   const { PATH = '', HOME = '' } = process.env
   const child = spawn(process.execPath, [cli, ...args], { env: { PATH, HOME, ...environment } })
   const said = { stdout: '', stderr: '' }
-  for (const name of ['stdout', 'stderr'] as const) child[name].on('data', (chunk: Buffer) => { said[name] += chunk.toString() })
+  for (const name of ['stdout', 'stderr'] as const)
+    child[name].on('data', (chunk: Buffer) => {
+      said[name] += chunk.toString()
+    })
   child.stdin.on('error', () => undefined) // it may not read it
   child.stdin.end(input)
-  const [code] = await once(child, 'close') as [number | null]
+  const [code] = (await once(child, 'close')) as [number | null]
   return { code: code ?? -1, ...said }
 }
 

@@ -17,7 +17,10 @@ interface Options {
   profile?: BrowserContextOptions
 }
 
-/** Starts a gateway and a browser before the tests of a file, closes the pages after each, and all of it in the end. */
+/**
+ * Starts a gateway and a browser before the tests of a file, closes the pages after each, and all of it in
+ * the end.
+ */
 export function useConsole({ gateway = {}, profile = {} }: Options = {}): Site {
   const site: Partial<Site> = {}
   const started = <Part extends keyof Site>(part: Part): Site[Part] => {
@@ -26,20 +29,35 @@ export function useConsole({ gateway = {}, profile = {} }: Options = {}): Site {
     return there
   }
   beforeAll(async () => {
-    [site.gateway, site.browser] = await Promise.all([
-      startTestGateway({ demoUpstream: true, ...gateway, environment: { COHERENCE_LEASE_MS: '5000', ...gateway.environment } }), openBrowser(),
+    ;[site.gateway, site.browser] = await Promise.all([
+      startTestGateway({
+        demoUpstream: true,
+        ...gateway,
+        environment: { COHERENCE_LEASE_MS: '5000', ...gateway.environment },
+      }),
+      openBrowser(),
     ])
   }, 60_000)
-  afterEach(async () => { for (const context of site.browser?.contexts() ?? []) await context.close() })
+  afterEach(async () => {
+    for (const context of site.browser?.contexts() ?? []) await context.close()
+  })
   afterAll(async () => {
     await site.browser?.close()
     await site.gateway?.stop()
   })
   return {
-    get gateway() { return started('gateway') },
-    get browser() { return started('browser') },
+    get gateway() {
+      return started('gateway')
+    },
+    get browser() {
+      return started('browser')
+    },
     as: async (user) => {
-      const context = await started('browser').newContext({ locale: 'en-GB', viewport: { width: 1360, height: 850 }, ...profile })
+      const context = await started('browser').newContext({
+        locale: 'en-GB',
+        viewport: { width: 1360, height: 850 },
+        ...profile,
+      })
       return await signIn(context, started('gateway').url, user)
     },
   }

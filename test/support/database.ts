@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 
-const named = (url: string, database: string) => Object.assign(new URL(url), { pathname: `/${database}` }).href
+const named = (url: string, database: string) =>
+  Object.assign(new URL(url), { pathname: `/${database}` }).href
 
 function clusterUrl(variable: 'TEST_OWNER_URL' | 'TEST_APP_URL'): string {
   const url = process.env[variable]
@@ -21,7 +22,9 @@ export interface TestDatabase {
 }
 
 /** Clones a database: migrated and with the demo data, or empty. */
-export async function createTestDatabase(template: 'template_demo' | 'template_empty' = 'template_demo'): Promise<TestDatabase> {
+export async function createTestDatabase(
+  template: 'template_demo' | 'template_empty' = 'template_demo',
+): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString('hex')}`
   const cluster = new pg.Client(clusterUrl('TEST_OWNER_URL'))
   await cluster.connect()
@@ -32,7 +35,8 @@ export async function createTestDatabase(template: 'template_demo' | 'template_e
   return {
     url: named(clusterUrl('TEST_APP_URL'), name),
     ownerUrl,
-    sql: async <Row>(statement: string, values: unknown[] = []) => (await owner.query(statement, values)).rows as Row[],
+    sql: async <Row>(statement: string, values: unknown[] = []) =>
+      (await owner.query(statement, values)).rows as Row[],
     drop: async () => {
       await owner.end()
       await cluster.query(`drop database ${name} with (force)`)

@@ -29,7 +29,13 @@ export function fencesIn(text: string, file: string): Fence[] {
     const end = lines.findIndex((line, at) => at > index && line === `${indent}\`\`\``)
     if (end < 0) throw new Error(`${file}:${index + 1}: the block does not end`)
     const body = lines.slice(index + 1, end).map((line) => line.slice(indent.length))
-    fences.push({ file, line: index + 2, language, note: /^ *<!-- (.*) -->$/.exec(before)?.[1], text: `${body.join('\n')}\n` })
+    fences.push({
+      file,
+      line: index + 2,
+      language,
+      note: /^ *<!-- (.*) -->$/.exec(before)?.[1],
+      text: `${body.join('\n')}\n`,
+    })
     index = end
   }
   return fences
@@ -38,11 +44,18 @@ export function fencesIn(text: string, file: string): Fence[] {
 /** Returns the Markdown files of the project, as git knows them, without those of the changelog. */
 export async function documents(): Promise<string[]> {
   const { stdout } = await promisify(execFile)('git', ['ls-files', '*.md'], { cwd: root })
-  return stdout.trim().split('\n').filter((file) => file !== 'CHANGELOG.md')
+  return stdout
+    .trim()
+    .split('\n')
+    .filter((file) => file !== 'CHANGELOG.md')
 }
 
 /** Returns all fenced blocks of the project's documents. */
 export async function allFences(): Promise<Fence[]> {
   const files = await documents()
-  return (await Promise.all(files.map(async (file) => fencesIn(await readFile(path.join(root, file), 'utf8'), file)))).flat()
+  return (
+    await Promise.all(
+      files.map(async (file) => fencesIn(await readFile(path.join(root, file), 'utf8'), file)),
+    )
+  ).flat()
 }

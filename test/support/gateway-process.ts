@@ -30,35 +30,58 @@ export async function makeDataDir(): Promise<string> {
   return directory
 }
 
-/** Starts `node dist/main.js`, or another command that comes to the same, on a free port, with these variables and no others of ours. */
+/**
+ * Starts `node dist/main.js`, or another command that comes to the same, on a free port, with these variables
+ * and no others of ours.
+ */
 export function startGatewayProcess(
-  environment: Record<string, string>, [command, ...args]: [string, ...string[]] = [process.execPath, 'dist/main.js'], cwd = root,
+  environment: Record<string, string>,
+  [command, ...args]: [string, ...string[]] = [process.execPath, 'dist/main.js'],
+  cwd = root,
 ): GatewayProcess {
   const { PATH = '', HOME = '' } = process.env
-  const child = spawn(command, args, { cwd, env: { PATH, HOME, PORT: '0', LOG_FORMAT: 'json', ...environment }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(command, args, {
+    cwd,
+    env: { PATH, HOME, PORT: '0', LOG_FORMAT: 'json', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   const texts = { stdout: '', stderr: '' }
-  for (const name of ['stdout', 'stderr'] as const) child[name].on('data', (chunk: Buffer) => { texts[name] += chunk.toString() })
+  for (const name of ['stdout', 'stderr'] as const)
+    child[name].on('data', (chunk: Buffer) => {
+      texts[name] += chunk.toString()
+    })
   const ended = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string)
   const says = async (pattern: RegExp) => {
     for (let open = true; ;) {
       const found = pattern.exec(texts.stdout)
       if (found) return found
-      if (!open) throw new Error(`the gateway ended before it said ${String(pattern)}:\n${texts.stdout}${texts.stderr}`)
+      if (!open)
+        throw new Error(
+          `the gateway ended before it said ${String(pattern)}:\n${texts.stdout}${texts.stderr}`,
+        )
       open = await Promise.race([once(child.stdout, 'data').then(() => true), ended.then(() => false)])
     }
   }
   const started: GatewayProcess = {
-    child, says, ended,
+    child,
+    says,
+    ended,
     output: () => texts.stdout,
     errors: () => texts.stderr,
-    url: async () => (await says(/"message":"listening".*?"url":"([^"]+)"|"url":"([^"]+)".*?"message":"listening"/)).slice(1).find(Boolean) ?? '',
+    url: async () =>
+      (await says(/"message":"listening".*?"url":"([^"]+)"|"url":"([^"]+)".*?"message":"listening"/))
+        .slice(1)
+        .find(Boolean) ?? '',
   }
   processes.push(started)
   return started
 }
 
 async function stopPostgres(dataDir: string): Promise<void> {
-  const pid = Number.parseInt(await readFile(path.join(dataDir, 'postgres/postmaster.pid'), 'utf8').catch(() => ''), 10)
+  const pid = Number.parseInt(
+    await readFile(path.join(dataDir, 'postgres/postmaster.pid'), 'utf8').catch(() => ''),
+    10,
+  )
   try {
     if (pid > 0) process.kill(pid, 'SIGQUIT')
   } catch {

@@ -63,39 +63,109 @@ interface Options {
   database?: TestDatabase
 }
 
-/** Starts a gateway on a free port, on a database of its own unless one is given. Rate limits are off, and so is its memory, unless set. */
-export async function startTestGateway({ environment = {}, routes = demoRoutes, demoUpstream = false, sealing = false, database }: Options = {}): Promise<TestGateway> {
-  const own = database ?? await createTestDatabase()
+/**
+ * Starts a gateway on a free port, on a database of its own unless one is given. Rate limits are off, and so
+ * is its memory, unless set.
+ */
+export async function startTestGateway({
+  environment = {},
+  routes = demoRoutes,
+  demoUpstream = false,
+  sealing = false,
+  database,
+}: Options = {}): Promise<TestGateway> {
+  const own = database ?? (await createTestDatabase())
   const config = loadConfig({
-    DATABASE_URL: own.url, DATABASE_MIGRATION_URL: own.ownerUrl, APP_JWT_KEY_SECRET: testSecret, SECRET_KEY: `${testSecret}-portal`,
-    RATE_LIMIT_ADDRESS: 'off', RATE_LIMIT_USER: 'off', RATE_LIMIT_LOGIN: 'off', COHERENCE_LEASE_MS: '0', ...environment,
+    DATABASE_URL: own.url,
+    DATABASE_MIGRATION_URL: own.ownerUrl,
+    APP_JWT_KEY_SECRET: testSecret,
+    SECRET_KEY: `${testSecret}-portal`,
+    RATE_LIMIT_ADDRESS: 'off',
+    RATE_LIMIT_USER: 'off',
+    RATE_LIMIT_LOGIN: 'off',
+    COHERENCE_LEASE_MS: '0',
+    ...environment,
   })
   const logLines: string[] = []
-  const log = createLog({ LOG_LEVEL: 'debug', LOG_FORMAT: 'json' }, { write: (line) => logLines.push(line), flush: () => undefined })
+  const log = createLog(
+    { LOG_LEVEL: 'debug', LOG_FORMAT: 'json' },
+    { write: (line) => logLines.push(line), flush: () => undefined },
+  )
   const { logger } = log
   const pool = connectDatabase({ url: own.url, setRole: false })
   const metrics = createMetrics()
-  const load = watchLoad({ maxConnections: config.MAX_CONNECTIONS, maxPerAddress: config.MAX_CONNECTIONS_ADDRESS, maxMemoryMb: config.MAX_MEMORY_MB })
+  const load = watchLoad({
+    maxConnections: config.MAX_CONNECTIONS,
+    maxPerAddress: config.MAX_CONNECTIONS_ADDRESS,
+    maxMemoryMb: config.MAX_MEMORY_MB,
+  })
   const node = await startNode({
-    database: pool, logger, clock: systemClock, directUrl: own.url, setRole: false,
-    leaseMs: config.COHERENCE_LEASE_MS, maxEntries: config.COHERENCE_CACHE_ENTRIES, address: () => 'test', onWait: metrics.noteWait,
+    database: pool,
+    logger,
+    clock: systemClock,
+    directUrl: own.url,
+    setRole: false,
+    leaseMs: config.COHERENCE_LEASE_MS,
+    maxEntries: config.COHERENCE_CACHE_ENTRIES,
+    address: () => 'test',
+    onWait: metrics.noteWait,
   })
   const spillDirectory = await mkdtemp(path.join(tmpdir(), 'mandate-gateway-test-spill-'))
   const audit = startAuditLog({ sql: pool, logger, spillDirectory })
-  const sealer = sealing ? startSealer({ database: pool, logger, audit, directory: path.join(spillDirectory, 'checkpoints'), keys: checkpointKeys({ secret: config.SECRET_KEY }), everyMs: 300 }) : undefined
+  const sealer = sealing
+    ? startSealer({
+        database: pool,
+        logger,
+        audit,
+        directory: path.join(spillDirectory, 'checkpoints'),
+        keys: checkpointKeys({ secret: config.SECRET_KEY }),
+        everyMs: 300,
+      })
+    : undefined
   const tokenUses = startTokenUses({ sql: pool, logger })
   const identityKeys = await openIdentityKeys({ database: pool, logger, secret: `${testSecret}-portal` })
   const demo = demoUpstream ? await startDemoUpstream() : undefined
   const counts = openCounts({ redisUrl: config.REDIS_URL, logger })
   const live = liveRoutes(parseRouteTable(routes, 'routes.yaml'), { demoUrl: demo?.url, logger })
   const tracing = await startTracing(config, logger)
-  const usage = startUsage({ write: (batch) => addUsage(pool, batch), forget: (writerId) => forgetUsageWriter(pool, writerId), logger })
-  metrics.watch({ audit, usage, load, lease: node.lease, streams: node.streams, memory: node.memory.counts, pool: pool.connections, upstreams: () => live.current().upstreams.status() })
+  const usage = startUsage({
+    write: (batch) => addUsage(pool, batch),
+    forget: (writerId) => forgetUsageWriter(pool, writerId),
+    logger,
+  })
+  metrics.watch({
+    audit,
+    usage,
+    load,
+    lease: node.lease,
+    streams: node.streams,
+    memory: node.memory.counts,
+    pool: pool.connections,
+    upstreams: () => live.current().upstreams.status(),
+  })
   let url = ''
   const { listener } = buildGateway({
-    config, publicUrl: () => config.PUBLIC_URL ?? url, database: pool, directory: createDirectory({ sql: pool, memory: node.memory }), node, keys: await loadTokenKeys(config),
-    passwords: createPasswords(), tokenUses, counts, audit, log, logger, logRequest: log.logRequest, routes: live, identityKeys, isDraining: () => false,
-    metrics, tracing, usage, load, scrape: () => metrics.registry.metrics(),
+    config,
+    publicUrl: () => config.PUBLIC_URL ?? url,
+    database: pool,
+    directory: createDirectory({ sql: pool, memory: node.memory }),
+    node,
+    keys: await loadTokenKeys(config),
+    passwords: createPasswords(),
+    tokenUses,
+    counts,
+    audit,
+    log,
+    logger,
+    logRequest: log.logRequest,
+    routes: live,
+    identityKeys,
+    isDraining: () => false,
+    metrics,
+    tracing,
+    usage,
+    load,
+    scrape: () => metrics.registry.metrics(),
   })
   const server = createGatewayServer(listener, { corsHeaders: corsHeadersOf(config.CORS_ORIGINS) })
   load.watch(server)
@@ -103,7 +173,11 @@ export async function startTestGateway({ environment = {}, routes = demoRoutes, 
   await once(server, 'listening')
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   return {
-    url, server, database: own, config, logLines,
+    url,
+    server,
+    database: own,
+    config,
+    logLines,
     stop: async () => {
       node.streams.drain()
       load.stop()

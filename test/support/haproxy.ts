@@ -24,10 +24,15 @@ interface Checked {
   checkPort: number
 }
 
-/** Starts HAProxy before database servers: new sessions lead to the one whose agent responds with 200. Without `on-marked-down shutdown-sessions`, so that others stay. */
+/**
+ * Starts HAProxy before database servers: new sessions lead to the one whose agent responds with 200. Without
+ * `on-marked-down shutdown-sessions`, so that others stay.
+ */
 export function startDatabaseHaproxy(servers: Checked[]): Promise<Proxy> {
   return startProxy('haproxy', async ({ directory, port, tlsPort }) => {
-    await writeFile(path.join(directory, 'haproxy.cfg'), `
+    await writeFile(
+      path.join(directory, 'haproxy.cfg'),
+      `
 defaults
     mode tcp
     timeout connect 2s
@@ -40,7 +45,8 @@ listen database
     http-check expect status 200
     default-server inter 200ms fall 2 rise 1
 ${servers.map(({ port: serverPort, checkPort }, index) => `    server database${index} 127.0.0.1:${serverPort} check port ${checkPort}`).join('\n')}
-`)
+`,
+    )
     return ['-db', '-f', path.join(directory, 'haproxy.cfg')]
   })
 }

@@ -15,7 +15,10 @@ interface Options {
 /** `host:port` of an address. */
 export const hostOf = (url: string) => new URL(url).host
 
-/** Starts nginx with a file of `deploy/nginx/` in its http block, and everything that it writes in a directory of its own. */
+/**
+ * Starts nginx with a file of `deploy/nginx/` in its http block, and everything that it writes in a directory
+ * of its own.
+ */
 export function startNginx(file: string, { nodes, service, replacements = {} }: Options): Promise<Proxy> {
   const [first = '', second = first] = nodes.map(hostOf)
   return startWith(`nginx/${file}`, {
@@ -28,7 +31,10 @@ export function startNginx(file: string, { nodes, service, replacements = {} }: 
 
 /** Starts nginx as `docker-compose.yml` does, in front of its three nodes. */
 export function startComposeNginx(nodes: string[]): Promise<Proxy> {
-  return startWith('compose/nginx.conf', Object.fromEntries(nodes.map((url, index) => [`gateway-${index + 1}:8080`, hostOf(url)])))
+  return startWith(
+    'compose/nginx.conf',
+    Object.fromEntries(nodes.map((url, index) => [`gateway-${index + 1}:8080`, hostOf(url)])),
+  )
 }
 
 function startWith(file: string, replacements: Record<string, string>): Promise<Proxy> {
@@ -38,12 +44,25 @@ function startWith(file: string, replacements: Record<string, string>): Promise<
       ...replacements,
     })
     await writeFile(path.join(directory, 'site.conf'), text)
-    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `  ${name}_temp_path ${directory}/${name};`)
-    await writeFile(path.join(directory, 'nginx.conf'), [
-      'daemon off;', 'master_process off;', `pid ${directory}/nginx.pid;`, 'error_log stderr warn;',
-      'events { worker_connections 512; }',
-      'http {', '  access_log off;', ...temporary, `  include ${directory}/site.conf;`, '}', '',
-    ].join('\n'))
+    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+      (name) => `  ${name}_temp_path ${directory}/${name};`,
+    )
+    await writeFile(
+      path.join(directory, 'nginx.conf'),
+      [
+        'daemon off;',
+        'master_process off;',
+        `pid ${directory}/nginx.pid;`,
+        'error_log stderr warn;',
+        'events { worker_connections 512; }',
+        'http {',
+        '  access_log off;',
+        ...temporary,
+        `  include ${directory}/site.conf;`,
+        '}',
+        '',
+      ].join('\n'),
+    )
     return ['-p', directory, '-e', 'stderr', '-c', path.join(directory, 'nginx.conf')]
   })
 }

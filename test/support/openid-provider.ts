@@ -25,11 +25,25 @@ export interface OpenIdProvider {
   stop: () => Promise<void>
 }
 
-const signingKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' }) as JWK
+const signingKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({
+  format: 'jwk',
+}) as JWK
 
-function configurationFor(redirectUri: string, authMethod: 'client_secret_basic' | 'client_secret_post'): Configuration {
+function configurationFor(
+  redirectUri: string,
+  authMethod: 'client_secret_basic' | 'client_secret_post',
+): Configuration {
   return {
-    clients: [{ client_id: client.id, client_secret: client.secret, redirect_uris: [redirectUri], response_types: ['code'], grant_types: ['authorization_code'], token_endpoint_auth_method: authMethod }],
+    clients: [
+      {
+        client_id: client.id,
+        client_secret: client.secret,
+        redirect_uris: [redirectUri],
+        response_types: ['code'],
+        grant_types: ['authorization_code'],
+        token_endpoint_auth_method: authMethod,
+      },
+    ],
     jwks: { keys: [signingKey] },
     cookies: { keys: [randomUUID()] },
     features: { devInteractions: { enabled: false } },
@@ -37,7 +51,10 @@ function configurationFor(redirectUri: string, authMethod: 'client_secret_basic'
     ttl: { AccessToken: 600, Grant: 600, IdToken: 600, Interaction: 600, Session: 600 },
     conformIdTokenClaims: false,
     claims: { openid: ['sub'], email: ['email'] },
-    findAccount: (_context, id) => ({ accountId: id, claims: () => ({ sub: id, email: `${id}@example.com` }) }),
+    findAccount: (_context, id) => ({
+      accountId: id,
+      claims: () => ({ sub: id, email: `${id}@example.com` }),
+    }),
     interactions: { url: (_context, { uid }) => `/interaction/${uid}` },
     loadExistingGrant: async ({ oidc: { client: registered, session, provider } }) => {
       const grant = new provider.Grant({ clientId: registered!.clientId, accountId: session!.accountId })
@@ -49,8 +66,12 @@ function configurationFor(redirectUri: string, authMethod: 'client_secret_basic'
 }
 
 /** Starts it on a free port. */
-export async function startOpenIdProvider({ authMethod = 'client_secret_post' }: { authMethod?: 'client_secret_basic' | 'client_secret_post' } = {}): Promise<OpenIdProvider> {
-  let handle: RequestListener = (_req, res) => { res.writeHead(503).end() }
+export async function startOpenIdProvider({
+  authMethod = 'client_secret_post',
+}: { authMethod?: 'client_secret_basic' | 'client_secret_post' } = {}): Promise<OpenIdProvider> {
+  let handle: RequestListener = (_req, res) => {
+    res.writeHead(503).end()
+  }
   const requests: string[] = []
   const server = createServer((req, res) => {
     requests.push((req.url ?? '').split('?')[0] ?? '')
@@ -66,7 +87,8 @@ export async function startOpenIdProvider({ authMethod = 'client_secret_post' }:
     const provider = new Provider(issuer, configurationFor(redirectUri, authMethod))
     const callback = provider.callback()
     handle = (req, res) => {
-      if (req.url?.startsWith('/interaction/')) void provider.interactionFinished(req, res, { login: { accountId: account } })
+      if (req.url?.startsWith('/interaction/'))
+        void provider.interactionFinished(req, res, { login: { accountId: account } })
       else void callback(req, res)
     }
   }
@@ -76,7 +98,9 @@ export async function startOpenIdProvider({ authMethod = 'client_secret_post' }:
     const jar = new Map<string, string>()
     for (let url = authorizationUrl; ;) {
       const { pathname, search } = new URL(url)
-      const { status, headers, text } = await ask(issuer, pathname + search, { headers: { Cookie: [...jar].map((pair) => pair.join('=')).join('; ') } })
+      const { status, headers, text } = await ask(issuer, pathname + search, {
+        headers: { Cookie: [...jar].map((pair) => pair.join('=')).join('; ') },
+      })
       for (const line of headers['set-cookie'] ?? []) {
         const [name = '', value = ''] = (line.split(';')[0] ?? '').split(/=(.*)/s)
         jar.set(name, value)
@@ -93,13 +117,20 @@ export async function startOpenIdProvider({ authMethod = 'client_secret_post' }:
     await new Promise((resolve) => server.close(resolve))
   }
   return {
-    issuer, register, signIn, requests,
-    signsIn: (as) => { account = as },
+    issuer,
+    register,
+    signIn,
+    requests,
+    signsIn: (as) => {
+      account = as
+    },
     pause: close,
     resume: async () => {
       server.listen(port, '127.0.0.1')
       await once(server, 'listening')
     },
-    stop: async () => { if (server.listening) await close() },
+    stop: async () => {
+      if (server.listening) await close()
+    },
   }
 }

@@ -18,7 +18,10 @@ export function expectProblem(answer: Response, status: number, code: string, de
   if (status === 401) expect(answer.headers['www-authenticate']).toMatch(/^Bearer\b/)
 }
 
-/** An answer without what tells one request from another: two refusals that look alike here are alike byte for byte. */
+/**
+ * An answer without what tells one request from another: two refusals that look alike here are alike byte for
+ * byte.
+ */
 export function withoutRequestId(answer: Response): string {
   const { date: _date, 'x-request-id': _id, ...headers } = answer.headers as Record<string, string>
   return JSON.stringify([answer.status, headers, answer.text.replace(String(answer.body.requestId), '')])

@@ -6,10 +6,15 @@ import { promisify } from 'node:util'
 
 const root = path.resolve(import.meta.dirname, '../..')
 
-/** Makes a folder like a fresh clone after `npm ci`: the files that git knows, what was built of them, and the packages. Returns its path. */
+/**
+ * Makes a folder like a fresh clone after `npm ci`: the files that git knows, what was built of them, and the
+ * packages. Returns its path.
+ */
 export async function copyProject(): Promise<string> {
   const folder = await mkdtemp(path.join(tmpdir(), 'mandate-gateway-clone-'))
-  await promisify(execFile)('sh', ['-c', 'git ls-files -z | xargs -0 cp --parents -t "$1"', 'sh', folder], { cwd: root })
+  await promisify(execFile)('sh', ['-c', 'git ls-files -z | xargs -0 cp --parents -t "$1"', 'sh', folder], {
+    cwd: root,
+  })
   for (const built of ['dist', 'console/api/schema.d.ts']) {
     await cp(path.join(root, built), path.join(folder, built), { recursive: true })
   }

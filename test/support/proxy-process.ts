@@ -30,7 +30,10 @@ export async function freePort(): Promise<number> {
   return address.port
 }
 
-/** A file of `deploy/` with other addresses. What is to be replaced must be there, so that files and tests cannot drift apart. */
+/**
+ * A file of `deploy/` with other addresses. What is to be replaced must be there, so that files and tests
+ * cannot drift apart.
+ */
 export async function deployed(file: string, replacements: Record<string, string>): Promise<string> {
   let text = await readFile(path.join(root, 'deploy', file), 'utf8')
   for (const [from, to] of Object.entries(replacements)) {
@@ -43,14 +46,25 @@ export async function deployed(file: string, replacements: Record<string, string
 /** What `setpriv` ends with when there is no such program, as a shell would. */
 const notFound = 127
 
-/** Starts a program in the foreground, which ends with this process however that ends. One that is not installed is a failure, not a reason to skip. */
+/**
+ * Starts a program in the foreground, which ends with this process however that ends. One that is not
+ * installed is a failure, not a reason to skip.
+ */
 function start(command: string, args: string[]) {
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', command, ...args], { env: { PATH: `${process.env.PATH ?? ''}:/usr/sbin:/usr/local/sbin` }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', command, ...args], {
+    env: { PATH: `${process.env.PATH ?? ''}:/usr/sbin:/usr/local/sbin` },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => { output += chunk.toString() })
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk: Buffer) => {
+      output += chunk.toString()
+    })
   let code: number | null | undefined
   const ended = new Promise<void>((resolve) => {
-    child.once('error', () => { code = notFound })
+    child.once('error', () => {
+      code = notFound
+    })
     child.once('close', (status) => {
       code ??= status
       resolve()
@@ -60,16 +74,24 @@ function start(command: string, args: string[]) {
     output: () => output,
     /** Undefined while it runs, null when it was killed. Throws when it is not installed. */
     exitCode: () => {
-      if (code === notFound) throw new Error(`These tests run the real ${command}, which is not installed: apt-get install nginx haproxy openssl (and util-linux, for setpriv)`)
+      if (code === notFound)
+        throw new Error(
+          `These tests run the real ${command}, which is not installed: apt-get install nginx haproxy openssl (and util-linux, for setpriv)`,
+        )
       return code
     },
-    kill: () => { child.kill('SIGKILL') },
+    kill: () => {
+      child.kill('SIGKILL')
+    },
     ended,
   }
 }
 
 /** Runs a program to its end and answers its exit code and what it has written. */
-export async function runToEnd(command: string, args: string[]): Promise<{ code: number | null; output: string }> {
+export async function runToEnd(
+  command: string,
+  args: string[],
+): Promise<{ code: number | null; output: string }> {
   const run = start(command, args)
   await run.ended
   return { code: run.exitCode() ?? null, output: run.output() }
@@ -88,7 +110,21 @@ async function listens(port: number): Promise<true | undefined> {
 /** Key and certificate in one file, for localhost. */
 async function makeCertificate(file: string): Promise<void> {
   const made = await runToEnd('openssl', [
-    'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj', '/CN=localhost', '-keyout', file, '-out', `${file}.certificate`,
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:prime256v1',
+    '-nodes',
+    '-days',
+    '2',
+    '-subj',
+    '/CN=localhost',
+    '-keyout',
+    file,
+    '-out',
+    `${file}.certificate`,
   ])
   if (made.code !== 0) throw new Error(made.output)
   const joined = await Promise.all([readFile(file, 'utf8'), readFile(`${file}.certificate`, 'utf8')])
@@ -104,10 +140,21 @@ export interface Place {
   certificate: string
 }
 
-/** Starts a proxy on free ports. `configure` writes its files and answers the command line, which must keep it in the foreground. */
-export async function startProxy(command: string, configure: (place: Place) => Promise<string[]>): Promise<Proxy> {
+/**
+ * Starts a proxy on free ports. `configure` writes its files and answers the command line, which must keep it
+ * in the foreground.
+ */
+export async function startProxy(
+  command: string,
+  configure: (place: Place) => Promise<string[]>,
+): Promise<Proxy> {
   const directory = await mkdtemp(path.join(tmpdir(), 'gateway-proxy-'))
-  const place = { directory, port: await freePort(), tlsPort: await freePort(), certificate: path.join(directory, 'tls.pem') }
+  const place = {
+    directory,
+    port: await freePort(),
+    tlsPort: await freePort(),
+    certificate: path.join(directory, 'tls.pem'),
+  }
   await makeCertificate(place.certificate)
   const running = start(command, await configure(place))
   const stop = async () => {
@@ -117,12 +164,18 @@ export async function startProxy(command: string, configure: (place: Place) => P
   }
   try {
     await until(async () => {
-      if (running.exitCode() !== undefined) throw new Error(`${command} ended at its start:\n${running.output()}`)
-      return await listens(place.port) && await listens(place.tlsPort)
+      if (running.exitCode() !== undefined)
+        throw new Error(`${command} ended at its start:\n${running.output()}`)
+      return (await listens(place.port)) && (await listens(place.tlsPort))
     })
   } catch (error) {
     await stop()
     throw error
   }
-  return { url: `http://127.0.0.1:${place.port}`, tlsUrl: `https://127.0.0.1:${place.tlsPort}`, output: running.output, stop }
+  return {
+    url: `http://127.0.0.1:${place.port}`,
+    tlsUrl: `https://127.0.0.1:${place.tlsPort}`,
+    output: running.output,
+    stop,
+  }
 }

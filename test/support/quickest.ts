@@ -9,7 +9,10 @@ export function quickest(times: number, work: () => void): number {
   return best
 }
 
-/** How much of the processor this process needs at its best for work that is waited for, in milliseconds: what other programs do besides does not count. */
+/**
+ * How much of the processor this process needs at its best for work that is waited for, in milliseconds: what
+ * other programs do besides does not count.
+ */
 export async function cheapestOf(times: number, work: () => Promise<unknown>): Promise<number> {
   let best = Infinity
   for (let time = 0; time < times; time += 1) {

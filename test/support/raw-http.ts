@@ -33,7 +33,12 @@ export function parseAnswer(text: string): RawAnswer {
   }
   const rest = text.slice(head.length + 4)
   const body = headers['transfer-encoding']?.includes('chunked') === true ? dechunk(rest) : rest
-  return { status: Number(/^HTTP\/1\.1 (\d{3})/.exec(first)?.[1] ?? 0), headers, body: Buffer.from(body, 'latin1').toString(), text }
+  return {
+    status: Number(/^HTTP\/1\.1 (\d{3})/.exec(first)?.[1] ?? 0),
+    headers,
+    body: Buffer.from(body, 'latin1').toString(),
+    text,
+  }
 }
 
 /** Opens a connection to the server of `url`. */
@@ -57,8 +62,18 @@ export async function sendRaw(url: string, bytes: string | Buffer): Promise<RawA
 }
 
 /** Sends one request with exactly these header lines after `Host` and `Connection: close`. */
-export function sendLines(url: string, requestLine: string, lines: string[] = [], body = ''): Promise<RawAnswer> {
-  return sendRaw(url, [`${requestLine} HTTP/1.1`, `Host: ${new URL(url).host}`, 'Connection: close', ...lines, '', body].join('\r\n'))
+export function sendLines(
+  url: string,
+  requestLine: string,
+  lines: string[] = [],
+  body = '',
+): Promise<RawAnswer> {
+  return sendRaw(
+    url,
+    [`${requestLine} HTTP/1.1`, `Host: ${new URL(url).host}`, 'Connection: close', ...lines, '', body].join(
+      '\r\n',
+    ),
+  )
 }
 
 /** The `code` of a problem+json answer. */
@@ -98,7 +113,11 @@ function lengthOfAnswer(text: string, isClosed: boolean): number | undefined {
 function parseAnswers(text: string, isClosed: boolean): Pick<Exchange, 'answers' | 'interim' | 'rest'> {
   const [answers, interim]: [RawAnswer[], number[]] = [[], []]
   let rest = text
-  for (let length = lengthOfAnswer(rest, isClosed); length !== undefined; length = lengthOfAnswer(rest, isClosed)) {
+  for (
+    let length = lengthOfAnswer(rest, isClosed);
+    length !== undefined;
+    length = lengthOfAnswer(rest, isClosed)
+  ) {
     const answer = parseAnswer(rest.slice(0, length))
     rest = rest.slice(length)
     if (answer.status >= 200) answers.push(answer)
@@ -107,11 +126,20 @@ function parseAnswers(text: string, isClosed: boolean): Pick<Exchange, 'answers'
   return { answers, interim, rest }
 }
 
-/** Sends bytes as they are, and answers what comes back until the server closes the connection or is silent for `patienceMs`. */
-export async function exchange(url: string, bytes: string | Buffer, { patienceMs = 2000, halfClose = false } = {}): Promise<Exchange> {
+/**
+ * Sends bytes as they are, and answers what comes back until the server closes the connection or is silent
+ * for `patienceMs`.
+ */
+export async function exchange(
+  url: string,
+  bytes: string | Buffer,
+  { patienceMs = 2000, halfClose = false } = {},
+): Promise<Exchange> {
   const socket = await openSocket(url)
   let [text, isClosed] = ['', true]
-  socket.on('data', (chunk: Buffer) => { text += chunk.toString('latin1') })
+  socket.on('data', (chunk: Buffer) => {
+    text += chunk.toString('latin1')
+  })
   socket.setTimeout(patienceMs, () => {
     isClosed = false
     socket.destroy()
@@ -123,11 +151,14 @@ export async function exchange(url: string, bytes: string | Buffer, { patienceMs
   return { ...parseAnswers(text, isClosed), text, isClosed }
 }
 
-/** What each answer came to, in a word or two: its status, with its code where it is a problem, else its body. */
-export const outcomes = ({ answers }: Exchange) => answers.map((answer) => {
-  const isProblem = answer.headers['content-type']?.join().startsWith('application/problem+json') === true
-  return `${answer.status} ${isProblem ? codeOf(answer) ?? '' : answer.body}`.trim()
-})
+/**
+ * What each answer came to, in a word or two: its status, with its code where it is a problem, else its body.
+ */
+export const outcomes = ({ answers }: Exchange) =>
+  answers.map((answer) => {
+    const isProblem = answer.headers['content-type']?.join().startsWith('application/problem+json') === true
+    return `${answer.status} ${isProblem ? (codeOf(answer) ?? '') : answer.body}`.trim()
+  })
 
 /** A whole request as it came over the wire. */
 export interface RawRequest {
@@ -140,7 +171,9 @@ export interface RawRequest {
 
 /** The values of a header of a request, one for each of its lines. */
 export const valuesOf = ({ lines }: RawRequest, name: string) =>
-  lines.filter((line) => line.slice(0, line.indexOf(':')).toLowerCase() === name.toLowerCase()).map((line) => line.slice(line.indexOf(':') + 1).trim())
+  lines
+    .filter((line) => line.slice(0, line.indexOf(':')).toLowerCase() === name.toLowerCase())
+    .map((line) => line.slice(line.indexOf(':') + 1).trim())
 
 /** A chunked body that is whole: what it says, and how many characters it takes with its trailers. */
 function readChunks(text: string): { body: string; length: number } | undefined {
@@ -158,7 +191,10 @@ function readChunks(text: string): { body: string; length: number } | undefined 
   }
 }
 
-/** The first whole request of `text`, by the two framings of RFC 9112 §6 and nothing else, and how many characters it takes. */
+/**
+ * The first whole request of `text`, by the two framings of RFC 9112 §6 and nothing else, and how many
+ * characters it takes.
+ */
 function readRequest(text: string): { request: RawRequest; length: number } | undefined {
   const bodyStart = text.indexOf('\r\n\r\n') + 4
   if (bodyStart < 4) return undefined
@@ -170,11 +206,14 @@ function readRequest(text: string): { request: RawRequest; length: number } | un
     return chunks && { request: { ...head, body: chunks.body }, length: bodyStart + chunks.length }
   }
   const length = bodyStart + Number(valuesOf(head, 'Content-Length')[0] ?? 0)
-  return text.length < length ? undefined : { request: { ...head, body: text.slice(bodyStart, length) }, length }
+  return text.length < length
+    ? undefined
+    : { request: { ...head, body: text.slice(bodyStart, length) }, length }
 }
 
 /** An answer that says its length and leaves its connection open. */
-export const plainAnswer = (body: string, ...lines: string[]) => ['HTTP/1.1 200 OK', `Content-Length: ${Buffer.byteLength(body)}`, ...lines, '', body].join('\r\n')
+export const plainAnswer = (body: string, ...lines: string[]) =>
+  ['HTTP/1.1 200 OK', `Content-Length: ${Buffer.byteLength(body)}`, ...lines, '', body].join('\r\n')
 
 /** An upstream of raw sockets that keeps every byte it is sent. */
 export interface RawUpstream {
@@ -198,7 +237,9 @@ export interface RawUpstream {
 /** Starts a raw upstream on a free port. */
 export async function startRawUpstream(): Promise<RawUpstream> {
   const [requests, sockets, received]: [RawRequest[], Socket[], string[]] = [[], [], []]
-  const byDefault = (socket: Socket, { method, target }: RawRequest) => { socket.write(plainAnswer(`${method} ${target}`)) }
+  const byDefault = (socket: Socket, { method, target }: RawRequest) => {
+    socket.write(plainAnswer(`${method} ${target}`))
+  }
   let onRequest = byDefault
   let onHead: ((socket: Socket, head: string) => void) | undefined
   const server = net.createServer({ noDelay: true }, (socket) => {
@@ -223,18 +264,26 @@ export async function startRawUpstream(): Promise<RawUpstream> {
   await once(server, 'listening')
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    requests, sockets, received,
+    requests,
+    sockets,
+    received,
     last: () => {
       const last = requests.at(-1)
       if (!last) throw new Error('the upstream has received nothing')
       return last
     },
-    seen: () => ({ connections: received.length, bytes: received.join('').length, requests: requests.length }),
+    seen: () => ({
+      connections: received.length,
+      bytes: received.join('').length,
+      requests: requests.length,
+    }),
     answerWith: (answer) => {
       onRequest = answer ?? byDefault
       onHead = undefined
     },
-    answerHeads: (answer) => { onHead = answer },
+    answerHeads: (answer) => {
+      onHead = answer
+    },
     stop: async () => {
       for (const socket of sockets) socket.destroy()
       await new Promise((resolve) => server.close(resolve))

@@ -28,7 +28,11 @@ export async function prepareRedis(): Promise<TestRedis> {
   return {
     url: `redis://127.0.0.1:${port}`,
     start: async () => {
-      const started = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'], { stdio: ['ignore', 'pipe', 'ignore'] })
+      const started = spawn(
+        'redis-server',
+        ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
+        { stdio: ['ignore', 'pipe', 'ignore'] },
+      )
       child = started
       let said = ''
       for await (const chunk of started.stdout) {
@@ -44,7 +48,11 @@ export async function prepareRedis(): Promise<TestRedis> {
       child = undefined
       await ended
     },
-    freeze: () => { child?.kill('SIGSTOP') },
-    thaw: () => { child?.kill('SIGCONT') },
+    freeze: () => {
+      child?.kill('SIGSTOP')
+    },
+    thaw: () => {
+      child?.kill('SIGCONT')
+    },
   }
 }

@@ -2,11 +2,13 @@ import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 
-/** A bash that runs one command after another, as somebody at a terminal does: variables and the folder stay. */
+/**
+ * A bash that runs one command after another, as somebody at a terminal does: variables and the folder stay.
+ */
 export interface Shell {
   /**
-   * Runs a command and returns its exit code and all that it printed. With `until` the command is ended, as by Ctrl-C, as
-   * soon as its output matches: for one that never ends by itself.
+   * Runs a command and returns its exit code and all that it printed. With `until` the command is ended, as
+   * by Ctrl-C, as soon as its output matches: for one that never ends by itself.
    */
   run: (command: string, until?: RegExp) => Promise<{ exitCode: number; output: string }>
   end: () => Promise<void>
@@ -14,9 +16,17 @@ export interface Shell {
 
 /** Starts a shell in `cwd` with these variables. */
 export function openShell(cwd: string, env: Record<string, string>): Shell {
-  const child = spawn('bash', ['--noprofile', '--norc'], { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
+  const child = spawn('bash', ['--noprofile', '--norc'], {
+    cwd,
+    env,
+    detached: true,
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
   let text = ''
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (chunk: string) => { text += chunk })
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk
+    })
   child.stderr.on('data', () => child.stdout.emit('more'))
   child.stdout.on('data', () => child.stdout.emit('more'))
   const ended = once(child, 'close')

@@ -40,8 +40,14 @@ async function bodyOf(req: IncomingMessage): Promise<string> {
   return body
 }
 
-/** Starts it; `issuerPath` is the path of its address, and what it says that it is called may be a template of Microsoft's kind. */
-export async function startTamperingProvider({ issuerPath = '', template }: { issuerPath?: string; template?: string } = {}): Promise<TamperingProvider> {
+/**
+ * Starts it; `issuerPath` is the path of its address, and what it says that it is called may be a template of
+ * Microsoft's kind.
+ */
+export async function startTamperingProvider({
+  issuerPath = '',
+  template,
+}: { issuerPath?: string; template?: string } = {}): Promise<TamperingProvider> {
   let how: Tampering = {}
   let origin = ''
   let last = new URLSearchParams()
@@ -51,26 +57,51 @@ export async function startTamperingProvider({ issuerPath = '', template }: { is
 
   const idToken = async (nonce: string) => {
     const now = Math.floor(Date.now() / 1000)
-    const all = { iss: called(), sub: 'subject-1', aud: client.id, iat: now, exp: now + 300, nonce, email: 'alice@example.com', ...how.claims }
+    const all = {
+      iss: called(),
+      sub: 'subject-1',
+      aud: client.id,
+      iat: now,
+      exp: now + 300,
+      nonce,
+      email: 'alice@example.com',
+      ...how.claims,
+    }
     const claims = Object.fromEntries(Object.entries<unknown>(all).filter(([, value]) => value !== undefined))
     const key: KeyObject = (how.foreignKey ? foreign : own).privateKey
     return await new SignJWT(claims).setProtectedHeader({ alg: 'RS256', kid: 'key-1' }).sign(key)
   }
 
-  const sendJson = (res: ServerResponse, body: unknown) => { res.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(body)) }
+  const sendJson = (res: ServerResponse, body: unknown) => {
+    res.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(body))
+  }
   const server = createServer((req, res) => {
     void (async () => {
       const path = (req.url ?? '').split('?')[0]
       if (path === `${issuerPath}/.well-known/openid-configuration`) {
         sendJson(res, {
-          issuer: called(), authorization_endpoint: `${origin}/authorize`, token_endpoint: `${origin}/token`, jwks_uri: `${origin}/jwks`, response_types_supported: ['code'],
-          subject_types_supported: ['public'], id_token_signing_alg_values_supported: ['RS256'],
+          issuer: called(),
+          authorization_endpoint: `${origin}/authorize`,
+          token_endpoint: `${origin}/token`,
+          jwks_uri: `${origin}/jwks`,
+          response_types_supported: ['code'],
+          subject_types_supported: ['public'],
+          id_token_signing_alg_values_supported: ['RS256'],
         })
-      } else if (path === '/jwks') sendJson(res, { keys: [{ ...own.publicKey.export({ format: 'jwk' }), kid: 'key-1', alg: 'RS256', use: 'sig' }] })
-      else if (path === '/token' && how.token) res.writeHead(how.token.status, { 'Content-Type': how.token.type }).end(how.token.body)
+      } else if (path === '/jwks')
+        sendJson(res, {
+          keys: [{ ...own.publicKey.export({ format: 'jwk' }), kid: 'key-1', alg: 'RS256', use: 'sig' }],
+        })
+      else if (path === '/token' && how.token)
+        res.writeHead(how.token.status, { 'Content-Type': how.token.type }).end(how.token.body)
       else if (path === '/token') {
         last = new URLSearchParams(await bodyOf(req))
-        sendJson(res, { access_token: 'provider-access-token', token_type: 'Bearer', expires_in: 300, id_token: await idToken(codes.get(last.get('code') ?? '') ?? '') })
+        sendJson(res, {
+          access_token: 'provider-access-token',
+          token_type: 'Bearer',
+          expires_in: 300,
+          id_token: await idToken(codes.get(last.get('code') ?? '') ?? ''),
+        })
       } else res.writeHead(404).end()
     })()
   })
@@ -80,7 +111,9 @@ export async function startTamperingProvider({ issuerPath = '', template }: { is
 
   return {
     issuer: origin + issuerPath,
-    tamper: (wanted) => { how = wanted },
+    tamper: (wanted) => {
+      how = wanted
+    },
     authorize: (authorizationUrl) => {
       const { searchParams } = new URL(authorizationUrl)
       const code = randomUUID()

@@ -4,7 +4,10 @@ import path from 'node:path'
 
 const root = path.resolve(import.meta.dirname, '../..')
 
-/** Runs a command on a pseudo-terminal; reads commands from its standard input, one a line: ctrl-c, type TEXT, close. */
+/**
+ * Runs a command on a pseudo-terminal; reads commands from its standard input, one a line: ctrl-c, type TEXT,
+ * close.
+ */
 const driver = `
 import os, pty, select, sys
 pid, terminal = pty.fork()
@@ -49,23 +52,41 @@ export interface OnTerminal {
 /** Starts a command on a terminal of its own, with these variables and no others of ours. */
 export function startOnTerminal(environment: Record<string, string>, command: string[]): OnTerminal {
   const { PATH = '', HOME = '' } = process.env
-  const child = spawn('python3', ['-c', driver, ...command], { cwd: root, env: { PATH, HOME, PORT: '0', LOG_FORMAT: 'json', ...environment }, stdio: ['pipe', 'pipe', 'pipe'] })
+  const child = spawn('python3', ['-c', driver, ...command], {
+    cwd: root,
+    env: { PATH, HOME, PORT: '0', LOG_FORMAT: 'json', ...environment },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
   let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => { output += chunk.toString() })
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk: Buffer) => {
+      output += chunk.toString()
+    })
   const ended = once(child, 'close').then(([code]) => code as number)
   return {
-    child, ended,
+    child,
+    ended,
     output: () => output,
     says: async (pattern) => {
       for (;;) {
         const found = pattern.exec(output)
         if (found) return found
-        const more = await Promise.race([once(child.stdout, 'data').then(() => true), ended.then(() => false)])
-        if (!more && !pattern.test(output)) throw new Error(`it ended before it said ${String(pattern)}:\n${output}`)
+        const more = await Promise.race([
+          once(child.stdout, 'data').then(() => true),
+          ended.then(() => false),
+        ])
+        if (!more && !pattern.test(output))
+          throw new Error(`it ended before it said ${String(pattern)}:\n${output}`)
       }
     },
-    type: (line) => { child.stdin.write(`type ${line}\n`) },
-    interrupt: () => { child.stdin.write('ctrl-c\n') },
-    close: () => { child.stdin.write('close\n') },
+    type: (line) => {
+      child.stdin.write(`type ${line}\n`)
+    },
+    interrupt: () => {
+      child.stdin.write('ctrl-c\n')
+    },
+    close: () => {
+      child.stdin.write('close\n')
+    },
   }
 }

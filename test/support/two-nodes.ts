@@ -28,16 +28,26 @@ export interface TwoNodes {
 }
 
 /** Starts them, each with a memory and a lease of five seconds. */
-export async function startTwoNodes(routes: string, environment: Record<string, string> = {}): Promise<TwoNodes> {
+export async function startTwoNodes(
+  routes: string,
+  environment: Record<string, string> = {},
+): Promise<TwoNodes> {
   const database = await createTestDatabase()
-  const start = () => startTestGateway({ database, routes, environment: { COHERENCE_LEASE_MS: '5000', ...environment } })
+  const start = () =>
+    startTestGateway({ database, routes, environment: { COHERENCE_LEASE_MS: '5000', ...environment } })
   const [here, there] = [await start(), await start()]
   const directory = directoryOf(database)
-  const tokens = { root: (await tokenFor(database, 'root')).token, petra: (await tokenFor(database, 'petra')).token }
+  const tokens = {
+    root: (await tokenFor(database, 'root')).token,
+    petra: (await tokenFor(database, 'petra')).token,
+  }
   const askThere: TwoNodes['askThere'] = async (user, method, path, body) => {
     const answer = await fetch(there.url + path, {
       method,
-      headers: { Authorization: `Bearer ${tokens[user]}`, ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
+      headers: {
+        Authorization: `Bearer ${tokens[user]}`,
+        ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+      },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
     if (!answer.ok) throw new Error(`${method} ${path} was answered ${answer.status}: ${await answer.text()}`)
@@ -45,14 +55,30 @@ export async function startTwoNodes(routes: string, environment: Record<string, 
   }
   const revoke = (jti: string) => askThere('root', 'DELETE', `/system/tokens/${jti}`)
   return {
-    here, there, database, askThere, revoke,
+    here,
+    there,
+    database,
+    askThere,
+    revoke,
     caller: async ({ roles: own = [roles.viewer] } = {}) => {
       const newcomer = await directory.user()
       const membership = await directory.join(newcomer.id, mandates.acme, { roles: own })
-      const { token, jti, sid } = await tokenFor(database, 'alice', { claims: { sub: newcomer.username, userId: newcomer.id }, row: { userId: newcomer.id } })
-      return { ...newcomer, token, jti, sid, membership, headers: { Authorization: `Bearer ${token}`, 'X-Mandate-Id': mandates.acme } }
+      const { token, jti, sid } = await tokenFor(database, 'alice', {
+        claims: { sub: newcomer.username, userId: newcomer.id },
+        row: { userId: newcomer.id },
+      })
+      return {
+        ...newcomer,
+        token,
+        jti,
+        sid,
+        membership,
+        headers: { Authorization: `Bearer ${token}`, 'X-Mandate-Id': mandates.acme },
+      }
     },
-    allHaveHeard: async () => { await revoke((await tokenFor(database, 'erin', { row: { userId: users.erin } })).jti) },
+    allHaveHeard: async () => {
+      await revoke((await tokenFor(database, 'erin', { row: { userId: users.erin } })).jti)
+    },
     stop: async () => {
       await here.stop()
       await there.stop()

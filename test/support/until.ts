@@ -1,7 +1,13 @@
 import { setTimeout } from 'node:timers/promises'
 
-/** Asks again and again until `look` answers something other than `undefined` or `false`; fails after `withinMs`. */
-export async function until<Found>(look: () => Promise<Found | false | undefined>, withinMs = 5000): Promise<Found> {
+/**
+ * Asks again and again until `look` answers something other than `undefined` or `false`; fails after
+ * `withinMs`.
+ */
+export async function until<Found>(
+  look: () => Promise<Found | false | undefined>,
+  withinMs = 5000,
+): Promise<Found> {
   const deadline = performance.now() + withinMs
   for (;;) {
     const found = await look()

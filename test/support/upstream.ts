@@ -41,11 +41,20 @@ export async function startUpstream(): Promise<Upstream> {
       handler(req, res)
       return
     }
-    textOf(req).then((body) => {
-      received.push({ method: req.method ?? '', url: req.url ?? '', rawHeaders: req.rawHeaders, headers: req.headers, body })
-      res.setHeader('Content-Type', 'application/json')
-      res.end(JSON.stringify({ method: req.method, url: req.url }))
-    }, () => res.destroy())
+    textOf(req).then(
+      (body) => {
+        received.push({
+          method: req.method ?? '',
+          url: req.url ?? '',
+          rawHeaders: req.rawHeaders,
+          headers: req.headers,
+          body,
+        })
+        res.setHeader('Content-Type', 'application/json')
+        res.end(JSON.stringify({ method: req.method, url: req.url }))
+      },
+      () => res.destroy(),
+    )
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -58,7 +67,9 @@ export async function startUpstream(): Promise<Upstream> {
       if (!last) throw new Error('the upstream has received nothing')
       return last
     },
-    answerWith: (next) => { handler = next },
+    answerWith: (next) => {
+      handler = next
+    },
     stop: async () => {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))

@@ -6,15 +6,24 @@ import type { Duplex } from 'node:stream'
 import { WebSocket, WebSocketServer, type ClientOptions, type RawData } from 'ws'
 import { eventually } from './within.js'
 
-const acceptOf = (key: string) => createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
+const acceptOf = (key: string) =>
+  createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
 
 /** RFC 6455 §5.2 */
 export const opcodes = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const
 
-const textOf = (data: RawData) => (Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data as Buffer)).toString()
+const textOf = (data: RawData) =>
+  (Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data as Buffer)).toString()
 
 /** One frame, as a side that keeps to nothing but the bytes writes it. */
-export function frame(payload: string | Buffer, { opcode = opcodes.text, masked = false, isLast = true }: { opcode?: number; masked?: boolean; isLast?: boolean } = {}): Buffer {
+export function frame(
+  payload: string | Buffer,
+  {
+    opcode = opcodes.text,
+    masked = false,
+    isLast = true,
+  }: { opcode?: number; masked?: boolean; isLast?: boolean } = {},
+): Buffer {
   const data = Buffer.from(payload as Buffer)
   const length = data.length < 126 ? Buffer.from([data.length]) : Buffer.alloc(data.length < 65_536 ? 3 : 9)
   if (length.length === 3) {
@@ -50,18 +59,31 @@ export function framesIn(bytes: Buffer): { frames: Frame[]; left: number } {
     const masked = second >= 0x80
     const payloadAt = at + 2 + (short === 127 ? 8 : short === 126 ? 2 : 0) + (masked ? 4 : 0)
     if (bytes.length < payloadAt) break
-    const length = short === 127 ? Number(bytes.readBigUInt64BE(at + 2)) : short === 126 ? bytes.readUInt16BE(at + 2) : short
+    const length =
+      short === 127
+        ? Number(bytes.readBigUInt64BE(at + 2))
+        : short === 126
+          ? bytes.readUInt16BE(at + 2)
+          : short
     if (bytes.length < payloadAt + length) break
     const mask = bytes.subarray(payloadAt - 4, payloadAt)
     const payload = Buffer.from(bytes.subarray(payloadAt, payloadAt + length))
-    frames.push({ opcode: first & 0x0f, isLast: first >= 0x80, masked, payload: masked ? payload.map((byte, index) => byte ^ (mask[index % 4] ?? 0)) as Buffer : payload })
+    frames.push({
+      opcode: first & 0x0f,
+      isLast: first >= 0x80,
+      masked,
+      payload: masked ? (payload.map((byte, index) => byte ^ (mask[index % 4] ?? 0)) as Buffer) : payload,
+    })
     at = payloadAt + length
   }
   return { frames, left: bytes.length - at }
 }
 
 /** What a Close frame says, as [code, reason]. */
-export const closeOf = ({ payload }: Frame): [number, string] => [payload.readUInt16BE(0), payload.subarray(2).toString()]
+export const closeOf = ({ payload }: Frame): [number, string] => [
+  payload.readUInt16BE(0),
+  payload.subarray(2).toString(),
+]
 
 /** One end of a connection that has been upgraded, of which the test sees every byte. */
 export interface RawEnd {
@@ -84,8 +106,14 @@ function readersOf(bytes: () => Buffer): Pick<RawEnd, 'frames' | 'texts' | 'clos
   const frames = () => framesIn(bytes()).frames
   return {
     frames,
-    texts: () => frames().filter(({ opcode }) => opcode < opcodes.close).map(({ payload }) => payload.toString()),
-    close: () => frames().filter(({ opcode }) => opcode === opcodes.close).map(closeOf)[0],
+    texts: () =>
+      frames()
+        .filter(({ opcode }) => opcode < opcodes.close)
+        .map(({ payload }) => payload.toString()),
+    close: () =>
+      frames()
+        .filter(({ opcode }) => opcode === opcodes.close)
+        .map(closeOf)[0],
   }
 }
 
@@ -93,10 +121,11 @@ function rawEnd(socket: Duplex, head: string, first: Buffer): RawEnd {
   const chunks = [first]
   let hasEnded = false
   const ended = new Promise<void>((resolve) => {
-    for (const event of ['end', 'close']) socket.on(event, () => {
-      hasEnded = true
-      resolve()
-    })
+    for (const event of ['end', 'close'])
+      socket.on(event, () => {
+        hasEnded = true
+        resolve()
+      })
   })
   socket.on('data', (chunk: Buffer) => chunks.push(chunk))
   socket.on('error', () => undefined)
@@ -109,7 +138,10 @@ export interface SocketUpstream {
   url: string
   /** The next connection, joined as the library does it. Ask before the client begins. */
   next: () => Promise<{ socket: WebSocket; req: IncomingMessage; messages: string[] }>
-  /** The next connection, of which the test writes and reads every byte; `behind` goes out in one piece with the head. */
+  /**
+   * The next connection, of which the test writes and reads every byte; `behind` goes out in one piece with
+   * the head.
+   */
   nextRaw: (behind?: Buffer) => Promise<RawEnd>
   /** Takes the next upgrade, whatever it does with it. */
   nextUpgrade: (take: (req: IncomingMessage, socket: Duplex) => void) => void
@@ -137,25 +169,34 @@ export async function startSocketUpstream(): Promise<SocketUpstream> {
     socket.on('close', () => open.delete(socket))
     const take = takers.shift()
     if (take) take(req, socket, head)
-    else library.handleUpgrade(req, socket, head, (joined) => joined.on('message', (data, isBinary) => joined.send(data, { binary: isBinary })))
+    else
+      library.handleUpgrade(req, socket, head, (joined) =>
+        joined.on('message', (data, isBinary) => joined.send(data, { binary: isBinary })),
+      )
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    next: () => new Promise((resolve) => takers.push((req, socket, head) => {
-      library.handleUpgrade(req, socket, head, (joined) => {
-        const messages: string[] = []
-        joined.on('message', (data) => messages.push(textOf(data)))
-        joined.on('error', () => undefined)
-        resolve({ socket: joined, req, messages })
-      })
-    })),
-    nextRaw: (behind: Buffer = Buffer.alloc(0)) => new Promise((resolve) => takers.push((req, socket, head) => {
-      const answer = `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${acceptOf(req.headers['sec-websocket-key'] ?? '')}\r\n\r\n`
-      socket.write(Buffer.concat([Buffer.from(answer), behind]))
-      resolve(rawEnd(socket, JSON.stringify(req.headers), head))
-    })),
+    next: () =>
+      new Promise((resolve) =>
+        takers.push((req, socket, head) => {
+          library.handleUpgrade(req, socket, head, (joined) => {
+            const messages: string[] = []
+            joined.on('message', (data) => messages.push(textOf(data)))
+            joined.on('error', () => undefined)
+            resolve({ socket: joined, req, messages })
+          })
+        }),
+      ),
+    nextRaw: (behind: Buffer = Buffer.alloc(0)) =>
+      new Promise((resolve) =>
+        takers.push((req, socket, head) => {
+          const answer = `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${acceptOf(req.headers['sec-websocket-key'] ?? '')}\r\n\r\n`
+          socket.write(Buffer.concat([Buffer.from(answer), behind]))
+          resolve(rawEnd(socket, JSON.stringify(req.headers), head))
+        }),
+      ),
     nextUpgrade: (take) => takers.push(take),
     count: () => count,
     stop: async () => {
@@ -185,12 +226,24 @@ async function bodyOf(res: IncomingMessage): Promise<string> {
 }
 
 /** Opens a WebSocket, and answers when that has been granted or refused. */
-export async function openWebSocket(url: string, headers: Record<string, string> = {}, protocols: string[] = [], options: ClientOptions = {}): Promise<Opened> {
-  const socket = new WebSocket(url.replace(/^http/, 'ws'), protocols, { headers, perMessageDeflate: false, ...options })
+export async function openWebSocket(
+  url: string,
+  headers: Record<string, string> = {},
+  protocols: string[] = [],
+  options: ClientOptions = {},
+): Promise<Opened> {
+  const socket = new WebSocket(url.replace(/^http/, 'ws'), protocols, {
+    headers,
+    perMessageDeflate: false,
+    ...options,
+  })
   const messages: string[] = []
   socket.on('message', (data) => messages.push(textOf(data)))
   socket.on('error', () => undefined)
-  const closed = once(socket, 'close').then(([code, reason]): [number, string] => [code as number, String(reason)])
+  const closed = once(socket, 'close').then(([code, reason]): [number, string] => [
+    code as number,
+    String(reason),
+  ])
   type Refusal = Pick<Opened, 'status' | 'headers' | 'body'>
   const without = (status: number): Refusal => ({ status, headers: {}, body: '' })
   const answer = await Promise.race([
@@ -205,13 +258,39 @@ export async function openWebSocket(url: string, headers: Record<string, string>
   return { socket, ...answer, messages, closed }
 }
 
-/** Opens a WebSocket of which the test writes and reads every byte; `behind` goes out in one piece with the request. Its end does not end what we write. */
-export async function openRawWebSocket(url: string, headers: Record<string, string> = {}, behind: Buffer = Buffer.alloc(0)): Promise<RawEnd> {
+/**
+ * Opens a WebSocket of which the test writes and reads every byte; `behind` goes out in one piece with the
+ * request. Its end does not end what we write.
+ */
+export async function openRawWebSocket(
+  url: string,
+  headers: Record<string, string> = {},
+  behind: Buffer = Buffer.alloc(0),
+): Promise<RawEnd> {
   const { hostname, port, host, pathname, search } = new URL(url)
   const socket = net.connect({ port: Number(port), host: hostname, allowHalfOpen: true })
   socket.on('error', () => undefined)
-  const lines = Object.entries({ Host: host, Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Version': '13', 'Sec-WebSocket-Key': randomBytes(16).toString('base64'), ...headers })
-  socket.write(Buffer.concat([Buffer.from([`GET ${pathname}${search} HTTP/1.1`, ...lines.map(([name, value]) => `${name}: ${value}`), '', ''].join('\r\n')), behind]))
+  const lines = Object.entries({
+    Host: host,
+    Connection: 'Upgrade',
+    Upgrade: 'websocket',
+    'Sec-WebSocket-Version': '13',
+    'Sec-WebSocket-Key': randomBytes(16).toString('base64'),
+    ...headers,
+  })
+  socket.write(
+    Buffer.concat([
+      Buffer.from(
+        [
+          `GET ${pathname}${search} HTTP/1.1`,
+          ...lines.map(([name, value]) => `${name}: ${value}`),
+          '',
+          '',
+        ].join('\r\n'),
+      ),
+      behind,
+    ]),
+  )
   const whole = rawEnd(socket, '', Buffer.alloc(0))
   const headLength = await eventually(() => {
     const end = whole.bytes().indexOf('\r\n\r\n')
@@ -219,5 +298,10 @@ export async function openRawWebSocket(url: string, headers: Record<string, stri
     return whole.hasEnded() ? whole.bytes().length : undefined
   })
   const bytes = () => whole.bytes().subarray(headLength)
-  return { ...whole, ...readersOf(bytes), head: whole.bytes().subarray(0, headLength).toString('latin1'), bytes }
+  return {
+    ...whole,
+    ...readersOf(bytes),
+    head: whole.bytes().subarray(0, headLength).toString('latin1'),
+    bytes,
+  }
 }

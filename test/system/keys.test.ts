@@ -7,27 +7,39 @@ import { tokenFor, users } from '../support/demo.js'
 import { startTestGateway, testSecret, type TestGateway } from '../support/gateway.js'
 
 const newSecret = 'another-secret-0123456789-abcdefghijklmnop'
-const kidOf = async (secret: string) => (await loadTokenKeys({ AUTH_ALGORITHM: 'HS256', APP_JWT_KEY_SECRET: secret })).signing.kid
+const kidOf = async (secret: string) =>
+  (await loadTokenKeys({ AUTH_ALGORITHM: 'HS256', APP_JWT_KEY_SECRET: secret })).signing.kid
 
 let database: TestDatabase
 const running: TestGateway[] = []
-beforeAll(async () => { database = await createTestDatabase() })
+beforeAll(async () => {
+  database = await createTestDatabase()
+})
 afterEach(async () => {
   for (const gateway of running.splice(0)) await gateway.stop()
   await database.sql('delete from token_keys')
 })
-afterAll(async () => { await database.drop() })
+afterAll(async () => {
+  await database.drop()
+})
 
 async function start(environment: Record<string, string> = {}): Promise<TestGateway> {
-  const gateway = await startTestGateway({ database, environment: { COHERENCE_LEASE_MS: '5000', ...environment } })
+  const gateway = await startTestGateway({
+    database,
+    environment: { COHERENCE_LEASE_MS: '5000', ...environment },
+  })
   running.push(gateway)
   return gateway
 }
 
 const bearer = (token: string) => ({ Authorization: `Bearer ${token}` })
-const me = async ({ url }: TestGateway, token: string) => (await request(url).get('/auth/me').set(bearer(token))).status
+const me = async ({ url }: TestGateway, token: string) =>
+  (await request(url).get('/auth/me').set(bearer(token))).status
 const logIn = async ({ url }: TestGateway, username: string) => {
-  const { status, body } = await request(url).post('/auth/token').type('form').send({ grant_type: 'password', username, password: 'demo-password-1' })
+  const { status, body } = await request(url)
+    .post('/auth/token')
+    .type('form')
+    .send({ grant_type: 'password', username, password: 'demo-password-1' })
   return { status, token: String(body.access_token) }
 }
 const rotated = { APP_JWT_KEY_SECRET: newSecret, APP_JWT_KEY_SECRET_PREVIOUS: testSecret }
@@ -41,17 +53,24 @@ const makers: Record<string, () => string> = {
 const secretMaker = () => `${randomUUID()}${randomUUID()}`
 
 describe('a rotation', () => {
-  it.each(['HS256', 'HS384', 'HS512', 'ES256', 'RS256', 'EdDSA'])('of a key for %s logs nobody out, and without the old key nobody of before is let in', async (algorithm) => {
-    const symmetric = algorithm.startsWith('HS')
-    const variable = symmetric ? 'APP_JWT_KEY_SECRET' : 'APP_JWT_PRIVATE_KEY'
-    const [before, after] = [0, 1].map(() => (makers[algorithm] ?? secretMaker)()) as [string, string]
-    const old = await logIn(await start({ AUTH_ALGORITHM: algorithm, [variable]: before }), 'alice')
-    const both = await start({ AUTH_ALGORITHM: algorithm, [variable]: after, [`${variable}_PREVIOUS`]: before })
-    const fresh = await logIn(both, 'alice')
-    expect([await me(both, old.token), await me(both, fresh.token)]).toEqual([200, 200])
-    const onlyNew = await start({ AUTH_ALGORITHM: algorithm, [variable]: after })
-    expect([await me(onlyNew, old.token), await me(onlyNew, fresh.token)]).toEqual([401, 200])
-  })
+  it.each(['HS256', 'HS384', 'HS512', 'ES256', 'RS256', 'EdDSA'])(
+    'of a key for %s logs nobody out, and without the old key nobody of before is let in',
+    async (algorithm) => {
+      const symmetric = algorithm.startsWith('HS')
+      const variable = symmetric ? 'APP_JWT_KEY_SECRET' : 'APP_JWT_PRIVATE_KEY'
+      const [before, after] = [0, 1].map(() => (makers[algorithm] ?? secretMaker)()) as [string, string]
+      const old = await logIn(await start({ AUTH_ALGORITHM: algorithm, [variable]: before }), 'alice')
+      const both = await start({
+        AUTH_ALGORITHM: algorithm,
+        [variable]: after,
+        [`${variable}_PREVIOUS`]: before,
+      })
+      const fresh = await logIn(both, 'alice')
+      expect([await me(both, old.token), await me(both, fresh.token)]).toEqual([200, 200])
+      const onlyNew = await start({ AUTH_ALGORITHM: algorithm, [variable]: after })
+      expect([await me(onlyNew, old.token), await me(onlyNew, fresh.token)]).toEqual([401, 200])
+    },
+  )
 })
 
 describe('a key that is retired', () => {
@@ -59,22 +78,43 @@ describe('a key that is retired', () => {
     const [here, there] = [await start(rotated), await start(rotated)]
     const { token: root } = await logIn(there, 'root')
     const { token: fresh } = await logIn(there, 'alice')
-    const old = await Promise.all(Array.from({ length: 20 }, async () => (await tokenFor(database, 'alice')).token))
-    for (const token of old) expect([await me(here, token), await me(there, token)]).toEqual([200, 200]) // both remember them
-    const { status, body } = await request(there.url).delete(`/system/keys/${await kidOf(testSecret)}`).set(bearer(root))
-    expect([status, body]).toEqual([200, { coherence: { epoch: expect.any(String), acked: 2, fenced: 0, waitedMs: expect.any(Number) } }])
+    const old = await Promise.all(
+      Array.from({ length: 20 }, async () => (await tokenFor(database, 'alice')).token),
+    )
+    // both remember them
+    for (const token of old) expect([await me(here, token), await me(there, token)]).toEqual([200, 200])
+    const { status, body } = await request(there.url)
+      .delete(`/system/keys/${await kidOf(testSecret)}`)
+      .set(bearer(root))
+    expect([status, body]).toEqual([
+      200,
+      { coherence: { epoch: expect.any(String), acked: 2, fenced: 0, waitedMs: expect.any(Number) } },
+    ])
     for (const token of old) expect([await me(here, token), await me(there, token)]).toEqual([401, 401])
     expect([await me(here, fresh), await me(there, fresh)]).toEqual([200, 200])
-    const items = (await request(here.url).get('/system/keys').set(bearer(root))).body.items as { kid: string; state: string }[]
+    const items = (await request(here.url).get('/system/keys').set(bearer(root))).body.items as {
+      kid: string
+      state: string
+    }[]
     expect(items.map(({ state }) => state)).toEqual(['signing', 'retired', 'signing', 'signing'])
-    const events = await database.sql('select user_id, details from audit_events where action = $1', ['key_retired'])
-    expect(events).toEqual([{ user_id: users.root, details: expect.objectContaining({ subject: `key:${await kidOf(testSecret)}` }) }])
+    const events = await database.sql('select user_id, details from audit_events where action = $1', [
+      'key_retired',
+    ])
+    expect(events).toEqual([
+      {
+        user_id: users.root,
+        details: expect.objectContaining({ subject: `key:${await kidOf(testSecret)}` }),
+      },
+    ])
   })
 
   it('stays retired where a node starts with it again', async () => {
     const gateway = await start(rotated)
     const { token: root } = await logIn(gateway, 'root')
-    await request(gateway.url).delete(`/system/keys/${await kidOf(testSecret)}`).set(bearer(root)).expect(200)
+    await request(gateway.url)
+      .delete(`/system/keys/${await kidOf(testSecret)}`)
+      .set(bearer(root))
+      .expect(200)
     const again = await start()
     expect(await me(again, (await tokenFor(database, 'alice')).token)).toBe(401)
   })
@@ -83,9 +123,16 @@ describe('a key that is retired', () => {
     const gateway = await start(rotated)
     const { token } = await tokenFor(database, 'alice')
     expect(await me(gateway, token)).toBe(200)
-    await database.sql('insert into token_keys (kid, algorithm, retired_at) values ($1, $2, now())', [await kidOf(testSecret), 'HS256'])
+    await database.sql('insert into token_keys (kid, algorithm, retired_at) values ($1, $2, now())', [
+      await kidOf(testSecret),
+      'HS256',
+    ])
     const { token: root } = await logIn(gateway, 'root')
-    await request(gateway.url).delete(`/system/tokens/${(await tokenFor(database, 'erin')).jti}`).set(bearer(root)).expect(200) // all have heard of what was before
+    // all have heard of what was before
+    await request(gateway.url)
+      .delete(`/system/tokens/${(await tokenFor(database, 'erin')).jti}`)
+      .set(bearer(root))
+      .expect(200)
     expect(await me(gateway, token)).toBe(401)
   })
 
@@ -107,8 +154,13 @@ describe('/system/keys', () => {
     const { token: root } = await logIn(gateway, 'root')
     const { status, body, text } = await request(gateway.url).get('/system/keys').set(bearer(root))
     expect(status).toBe(200)
-    expect(body.items.map(({ use, state, algorithm }: Record<string, string>) => [use, state, algorithm])).toEqual([
-      ['access_token', 'signing', 'HS256'], ['access_token', 'verifying', 'HS256'], ['identity', 'signing', 'EdDSA'], ['seal', 'signing', 'HS256'],
+    expect(
+      body.items.map(({ use, state, algorithm }: Record<string, string>) => [use, state, algorithm]),
+    ).toEqual([
+      ['access_token', 'signing', 'HS256'],
+      ['access_token', 'verifying', 'HS256'],
+      ['identity', 'signing', 'EdDSA'],
+      ['seal', 'signing', 'HS256'],
     ])
     expect(Object.keys(body.items[0] as object).sort()).toEqual(['algorithm', 'kid', 'since', 'state', 'use'])
     for (const secret of [testSecret, newSecret, `${testSecret}-portal`]) expect(text).not.toContain(secret)
@@ -117,14 +169,29 @@ describe('/system/keys', () => {
   it('makes and removes identity keys: what is published follows at once', async () => {
     const gateway = await start()
     const { token: root } = await logIn(gateway, 'root')
-    const published = async () => ((await request(gateway.url).get('/.well-known/jwks.json')).body.keys as { kid: string }[]).map(({ kid }) => kid)
+    const published = async () =>
+      ((await request(gateway.url).get('/.well-known/jwks.json')).body.keys as { kid: string }[]).map(
+        ({ kid }) => kid,
+      )
     const [first] = await published()
     const made = await request(gateway.url).post('/system/keys/rotate').set(bearer(root))
-    expect([made.status, made.body]).toEqual([201, { kid: expect.any(String), algorithm: 'EdDSA', use: 'identity', state: 'verifying', since: expect.any(String) }])
+    expect([made.status, made.body]).toEqual([
+      201,
+      {
+        kid: expect.any(String),
+        algorithm: 'EdDSA',
+        use: 'identity',
+        state: 'verifying',
+        since: expect.any(String),
+      },
+    ])
     expect(await published()).toEqual([made.body.kid, first])
     await request(gateway.url).delete(`/system/keys/${first!}`).set(bearer(root)).expect(200)
     expect(await published()).toEqual([made.body.kid])
-    await request(gateway.url).delete(`/system/keys/${String(made.body.kid)}`).set(bearer(root)).expect(200)
+    await request(gateway.url)
+      .delete(`/system/keys/${String(made.body.kid)}`)
+      .set(bearer(root))
+      .expect(200)
     expect(await published()).toHaveLength(1) // never without one
     expect(await published()).not.toContain(made.body.kid)
   })
@@ -133,11 +200,26 @@ describe('/system/keys', () => {
     const gateway = await start()
     const { token: root } = await logIn(gateway, 'root')
     const { token: petra } = await logIn(gateway, 'petra')
-    const items = (await request(gateway.url).get('/system/keys').set(bearer(root))).body.items as { kid: string; use: string }[]
+    const items = (await request(gateway.url).get('/system/keys').set(bearer(root))).body.items as {
+      kid: string
+      use: string
+    }[]
     expect((await request(gateway.url).delete('/system/keys/nothing').set(bearer(root))).status).toBe(404)
-    expect((await request(gateway.url).delete(`/system/keys/${items.find(({ use }) => use === 'seal')!.kid}`).set(bearer(root))).status).toBe(409)
-    for (const [method, path] of [['get', '/system/keys'], ['post', '/system/keys/rotate'], ['delete', `/system/keys/${items[0]!.kid}`]] as const) {
-      expect((await request(gateway.url)[method](path).set(bearer(petra))).body.code).toBe('sysadmin_required')
+    expect(
+      (
+        await request(gateway.url)
+          .delete(`/system/keys/${items.find(({ use }) => use === 'seal')!.kid}`)
+          .set(bearer(root))
+      ).status,
+    ).toBe(409)
+    for (const [method, path] of [
+      ['get', '/system/keys'],
+      ['post', '/system/keys/rotate'],
+      ['delete', `/system/keys/${items[0]!.kid}`],
+    ] as const) {
+      expect((await request(gateway.url)[method](path).set(bearer(petra))).body.code).toBe(
+        'sysadmin_required',
+      )
     }
   })
 })

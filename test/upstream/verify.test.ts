@@ -5,7 +5,12 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import express from 'express'
 import request, { type Response } from 'supertest'
-import { IdentityError, createIdentityVerifier, verifyGatewayIdentity, type MiddlewareOptions } from '../../packages/upstream/src/index.js'
+import {
+  IdentityError,
+  createIdentityVerifier,
+  verifyGatewayIdentity,
+  type MiddlewareOptions,
+} from '../../packages/upstream/src/index.js'
 import { mandates, roles, tokenFor, users } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { partsOf, segmentOf, signByHand } from '../support/hand-signed.js'
@@ -27,26 +32,57 @@ function makeKey(kid: string): TestKey {
 const nowSeconds = () => Math.floor(Date.now() / 1000)
 const goodHeader = (kid: string) => ({ alg: 'EdDSA', typ: 'gateway-identity+jwt', kid })
 const goodClaims = () => ({
-  iss: 'mandate-gateway', aud: 'crm', sub: 'alice', userId: users.alice, authenticationAuthority: 'local', sid: users.erin, mandateId: mandates.acme,
-  roleIds: [roles.acmeAdmin], accessLevel: 'g', iat: nowSeconds(), exp: nowSeconds() + 60,
+  iss: 'mandate-gateway',
+  aud: 'crm',
+  sub: 'alice',
+  userId: users.alice,
+  authenticationAuthority: 'local',
+  sid: users.erin,
+  mandateId: mandates.acme,
+  roleIds: [roles.acmeAdmin],
+  accessLevel: 'g',
+  iat: nowSeconds(),
+  exp: nowSeconds() + 60,
 })
 
 /** Signed without the library that verifies; a claim or parameter of undefined is left out. */
-function signed({ key, kid }: TestKey, claims: Record<string, unknown> = {}, header: Record<string, unknown> = {}): string {
+function signed(
+  { key, kid }: TestKey,
+  claims: Record<string, unknown> = {},
+  header: Record<string, unknown> = {},
+): string {
   const input = `${segmentOf({ ...goodHeader(kid), ...header })}.${segmentOf({ ...goodClaims(), ...claims })}`
   return `${input}.${sign(null, Buffer.from(input), key).toString('base64url')}`
 }
 
 function expectInvalid(answer: Response): void {
   expect({ status: answer.status, body: answer.body }).toEqual({
-    status: 401, body: { type: 'about:blank', title: 'Unauthorized', status: 401, detail: expect.any(String), code: 'identity_invalid' },
+    status: 401,
+    body: {
+      type: 'about:blank',
+      title: 'Unauthorized',
+      status: 401,
+      detail: expect.any(String),
+      code: 'identity_invalid',
+    },
   })
-  expect(answer.headers).toMatchObject({ 'content-type': 'application/problem+json; charset=utf-8', 'cache-control': 'no-store', 'www-authenticate': 'GatewayIdentity' })
+  expect(answer.headers).toMatchObject({
+    'content-type': 'application/problem+json; charset=utf-8',
+    'cache-control': 'no-store',
+    'www-authenticate': 'GatewayIdentity',
+  })
 }
 
 function expectUnavailable(answer: Response): void {
-  expect({ status: answer.status, code: answer.body.code }).toEqual({ status: 503, code: 'identity_unavailable' })
-  expect(answer.headers).toMatchObject({ 'content-type': 'application/problem+json; charset=utf-8', 'cache-control': 'no-store', 'retry-after': '2' })
+  expect({ status: answer.status, code: answer.body.code }).toEqual({
+    status: 503,
+    code: 'identity_unavailable',
+  })
+  expect(answer.headers).toMatchObject({
+    'content-type': 'application/problem+json; charset=utf-8',
+    'cache-control': 'no-store',
+    'retry-after': '2',
+  })
 }
 
 const servers: Server[] = []
@@ -58,7 +94,9 @@ afterEach(async () => {
 })
 
 async function listen(listener: RequestListener): Promise<string> {
-  const server = express().use(listener as express.RequestHandler).listen(0, '127.0.0.1')
+  const server = express()
+    .use(listener as express.RequestHandler)
+    .listen(0, '127.0.0.1')
   servers.push(server)
   await once(server, 'listening')
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -68,11 +106,14 @@ async function listen(listener: RequestListener): Promise<string> {
 async function startService(options: MiddlewareOptions): Promise<string> {
   const app = express()
   app.use(verifyGatewayIdentity(options))
-  app.use((req, res) => { res.json(req.gatewayIdentity ?? null) })
+  app.use((req, res) => {
+    res.json(req.gatewayIdentity ?? null)
+  })
   return await listen(app)
 }
 
-const ask = (service: string, identity: string) => request(service).get('/').set('X-Gateway-Identity', identity)
+const ask = (service: string, identity: string) =>
+  request(service).get('/').set('X-Gateway-Identity', identity)
 
 describe('a service behind the gateway', () => {
   /** What the gateway's keys are fetched from, and how often that was done. */
@@ -83,25 +124,43 @@ describe('a service behind the gateway', () => {
   const publish: RequestListener = (req, res) => {
     fetches += 1
     res.setHeader('Content-Type', 'application/json')
-    res.end(JSON.stringify(req.url === '/.well-known/jwks.json' ? { keys: published.map(({ jwk }) => jwk) } : {}))
+    res.end(
+      JSON.stringify(req.url === '/.well-known/jwks.json' ? { keys: published.map(({ jwk }) => jwk) } : {}),
+    )
   }
-  beforeAll(async () => { gateway = await startUpstream() })
-  afterAll(async () => { await gateway.stop() })
+  beforeAll(async () => {
+    gateway = await startUpstream()
+  })
+  afterAll(async () => {
+    await gateway.stop()
+  })
   beforeEach(() => {
     fetches = 0
     published = [current]
     gateway.answerWith(publish)
   })
 
-  const start = (options: Partial<MiddlewareOptions> = {}) => startService({ gatewayUrl: gateway.url, audience: 'crm', ...options })
+  const start = (options: Partial<MiddlewareOptions> = {}) =>
+    startService({ gatewayUrl: gateway.url, audience: 'crm', ...options })
 
   describe('is told by a valid identity', () => {
     it('who is calling, where, and with which rights', async () => {
       const service = await start()
-      const answer = await ask(service, signed(current, { instanceId: mandates.globex, isSysAdmin: true, isPlatformAdmin: true })).expect(200)
+      const answer = await ask(
+        service,
+        signed(current, { instanceId: mandates.globex, isSysAdmin: true, isPlatformAdmin: true }),
+      ).expect(200)
       expect(answer.body).toEqual({
-        userId: users.alice, username: 'alice', authority: 'local', sessionId: users.erin, mandateId: mandates.acme, instanceId: mandates.globex,
-        roleIds: [roles.acmeAdmin], accessLevel: 'g', isSysAdmin: true, isPlatformAdmin: true,
+        userId: users.alice,
+        username: 'alice',
+        authority: 'local',
+        sessionId: users.erin,
+        mandateId: mandates.acme,
+        instanceId: mandates.globex,
+        roleIds: [roles.acmeAdmin],
+        accessLevel: 'g',
+        isSysAdmin: true,
+        isPlatformAdmin: true,
       })
     })
 
@@ -109,7 +168,16 @@ describe('a service behind the gateway', () => {
       const absent = { sid: undefined, mandateId: undefined, roleIds: undefined, accessLevel: undefined }
       const answer = await ask(await start(), signed(current, absent)).expect(200)
       expect(answer.body).toEqual({
-        userId: users.alice, username: 'alice', authority: 'local', sessionId: null, mandateId: null, instanceId: null, roleIds: [], accessLevel: null, isSysAdmin: false, isPlatformAdmin: false,
+        userId: users.alice,
+        username: 'alice',
+        authority: 'local',
+        sessionId: null,
+        mandateId: null,
+        instanceId: null,
+        roleIds: [],
+        accessLevel: null,
+        isSysAdmin: false,
+        isPlatformAdmin: false,
       })
     })
 
@@ -120,7 +188,10 @@ describe('a service behind the gateway', () => {
     })
 
     it('with keys from a URL of its own, too', async () => {
-      await ask(await startService({ jwksUrl: `${gateway.url}/.well-known/jwks.json`, audience: 'crm' }), signed(current)).expect(200)
+      await ask(
+        await startService({ jwksUrl: `${gateway.url}/.well-known/jwks.json`, audience: 'crm' }),
+        signed(current),
+      ).expect(200)
     })
   })
 
@@ -132,8 +203,19 @@ describe('a service behind the gateway', () => {
       ['nothing', () => ''],
       ['rubbish', () => 'rubbish'],
       ['two identities in one header', () => `${signed(current)}, ${signed(current)}`],
-      ['an identity with its claims changed', () => [signed(current).split('.')[0], segmentOf({ ...goodClaims(), sub: 'root' }), signed(current).split('.')[2]].join('.')],
-      ['no signature at all', () => `${segmentOf({ ...goodHeader('current'), alg: 'none' })}.${segmentOf(goodClaims())}.`],
+      [
+        'an identity with its claims changed',
+        () =>
+          [
+            signed(current).split('.')[0],
+            segmentOf({ ...goodClaims(), sub: 'root' }),
+            signed(current).split('.')[2],
+          ].join('.'),
+      ],
+      [
+        'no signature at all',
+        () => `${segmentOf({ ...goodHeader('current'), alg: 'none' })}.${segmentOf(goodClaims())}.`,
+      ],
       ['the signature left out', () => signed(current).split('.').slice(0, 2).join('.') + '.'],
       ['the signature of another key', () => signed({ ...other, kid: 'current' })],
       ['a key that the header brings along', () => signed(other, {}, { jwk: other.jwk })],
@@ -145,7 +227,10 @@ describe('a service behind the gateway', () => {
       ['no issuer', () => signed(current, { iss: undefined })],
       ['what expired six seconds ago', () => signed(current, { iat: ago(60), exp: ago(6) })],
       ['what never expires', () => signed(current, { exp: undefined })],
-      ['what is older than a minute, though it says that it counts for a day', () => signed(current, { iat: ago(66), exp: nowSeconds() + 86_400 })],
+      [
+        'what is older than a minute, though it says that it counts for a day',
+        () => signed(current, { iat: ago(66), exp: nowSeconds() + 86_400 }),
+      ],
       ['what says nothing of its age', () => signed(current, { iat: undefined })],
       ['what was signed in the future', () => signed(current, { iat: nowSeconds() + 30 })],
       ['what is not good yet', () => signed(current, { nbf: nowSeconds() + 30 })],
@@ -173,9 +258,16 @@ describe('a service behind the gateway', () => {
       await ask(service, signed(current)).expect(200)
     })
 
-    it.each([['PEM', spki], ['PEM without its end', spki.trim()], ['JWK', JSON.stringify(current.jwk)], ['bytes', Buffer.from(String(current.jwk.x), 'base64url')]])('the public key as a secret (%s)', async (_form, secret) => {
+    it.each([
+      ['PEM', spki],
+      ['PEM without its end', spki.trim()],
+      ['JWK', JSON.stringify(current.jwk)],
+      ['bytes', Buffer.from(String(current.jwk.x), 'base64url')],
+    ])('the public key as a secret (%s)', async (_form, secret) => {
       const service = await start()
-      expectInvalid(await ask(service, signByHand({ ...goodHeader('current'), alg: 'HS256' }, goodClaims(), { secret })))
+      expectInvalid(
+        await ask(service, signByHand({ ...goodHeader('current'), alg: 'HS256' }, goodClaims(), { secret })),
+      )
     })
 
     it('an algorithm that is not EdDSA without so much as fetching keys', async () => {
@@ -185,18 +277,36 @@ describe('a service behind the gateway', () => {
     })
 
     it('who only says who he is', async () => {
-      const answer = await request(await start()).get('/').set({ 'X-User-Id': users.root, 'X-Username': 'root', 'X-Mandate-Id': mandates.acme, 'X-Role-Ids': roles.acmeAdmin, 'X-Access-Level': 'a' })
+      const answer = await request(await start())
+        .get('/')
+        .set({
+          'X-User-Id': users.root,
+          'X-Username': 'root',
+          'X-Mandate-Id': mandates.acme,
+          'X-Role-Ids': roles.acmeAdmin,
+          'X-Access-Level': 'a',
+        })
       expectInvalid(answer)
     })
 
     it('an identity that was sent twice, though each of the two is good', async () => {
-      const answer = await sendLines(await start(), 'GET /', [`X-Gateway-Identity: ${signed(current)}`, `X-Gateway-Identity: ${signed(current)}`])
-      expect({ status: answer.status, code: JSON.parse(answer.body).code }).toEqual({ status: 401, code: 'identity_invalid' })
+      const answer = await sendLines(await start(), 'GET /', [
+        `X-Gateway-Identity: ${signed(current)}`,
+        `X-Gateway-Identity: ${signed(current)}`,
+      ])
+      expect({ status: answer.status, code: JSON.parse(answer.body).code }).toEqual({
+        status: 401,
+        code: 'identity_invalid',
+      })
     })
 
     it('with the request’s id, and with its reasons for the service’s log only', async () => {
       const reasons: string[] = []
-      const service = await start({ onRefusal: (error, req) => { reasons.push(`${req.path} ${error.code} ${String(error.cause)}`) } })
+      const service = await start({
+        onRefusal: (error, req) => {
+          reasons.push(`${req.path} ${error.code} ${String(error.cause)}`)
+        },
+      })
       const answer = await ask(service, signed(current, { aud: 'billing' })).set('X-Request-Id', 'a-request')
       expect(answer.body.requestId).toBe('a-request')
       expect(reasons).toEqual([expect.stringMatching(/^\/ identity_invalid .*aud/)])
@@ -237,7 +347,8 @@ describe('a service behind the gateway', () => {
     it('not for each key that somebody makes up: at most every half minute', async () => {
       const service = await start()
       await ask(service, signed(current)).expect(200)
-      for (let made = 0; made < 5; made += 1) expectInvalid(await ask(service, signed(makeKey(`made-up-${made}`))))
+      for (let made = 0; made < 5; made += 1)
+        expectInvalid(await ask(service, signed(makeKey(`made-up-${made}`))))
       expect(fetches).toBe(1)
     })
 
@@ -251,12 +362,42 @@ describe('a service behind the gateway', () => {
 
   describe('answers 503 and lets nobody pass while the keys cannot be had', () => {
     const outages: [string, RequestListener][] = [
-      ['the gateway fails', (_req, res) => { res.writeHead(500).end('{}') }],
-      ['the gateway sends it elsewhere', (_req, res) => { res.writeHead(302, { Location: `${gateway.url}/elsewhere` }).end() }],
-      ['the answer is no JSON', (_req, res) => { res.end('<html>') }],
-      ['the answer is no key set', (_req, res) => { res.end('{"keys":7}') }],
-      ['the key is no key', (_req, res) => { res.end(JSON.stringify({ keys: [{ ...current.jwk, x: 'AAAA' }] })) }],
-      ['the gateway hangs up', (req) => { req.socket.destroy() }],
+      [
+        'the gateway fails',
+        (_req, res) => {
+          res.writeHead(500).end('{}')
+        },
+      ],
+      [
+        'the gateway sends it elsewhere',
+        (_req, res) => {
+          res.writeHead(302, { Location: `${gateway.url}/elsewhere` }).end()
+        },
+      ],
+      [
+        'the answer is no JSON',
+        (_req, res) => {
+          res.end('<html>')
+        },
+      ],
+      [
+        'the answer is no key set',
+        (_req, res) => {
+          res.end('{"keys":7}')
+        },
+      ],
+      [
+        'the key is no key',
+        (_req, res) => {
+          res.end(JSON.stringify({ keys: [{ ...current.jwk, x: 'AAAA' }] }))
+        },
+      ],
+      [
+        'the gateway hangs up',
+        (req) => {
+          req.socket.destroy()
+        },
+      ],
       ['the gateway does not answer', () => undefined],
     ]
 
@@ -279,7 +420,9 @@ describe('a service behind the gateway', () => {
     it('but goes on with keys that it has', async () => {
       const service = await start({ cooldownMs: 0 })
       await ask(service, signed(current)).expect(200)
-      gateway.answerWith((_req, res) => { res.writeHead(503).end() })
+      gateway.answerWith((_req, res) => {
+        res.writeHead(503).end()
+      })
       await ask(service, signed(current)).expect(200)
       expectUnavailable(await ask(service, signed(other)))
     })
@@ -290,16 +433,21 @@ describe('a service behind the gateway', () => {
       const { verify } = createIdentityVerifier({ gatewayUrl: gateway.url, audience: 'crm' })
       await expect(verify(signed(current))).resolves.toMatchObject({ username: 'alice', accessLevel: 'g' })
       await expect(verify(signed(current, { aud: 'billing' }))).rejects.toBeInstanceOf(IdentityError)
-      await expect(verify(signed(current, { aud: 'billing' }))).rejects.toMatchObject({ code: 'identity_invalid' })
+      await expect(verify(signed(current, { aud: 'billing' }))).rejects.toMatchObject({
+        code: 'identity_invalid',
+      })
       const away = createIdentityVerifier({ gatewayUrl: 'http://127.0.0.1:1', audience: 'crm' })
       await expect(away.verify(signed(current))).rejects.toMatchObject({ code: 'identity_unavailable' })
     })
 
-    it.each([undefined, '', ['crm'], null])('it cannot be made for nobody in particular: audience %j', (audience) => {
-      const options = { gatewayUrl: gateway.url, audience } as unknown as MiddlewareOptions
-      expect(() => createIdentityVerifier(options)).toThrow(TypeError)
-      expect(() => verifyGatewayIdentity(options)).toThrow(TypeError)
-    })
+    it.each([undefined, '', ['crm'], null])(
+      'it cannot be made for nobody in particular: audience %j',
+      (audience) => {
+        const options = { gatewayUrl: gateway.url, audience } as unknown as MiddlewareOptions
+        expect(() => createIdentityVerifier(options)).toThrow(TypeError)
+        expect(() => verifyGatewayIdentity(options)).toThrow(TypeError)
+      },
+    )
   })
 })
 
@@ -308,17 +456,21 @@ describe('a service behind a real gateway', () => {
   let gateway: TestGateway
   beforeAll(async () => {
     service = await startUpstream()
-    gateway = await startTestGateway({ routes: `
+    gateway = await startTestGateway({
+      routes: `
 upstreams:
   crm: { targets: ['${service.url}'] }
   billing: { targets: ['${service.url}'] }
 routes:
   /crm: { upstream: crm, mandate: required, permission: { context: RESOURCE, item: crm } }
   /billing: { upstream: billing }
-` })
+`,
+    })
     const app = express()
     app.use(verifyGatewayIdentity({ gatewayUrl: gateway.url, audience: 'crm' }))
-    app.use((req, res) => { res.json(req.gatewayIdentity) })
+    app.use((req, res) => {
+      res.json(req.gatewayIdentity)
+    })
     service.answerWith(app)
   })
   afterAll(async () => {
@@ -329,14 +481,30 @@ routes:
   it('knows the caller, and nobody who comes past the gateway or was introduced to another service', async () => {
     const { token, sid } = await tokenFor(gateway.database, 'bob')
     const bearer = { Authorization: `Bearer ${token}` }
-    const answer = await request(gateway.url).get('/crm/x').set(bearer).set('X-Mandate-Id', mandates.acme).expect(200)
+    const answer = await request(gateway.url)
+      .get('/crm/x')
+      .set(bearer)
+      .set('X-Mandate-Id', mandates.acme)
+      .expect(200)
     expect(answer.body).toEqual({
-      userId: users.bob, username: 'bob', authority: 'local', sessionId: sid, mandateId: mandates.acme, instanceId: null, roleIds: [roles.viewer], accessLevel: 'a', isSysAdmin: false, isPlatformAdmin: false,
+      userId: users.bob,
+      username: 'bob',
+      authority: 'local',
+      sessionId: sid,
+      mandateId: mandates.acme,
+      instanceId: null,
+      roleIds: [roles.viewer],
+      accessLevel: 'a',
+      isSysAdmin: false,
+      isPlatformAdmin: false,
     })
     expectInvalid(await request(service.url).get('/crm/x').set(bearer))
     expectInvalid(await ask(service.url, token))
     const elsewhere = await request(gateway.url).get('/billing/x').set(bearer)
-    expect({ status: elsewhere.status, code: elsewhere.body.code }).toEqual({ status: 401, code: 'identity_invalid' })
+    expect({ status: elsewhere.status, code: elsewhere.body.code }).toEqual({
+      status: 401,
+      code: 'identity_invalid',
+    })
   })
 
   it('takes no access token for an identity', async () => {

@@ -8,8 +8,9 @@ export type { Place } from './place.js'
 /** The gateway as a single-page app uses it: by cookie, which scripts cannot read. */
 export interface GatewayClient {
   /**
-   * `window.fetch` through the gateway: with the cookie, with the mandate and instance of this tab, and with a token that is renewed in
-   * time, by one tab for all. Answers refusals as responses, like `fetch`; rejects only where there is no answer.
+   * `window.fetch` through the gateway: with the cookie, with the mandate and instance of this tab, and with
+   * a token that is renewed in time, by one tab for all. Answers refusals as responses, like `fetch`; rejects
+   * only where there is no answer.
    */
   fetch: typeof fetch
   /** Signs in with a password. Throws a `ProblemError`. */
@@ -20,12 +21,18 @@ export interface GatewayClient {
   place: () => Place
   /** Goes elsewhere in this tab alone; what is not given is left. */
   enter: (place: Partial<Place>) => void
-  /** Calls when the session has ended: signed out, here or in another tab, revoked, or expired. Answers how to stop that. */
+  /**
+   * Calls when the session has ended: signed out, here or in another tab, revoked, or expired. Answers how to
+   * stop that.
+   */
   onEnd: (listener: () => void) => () => void
 }
 
 interface Options {
-  /** The gateway's origin, where the app has another one (which `CORS_ORIGINS` must list). By default the page's own. */
+  /**
+   * The gateway's origin, where the app has another one (which `CORS_ORIGINS` must list). By default the
+   * page's own.
+   */
   baseUrl?: string
 }
 
@@ -39,7 +46,9 @@ export function createGatewayClient({ baseUrl = '' }: Options = {}): GatewayClie
   const renewals = new Renewals(baseUrl, send)
   const listeners = new Set<() => void>()
   const channel = new BroadcastChannel(channelName)
-  const tellHere = () => { for (const listener of listeners) listener() }
+  const tellHere = () => {
+    for (const listener of listeners) listener()
+  }
   channel.onmessage = tellHere
   const end = () => {
     renewals.forget()
@@ -48,10 +57,14 @@ export function createGatewayClient({ baseUrl = '' }: Options = {}): GatewayClie
   }
 
   const through: typeof fetch = async (input, init) => {
-    const request = new Request(typeof input === 'string' ? baseUrl + input : input, { credentials: 'include', ...init })
+    const request = new Request(typeof input === 'string' ? baseUrl + input : input, {
+      credentials: 'include',
+      ...init,
+    })
     nameIn(request.headers, currentPlace())
     const since = Date.now()
-    if (renewals.isDue()) await renewals.renew(since) // where that does not go well the request itself will tell
+    // where that does not go well the request itself will tell
+    if (renewals.isDue()) await renewals.renew(since)
     const response = await send(request.clone())
     if (response.status !== 401 && response.status !== 403) return response
     const { code } = await problemOf(response)
@@ -66,7 +79,11 @@ export function createGatewayClient({ baseUrl = '' }: Options = {}): GatewayClie
 
   const post = async (path: string, body?: unknown) => {
     const response = await send(baseUrl + path, {
-      method: 'POST', credentials: 'include', ...(body === undefined ? {} : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }),
+      method: 'POST',
+      credentials: 'include',
+      ...(body === undefined
+        ? {}
+        : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }),
     })
     if (!response.ok) throw new ProblemError(await problemOf(response))
     return response
@@ -75,7 +92,9 @@ export function createGatewayClient({ baseUrl = '' }: Options = {}): GatewayClie
   return {
     fetch: through,
     login: async (username, password) => {
-      const answer = await (await post('/auth/login', { username, password })).json() as { expiresAt: string }
+      const answer = (await (await post('/auth/login', { username, password })).json()) as {
+        expiresAt: string
+      }
       renewals.note(answer.expiresAt)
     },
     logout: async () => {

@@ -8,7 +8,10 @@ export interface Place {
 
 /** The place of this tab, in sessionStorage: it outlives a reload, and another tab has one of its own. */
 export function currentPlace(): Place {
-  return { mandateId: sessionStorage.getItem(keys.mandateId) ?? undefined, instanceId: sessionStorage.getItem(keys.instanceId) ?? undefined }
+  return {
+    mandateId: sessionStorage.getItem(keys.mandateId) ?? undefined,
+    instanceId: sessionStorage.getItem(keys.instanceId) ?? undefined,
+  }
 }
 
 /** Goes elsewhere. What is not given is left. */

@@ -26,30 +26,48 @@ export class ProblemError extends Error {
     this.problem = problem
   }
 
-  get status(): number { return this.problem.status }
-  get code(): string { return this.problem.code }
+  get status(): number {
+    return this.problem.status
+  }
+  get code(): string {
+    return this.problem.code
+  }
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string'
 
 function faultsIn(value: unknown): { errors: Fault[] } | undefined {
   if (!Array.isArray(value)) return undefined
-  const errors = value.flatMap((one: Partial<Fault> | null) => isText(one?.path) && isText(one.message) ? [{ path: one.path, message: one.message }] : [])
+  const errors = value.flatMap((one: Partial<Fault> | null) =>
+    isText(one?.path) && isText(one.message) ? [{ path: one.path, message: one.message }] : [],
+  )
   return { errors }
 }
 
-/** Reads a body that is expected to be a problem document; what is none becomes one with the code `unknown`. */
-export function asProblem(body: unknown, { status, statusText }: Pick<Response, 'status' | 'statusText'>): Problem {
+/**
+ * Reads a body that is expected to be a problem document; what is none becomes one with the code `unknown`.
+ */
+export function asProblem(
+  body: unknown,
+  { status, statusText }: Pick<Response, 'status' | 'statusText'>,
+): Problem {
   const given: Partial<Record<keyof Problem, unknown>> = typeof body === 'object' && body !== null ? body : {}
-  const text = (value: unknown, otherwise: string) => isText(value) ? value : otherwise
+  const text = (value: unknown, otherwise: string) => (isText(value) ? value : otherwise)
   return {
-    title: text(given.title, statusText), status, detail: text(given.detail, statusText || `The server answered ${status}`),
-    code: text(given.code, 'unknown'), requestId: text(given.requestId, ''), ...faultsIn(given.errors),
+    title: text(given.title, statusText),
+    status,
+    detail: text(given.detail, statusText || `The server answered ${status}`),
+    code: text(given.code, 'unknown'),
+    requestId: text(given.requestId, ''),
+    ...faultsIn(given.errors),
   }
 }
 
 /** The problem that a response says, without using it up. */
 export async function problemOf(response: Response): Promise<Problem> {
-  const body: unknown = await response.clone().json().catch(() => undefined)
+  const body: unknown = await response
+    .clone()
+    .json()
+    .catch(() => undefined)
   return asProblem(body, response)
 }

@@ -8,7 +8,10 @@ interface Shared {
   expiresAt: number
 }
 
-/** How a renewal went: `renewed` by this tab or another; `ended`: there is nothing to renew; or the answer that says why it could not be tried. */
+/**
+ * How a renewal went: `renewed` by this tab or another; `ended`: there is nothing to renew; or the answer
+ * that says why it could not be tried.
+ */
 export type Renewal = 'renewed' | 'ended' | Response
 
 const lockName = 'mandate-gateway.refresh'
@@ -16,9 +19,15 @@ const sharedKey = 'mandate-gateway.session'
 /** A token that ends so soon is renewed before it is used, so that the request need not be made twice. */
 const soonMs = 10_000
 
-/** Keeps the access token of a browser's session fresh. Tabs take turns by a Web Lock: a refresh token is good for one use. */
+/**
+ * Keeps the access token of a browser's session fresh. Tabs take turns by a Web Lock: a refresh token is good
+ * for one use.
+ */
 export class Renewals {
-  constructor(private readonly baseUrl: string, private readonly send: typeof fetch) {}
+  constructor(
+    private readonly baseUrl: string,
+    private readonly send: typeof fetch,
+  ) {}
 
   /** Notes what a login or refresh has answered, for all tabs. */
   note(expiresAt: string): void {
@@ -38,15 +47,20 @@ export class Renewals {
 
   /** Renews the token, unless another tab has done so after `since`. */
   async renew(since: number): Promise<Renewal> {
-    const turn = async (): Promise<Renewal> => (this.shared()?.renewedAt ?? 0) > since ? 'renewed' : await this.refresh()
-    // Web Locks exist in secure contexts only; without them the gateway's own patience with two tabs at once must do.
+    const turn = async (): Promise<Renewal> =>
+      (this.shared()?.renewedAt ?? 0) > since ? 'renewed' : await this.refresh()
+    // Web Locks exist in secure contexts only; without them the gateway's own patience with two tabs at once
+    // must do.
     return 'locks' in navigator ? await navigator.locks.request(lockName, turn) : await turn()
   }
 
   private async refresh(): Promise<Renewal> {
-    const response = await this.send(`${this.baseUrl}/auth/refresh`, { method: 'POST', credentials: 'include' })
+    const response = await this.send(`${this.baseUrl}/auth/refresh`, {
+      method: 'POST',
+      credentials: 'include',
+    })
     if (response.ok) {
-      const body: { expiresAt?: unknown } = await response.json() as { expiresAt?: unknown }
+      const body: { expiresAt?: unknown } = (await response.json()) as { expiresAt?: unknown }
       if (typeof body.expiresAt === 'string') this.note(body.expiresAt)
       return 'renewed'
     }
@@ -57,7 +71,9 @@ export class Renewals {
   private shared(): Shared | undefined {
     try {
       const { renewedAt, expiresAt } = JSON.parse(localStorage.getItem(sharedKey) ?? '') as Partial<Shared>
-      return typeof renewedAt === 'number' && typeof expiresAt === 'number' ? { renewedAt, expiresAt } : undefined
+      return typeof renewedAt === 'number' && typeof expiresAt === 'number'
+        ? { renewedAt, expiresAt }
+        : undefined
     } catch {
       return undefined // nobody has signed in yet
     }

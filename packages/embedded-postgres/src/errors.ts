@@ -6,6 +6,11 @@ export function messageOf(error: unknown): string {
 
 /** Returns whether an error carries one of these codes, as those of Node and of the system do (`ENOENT`). */
 export function hasCode(error: unknown, ...codes: string[]): boolean {
-  return typeof error === 'object' && error !== null && 'code' in error
-    && typeof error.code === 'string' && codes.includes(error.code)
+  return (
+    typeof error === 'object' &&
+    error !== null &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    codes.includes(error.code)
+  )
 }

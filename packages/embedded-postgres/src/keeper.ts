@@ -11,7 +11,9 @@ const maxRetryMs = 2000
 export interface Kept {
   /** Stops server and lock; resolves when the server has exited. */
   stop: () => Promise<void>
-  /** Tells the server to stop, without waiting: for a process that ends now. Does nothing once it has stopped. */
+  /**
+   * Tells the server to stop, without waiting: for a process that ends now. Does nothing once it has stopped.
+   */
   interrupt: () => void
 }
 
@@ -56,13 +58,13 @@ export function keepRunning(server: Server, first: Link, log: (message: string) 
     // The lock goes only with the server, so that nobody takes over one that is about to stop.
     if (ours) await shutDown(server.cluster)
     await keeping
-    if (ours) await shutDown(server.cluster)      // one that was starting meanwhile
+    if (ours) await shutDown(server.cluster) // one that was starting meanwhile
   }
 
   const keeping = keep()
   let stopped: Promise<void> | undefined
   return {
-    stop: () => stopped ??= stop(),
+    stop: () => (stopped ??= stop()),
     interrupt: () => {
       if (running === undefined) return
       try {

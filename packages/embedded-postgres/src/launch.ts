@@ -29,11 +29,19 @@ export async function launch(server: Server, log: string): Promise<Launched> {
   const { strategy, binaries } = server.runner
   const relaxed = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off']
   const settings = [
-    'listen_addresses=127.0.0.1', `port=${server.port ?? await freePort()}`, 'unix_socket_directories=', 'max_connections=200',
-    'timezone=UTC', 'log_timezone=UTC', 'log_checkpoints=off', ...server.durable ? [] : relaxed,
+    'listen_addresses=127.0.0.1',
+    `port=${server.port ?? (await freePort())}`,
+    'unix_socket_directories=',
+    'max_connections=200',
+    'timezone=UTC',
+    'log_timezone=UTC',
+    'log_checkpoints=off',
+    ...(server.durable ? [] : relaxed),
   ]
   const { file, args, options } = commandOf(strategy, path.join(binaries.native, 'bin', 'postgres'), [
-    '-D', server.cluster, ...settings.flatMap((setting) => ['-c', setting]),
+    '-D',
+    server.cluster,
+    ...settings.flatMap((setting) => ['-c', setting]),
   ])
   // A file, not a pipe: the server can still write to it when this process is gone.
   const output = await open(log, 'a', 0o600)
@@ -41,7 +49,10 @@ export async function launch(server: Server, log: string): Promise<Launched> {
   // Detached, for Ctrl-C in a terminal would otherwise stop it before the gateway has drained.
   const child = spawn(file, args, { ...options, detached: true, stdio: ['ignore', output.fd, output.fd] })
   const ended = new Promise<void>((resolve) => {
-    const note = (how: string) => { end = how; resolve() }
+    const note = (how: string) => {
+      end = how
+      resolve()
+    }
     child.once('error', (error) => note(`could not be started (${messageOf(error)})`))
     child.once('exit', (code, signal) => note(`exited with ${signal ?? code}`))
   })
@@ -57,12 +68,14 @@ export async function launch(server: Server, log: string): Promise<Launched> {
 
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
-    const probe = createServer().once('error', reject).listen(0, '127.0.0.1', () => {
-      const address = probe.address()
-      probe.close(() => {
-        if (address !== null && typeof address === 'object') resolve(address.port)
-        else reject(new Error('no free port'))
+    const probe = createServer()
+      .once('error', reject)
+      .listen(0, '127.0.0.1', () => {
+        const address = probe.address()
+        probe.close(() => {
+          if (address !== null && typeof address === 'object') resolve(address.port)
+          else reject(new Error('no free port'))
+        })
       })
-    })
   })
 }

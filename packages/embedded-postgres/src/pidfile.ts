@@ -9,12 +9,12 @@ import { unlessMissing } from './files.js'
 /** What `postmaster.pid` says, checked against the process that it names. */
 export type Sighting =
   | { state: 'running'; pid: number; port: number; ready: boolean }
-  | { state: 'unfinished' }                 // being written, or a maintenance session (`postgres --single`)
-  | { state: 'absent' }                     // no file, or one that Postgres itself will see is stale
-  | { state: 'impostor'; text: string }     // a stale file whose pid another program got since
+  | { state: 'unfinished' } // being written, or a maintenance session (`postgres --single`)
+  | { state: 'absent' } // no file, or one that Postgres itself will see is stale
+  | { state: 'impostor'; text: string } // a stale file whose pid another program got since
 
 const maxEmptyMs = 5000
-const nobodysPid = 2 ** 31 - 1      // no system counts so far
+const nobodysPid = 2 ** 31 - 1 // no system counts so far
 
 /** Looks for the living postmaster of a cluster. */
 export async function sightPostmaster(cluster: string): Promise<Sighting> {
@@ -27,7 +27,8 @@ export async function sightPostmaster(cluster: string): Promise<Sighting> {
   const [pid, port] = [Number(lines[0]), Number(lines[3])]
   if (text === '') return sightEmpty(file)
   if (!(pid > 0 && port > 0)) return { state: 'unfinished' }
-  if (await isPostmaster(pid, cluster)) return { state: 'running', pid, port, ready: lines[7]?.trim() === 'ready' }
+  if (await isPostmaster(pid, cluster))
+    return { state: 'running', pid, port, ready: lines[7]?.trim() === 'ready' }
   return isAlive(pid) ? { state: 'impostor', text } : { state: 'absent' }
 }
 
@@ -51,14 +52,17 @@ function isAlive(pid: number): boolean {
 export async function isPostmaster(pid: number, cluster: string): Promise<boolean> {
   if (!isAlive(pid)) return false
   if (process.platform !== 'linux') {
-    const listed = await promisify(execFile)('ps', ['-ww', '-o', 'command=', '-p', String(pid)]).catch(() => ({ stdout: '' }))
+    const listed = await promisify(execFile)('ps', ['-ww', '-o', 'command=', '-p', String(pid)]).catch(
+      () => ({ stdout: '' }),
+    )
     return listed.stdout.includes('postgres') && listed.stdout.includes(cluster)
   }
   // Empty for a zombie, too.
   const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
   const [program = '', ...args] = command.split('\0')
   if (path.basename(program) !== 'postgres') return false
-  // A server works inside its cluster, under whatever name; not every container lets root see that of another user.
+  // A server works inside its cluster, under whatever name; not every container lets root see that of another
+  // user.
   const [ours, theirs] = await Promise.all([stat(cluster), stat(`/proc/${pid}/cwd`).catch(() => undefined)])
   return theirs === undefined ? args.includes(cluster) : ours.dev === theirs.dev && ours.ino === theirs.ino
 }
@@ -73,7 +77,7 @@ export async function disarmPidFile(cluster: string, stale: string): Promise<voi
   try {
     await rename(file, aside)
     // Another gateway may have started the server since the file was read: then it goes back as it was.
-    if (await readFile(aside, 'utf8') === stale) {
+    if ((await readFile(aside, 'utf8')) === stale) {
       const { uid, gid } = await stat(aside)
       await writeFile(aside, stale.replace(/^\d+/, String(nobodysPid)))
       await chown(aside, uid, gid)

@@ -27,15 +27,19 @@ export interface EmbeddedOptions {
   log: (message: string) => void
   /** where it listens; any free port without */
   port?: number
-  /** the folder of an installed package with another Postgres; by default the one that npm installed beside this one */
+  /**
+   * the folder of an installed package with another Postgres; by default the one that npm installed beside
+   * this one
+   */
   binaries?: string
   /** how to run the server, in order of preference; the default suits the user and the platform */
   strategies?: readonly RunStrategy[]
 }
 
 /**
- * A real Postgres of the gateway's own below `dataDir`, kept running until `stop`. A server that a killed gateway left
- * behind is taken over. Rejects when another gateway uses the directory, and when Postgres cannot run here at all.
+ * A real Postgres of the gateway's own below `dataDir`, kept running until `stop`. A server that a killed
+ * gateway left behind is taken over. Rejects when another gateway uses the directory, and when Postgres
+ * cannot run here at all.
  */
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const { server, passwords } = await prepare(options)
@@ -59,18 +63,35 @@ async function prepare(options: EmbeddedOptions): Promise<{ server: Server; pass
   const dataDir = path.resolve(options.dataDir)
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
   await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK).catch((error: unknown) => {
-    throw new Error(`${dataDir} belongs to another user: run the gateway as that user, or set DATA_DIR to a directory of your own`,
-      { cause: error })
+    throw new Error(
+      `${dataDir} belongs to another user: run the gateway as that user, or set DATA_DIR to a directory of your own`,
+      { cause: error },
+    )
   })
   const existing = await findCluster(dataDir)
   const found = options.binaries === undefined ? await findBinaries() : await binariesAt(options.binaries)
   const binaries = durable ? await keepBinaries(found, dataDir) : found
-  const runner = await chooseRunner(options.strategies ?? defaultStrategies(existing), binaries, dataDir, existing)
+  const runner = await chooseRunner(
+    options.strategies ?? defaultStrategies(existing),
+    binaries,
+    dataDir,
+    existing,
+  )
   const passwords = await readPasswords(dataDir, existing)
 
   await removeLeftovers(dataDir, runner.home)
   if (existing === undefined) await createCluster(runner, dataDir, passwords.postgres, durable)
-  const cluster = existing ?? await findCluster(dataDir)
+  const cluster = existing ?? (await findCluster(dataDir))
   if (cluster === undefined) throw new Error(`${dataDir} has lost its Postgres cluster`)
-  return { server: { cluster: cluster.directory, dataDir, runner, password: passwords.postgres, durable, ...options.port === undefined ? {} : { port: options.port } }, passwords }
+  return {
+    server: {
+      cluster: cluster.directory,
+      dataDir,
+      runner,
+      password: passwords.postgres,
+      durable,
+      ...(options.port === undefined ? {} : { port: options.port }),
+    },
+    passwords,
+  }
 }

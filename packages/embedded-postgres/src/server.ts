@@ -26,7 +26,9 @@ const quickStopMs = 20_000
 /** What a gateway's lock connection is called; its process id follows. */
 export const lockName = 'gateway lock '
 
-/** Connects to the cluster's server: to one that runs already, even from a killed gateway, else to a new one. */
+/**
+ * Connects to the cluster's server: to one that runs already, even from a killed gateway, else to a new one.
+ */
 export async function reachServer(server: Server, signal: AbortSignal): Promise<Link> {
   const deadline = Date.now() + startMs
   const log = path.join(server.dataDir, 'postgres.log')
@@ -35,20 +37,24 @@ export async function reachServer(server: Server, signal: AbortSignal): Promise<
   for (let launches = 0; ;) {
     if (signal.aborted) await child?.interrupt()
     signal.throwIfAborted()
-    if (Date.now() > deadline) throw new Error(`the embedded Postgres was not ready after ${startMs} ms. ${await tail(log, logStart)}`)
+    if (Date.now() > deadline)
+      throw new Error(`the embedded Postgres was not ready after ${startMs} ms. ${await tail(log, logStart)}`)
 
     const seen = await sightPostmaster(server.cluster)
     if (seen.state === 'running') {
-      const link = seen.ready ? await connect(server, seen).catch(async (error: unknown) => {
-        await child?.interrupt()      // nobody can use it
-        throw error
-      }) : undefined
+      const link = seen.ready
+        ? await connect(server, seen).catch(async (error: unknown) => {
+            await child?.interrupt() // nobody can use it
+            throw error
+          })
+        : undefined
       if (link) return link
     } else if (seen.state === 'impostor') {
       await disarmPidFile(server.cluster, seen.text)
     } else if (seen.state === 'absent' && (child === undefined || child.ended() !== undefined)) {
-      if (launches++ === maxLaunches) throw new Error(`the embedded Postgres ${child?.ended()}. ${await tail(log, logStart)}`)
-      await sleep((launches - 1) * relaunchMs)       // processes of a killed server may take a moment to go
+      if (launches++ === maxLaunches)
+        throw new Error(`the embedded Postgres ${child?.ended()}. ${await tail(log, logStart)}`)
+      await sleep((launches - 1) * relaunchMs) // processes of a killed server may take a moment to go
       child = await launch(server, log)
     }
     await sleep(pollMs)
@@ -56,22 +62,33 @@ export async function reachServer(server: Server, signal: AbortSignal): Promise<
 }
 
 /** Undefined while the server is not ready to answer. */
-async function connect(server: Server, { port, pid }: { port: number; pid: number }): Promise<Link | undefined> {
+async function connect(
+  server: Server,
+  { port, pid }: { port: number; pid: number },
+): Promise<Link | undefined> {
   if (server.port !== undefined && server.port !== port) {
-    throw new Error(`the embedded Postgres runs on port ${port}, started by another gateway, instead of ${server.port}`)
+    throw new Error(
+      `the embedded Postgres runs on port ${port}, started by another gateway, instead of ${server.port}`,
+    )
   }
   const client = new pg.Client({
-    host: '127.0.0.1', port, user: 'postgres', password: server.password, database: 'postgres', ssl: false,
-    connectionTimeoutMillis: 5000, application_name: `${lockName}${process.pid}`,
-    options: '-c log_min_error_statement=panic',      // a failed CREATE ROLE must not log its password
+    host: '127.0.0.1',
+    port,
+    user: 'postgres',
+    password: server.password,
+    database: 'postgres',
+    ssl: false,
+    connectionTimeoutMillis: 5000,
+    application_name: `${lockName}${process.pid}`,
+    options: '-c log_min_error_statement=panic', // a failed CREATE ROLE must not log its password
   })
   const closed = new Promise<void>((resolve) => client.once('end', () => resolve()))
-  client.on('error', () => undefined)                 // 'end' follows, and says enough
+  client.on('error', () => undefined) // 'end' follows, and says enough
   try {
     await client.connect()
     return { client, port, pid, closed }
   } catch (error) {
-    client.end().catch(() => undefined)               // nothing waits for a connection that never was
+    client.end().catch(() => undefined) // nothing waits for a connection that never was
     if (!hasCode(error, '28P01')) return undefined
     throw new Error(`the passwords in ${server.dataDir} do not open its Postgres`, { cause: error })
   }
@@ -82,7 +99,10 @@ async function tail(log: string, start: number): Promise<string> {
   return `The end of ${log}:\n${text.trim().split('\n').slice(-15).join('\n')}`
 }
 
-/** Stops the cluster's server, if it runs, without waiting for its clients. Resolves when the process has gone. */
+/**
+ * Stops the cluster's server, if it runs, without waiting for its clients. Resolves when the process has
+ * gone.
+ */
 export async function shutDown(cluster: string): Promise<void> {
   const seen = await sightPostmaster(cluster)
   if (seen.state !== 'running') return
@@ -94,7 +114,7 @@ export async function shutDown(cluster: string): Promise<void> {
     }
     const deadline = Date.now() + quickStopMs
     while (Date.now() < deadline) {
-      if (!await isPostmaster(seen.pid, cluster)) return
+      if (!(await isPostmaster(seen.pid, cluster))) return
       await sleep(pollMs)
     }
   }

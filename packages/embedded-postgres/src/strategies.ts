@@ -38,7 +38,9 @@ export function defaultStrategies(existing: ExistingCluster | undefined): RunStr
   if (uid !== 0) return [{ name: 'as this user', owner: uid ?? 0, prefix: [], credentials: {} }]
   const inNamespace: RunStrategy = {
     // The files stay root's, so this also works below directories that only root may enter.
-    name: 'in a user namespace', owner: 0, credentials: {},
+    name: 'in a user namespace',
+    owner: 0,
+    credentials: {},
     prefix: ['unshare', '-U', '--map-user=1000', '--map-group=1000', '--'],
   }
   // A cluster that an ordinary user made is run as that user.
@@ -58,14 +60,22 @@ export function commandOf(strategy: RunStrategy, program: string, args: readonly
   return { file: file ?? program, args: rest, options: { ...strategy.credentials, cwd: '/', env } }
 }
 
-/** The first strategy that really runs Postgres and reaches its data; otherwise an error that says what was tried. */
+/**
+ * The first strategy that really runs Postgres and reaches its data; otherwise an error that says what was
+ * tried.
+ */
 export async function chooseRunner(
-  strategies: readonly RunStrategy[], binaries: Binaries, dataDir: string, existing: ExistingCluster | undefined,
+  strategies: readonly RunStrategy[],
+  binaries: Binaries,
+  dataDir: string,
+  existing: ExistingCluster | undefined,
 ): Promise<Runner> {
   const failures: string[] = []
   for (const strategy of strategies) {
     if (existing !== undefined && existing.owner !== strategy.owner) {
-      failures.push(`${strategy.name}: ${existing.directory} belongs to uid ${existing.owner}, not ${strategy.owner}`)
+      failures.push(
+        `${strategy.name}: ${existing.directory} belongs to uid ${existing.owner}, not ${strategy.owner}`,
+      )
       continue
     }
     for (const place of places(strategy, binaries, dataDir, existing)) {
@@ -78,13 +88,18 @@ export async function chooseRunner(
       }
     }
   }
-  throw new Error(`the embedded Postgres cannot run here. Tried:\n  ${failures.join('\n  ')}\n`
-    + 'Run the gateway as an ordinary user who owns the data directory, or set DATABASE_URL to a Postgres of your own.')
+  throw new Error(
+    `the embedded Postgres cannot run here. Tried:\n  ${failures.join('\n  ')}\n` +
+      'Run the gateway as an ordinary user who owns the data directory, or set DATABASE_URL to a Postgres of your own.',
+  )
 }
 
 /** Places from the nearest to the farthest; each is prepared only when its turn comes. */
 function places(
-  strategy: RunStrategy, binaries: Binaries, dataDir: string, existing: ExistingCluster | undefined,
+  strategy: RunStrategy,
+  binaries: Binaries,
+  dataDir: string,
+  existing: ExistingCluster | undefined,
 ): (() => Promise<Runner>)[] {
   const near = existing === undefined ? dataDir : path.dirname(existing.directory)
   const { refuge } = strategy
@@ -95,7 +110,7 @@ function places(
   }
   if (refuge === undefined) return [inPlace]
   const copied = async () => ({ strategy, binaries: await copyBinaries(binaries, refuge), home: near })
-  const away = async () => ({ ...await copied(), home: await makeHome(refuge, dataDir) })
+  const away = async () => ({ ...(await copied()), home: await makeHome(refuge, dataDir) })
   return existing === undefined ? [inPlace, copied, away] : [inPlace, copied]
 }
 

@@ -16,15 +16,25 @@ export interface GatewayIdentity {
   instanceId: string | null
   /** The caller's roles in that mandate and instance. */
   roleIds: string[]
-  /** What the route's permission lets the caller touch: `m` their own, `g` their group's, `a` all; null where the route asks for no permission. */
+  /**
+   * What the route's permission lets the caller touch: `m` their own, `g` their group's, `a` all; null where
+   * the route asks for no permission.
+   */
   accessLevel: 'm' | 'g' | 'a' | null
   isSysAdmin: boolean
   isPlatformAdmin: boolean
 }
 
-/** Why an identity does not count: it is wrong, or it cannot be checked at the moment. `cause` has the details, for a log. */
+/**
+ * Why an identity does not count: it is wrong, or it cannot be checked at the moment. `cause` has the
+ * details, for a log.
+ */
 export class IdentityError extends Error {
-  constructor(readonly code: 'identity_invalid' | 'identity_unavailable', message: string, cause?: unknown) {
+  constructor(
+    readonly code: 'identity_invalid' | 'identity_unavailable',
+    message: string,
+    cause?: unknown,
+  ) {
     super(message, { cause })
     this.name = 'IdentityError'
   }
@@ -45,15 +55,19 @@ export type VerifierOptions = ({ gatewayUrl: string | URL } | { jwksUrl: string 
 /** Checks the identities that the gateway sends. */
 export interface IdentityVerifier {
   /**
-   * Returns what the token says. Rejects with an IdentityError. An identity of many roles holds only their digest: then `roleIds`, the header
-   * `X-Role-Ids` of the same request, counts where it has that digest, and else the gateway is asked for them.
+   * Returns what the token says. Rejects with an IdentityError. An identity of many roles holds only their
+   * digest: then `roleIds`, the header `X-Role-Ids` of the same request, counts where it has that digest, and
+   * else the gateway is asked for them.
    */
   verify: (token: string, roleIds?: string) => Promise<GatewayIdentity>
 }
 
 /** What the middleware does beside verifying. */
 export type MiddlewareOptions = VerifierOptions & {
-  /** Let requests without an identity pass, for routes with `auth: optional` or `public`: `req.gatewayIdentity` stays undefined. A wrong one is refused all the same. */
+  /**
+   * Let requests without an identity pass, for routes with `auth: optional` or `public`:
+   * `req.gatewayIdentity` stays undefined. A wrong one is refused all the same.
+   */
   optional?: boolean
   /** Told of each refusal, for a log. */
   onRefusal?: (error: IdentityError, req: Request) => void
@@ -73,7 +87,8 @@ const maxAgeSeconds = 60
 const clockToleranceSeconds = 5
 const retryAfterSeconds = 2
 
-const invalid = (cause?: unknown) => new IdentityError('identity_invalid', 'The request carries no valid identity of the gateway', cause)
+const invalid = (cause?: unknown) =>
+  new IdentityError('identity_invalid', 'The request carries no valid identity of the gateway', cause)
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
@@ -82,7 +97,7 @@ function textOf(value: unknown, form = /./s): string {
   return value
 }
 
-const idOrNull = (value: unknown) => value === undefined ? null : textOf(value, uuid)
+const idOrNull = (value: unknown) => (value === undefined ? null : textOf(value, uuid))
 
 function flagOf(value: unknown): boolean {
   if (value !== undefined && typeof value !== 'boolean') throw invalid()
@@ -116,16 +131,30 @@ function identityOf(claims: JWTPayload, roleIds: string[]): GatewayIdentity {
   }
 }
 
-/** The gateway's keys, fetched when one is needed. Whatever keeps them from being known is no fault of the token. */
-function keysOf(url: URL, { cacheMs = 600_000, cooldownMs = 30_000, timeoutMs = 3000 }: VerifierOptions): JWTVerifyGetKey {
-  const remote = createRemoteJWKSet(url, { cacheMaxAge: cacheMs, cooldownDuration: cooldownMs, timeoutDuration: timeoutMs })
+/**
+ * The gateway's keys, fetched when one is needed. Whatever keeps them from being known is no fault of the
+ * token.
+ */
+function keysOf(
+  url: URL,
+  { cacheMs = 600_000, cooldownMs = 30_000, timeoutMs = 3000 }: VerifierOptions,
+): JWTVerifyGetKey {
+  const remote = createRemoteJWKSet(url, {
+    cacheMaxAge: cacheMs,
+    cooldownDuration: cooldownMs,
+    timeoutDuration: timeoutMs,
+  })
   return async (header, token) => {
     if (typeof header.kid !== 'string') throw invalid()
     try {
       return await remote(header, token)
     } catch (error) {
       if (error instanceof errors.JWKSNoMatchingKey) throw error
-      throw new IdentityError('identity_unavailable', 'The gateway’s keys cannot be fetched. Try again shortly.', error)
+      throw new IdentityError(
+        'identity_unavailable',
+        'The gateway’s keys cannot be fetched. Try again shortly.',
+        error,
+      )
     }
   }
 }
@@ -136,7 +165,10 @@ const digestOf = (roleIds: string) => createHash('sha256').update(roleIds).diges
 const maxRemembered = 500
 
 /** Finds the roles of an identity that holds only their digest. */
-function rolesOf(url: URL, { timeoutMs = 3000 }: VerifierOptions): (token: string, digest: string, header: string | undefined) => Promise<string[]> {
+function rolesOf(
+  url: URL,
+  { timeoutMs = 3000 }: VerifierOptions,
+): (token: string, digest: string, header: string | undefined) => Promise<string[]> {
   const known = new Map<string, string[]>()
   return async (token, digest, header) => {
     if (header !== undefined && digestOf(header) === digest) return idsOf(header.split(','))
@@ -144,16 +176,25 @@ function rolesOf(url: URL, { timeoutMs = 3000 }: VerifierOptions): (token: strin
     if (remembered) return remembered
     try {
       const answer = await fetch(url, {
-        method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ identity: token }), signal: AbortSignal.timeout(timeoutMs),
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify({ identity: token }),
+        signal: AbortSignal.timeout(timeoutMs),
       })
       if (!answer.ok) throw new Error(`the gateway responded ${answer.status}`)
       const body: unknown = await answer.json()
-      const roleIds = idsOf(typeof body === 'object' && body !== null && 'roleIds' in body ? body.roleIds : null)
+      const roleIds = idsOf(
+        typeof body === 'object' && body !== null && 'roleIds' in body ? body.roleIds : null,
+      )
       if (known.size >= maxRemembered) known.clear()
       if (digestOf(roleIds.join(',')) === digest) known.set(digest, roleIds) // else they have changed since
       return roleIds
     } catch (error) {
-      throw new IdentityError('identity_unavailable', 'The roles of this identity cannot be fetched from the gateway. Try again shortly.', error)
+      throw new IdentityError(
+        'identity_unavailable',
+        'The roles of this identity cannot be fetched from the gateway. Try again shortly.',
+        error,
+      )
     }
   }
 }
@@ -162,8 +203,10 @@ function rolesOf(url: URL, { timeoutMs = 3000 }: VerifierOptions): (token: strin
 export function createIdentityVerifier(options: VerifierOptions): IdentityVerifier {
   const { audience } = options
   // Without an audience every upstream's identities would be good here.
-  if (typeof audience !== 'string' || audience === '') throw new TypeError('audience must be this service’s name in the gateway’s route table')
-  const jwksUrl = 'jwksUrl' in options ? new URL(options.jwksUrl) : new URL('/.well-known/jwks.json', options.gatewayUrl)
+  if (typeof audience !== 'string' || audience === '')
+    throw new TypeError('audience must be this service’s name in the gateway’s route table')
+  const jwksUrl =
+    'jwksUrl' in options ? new URL(options.jwksUrl) : new URL('/.well-known/jwks.json', options.gatewayUrl)
   const keys = keysOf(jwksUrl, options)
   const findRoles = rolesOf(new URL('/auth/identity/roles', jwksUrl), options)
   return {
@@ -180,7 +223,10 @@ export function createIdentityVerifier(options: VerifierOptions): IdentityVerifi
         })
         if (payload.aud !== audience) throw invalid() // a list would be good for others too
         const { roleIdsDigest: digest } = payload
-        return identityOf(payload, digest === undefined ? idsOf(payload.roleIds) : await findRoles(token, textOf(digest), roleIds))
+        return identityOf(
+          payload,
+          digest === undefined ? idsOf(payload.roleIds) : await findRoles(token, textOf(digest), roleIds),
+        )
       } catch (error) {
         throw error instanceof IdentityError ? error : invalid(error)
       }
@@ -192,18 +238,31 @@ export function createIdentityVerifier(options: VerifierOptions): IdentityVerifi
 function refuse(req: Request, res: Response, { code, message }: IdentityError): void {
   const status = code === 'identity_invalid' ? 401 : 503
   const given = req.headers['x-request-id']
-  const requestId = typeof given === 'string' && /^[A-Za-z0-9._-]{1,128}$/.test(given) ? { requestId: given } : {}
+  const requestId =
+    typeof given === 'string' && /^[A-Za-z0-9._-]{1,128}$/.test(given) ? { requestId: given } : {}
   res.writeHead(status, {
     'Content-Type': 'application/problem+json; charset=utf-8',
     'Cache-Control': 'no-store',
-    ...(status === 401 ? { 'WWW-Authenticate': 'GatewayIdentity' } : { 'Retry-After': String(retryAfterSeconds) }),
+    ...(status === 401
+      ? { 'WWW-Authenticate': 'GatewayIdentity' }
+      : { 'Retry-After': String(retryAfterSeconds) }),
   })
-  res.end(JSON.stringify({ type: 'about:blank', title: STATUS_CODES[status], status, detail: message, code, ...requestId }))
+  res.end(
+    JSON.stringify({
+      type: 'about:blank',
+      title: STATUS_CODES[status],
+      status,
+      detail: message,
+      code,
+      ...requestId,
+    }),
+  )
 }
 
 /**
- * Lets requests pass that carry an identity of the gateway for this service, left in `req.gatewayIdentity`; answers all others 401
- * `identity_invalid`, and 503 `identity_unavailable` while the gateway's keys cannot be fetched. No other header is believed.
+ * Lets requests pass that carry an identity of the gateway for this service, left in `req.gatewayIdentity`;
+ * answers all others 401 `identity_invalid`, and 503 `identity_unavailable` while the gateway's keys cannot
+ * be fetched. No other header is believed.
  */
 export function verifyGatewayIdentity(options: MiddlewareOptions): RequestHandler {
   const { verify } = createIdentityVerifier(options)
@@ -215,7 +274,10 @@ export function verifyGatewayIdentity(options: MiddlewareOptions): RequestHandle
     }
     // A header that was sent twice comes as one with a comma, which no token holds.
     const roleIds = req.headers['x-role-ids']
-    return verify(typeof token === 'string' ? token : '', typeof roleIds === 'string' ? roleIds : undefined).then(
+    return verify(
+      typeof token === 'string' ? token : '',
+      typeof roleIds === 'string' ? roleIds : undefined,
+    ).then(
       (identity) => {
         req.gatewayIdentity = identity
         next()

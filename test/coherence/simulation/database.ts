@@ -7,7 +7,10 @@ import type { Host, Network } from './network.js'
 import type { SimulatedPostgres, Statement, Transaction } from './postgres.js'
 import type { Timeline } from './timeline.js'
 
-/** What tests write with, in an open transaction. The first value names the write, the others are keys that change. */
+/**
+ * What tests write with, in an open transaction. The first value names the write, the others are keys that
+ * change.
+ */
 export const changeKeys = 'test: change keys'
 /** Looks at keys in the open transaction, as the repetition of a change does that finds it made. */
 export const lookAtKeys = 'test: look at keys'
@@ -43,12 +46,28 @@ const own = {
   hint: `select pg_notify('coherence', '')`,
 }
 
-const unheardOf = (statement: string) => new Error(`the simulated Postgres does not know this statement: ${statement}`)
+const unheardOf = (statement: string) =>
+  new Error(`the simulated Postgres does not know this statement: ${statement}`)
 
-const versionsOf = (server: SimulatedPostgres, keys: readonly string[]) => keys.map((key) => ({ version: server.versions.get(key) ?? 0 }))
+const versionsOf = (server: SimulatedPostgres, keys: readonly string[]) =>
+  keys.map((key) => ({ version: server.versions.get(key) ?? 0 }))
 
-/** The gateway's `Database` over simulated servers. It knows the gateway's statements by their text: another text is a failure. */
-export function connectSimulated({ host, network, pool: sockets, commits, timeline, timeoutMs, onVersion, onHint, history, confirmReads: confirm }: Parts): Connections {
+/**
+ * The gateway's `Database` over simulated servers. It knows the gateway's statements by their text: another
+ * text is a failure.
+ */
+export function connectSimulated({
+  host,
+  network,
+  pool: sockets,
+  commits,
+  timeline,
+  timeoutMs,
+  onVersion,
+  onHint,
+  history,
+  confirmReads: confirm,
+}: Parts): Connections {
   const open = new Map<Transaction, SimulatedPostgres>()
   let turn = 0
 
@@ -75,10 +94,16 @@ export function connectSimulated({ host, network, pool: sockets, commits, timeli
       return { identity, wrote: count > 0, result: { rows: [], count } }
     }
     const kind = statement === loadVersions ? 'load' : statement === own.hint ? 'other' : 'list'
-    return await network.ask(host, kind, link, () => {
-      const rows = look()
-      return { identity: server.identity, wrote: false, result: { rows, count: rows.length } }
-    }, timeoutMs)
+    return await network.ask(
+      host,
+      kind,
+      link,
+      () => {
+        const rows = look()
+        return { identity: server.identity, wrote: false, result: { rows, count: rows.length } }
+      },
+      timeoutMs,
+    )
   }
 
   const writing = (server: SimulatedPostgres, statement: string, values: Values): Statement<number> => {
@@ -89,7 +114,12 @@ export function connectSimulated({ host, network, pool: sockets, commits, timeli
     throw unheardOf(statement)
   }
 
-  const inTransaction = (server: SimulatedPostgres, tx: Transaction, statement: string, values: readonly string[]): object[] => {
+  const inTransaction = (
+    server: SimulatedPostgres,
+    tx: Transaction,
+    statement: string,
+    values: readonly string[],
+  ): object[] => {
     const [write = '', ...keys] = values
     if (statement === lookAtKeys) for (const key of keys) onVersion(write, key, server.versions.get(key) ?? 0)
     else if (statement === changeKeys) {
@@ -120,12 +150,18 @@ export function connectSimulated({ host, network, pool: sockets, commits, timeli
       if (open.delete(tx)) server.end(tx)
     }
     const ask = (statement: string, values: Values = []) =>
-      network.ask(host, 'write', link, () => {
-        if (!server.isUnderWay(tx)) throw new Error('the connection is broken')
-        return open.has(tx) ? inTransaction(server, tx, statement, values.map(String)) : []
-      }, timeoutMs)
+      network.ask(
+        host,
+        'write',
+        link,
+        () => {
+          if (!server.isUnderWay(tx)) throw new Error('the connection is broken')
+          return open.has(tx) ? inTransaction(server, tx, statement, values.map(String)) : []
+        },
+        timeoutMs,
+      )
     const sql = {
-      rows: async <Row>(statement: string, values?: Values) => await ask(statement, values) as Row[],
+      rows: async <Row>(statement: string, values?: Values) => (await ask(statement, values)) as Row[],
       run: async (statement: string, values?: Values) => (await ask(statement, values)).length,
     }
     let result: Result
@@ -136,18 +172,33 @@ export function connectSimulated({ host, network, pool: sockets, commits, timeli
       throw error
     }
     // A commit that does not arrive is a connection that breaks.
-    timeline.at(timeline.now + 2 * timeoutMs, () => { end(); return undefined })
-    const commit = () => { if (open.delete(tx)) server.commit(tx) }
+    timeline.at(timeline.now + 2 * timeoutMs, () => {
+      end()
+      return undefined
+    })
+    const commit = () => {
+      if (open.delete(tx)) server.commit(tx)
+    }
     if (tx.xid === undefined) await network.ask(host, 'commit', link, commit, timeoutMs)
-    else await network.execute(host, 'commit', link, { read: () => {
-      if (!server.isUnderWay(tx)) throw new Error('the connection is broken')
-      return commit
-    } }, timeoutMs)
+    else
+      await network.execute(
+        host,
+        'commit',
+        link,
+        {
+          read: () => {
+            if (!server.isUnderWay(tx)) throw new Error('the connection is broken')
+            return commit
+          },
+        },
+        timeoutMs,
+      )
     return { identity, wrote: tx.xid !== undefined, result }
   }
 
   const pool: Pool = {
-    once, transact,
+    once,
+    transact,
     connections: () => ({ used: 0, free: 0, pending: 0 }),
     close: () => Promise.resolve(),
   }
@@ -158,7 +209,8 @@ export function connectSimulated({ host, network, pool: sockets, commits, timeli
   }
   const unconfirmed = {
     once,
-    rows: async <Row>(statement: string, values?: Values) => (await answerOf(statement, values)).rows as Row[],
+    rows: async <Row>(statement: string, values?: Values) =>
+      (await answerOf(statement, values)).rows as Row[],
     run: async (statement: string, values?: Values) => (await answerOf(statement, values)).count,
   }
   const commit = () => {

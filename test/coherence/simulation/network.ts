@@ -34,7 +34,13 @@ export class Network {
   ) {}
 
   /** One autocommit statement that writes. Whether it was given up or not, it may be executed. */
-  execute<Result>(host: Host, kind: MessageKind, link: Link, { read }: Statement<Result>, deadlineMs: number): Promise<Result> {
+  execute<Result>(
+    host: Host,
+    kind: MessageKind,
+    link: Link,
+    { read }: Statement<Result>,
+    deadlineMs: number,
+  ): Promise<Result> {
     const { server } = link
     return this.exchange(host, kind, link, deadlineMs, (answer) => {
       const finish = read()
@@ -51,8 +57,16 @@ export class Network {
   }
 
   /** One statement that is done when it arrives, or does not arrive. */
-  ask<Result>(host: Host, kind: MessageKind, link: Link, look: () => Result, deadlineMs: number): Promise<Result> {
-    return this.exchange(host, kind, link, deadlineMs, (answer) => { answer(look()) })
+  ask<Result>(
+    host: Host,
+    kind: MessageKind,
+    link: Link,
+    look: () => Result,
+    deadlineMs: number,
+  ): Promise<Result> {
+    return this.exchange(host, kind, link, deadlineMs, (answer) => {
+      answer(look())
+    })
   }
 
   delay(kind: MessageKind): number {
@@ -60,7 +74,13 @@ export class Network {
     return this.random() < slow && !this.isCalm ? this.random() * longestMs : 0.1 + this.random() * 2
   }
 
-  private exchange<Result>(host: Host, kind: MessageKind, link: Link, deadlineMs: number, arrive: (answer: (result: Result) => void) => void): Promise<Result> {
+  private exchange<Result>(
+    host: Host,
+    kind: MessageKind,
+    link: Link,
+    deadlineMs: number,
+    arrive: (answer: (result: Result) => void) => void,
+  ): Promise<Result> {
     return new Promise((resolve, reject) => {
       let isWaiting = true
       const settle = (act: () => void) => {
@@ -72,15 +92,18 @@ export class Network {
       const { now } = this.timeline
       const { server } = link
       const { timeline: connectedTo } = server
-      host.deliver(now + deadlineMs, () => settle(() => {
-        link.isBroken = true // what has missed its time is not used again
-        reject(new Error('no answer'))
-      }))
+      host.deliver(now + deadlineMs, () =>
+        settle(() => {
+          link.isBroken = true // what has missed its time is not used again
+          reject(new Error('no answer'))
+        }),
+      )
       if (this.isLost(kind)) return
       this.timeline.at(now + host.outOfReachMs() + this.delay(kind), () => {
         if (connectedTo !== server.timeline) return false
         const reply = (act: () => void) => {
-          if (!this.isLost(kind)) host.deliver(this.timeline.now + host.outOfReachMs() + this.delay(kind), () => settle(act))
+          if (!this.isLost(kind))
+            host.deliver(this.timeline.now + host.outOfReachMs() + this.delay(kind), () => settle(act))
         }
         try {
           arrive((result) => reply(() => resolve(result)))

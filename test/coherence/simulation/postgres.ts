@@ -1,7 +1,10 @@
 import type { Renewal } from '../../../src/coherence/lease.js'
 import type { NodeRow } from '../../../src/coherence/node-queries.js'
 
-/** Rules of the SQL that a mutant breaks; `lease-queries.ts` and `node-queries.ts` hold the clauses that keep them. */
+/**
+ * Rules of the SQL that a mutant breaks; `lease-queries.ts` and `node-queries.ts` hold the clauses that keep
+ * them.
+ */
 export interface BrokenSql {
   changesBeforeSnapshot?: boolean
   /** Changes of transactions that were running when the applied snapshot was taken are not looked for. */
@@ -32,7 +35,10 @@ export interface Transaction {
   onCommit: (() => void)[]
 }
 
-/** A statement in two steps: what it reads in its snapshot, and what it does when it has its locks, its commit included. */
+/**
+ * A statement in two steps: what it reads in its snapshot, and what it does when it has its locks, its commit
+ * included.
+ */
 export interface Statement<Result> {
   read: () => () => Result
 }
@@ -46,16 +52,25 @@ interface Replica {
 
 function read(text: string) {
   const [xmin, xmax, running] = text.split(':')
-  return { xmin: Number(xmin), xmax: Number(xmax), running: running === '' ? [] : running!.split(',').map(Number) }
+  return {
+    xmin: Number(xmin),
+    xmax: Number(xmax),
+    running: running === '' ? [] : running!.split(',').map(Number),
+  }
 }
 
 const sees = (text: string, xid: number) => xid < read(text).xmax && !read(text).running.includes(xid)
 
-/** As much of Postgres as the protocol uses: ids, snapshots as Postgres takes them, and the tables of the schema `coherence`. Not a line of it is the gateway's. */
+/**
+ * As much of Postgres as the protocol uses: ids, snapshots as Postgres takes them, and the tables of the
+ * schema `coherence`. Not a line of it is the gateway's.
+ */
 export class SimulatedPostgres {
   /** Rises when a standby takes over: what was under way then is lost. */
   timeline = 1
-  /** Its synchronous standby has been promoted: it lives on and is read, but no commit of it ends any more. */
+  /**
+   * Its synchronous standby has been promoted: it lives on and is read, but no commit of it ends any more.
+   */
   isSucceeded = false
   readonly nodes = new Map<string, NodeState>()
   /** How many committed transactions have changed each key. */
@@ -69,7 +84,16 @@ export class SimulatedPostgres {
 
   constructor(
     private readonly broken: BrokenSql,
-    readonly counts = { lateCommits: 0, acknowledged: 0, fenced: 0, swept: 0, pruned: 0, behind: 0, givenUpRenewals: 0, rechecks: 0 },
+    readonly counts = {
+      lateCommits: 0,
+      acknowledged: 0,
+      fenced: 0,
+      swept: 0,
+      pruned: 0,
+      behind: 0,
+      givenUpRenewals: 0,
+      rechecks: 0,
+    },
   ) {}
 
   /** Xids at or above one past the last that has ended are not listed: they are invisible anyway. */
@@ -116,10 +140,18 @@ export class SimulatedPostgres {
 
   /** The standby has all that was committed up to now. */
   replicate(): void {
-    this.replica = { nextXid: this.nextXid, nodes: [...this.nodes], changes: [...this.changes], pruned: this.pruned }
+    this.replica = {
+      nextXid: this.nextXid,
+      nodes: [...this.nodes],
+      changes: [...this.changes],
+      pruned: this.pruned,
+    }
   }
 
-  /** The standby takes over. What it had not got is lost, ids included; values of the new history are above those of the old. */
+  /**
+   * The standby takes over. What it had not got is lost, ids included; values of the new history are above
+   * those of the old.
+   */
   failOver(): void {
     this.timeline += 1
     this.nextXid = this.replica.nextXid
@@ -162,7 +194,9 @@ export class SimulatedPostgres {
   renew(id: string, applied: string, seq: number): Statement<Renewal> {
     const found = () => {
       const { xmin, xmax, running } = read(applied)
-      const keys = this.changes.filter(({ xid }) => xid >= xmax || (!this.broken.highWaterMark && running.includes(xid))).map(({ key }) => key)
+      const keys = this.changes
+        .filter(({ xid }) => xid >= xmax || (!this.broken.highWaterMark && running.includes(xid)))
+        .map(({ key }) => key)
       return { keys: [...new Set(keys)], flush: !this.broken.prunesWithoutFlush && this.pruned > xmin }
     }
     const matches = () => {
@@ -190,17 +224,27 @@ export class SimulatedPostgres {
 
   fence(id: string, xid: number): Statement<number> {
     const isBehind = () => this.nodes.has(id) && !sees(this.nodes.get(id)!.acked, xid)
-    return this.deletion(id, isBehind, () => { this.counts.fenced += 1 })
+    return this.deletion(id, isBehind, () => {
+      this.counts.fenced += 1
+    })
   }
 
   deleteSilent(id: string, seq: number): Statement<number> {
-    return this.deletion(id, () => this.nodes.get(id)?.seq === seq, () => { this.counts.swept += 1 })
+    return this.deletion(
+      id,
+      () => this.nodes.get(id)?.seq === seq,
+      () => {
+        this.counts.swept += 1
+      },
+    )
   }
 
   prune(): Statement<number> {
     return {
       read: () => {
-        const lowest = this.broken.prunesWithoutFlush ? [] : [...this.nodes.values()].map(({ acked }) => read(acked).xmin)
+        const lowest = this.broken.prunesWithoutFlush
+          ? []
+          : [...this.nodes.values()].map(({ acked }) => read(acked).xmin)
         const oldest = lowest.length > 0 ? Math.min(...lowest) : read(this.snapshot()).xmin
         const gone = new Set(this.changes.filter(({ xid }) => xid < oldest))
         return () => {

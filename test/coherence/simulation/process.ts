@@ -30,7 +30,10 @@ interface Parts {
 const longestIntervalMs = 500
 const retryAfterMs = 100
 
-/** A gateway process: the production code with a clock, timers and a network that tests command. It keeps its lease as `startNode` does. */
+/**
+ * A gateway process: the production code with a clock, timers and a network that tests command. It keeps its
+ * lease as `startNode` does.
+ */
 export class SimulatedProcess implements Host {
   isAlive = true
   readonly memory: Memory
@@ -53,14 +56,34 @@ export class SimulatedProcess implements Host {
   private readonly connections: Connections
 
   constructor(private readonly parts: Parts) {
-    const { code, timeline, network, address, leaseMs, maxEntries, timeoutMs, newId, onVersion, onHint } = parts
-    const clock = { monotonic: () => this.monotonic(), wall: () => timeline.now * parts.rate + this.wallOffset }
+    const { code, timeline, network, address, leaseMs, maxEntries, timeoutMs, newId, onVersion, onHint } =
+      parts
+    const clock = {
+      monotonic: () => this.monotonic(),
+      wall: () => timeline.now * parts.rate + this.wallOffset,
+    }
     const history = this.watch(code.createHistory(clock))
-    const [own, commits, ...pool] = this.sockets = [new Socket(address), new Socket(address), new Socket(address), new Socket(address)] as const
+    const [own, commits, ...pool] = (this.sockets = [
+      new Socket(address),
+      new Socket(address),
+      new Socket(address),
+      new Socket(address),
+    ] as const)
     history.onChange((identity) => {
       for (const socket of this.sockets) socket.closeOthers(identity)
     })
-    this.connections = connectSimulated({ host: this, network, pool, commits, timeline, timeoutMs, onVersion, onHint, history, confirmReads: code.confirmReads })
+    this.connections = connectSimulated({
+      host: this,
+      network,
+      pool,
+      commits,
+      timeline,
+      timeoutMs,
+      onVersion,
+      onHint,
+      history,
+      confirmReads: code.confirmReads,
+    })
     this.database = this.connections.database
     let longestLeaseMs = leaseMs
     this.lease = code.createLease({
@@ -71,10 +94,19 @@ export class SimulatedProcess implements Host {
         },
         renew: (id, applied, seq) => {
           const link = own.open()
-          return network.execute(this, 'renew', link, link.server.renew(id, applied, seq), this.intervalMs * 0.9)
+          return network.execute(
+            this,
+            'renew',
+            link,
+            link.server.renew(id, applied, seq),
+            this.intervalMs * 0.9,
+          )
         },
       },
-      clock, leaseMs, longestLeaseMs: () => longestLeaseMs, newId,
+      clock,
+      leaseMs,
+      longestLeaseMs: () => longestLeaseMs,
+      newId,
       drop: (keys) => {
         this.memory.drop(keys)
         return undefined
@@ -89,10 +121,21 @@ export class SimulatedProcess implements Host {
     this.memory = code.createMemory({ holdsLease: this.lease.holds, maxEntries })
     const { database } = this
     this.coherent = code.createCoherent({
-      database, clock, renewNow: () => { this.renewNow() }, foreignLeasesEndAt: this.lease.foreignLeasesEndAt,
+      database,
+      clock,
+      renewNow: () => {
+        this.renewNow()
+      },
+      foreignLeasesEndAt: this.lease.foreignLeasesEndAt,
       wait: (ms) => this.wait(ms),
     })
-    this.sweep = code.sweepNodes({ database, clock, onLease: (ms) => { longestLeaseMs = Math.max(longestLeaseMs, ms) } })
+    this.sweep = code.sweepNodes({
+      database,
+      clock,
+      onLease: (ms) => {
+        longestLeaseMs = Math.max(longestLeaseMs, ms)
+      },
+    })
     void this.keepLease()
   }
 
@@ -104,7 +147,10 @@ export class SimulatedProcess implements Host {
     return this.parts.timeline.now < this.suspendedUntil
   }
 
-  /** Versions of keys as the database has them: in a statement by itself, or in a transaction that writes nothing. */
+  /**
+   * Versions of keys as the database has them: in a statement by itself, or in a transaction that writes
+   * nothing.
+   */
   async load(keys: readonly string[], inTransaction: boolean): Promise<number[]> {
     const ask = (sql: Pick<Database, 'rows'>) => sql.rows<{ version: number }>(loadVersions, keys)
     const rows = inTransaction ? await this.database.transaction(ask) : await ask(this.database)
@@ -126,7 +172,12 @@ export class SimulatedProcess implements Host {
   }
 
   wait(ms: number): Promise<void> {
-    return new Promise((resolve) => { this.deliver(this.parts.timeline.now + ms, () => { resolve(); return undefined }) })
+    return new Promise((resolve) => {
+      this.deliver(this.parts.timeline.now + ms, () => {
+        resolve()
+        return undefined
+      })
+    })
   }
 
   renewNow(): void {
@@ -168,7 +219,8 @@ export class SimulatedProcess implements Host {
       ...history,
       see: (identity) => {
         history.see(identity)
-        if (identity !== known && this.sockets.some((socket) => socket.leadsElsewhere(identity))) this.parts.onKept()
+        if (identity !== known && this.sockets.some((socket) => socket.leadsElsewhere(identity)))
+          this.parts.onKept()
         known = identity
       },
     }
@@ -185,12 +237,18 @@ export class SimulatedProcess implements Host {
   }
 
   private async keepLease(): Promise<void> {
-    for (;;) { // one that has died gets no answer any more
+    for (;;) {
+      // one that has died gets no answer any more
       const again = await this.lease.step().catch(() => undefined)
       if (again) continue
       if (!this.isHinted) {
-        const hint = new Promise<void>((resolve) => { this.wake = resolve })
-        await Promise.race([hint, this.wait(again === false ? this.intervalMs : Math.min(retryAfterMs, this.intervalMs))])
+        const hint = new Promise<void>((resolve) => {
+          this.wake = resolve
+        })
+        await Promise.race([
+          hint,
+          this.wait(again === false ? this.intervalMs : Math.min(retryAfterMs, this.intervalMs)),
+        ])
       }
       this.isHinted = false
       this.wake = undefined

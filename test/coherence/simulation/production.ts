@@ -15,4 +15,11 @@ export interface Production {
   sweepNodes: typeof sweepNodes
 }
 
-export const production: Production = { confirmReads, createCoherent, createHistory, createLease, createMemory, sweepNodes }
+export const production: Production = {
+  confirmReads,
+  createCoherent,
+  createHistory,
+  createLease,
+  createMemory,
+  sweepNodes,
+}

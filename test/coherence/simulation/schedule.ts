@@ -6,8 +6,12 @@ export type Deed = { afterMs: number; process: number } & (
   | { what: 'stall' | 'suspend' | 'cut off'; ms: number }
   | { what: 'jump'; ms: number }
   | { what: 'crash' | 'sweep' | 'replicate' | 'fail over' }
-  /** The synchronous standby is promoted. Each connection of each process stays with the old primary, or is broken, by a bit of `stay`; new ones lead to it for a while. */
-  | { what: 'split'; stay: number; ms: number })
+  /**
+   * The synchronous standby is promoted. Each connection of each process stays with the old primary, or is
+   * broken, by a bit of `stay`; new ones lead to it for a while.
+   */
+  | { what: 'split'; stay: number; ms: number }
+)
 
 /** All that a run depends on. */
 export interface Schedule {

@@ -22,7 +22,11 @@ export class Timeline {
     const event = { at: Math.max(time, this.now), order: this.scheduled, happen }
     this.scheduled += 1
     let place = this.heap.push(event) - 1
-    for (let parent = (place - 1) >> 1; place > 0 && isBefore(event, this.heap[parent]!); parent = (place - 1) >> 1) {
+    for (
+      let parent = (place - 1) >> 1;
+      place > 0 && isBefore(event, this.heap[parent]!);
+      parent = (place - 1) >> 1
+    ) {
       this.heap[place] = this.heap[parent]!
       place = parent
     }

@@ -8,7 +8,11 @@ import { promisify } from 'node:util'
 import pg from 'pg'
 import { z } from 'zod'
 import { findBinaries } from '../../../packages/embedded-postgres/src/binaries.js'
-import { startEmbeddedPostgres, type EmbeddedOptions, type EmbeddedPostgres } from '../../../packages/embedded-postgres/src/postgres.js'
+import {
+  startEmbeddedPostgres,
+  type EmbeddedOptions,
+  type EmbeddedPostgres,
+} from '../../../packages/embedded-postgres/src/postgres.js'
 
 const root = path.resolve(import.meta.dirname, '../../..')
 const cleanups: (() => Promise<unknown>)[] = []
@@ -30,7 +34,9 @@ async function undo(steps: (() => Promise<unknown>)[]): Promise<void> {
   if (failures.length > 0) throw new AggregateError(failures, 'cleaning up failed')
 }
 
-/** A temporary directory. A server that still runs on a cluster below it is stopped before the directory goes. */
+/**
+ * A temporary directory. A server that still runs on a cluster below it is stopped before the directory goes.
+ */
 export async function makeDirectory(mode = 0o755): Promise<string> {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'embedded-'))
   await chmod(directory, mode)
@@ -41,9 +47,17 @@ export async function makeDirectory(mode = 0o755): Promise<string> {
   return directory
 }
 
-export async function start(dataDir: string, options: Partial<EmbeddedOptions> = {}): Promise<EmbeddedPostgres & { logged: string[] }> {
+export async function start(
+  dataDir: string,
+  options: Partial<EmbeddedOptions> = {},
+): Promise<EmbeddedPostgres & { logged: string[] }> {
   const logged: string[] = []
-  const postgres = await startEmbeddedPostgres({ dataDir, durable: false, log: (line) => logged.push(line), ...options })
+  const postgres = await startEmbeddedPostgres({
+    dataDir,
+    durable: false,
+    log: (line) => logged.push(line),
+    ...options,
+  })
   cleanups.push(() => postgres.stop())
   return { ...postgres, logged }
 }
@@ -67,18 +81,24 @@ export async function postmasterPid(dataDir: string): Promise<number> {
 /** SIGKILL, which leaves the pid file; resolves when the process has gone. */
 export async function killServer(dataDir: string, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
   const pid = await postmasterPid(dataDir)
-  if (!await isPostgres(pid)) return
+  if (!(await isPostgres(pid))) return
   process.kill(pid, signal)
   while (await isPostgres(pid)) await sleep(10)
 }
 
 async function isPostgres(pid: number): Promise<boolean> {
-  const { stdout } = await promisify(execFile)('ps', ['-o', 'stat=,args=', '-p', String(pid)]).catch(() => ({ stdout: '' }))
+  const { stdout } = await promisify(execFile)('ps', ['-o', 'stat=,args=', '-p', String(pid)]).catch(() => ({
+    stdout: '',
+  }))
   return stdout.includes('postgres') && !stdout.startsWith('Z')
 }
 
 /** A program of its own that is stopped at the end of the test. */
-export function spawnProgram(file: string, args: readonly string[], options: SpawnOptions = {}): ChildProcess {
+export function spawnProgram(
+  file: string,
+  args: readonly string[],
+  options: SpawnOptions = {},
+): ChildProcess {
   const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'], ...options })
   cleanups.push(() => endOf(child, 'SIGKILL'))
   return child
@@ -93,14 +113,20 @@ export async function endOf(child: ChildProcess, signal: NodeJS.Signals): Promis
 }
 
 const outcomeLine = z.object({
-  url: z.string().optional(), ownerUrl: z.string().optional(), user: z.string().optional(), refused: z.string().optional(),
+  url: z.string().optional(),
+  ownerUrl: z.string().optional(),
+  user: z.string().optional(),
+  refused: z.string().optional(),
 })
 type Outcome = z.infer<typeof outcomeLine>
 const manifest = z.object({ dependencies: z.record(z.string(), z.string()).default({}) })
 
-/** A gateway process: starts the compiled module on the directory, tells how that went, stops it on SIGTERM. */
+/**
+ * A gateway process: starts the compiled module on the directory, tells how that went, stops it on SIGTERM.
+ */
 export async function spawnGateway(
-  dataDir: string, { from = root, node = process.execPath, ...options }: SpawnOptions & { from?: string; node?: string } = {},
+  dataDir: string,
+  { from = root, node = process.execPath, ...options }: SpawnOptions & { from?: string; node?: string } = {},
 ): Promise<{ child: ChildProcess; outcome: Outcome }> {
   const script = `
     import { startEmbeddedPostgres } from ${JSON.stringify(path.join(from, 'dist/packages/embedded-postgres/postgres.js'))}
@@ -120,27 +146,39 @@ export async function spawnGateway(
       if (text.endsWith('\n')) resolve(outcomeLine.parse(JSON.parse(text)))
     })
     child.once('error', reject)
-    child.once('exit', (code) => reject(new Error(`the gateway process exited with ${code} and said: ${text}`)))
+    child.once('exit', (code) =>
+      reject(new Error(`the gateway process exited with ${code} and said: ${text}`)),
+    )
   })
   return { child, outcome }
 }
 
-/** Copies what starting needs to where any user may read it: the checkout may lie in a directory of root's. */
+/**
+ * Copies what starting needs to where any user may read it: the checkout may lie in a directory of root's.
+ */
 export async function copyForAnyUser(uid: number): Promise<{ from: string; node: string }> {
   const from = await makeDirectory()
-  for (const part of ['dist/packages/embedded-postgres', 'package.json']) await cp(path.join(root, part), path.join(from, part), { recursive: true })
+  for (const part of ['dist/packages/embedded-postgres', 'package.json'])
+    await cp(path.join(root, part), path.join(from, part), { recursive: true })
   const binaries = path.dirname((await findBinaries()).native)
   const wanted = new Set(['pg', 'zod', path.relative(path.join(root, 'node_modules'), binaries)])
   for (const name of wanted) {
     const source = path.join(root, 'node_modules', name)
-    if (!existsSync(source)) continue      // an optional dependency
+    if (!existsSync(source)) continue // an optional dependency
     await cp(source, path.join(from, 'node_modules', name), { recursive: true, verbatimSymlinks: true })
-    const { dependencies } = manifest.parse(JSON.parse(await readFile(path.join(source, 'package.json'), 'utf8')))
+    const { dependencies } = manifest.parse(
+      JSON.parse(await readFile(path.join(source, 'package.json'), 'utf8')),
+    )
     for (const dependency of Object.keys(dependencies)) wanted.add(dependency)
   }
   let node = process.execPath
   const runs = promisify(execFile)(node, ['--version'], { uid, gid: uid, cwd: '/' })
-  if (await runs.then(() => false, () => true)) {
+  if (
+    await runs.then(
+      () => false,
+      () => true,
+    )
+  ) {
     node = path.join(from, 'node')
     await cp(process.execPath, node)
   }

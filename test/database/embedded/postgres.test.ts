@@ -3,9 +3,25 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, realpath, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { asOtherUser, defaultStrategies, type ExistingCluster, type RunStrategy } from '../../../packages/embedded-postgres/src/strategies.js'
 import {
-  cleanUp, copyForAnyUser, endOf, keepForLater, killServer, makeDirectory, makeHomeOf, postmasterPid, query, spawnGateway, spawnProgram, start,
+  asOtherUser,
+  defaultStrategies,
+  type ExistingCluster,
+  type RunStrategy,
+} from '../../../packages/embedded-postgres/src/strategies.js'
+import {
+  cleanUp,
+  copyForAnyUser,
+  endOf,
+  keepForLater,
+  killServer,
+  makeDirectory,
+  makeHomeOf,
+  postmasterPid,
+  query,
+  spawnGateway,
+  spawnProgram,
+  start,
 } from './helpers.js'
 
 const isRoot = process.getuid?.() === 0
@@ -77,17 +93,26 @@ describe('a new database', () => {
   let dataDir = ''
   let [url, ownerUrl] = ['', '']
   beforeAll(async () => {
-    dataDir = await dataBelow(makeDirectory());
-    ({ url, ownerUrl } = await start(dataDir))
+    dataDir = await dataBelow(makeDirectory())
+    ;({ url, ownerUrl } = await start(dataDir))
   })
   afterAll(cleanUp)
 
   it('keeps everything from other users of the machine', async () => {
-    expect(await Promise.all(['', 'postgres', 'postgres.log', 'postgres-passwords.json'].map((name) => mode(path.join(dataDir, name)))))
-      .toEqual(['700', '700', '600', '600'])
+    expect(
+      await Promise.all(
+        ['', 'postgres', 'postgres.log', 'postgres-passwords.json'].map((name) =>
+          mode(path.join(dataDir, name)),
+        ),
+      ),
+    ).toEqual(['700', '700', '600', '600'])
     expect(new URL(url).hostname).toBe('127.0.0.1')
-    expect(await query(ownerUrl, "select current_setting('listen_addresses') as tcp, current_setting('unix_socket_directories') as unix"))
-      .toEqual([{ tcp: '127.0.0.1', unix: '' }])
+    expect(
+      await query(
+        ownerUrl,
+        "select current_setting('listen_addresses') as tcp, current_setting('unix_socket_directories') as unix",
+      ),
+    ).toEqual([{ tcp: '127.0.0.1', unix: '' }])
     const log = await readFile(path.join(dataDir, 'postgres.log'), 'utf8')
     expect([url, ownerUrl].filter((each) => log.includes(new URL(each).password))).toEqual([])
     expect((await readdir(dataDir)).sort()).toEqual(['postgres', 'postgres-passwords.json', 'postgres.log'])
@@ -97,21 +122,55 @@ describe('a new database', () => {
     const wrong = new URL(ownerUrl)
     wrong.password = 'wrong'
     await expect(query(wrong.href, 'select 1')).rejects.toThrow('password authentication failed')
-    expect(await query(ownerUrl, 'select distinct auth_method from pg_hba_file_rules')).toEqual([{ auth_method: 'scram-sha-256' }])
+    expect(await query(ownerUrl, 'select distinct auth_method from pg_hba_file_rules')).toEqual([
+      { auth_method: 'scram-sha-256' },
+    ])
   })
 
   it('gives the gateway a login with the rights of gateway_app and none of its own', async () => {
-    expect(await query(url, `
+    expect(
+      await query(
+        url,
+        `
       select rolname, rolcanlogin, rolsuper, rolbypassrls, rolcreatedb, rolcreaterole
-      from pg_roles where rolname in (current_user, 'gateway_app') order by rolname`)).toEqual([
-      { rolname: 'gateway', rolcanlogin: true, rolsuper: false, rolbypassrls: false, rolcreatedb: false, rolcreaterole: false },
-      { rolname: 'gateway_app', rolcanlogin: false, rolsuper: false, rolbypassrls: false, rolcreatedb: false, rolcreaterole: false },
+      from pg_roles where rolname in (current_user, 'gateway_app') order by rolname`,
+      ),
+    ).toEqual([
+      {
+        rolname: 'gateway',
+        rolcanlogin: true,
+        rolsuper: false,
+        rolbypassrls: false,
+        rolcreatedb: false,
+        rolcreaterole: false,
+      },
+      {
+        rolname: 'gateway_app',
+        rolcanlogin: false,
+        rolsuper: false,
+        rolbypassrls: false,
+        rolcreatedb: false,
+        rolcreaterole: false,
+      },
     ])
-    expect(await query(url, "select roleid::regrole::text as role from pg_auth_members where member = 'gateway'::regrole"))
-      .toEqual([{ role: 'gateway_app' }])
-    expect(await query(ownerUrl, "select * from pg_shdepend where refobjid = 'gateway'::regrole and deptype = 'o'")).toEqual([])
-    expect(await query(ownerUrl, "select pg_get_userbyid(datdba) as owner from pg_database where datname = 'gateway'"))
-      .toEqual([{ owner: 'postgres' }])
+    expect(
+      await query(
+        url,
+        "select roleid::regrole::text as role from pg_auth_members where member = 'gateway'::regrole",
+      ),
+    ).toEqual([{ role: 'gateway_app' }])
+    expect(
+      await query(
+        ownerUrl,
+        "select * from pg_shdepend where refobjid = 'gateway'::regrole and deptype = 'o'",
+      ),
+    ).toEqual([])
+    expect(
+      await query(
+        ownerUrl,
+        "select pg_get_userbyid(datdba) as owner from pg_database where datname = 'gateway'",
+      ),
+    ).toEqual([{ owner: 'postgres' }])
     await expect(query(url, 'create table mine ()')).rejects.toThrow('permission denied')
   })
 })
@@ -162,7 +221,8 @@ describe('a server left by a killed gateway', () => {
 describe('two gateways on one directory', () => {
   afterEach(cleanUp)
 
-  const refusal = /another gateway already runs on the data directory .*data: stop it, or .*DATA_DIR.*DATABASE_URL/
+  const refusal =
+    /another gateway already runs on the data directory .*data: stop it, or .*DATA_DIR.*DATABASE_URL/
 
   it('started at once on an empty one: one wins, the other is told so, and the winner works on', async () => {
     const dataDir = await dataBelow(makeDirectory())
@@ -179,8 +239,8 @@ describe('two gateways on one directory', () => {
   it('started at once on a stopped one: the same', async () => {
     const dataDir = usedBefore
     const both = await Promise.allSettled([start(dataDir), start(dataDir)])
-    const [winner] = both.flatMap((each) => each.status === 'fulfilled' ? [each.value] : [])
-    const [reason] = both.flatMap((each) => each.status === 'rejected' ? [String(each.reason)] : [])
+    const [winner] = both.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+    const [reason] = both.flatMap((each) => (each.status === 'rejected' ? [String(each.reason)] : []))
     expect(reason).toMatch(refusal)
     expect(await query(String(winner?.url), 'select 1 as one')).toEqual([{ one: 1 }])
   })
@@ -223,7 +283,8 @@ describe('a running server', () => {
     const locks = "select pid from pg_locks where locktype = 'advisory' and granted"
     const [before] = await query(postgres.ownerUrl, locks)
     await query(postgres.ownerUrl, `select pg_terminate_backend(${String(before?.pid)})`)
-    for (let rows = [before]; rows[0] === undefined || rows[0].pid === before?.pid;) rows = await query(postgres.ownerUrl, locks)
+    for (let rows = [before]; rows[0] === undefined || rows[0].pid === before?.pid;)
+      rows = await query(postgres.ownerUrl, locks)
     await expect(start(dataDir)).rejects.toThrow('another gateway already runs')
   })
 })
@@ -231,11 +292,16 @@ describe('a running server', () => {
 describe('the user it runs as', () => {
   afterEach(cleanUp)
 
-  const broken: RunStrategy = { name: 'in a broken namespace', owner: process.getuid?.() ?? 0, prefix: ['false'], credentials: {} }
+  const broken: RunStrategy = {
+    name: 'in a broken namespace',
+    owner: process.getuid?.() ?? 0,
+    prefix: ['false'],
+    credentials: {},
+  }
 
   /** The default order, but never a copy left outside the temporary directories. */
   function defaults(existing: ExistingCluster, refuge: string): RunStrategy[] {
-    return defaultStrategies(existing).map((each) => each.refuge === undefined ? each : { ...each, refuge })
+    return defaultStrategies(existing).map((each) => (each.refuge === undefined ? each : { ...each, refuge }))
   }
 
   it('may be root, in a directory below one that only root may enter', async () => {
@@ -252,25 +318,31 @@ describe('the user it runs as', () => {
     await first.stop()
 
     // By default root's namespace comes first, but this cluster is not root's.
-    const next = await start(dataDir, { strategies: defaults({ directory: dataDir, owner: ordinary }, refuge) })
+    const next = await start(dataDir, {
+      strategies: defaults({ directory: dataDir, owner: ordinary }, refuge),
+    })
     expect(await query(next.url, 'select 1 as one')).toEqual([{ one: 1 }])
   })
 
-  asRoot('is another one, with programs and data elsewhere if it cannot reach them, and finds them again', async () => {
-    const [dataDir, refuge] = [await dataBelow(makeDirectory(0o700)), await dataBelow(makeDirectory())]
-    const strategies = [asOtherUser(ordinary, refuge)]
-    const first = await start(dataDir, { strategies })
-    await query(first.ownerUrl, 'create table kept as select 42 as answer')
-    expect(await realpath(path.join(dataDir, 'postgres'))).toContain(refuge)
-    await first.stop()
-    const next = await start(dataDir, { strategies })
-    expect(await query(next.ownerUrl, 'select answer from kept')).toEqual([{ answer: 42 }])
-    await next.stop()
-  })
+  asRoot(
+    'is another one, with programs and data elsewhere if it cannot reach them, and finds them again',
+    async () => {
+      const [dataDir, refuge] = [await dataBelow(makeDirectory(0o700)), await dataBelow(makeDirectory())]
+      const strategies = [asOtherUser(ordinary, refuge)]
+      const first = await start(dataDir, { strategies })
+      await query(first.ownerUrl, 'create table kept as select 42 as answer')
+      expect(await realpath(path.join(dataDir, 'postgres'))).toContain(refuge)
+      await first.stop()
+      const next = await start(dataDir, { strategies })
+      expect(await query(next.ownerUrl, 'select answer from kept')).toEqual([{ answer: 42 }])
+      await next.stop()
+    },
+  )
 
   it('is told what was tried and what to do when nothing works', async () => {
-    await expect(start(await dataBelow(makeDirectory()), { strategies: [broken] }))
-      .rejects.toThrow(/Tried:\n {2}in a broken namespace: .*\n.*ordinary user.*DATABASE_URL/)
+    await expect(start(await dataBelow(makeDirectory()), { strategies: [broken] })).rejects.toThrow(
+      /Tried:\n {2}in a broken namespace: .*\n.*ordinary user.*DATABASE_URL/,
+    )
   })
 
   asRoot('is the gateway’s own when that is an ordinary one', async () => {

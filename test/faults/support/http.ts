@@ -36,38 +36,63 @@ const parsed = (text: string): unknown => {
   }
 }
 
-/** Makes a client of one server, with an address of the loopback network if one is given. A request that gets no answer resolves with status 0. */
+/**
+ * Makes a client of one server, with an address of the loopback network if one is given. A request that gets
+ * no answer resolves with status 0.
+ */
 export function clientOf(url: string, from?: string): Client {
   const { hostname, port } = new URL(url)
-  const agent = new Agent({ keepAlive: true, maxSockets: 512, ...(from === undefined ? {} : { localAddress: from }) })
+  const agent = new Agent({
+    keepAlive: true,
+    maxSockets: 512,
+    ...(from === undefined ? {} : { localAddress: from }),
+  })
   return {
-    ask: (path, { method = 'GET', token, cookie, body, headers = {}, timeoutMs = 40_000 } = {}) => new Promise((resolve) => {
-      const text = body === undefined ? undefined : JSON.stringify(body)
-      const startedAt = performance.now()
-      const nothing = () => {
-        clearTimeout(limit)
-        resolve({ status: 0, headers: {}, body: undefined, startedAt, answeredAt: performance.now() })
-      }
-      const req = request({
-        hostname, port, agent, method, path,
-        headers: {
-          ...(token ? { Authorization: `Bearer ${token}` } : {}), ...(cookie ? { Cookie: cookie } : {}),
-          ...(text === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) }), ...headers,
-        },
-      }, (res) => {
-        const answeredAt = performance.now()
-        const chunks: Buffer[] = []
-        res.on('data', (chunk: Buffer) => chunks.push(chunk))
-        res.on('error', nothing)
-        res.on('end', () => {
+    ask: (path, { method = 'GET', token, cookie, body, headers = {}, timeoutMs = 40_000 } = {}) =>
+      new Promise((resolve) => {
+        const text = body === undefined ? undefined : JSON.stringify(body)
+        const startedAt = performance.now()
+        const nothing = () => {
           clearTimeout(limit)
-          resolve({ status: res.statusCode ?? 0, headers: res.headers, body: parsed(Buffer.concat(chunks).toString()), startedAt, answeredAt })
-        })
-      })
-      const limit = setTimeout(() => req.destroy(), timeoutMs)
-      req.on('error', nothing)
-      req.end(text)
-    }),
+          resolve({ status: 0, headers: {}, body: undefined, startedAt, answeredAt: performance.now() })
+        }
+        const req = request(
+          {
+            hostname,
+            port,
+            agent,
+            method,
+            path,
+            headers: {
+              ...(token ? { Authorization: `Bearer ${token}` } : {}),
+              ...(cookie ? { Cookie: cookie } : {}),
+              ...(text === undefined
+                ? {}
+                : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) }),
+              ...headers,
+            },
+          },
+          (res) => {
+            const answeredAt = performance.now()
+            const chunks: Buffer[] = []
+            res.on('data', (chunk: Buffer) => chunks.push(chunk))
+            res.on('error', nothing)
+            res.on('end', () => {
+              clearTimeout(limit)
+              resolve({
+                status: res.statusCode ?? 0,
+                headers: res.headers,
+                body: parsed(Buffer.concat(chunks).toString()),
+                startedAt,
+                answeredAt,
+              })
+            })
+          },
+        )
+        const limit = setTimeout(() => req.destroy(), timeoutMs)
+        req.on('error', nothing)
+        req.end(text)
+      }),
     close: () => agent.destroy(),
   }
 }
@@ -75,7 +100,8 @@ export function clientOf(url: string, from?: string): Client {
 export const isAccepted = ({ status }: Answer) => status >= 200 && status < 300
 
 /** The accepted ones of the requests that were started after that moment. */
-export const acceptedAfter = (answers: Answer[], moment: number) => answers.filter((answer) => isAccepted(answer) && answer.startedAt > moment)
+export const acceptedAfter = (answers: Answer[], moment: number) =>
+  answers.filter((answer) => isAccepted(answer) && answer.startedAt > moment)
 
 /** How often each status came. */
 export function tally(answers: Answer[]): Record<number, number> {

@@ -6,11 +6,17 @@ import { setTimeout as wait } from 'node:timers/promises'
 export interface Line {
   /** The database's URL through this line. */
   url: string
-  /** Relays nothing any more, in either direction or from the node only, and tells nobody: connections stay open, new ones too. */
+  /**
+   * Relays nothing any more, in either direction or from the node only, and tells nobody: connections stay
+   * open, new ones too.
+   */
   blackHole: (direction?: 'both' | 'requests') => void
   /** Relays again: what was held back follows. */
   heal: () => void
-  /** Relays new connections again; those of before never hear anything any more, as when a firewall has forgotten them. */
+  /**
+   * Relays new connections again; those of before never hear anything any more, as when a firewall has
+   * forgotten them.
+   */
   healNewOnly: () => void
   /** Breaks all connections; new ones hear nothing any more once they have logged in. */
   stallAfterLogin: () => void
@@ -43,7 +49,9 @@ export async function startLine(target: string): Promise<Line> {
   const holdBack = (direction: 'both' | 'requests' = 'both') => {
     held = direction
     if (open) return
-    opened = new Promise((resolve) => { open = resolve })
+    opened = new Promise((resolve) => {
+      open = resolve
+    })
   }
   const release = () => {
     open?.()
@@ -61,15 +69,22 @@ export async function startLine(target: string): Promise<Line> {
       })
     }
     const readyForQuery = (chunk: Buffer) => from === one.server && chunk.includes('Z\0\0\0\x05')
-    from.on('data', (chunk: Buffer) => pass(() => {
-      to.write(chunk)
-      one.dead ||= stalling && readyForQuery(chunk)
-    }, delayMs.direction === 'both' || from === one.server ? delayMs.of() : 0))
+    from.on('data', (chunk: Buffer) =>
+      pass(
+        () => {
+          to.write(chunk)
+          one.dead ||= stalling && readyForQuery(chunk)
+        },
+        delayMs.direction === 'both' || from === one.server ? delayMs.of() : 0,
+      ),
+    )
     from.on('error', () => undefined)
-    from.on('close', () => pass(() => {
-      to.destroy()
-      relayed.delete(one)
-    }, 0))
+    from.on('close', () =>
+      pass(() => {
+        to.destroy()
+        relayed.delete(one)
+      }, 0),
+    )
   }
   const breakAll = () => {
     for (const one of relayed) {
@@ -119,7 +134,9 @@ export async function startLine(target: string): Promise<Line> {
       breakAll()
     },
     reset: breakAll,
-    delay: (milliseconds, direction = 'both') => { delayMs = { of: milliseconds, direction } },
+    delay: (milliseconds, direction = 'both') => {
+      delayMs = { of: milliseconds, direction }
+    },
     stop: async () => {
       release()
       breakAll()

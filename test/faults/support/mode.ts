@@ -1,4 +1,7 @@
-/** `FAULTS=long` runs the scenarios as long as they deserve; without it they are as short as every run can bear. */
+/**
+ * `FAULTS=long` runs the scenarios as long as they deserve; without it they are as short as every run can
+ * bear.
+ */
 export const long = process.env.FAULTS === 'long'
 
 /** Rounds of revoking and probing. */
@@ -13,5 +16,8 @@ export function report(scenario: string, measured: Record<string, unknown>): voi
 /** The value below which that share of them lies. */
 export function percentile(values: number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b)
-  return Math.round((sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN) * 10) / 10
+  return (
+    Math.round((sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN) * 10) /
+    10
+  )
 }

@@ -12,7 +12,10 @@ export interface OwnPostgres {
   kill: () => Promise<void>
   /** SIGINT to the postmaster: it ends all sessions, stops, and is started again. */
   restart: () => Promise<void>
-  /** SIGKILL to one of its processes, as the kernel does when memory runs out: the postmaster restarts its memory and stays. */
+  /**
+   * SIGKILL to one of its processes, as the kernel does when memory runs out: the postmaster restarts its
+   * memory and stays.
+   */
   killBackend: () => Promise<void>
 }
 
@@ -22,11 +25,19 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
   const postgres = await startEmbeddedPostgres({ dataDir, durable: true, log: () => undefined })
   const owner = new pg.Pool({ connectionString: postgres.ownerUrl, max: 4 })
   owner.on('error', () => undefined)
-  const signal = async (name: 'SIGKILL' | 'SIGINT') => { process.kill(Number.parseInt(await readFile(path.join(dataDir, 'postgres/postmaster.pid'), 'utf8'), 10), name) }
-  const sql = async <Row>(statement: string, values: unknown[] = []) => (await owner.query(statement, values)).rows as Row[]
+  const signal = async (name: 'SIGKILL' | 'SIGINT') => {
+    process.kill(
+      Number.parseInt(await readFile(path.join(dataDir, 'postgres/postmaster.pid'), 'utf8'), 10),
+      name,
+    )
+  }
+  const sql = async <Row>(statement: string, values: unknown[] = []) =>
+    (await owner.query(statement, values)).rows as Row[]
   return {
     database: {
-      url: postgres.url, ownerUrl: postgres.ownerUrl, sql,
+      url: postgres.url,
+      ownerUrl: postgres.ownerUrl,
+      sql,
       drop: async () => {
         await owner.end()
         await postgres.stop()
@@ -38,7 +49,9 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
       const victim = new pg.Client(postgres.ownerUrl)
       victim.on('error', () => undefined)
       await victim.connect()
-      const { rows: [row] } = await victim.query<{ pid: number }>('select pg_backend_pid() as pid')
+      const {
+        rows: [row],
+      } = await victim.query<{ pid: number }>('select pg_backend_pid() as pid')
       process.kill(row!.pid, 'SIGKILL')
       await victim.end().catch(() => undefined)
     },

@@ -4,7 +4,10 @@ import net from 'node:net'
 /** What a gateway's connections are for, by the name that they log in with. */
 export type Kind = 'lease' | 'pool'
 
-/** One address for two servers: where new connections lead is decided here, and those of before stay where they are until they are cut. */
+/**
+ * One address for two servers: where new connections lead is decided here, and those of before stay where
+ * they are until they are cut.
+ */
 export interface Address {
   port: number
   /** New connections lead to that port. */
@@ -20,7 +23,9 @@ interface Relayed {
   kind: Kind
 }
 
-/** The kind of a connection, of its StartupMessage: parameters are names and values that end in zero bytes. */
+/**
+ * The kind of a connection, of its StartupMessage: parameters are names and values that end in zero bytes.
+ */
 function kindOf(startup: Buffer): Kind {
   const parts = startup.toString('latin1').split('\0')
   return parts[parts.indexOf('application_name') + 1] === 'mandate-gateway lease' ? 'lease' : 'pool'
@@ -57,7 +62,9 @@ export async function startAddress(first: number): Promise<Address> {
   }
   return {
     port: (listener.address() as net.AddressInfo).port,
-    lead: (port) => { target = port },
+    lead: (port) => {
+      target = port
+    },
     cut,
     close: async () => {
       cut()

@@ -19,7 +19,10 @@ export interface Outcome {
   lost: number
   /** How requests with a token that stays good were answered. */
   good: Record<number, number>
-  /** From the beginning of the event to the answer of the first acknowledged revocation that was sent when the old primary could commit nothing more. */
+  /**
+   * From the beginning of the event to the answer of the first acknowledged revocation that was sent when the
+   * old primary could commit nothing more.
+   */
   firstAfterMs: number | undefined
 }
 
@@ -30,15 +33,22 @@ interface Login {
 
 /** Tokens of alice, many at once. */
 export async function makeTokens(server: Server, howMany: number): Promise<Login[]> {
-  const rows = await server.sql<{ jti: string; sid: string }>(`
+  const rows = await server.sql<{ jti: string; sid: string }>(
+    `
     with made as (insert into sessions (user_id, authority) select $1::uuid, 'local' from generate_series(1, $2) returning id),
          given as (insert into tokens (id, user_id, authority, session_id, expires_at) select gen_random_uuid(), $1, 'local', id, now() + interval '1 hour' from made returning id, session_id)
-    select id as jti, session_id as sid from given`, [users.alice, howMany])
-  return await Promise.all(rows.map(async ({ jti, sid }) => ({ jti, token: await signToken('alice', jti, sid) })))
+    select id as jti, session_id as sid from given`,
+    [users.alice, howMany],
+  )
+  return await Promise.all(
+    rows.map(async ({ jti, sid }) => ({ jti, token: await signToken('alice', jti, sid) })),
+  )
 }
 
 const lanes = 3
-/** How long a round goes on, at least, once revocations are served again: what was revoked then is asked for. */
+/**
+ * How long a round goes on, at least, once revocations are served again: what was revoked then is asked for.
+ */
 const servedMs = 2000
 
 interface Round {
@@ -53,9 +63,11 @@ interface Round {
   afterMs: number
 }
 
-/** Revokes tokens at each node in turn and asks all nodes for them, while something happens to the database. */
+/**
+ * Revokes tokens at each node in turn and asks all nodes for them, while something happens to the database.
+ */
 export async function runRound({ nodes, root, before, successor, event, afterMs }: Round): Promise<Outcome> {
-  const [still, ...logins] = await makeTokens(before, 4000) as [Login, ...Login[]]
+  const [still, ...logins] = (await makeTokens(before, 4000)) as [Login, ...Login[]]
   const revoked: ({ login: Login } & Answer)[] = []
   const outcomes: Answer[] = []
   const probes: Answer[] = []
@@ -63,7 +75,9 @@ export async function runRound({ nodes, root, before, successor, event, afterMs 
   let [accepted, next, over] = [0, 0, false]
 
   const check = async (login: Login, answeredAt: number) => {
-    const answers = await Promise.all(nodes.map((node) => node.ask(probePath, { token: login.token, timeoutMs: 15_000 })))
+    const answers = await Promise.all(
+      nodes.map((node) => node.ask(probePath, { token: login.token, timeoutMs: 15_000 })),
+    )
     accepted += acceptedAfter(answers, answeredAt).length
     probes.push(...answers)
   }
@@ -98,21 +112,31 @@ export async function runRound({ nodes, root, before, successor, event, afterMs 
   await wait(1000)
   const happenedAt = performance.now()
   let outAt = Infinity
-  await event(() => { outAt = performance.now() })
+  await event(() => {
+    outAt = performance.now()
+  })
   await wait(afterMs)
-  const firstAfter = () => Math.min(...revoked.filter(({ startedAt }) => startedAt > outAt).map(({ answeredAt }) => answeredAt))
+  const firstAfter = () =>
+    Math.min(...revoked.filter(({ startedAt }) => startedAt > outAt).map(({ answeredAt }) => answeredAt))
   // Until writers are served again: the first after a failover waits out the leases of before.
   await until(() => Promise.resolve(Number.isFinite(firstAfter())), 30_000).catch(() => undefined)
   if (Number.isFinite(firstAfter())) await wait(Math.max(0, firstAfter() + servedMs - performance.now()))
   over = true
   await Promise.all([...revoking, ...again, ...staying])
 
-  const lasting = await Promise.all(revoked.map(async ({ login }) => (await Promise.all(nodes.map((node) => node.ask(probePath, { token: login.token })))).some(isAccepted)))
+  const lasting = await Promise.all(
+    revoked.map(async ({ login }) =>
+      (await Promise.all(nodes.map((node) => node.ask(probePath, { token: login.token })))).some(isAccepted),
+    ),
+  )
   const known = await successor().sql<{ id: string }>(`select id from tokens where status = 'revoked'`)
   const ids = new Set(known.map(({ id }) => id))
   const firstAt = firstAfter()
   return {
-    acknowledged: revoked.length, revocations: tally(outcomes), probes: probes.length, accepted,
+    acknowledged: revoked.length,
+    revocations: tally(outcomes),
+    probes: probes.length,
+    accepted,
     acceptedForGood: lasting.filter(Boolean).length,
     lost: revoked.filter(({ login }) => !ids.has(login.jti)).length,
     good: tally(good),

@@ -1,7 +1,10 @@
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 
-/** A Service of Kubernetes as kube-proxy makes one: it spreads connections over addresses, knows nothing of HTTP and never tries again. */
+/**
+ * A Service of Kubernetes as kube-proxy makes one: it spreads connections over addresses, knows nothing of
+ * HTTP and never tries again.
+ */
 export interface Service {
   url: string
   /** Sends no further connections there; those that are open stay. */
@@ -20,12 +23,19 @@ export async function startService(pods: string[]): Promise<Service> {
   const server = createServer({ allowHalfOpen: true }, (client) => {
     const pod = present[next++ % present.length] ?? ''
     const { hostname, port } = new URL(pod)
-    const toPod = connect({ host: hostname, port: Number(port), localAddress: client.remoteAddress ?? '127.0.0.1', allowHalfOpen: true })
-    open.set(client, pod)
-    client.on('error', () => toPod.destroy()).on('close', () => {
-      open.delete(client)
-      toPod.destroy()
+    const toPod = connect({
+      host: hostname,
+      port: Number(port),
+      localAddress: client.remoteAddress ?? '127.0.0.1',
+      allowHalfOpen: true,
     })
+    open.set(client, pod)
+    client
+      .on('error', () => toPod.destroy())
+      .on('close', () => {
+        open.delete(client)
+        toPod.destroy()
+      })
     toPod.on('error', () => client.resetAndDestroy())
     client.pipe(toPod).pipe(client)
   })
@@ -34,8 +44,12 @@ export async function startService(pods: string[]): Promise<Service> {
   if (address === null || typeof address === 'string') throw new Error('no port')
   return {
     url: `http://127.0.0.1:${address.port}`,
-    remove: (pod) => { present.splice(present.indexOf(pod), 1) },
-    add: (pod) => { present.push(pod) },
+    remove: (pod) => {
+      present.splice(present.indexOf(pod), 1)
+    },
+    add: (pod) => {
+      present.push(pod)
+    },
     connectionsTo: (pod) => [...open.values()].filter((one) => one === pod).length,
     stop: async () => {
       for (const client of open.keys()) client.destroy()

@@ -13,7 +13,9 @@ export interface Outcome extends Answer {
   isRemembered: boolean
 }
 
-/** Clients at work: each with an address and a kept-alive connection of its own, one request after the other. */
+/**
+ * Clients at work: each with an address and a kept-alive connection of its own, one request after the other.
+ */
 export interface Load {
   outcomes: Outcome[]
   /** How streams came to their end: `events: 200 ended`, `socket: 1001`. */
@@ -32,13 +34,30 @@ interface Step {
 const everyMs = 80
 const inAcme = { 'X-Mandate-Id': mandates.acme }
 
-/** The requests of a caller, in turn: forwarded and answered by the gateway, by bearer token and by cookie, safe and not. */
+/**
+ * The requests of a caller, in turn: forwarded and answered by the gateway, by bearer token and by cookie,
+ * safe and not.
+ */
 function stepsOf(token: string, mayWrite: boolean): Step[] {
   return [
     { what: 'forward', path: '/api/crm/contacts', ask: { token, headers: inAcme }, isRemembered: true },
-    { what: 'forward by cookie', path: '/api/crm/contacts', ask: { cookie: `auth_token=${token}`, headers: inAcme }, isRemembered: true },
+    {
+      what: 'forward by cookie',
+      path: '/api/crm/contacts',
+      ask: { cookie: `auth_token=${token}`, headers: inAcme },
+      isRemembered: true,
+    },
     { what: 'context', path: '/auth/context', ask: { token, headers: inAcme }, isRemembered: true },
-    ...(mayWrite ? [{ what: 'forward with a body', path: '/api/crm/echo', ask: { method: 'POST', token, headers: inAcme, body: { some: 'thing' } }, isRemembered: true }] : []),
+    ...(mayWrite
+      ? [
+          {
+            what: 'forward with a body',
+            path: '/api/crm/echo',
+            ask: { method: 'POST', token, headers: inAcme, body: { some: 'thing' } },
+            isRemembered: true,
+          },
+        ]
+      : []),
     { what: 'me', path: '/auth/me', ask: { token }, isRemembered: false },
   ]
 }
@@ -51,7 +70,7 @@ export async function startLoad(url: string, database: TestDatabase): Promise<Lo
   const clients: Client[] = []
   let addresses = 10
   const clientAt = () => {
-    const client = clientOf(url, `127.0.0.${addresses += 1}`)
+    const client = clientOf(url, `127.0.0.${(addresses += 1)}`)
     clients.push(client)
     return client
   }
@@ -74,12 +93,30 @@ export async function startLoad(url: string, database: TestDatabase): Promise<Lo
   const sessions = async (username: string) => {
     const client = clientAt()
     while (!isOver()) {
-      const login = await ask(client, { what: 'login', path: '/auth/login', ask: { method: 'POST', body: { username, password: 'demo-password-1' } }, isRemembered: false })
+      const login = await ask(client, {
+        what: 'login',
+        path: '/auth/login',
+        ask: { method: 'POST', body: { username, password: 'demo-password-1' } },
+        isRemembered: false,
+      })
       let cookie = cookiesOf(login)
       if (cookie !== '') {
         await ask(client, { what: 'me by cookie', path: '/auth/me', ask: { cookie }, isRemembered: false })
-        cookie = cookiesOf(await ask(client, { what: 'refresh', path: '/auth/refresh', ask: { method: 'POST', cookie }, isRemembered: false })) || cookie
-        await ask(client, { what: 'logout', path: '/auth/logout', ask: { method: 'POST', cookie }, isRemembered: false })
+        cookie =
+          cookiesOf(
+            await ask(client, {
+              what: 'refresh',
+              path: '/auth/refresh',
+              ask: { method: 'POST', cookie },
+              isRemembered: false,
+            }),
+          ) || cookie
+        await ask(client, {
+          what: 'logout',
+          path: '/auth/logout',
+          ask: { method: 'POST', cookie },
+          isRemembered: false,
+        })
       }
       await pause(400)
     }
@@ -88,19 +125,34 @@ export async function startLoad(url: string, database: TestDatabase): Promise<Lo
   const events = async (token: string) => {
     while (!isOver()) {
       const startedAt = performance.now()
-      const { req, response } = begin(url, '/api/crm/events', { headers: { Authorization: `Bearer ${token}`, ...inAcme } })
+      const { req, response } = begin(url, '/api/crm/events', {
+        headers: { Authorization: `Bearer ${token}`, ...inAcme },
+      })
       const end = () => req.destroy()
       stopping.signal.addEventListener('abort', end)
       req.end()
       const res = await response.catch(() => undefined)
-      const head = { what: 'events', method: 'GET', isRemembered: true, headers: res?.headers ?? {}, status: res?.statusCode ?? 0, startedAt, answeredAt: performance.now() }
+      const head = {
+        what: 'events',
+        method: 'GET',
+        isRemembered: true,
+        headers: res?.headers ?? {},
+        status: res?.statusCode ?? 0,
+        startedAt,
+        answeredAt: performance.now(),
+      }
       let text = ''
-      res?.on('data', (chunk: Buffer) => { text += chunk.toString() }).on('error', () => undefined)
+      res
+        ?.on('data', (chunk: Buffer) => {
+          text += chunk.toString()
+        })
+        .on('error', () => undefined)
       const isOpen = head.status === 200
       if (isOpen) outcomes.push({ ...head, body: undefined })
       if (res) await new Promise((resolve) => res.once('close', resolve))
       if (isOver()) return
-      if (isOpen) ends.push({ what: `events: ${res?.complete ? 'ended' : 'broken off'}`, at: performance.now() })
+      if (isOpen)
+        ends.push({ what: `events: ${res?.complete ? 'ended' : 'broken off'}`, at: performance.now() })
       else outcomes.push({ ...head, body: text === '' ? undefined : JSON.parse(text) })
       stopping.signal.removeEventListener('abort', end)
       if (res?.statusCode !== 200) await pause(everyMs)
@@ -111,12 +163,23 @@ export async function startLoad(url: string, database: TestDatabase): Promise<Lo
     while (!isOver()) {
       const startedAt = performance.now()
       const opened = await openWebSocket(`${url}/api/crm/ws`, { Authorization: `Bearer ${token}`, ...inAcme })
-      outcomes.push({ what: 'socket', method: 'GET', isRemembered: true, headers: opened.headers, body: opened.body === '' ? undefined : JSON.parse(opened.body), status: opened.status, startedAt, answeredAt: performance.now() })
+      outcomes.push({
+        what: 'socket',
+        method: 'GET',
+        isRemembered: true,
+        headers: opened.headers,
+        body: opened.body === '' ? undefined : JSON.parse(opened.body),
+        status: opened.status,
+        startedAt,
+        answeredAt: performance.now(),
+      })
       if (opened.status !== 101) {
         await pause(everyMs)
         continue
       }
-      const talk = setInterval(() => { if (opened.socket.readyState === 1) opened.socket.send('word') }, everyMs)
+      const talk = setInterval(() => {
+        if (opened.socket.readyState === 1) opened.socket.send('word')
+      }, everyMs)
       const end = () => opened.socket.terminate()
       stopping.signal.addEventListener('abort', end)
       const [code] = await opened.closed
@@ -126,12 +189,19 @@ export async function startLoad(url: string, database: TestDatabase): Promise<Lo
     }
   }
 
-  const [alice, bob, carried] = await Promise.all((['alice', 'bob', 'alice'] as const).map(async (user) => (await tokenFor(database, user)).token)) as [string, string, string]
+  const [alice, bob, carried] = (await Promise.all(
+    (['alice', 'bob', 'alice'] as const).map(async (user) => (await tokenFor(database, user)).token),
+  )) as [string, string, string]
   const working = [
-    ...[alice, bob, alice, bob, alice, bob].map((token, index) => calls(token, token === alice, index)), sessions('alice'), sessions('erin'), events(carried), sockets(carried),
+    ...[alice, bob, alice, bob, alice, bob].map((token, index) => calls(token, token === alice, index)),
+    sessions('alice'),
+    sessions('erin'),
+    events(carried),
+    sockets(carried),
   ]
   return {
-    outcomes, ends,
+    outcomes,
+    ends,
     stop: async () => {
       stopping.abort()
       await Promise.all(working)
@@ -141,7 +211,11 @@ export async function startLoad(url: string, database: TestDatabase): Promise<Lo
 }
 
 /** The cookies that an answer sets, as a browser sends them. */
-const cookiesOf = ({ headers }: Answer) => (headers['set-cookie'] ?? []).map((cookie) => cookie.split(';')[0]).filter((cookie) => !cookie?.endsWith('=')).join('; ')
+const cookiesOf = ({ headers }: Answer) =>
+  (headers['set-cookie'] ?? [])
+    .map((cookie) => cookie.split(';')[0])
+    .filter((cookie) => !cookie?.endsWith('='))
+    .join('; ')
 
 /** The outcomes that are not what the request was for, each named once with how often it came. */
 export function failuresAmong(outcomes: Outcome[]): Record<string, number> {
