@@ -24,7 +24,9 @@ describe('readiness behind haproxy', () => {
 upstreams: { own: { targets: ['${upstream.url}'] } }
 routes: { /open: { upstream: own, auth: public }, /own: { upstream: own } }
 `
-    nodes = await Promise.all(databases.map((database) => startTestGateway({ database, routes, environment: { TRUST_PROXY: '1' } })))
+    nodes = await Promise.all(
+      databases.map((database) => startTestGateway({ database, routes, environment: { TRUST_PROXY: '1' } })),
+    )
     proxy = await startHaproxy({ nodes: nodes.map(({ url }) => url) })
   })
   afterAll(async () => {
@@ -40,9 +42,10 @@ routes: { /open: { upstream: own, auth: public }, /own: { upstream: own } }
   async function inService(): Promise<number[]> {
     const before = nodes.map(served)
     for (let call = 0; call < 6; call += 1) expect((await ask(proxy.url, '/open/x')).status).toBe(200)
-    return nodes.flatMap((node, index) => served(node) > before[index]! ? [index] : [])
+    return nodes.flatMap((node, index) => (served(node) > before[index]! ? [index] : []))
   }
-  const becomes = (expected: number[]) => until(async () => JSON.stringify(await inService()) === JSON.stringify(expected) || undefined, 10_000)
+  const becomes = (expected: number[]) =>
+    until(async () => JSON.stringify(await inService()) === JSON.stringify(expected) || undefined, 10_000)
 
   it('a node that is not ready gets no requests until it is', async () => {
     await becomes([0, 1])
@@ -53,12 +56,18 @@ routes: { /open: { upstream: own, auth: public }, /own: { upstream: own } }
   it('when none is ready, the gateway still says so in its own words', async () => {
     const { token } = await tokenFor(databases[0]!, 'alice')
     const headers = { Authorization: `Bearer ${token}` }
-    await withoutTable(databases[0]!, 'tokens', () => withoutTable(databases[1]!, 'tokens', async () => {
-      await until(() => Promise.resolve(proxy.output().includes('backend gateway has no server available') || undefined), 10_000)
-      const answer = await ask(proxy.url, '/own/x', { headers })
-      expect(answer.status).toBe(503)
-      expect(JSON.parse(answer.text)).toMatchObject({ code: 'authentication_unavailable' })
-      expect((await ask(proxy.url, '/open/x')).status).toBe(200)
-    }))
+    await withoutTable(databases[0]!, 'tokens', () =>
+      withoutTable(databases[1]!, 'tokens', async () => {
+        await until(
+          () =>
+            Promise.resolve(proxy.output().includes('backend gateway has no server available') || undefined),
+          10_000,
+        )
+        const answer = await ask(proxy.url, '/own/x', { headers })
+        expect(answer.status).toBe(503)
+        expect(JSON.parse(answer.text)).toMatchObject({ code: 'authentication_unavailable' })
+        expect((await ask(proxy.url, '/open/x')).status).toBe(200)
+      }),
+    )
   })
 })

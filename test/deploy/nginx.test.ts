@@ -9,7 +9,12 @@ import { describeGatewayBehind } from './behind-a-proxy.js'
 describeGatewayBehind('nginx', (nodes) => startNginx('gateway.conf', { nodes }))
 
 // What the gateway serves beside the services that nginx asks it about; the demo's prefix is left to it here.
-describeGatewayBehind('nginx, where it only asks about others', (nodes) => startNginx('auth-request.conf', { nodes, replacements: { 'location ~ ^/api/crm(?:/|\\z) {': 'location /elsewhere {' } }))
+describeGatewayBehind('nginx, where it only asks about others', (nodes) =>
+  startNginx('auth-request.conf', {
+    nodes,
+    replacements: { 'location ~ ^/api/crm(?:/|\\z) {': 'location /elsewhere {' },
+  }),
+)
 
 describe('nginx itself', () => {
   let upstream: Upstream
@@ -17,7 +22,10 @@ describe('nginx itself', () => {
   let proxy: Proxy
   beforeAll(async () => {
     upstream = await startUpstream()
-    gateway = await startTestGateway({ routes: `{ upstreams: { own: { targets: ['${upstream.url}'] } }, routes: { /open: { upstream: own, auth: public } } }`, environment: { TRUST_PROXY: '1' } })
+    gateway = await startTestGateway({
+      routes: `{ upstreams: { own: { targets: ['${upstream.url}'] } }, routes: { /open: { upstream: own, auth: public } } }`,
+      environment: { TRUST_PROXY: '1' },
+    })
     proxy = await startNginx('gateway.conf', { nodes: [gateway.url] })
   })
   afterAll(async () => {
@@ -33,7 +41,9 @@ describe('nginx itself', () => {
   })
 
   it('is not steered by a service', async () => {
-    upstream.answerWith((_req, res) => res.writeHead(200, { 'X-Accel-Redirect': '/healthz', 'Location': 'http://gateway/x' }).end('mine'))
+    upstream.answerWith((_req, res) =>
+      res.writeHead(200, { 'X-Accel-Redirect': '/healthz', Location: 'http://gateway/x' }).end('mine'),
+    )
     const answer = await ask(proxy.url, '/open/x')
     expect(answer.text).toBe('mine')
     expect(answer.headers).toMatchObject({ server: 'nginx', location: 'http://gateway/x' })

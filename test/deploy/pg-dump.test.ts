@@ -15,7 +15,8 @@ import { runToEnd } from '../support/proxy-process.js'
 async function systemPostgres(): Promise<string> {
   const versions = await readdir('/usr/lib/postgresql').catch(() => [])
   const newest = versions.sort((one, other) => Number(other) - Number(one))[0]
-  if (newest === undefined) throw new Error('This test runs the real pg_dump, which is not installed: apt-get install postgresql')
+  if (newest === undefined)
+    throw new Error('This test runs the real pg_dump, which is not installed: apt-get install postgresql')
   return path.join('/usr/lib/postgresql', newest)
 }
 
@@ -29,8 +30,16 @@ describe('the backup that docs/operating.md documents, by an owner who is no sup
     const binaries = path.join(folder, 'system')
     await mkdir(binaries)
     await symlink(native, path.join(binaries, 'native'))
-    await writeFile(path.join(binaries, 'package.json'), JSON.stringify({ name: 'system-postgres', version: path.basename(native) }))
-    postgres = await startEmbeddedPostgres({ dataDir: path.join(folder, 'data'), durable: false, log: () => undefined, binaries })
+    await writeFile(
+      path.join(binaries, 'package.json'),
+      JSON.stringify({ name: 'system-postgres', version: path.basename(native) }),
+    )
+    postgres = await startEmbeddedPostgres({
+      dataDir: path.join(folder, 'data'),
+      durable: false,
+      log: () => undefined,
+      binaries,
+    })
     const superuser = new pg.Client(postgres.ownerUrl)
     await superuser.connect()
     await superuser.query(`create role gwowner login nosuperuser nobypassrls password 'owner'`)
@@ -44,16 +53,26 @@ describe('the backup that docs/operating.md documents, by an owner who is no sup
   })
 
   const named = (url: string, change: Partial<URL>) => Object.assign(new URL(url), change).href
-  const ownerOf = (database: string) => named(postgres.ownerUrl, { pathname: `/${database}`, username: 'gwowner', password: 'owner' })
+  const ownerOf = (database: string) =>
+    named(postgres.ownerUrl, { pathname: `/${database}`, username: 'gwowner', password: 'owner' })
   const environmentOf = (database: string) => ({
-    DATABASE_URL: named(postgres.url, { pathname: `/${database}` }), DATABASE_MIGRATION_URL: ownerOf(database), APP_JWT_KEY_SECRET: testSecret, SECRET_KEY: `${testSecret}-portal`, SEED_DEMO: 'false',
+    DATABASE_URL: named(postgres.url, { pathname: `/${database}` }),
+    DATABASE_MIGRATION_URL: ownerOf(database),
+    APP_JWT_KEY_SECRET: testSecret,
+    SECRET_KEY: `${testSecret}-portal`,
+    SEED_DEMO: 'false',
   })
   const countsOf = async (database: string) => {
     const client = new pg.Client(ownerOf(database))
     await client.connect()
-    const { rows: tables } = await client.query<{ name: string }>(`select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r' order by 1`)
+    const { rows: tables } = await client.query<{ name: string }>(
+      `select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r' order by 1`,
+    )
     const counts: Record<string, number> = {}
-    for (const { name } of tables) counts[name] = (await client.query<{ n: number }>(`select count(*)::int as n from ${client.escapeIdentifier(name)}`)).rows[0]!.n
+    for (const { name } of tables)
+      counts[name] = (
+        await client.query<{ n: number }>(`select count(*)::int as n from ${client.escapeIdentifier(name)}`)
+      ).rows[0]!.n
     await client.end()
     return counts
   }
@@ -65,23 +84,49 @@ describe('the backup that docs/operating.md documents, by an owner who is no sup
     })
     const file = path.join(folder, 'gateway.dump')
     const program = (name: string) => path.join(native, 'bin', name)
-    expect(await runToEnd(program('pg_dump'), ['--enable-row-security', '--format=custom', `--file=${file}`, ownerOf('before')])).toEqual({ code: 0, output: '' })
-    expect(await runToEnd(program('pg_restore'), ['--exit-on-error', '--no-owner', `--dbname=${ownerOf('after')}`, file])).toEqual({ code: 0, output: '' })
+    expect(
+      await runToEnd(program('pg_dump'), [
+        '--enable-row-security',
+        '--format=custom',
+        `--file=${file}`,
+        ownerOf('before'),
+      ]),
+    ).toEqual({ code: 0, output: '' })
+    expect(
+      await runToEnd(program('pg_restore'), [
+        '--exit-on-error',
+        '--no-owner',
+        `--dbname=${ownerOf('after')}`,
+        file,
+      ]),
+    ).toEqual({ code: 0, output: '' })
     const before = await countsOf('before')
     expect(before.users).toBe(9)
     expect(await countsOf('after')).toEqual(before)
 
     const gateway = startGatewayProcess({ DATA_DIR: await makeDataDir(), ...environmentOf('after') })
     const url = await gateway.url()
-    const login = await fetch(`${url}/auth/login`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"username":"alice","password":"demo-password-1"}' })
+    const login = await fetch(`${url}/auth/login`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: '{"username":"alice","password":"demo-password-1"}',
+    })
     expect(login.status).toBe(200)
     const doctor = await runCli(['doctor', '--json'], environmentOf('after'))
     expect(jsonOf(doctor)).toMatchObject({ faults: 0 })
-    expect(jsonOf(doctor).findings).toContainEqual({ check: 'backup', level: 'ok', says: 'pg_dump as gwowner needs --enable-row-security' })
+    expect(jsonOf(doctor).findings).toContainEqual({
+      check: 'backup',
+      level: 'ok',
+      says: 'pg_dump as gwowner needs --enable-row-security',
+    })
   }, 120_000)
 
   it('without --enable-row-security pg_dump ends with an error, which is why the page names it', async () => {
-    const dumped = await runToEnd(path.join(native, 'bin', 'pg_dump'), ['--format=custom', `--file=${path.join(folder, 'half.dump')}`, ownerOf('before')])
+    const dumped = await runToEnd(path.join(native, 'bin', 'pg_dump'), [
+      '--format=custom',
+      `--file=${path.join(folder, 'half.dump')}`,
+      ownerOf('before'),
+    ])
     expect(dumped).toMatchObject({ code: 1, output: expect.stringContaining('row-level security') })
   })
 })

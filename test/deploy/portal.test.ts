@@ -24,7 +24,10 @@ describe('nginx that shows nothing but the portal', () => {
       routes: `{ upstreams: { own: { targets: ['${upstream.url}'] } }, routes: { /portal/documents: { upstream: own, auth: portal }, /open: { upstream: own, auth: public } } }`,
     })
     logs = await mkdtemp(path.join(tmpdir(), 'portal-logs-'))
-    proxy = await startNginx('portal.conf', { nodes: [gateway.url], replacements: { '/var/log/nginx': logs } })
+    proxy = await startNginx('portal.conf', {
+      nodes: [gateway.url],
+      replacements: { '/var/log/nginx': logs },
+    })
     alice = (await tokenFor(gateway.database, 'alice')).token
   })
   afterAll(async () => {
@@ -34,44 +37,81 @@ describe('nginx that shows nothing but the portal', () => {
     await rm(logs, { recursive: true, force: true })
   })
 
-  const operator = () => ({ 'Cookie': `auth_token=${alice}`, 'X-Mandate-Id': mandates.acme })
+  const operator = () => ({ Cookie: `auth_token=${alice}`, 'X-Mandate-Id': mandates.acme })
 
   it('the portal can be entered, looked through and left', async () => {
     expect((await ask(proxy.url, `/portal/enter?token=${demoPortal.token}`)).status).toBe(200)
     const entered = await enter(proxy.url, demoPortal.token)
     expect([entered.status, entered.headers.location]).toEqual([303, '/portal'])
     const headers = { Cookie: `portal_session=${cookieOf(entered).value}` }
-    for (const [where, text] of [['/portal', 'Spring campaign'], [`/portal?project=${demoPortal.campaign}`, '<h1>Spring campaign</h1>'], ['/portal/api/me', 'Northwind'], [`/portal/api/projects/${demoPortal.campaign}`, 'Spring campaign']] as const) {
+    for (const [where, text] of [
+      ['/portal', 'Spring campaign'],
+      [`/portal?project=${demoPortal.campaign}`, '<h1>Spring campaign</h1>'],
+      ['/portal/api/me', 'Northwind'],
+      [`/portal/api/projects/${demoPortal.campaign}`, 'Spring campaign'],
+    ] as const) {
       const answer = await ask(proxy.url, where, { headers })
       expect([where, answer.status]).toEqual([where, 200])
       expect(answer.text).toContain(text)
     }
     expect((await ask(proxy.url, '/portal/documents/a?b=c', { headers })).status).toBe(200)
-    expect(upstream.last()).toMatchObject({ url: '/portal/documents/a?b=c', headers: { 'x-portal-client-id': demoPortal.northwind } })
-    expect((await ask(proxy.url, '/portal/logout', { method: 'POST', headers })).headers.location).toBe('/portal/logout')
+    expect(upstream.last()).toMatchObject({
+      url: '/portal/documents/a?b=c',
+      headers: { 'x-portal-client-id': demoPortal.northwind },
+    })
+    expect((await ask(proxy.url, '/portal/logout', { method: 'POST', headers })).headers.location).toBe(
+      '/portal/logout',
+    )
     expect((await ask(proxy.url, '/portal')).text).toContain('Access required')
   })
 
   it.each([
-    `/projects/${demoPortal.relaunch}/portal-preview`, `/portal/%2e%2e/projects/${demoPortal.relaunch}/portal-preview`, `/portal/../projects/${demoPortal.relaunch}/portal-preview`,
-    `/portal/..;/projects/${demoPortal.relaunch}/portal-preview`, `/portal%2f..%2fprojects/${demoPortal.relaunch}/portal-preview`, `//projects/${demoPortal.relaunch}/portal-preview`, `/portal/..%5cprojects/${demoPortal.relaunch}/portal-preview`,
-    '/mandate/projects', '/auth/me', '/auth/verify', '/auth/verify/portal/documents', '/healthz', '/metrics', '/', '/open/x', '/portalx', '/PORTAL/api/me', '/console', '/.well-known/jwks.json',
+    `/projects/${demoPortal.relaunch}/portal-preview`,
+    `/portal/%2e%2e/projects/${demoPortal.relaunch}/portal-preview`,
+    `/portal/../projects/${demoPortal.relaunch}/portal-preview`,
+    `/portal/..;/projects/${demoPortal.relaunch}/portal-preview`,
+    `/portal%2f..%2fprojects/${demoPortal.relaunch}/portal-preview`,
+    `//projects/${demoPortal.relaunch}/portal-preview`,
+    `/portal/..%5cprojects/${demoPortal.relaunch}/portal-preview`,
+    '/mandate/projects',
+    '/auth/me',
+    '/auth/verify',
+    '/auth/verify/portal/documents',
+    '/healthz',
+    '/metrics',
+    '/',
+    '/open/x',
+    '/portalx',
+    '/PORTAL/api/me',
+    '/console',
+    '/.well-known/jwks.json',
   ])('%s cannot be reached', async (target) => {
     const clients = () => gateway.database.sql('select count(*) from portal_access_tokens')
     const [before, received] = [await clients(), upstream.received.length]
-    const answer = await sendLines(proxy.url, `GET ${target}`, Object.entries(operator()).map(([name, value]) => `${name}: ${value}`))
+    const answer = await sendLines(
+      proxy.url,
+      `GET ${target}`,
+      Object.entries(operator()).map(([name, value]) => `${name}: ${value}`),
+    )
     expect([400, 404]).toContain(answer.status)
     expect(answer.headers).not.toHaveProperty('set-cookie')
     expect([await clients(), upstream.received.length]).toEqual([before, received])
   })
 
   it('the preview is there for those who are not behind it', async () => {
-    expect((await ask(gateway.url, `/projects/${demoPortal.relaunch}/portal-preview`, { headers: operator() })).status).toBe(303)
+    expect(
+      (await ask(gateway.url, `/projects/${demoPortal.relaunch}/portal-preview`, { headers: operator() }))
+        .status,
+    ).toBe(303)
   })
 
   it('no log holds the token of a link', async () => {
     await ask(proxy.url, `/portal/enter?token=${demoPortal.token}`)
-    const written = (await Promise.all(['portal.log', 'portal-error.log'].map((file) => readFile(path.join(logs, file), 'utf8')))).join('')
+    const written = (
+      await Promise.all(
+        ['portal.log', 'portal-error.log'].map((file) => readFile(path.join(logs, file), 'utf8')),
+      )
+    ).join('')
     expect(written).toContain('"GET /portal/enter" 200')
     expect(`${written}${proxy.output()}${gateway.logLines.join('')}`).not.toContain(demoPortal.token)
   })

@@ -5,7 +5,8 @@ import type { Proxy } from '../support/proxy-process.js'
 import { sendLines, sendRaw } from '../support/raw-http.js'
 import { startUpstream, type Upstream } from '../support/upstream.js'
 
-const routesTo = (service: string) => `{ upstreams: { crm: { targets: ['${service}'] } }, routes: { /api/crm: { upstream: crm, auth: public } } }`
+const routesTo = (service: string) =>
+  `{ upstreams: { crm: { targets: ['${service}'] } }, routes: { /api/crm: { upstream: crm, auth: public } } }`
 
 describe('nginx in front of the gateway', () => {
   let service: Upstream

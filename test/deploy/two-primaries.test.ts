@@ -31,7 +31,10 @@ const leaseMs = 1000
  * again.
  */
 async function behindPgbouncer(pair: Pair): Promise<Front> {
-  const pooler = await startPgbouncer([pair.url(pair.primary.port, 'postgres'), pair.url(pair.primary.port)], { mode: 'session', sessions: 200 })
+  const pooler = await startPgbouncer(
+    [pair.url(pair.primary.port, 'postgres'), pair.url(pair.primary.port)],
+    { mode: 'session', sessions: 200 },
+  )
   return {
     port: Number(new URL(pooler.through(pair.url(pair.primary.port))).port),
     follow: (server) => pooler.lead(pair.url(server.port)),
@@ -41,9 +44,16 @@ async function behindPgbouncer(pair: Pair): Promise<Front> {
 
 /** Says by HTTP whether its server is the primary, as the agents of Patroni and others do. */
 async function startAgent(isPrimary: () => boolean) {
-  const agent = http.createServer((_req, res) => res.writeHead(isPrimary() ? 200 : 503).end()).listen(0, '127.0.0.1')
+  const agent = http
+    .createServer((_req, res) => res.writeHead(isPrimary() ? 200 : 503).end())
+    .listen(0, '127.0.0.1')
   await once(agent, 'listening')
-  return { port: (agent.address() as AddressInfo).port, stop: () => { agent.close().closeAllConnections() } }
+  return {
+    port: (agent.address() as AddressInfo).port,
+    stop: () => {
+      agent.close().closeAllConnections()
+    },
+  }
 }
 
 /**
@@ -52,8 +62,12 @@ async function startAgent(isPrimary: () => boolean) {
  */
 async function behindHaproxy({ primary, standby }: Pair): Promise<Front> {
   let current = primary
-  const servers = await Promise.all([primary, standby].map(async (server) => ({ server, agent: await startAgent(() => server === current) })))
-  const proxy = await startDatabaseHaproxy(servers.map(({ server, agent }) => ({ port: server.port, checkPort: agent.port })))
+  const servers = await Promise.all(
+    [primary, standby].map(async (server) => ({ server, agent: await startAgent(() => server === current) })),
+  )
+  const proxy = await startDatabaseHaproxy(
+    servers.map(({ server, agent }) => ({ port: server.port, checkPort: agent.port })),
+  )
   return {
     port: Number(new URL(proxy.url).port),
     follow: (server) => {
@@ -69,7 +83,9 @@ async function behindHaproxy({ primary, standby }: Pair): Promise<Front> {
 
 /** The gateway's sessions at a server. */
 async function sessionsAt(server: Server): Promise<number[]> {
-  const rows = await server.sql<{ pid: number }>(`select pid from pg_stat_activity where application_name like 'mandate-gateway%'`)
+  const rows = await server.sql<{ pid: number }>(
+    `select pid from pg_stat_activity where application_name like 'mandate-gateway%'`,
+  )
   return rows.map(({ pid }) => pid)
 }
 
@@ -78,7 +94,8 @@ async function openSession(url: string) {
   const client = new pg.Client(url)
   client.on('error', () => undefined)
   await client.connect()
-  const serverPort = async () => (await client.query<{ port: number }>('select inet_server_port() as port')).rows[0]?.port
+  const serverPort = async () =>
+    (await client.query<{ port: number }>('select inet_server_port() as port')).rows[0]?.port
   return { serverPort, end: () => client.end() }
 }
 
@@ -92,48 +109,74 @@ async function leadsTo(url: string): Promise<number | undefined> {
 
 describe('a primary with a synchronous standby, behind a proxy that leaves sessions with the old primary', () => {
   let pair: Pair
-  beforeAll(async () => { pair = await startPair() }, 180_000)
+  beforeAll(async () => {
+    pair = await startPair()
+  }, 180_000)
   afterEach(cleanUpProcesses)
   afterAll(() => pair.close(), 60_000)
 
   it.each([
     ['PgBouncer in session mode', behindPgbouncer],
     ['HAProxy in TCP mode', behindHaproxy],
-  ])('%s: nothing is let in after its revocation was answered, no answered revocation is lost, and no good token is told 401', async (name, startFront) => {
-    const front = await startFront(pair)
-    const { primary: old, standby: successor } = pair
-    const url = pair.url(front.port)
-    const database: TestDatabase = { url, ownerUrl: pair.url(front.port, 'postgres'), sql: (statement, values) => old.sql(statement, values), drop: () => Promise.resolve() }
-    const cluster = await startNodes(database, { leases: [leaseMs, leaseMs, leaseMs], environment: { LOG_LEVEL: 'warn' } })
-    const stranger = await openSession(url)
-    expect(await stranger.serverPort()).toBe(old.port)
-    try {
-      const { token: root } = await warmToken(database, cluster.nodes, 'root')
-      let stayed: number[] = []
-      const event = async (onOut: () => void) => {
-        const before = await sessionsAt(old)
-        await successor.promote()
-        onOut()
-        await front.follow(successor)
-        await until(async () => await leadsTo(url) === successor.port, 10_000)
-        const after = new Set(await sessionsAt(old))
-        stayed = before.filter((pid) => after.has(pid))
+  ])(
+    '%s: nothing is let in after its revocation was answered, no answered revocation is lost, and no good token is told 401',
+    async (name, startFront) => {
+      const front = await startFront(pair)
+      const { primary: old, standby: successor } = pair
+      const url = pair.url(front.port)
+      const database: TestDatabase = {
+        url,
+        ownerUrl: pair.url(front.port, 'postgres'),
+        sql: (statement, values) => old.sql(statement, values),
+        drop: () => Promise.resolve(),
       }
-      const outcome = await runRound({ nodes: cluster.nodes, root, before: old, successor: () => successor, event, afterMs: 4000 })
-      report(name, { ...outcome, stayed: stayed.length })
-      expect(stayed.length).toBeGreaterThan(0)
-      expect(await stranger.serverPort()).toBe(old.port) // the proxy has cut nothing to this day
-      expect((await sessionsAt(successor)).length).toBeGreaterThan(0)
-      expect(outcome).toMatchObject({ accepted: 0, acceptedForGood: 0, lost: 0, firstAfterMs: expect.any(Number) })
-      expect(outcome.acknowledged).toBeGreaterThan(0)
-      expect(Object.keys(outcome.good).filter((status) => status !== '200' && status !== '503')).toEqual([])
-    } finally {
-      await stranger.end()
-      await cluster.close()
-      await cleanUpProcesses()
-      await front.stop()
-      await successor.promote().catch(() => undefined) // a test that failed may not have come so far
-      await pair.rebuild()
-    }
-  }, 180_000)
+      const cluster = await startNodes(database, {
+        leases: [leaseMs, leaseMs, leaseMs],
+        environment: { LOG_LEVEL: 'warn' },
+      })
+      const stranger = await openSession(url)
+      expect(await stranger.serverPort()).toBe(old.port)
+      try {
+        const { token: root } = await warmToken(database, cluster.nodes, 'root')
+        let stayed: number[] = []
+        const event = async (onOut: () => void) => {
+          const before = await sessionsAt(old)
+          await successor.promote()
+          onOut()
+          await front.follow(successor)
+          await until(async () => (await leadsTo(url)) === successor.port, 10_000)
+          const after = new Set(await sessionsAt(old))
+          stayed = before.filter((pid) => after.has(pid))
+        }
+        const outcome = await runRound({
+          nodes: cluster.nodes,
+          root,
+          before: old,
+          successor: () => successor,
+          event,
+          afterMs: 4000,
+        })
+        report(name, { ...outcome, stayed: stayed.length })
+        expect(stayed.length).toBeGreaterThan(0)
+        expect(await stranger.serverPort()).toBe(old.port) // the proxy has cut nothing to this day
+        expect((await sessionsAt(successor)).length).toBeGreaterThan(0)
+        expect(outcome).toMatchObject({
+          accepted: 0,
+          acceptedForGood: 0,
+          lost: 0,
+          firstAfterMs: expect.any(Number),
+        })
+        expect(outcome.acknowledged).toBeGreaterThan(0)
+        expect(Object.keys(outcome.good).filter((status) => status !== '200' && status !== '503')).toEqual([])
+      } finally {
+        await stranger.end()
+        await cluster.close()
+        await cleanUpProcesses()
+        await front.stop()
+        await successor.promote().catch(() => undefined) // a test that failed may not have come so far
+        await pair.rebuild()
+      }
+    },
+    180_000,
+  )
 })

@@ -40,13 +40,32 @@ routes: { /open: { upstream: own, auth: public } }
   })
 
   it('the client’s address and scheme are those that the outer one has seen', async () => {
-    await ask(outer.url, '/open/x', { from: '127.0.0.7', headers: { 'X-Forwarded-For': '6.6.6.6, 7.7.7.7', 'X-Forwarded-Proto': 'https', 'X-Forwarded-Host': 'evil.example' } })
-    expect(upstream.last().headers).toMatchObject({ 'x-forwarded-for': '127.0.0.7, 127.0.0.1, 127.0.0.1', 'x-forwarded-proto': 'http', 'x-forwarded-host': new URL(outer.url).host })
+    await ask(outer.url, '/open/x', {
+      from: '127.0.0.7',
+      headers: {
+        'X-Forwarded-For': '6.6.6.6, 7.7.7.7',
+        'X-Forwarded-Proto': 'https',
+        'X-Forwarded-Host': 'evil.example',
+      },
+    })
+    expect(upstream.last().headers).toMatchObject({
+      'x-forwarded-for': '127.0.0.7, 127.0.0.1, 127.0.0.1',
+      'x-forwarded-proto': 'http',
+      'x-forwarded-host': new URL(outer.url).host,
+    })
   })
 
   it('limits count that address', async () => {
     const statuses: number[] = []
-    for (let call = 0; call < 22; call += 1) statuses.push((await ask(outer.url, '/auth/me', { from: '127.0.0.51', headers: { 'X-Forwarded-For': `127.0.1.${call}` } })).status)
+    for (let call = 0; call < 22; call += 1)
+      statuses.push(
+        (
+          await ask(outer.url, '/auth/me', {
+            from: '127.0.0.51',
+            headers: { 'X-Forwarded-For': `127.0.1.${call}` },
+          })
+        ).status,
+      )
     expect(statuses.slice(19)).toEqual([401, 429, 429])
     expect((await ask(outer.url, '/auth/me', { from: '127.0.0.52' })).status).toBe(401)
   })
