@@ -90,7 +90,7 @@ export interface Dependencies {
 
 /** A gateway, by itself or as a part of another program. */
 export interface Gateway {
-  /** Answers every request. */
+  /** Responds to every request. */
   listener: RequestListener
   /**
    * Answers what is the gateway's own or a route's, and passes on the rest, of which nobody has asked

@@ -169,7 +169,7 @@ interface Options {
   database: Database
   keys: CheckpointKeys
   before: Date
-  /** Answers the file's name. */
+  /** Returns the file's name. */
   fileFor: (after: number, end: number) => string
   actor: Actor
   /** What is done between the file's being there for good and the removal from the database. */

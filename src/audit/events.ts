@@ -104,7 +104,7 @@ async function* linesOf(
   }
 }
 
-/** Answers a page, or with `format=jsonl` everything from there on. */
+/** Responds with a page, or with `format=jsonl` everything from there on. */
 async function answerEvents(
   call: Call<unknown, Filters>,
   filter: EventFilter,

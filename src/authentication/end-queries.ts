@@ -14,7 +14,7 @@ export const liveTokens = `status = 'active' and expires_at > now() - interval '
 
 /**
  * Ends sessions and revokes their access tokens; their refresh tokens are good for nothing from then on.
- * Answers those that had not ended before.
+ * Returns those that had not ended before.
  */
 export async function endSessions(tx: CoherentTx, ids: string[]): Promise<EndedSession[]> {
   // One order for all who lock several; and a refresh that is under way holds the lock until its tokens can

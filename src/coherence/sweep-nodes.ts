@@ -13,7 +13,7 @@ interface Dependencies {
 }
 
 /**
- * Answers what is to be done every few seconds: takes off the list the nodes that are dead, and forgets
+ * Returns what is to be done every few seconds: takes off the list the nodes that are dead, and forgets
  * changes that all others have applied. A node is dead when its row has stayed the same for longer than its
  * lease, by this process's monotonic clock: every lease that it could hold was granted by a renewal that had
  * been executed, and so sent, when the row was first seen like that.

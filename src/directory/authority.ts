@@ -73,7 +73,7 @@ async function readBook(sql: Sql, roleIds: string[]): Promise<Book> {
   return book
 }
 
-/** Answers the rules of roles at a place. Those who hold the same roles share the same array. */
+/** Returns the rules of roles at a place. Those who hold the same roles share the same array. */
 function ruleReader(
   book: Book,
 ): (place: { mandateId: string; instanceId: string | null; roleIds: string[] }) => PrioritisedRule[] {

@@ -13,7 +13,7 @@ export interface AuthenticatedClient {
   use: (tx: Tx) => Promise<boolean>
   /**
    * Uses the credential where nothing is given for it: an assertion is used up, the use of a secret noted.
-   * Answers whether it still is good.
+   * Returns whether it still is good.
    */
   show: () => Promise<boolean>
 }

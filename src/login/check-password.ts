@@ -17,7 +17,7 @@ export interface Credentials {
 }
 
 /**
- * Answers the user whose credentials these are; undefined for an unknown or disabled user and for a wrong
+ * Returns the user whose credentials these are; undefined for an unknown or disabled user and for a wrong
  * password alike.
  */
 export type CheckPassword = (credentials: Credentials) => Promise<LoginUser | undefined>

@@ -3,7 +3,7 @@ import type { Tx } from '../database/connect.js'
 /** Any fixed number: whoever forgets old logins holds the lock of that number until its transaction ends. */
 const retentionLock = 7_162_010
 
-/** Answers whether this transaction is the one that forgets; another node is at it otherwise. */
+/** Returns whether this transaction deletes the old rows; otherwise another node is doing it. */
 export async function tryRetentionLock(tx: Tx): Promise<boolean> {
   const [row] = await tx.rows<{ locked: boolean }>('select pg_try_advisory_xact_lock(?) as locked', [
     retentionLock,

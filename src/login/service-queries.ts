@@ -78,7 +78,7 @@ export async function useCredential(tx: Tx, kind: 'secret' | 'key', id: string):
 
 /**
  * Notes that a secret was used, once a minute: a resource server may show it with every request of its own.
- * Answers true: it was good when it was found.
+ * Returns true: it was good when it was found.
  */
 export async function noteSecretUse(sql: Sql, id: string): Promise<true> {
   await sql.run(
@@ -224,7 +224,7 @@ async function idOfInserted(tx: Tx, statement: string, values: Parameters<Sql['r
 
 /**
  * Removes a secret or key, and revokes the access tokens that were given for it; or revokes an API token.
- * Answers how many tokens count no more.
+ * Returns how many tokens count no more.
  */
 export async function removeCredential(
   tx: CoherentTx,

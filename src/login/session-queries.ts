@@ -48,7 +48,7 @@ export async function findLoginUser(sql: Sql, names: string[]): Promise<LoginUse
 }
 
 /**
- * Answers whether the user still is enabled and, where a hash is given, has that password: until the
+ * Returns whether the user still is enabled and, where a hash is given, has that password: until the
  * transaction ends, nobody changes it. Whoever takes a login away changes the user's row first and then ends
  * the sessions, so that a login that is being made is either refused here or ended there.
  */

@@ -93,7 +93,7 @@ export function setupEndpoints({ sql, coherent, passwords }: Dependencies): Endp
     if (!(await isSetupLink(sql, tokenHash))) throw gone()
   }
 
-  /** Answers false where the name is taken; the link works on. */
+  /** Returns false where the name is taken; the link works on. */
   const become = async (
     tokenHash: string,
     { username: name, fullName, password }: Form,

@@ -277,7 +277,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     if (isEndless) this.stopWaiting ??= atTokenEnd(this.exchange.req, () => this.cut(tokenExpired()))
   }
 
-  /** Answers whether the client can take more at once. */
+  /** Returns whether the client can take more at once. */
   private write(controller: Dispatcher.DispatchController, chunk: Buffer): boolean {
     const { res } = this.exchange
     this.begin()
