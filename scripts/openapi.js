@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url'
 import { stringify } from 'yaml'
 import { z } from 'zod'
 import { createDocument } from 'zod-openapi'
-import { statusOf } from '../dist/http/problem.js'
-import { ownEndpoints } from '../dist/own-endpoints.js'
+import { errorTable } from '../dist/errors.js'
+import { ownEndpoints } from '../dist/gateway/endpoints.js'
 
 const file = fileURLToPath(new URL('../openapi.yaml', import.meta.url))
 const { version, description } = JSON.parse(
@@ -21,7 +21,7 @@ const problem = z
     title: z.string(),
     status: z.int(),
     detail: z.string(),
-    code: z.enum(Object.keys(statusOf)),
+    code: z.enum(Object.keys(errorTable)),
     requestId: z.string(),
     errors: z.array(z.strictObject({ path: z.string(), message: z.string() })).optional(),
   })
@@ -77,7 +77,7 @@ const operationId = (method, path) =>
     )
     .join('')
 
-/** @param {import('../dist/http/endpoint.js').Endpoint} endpoint */
+/** @param {import('../dist/http/endpoint/endpoint.js').Endpoint} endpoint */
 function operation({
   method,
   summary,

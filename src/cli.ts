@@ -1,13 +1,13 @@
 #!/usr/bin/env node
-import './node-version.js'
+import './domain/node-version.js'
 import { readFileSync } from 'node:fs'
 import { METHODS } from 'node:http'
 import { Command, InvalidArgumentError } from 'commander'
 import { z } from 'zod'
 import { registerOperatorCommands } from './commands/register.js'
 import { routeFile } from './config.js'
-import { exitCodes } from './exit-codes.js'
-import { checkRoutes, matchRoute, type Said } from './routes-command.js'
+import { exitCodes } from './domain/exit-codes.js'
+import { checkRoutes, matchRoute, type Said } from './commands/routes-command.js'
 
 const { version } = z
   .object({ version: z.string() })

@@ -1,6 +1,6 @@
 import { deflateRawSync } from 'node:zlib'
 import { z } from 'zod'
-import { resembles } from './resembling-names.js'
+import { resembles } from './domain/resembling-names.js'
 
 /** The configuration cannot be used; `faults` lists everything wrong with it, by variable. */
 export class ConfigError extends Error {

@@ -1,10 +1,10 @@
 import type { Server } from 'node:http'
 import type { Express, RequestHandler } from 'express'
-import { assemble } from './assemble.js'
+import { assemble } from './gateway/compose.js'
 import { loadConfig, namesRouteFile } from './config.js'
-import { withDevelopmentSecrets } from './development-secrets.js'
-import type { Gateway } from './gateway.js'
-import { watchLoad } from './http/load.js'
+import { withDevelopmentSecrets } from './process/development-secrets.js'
+import type { Gateway } from './gateway/chain.js'
+import { watchLoad } from './http/limits/load.js'
 import { corsHeadersOf } from './http/cors.js'
 import { createGatewayServer } from './http/server.js'
 import {
@@ -15,12 +15,14 @@ import {
   sysAdmins,
   type Policy,
   type Subject,
-} from './http/policy.js'
+} from './http/endpoint/policy.js'
 import { createLog } from './observability/logger.js'
 import { createMetrics } from './observability/metrics.js'
-import { offerSetup } from './offer-setup.js'
-import { openMetrics } from './open-metrics.js'
-import { prepare, type Stop } from './prepare.js'
+import { offerSetup } from './process/offer-setup.js'
+import { openMetrics } from './process/metrics-port.js'
+import type { Stop } from './gateway/lifecycle.js'
+import { prepare } from './process/prepare.js'
+import { isOnTerminal } from './process/stop-signals.js'
 
 /** How an embedded gateway is set up. */
 export interface GatewayOptions {
@@ -91,6 +93,7 @@ export async function gateway({
       scrape,
       load,
       routesMayBeMissing: !namesRouteFile(environment),
+      watchesRoutes: isOnTerminal(),
     })
     await offerSetup(
       config,

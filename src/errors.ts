@@ -1,59 +1,82 @@
+/** How a refusal or failure is answered. */
+interface ErrorKind {
+  /** The HTTP status. */
+  status: number
+  /**
+   * The `WWW-Authenticate` header (RFC 6750 §3): `scheme` names the scheme alone, for a caller that sent no
+   * token; `token` adds why the token failed.
+   */
+  challenge?: 'scheme' | 'token'
+  /** Seconds after which the caller may try again: the `Retry-After` header. */
+  retryAfterSeconds?: number
+}
+
 /**
- * Every way this gateway refuses or fails, by the code that callers see. Closed: a new one must be given a
- * status in `http/problem.ts`.
+ * Every way this gateway refuses or fails, by the code that callers see. The set is closed; a new code is
+ * added here, and a test lists what else must know of it.
  */
-export type ErrorCode =
-  | 'expectation_failed'
-  | 'header_ambiguous'
-  | 'path_ambiguous'
-  | 'request_malformed'
-  | 'headers_too_large'
-  | 'mandate_id_invalid'
-  | 'instance_id_invalid'
-  | 'mandate_required'
-  | 'instance_required'
-  | 'validation_failed'
-  | 'body_invalid'
-  | 'body_too_large'
-  | 'unsupported_media_type'
-  | 'authentication_required'
-  | 'token_invalid'
-  | 'token_expired'
-  | 'user_mismatch'
-  | 'credentials_invalid'
-  | 'client_invalid'
-  | 'refresh_invalid'
-  | 'portal_access_required'
-  | 'sign_in_invalid'
-  | 'sign_in_refused'
-  | 'identity_unknown'
-  | 'provider_failed'
-  | 'provider_unavailable'
-  | 'user_disabled'
-  | 'membership_disabled'
-  | 'not_a_member'
-  | 'mandate_disabled'
-  | 'no_instance_access'
-  | 'feature_access_disabled'
-  | 'sysadmin_required'
-  | 'platform_admin_required'
-  | 'permission_denied'
-  | 'cross_site_request'
-  | 'address_not_allowed'
-  | 'not_found'
-  | 'mandate_not_found'
-  | 'instance_not_found'
-  | 'method_not_allowed'
-  | 'conflict'
-  | 'changed_meanwhile'
-  | 'rate_limited'
-  | 'internal_error'
-  | 'upstream_failed'
-  | 'upstream_unavailable'
-  | 'upstream_timeout'
-  | 'authentication_unavailable'
-  | 'directory_unavailable'
-  | 'overloaded'
+export const errorTable = {
+  expectation_failed: { status: 417 },
+  header_ambiguous: { status: 400 },
+  path_ambiguous: { status: 400 },
+  request_malformed: { status: 400 },
+  headers_too_large: { status: 431 },
+  mandate_id_invalid: { status: 400 },
+  instance_id_invalid: { status: 400 },
+  mandate_required: { status: 400 },
+  instance_required: { status: 400 },
+  validation_failed: { status: 400 },
+  body_invalid: { status: 400 },
+  body_too_large: { status: 413 },
+  unsupported_media_type: { status: 415 },
+  authentication_required: { status: 401, challenge: 'scheme' },
+  token_invalid: { status: 401, challenge: 'token' },
+  token_expired: { status: 401, challenge: 'token' },
+  user_mismatch: { status: 401, challenge: 'token' },
+  credentials_invalid: { status: 401, challenge: 'scheme' },
+  client_invalid: { status: 401, challenge: 'scheme' },
+  refresh_invalid: { status: 401, challenge: 'scheme' },
+  portal_access_required: { status: 401 },
+  sign_in_invalid: { status: 400 },
+  sign_in_refused: { status: 401, challenge: 'scheme' },
+  identity_unknown: { status: 403 },
+  provider_failed: { status: 502 },
+  provider_unavailable: { status: 503, retryAfterSeconds: 2 },
+  user_disabled: { status: 403 },
+  membership_disabled: { status: 403 },
+  not_a_member: { status: 403 },
+  mandate_disabled: { status: 403 },
+  no_instance_access: { status: 403 },
+  feature_access_disabled: { status: 403 },
+  sysadmin_required: { status: 403 },
+  platform_admin_required: { status: 403 },
+  permission_denied: { status: 403 },
+  cross_site_request: { status: 403 },
+  address_not_allowed: { status: 403 },
+  not_found: { status: 404 },
+  mandate_not_found: { status: 404 },
+  instance_not_found: { status: 404 },
+  method_not_allowed: { status: 405 },
+  conflict: { status: 409 },
+  changed_meanwhile: { status: 412 },
+  rate_limited: { status: 429 },
+  internal_error: { status: 500 },
+  upstream_failed: { status: 502 },
+  upstream_unavailable: { status: 503, retryAfterSeconds: 2 },
+  upstream_timeout: { status: 504 },
+  authentication_unavailable: { status: 503, retryAfterSeconds: 2 },
+  directory_unavailable: { status: 503, retryAfterSeconds: 2 },
+  overloaded: { status: 503, retryAfterSeconds: 2 },
+} satisfies Record<string, ErrorKind>
+
+/** The code of a refusal or failure. */
+export type ErrorCode = keyof typeof errorTable
+
+/** Returns how a code is answered. */
+export const kindOf = (code: ErrorCode): ErrorKind => errorTable[code]
+
+/** Returns the HTTP status of a code. */
+export const statusOf = (code: ErrorCode): number => errorTable[code].status
 
 /** One fault of an input: where (a dotted path) and what to do about it. */
 export interface Fault {

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, it } from '@jest/globals'
 import { parse } from 'yaml'
-import { openapiEndpoints } from '../src/console/openapi-document.js'
+import { openapiEndpoints } from '../src/console/openapi-endpoints.js'
 
 const run = promisify(execFile)
 const root = path.resolve(import.meta.dirname, '..')

@@ -3,7 +3,7 @@ import { mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promis
 import path from 'node:path'
 import { z } from 'zod'
 import { hasCode } from '../errors.js'
-import { flushToDisk, unlessMissing } from '../files.js'
+import { flushToDisk, unlessMissing } from '../domain/unless-missing.js'
 import type { Logger } from '../observability/logger.js'
 import type { DatedAuditEvent } from './event.js'
 

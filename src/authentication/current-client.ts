@@ -1,7 +1,7 @@
 import type { Request } from 'express'
 import type { Directory, PortalLink } from '../coherence/directory.js'
 import { GatewayError } from '../errors.js'
-import type { Middleware } from '../http/chain.js'
+import type { Middleware } from '../http/endpoint/chain.js'
 import { cookieValues } from '../http/cookies.js'
 import { openSession, sessionSeconds, type SealKeys } from './portal-session.js'
 

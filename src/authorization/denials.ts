@@ -2,8 +2,7 @@ import type { Request } from 'express'
 import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
 import type { AuditLog } from '../audit/audit-log.js'
-import type { GatewayError } from '../errors.js'
-import { statusOf } from '../http/problem.js'
+import { statusOf, type GatewayError } from '../errors.js'
 import type { PrioritisedRule } from '../context/request-context.js'
 import type { AuditedDenial } from './explain-queries.js'
 import { levelGuards } from './guards.js'
@@ -83,7 +82,7 @@ export function rememberDenials({ audit }: { audit: Pick<AuditLog, 'recordRefusa
   return {
     note: (req, error) => {
       const user = req.principal?.user
-      if (!user || statusOf[error.code] !== 403) return
+      if (!user || statusOf(error.code) !== 403) return
       const { deniedSubject } = req
       const isOfRules = error.code === 'permission_denied' && deniedSubject !== undefined
       const denial: Denial = {

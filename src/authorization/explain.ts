@@ -3,9 +3,8 @@ import type { RequestedPlace } from '../context/decide-placement.js'
 import type { PrioritisedRule } from '../context/request-context.js'
 import { enterPlace, type PlacePolicy } from '../context/resolve-context.js'
 import { requirePlace } from '../context/requested-place.js'
-import { GatewayError, type ErrorCode } from '../errors.js'
-import type { Policy } from '../http/policy.js'
-import { statusOf } from '../http/problem.js'
+import { GatewayError, type ErrorCode, statusOf } from '../errors.js'
+import type { Policy } from '../http/endpoint/policy.js'
 import { levelGuards, permissionDenied } from './guards.js'
 import { decide, type Action, type RuleContext } from './permissions.js'
 
@@ -61,8 +60,8 @@ export async function explainAccess(
     await pass(question, directory, explanation)
     explanation.allowed = true
   } catch (error) {
-    if (!(error instanceof GatewayError) || statusOf[error.code] >= 500) throw error
-    explanation.refusal = { status: statusOf[error.code], code: error.code, detail: error.detail }
+    if (!(error instanceof GatewayError) || statusOf(error.code) >= 500) throw error
+    explanation.refusal = { status: statusOf(error.code), code: error.code, detail: error.detail }
   }
   return explanation
 }

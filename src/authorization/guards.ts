@@ -2,8 +2,8 @@ import type { NextFunction, Request } from 'express'
 import type { AuditLog } from '../audit/audit-log.js'
 import type { User } from '../coherence/directory.js'
 import { GatewayError, type ErrorCode } from '../errors.js'
-import type { Middleware } from '../http/chain.js'
-import type { Subject } from '../http/policy.js'
+import type { Middleware } from '../http/endpoint/chain.js'
+import type { Subject } from '../http/endpoint/policy.js'
 import { permissionIn, type Action, type Permission } from './permissions.js'
 
 declare global {

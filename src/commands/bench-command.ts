@@ -1,6 +1,6 @@
 import { Pool } from 'undici'
-import { exitCodes } from '../exit-codes.js'
-import type { Said } from '../routes-command.js'
+import { exitCodes } from '../domain/exit-codes.js'
+import type { Said } from './routes-command.js'
 import { failed, said } from './said.js'
 
 interface Options {

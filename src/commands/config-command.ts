@@ -1,6 +1,6 @@
 import { loadConfig, type Config } from '../config.js'
-import { exitCodes } from '../exit-codes.js'
-import type { Said } from '../routes-command.js'
+import { exitCodes } from '../domain/exit-codes.js'
+import type { Said } from './routes-command.js'
 import { failed, said } from './said.js'
 
 const secretName = /SECRET|PRIVATE_KEY|PASSWORD|TOKEN$/

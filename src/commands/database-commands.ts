@@ -1,9 +1,9 @@
 import { backUp, findCluster } from '#embedded-postgres'
 import { loadConfig } from '../config.js'
 import { withMigrator } from '../database/migrate.js'
-import { exitCodes } from '../exit-codes.js'
+import { exitCodes } from '../domain/exit-codes.js'
 import { createPasswords } from '../login/password.js'
-import type { Said } from '../routes-command.js'
+import type { Said } from './routes-command.js'
 import { failed, said } from './said.js'
 import { useDatabase } from './use-database.js'
 

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import { exitCodes } from '../exit-codes.js'
-import type { Said } from '../routes-command.js'
+import { exitCodes } from '../domain/exit-codes.js'
+import type { Said } from './routes-command.js'
 import type { InitOptions } from './init-command.js'
 import { asJson, examples } from './options.js'
 

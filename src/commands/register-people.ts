@@ -1,6 +1,6 @@
 import { Argument, InvalidArgumentError, type Command } from 'commander'
-import { exitCodes } from '../exit-codes.js'
-import type { Said } from '../routes-command.js'
+import { exitCodes } from '../domain/exit-codes.js'
+import type { Said } from './routes-command.js'
 import { asJson, examples, wholeFrom, type Json } from './options.js'
 import type { AdminLevel } from './user-commands.js'
 

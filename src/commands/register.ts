@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander'
-import { exitCodes } from '../exit-codes.js'
-import { kindNames, type KindName } from '../import/kinds.js'
-import type { Said } from '../routes-command.js'
+import { exitCodes } from '../domain/exit-codes.js'
+import { kindNames, type KindName } from './import/kinds.js'
+import type { Said } from './routes-command.js'
 import { asJson, examples, wholeFrom, type Json } from './options.js'
 import { registerInit } from './register-init.js'
 import { registerPeopleCommands } from './register-people.js'
@@ -154,7 +154,7 @@ Exit codes: ${exitCodes.ok} nothing was refused, ${exitCodes.no} failed, or rows
       ) =>
         say(
           await (
-            await import('./import-command.js')
+            await import('./import/import-command.js')
           ).importDirectory(file, { dryRun, endGone, endAll, json }),
         ),
     )
@@ -200,7 +200,7 @@ pooler, clock, durability), Redis and the public address.
 Exit codes: ${exitCodes.ok} without faults (warnings are none), ${exitCodes.no} with faults, ${exitCodes.configuration} when the configuration or the route file has some.`,
     )
     .action(async ({ json = false, token = false }: Json & { token?: boolean }) =>
-      say(await (await import('./doctor-command.js')).runDoctor({ json, token })),
+      say(await (await import('./doctor/doctor-command.js')).runDoctor({ json, token })),
     )
 
   program

@@ -1,6 +1,6 @@
 import { access, constants, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { unlessMissing } from '../files.js'
+import { unlessMissing } from '../domain/unless-missing.js'
 
 const wordsOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
 

@@ -1,8 +1,8 @@
 import { ConfigError } from '../config.js'
 import { sqlState } from '../database/directory-error.js'
 import { GatewayError } from '../errors.js'
-import { exitCodes } from '../exit-codes.js'
-import type { Said } from '../routes-command.js'
+import { exitCodes } from '../domain/exit-codes.js'
+import type { Said } from './routes-command.js'
 
 /** What a command has to say: one JSON object, or lines. */
 export function said(exitCode: number, json: boolean, value: unknown, lines: string[]): Said {

@@ -1,25 +1,25 @@
 import { z } from 'zod'
 import { recordChange } from '../audit/record-change.js'
 import { GatewayError } from '../errors.js'
-import { exitCodes } from '../exit-codes.js'
+import { exitCodes } from '../domain/exit-codes.js'
 import { label, username } from '../directory/fields.js'
 import type { Edit, Outcome, Seen } from '../directory/realm.js'
 import { exportUser } from '../directory/export-queries.js'
-import { changeUser, eraseUser, makeUser } from '../directory/users.js'
+import { changeUser, eraseUser, makeUser } from '../directory/users-endpoints.js'
 import {
   findUserForUpdate,
   findUserId,
   lockEnabledAdmins,
   type ListedUser,
 } from '../directory/user-queries.js'
-import { issueFirstAccess } from '../login/first-access.js'
+import { issueFirstAccess } from '../login/first-access-endpoints.js'
 import { setFirstPassword } from '../login/first-access-queries.js'
-import { issueSetupLink } from '../login/setup.js'
+import { issueSetupLink } from '../login/setup-endpoints.js'
 import { lockSetup, voidSetupLinks } from '../login/setup-queries.js'
 import { checkNewPassword } from '../login/password-policy.js'
 import { createPasswords } from '../login/password.js'
-import type { Said } from '../routes-command.js'
-import { changeSysAdmin } from '../system/admins.js'
+import type { Said } from './routes-command.js'
+import { changeSysAdmin } from '../system/admins-endpoints.js'
 import { asOperator, heard, type Operator } from './as-operator.js'
 import { confirmName, readNewPassword } from './read-secret.js'
 import { failed, said } from './said.js'

@@ -2,7 +2,7 @@ import { readFile, readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
-import { unlessMissing } from '../files.js'
+import { unlessMissing } from '../domain/unless-missing.js'
 
 /**
  * Where `npm run build` leaves the pages: beside the compiled sources, also when those are run as they are.

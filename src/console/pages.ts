@@ -1,10 +1,10 @@
 import type { Response } from 'express'
 import type { Config } from '../config.js'
 import { GatewayError } from '../errors.js'
-import type { Middleware } from '../http/chain.js'
-import { sendAnswer, type Endpoint } from '../http/endpoint.js'
+import type { Middleware } from '../http/endpoint/chain.js'
+import { sendAnswer, type Endpoint } from '../http/endpoint/endpoint.js'
 import { endWithout, writeHead } from '../http/head.js'
-import { anyone } from '../http/policy.js'
+import { anyone } from '../http/endpoint/policy.js'
 import { builtFiles, type BuiltFile } from './built-files.js'
 import { fillPage, settingsOf, type ChangedTexts } from './page-template.js'
 

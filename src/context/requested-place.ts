@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Request } from 'express'
 import { GatewayError } from '../errors.js'
-import type { MandateSource, Policy } from '../http/policy.js'
+import type { MandateSource, Policy } from '../http/endpoint/policy.js'
 import type { RequestedPlace } from './decide-placement.js'
 
 /** What an endpoint or route asks of the place it works in, and where a request may name it. */

@@ -1,7 +1,7 @@
 import type { Request } from 'express'
 import type { Directory, Placement, User } from '../coherence/directory.js'
 import { GatewayError } from '../errors.js'
-import type { Middleware } from '../http/chain.js'
+import type { Middleware } from '../http/endpoint/chain.js'
 import { countingRules } from './counting-rules.js'
 import { decidePlacement, type Entry, type RequestedPlace } from './decide-placement.js'
 import type { RequestContext } from './request-context.js'

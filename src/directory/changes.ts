@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { coherenceSchema } from '../http/coherence-schema.js'
-import type { Answer } from '../http/endpoint.js'
-import { etagOf } from '../http/etag.js'
+import { coherenceSchema } from '../http/endpoint/coherence-schema.js'
+import type { Answer } from '../http/endpoint/endpoint.js'
+import { etagOf } from '../http/endpoint/etag.js'
 import { flipsOf, type Effect } from './authority.js'
 import type { Outcome } from './realm.js'
 

@@ -1,18 +1,17 @@
-import type { Endpoint } from '../http/endpoint.js'
-import { accessOverviewEndpoints } from './access-overview.js'
-import { catalogEndpoints } from './catalog.js'
-import { featureEndpoints } from './features.js'
-import { instanceEndpoints } from './instances.js'
-import { issuedEndpoints } from './issued.js'
-import { mandateEndpoints } from './mandates.js'
-import { accessEndpoints, memberEndpoints } from './members.js'
-import { roleEndpoints } from './roles.js'
-import { ruleEndpoints } from './rules.js'
-import { subscriptionEndpoints } from './subscriptions.js'
-import { usageEndpoints } from './usage.js'
-import { serviceAccountEndpoints } from './service-accounts.js'
-import { userSessionEndpoints } from './user-sessions.js'
-import { userEndpoints } from './users.js'
+import type { Endpoint } from '../http/endpoint/endpoint.js'
+import { accessOverviewEndpoints } from './access-overview-endpoints.js'
+import { catalogEndpoints } from './catalog-endpoints.js'
+import { featureEndpoints } from './features-endpoints.js'
+import { instanceEndpoints } from './instances-endpoints.js'
+import { issuedEndpoints } from './issued-endpoints.js'
+import { mandateEndpoints } from './mandates-endpoints.js'
+import { accessEndpoints, memberEndpoints } from './members-endpoints.js'
+import { roleEndpoints } from './roles-endpoints.js'
+import { ruleEndpoints } from './rules-endpoints.js'
+import { subscriptionEndpoints } from './subscriptions-endpoints.js'
+import { usageEndpoints } from './usage-endpoints.js'
+import { userSessionEndpoints } from './user-sessions-endpoints.js'
+import { userEndpoints } from './users-endpoints.js'
 
 /** Everything by which users, mandates and what they may do are governed. */
 export function directoryEndpoints(
@@ -20,7 +19,6 @@ export function directoryEndpoints(
 ): Endpoint[] {
   return [
     ...userEndpoints(governing),
-    ...serviceAccountEndpoints(governing),
     ...userSessionEndpoints(governing),
     ...issuedEndpoints(governing),
     ...mandateEndpoints(governing),

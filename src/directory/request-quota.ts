@@ -1,6 +1,6 @@
 import type { Sql } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
-import type { Middleware } from '../http/chain.js'
+import type { Middleware } from '../http/endpoint/chain.js'
 import type { Logger } from '../observability/logger.js'
 import { listUsedUp } from './subscription-queries.js'
 

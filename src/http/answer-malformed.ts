@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import { GatewayError } from '../errors.js'
 import type { CorsHeaders } from './cors.js'
 import { pausedCode, runningResponse } from './in-turn.js'
-import { noteForm, refusalOf, type Refused } from './problem.js'
+import { noteForm, refusalOf, type Refused } from './endpoint/problem.js'
 
 /** What Node reports of a request that its parser refused. */
 export interface ParserError extends Error {

@@ -1,6 +1,6 @@
 import type { Request } from 'express'
 import { GatewayError } from '../errors.js'
-import { chain, type Middleware } from './chain.js'
+import { chain, type Middleware } from './endpoint/chain.js'
 import { hasBody } from './unfinished-body.js'
 
 const maxBytes = 1024 * 1024

@@ -1,6 +1,6 @@
 import corsMiddleware from 'cors'
 import type { Response } from 'express'
-import type { Middleware } from './chain.js'
+import type { Middleware } from './endpoint/chain.js'
 import { endWithout } from './head.js'
 
 /** Headers of answers that the pages of other origins may read. */

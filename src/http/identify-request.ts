@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Middleware } from './chain.js'
+import type { Middleware } from './endpoint/chain.js'
 import { clientAddress, lastOf } from './client-address.js'
 
 declare global {

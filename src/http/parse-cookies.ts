@@ -1,6 +1,6 @@
 import cookieParser from 'cookie-parser'
 import type { Request } from 'express'
-import type { Middleware } from './chain.js'
+import type { Middleware } from './endpoint/chain.js'
 
 declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace

@@ -1,5 +1,5 @@
 import { GatewayError } from '../errors.js'
-import type { Middleware } from './chain.js'
+import type { Middleware } from './endpoint/chain.js'
 import { cookieValues } from './cookies.js'
 
 /**

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../errors.js'
-import type { Middleware } from './chain.js'
+import type { Middleware } from './endpoint/chain.js'
 import { requestLineFault } from './request-line.js'
 
 /** Header lines of one request. */

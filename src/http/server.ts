@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { answerMalformed } from './answer-malformed.js'
 import type { CorsHeaders } from './cors.js'
 import { inTurn, runningResponse } from './in-turn.js'
-import { closeUnread } from './unread-answers.js'
+import { closeUnread } from './limits/unread-answers.js'
 import { GatewayRequest, listenToUpgrades } from './upgrade.js'
 
 /** Bytes of a request's head; a token alone may take 8 KiB. */

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { Middleware } from './chain.js'
+import type { Middleware } from './endpoint/chain.js'
 
 /** Silence after which a body that is still to come is given up. */
 const idleMs = 30_000

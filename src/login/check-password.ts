@@ -1,7 +1,7 @@
 import type { AuditLog } from '../audit/audit-log.js'
 import { namesOf } from '../authentication/precis.js'
 import type { Sql } from '../database/connect.js'
-import { networkOf, wideNetworkOf } from '../http/limit-rate.js'
+import { networkOf, wideNetworkOf } from '../http/limits/limit-rate.js'
 import type { DecoyOf } from './decoys.js'
 import type { LimitAttempts, OnSpraying } from './failed-logins.js'
 import type { Passwords } from './password.js'

@@ -2,8 +2,8 @@ import { setTimeout as wait } from 'node:timers/promises'
 import pLimit, { type LimitFunction } from 'p-limit'
 import type { RateLimit } from '../config.js'
 import { GatewayError } from '../errors.js'
-import type { Counts, Tally } from '../http/counts.js'
-import { networkOf, wideNetworkOf } from '../http/limit-rate.js'
+import type { Counts, Tally } from '../http/limits/counts.js'
+import { networkOf, wideNetworkOf } from '../http/limits/limit-rate.js'
 import { hashSecret } from './secret-token.js'
 
 /** Somebody who tries to sign in as somebody. */

@@ -1,5 +1,5 @@
-import type { Answer } from '../http/endpoint.js'
-import { html, page, type Language } from '../http/html.js'
+import type { Answer } from '../http/endpoint/endpoint.js'
+import { html, page, type Language } from '../http/pages/html.js'
 import { faultIn } from './first-access-pages.js'
 
 const texts = {

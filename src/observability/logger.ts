@@ -2,7 +2,7 @@ import { Writable } from 'node:stream'
 import { createLogger as createWinston, format, transports, type Logger as Winston } from 'winston'
 import type { Config } from '../config.js'
 import type { Output } from './buffered-output.js'
-import type { AccessLine, LogRequest } from './log-access.js'
+import type { AccessLine, LogRequest } from './access-line.js'
 import { keepRecentLines, levels, type Level, type RecentLines } from './recent-lines.js'
 
 export type Logger = Pick<Winston, 'error' | 'warn' | 'info' | 'debug'>

@@ -1,6 +1,5 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
-import type { ErrorCode } from '../errors.js'
-import { statusOf } from '../http/problem.js'
+import { errorTable, statusOf, type ErrorCode } from '../errors.js'
 import { countRequests, latencyBounds, type RequestCounts } from './request-counts.js'
 
 /** Where the numbers are that are read when somebody asks, and not before. */
@@ -90,7 +89,7 @@ class LatencyHistogram extends Histogram {
 
 function decisionOf(reason: string): 'granted' | 'denied' | 'failed' {
   if (reason === '') return 'granted'
-  return ((statusOf[reason as ErrorCode] as number | undefined) ?? 499) >= 500 ? 'failed' : 'denied'
+  return reason in errorTable && statusOf(reason as ErrorCode) >= 500 ? 'failed' : 'denied'
 }
 
 function describeRequests(registry: Registry, requests: RequestCounts): void {

@@ -1,4 +1,4 @@
-import type { AccessLine } from './log-access.js'
+import type { AccessLine } from './access-line.js'
 
 export const levels = ['error', 'warn', 'info', 'debug'] as const
 export type Level = (typeof levels)[number]

@@ -1,7 +1,4 @@
-import type { AccessLine } from './log-access.js'
-
-/** How a request came into a mandate: as a member, by platform level alone, or into none. */
-export type Tier = 'none' | 'member' | 'platform'
+import type { AccessLine, Tier } from './access-line.js'
 
 /** Upper bounds of the latency buckets, seconds. */
 export const latencyBounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Config } from '../config.js'
-import { callersTrace } from '../http/trace-context.js'
-import type { AccessLine } from './log-access.js'
+import { callersTrace } from './trace-context.js'
+import type { AccessLine } from './access-line.js'
 import type { Logger } from './logger.js'
 
 /** The span of a request, and of its way onward. Holds routes, statuses and ids, never what a client sent. */

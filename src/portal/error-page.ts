@@ -1,7 +1,7 @@
 import type { Request } from 'express'
 import type { GatewayError } from '../errors.js'
-import { html, isNavigation, languageOf, page } from '../http/html.js'
-import type { ErrorPage } from '../http/problem.js'
+import { html, isNavigation, languageOf, page } from '../http/pages/html.js'
+import type { ErrorPage } from '../http/endpoint/problem.js'
 import { fill, type PortalTexts, type TextsOf } from './texts.js'
 
 const isWithin = (path: string, prefix: string) => path === prefix || path.startsWith(`${prefix}/`)

@@ -1,6 +1,6 @@
 import type { PortalClient } from '../authentication/current-client.js'
-import type { Answer } from '../http/endpoint.js'
-import { html, page, type Html, type Language } from '../http/html.js'
+import type { Answer } from '../http/endpoint/endpoint.js'
+import { html, page, type Html, type Language } from '../http/pages/html.js'
 import type { Project, ProjectStatus } from './project-queries.js'
 import { fill, type PortalTexts } from './texts.js'
 

@@ -1,5 +1,5 @@
 import { GatewayError } from '../errors.js'
-import { decodeCursor } from '../http/page.js'
+import { decodeCursor } from '../http/endpoint/page.js'
 
 /** A place in a list that is sorted by some text and then by id. */
 export interface Position {

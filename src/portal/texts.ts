@@ -1,4 +1,4 @@
-import type { Language } from '../http/html.js'
+import type { Language } from '../http/pages/html.js'
 
 const english = {
   accessRequiredTitle: 'Access required',

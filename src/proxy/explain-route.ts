@@ -1,9 +1,8 @@
-import type { MandateSource } from '../http/policy.js'
+import type { MandateSource } from '../http/endpoint/policy.js'
 import { actionOfMethod } from '../authorization/guards.js'
 import type { Action } from '../authorization/permissions.js'
-import { GatewayError, type ErrorCode } from '../errors.js'
+import { GatewayError, type ErrorCode, statusOf } from '../errors.js'
 import { checkQuery, normalisePath } from '../http/normalise-path.js'
-import { statusOf } from '../http/problem.js'
 import { refuseTrace } from './forward-by-table.js'
 import { ruleNames, type RuleNames } from './header-rules.js'
 import { isOwnPath, type RouteFile } from './route-schema.js'
@@ -91,7 +90,7 @@ export function explainRoute(table: RouteTable, method: string, target: string, 
     return {
       ...asked,
       outcome: 'refused',
-      status: statusOf[error.code],
+      status: statusOf(error.code),
       code: error.code,
       detail: error.detail,
     }

@@ -1,8 +1,7 @@
-import { GatewayError } from '../errors.js'
-import type { Endpoint } from '../http/endpoint.js'
+import { GatewayError, statusOf } from '../errors.js'
+import type { Endpoint } from '../http/endpoint/endpoint.js'
 import { normalisePath } from '../http/normalise-path.js'
-import type { Policy } from '../http/policy.js'
-import { statusOf } from '../http/problem.js'
+import type { Policy } from '../http/endpoint/policy.js'
 import { policyOf, refuseTrace } from './forward-by-table.js'
 import type { RouteTable } from './route-table.js'
 
@@ -47,6 +46,6 @@ export function findPolicy(
     return find(where, method, target, host)
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error
-    return { refusal: { status: statusOf[error.code], code: error.code, detail: error.detail } }
+    return { refusal: { status: statusOf(error.code), code: error.code, detail: error.detail } }
   }
 }

@@ -1,5 +1,5 @@
 import type { Dispatcher } from 'undici'
-import type { Middleware } from '../http/chain.js'
+import type { Middleware } from '../http/endpoint/chain.js'
 import { hasBody } from '../http/unfinished-body.js'
 import { openPassage, type Exchange, type Lane } from './exchange.js'
 import type { IdentityFor } from './identity.js'

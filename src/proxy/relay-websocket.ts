@@ -1,7 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { Passage } from '../coherence/streams.js'
-import { GatewayError } from '../errors.js'
-import { statusOf } from '../http/problem.js'
+import { GatewayError, statusOf } from '../errors.js'
 import { closeFrame, FrameFollower } from './frames.js'
 
 /** What either side gets to read a Close frame in before it is cut. */
@@ -16,7 +15,7 @@ const tryAgainLater = 1013
  * applications.
  */
 function closeCodeOf(refusal: unknown): number {
-  const status = refusal instanceof GatewayError ? statusOf[refusal.code] : 500
+  const status = refusal instanceof GatewayError ? statusOf(refusal.code) : 500
   if (status === 401) return 4401
   return status >= 500 ? tryAgainLater : 4403
 }

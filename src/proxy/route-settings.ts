@@ -1,6 +1,6 @@
 import { BlockList, isIPv6 } from 'node:net'
 import { GatewayError } from '../errors.js'
-import type { Middleware } from '../http/chain.js'
+import type { Middleware } from '../http/endpoint/chain.js'
 import { disclosureOf, type Disclosure } from './caller-headers.js'
 import { foldName, headerPolicies, type HeaderPolicy } from './header-names.js'
 import { compileRules } from './header-rules.js'

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { hasCode } from '../errors.js'
-import { readYaml } from '../yaml-faults.js'
+import { readYaml } from '../domain/yaml-faults.js'
 import { createMatcher, type MatchRoute } from './match-route.js'
 import { coversOwnPaths, routeTableSchema, type RouteFile } from './route-schema.js'
 

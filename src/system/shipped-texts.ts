@@ -1,4 +1,4 @@
-import type { ShippedTexts } from './translations.js'
+import type { ShippedTexts } from './translations-endpoints.js'
 
 /** What keys of the texts of console, documentation and quick start page begin with. */
 export const consolePrefix = 'console.'

@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { describe, expect, it } from '@jest/globals'
 import ts from 'typescript'
 import { foldRefusals } from '../../src/audit/fold-refusals.js'
-import { keepWindows } from '../../src/http/count-windows.js'
+import { keepWindows } from '../../src/http/limits/count-windows.js'
 
 const oneCall = 'lives for one call'
 const underWay = 'holds what is under way, which connections bound'
@@ -14,7 +14,7 @@ const rows = 'holds rows that an admin made'
  * it without end.
  */
 const bounds: Record<string, [names: string, bound: string]> = {
-  'audit/activity.ts': ['actions, steps', oneCall],
+  'audit/activity-endpoints.ts': ['actions, steps', oneCall],
   'audit/archive.ts': ['hashes', oneCall],
   'authorization/permissions.ts': ['closest', oneCall],
   'authorization/rule-index.ts': ['nodes, contexts', rows],
@@ -24,7 +24,7 @@ const bounds: Record<string, [names: string, bound: string]> = {
   'coherence/sweep-nodes.ts': ['seen', 'one for each node'],
   'database/connections.ts': ['identities', 'the size of the pool'],
   'directory/authority.ts': ['book, known', oneCall],
-  'directory/catalog.ts': ['items', oneCall],
+  'directory/catalog-endpoints.ts': ['items', oneCall],
   'directory/granter.ts': ['looked, ids', oneCall],
   'directory/request-quota.ts': ['known, wanted', 'one for each mandate that exists and was entered'],
   'directory/show-profiles.ts': [
@@ -32,17 +32,17 @@ const bounds: Record<string, [names: string, bound: string]> = {
     'members who enter for the first time at this moment: one write each',
   ],
   'http/body.ts': ['entries', oneCall],
-  'http/connections.ts': ['surplus, ofAddress', underWay],
-  'http/count-windows.ts': ['current, previous', 'mostWindows'],
-  'http/counts.ts': ['untold', 'mostUntold'],
-  'http/limit-concurrency.ts': ['running', underWay],
-  'http/limit-entry.ts': ['known', 'the groups of endpoints, of which there are five'],
-  'http/unread-answers.ts': ['sockets', underWay],
+  'http/limits/connections.ts': ['surplus, ofAddress', underWay],
+  'http/limits/count-windows.ts': ['current, previous', 'mostWindows'],
+  'http/limits/counts.ts': ['untold', 'mostUntold'],
+  'http/limits/limit-concurrency.ts': ['running', underWay],
+  'http/limits/limit-entry.ts': ['known', 'the groups of endpoints, of which there are five'],
+  'http/limits/unread-answers.ts': ['sockets', underWay],
   'login/failed-logins.ts': ['lanes', underWay],
   'login/fair-queue.ts': ['lanes', 'maxWaiting'],
   'login/refresh.ts': ['rotating', underWay],
   'login/sign-in-provider.ts': ['known', configured],
-  'login/token-uses.ts': ['uses', 'one for each token that an admin made, until they are written'],
+  'oauth/token-uses.ts': ['uses', 'one for each token that an admin made, until they are written'],
   'observability/request-counts.ts': [
     'outcomes, watched, byRoute, byReason',
     'mostRoutes, and codes of our own',

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { describe, expect, it } from '@jest/globals'
 import { detailInGerman } from '../../console/texts/details.js'
 import { problems } from '../../console/texts/problems.js'
-import { statusOf } from '../../src/http/problem.js'
+import { errorTable } from '../../src/errors.js'
 
 const root = path.resolve(import.meta.dirname, '../..')
 
@@ -32,7 +32,7 @@ async function fieldFaults(): Promise<string[]> {
 }
 
 describe('what the console says of a refusal', () => {
-  it.each(Object.keys(statusOf))('of %s, in English and in German', (code) => {
+  it.each(Object.keys(errorTable))('of %s, in English and in German', (code) => {
     // A code without words: add `problem.<code>` to console/texts/problems.ts, in both languages.
     const said: readonly string[] | undefined = Object.entries(problems).find(
       ([key]) => key === `problem.${code}`,
@@ -46,7 +46,7 @@ describe('what the console says of a refusal', () => {
     expect(
       Object.keys(problems)
         .map((key) => key.replace('problem.', ''))
-        .filter((code) => !(code in statusOf)),
+        .filter((code) => !(code in errorTable)),
     ).toEqual([])
   })
 

@@ -27,5 +27,7 @@ it('nothing but the protocol itself reads without a lease or a commit that confi
   const connecting = texts
     .filter(({ text }) => /new pg\.(?:Client|Pool)\(/.test(text))
     .map(({ file }) => file)
-  expect(connecting.filter((file) => !file.startsWith('database/'))).toEqual(['import/source-queries.ts'])
+  expect(connecting.filter((file) => !file.startsWith('database/'))).toEqual([
+    'commands/import/source-queries.ts',
+  ])
 })

@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express'
 import { describe, expect, it } from '@jest/globals'
-import { chain, type Middleware } from '../../src/http/chain.js'
+import { chain, type Middleware } from '../../src/http/endpoint/chain.js'
 
 /** Runs one middleware and answers what it passed on: undefined is no error. */
 const run = (step: Middleware) =>

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import { Socket } from 'node:net'
 import { describe, expect, it } from '@jest/globals'
-import { countConnections } from '../../src/http/connections.js'
+import { countConnections } from '../../src/http/limits/connections.js'
 
 /** A connection from elsewhere: this machine has one IPv6 address only, so its address is put in. */
 const socketFrom = (address: string): Socket =>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
-import { csvAnswer } from '../../src/http/csv.js'
+import { csvAnswer } from '../../src/http/endpoint/csv.js'
 
 const columns = ['id', 'label', 'count'] as const
 const tableOf = (label: string) => csvAnswer('things', columns, [{ id: 'a', label, count: -5 }])

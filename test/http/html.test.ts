@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { describe, expect, it } from '@jest/globals'
-import { html, languageOf, page, wantsHtml } from '../../src/http/html.js'
+import { html, languageOf, page, wantsHtml } from '../../src/http/pages/html.js'
 
 const asking = (headers: Record<string, string>) => ({ headers }) as unknown as IncomingMessage
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { loadConfig } from '../../src/config.js'
 import { consolePages } from '../../src/console/pages.js'
-import { ownEndpoints } from '../../src/own-endpoints.js'
+import { ownEndpoints } from '../../src/gateway/endpoints.js'
 
 const config = loadConfig({ RATE_LIMIT_LOGIN: 'off' })
 /**

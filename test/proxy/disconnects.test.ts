@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
-import type { AccessLine } from '../../src/observability/log-access.js'
+import type { AccessLine } from '../../src/observability/access-line.js'
 import { tokenFor } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { openSocket } from '../support/raw-http.js'

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
-import type { AccessLine } from '../../src/observability/log-access.js'
+import type { AccessLine } from '../../src/observability/access-line.js'
 import { mandates, roles, tokenFor } from '../support/demo.js'
 import { directoryOf } from '../support/directory.js'
 import { openSocket, parseAnswer } from '../support/raw-http.js'

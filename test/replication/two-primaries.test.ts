@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { startNodes, warmToken, type FaultNodes } from '../faults/support/nodes.js'
-import { examineDatabase } from '../../src/doctor/database.js'
+import { examineDatabase } from '../../src/database/examine.js'
 import type { TestDatabase } from '../support/database.js'
 import { cleanUpProcesses } from '../support/gateway-process.js'
 import { until } from '../support/until.js'

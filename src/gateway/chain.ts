@@ -1,0 +1,328 @@
+import type { RequestListener } from 'node:http'
+import express, { type Request, type Response } from 'express'
+import type { AuditLog } from '../audit/audit-log.js'
+import { recordPlatformEntry } from '../audit/record-platform-entry.js'
+import { authenticate } from '../authentication/authenticate.js'
+import { currentClient } from '../authentication/current-client.js'
+import { sealKeysOf } from '../authentication/portal-session.js'
+import type { TokenKeys } from '../authentication/token-keys.js'
+import { verifyToken } from '../authentication/verify-token.js'
+import { rememberDenials } from '../authorization/denials.js'
+import { requirePermission, requirePlatformAdmin, requireSysAdmin } from '../authorization/guards.js'
+import type { Directory } from '../coherence/directory.js'
+import type { Node } from '../coherence/node.js'
+import type { Config } from '../config.js'
+import { consolePages } from '../console/pages.js'
+import { resolveContext } from '../context/resolve-context.js'
+import type { Database } from '../database/connect.js'
+import { decideAgain, decideSilently } from './decide-silently.js'
+import { limitByQuota } from '../directory/request-quota.js'
+import { showProfiles } from '../directory/show-profiles.js'
+import { GatewayError } from '../errors.js'
+import { chain, type Middleware } from '../http/endpoint/chain.js'
+import { allowOrigins, corsHeadersOf } from '../http/cors.js'
+import type { Counts } from '../http/limits/counts.js'
+import { refuseCrossSite, type CrossSitePolicy } from '../http/cross-site.js'
+import { showPending } from '../http/head.js'
+import { mountEndpoints, mountPages, serveDirectly } from '../http/endpoint/endpoint.js'
+import { identifyRequest } from '../http/identify-request.js'
+import type { Load } from '../http/limits/load.js'
+import { limitEntries } from '../http/limits/limit-entry.js'
+import { limitByAddress, limitByUser } from '../http/limits/limit-rate.js'
+import { checkQuery, normalisePath } from '../http/normalise-path.js'
+import type { Admit, Policy } from '../http/endpoint/policy.js'
+import { answerProblem } from '../http/endpoint/problem.js'
+import { refuseAmbiguousHeaders } from '../http/refuse-ambiguous-headers.js'
+import { refuseMalformed } from '../http/refuse-malformed.js'
+import { watchBody } from '../http/unfinished-body.js'
+import { watch } from '../http/watch.js'
+import type { Passwords } from '../login/password.js'
+import type { TokenUses } from '../oauth/token-uses.js'
+import { logAccess } from '../http/log-access.js'
+import type { AccessLine, LogRequest, Tier } from '../observability/access-line.js'
+import type { Log, Logger } from '../observability/logger.js'
+import type { Metrics, Scrape } from '../observability/metrics.js'
+import type { Tracing } from '../observability/tracing.js'
+import type { Usage } from '../observability/usage.js'
+import { ownEndpoints } from './endpoints.js'
+import { portalErrorPage } from '../portal/error-page.js'
+import { portalPrefix, portalTexts } from '../portal/texts.js'
+import { forwardByTable } from '../proxy/forward-by-table.js'
+import type { IdentityKeys } from '../proxy/identity-keys.js'
+import { createIdentities } from '../proxy/identity.js'
+import type { LiveRoutes } from '../proxy/live-routes.js'
+import { isOwnPath } from '../proxy/route-schema.js'
+import { verifyForProxies } from '../proxy/forward-auth-endpoints.js'
+import { consolePrefix } from '../system/shipped-texts.js'
+import { changedTexts, liveTexts } from '../system/translations-endpoints.js'
+
+/** What a gateway is made of. */
+export interface Dependencies {
+  config: Config
+  /** What links and the gateway's own `Origin` are made of; known once the server listens. */
+  publicUrl: () => string
+  database: Database
+  directory: Directory
+  /** This process as a node: its lease, its memory, and the way to write what decisions depend on. */
+  node: Pick<Node, 'lease' | 'coherent' | 'rehearse' | 'streams'>
+  keys: TokenKeys
+  identityKeys: Pick<IdentityKeys, 'signing' | 'jwks' | 'list' | 'rotate' | 'refresh'>
+  passwords: Passwords
+  tokenUses: TokenUses
+  /** What limits count with. */
+  counts: Counts
+  audit: AuditLog
+  logger: Logger
+  logRequest: LogRequest
+  /** The log as SysAdmins read it, and set its level. */
+  log: Log
+  metrics: Pick<Metrics, 'requests'>
+  /** Refuses what is too much. */
+  load: Pick<Load, 'refuse'>
+  /** Where spans are exported. */
+  tracing: Pick<Tracing, 'begin'> | undefined
+  usage: Pick<Usage, 'count'>
+  /** Everything that is counted, as Prometheus reads it. */
+  scrape: Scrape
+  routes: LiveRoutes
+  isDraining: () => boolean
+}
+
+/** A gateway, by itself or as a part of another program. */
+export interface Gateway {
+  /** Responds to every request. */
+  listener: RequestListener
+  /**
+   * Answers what is the gateway's own or a route's, and passes on the rest, of which nobody has asked
+   * anything yet.
+   */
+  middleware: Middleware
+  /** Lets in what the policy allows; answers the rest. For requests that have passed the middleware. */
+  guard: (policy: Policy) => Middleware
+}
+
+/** A request's life, top to bottom. Order is behaviour: test/http/order.test.ts pins it. */
+export function buildGateway(deps: Dependencies): Gateway {
+  const { config, logger } = deps
+  const app = express()
+    .disable('x-powered-by')
+    .disable('etag')
+    .enable('case sensitive routing')
+    .enable('strict routing')
+  const onFirstEntry = showProfiles({ sql: deps.database, logger })
+  const admit = admission({ ...deps, onFirstEntry })
+  const denials = rememberDenials({ audit: deps.audit })
+
+  const forwarding = {
+    routes: deps.routes,
+    admit,
+    streams: deps.node.streams,
+    identityFor: createIdentities({ keys: deps.identityKeys }),
+    counts: deps.counts,
+    trustProxy: config.TRUST_PROXY,
+  }
+  const textsOf = liveTexts({ sql: deps.database, prefix: portalPrefix, shipped: portalTexts })
+  const endpoints = ownEndpoints({ ...deps, denials, textsOf, onFirstEntry })
+  mountEndpoints(app, endpoints, admit)
+  mountPages(
+    app,
+    consolePages({ config, changedTexts: changedTexts({ sql: deps.database, prefix: consolePrefix }) }),
+    admit,
+  )
+  app.use((_req, _res, next) => next(new GatewayError('not_found', 'There is nothing at this path')))
+  const answer = answerProblem(logger, {
+    ownPage: portalErrorPage(textsOf),
+    onRefusal: denials.note,
+    corsHeaders: corsHeadersOf(config.CORS_ORIGINS),
+  })
+  app.use(answer)
+
+  const arrive = chain(
+    // every line logged below carries its id
+    identifyRequest({
+      trustProxy: config.TRUST_PROXY,
+      trustsForwardedHost: config.TRUST_FORWARDED_HOST,
+      isDraining: deps.isDraining,
+      isHttps: config.PUBLIC_URL?.startsWith('https:') === true,
+    }),
+    ...beginSpan(deps.tracing),
+    logAccess(takeLine(deps), {
+      userOf: (req) => req.principal?.user.id ?? req.watched?.user,
+      mandateOf: (req) => req.context?.mandateId ?? req.portalClient?.mandateId ?? req.watched?.mandate,
+      tierOf,
+    }),
+    deps.load.refuse,
+    refuseMalformed,
+    watchBody,
+    settlePath,
+    allowOrigins(config.CORS_ORIGINS),
+    forwardByTable(forwarding), // what the route table claims leaves here
+    verifyForProxies(forwarding), // what other proxies ask about
+    serveDirectly(endpoints, admit), // and the gateway's own here, but for paths with parameters and other methods
+  )
+  const refuse = (error: unknown, req: Request, res: Response) => answer(error, req, res, () => undefined)
+  return {
+    listener: (raw, rawResponse) => {
+      // What the chain uses of Express's types is what Node's own objects have: only what the router serves
+      // needs more, and gets it there.
+      const [req, res] = [raw, rawResponse] as unknown as [Request, Response]
+      arrive(req, res, (error?: unknown) => {
+        if (error === undefined) app(req, res)
+        else refuse(error, req, res)
+      })
+    },
+    middleware: (req, res, next) => {
+      arrive(req, res, (error?: unknown) => {
+        if (error !== undefined) refuse(error, req, res)
+        else if (isOwnPath(req.pathname)) app(req, res)
+        else {
+          showPending(res)
+          next()
+        }
+      })
+    },
+    guard: (policy) => {
+      const admitted = chain(...admit(policy, 'ambient').steps)
+      return (req, res, next) =>
+        admitted(req, res, (error?: unknown) => {
+          if (error !== undefined) refuse(error, req, res)
+          else {
+            showPending(res)
+            next()
+          }
+        })
+    },
+  }
+}
+
+const tierOf = ({ context }: Request): Tier => {
+  if (context === undefined || context.mandateId === null) return 'none'
+  return context.entry.byPlatformLevel ? 'platform' : 'member'
+}
+
+/** A request's span, where spans are exported; else not even a step. */
+function beginSpan(tracing: Dependencies['tracing']): Middleware[] {
+  if (!tracing) return []
+  return [
+    (req, _res, next) => {
+      req.span = tracing.begin(req)
+      next()
+    },
+  ]
+}
+
+/** What becomes of a request's line: it is logged and counted, for its mandate too. */
+function takeLine({
+  logRequest,
+  metrics: { requests },
+  usage,
+}: Dependencies): (line: AccessLine, req: Request) => void {
+  return (line, { namedMandateId: named, portalClient, span }) => {
+    const namedMandateId = named ?? portalClient?.mandateId
+    logRequest(line)
+    span?.end(line)
+    requests.count(line)
+    if (namedMandateId !== undefined)
+      usage.count(namedMandateId, !line.granted && line.status < 500 && line.reason !== 'client_closed')
+  }
+}
+
+interface Admission extends Dependencies {
+  /** Told of a member who enters, and whose profile the mandate does not see yet. */
+  onFirstEntry: (membershipId: string) => void
+}
+
+/** What a request passes between being matched and being served, as the endpoint's or route's policy asks. */
+function admission(deps: Admission): Admit {
+  const {
+    config,
+    directory,
+    keys,
+    audit,
+    node: { streams },
+  } = deps
+  const perAddress = limitByAddress(config.RATE_LIMIT_ADDRESS, config.RATE_LIMIT_NETWORK, deps.counts)
+  const perEntry = limitEntries(config.RATE_LIMIT_ENTRY, deps.counts)
+  const perUser = limitByUser(
+    config.RATE_LIMIT_USER,
+    (req) => req.principal?.user.id ?? req.portalClient?.id,
+    deps.counts,
+  )
+  const unambiguous = {
+    token: refuseAmbiguousHeaders({ readsToken: true }),
+    noToken: refuseAmbiguousHeaders({ readsToken: false }),
+  }
+  const sameSite = refuseCrossSite({
+    ownOrigin: () => new URL(deps.publicUrl()).origin,
+    allowedOrigins: config.CORS_ORIGINS,
+  })
+  const identify = authenticate({
+    directory,
+    verifyToken: (token) => verifyToken(token, keys),
+    atMs: (req) => req.decidedAtMs,
+    onApiToken: deps.tokenUses.note,
+  })
+  const identifyClient = currentClient({
+    directory,
+    keys: sealKeysOf(config),
+    atMs: (req) => req.decidedAtMs,
+  })
+  const place = resolveContext({
+    directory,
+    onPlatformEntry: recordPlatformEntry(audit),
+    onFirstEntry: deps.onFirstEntry,
+  })
+  const guards = { sysAdmin: requireSysAdmin(audit), platformAdmin: requirePlatformAdmin(audit) }
+  const noteMoment: Middleware = (req, _res, next) => {
+    req.decidedIn = streams.era()
+    req.decidedAtMs = Date.now()
+    next()
+  }
+
+  const withinQuota = limitByQuota({ sql: deps.database, logger: deps.logger })
+  const again = decideAgain(deps, streams)
+  const decide = decideSilently(deps, (token) => verifyToken(token, keys))
+  const isPlaced = (policy: Policy) => policy.mandate !== 'none' || policy.instance !== 'none'
+  /** Only what protects the gateway itself holds on a route that watches. */
+  const watching = (policy: Policy, crossSite: CrossSitePolicy) => [
+    ...perAddress,
+    watch(chain(unambiguous.token, sameSite(crossSite), noteMoment, decide(policy))),
+  ]
+  return (policy, crossSite, { entry, parse } = {}) =>
+    policy.decide === 'watch'
+      ? { steps: watching(policy, crossSite) }
+      : {
+          steps: [
+            ...perAddress,
+            ...(entry ? perEntry(entry) : []),
+            policy.auth === 'required' || policy.auth === 'optional'
+              ? unambiguous.token
+              : unambiguous.noToken,
+            ...(parse ? [parse] : []),
+            sameSite(policy.auth === 'portal' && crossSite === 'ambient' ? 'cookie' : crossSite),
+            // from here on there is a principal, or a client of the portal
+            ...(policy.auth === 'public'
+              ? []
+              : [
+                  noteMoment,
+                  policy.auth === 'portal' ? identifyClient : identify(policy.auth),
+                  perUser.count(isPlaced(policy)),
+                ]),
+            ...(isPlaced(policy) ? [place(policy), perUser.entered] : []), // from here on there is a context
+            ...(isPlaced(policy) && policy.prefix !== undefined ? [withinQuota] : []), // what is sold is what routes serve: the gateway's own endpoints are not
+            ...(policy.guard ? [guards[policy.guard]] : []),
+            ...(policy.permission ? [requirePermission(policy.permission)] : []),
+          ],
+          ...(policy.auth === 'public' ? {} : { again: again(policy) }),
+        }
+}
+
+/** Normalises the path once, for all that match it or send it on. */
+const settlePath: Middleware = (req, _res, next) => {
+  const query = req.url.indexOf('?')
+  req.search = query === -1 ? '' : req.url.slice(query)
+  req.pathname = normalisePath(query === -1 ? req.url : req.url.slice(0, query))
+  checkQuery(req.search)
+  req.url = req.pathname + req.search
+  next()
+}

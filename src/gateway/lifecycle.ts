@@ -1,0 +1,2 @@
+/** What has been started, to be stopped in the opposite order. */
+export type Stop = () => Promise<void>

@@ -1,0 +1,39 @@
+import { createHash } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import { GatewayError } from '../../errors.js'
+
+/** A strong validator (RFC 9110 §8.8.3) of a representation: the same as long as it says the same. */
+export function etagOf(representation: unknown): string {
+  return `"${createHash('sha256').update(JSON.stringify(representation)).digest('base64url').slice(0, 22)}"`
+}
+
+/**
+ * Refuses an edit whose `If-Match` (RFC 9110 §13.1.1) does not name what is there now, so that two people do
+ * not overwrite each other. `current` is what a GET would answer, read in the transaction that changes it.
+ * Without the header nothing is refused. Throws `changed_meanwhile`.
+ */
+export function checkIfMatch(req: IncomingMessage, current: unknown): void {
+  const wanted = req.headers['if-match']
+  if (wanted === undefined || wanted.trim() === '*') return
+  const tag = etagOf(current)
+  if (wanted.split(',').some((one) => one.trim() === tag)) return
+  throw new GatewayError(
+    'changed_meanwhile',
+    'Somebody else has changed this since you read it. Read it again, then repeat your change.',
+    { headers: { ETag: tag } },
+  )
+}
+
+/**
+ * Refuses an `If-Match` that cannot be checked, since what is changed has no validator (RFC 9110 §13.1.1: a
+ * condition that is not met must not be ignored).
+ */
+export function refuseIfMatch(req: IncomingMessage): void {
+  const wanted = req.headers['if-match']
+  if (wanted === undefined || wanted.trim() === '*') return
+  const message =
+    'cannot be checked here: what this call changes has no ETag. Nothing was done; repeat it without this header'
+  throw new GatewayError('validation_failed', 'The request is not valid', {
+    errors: [{ path: 'If-Match', message }],
+  })
+}

@@ -1,0 +1,53 @@
+import type { Request } from 'express'
+import { GatewayError } from '../../errors.js'
+import type { Middleware } from '../endpoint/chain.js'
+
+/** What counts requests under way. */
+export interface Running {
+  limit: number
+  /**
+   * By what they are counted; undefined for a request that the limit does not concern. Without it all are
+   * counted together.
+   */
+  keyOf?: (req: Request) => string | undefined
+}
+
+/**
+ * Limits how many requests of one key are under way at a time, from here to the end of their answers. Where
+ * all are counted together, one too many says that the service is busy (503); where by a key, that its caller
+ * is (429).
+ */
+export function limitConcurrency({ limit, keyOf }: Running): Middleware {
+  const running = new Map<string, number>()
+  return (req, res, next) => {
+    if (res.closed || res.destroyed) return // nobody waits any more, and its end has been told
+    const key = keyOf ? keyOf(req) : ''
+    if (key === undefined) {
+      next()
+      return
+    }
+    const count = running.get(key) ?? 0
+    if (count >= limit) {
+      next(
+        keyOf
+          ? new GatewayError(
+              'rate_limited',
+              `Only ${limit} requests may be under way at a time. Try again when one has ended.`,
+              { headers: { 'Retry-After': '1' } },
+            )
+          : new GatewayError(
+              'overloaded',
+              'The service behind the gateway has as many requests as it may. Try again shortly.',
+            ),
+      )
+      return
+    }
+    running.set(key, count + 1)
+    res.once('close', () => {
+      const left = (running.get(key) ?? 1) - 1
+      if (left > 0) running.set(key, left)
+      else running.delete(key)
+    })
+    next()
+  }
+}

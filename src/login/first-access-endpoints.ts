@@ -1,0 +1,148 @@
+import { z } from 'zod'
+import { recordChange, type Actor } from '../audit/record-change.js'
+import type { Coherent } from '../coherence/coherent.js'
+import type { Sql, Tx } from '../database/connect.js'
+import { GatewayError } from '../errors.js'
+import { endpoint, type Answer, type Call, type Endpoint } from '../http/endpoint/endpoint.js'
+import { languageOf, wantsHtml } from '../http/pages/html.js'
+import { anyone } from '../http/endpoint/policy.js'
+import { passwordPage, passwordSetPage } from './first-access-pages.js'
+import {
+  findInvited,
+  replaceFirstAccessLink,
+  setFirstPassword,
+  takeInvitation,
+  type Invited,
+} from './first-access-queries.js'
+import { passwordFault } from './password-policy.js'
+import type { Passwords } from './password.js'
+import { hashSecret, makeSecret } from './secret-token.js'
+
+/**
+ * A link by which a user sets a password, once. Whoever has it can: it is shown to the one who asked for it,
+ * and stored nowhere.
+ */
+export interface FirstAccess {
+  /** Path on the gateway; the link is `PUBLIC_URL` and this. */
+  path: string
+  expiresAt: Date
+}
+
+const linkDays = 7
+
+/**
+ * Makes a user's one-time link, which ends with the level of the admin who issued it (null: the command
+ * line); earlier ones stop working. Throws `not_found` without such a user, and for a service account.
+ */
+export async function issueFirstAccess(
+  tx: Tx,
+  userId: string,
+  issuedBy: string | null,
+): Promise<FirstAccess> {
+  const token = makeSecret()
+  const expiresAt = await replaceFirstAccessLink(tx, {
+    userId,
+    tokenHash: hashSecret(token),
+    days: linkDays,
+    issuedBy,
+  })
+  if (!expiresAt)
+    throw new GatewayError('not_found', 'There is no user with this id who signs in with a password')
+  return { path: `/auth/first-access/${token}`, expiresAt }
+}
+
+interface Dependencies {
+  sql: Sql
+  coherent: Coherent
+  passwords: Pick<Passwords, 'hash'>
+}
+
+const newPassword = z.strictObject({ password: z.string(), repeated: z.string().optional() })
+type NewPassword = z.infer<typeof newPassword>
+
+const tokenHashOf = ({ params }: Pick<Call<unknown, unknown>, 'params'>) => hashSecret(params.token ?? '')
+
+/** Used, expired, replaced, never made: whoever has no link need not learn which. */
+const gone = () =>
+  new GatewayError(
+    'not_found',
+    'This link does not work: it has been used, has expired or never was one. Ask for a new one.',
+  )
+
+function faultOf({ password, repeated }: NewPassword, { username }: Invited): string | undefined {
+  return repeated !== undefined && repeated !== password
+    ? 'must be the same both times'
+    : passwordFault(password, username)
+}
+
+/**
+ * `/auth/first-access/{token}`: where somebody whom an admin made sets a password. It signs nobody in: who
+ * knows the password can do that.
+ */
+export function firstAccessEndpoints({ sql, coherent, passwords }: Dependencies): Endpoint[] {
+  const find = async (tokenHash: string) => {
+    const invited = await findInvited(sql, tokenHash)
+    if (!invited) throw gone()
+    return invited
+  }
+
+  const setPassword = async (tokenHash: string, password: string, actor: Actor) => {
+    const passwordHash = await passwords.hash(password)
+    await coherent(async (tx) => {
+      const taken = await takeInvitation(tx, tokenHash)
+      if (!taken) throw gone()
+      await setFirstPassword(tx, taken.userId, passwordHash)
+      await recordChange(tx, {
+        actor: { ...actor, userId: taken.userId },
+        mandateId: 'system',
+        action: 'first_access_used',
+        subject: `user:${taken.userId}`,
+      })
+    })
+  }
+
+  const show = endpoint({
+    method: 'get',
+    path: '/auth/first-access/:token',
+    summary: 'The page on which somebody new sets a password; looking at it changes nothing',
+    access: anyone,
+    entry: 'first-access',
+    errors: 'page',
+    answers: { 200: 'text/html' },
+    handle: async (call) =>
+      passwordPage({ language: languageOf(call.req), username: (await find(tokenHashOf(call))).username }),
+  })
+
+  const set = endpoint({
+    method: 'post',
+    path: '/auth/first-access/:token',
+    summary: 'Set the password, once; ends all sessions of the user and unlinks their identities',
+    access: anyone,
+    entry: 'first-access',
+    crossSite: 'always',
+    errors: 'page',
+    body: newPassword,
+    bodyTypes: ['application/x-www-form-urlencoded', 'application/json'],
+    answers: { 200: 'text/html', 204: null },
+    handle: async (call): Promise<Answer> => {
+      const { req, body } = call
+      const invited = await find(tokenHashOf(call))
+      const fault = faultOf(body, invited)
+      const language = languageOf(req)
+      if (fault !== undefined) {
+        if (wantsHtml(req)) return passwordPage({ language, username: invited.username, fault })
+        throw new GatewayError('validation_failed', 'The password is not good enough', {
+          errors: [{ path: 'password', message: fault }],
+        })
+      }
+      await setPassword(tokenHashOf(call), body.password, {
+        userId: null,
+        requestId: req.id,
+        address: req.clientAddress,
+      })
+      return wantsHtml(req) ? passwordSetPage(language) : { status: 204 }
+    },
+  })
+
+  return [show, set]
+}

@@ -1,0 +1,163 @@
+import type { Request } from 'express'
+import { z } from 'zod'
+import { recordChange } from '../audit/record-change.js'
+import { presentedTokens } from '../authentication/authenticate.js'
+import type { VerifiedClaims } from '../authentication/verify-token.js'
+import type { Coherent } from '../coherence/coherent.js'
+import type { User } from '../coherence/directory.js'
+import type { Config } from '../config.js'
+import type { Sql } from '../database/connect.js'
+import { GatewayError } from '../errors.js'
+import { carriesTwo } from '../http/cookies.js'
+import { endpoint, type Answer, type Endpoint } from '../http/endpoint/endpoint.js'
+import { isNavigation } from '../http/pages/html.js'
+import { anyone } from '../http/endpoint/policy.js'
+import type { CheckPassword } from './check-password.js'
+import { endLogins } from '../authentication/end-queries.js'
+import { originOf, type IssuedTokens, type Login } from './issue-token.js'
+import {
+  clearLoginCookies,
+  loginOfCookies,
+  presentedRefreshTokens,
+  setLoginCookies,
+} from './login-cookies.js'
+import { areIssued } from './refresh-queries.js'
+import { refreshTokenHash } from './refresh-token.js'
+import type { Refresh } from './refresh.js'
+import { userSchema, usernameInput } from './schemas.js'
+
+interface Dependencies {
+  config: Pick<Config, 'COOKIE_SAMESITE' | 'COOKIE_SECURE'>
+  sql: Sql
+  coherent: Coherent
+  checkPassword: CheckPassword
+  issueTokens: (login: Login) => Promise<IssuedTokens>
+  refresh: Refresh
+  verifyTokenOfAnyAge: (token: string) => Promise<VerifiedClaims>
+}
+
+const credentials = z.strictObject({ username: usernameInput, password: z.string().min(1) })
+const loginAnswer = z.strictObject({ user: userSchema, expiresAt: z.iso.datetime() })
+
+const signedInAs = (
+  { id, username, email, fullName, isSysAdmin, isPlatformAdmin }: User,
+  expiresAt: Date,
+) => ({
+  status: 200,
+  body: {
+    user: { id, username, email, fullName, isSysAdmin, isPlatformAdmin },
+    expiresAt: expiresAt.toISOString(),
+  },
+})
+
+/** Logins of one request that a logout ends. */
+const mostEnded = 8
+
+/** Where people sign in. */
+const signInPage = '/console'
+
+/** Ends a login for a browser: also the cookies of other applications that kept it from being served. */
+function signedOut(req: Request): Answer {
+  const headers =
+    carriesTwo(req, 'auth_token') || carriesTwo(req, 'refresh_token')
+      ? { 'Clear-Site-Data': '"cookies"' }
+      : {}
+  return isNavigation(req)
+    ? { status: 303, headers: { ...headers, Location: signInPage } }
+    : { status: 204, headers }
+}
+
+/**
+ * The refresh token that a browser holds. Two that differ were not both set by us: it is not known whose the
+ * request is.
+ */
+function refreshTokenOf(req: Request): string | undefined {
+  const [token, other] = presentedRefreshTokens(req)
+  if (other !== undefined)
+    throw new GatewayError('header_ambiguous', 'Two different refresh_token cookies were sent')
+  return token
+}
+
+/** Signing in with a password and cookies, staying signed in, and signing out. */
+export function loginEndpoints({
+  config,
+  sql,
+  coherent,
+  checkPassword,
+  issueTokens,
+  refresh,
+  verifyTokenOfAnyAge,
+}: Dependencies): Endpoint[] {
+  const login = endpoint({
+    method: 'post',
+    path: '/auth/login',
+    summary:
+      'Sign in with a password; sets the cookies auth_token and refresh_token, and ends the session of those that were sent along',
+    access: anyone,
+    crossSite: 'always',
+    body: credentials,
+    answers: { 200: loginAnswer },
+    handle: async ({ req, res, body }) => {
+      const user = await checkPassword({ ...body, ...originOf(req) })
+      if (!user) throw new GatewayError('credentials_invalid', 'Username or password is wrong')
+      const issued = await issueTokens({
+        user,
+        authority: 'local',
+        passwordHash: user.passwordHash,
+        replaces: await loginOfCookies(req, verifyTokenOfAnyAge),
+        ...originOf(req),
+      })
+      setLoginCookies(res, config, issued)
+      return signedInAs(user, issued.expiresAt)
+    },
+  })
+
+  const renew = endpoint({
+    method: 'post',
+    path: '/auth/refresh',
+    summary: 'Exchange the cookie refresh_token for the next one and a new access token; sets both cookies',
+    access: anyone,
+    crossSite: 'always',
+    answers: { 200: loginAnswer },
+    handle: async ({ req, res }) => {
+      const refreshed = await refresh(refreshTokenOf(req), originOf(req))
+      setLoginCookies(res, config, refreshed)
+      return signedInAs(refreshed.user, refreshed.expiresAt)
+    },
+  })
+
+  const logout = endpoint({
+    method: 'post',
+    path: '/auth/logout',
+    summary:
+      'End the session of either cookie and of the bearer token, valid or expired, and clear the cookies; a form is sent to the sign-in page',
+    access: anyone,
+    answers: { 204: null, 303: null },
+    handle: async ({ req, res }) => {
+      const claims = await Promise.all(
+        presentedTokens(req).map((token) => verifyTokenOfAnyAge(token).catch(() => undefined)),
+      )
+      const tokenIds = claims.flatMap((one) => (one ? [one.jti] : [])).slice(0, mostEnded)
+      const refreshHashes = presentedRefreshTokens(req)
+        .map(refreshTokenHash)
+        .filter((hash) => hash !== undefined)
+      if (tokenIds.length > 0 || (refreshHashes.length > 0 && (await areIssued(sql, refreshHashes)))) {
+        await coherent(async (tx) => {
+          for (const { id, userId } of await endLogins(tx, { tokenIds, refreshHashes })) {
+            await recordChange(tx, {
+              actor: { userId, requestId: req.id, address: req.clientAddress },
+              mandateId: 'system',
+              action: 'session_ended',
+              subject: `session:${id}`,
+              after: { by: 'logout' },
+            })
+          }
+        })
+      }
+      clearLoginCookies(res, config)
+      return signedOut(req)
+    },
+  })
+
+  return [login, renew, logout]
+}
