@@ -1,5 +1,6 @@
 import { deflateRawSync } from 'node:zlib'
 import { z } from 'zod'
+import { dayMs } from './domain/time.js'
 import { resembles } from './domain/resembling-names.js'
 
 /** The configuration cannot be used; `faults` lists everything wrong with it, by variable. */
@@ -52,7 +53,7 @@ const rateLimit = z
     return { requests, windowMs: seconds * 1000 }
   })
   .refine(
-    (value) => value === 'off' || (value.requests > 0 && value.windowMs > 0 && value.windowMs <= 86_400_000),
+    (value) => value === 'off' || (value.requests > 0 && value.windowMs > 0 && value.windowMs <= dayMs),
     'must allow at least one request, in a window of 1 to 86400 seconds; or off',
   )
 const secret = z

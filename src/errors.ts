@@ -125,3 +125,6 @@ export function hasCode(error: unknown, ...codes: string[]): boolean {
     codes.includes(error.code)
   )
 }
+
+/** Returns the `not_found` of an id that does not exist, or that the caller may not know of. */
+export const notFound = () => new GatewayError('not_found', 'There is nothing with this id')

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { daySeconds, hourSeconds } from '../domain/time.js'
 import type { Database, Sql } from '../database/connect.js'
 import { inMandate } from '../database/mandate.js'
 import { endpoint, type Answer, type Endpoint } from '../http/endpoint/endpoint.js'
@@ -7,11 +8,19 @@ import { mandateAdmins, platformAdmins } from '../http/endpoint/policy.js'
 import { countAuditEvents, type EventFilter } from './event-queries.js'
 import { mandateChoice } from './event-endpoints.js'
 
-const day = 86_400
 /** Widths that people can name, in seconds. */
-const widths = [60, 300, 900, 3600, 6 * 3600, day, 7 * day, 30 * day] as const
+const widths = [
+  60,
+  300,
+  900,
+  hourSeconds,
+  6 * hourSeconds,
+  daySeconds,
+  7 * daySeconds,
+  30 * daySeconds,
+] as const
 const mostSteps = 100
-const longestMs = 5 * 365 * day * 1000
+const longestMs = 5 * 365 * daySeconds * 1000
 /** A Monday, so that weeks begin with one. */
 const origin = Date.parse('2000-01-03T00:00:00Z')
 
@@ -69,7 +78,7 @@ const platformQuery = z
 async function answerActivity(sql: Sql, asked: Asked, mandateId: string | undefined): Promise<Answer> {
   const [from, to] = [asked.from.getTime(), endOf(asked).getTime()]
   const stepSeconds =
-    widths.find((width) => (to - from) / 1000 / width <= mostSteps) ?? widths[widths.length - 1] ?? day
+    widths.find((width) => (to - from) / 1000 / width <= mostSteps) ?? widths[widths.length - 1] ?? daySeconds
   const filter: EventFilter = {
     from: asked.from,
     to: new Date(to),

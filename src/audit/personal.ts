@@ -1,4 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto'
+import { isUuid } from '../domain/ids.js'
 import type { AuditEvent } from './event.js'
 
 /** A value about a person, kept beside its event so that it can be erased. */
@@ -48,8 +49,6 @@ export const hashPersonal = (salt: string, value: string) =>
 /** What the database's JSON takes: it has no NUL, and no half of a pair of surrogates. */
 const storable = (text: string) => text.replace(/[\0\p{Surrogate}]/gu, '\ufffd')
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-
 /**
  * Whose values `before` and `after` hold: the user's whom the event is about, else those of whoever did it.
  */
@@ -62,7 +61,7 @@ function personOf({ userId, details }: AuditEvent): string | null {
       typeof state === 'object' && state !== null && 'userId' in state ? state.userId : undefined,
     ),
   ]
-  return ids.find((id): id is string => typeof id === 'string' && uuid.test(id)) ?? userId
+  return ids.find((id): id is string => typeof id === 'string' && isUuid(id)) ?? userId
 }
 
 /** Takes what an event says about persons out of its details, and leaves secrets out. */

@@ -1,5 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
+import { daySeconds } from '../domain/time.js'
+import { lowerCaseUuid } from '../domain/ids.js'
 import type { Config } from '../config.js'
 
 /** What the cookie `portal_session` says: which link was opened, and when. */
@@ -23,7 +25,7 @@ export function sealKeysOf({
 }
 
 /** How long a session counts, whatever the cookie's own age says. */
-export const sessionSeconds = 30 * 24 * 60 * 60
+export const sessionSeconds = 30 * daySeconds
 
 /** Clocks of nodes differ. */
 const clockToleranceSeconds = 5
@@ -32,7 +34,7 @@ const maxLength = 1024
 
 const form = /^([A-Za-z0-9_-]+)\.([0-9a-f]{64})$/
 const content = z.strictObject({
-  tid: z.string().regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/),
+  tid: z.string().regex(lowerCaseUuid),
   iat: z.number().nonnegative(),
 })
 

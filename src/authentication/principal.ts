@@ -1,3 +1,4 @@
+import { isAuthority } from '../domain/authorities.js'
 import type { Login, PrincipalState, User } from '../coherence/directory.js'
 import { GatewayError } from '../errors.js'
 import { explainMismatch } from './explain-mismatch.js'
@@ -29,9 +30,6 @@ declare global {
 /** A platform level enters mandates without a membership. */
 export const hasPlatformLevel = (user: User) => user.isSysAdmin || user.isPlatformAdmin
 
-/** Who may have vouched for a login. */
-export const authorities: ReadonlySet<string> = new Set(['local', 'google', 'msft'])
-
 function matchesRow(
   claims: VerifiedClaims,
   userId: string,
@@ -43,8 +41,7 @@ function matchesRow(
     row.status === 'active' &&
     row.expiresAtMs > nowMs &&
     row.userId === userId &&
-    authority !== undefined &&
-    authorities.has(authority) &&
+    isAuthority(authority) &&
     authority === row.authority &&
     (row.purpose === 'auth_session' || (row.purpose === 'api_token' && authority === 'local')) &&
     claims.sessionId === (row.sessionId ?? undefined) &&

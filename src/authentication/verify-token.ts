@@ -1,4 +1,6 @@
 import { compactVerify } from 'jose'
+import { daySeconds } from '../domain/time.js'
+import { isUuid } from '../domain/ids.js'
 import { GatewayError } from '../errors.js'
 import { namesOf } from './precis.js'
 import type { TokenKey, TokenKeys } from './token-keys.js'
@@ -36,10 +38,9 @@ interface SignedClaims {
 }
 
 const maxTokenBytes = 8192
-const maxLifetimeSeconds = 400 * 24 * 60 * 60
+const maxLifetimeSeconds = 400 * daySeconds
 const clockSkewSeconds = 5
 const tokenForm = /^[\w.-]+$/
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Row 2 of the authentication table: one answer for all that is wrong with a token. */
@@ -149,7 +150,7 @@ function identityOf({ claims, expiresAt, kid }: SignedClaims): VerifiedClaims {
     typeof sub !== 'string' ||
     typeof userId !== 'string' ||
     typeof jti !== 'string' ||
-    !uuid.test(jti) ||
+    !isUuid(jti) ||
     sub.includes('\0')
   )
     throw tokenInvalid()

@@ -1,12 +1,14 @@
 import type { Request } from 'express'
 import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
+import { hourMs } from '../domain/time.js'
+import { actions, levels, ruleContexts, type Action, type RuleContext } from '../domain/permissions.js'
 import type { AuditLog } from '../audit/audit-log.js'
 import { statusOf, type GatewayError } from '../errors.js'
 import type { PrioritisedRule } from '../context/request-context.js'
 import type { AuditedDenial } from './explain-queries.js'
 import { levelGuards } from './guards.js'
-import { decide, type Action, type RuleContext } from './permissions.js'
+import { decide } from './permissions.js'
 
 /** Why a 403 was given. */
 export interface Denial {
@@ -37,8 +39,8 @@ export interface Denials {
   find: (requestId: string) => Denial[]
 }
 
-const level = z.enum(['n', 'm', 'g', 'a'])
-const explainedForMs = 3_600_000
+const level = z.enum(levels)
+const explainedForMs = hourMs
 const maxDenials = 10_000
 const maxOfOneRequest = 5
 /** Rules that an event holds at the most. */
@@ -119,7 +121,7 @@ const ruleSchema = z.object({
     roleId: z.string(),
     roleMandateId: z.string().nullable(),
     roleInstanceId: z.string().nullable(),
-    context: z.enum(['DATA', 'UI', 'RESOURCE']),
+    context: z.enum(ruleContexts),
     item: z.string().nullable(),
     view: z.boolean(),
     read: level,
@@ -135,9 +137,9 @@ const audited = z.object({
   detail: z.string().optional(),
   subject: z
     .object({
-      context: z.enum(['DATA', 'UI', 'RESOURCE']),
+      context: z.enum(ruleContexts),
       item: z.string().nullable(),
-      action: z.enum(['read', 'create', 'update', 'delete']).nullable(),
+      action: z.enum(actions).nullable(),
     })
     .nullable()
     .default(null),

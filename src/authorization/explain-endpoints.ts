@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { actions, levels, ruleContexts } from '../domain/permissions.js'
 import type { Directory } from '../coherence/directory.js'
 import type { PrioritisedRule } from '../context/request-context.js'
 import type { Database, Sql } from '../database/connect.js'
@@ -11,9 +12,9 @@ import { explainAccess, whatWouldHelp, type Question } from './explain.js'
 import { findUserToExplain, listAuditedDenials, listRoleLabels, seesInstance } from './explain-queries.js'
 import { actionOfMethod } from './guards.js'
 
-const level = z.enum(['n', 'm', 'g', 'a'])
-const action = z.enum(['read', 'create', 'update', 'delete'], 'must be read, create, update or delete')
-const context = z.enum(['DATA', 'UI', 'RESOURCE'], 'must be DATA, UI or RESOURCE')
+const level = z.enum(levels)
+const action = z.enum(actions, 'must be read, create, update or delete')
+const context = z.enum(ruleContexts, 'must be DATA, UI or RESOURCE')
 const id = z.uuid('must be a UUID').transform((value) => value.toLowerCase())
 
 const explainedRule = z

@@ -1,7 +1,6 @@
+import { isUuid } from '../domain/ids.js'
 import type { User } from '../coherence/directory.js'
 import type { Sql } from '../database/connect.js'
-
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 /** The user of that id or exact username, as far as the transaction sees them. */
 export async function findUserToExplain(
@@ -11,7 +10,7 @@ export async function findUserToExplain(
   const [row] = await sql.rows<User & { enabled: boolean }>(
     `
     select id, username, email, full_name as "fullName", is_sys_admin as "isSysAdmin", is_platform_admin as "isPlatformAdmin", enabled
-      from users where ${uuid.test(user) ? 'id = ?::uuid' : 'username = ?'}`,
+      from users where ${isUuid(user) ? 'id = ?::uuid' : 'username = ?'}`,
     [user],
   )
   return row

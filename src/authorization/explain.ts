@@ -1,4 +1,5 @@
-import type { Directory, Level, User } from '../coherence/directory.js'
+import type { Level, Action, RuleContext } from '../domain/permissions.js'
+import type { Directory, User } from '../coherence/directory.js'
 import type { RequestedPlace } from '../context/decide-placement.js'
 import type { PrioritisedRule } from '../context/request-context.js'
 import { enterPlace, type PlacePolicy } from '../context/resolve-context.js'
@@ -6,7 +7,7 @@ import { requirePlace } from '../context/requested-place.js'
 import { GatewayError, type ErrorCode, statusOf } from '../errors.js'
 import type { Policy } from '../http/endpoint/policy.js'
 import { levelGuards, permissionDenied } from './guards.js'
-import { decide, type Action, type RuleContext } from './permissions.js'
+import { decide } from './permissions.js'
 
 /** What is asked: may this user do that there. */
 export interface Question {

@@ -1,10 +1,11 @@
 import type { NextFunction, Request } from 'express'
+import type { Action } from '../domain/permissions.js'
 import type { AuditLog } from '../audit/audit-log.js'
 import type { User } from '../coherence/directory.js'
 import { GatewayError, type ErrorCode } from '../errors.js'
 import type { Middleware } from '../http/endpoint/chain.js'
 import type { Subject } from '../http/endpoint/policy.js'
-import { permissionIn, type Action, type Permission } from './permissions.js'
+import { permissionIn, type Permission } from './permissions.js'
 
 declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace

@@ -1,4 +1,5 @@
-import type { Action, Level, Permission, ScopedRule } from '../coherence/directory.js'
+import type { Permission } from '../coherence/directory.js'
+import { actions, type Level, type RuleContext } from '../domain/permissions.js'
 import type { PrioritisedRule, RequestContext } from '../context/request-context.js'
 import { RuleIndex } from './rule-index.js'
 
@@ -12,8 +13,7 @@ declare global {
   }
 }
 
-export type { Action, Permission }
-export type RuleContext = ScopedRule['context']
+export type { Permission }
 
 /** A permission, with the rules that it was made of. */
 export interface Decision {
@@ -25,7 +25,6 @@ export interface Decision {
   deciding: PrioritisedRule[]
 }
 
-const actions: readonly Action[] = ['read', 'create', 'update', 'delete']
 const reach: Record<Level, number> = { n: 0, m: 1, g: 2, a: 3 }
 const nothing = (): Permission => ({ view: false, read: 'n', create: 'n', update: 'n', delete: 'n' })
 const everything = (): Permission => ({ view: true, read: 'a', create: 'a', update: 'a', delete: 'a' })

@@ -1,3 +1,4 @@
+import type { Action, Level, RuleContext } from '../domain/permissions.js'
 import type { Sql } from '../database/connect.js'
 import { findPlacement, findPortalLink, findPrincipal, listRules } from './directory-queries.js'
 import type { Loaded, Memory } from './memory.js'
@@ -71,10 +72,6 @@ export interface PortalLink {
   dependsOn: readonly string[]
 }
 
-export type Level = 'n' | 'm' | 'g' | 'a'
-
-export type Action = 'read' | 'create' | 'update' | 'delete'
-
 /** What somebody may do with an item: see it, and to how much of it each action reaches. */
 export interface Permission extends Record<Action, Level> {
   view: boolean
@@ -85,7 +82,7 @@ export interface ScopedRule extends Permission {
   roleId: string
   roleMandateId: string | null
   roleInstanceId: string | null
-  context: 'DATA' | 'UI' | 'RESOURCE'
+  context: RuleContext
   item: string | null
 }
 

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { Readable, type Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { dayMs, minuteMs } from '../domain/time.js'
 import { archiveAudit, verifyArchive, type ArchiveVerification } from '../audit/archive.js'
 import { findArchiveEnd } from '../audit/archive-queries.js'
 import { genesis } from '../audit/chain.js'
@@ -32,7 +33,7 @@ interface Surroundings {
 }
 
 /** An archive may be large: its statements take longer than those of requests. */
-const ownerTimeoutMs = 30 * 60_000
+const ownerTimeoutMs = 30 * minuteMs
 
 async function withAudit(
   publicKeys: string[],
@@ -221,8 +222,6 @@ export async function exportAudit({ out }: { out: string | undefined }): Promise
     return { exitCode: exitCodes.ok, stdout: '', stderr: `${checkpoint.position} events were exported\n` }
   })
 }
-
-const dayMs = 24 * 60 * 60 * 1000
 
 /** `audit archive`: moves what was sealed before a day into a file, and out of the database. */
 export async function archive({

@@ -1,4 +1,5 @@
 import { Argument, InvalidArgumentError, type Command } from 'commander'
+import { isUuid } from '../domain/ids.js'
 import { exitCodes } from '../domain/exit-codes.js'
 import type { Said } from './routes-command.js'
 import { asJson, examples, wholeFrom, type Json } from './options.js'
@@ -20,8 +21,7 @@ const named = ['<user>', 'the username or the id'] as const
 const rowId =
   (refusal: string) =>
   (value: string): string => {
-    if (!/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(value))
-      throw new InvalidArgumentError(refusal)
+    if (!isUuid(value)) throw new InvalidArgumentError(refusal)
     return value.toLowerCase()
   }
 const tokenId = rowId('It must be the token’s id (its claim jti); a token itself goes into standard input.')

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { dayMs } from '../domain/time.js'
 import { recordChange } from '../audit/record-change.js'
 import { decidePrincipal } from '../authentication/principal.js'
 import { loadTokenKeys } from '../authentication/token-keys.js'
@@ -16,8 +17,6 @@ import { findToken, revokeEverything, revokeToken } from '../system/token-querie
 import { asOperator, heard, type Operator } from './as-operator.js'
 import { readSecret } from './read-secret.js'
 import { said } from './said.js'
-
-const dayMs = 24 * 60 * 60 * 1000
 
 /**
  * `token issue`: a long-lived token of a service account. It is printed alone, so that a shell can take it.

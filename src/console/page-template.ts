@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
+import type { SignInAuthority } from '../domain/authorities.js'
 import type { Config } from '../config.js'
 
 /** What the pages are told of this gateway before anybody has signed in. */
 interface Settings {
   /** Who else vouches for a login, as far as that is configured. */
-  authorities: ('google' | 'msft')[]
+  authorities: SignInAuthority[]
   /** Whether the demo users are there, whose password everybody knows. */
   demo: boolean
 }

@@ -1,4 +1,5 @@
 import type { Response } from 'express'
+import { daySeconds } from '../domain/time.js'
 import type { Config } from '../config.js'
 import { GatewayError } from '../errors.js'
 import type { Middleware } from '../http/endpoint/chain.js'
@@ -8,7 +9,7 @@ import { anyone } from '../http/endpoint/policy.js'
 import { builtFiles, type BuiltFile } from './built-files.js'
 import { fillPage, settingsOf, type ChangedTexts } from './page-template.js'
 
-const year = 365 * 24 * 60 * 60
+const year = 365 * daySeconds
 
 /** Names of assets hold a hash of their content, so whoever has one need not ask again. */
 function sendAsset(

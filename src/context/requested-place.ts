@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Request } from 'express'
+import { isUuid } from '../domain/ids.js'
 import { GatewayError } from '../errors.js'
 import type { MandateSource, Policy } from '../http/endpoint/policy.js'
 import type { RequestedPlace } from './decide-placement.js'
@@ -8,8 +9,6 @@ import type { RequestedPlace } from './decide-placement.js'
 export type PlacePolicy = Pick<Policy, 'mandate' | 'instance' | 'mandateFrom' | 'prefix'>
 
 type Kind = 'mandate' | 'instance'
-
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 function invalid(kind: Kind, where: string): GatewayError {
   return new GatewayError(
@@ -22,7 +21,7 @@ function placeHeader(req: IncomingMessage, kind: Kind): string | undefined {
   const header = kind === 'mandate' ? 'x-mandate-id' : 'x-instance-id'
   const value = req.headers[header]
   if (value === undefined || value === '') return undefined
-  if (typeof value !== 'string' || !uuid.test(value)) throw invalid(kind, `The header ${header}`)
+  if (typeof value !== 'string' || !isUuid(value)) throw invalid(kind, `The header ${header}`)
   return value.toLowerCase()
 }
 
@@ -30,7 +29,7 @@ function checked(values: string[], kind: Kind, where: string): string[] {
   return values
     .filter((value) => value !== '')
     .map((value) => {
-      if (!uuid.test(value)) throw invalid(kind, where)
+      if (!isUuid(value)) throw invalid(kind, where)
       return value.toLowerCase()
     })
 }
@@ -48,7 +47,7 @@ const asReadByOthers = (text: string) =>
  */
 function ifUuid(text: string | undefined, where: string): string[] {
   if (text === undefined) return []
-  if (uuid.test(text)) return [text.toLowerCase()]
+  if (isUuid(text)) return [text.toLowerCase()]
   if (/^[0-9a-f]{32}$/i.test(asReadByOthers(text))) throw invalid('mandate', where)
   return []
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { levels, ruleContexts } from '../domain/permissions.js'
 import { permissionFrom, type Permission } from '../authorization/permissions.js'
 import { csvAnswer, mostCsvRows, wantsCsv } from '../http/endpoint/csv.js'
 import { endpoint, type Endpoint } from '../http/endpoint/endpoint.js'
@@ -8,12 +9,12 @@ import { fields, pointsOf, rulesOf, type Point } from './authority.js'
 import { id } from './fields.js'
 import { platformRealm, type Governing, type Seen } from './realm.js'
 
-const context = z.enum(['DATA', 'UI', 'RESOURCE'], 'must be DATA, UI or RESOURCE')
+const context = z.enum(ruleContexts, 'must be DATA, UI or RESOURCE')
 const item = z
   .string()
   .max(500)
   .regex(/^[\w-]+(\.[\w-]+)*$/, 'must be a dotted path such as crm.contacts')
-const level = z.enum(['n', 'm', 'g', 'a'])
+const level = z.enum(levels)
 
 const place = z
   .strictObject({

@@ -1,4 +1,5 @@
-import { permissionFrom, type Permission, type RuleContext } from '../authorization/permissions.js'
+import { type RuleContext, actions, ruleContexts } from '../domain/permissions.js'
+import { permissionFrom, type Permission } from '../authorization/permissions.js'
 import { listRules } from '../coherence/directory-queries.js'
 import type { ScopedRule } from '../coherence/directory.js'
 import { countingRules } from '../context/counting-rules.js'
@@ -205,14 +206,12 @@ export function watchAuthority(
   }
 }
 
-const contexts: readonly RuleContext[] = ['DATA', 'RESOURCE', 'UI']
-
 /**
  * Between these points no permission of these rules differs: what the longest named beginning of an item may
  * do, the item may.
  */
 export function pointsOf(...rules: PrioritisedRule[][]): Point[] {
-  const points = new Map<string, Point>(contexts.map((context) => [context, { context, item: null }]))
+  const points = new Map<string, Point>(ruleContexts.map((context) => [context, { context, item: null }]))
   for (const {
     rule: { context, item },
   } of rules.flat())
@@ -220,7 +219,7 @@ export function pointsOf(...rules: PrioritisedRule[][]): Point[] {
   return [...points].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, point]) => point)
 }
 
-export const fields = ['view', 'read', 'create', 'update', 'delete'] as const
+export const fields = ['view', ...actions] as const
 
 /** A permission that is another after a change. */
 export interface Flip extends Point {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { ruleContexts } from '../domain/permissions.js'
 import { endpoint, type Endpoint } from '../http/endpoint/endpoint.js'
 import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../http/endpoint/page.js'
 import { listNamedItems } from './access-overview-queries.js'
@@ -8,7 +9,7 @@ import { platformRealm, type Governing } from './realm.js'
 const sources = ['gateway', 'route', 'rule'] as const
 const known = z
   .strictObject({
-    context: z.enum(['DATA', 'UI', 'RESOURCE']),
+    context: z.enum(ruleContexts),
     item: z.string(),
     sources: z
       .array(z.enum(sources))

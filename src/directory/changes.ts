@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { levels } from '../domain/permissions.js'
 import { coherenceSchema } from '../http/endpoint/coherence-schema.js'
 import type { Answer } from '../http/endpoint/endpoint.js'
 import { etagOf } from '../http/endpoint/etag.js'
@@ -14,7 +15,7 @@ const dryRun = z
 /** The query of every call that changes something. */
 export const changeQuery = z.strictObject({ dryRun })
 
-const level = z.enum(['n', 'm', 'g', 'a'])
+const level = z.enum(levels)
 const permission = z.strictObject({
   view: z.boolean(),
   read: level,

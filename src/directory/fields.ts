@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { GatewayError } from '../errors.js'
+import { GatewayError, notFound } from '../errors.js'
 
 const printable = /^[^\p{Cc}\p{Zl}\p{Zp}]*$/u
 
@@ -43,12 +43,9 @@ export const flag = z
   .transform((value) => value === 'true')
   .optional()
 
-/** A thing that is not here, for whatever reason: it may be somebody else's. */
-export const nothingHere = () => new GatewayError('not_found', 'There is nothing with this id')
-
 /** What is there, or `not_found`. */
 export function found<Thing>(thing: Thing | undefined): Thing {
-  if (thing === undefined) throw nothingHere()
+  if (thing === undefined) throw notFound()
   return thing
 }
 

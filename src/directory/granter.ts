@@ -1,4 +1,5 @@
-import { permissionFrom, type Action, type Permission } from '../authorization/permissions.js'
+import { type Action, actions } from '../domain/permissions.js'
+import { permissionFrom, type Permission } from '../authorization/permissions.js'
 import type { PrioritisedRule } from '../context/request-context.js'
 import type { Sql } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
@@ -84,7 +85,6 @@ export function refuseBeyond(granter: Granter, shifts: Shift[]): void {
 }
 
 const governing = ['gateway.members', 'gateway.roles', 'gateway.instances'] as const
-const actions: readonly Action[] = ['read', 'create', 'update', 'delete']
 
 /**
  * Nobody shuts themself out of governing: with nobody else left to do it, a mandate could not be mended from

@@ -1,6 +1,6 @@
 import type { Request } from 'express'
 import { z } from 'zod'
-import { GatewayError } from '../errors.js'
+import { GatewayError, notFound } from '../errors.js'
 import { endpoint, idOf, type Call, type Endpoint } from '../http/endpoint/endpoint.js'
 import { checkIfMatch } from '../http/endpoint/etag.js'
 import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../http/endpoint/page.js'
@@ -14,7 +14,7 @@ import {
   createdAnswers,
   deletedAnswers,
 } from './changes.js'
-import { flag, found, id, invalid, nothingHere, search, username } from './fields.js'
+import { flag, found, id, invalid, search, username } from './fields.js'
 import { findInstance } from './instance-queries.js'
 import {
   accesses,
@@ -197,7 +197,7 @@ export async function addMembership(
 ): Promise<Member> {
   const rows = { kind: memberships, withinId: mandateId, seesAll: true }
   const at: At = { ...edit, mandateId, rows, record: (change) => edit.record({ ...change, mandateId }) }
-  return await addMember({ kind: memberships, stranger: nothingHere }, at, userId, {
+  return await addMember({ kind: memberships, stranger: notFound }, at, userId, {
     enabled: true,
     roleIds: given,
   })
@@ -381,7 +381,7 @@ export function accessEndpoints(governing: Governing): Endpoint[] {
       within,
       seesAll: onlyAsSysAdmin,
       path: '/mandate/instances/:id/access',
-      stranger: nothingHere,
+      stranger: notFound,
       realm: ownMandate(governing, 'gateway.instances'),
     }),
   ]
@@ -399,7 +399,7 @@ export function memberEndpoints(governing: Governing): Endpoint[] {
       within,
       seesAll: everything,
       path: '/admin/mandates/:id/members',
-      stranger: nothingHere,
+      stranger: notFound,
       realm: mandateOfPath(governing, (sql, call) => findMandateIdOf(sql, 'mandate', idOf(call))),
     }),
     ...endpointsOf({
@@ -409,7 +409,7 @@ export function memberEndpoints(governing: Governing): Endpoint[] {
       within,
       seesAll: onlyAsSysAdmin,
       path: '/mandate/members',
-      stranger: nothingHere,
+      stranger: notFound,
       realm: ownMandate(governing, 'gateway.members'),
     }),
   ]

@@ -5,7 +5,7 @@ import { beginAsAdmin } from '../authorization/still-admin.js'
 import type { Coherence, Coherent, CoherentTx, Rehearse } from '../coherence/coherent.js'
 import type { Database, Sql, Tx } from '../database/connect.js'
 import { inMandate } from '../database/mandate.js'
-import { GatewayError } from '../errors.js'
+import { GatewayError, notFound } from '../errors.js'
 import type { Call } from '../http/endpoint/endpoint.js'
 import { mandateAdmins, platformAdmins, type Policy } from '../http/endpoint/policy.js'
 import { watchAuthority, type Concern, type Effect } from './authority.js'
@@ -205,7 +205,7 @@ export function mandateOfPath(
     begin: beginOnPlatform,
     enter: async (tx, call, work) => {
       const mandateId = await findMandateId(tx, call)
-      if (mandateId === undefined) throw new GatewayError('not_found', 'There is nothing with this id')
+      if (mandateId === undefined) throw notFound()
       return await inMandate(tx, mandateId, (inside) => work(asSeen(inside), { mandateId }))
     },
   })

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { levels, ruleContexts } from '../domain/permissions.js'
 import { endpoint, idOf, type Call, type Endpoint } from '../http/endpoint/endpoint.js'
 import { checkIfMatch } from '../http/endpoint/etag.js'
 import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../http/endpoint/page.js'
@@ -25,16 +26,16 @@ import {
   type Rule,
 } from './rule-queries.js'
 
-const context = z.enum(['DATA', 'UI', 'RESOURCE'], 'must be DATA, UI or RESOURCE')
+const context = z.enum(ruleContexts, 'must be DATA, UI or RESOURCE')
 const item = z
   .string()
   .max(500)
   .regex(/^[\w-]+(\.[\w-]+)*$/, 'must be a dotted path such as crm.contacts, or null for all items')
   .nullable()
-const level = z.enum(['n', 'm', 'g', 'a'], 'must be n (none), m (my own), g (my group) or a (all)')
-const levels = { view: z.boolean(), read: level, create: level, update: level, delete: level }
+const level = z.enum(levels, 'must be n (none), m (my own), g (my group) or a (all)')
+const permissionFields = { view: z.boolean(), read: level, create: level, update: level, delete: level }
 
-const ruleFields = { id: z.uuid(), roleId: z.uuid(), context, item, ...levels }
+const ruleFields = { id: z.uuid(), roleId: z.uuid(), context, item, ...permissionFields }
 const rule = z.strictObject(ruleFields).meta({ id: 'AccessRule' })
 const newRule = z.strictObject({
   roleId: id,
@@ -46,7 +47,7 @@ const newRule = z.strictObject({
   update: level.default('n'),
   delete: level.default('n'),
 })
-const ruleChange = z.strictObject({ context, item, ...levels }).partial()
+const ruleChange = z.strictObject({ context, item, ...permissionFields }).partial()
 const ruleQuery = z.strictObject({
   ...pageFields,
   roleId: id.optional(),

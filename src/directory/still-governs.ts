@@ -1,6 +1,6 @@
 import type { Request } from 'express'
+import type { Action } from '../domain/permissions.js'
 import { actionOfMethod } from '../authorization/guards.js'
-import type { Action } from '../authorization/permissions.js'
 import { beginAsAdmin } from '../authorization/still-admin.js'
 import type { Tx } from '../database/connect.js'
 import type { MandateTx } from '../database/mandate.js'

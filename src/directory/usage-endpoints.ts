@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { dayMs } from '../domain/time.js'
 import { csvAnswer, mostCsvRows, wantsCsv } from '../http/endpoint/csv.js'
 import { endpoint, type Endpoint } from '../http/endpoint/endpoint.js'
 import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../http/endpoint/page.js'
@@ -54,7 +55,6 @@ const usageQuery = z.strictObject({
   format,
 })
 
-const dayMs = 86_400_000
 const mostDays = 366
 const dayOf = (ms: number) => new Date(ms).toISOString().slice(0, 10)
 const daysQuery = z

@@ -6,10 +6,11 @@ import {
   revokeLooseTokens,
   withdrawLinksOf,
 } from '../authentication/end-queries.js'
+import { notFound } from '../errors.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint/endpoint.js'
 import { decodePosition, pageFields, pageOf, positionedPage } from '../http/endpoint/page.js'
 import { answerDeleted, changeQuery, deletedAnswers } from './changes.js'
-import { found, nothingHere } from './fields.js'
+import { found } from './fields.js'
 import { platformRealm, type Edit, type Governing } from './realm.js'
 import { levelOf, refuseForeignSysAdmin } from './users-endpoints.js'
 import { findUser, findUserForUpdate, listUserSessions } from './user-queries.js'
@@ -93,7 +94,7 @@ export function userSessionEndpoints(governing: Governing): Endpoint[] {
             const ended = (await findSessionOfUser(edit.tx, sessionId, user.id))
               ? await endSessions(edit.tx, [sessionId])
               : []
-            if (ended.length === 0) throw nothingHere()
+            if (ended.length === 0) throw notFound()
             await edit.record({
               action: 'session_ended',
               subject: `session:${sessionId}`,

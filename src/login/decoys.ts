@@ -1,4 +1,5 @@
 import { createHmac, randomUUID } from 'node:crypto'
+import { minuteMs } from '../domain/time.js'
 import type { Sql } from '../database/connect.js'
 import { hashLike } from './password.js'
 import { listHashKinds } from './password-queries.js'
@@ -12,7 +13,7 @@ interface Dependencies {
   secret: string
 }
 
-const refreshMs = 10 * 60_000
+const refreshMs = 10 * minuteMs
 
 interface Decoy {
   hash: string

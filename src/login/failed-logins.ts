@@ -1,10 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import pLimit, { type LimitFunction } from 'p-limit'
+import { minuteMs } from '../domain/time.js'
 import type { RateLimit } from '../config.js'
 import { GatewayError } from '../errors.js'
 import type { Counts, Tally } from '../http/limits/counts.js'
 import { networkOf, wideNetworkOf } from '../http/limits/limit-rate.js'
-import { hashSecret } from './secret-token.js'
+import { hashSecret } from '../domain/secrets.js'
 
 /** Somebody who tries to sign in as somebody. */
 export interface Attempt {
@@ -29,7 +30,7 @@ export type LimitAttempts = <Result>(
 ) => Promise<Result | undefined>
 
 /** Failures of an account are remembered for so long, wherever they came from. */
-const accountWindowMs = 15 * 60_000
+const accountWindowMs = 15 * minuteMs
 /** So many typing errors cost nobody any time. */
 const freeFailures = 5
 const firstDelayMs = 50
@@ -89,7 +90,7 @@ async function countAttempt(byAddress: Tally, key: string, allowed: number): Pro
  * Failures of an address are remembered for so long, whatever accounts it names, and whatever it gets right
  * between them.
  */
-const addressWindowMs = 15 * 60_000
+const addressWindowMs = 15 * minuteMs
 const leastOfAddress = 100
 /** Many customers of a provider may be in a wide network. */
 const customersOfWideNetwork = 10

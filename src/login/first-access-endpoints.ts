@@ -16,7 +16,7 @@ import {
 } from './first-access-queries.js'
 import { passwordFault } from './password-policy.js'
 import type { Passwords } from './password.js'
-import { hashSecret, makeSecret } from './secret-token.js'
+import { hashSecret, makeSecret } from '../domain/secrets.js'
 
 /**
  * A link by which a user sets a password, once. Whoever has it can: it is shown to the one who asked for it,

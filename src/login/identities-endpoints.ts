@@ -1,5 +1,6 @@
 import type { Request } from 'express'
 import { z } from 'zod'
+import { signInAuthorities } from '../domain/authorities.js'
 import { actorOf, recordChange } from '../audit/record-change.js'
 import type { Coherent, CoherentTx } from '../coherence/coherent.js'
 import { GatewayError } from '../errors.js'
@@ -14,7 +15,7 @@ import { redirectTarget } from './redirect-target.js'
 import { principalOf } from './sessions-endpoints.js'
 import { callbackUrl, providerOf, type SignIn } from './sign-in-endpoints.js'
 
-const authority = z.enum(['google', 'msft'], 'must be google or msft')
+const authority = z.enum(signInAuthorities, 'must be google or msft')
 /** So long after signing in somebody need not prove again that it is them. */
 const proofSeconds = 600
 const identity = z

@@ -1,6 +1,6 @@
+import type { SignInAuthority } from '../domain/authorities.js'
 import type { CoherentTx } from '../coherence/coherent.js'
 import type { Sql, Tx } from '../database/connect.js'
-import type { SignInAuthority } from './sign-in-flow.js'
 import type { Identity } from './sign-in-provider.js'
 
 /** A user's identity at an authority, as they see it. */

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Request } from 'express'
 import { SignJWT } from 'jose'
+import { dayMs } from '../domain/time.js'
+import type { Authority } from '../domain/authorities.js'
 import { recordChange } from '../audit/record-change.js'
 import { endSessions, listLiveSessionIds, type Presented } from '../authentication/end-queries.js'
 import type { TokenKeys } from '../authentication/token-keys.js'
@@ -9,7 +11,7 @@ import type { Config } from '../config.js'
 import type { Database, Tx } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
 import { insertRefreshToken } from './refresh-queries.js'
-import { hashSecret, makeSecret } from './secret-token.js'
+import { hashSecret, makeSecret } from '../domain/secrets.js'
 import { insertAccessToken, insertSession, lockLoginUser } from './session-queries.js'
 
 /** A signed access token, and until when it counts. */
@@ -46,7 +48,7 @@ export function originOf(req: Request): Origin {
 /** Who logged in, and from where. */
 export interface Login extends Origin {
   user: { id: string; username: string }
-  authority: 'local' | 'google' | 'msft'
+  authority: Authority
   /** The hash that the password was compared with. A login is refused when it has been changed meanwhile. */
   passwordHash?: string | null
   /** The login that the browser holds already: its sessions end when it signs in anew, whosever they are. */
@@ -111,8 +113,6 @@ interface Dependencies {
   keys: TokenKeys
   config: Lifetimes
 }
-
-const dayMs = 24 * 60 * 60 * 1000
 
 /**
  * Begins a session and issues its tokens. Session and tokens are written together or not at all. Throws

@@ -1,5 +1,6 @@
 import type { Request } from 'express'
 import { z } from 'zod'
+import { levels, ruleContexts } from '../domain/permissions.js'
 import { permissionIn, type Permission } from '../authorization/permissions.js'
 import type { RequestContext } from '../context/request-context.js'
 import type { Sql } from '../database/connect.js'
@@ -31,9 +32,9 @@ const me = z.strictObject({
   ),
 })
 
-const level = z.enum(['n', 'm', 'g', 'a']).meta({ description: 'none, my own, my group, all' })
-const ruleContext = z.enum(['DATA', 'UI', 'RESOURCE'], 'must be DATA, UI or RESOURCE')
-const levels = { view: z.boolean(), read: level, create: level, update: level, delete: level }
+const level = z.enum(levels).meta({ description: 'none, my own, my group, all' })
+const ruleContext = z.enum(ruleContexts, 'must be DATA, UI or RESOURCE')
+const permissionFields = { view: z.boolean(), read: level, create: level, update: level, delete: level }
 const item = z
   .string()
   .max(500)
@@ -52,7 +53,7 @@ const contextAnswer = z.strictObject({
       roleId: z.uuid(),
       context: ruleContext,
       item: z.string().nullable(),
-      ...levels,
+      ...permissionFields,
     }),
   ),
 })
@@ -61,7 +62,11 @@ const permissionQuery = z.strictObject({
   context: ruleContext,
   item: z.preprocess((value) => (value === '' ? undefined : value), item.optional()),
 })
-const permissionAnswer = z.strictObject({ context: ruleContext, item: z.string().nullable(), ...levels })
+const permissionAnswer = z.strictObject({
+  context: ruleContext,
+  item: z.string().nullable(),
+  ...permissionFields,
+})
 
 /** The context that `resolveContext` left; its absence would be a fault of the chain, not of the caller. */
 function contextOf(req: Request): RequestContext {

@@ -1,7 +1,7 @@
 import { createHmac, hkdfSync } from 'node:crypto'
 import type { Config } from '../config.js'
 import { GatewayError } from '../errors.js'
-import { hashSecret } from './secret-token.js'
+import { hashSecret } from '../domain/secrets.js'
 
 /**
  * Refresh tokens are 256 random bits, or look like it, in base64url: nothing can be read from one, and only

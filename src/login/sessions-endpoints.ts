@@ -1,5 +1,6 @@
 import type { Request } from 'express'
 import { z } from 'zod'
+import { authorities } from '../domain/authorities.js'
 import { actorOf, recordChange } from '../audit/record-change.js'
 import type { Principal } from '../authentication/principal.js'
 import type { Coherent } from '../coherence/coherent.js'
@@ -28,7 +29,7 @@ interface Dependencies {
 const session = z
   .strictObject({
     id: z.uuid(),
-    authority: z.enum(['local', 'google', 'msft']),
+    authority: z.enum(authorities),
     current: z.boolean().meta({ description: 'whether it is the one that asks' }),
     createdAt: z.iso.datetime(),
     lastSeenAt: z.iso.datetime().meta({ description: 'when it was last given tokens' }),

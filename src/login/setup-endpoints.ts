@@ -10,7 +10,7 @@ import { anyone } from '../http/endpoint/policy.js'
 import type { FirstAccess } from './first-access-endpoints.js'
 import { passwordFault } from './password-policy.js'
 import type { Passwords } from './password.js'
-import { hashSecret, makeSecret } from './secret-token.js'
+import { hashSecret, makeSecret } from '../domain/secrets.js'
 import {
   insertFirstAdmin,
   insertSetupLink,

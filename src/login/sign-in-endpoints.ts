@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { signInAuthorities, type SignInAuthority } from '../domain/authorities.js'
 import { actorOf, recordChange } from '../audit/record-change.js'
 import type { VerifiedClaims } from '../authentication/verify-token.js'
 import type { Config } from '../config.js'
@@ -11,7 +12,7 @@ import { originOf, type IssuedTokens, type Login } from './issue-token.js'
 import { loginOfCookies, setLoginCookies } from './login-cookies.js'
 import { redirectTarget } from './redirect-target.js'
 import { flowUnknown } from './sign-in-errors.js'
-import type { SignInAuthority, SignInFlow, SignInFlows } from './sign-in-flow.js'
+import type { SignInFlow, SignInFlows } from './sign-in-flow.js'
 import type { Identity, SignInProvider } from './sign-in-provider.js'
 
 /** What signing in at another authority needs. */
@@ -153,5 +154,5 @@ export function signInEndpoints(signIn: SignIn): Endpoint[] {
       },
     })
 
-  return (['google', 'msft'] as const).flatMap((authority) => [login(authority), callback(authority)])
+  return signInAuthorities.flatMap((authority) => [login(authority), callback(authority)])
 }

@@ -3,11 +3,12 @@ import type { IncomingMessage } from 'node:http'
 import type { Response } from 'express'
 import { CompactEncrypt, compactDecrypt } from 'jose'
 import { z } from 'zod'
+import { signInAuthorities, type SignInAuthority } from '../domain/authorities.js'
 import type { Config } from '../config.js'
 import { cookieValues, setCookie } from '../http/cookies.js'
 
 const flowSchema = z.strictObject({
-  authority: z.enum(['google', 'msft']),
+  authority: z.enum(signInAuthorities),
   state: z.string(),
   nonce: z.string(),
   codeVerifier: z.string(),
@@ -20,7 +21,6 @@ const flowSchema = z.strictObject({
 
 /** What is to be known again when a browser comes back from where it signs in. */
 export type SignInFlow = z.infer<typeof flowSchema>
-export type SignInAuthority = SignInFlow['authority']
 
 /** The flows that a browser has under way, kept in a cookie that only the gateway can read or make. */
 export interface SignInFlows {

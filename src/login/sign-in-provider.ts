@@ -15,8 +15,11 @@ import {
   type Configuration,
   type ServerMetadata,
 } from 'openid-client'
+import { hourMs } from '../domain/time.js'
+import type { SignInAuthority } from '../domain/authorities.js'
+import { isUuid } from '../domain/ids.js'
 import type { Config } from '../config.js'
-import type { SignInAuthority, SignInFlow } from './sign-in-flow.js'
+import type { SignInFlow } from './sign-in-flow.js'
 import { asSignInError, refused } from './sign-in-errors.js'
 
 /** Somebody as an authority knows them: the subject is the issuer's, and nobody else's. */
@@ -48,9 +51,8 @@ interface Settings {
 }
 
 const timeoutSeconds = 5
-const rediscoverAfterMs = 60 * 60 * 1000
+const rediscoverAfterMs = hourMs
 const tenantTemplate = '{tenantid}'
-const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
 type ProviderConfig = Pick<
   Config,
@@ -198,7 +200,7 @@ function identityOf(
   claims: { iss: string; sub: string; email?: unknown; tid?: unknown },
   issuer: string,
 ): Identity {
-  if (issuer.includes(tenantTemplate) && !(typeof claims.tid === 'string' && uuid.test(claims.tid)))
+  if (issuer.includes(tenantTemplate) && !(typeof claims.tid === 'string' && isUuid(claims.tid)))
     throw refused('The provider did not say which tenant this is')
   return {
     issuer: claims.iss,

@@ -10,7 +10,7 @@ import {
 import { z } from 'zod'
 import type { Database, Tx } from '../database/connect.js'
 import { clientInvalid, type AuthenticatedClient } from './authenticated-client.js'
-import { hashSecret } from '../login/secret-token.js'
+import { hashSecret } from '../domain/secrets.js'
 import {
   findServiceAccount,
   listGoodKeys,

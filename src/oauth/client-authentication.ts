@@ -6,7 +6,7 @@ import { clientInvalid, type AuthenticatedClient } from './authenticated-client.
 import type { CheckPassword } from '../login/check-password.js'
 import { assertionType, type CheckAssertion } from './client-assertion.js'
 import { originOf } from '../login/issue-token.js'
-import { hashSecret } from '../login/secret-token.js'
+import { hashSecret } from '../domain/secrets.js'
 import { findSecret, findServiceAccount, noteSecretUse, useCredential } from './service-credential-queries.js'
 import { lockLoginUser } from '../login/session-queries.js'
 

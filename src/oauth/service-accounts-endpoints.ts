@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { notFound } from '../errors.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint/endpoint.js'
 import { checkIfMatch } from '../http/endpoint/etag.js'
 import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../http/endpoint/page.js'
@@ -12,7 +13,7 @@ import {
   createdAnswers,
   deletedAnswers,
 } from '../directory/changes.js'
-import { found, label, nothingHere, search, username } from '../directory/fields.js'
+import { found, label, search, username } from '../directory/fields.js'
 import { platformRealm, type Changing, type Governing } from '../directory/realm.js'
 import {
   deleteUser,
@@ -53,7 +54,7 @@ const programs = { enabled: undefined, level: undefined, serviceAccount: true }
 /** A person is none: those are at /admin/users. */
 function programOf(user: ListedUser | undefined): ListedUser {
   const known = found(user)
-  if (!known.isServiceAccount) throw nothingHere()
+  if (!known.isServiceAccount) throw notFound()
   return known
 }
 

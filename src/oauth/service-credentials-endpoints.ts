@@ -1,11 +1,12 @@
 import type { Request } from 'express'
 import { z } from 'zod'
+import { dayMs } from '../domain/time.js'
 import { actorOf, recordChange } from '../audit/record-change.js'
 import type { TokenKeys } from '../authentication/token-keys.js'
 import { beginAsAdmin } from '../authorization/still-admin.js'
 import type { Coherent, CoherentTx, Rehearse } from '../coherence/coherent.js'
 import type { Database, Tx } from '../database/connect.js'
-import { GatewayError } from '../errors.js'
+import { GatewayError, notFound } from '../errors.js'
 import { coherenceSchema } from '../http/endpoint/coherence-schema.js'
 import { endpoint, idOf, type Call, type Endpoint } from '../http/endpoint/endpoint.js'
 import { checkIfMatch, etagOf } from '../http/endpoint/etag.js'
@@ -13,7 +14,7 @@ import { moment } from '../http/endpoint/moment.js'
 import { decodePosition, pageFrom, pageOf, pageQuery, positionOf } from '../http/endpoint/page.js'
 import { platformAdmins } from '../http/endpoint/policy.js'
 import { readPublicKey } from './client-assertion.js'
-import { hashSecret, makeSecret } from '../login/secret-token.js'
+import { hashSecret, makeSecret } from '../domain/secrets.js'
 import {
   findCredential,
   insertSecret,
@@ -33,7 +34,6 @@ interface Dependencies {
   keys: TokenKeys
 }
 
-const dayMs = 24 * 60 * 60 * 1000
 /** Longer than any access token counts. */
 const longestTokenDays = 400
 
@@ -99,13 +99,11 @@ const shapes: Record<
   },
 }
 
-const nothingHere = () => new GatewayError('not_found', 'There is nothing with this id')
-
 type AccountCall = Pick<Call<unknown, unknown>, 'req' | 'params'>
 
 async function seenAccount(tx: Tx, call: AccountCall): Promise<ServiceAccount> {
   const account = await lockServiceAccount(tx, idOf(call))
-  if (!account) throw nothingHere()
+  if (!account) throw notFound()
   return account
 }
 
@@ -204,7 +202,7 @@ function endpointsOf<Body>(
     })
   const find = async (tx: Tx, account: ServiceAccount, id: string) => {
     const found = await findCredential(tx, kind, account.id, id)
-    if (!found) throw nothingHere()
+    if (!found) throw notFound()
     return found
   }
   const create = async (tx: CoherentTx, call: Call<Body, unknown>) => {

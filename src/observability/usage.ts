@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { dayMs } from '../domain/time.js'
 import type { Logger } from './logger.js'
 
 /** What one mandate was used on one day (UTC, `YYYY-MM-DD`). */
@@ -41,8 +42,6 @@ interface Dependencies {
   /** Mandates that are counted at a time; a database that is away must not fill the memory. */
   mostWaiting?: number
 }
-
-const dayMs = 86_400_000
 
 /**
  * Begins to count. A batch whose fate is unknown is sent again as it was, under its number, before anything

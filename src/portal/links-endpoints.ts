@@ -10,7 +10,7 @@ import { pageFrom, pageOf, pageQuery } from '../http/endpoint/page.js'
 import { mandateAdmins } from '../http/endpoint/policy.js'
 import { findClient } from './client-queries.js'
 import { findLink, findLinkForUpdate, insertLink, listLinks, revokeLink, updateLink } from './link-queries.js'
-import { hashOf, newToken } from './link-token.js'
+import { hashSecret, makeSecret } from '../domain/secrets.js'
 import { coherentWithin, found, merged, within, type Rows } from './mandate.js'
 import { positionFrom, positionOf } from './position.js'
 
@@ -91,10 +91,10 @@ export function linkEndpoints({ publicUrl, ...rows }: Dependencies): Endpoint[] 
     answers: { 201: z.strictObject({ ...shown, ...secret }) },
     handle: async (call) => {
       const { req, body } = call
-      const token = newToken()
+      const token = makeSecret()
       const { clientId, made } = await within(rows, req, async (tx, mandateId) => {
         const client = found(await findClient(tx, idOf(call)))
-        const after = await insertLink(tx, client.id, { ...body, tokenHash: hashOf(token) })
+        const after = await insertLink(tx, client.id, { ...body, tokenHash: hashSecret(token) })
         await recordChange(tx, {
           actor: actorOf(req),
           mandateId,

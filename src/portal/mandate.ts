@@ -1,11 +1,11 @@
 import type { Request } from 'express'
+import type { Action } from '../domain/permissions.js'
 import { actionOfMethod } from '../authorization/guards.js'
-import type { Action } from '../authorization/permissions.js'
 import type { Coherence, Coherent, CoherentTx } from '../coherence/coherent.js'
 import type { Database, Tx } from '../database/connect.js'
 import { inMandate, type MandateTx } from '../database/mandate.js'
 import { beginAsGovernor, findGovernor, isChange } from '../directory/still-governs.js'
-import { GatewayError } from '../errors.js'
+import { GatewayError, notFound } from '../errors.js'
 
 /** What reads and writes the rows of a mandate. */
 export interface Rows {
@@ -19,9 +19,6 @@ function mandateOf({ context }: Request): string {
     throw new GatewayError('mandate_required', 'Name the mandate in the header X-Mandate-Id')
   return context.mandateId
 }
-
-/** Foreign and unknown ids are answered alike. */
-export const notFound = () => new GatewayError('not_found', 'There is nothing with this id')
 
 /** What was found, else `not_found`. */
 export function found<Row>(row: Row | undefined): Row {

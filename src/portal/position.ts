@@ -1,3 +1,4 @@
+import { uuidAndText } from '../domain/ids.js'
 import { GatewayError } from '../errors.js'
 import { decodeCursor } from '../http/endpoint/page.js'
 
@@ -7,8 +8,6 @@ export interface Position {
   by: string
 }
 
-const form = /^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(.*)$/s
-
 /** A row's place, as the text that a cursor holds. */
 export const positionOf = ({ id, by }: Position) => id + by
 
@@ -16,7 +15,7 @@ export const positionOf = ({ id, by }: Position) => id + by
 export function positionFrom(cursor: string | undefined): Position | undefined {
   const text = decodeCursor(cursor)
   if (text === undefined) return undefined
-  const [, id, by] = form.exec(text) ?? []
+  const [, id, by] = uuidAndText.exec(text) ?? []
   if (id === undefined || by === undefined) {
     throw new GatewayError('validation_failed', 'The query is not valid', {
       errors: [{ path: 'cursor', message: 'must be the nextCursor of another page of this list' }],

@@ -7,14 +7,14 @@ import type { CoherentTx } from '../coherence/coherent.js'
 import type { Config } from '../config.js'
 import { requestedPlace } from '../context/requested-place.js'
 import type { MandateTx } from '../database/mandate.js'
-import { GatewayError } from '../errors.js'
+import { GatewayError, notFound } from '../errors.js'
 import { runStep } from '../http/endpoint/chain.js'
 import { portalCookie, setCookie } from '../http/cookies.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint/endpoint.js'
 import { signedIn } from '../http/endpoint/policy.js'
 import { insertLink } from './link-queries.js'
-import { hashOf, newToken } from './link-token.js'
-import { enterAsGovernor, found, notFound, type Rows } from './mandate.js'
+import { hashSecret, makeSecret } from '../domain/secrets.js'
+import { enterAsGovernor, found, type Rows } from './mandate.js'
 import {
   linkProject,
   lockClient,
@@ -80,8 +80,13 @@ async function openPreview(
   // Nobody ever learns the token: only its hash is kept.
   const linkId =
     known ??
-    (await insertLink(tx, client.id, { tokenHash: hashOf(newToken()), label: previewLabel, expiresAt: null }))
-      .id
+    (
+      await insertLink(tx, client.id, {
+        tokenHash: hashSecret(makeSecret()),
+        label: previewLabel,
+        expiresAt: null,
+      })
+    ).id
   return { clientId: client.id, linkId }
 }
 

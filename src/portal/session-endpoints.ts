@@ -9,7 +9,7 @@ import { endpoint, type Endpoint } from '../http/endpoint/endpoint.js'
 import { languageOf } from '../http/pages/html.js'
 import { anyone } from '../http/endpoint/policy.js'
 import { useLink } from './link-queries.js'
-import { hashOf } from './link-token.js'
+import { hashSecret } from '../domain/secrets.js'
 import { destinationOf } from './next.js'
 import { enterPage, signOutPage, signedOutPage } from './pages.js'
 import type { TextsOf } from './texts.js'
@@ -60,7 +60,7 @@ export function portalSessionEndpoints({ config, database, textsOf }: Dependenci
     answers: { 303: null },
     handle: async ({ req, res, body: { token, next } }) => {
       const opened = await database.transaction(async (tx) => {
-        const used = await useLink(tx, hashOf(token))
+        const used = await useLink(tx, hashSecret(token))
         if (used) {
           const actor = { userId: null, requestId: req.id, address: req.clientAddress }
           await recordChange(tx, {

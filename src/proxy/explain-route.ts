@@ -1,6 +1,6 @@
+import type { Action } from '../domain/permissions.js'
 import type { MandateSource } from '../http/endpoint/policy.js'
 import { actionOfMethod } from '../authorization/guards.js'
-import type { Action } from '../authorization/permissions.js'
 import { GatewayError, type ErrorCode, statusOf } from '../errors.js'
 import { checkQuery, normalisePath } from '../http/normalise-path.js'
 import { refuseTrace } from './forward-by-table.js'

@@ -9,6 +9,7 @@ import {
   type CryptoKey,
 } from 'jose'
 import { z } from 'zod'
+import { daySeconds, hourSeconds } from '../domain/time.js'
 import type { Database, Sql, Tx } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
 import type { Logger } from '../observability/logger.js'
@@ -77,13 +78,12 @@ interface OpenedKey extends SigningIdentityKey {
 
 type KeyAge = Pick<StoredIdentityKey, 'ageSeconds' | 'createdAt'>
 
-const hour = 3600
 /** The newest key is followed by a new one at this age. */
-const rotateAfterSeconds = 24 * hour
+const rotateAfterSeconds = daySeconds
 /** A new key is published that long before it signs: longer than upstreams keep what they fetched. */
 const signsAfterSeconds = 600
 /** Long after the last signature of a key. */
-const deletion = { olderThanSeconds: 48 * hour, successorSeconds: hour }
+const deletion = { olderThanSeconds: 2 * daySeconds, successorSeconds: hourSeconds }
 const refreshEveryMs = 60_000
 const retryAfterMs = 1000
 

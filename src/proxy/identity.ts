@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { SignJWT } from 'jose'
+import type { Level } from '../domain/permissions.js'
 import type { PortalClient } from '../authentication/current-client.js'
 import type { Principal } from '../authentication/principal.js'
-import type { Level } from '../coherence/directory.js'
 import { disclosureOf, type Disclosure } from './caller-headers.js'
 import type { IdentityKeys } from './identity-keys.js'
 

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
+import { ruleContexts } from '../domain/permissions.js'
 import { mandateSources } from '../http/endpoint/policy.js'
 import { messageOf } from '../domain/yaml-faults.js'
 import { disclosedParts } from './caller-headers.js'
@@ -44,7 +45,7 @@ export function isOwnPath(pathname: string): boolean {
 const bytes = z.int().min(0).max(Number.MAX_SAFE_INTEGER)
 
 const subject = z.strictObject({
-  context: z.enum(['DATA', 'UI', 'RESOURCE'], 'must be DATA, UI or RESOURCE'),
+  context: z.enum(ruleContexts, 'must be DATA, UI or RESOURCE'),
   item: z
     .string()
     .min(1)

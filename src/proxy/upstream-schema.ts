@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { createSecureContext } from 'node:tls'
 import { z } from 'zod'
+import { hourMs } from '../domain/time.js'
 import { requestHeaderRules, responseHeaderRules } from './header-rules.js'
 
 /** A time in the route table. */
-export const milliseconds = z.int().min(1).max(3_600_000)
+export const milliseconds = z.int().min(1).max(hourMs)
 
 /** How many of something there may be at a time. */
 const atATime = z

@@ -1,3 +1,4 @@
+import { isUuid } from '../domain/ids.js'
 import type { CoherentTx } from '../coherence/coherent.js'
 import type { Sql } from '../database/connect.js'
 
@@ -9,7 +10,6 @@ export interface ListedSysAdmin {
   enabled: boolean
 }
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 const columns = 'id, username, full_name as "fullName", enabled'
 
 /** All SysAdmins by username: they are few. */
@@ -23,7 +23,7 @@ export async function findUserToPromote(
   named: string,
 ): Promise<(ListedSysAdmin & { isSysAdmin: boolean }) | undefined> {
   const [user] = await tx.rows<ListedSysAdmin & { isSysAdmin: boolean }>(
-    `select ${columns}, is_sys_admin as "isSysAdmin" from users where ${uuid.test(named) ? 'id = ?::uuid' : 'username = ?'} for no key update`,
+    `select ${columns}, is_sys_admin as "isSysAdmin" from users where ${isUuid(named) ? 'id = ?::uuid' : 'username = ?'} for no key update`,
     [named],
   )
   return user

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { ruleContexts } from '../domain/permissions.js'
 import { endpoint, type Endpoint } from '../http/endpoint/endpoint.js'
 import { mandateSources, sysAdmins } from '../http/endpoint/policy.js'
 import { disclosedParts } from '../proxy/caller-headers.js'
@@ -42,7 +43,7 @@ const route = z
     instance: place,
     mandateFrom: z.array(z.enum(mandateSources)),
     guard: z.enum(['sysAdmin', 'platformAdmin']).nullable(),
-    permission: z.strictObject({ context: z.enum(['DATA', 'UI', 'RESOURCE']), item: z.string() }).nullable(),
+    permission: z.strictObject({ context: z.enum(ruleContexts), item: z.string() }).nullable(),
     rateLimit: z.strictObject({ requests: z.int(), windowMs: z.int(), by: z.enum(limitedBy) }).nullable(),
     concurrency: z.strictObject({ limit: z.int(), by: z.enum([...limitedBy, 'route']) }).nullable(),
     timeoutMs: z.int().nullable(),

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { authorities } from '../domain/authorities.js'
 import { beginAsAdmin } from '../authorization/still-admin.js'
 import { actorOf, recordChange } from '../audit/record-change.js'
 import { endSessions } from '../authentication/end-queries.js'
@@ -16,7 +17,7 @@ const session = z
     id: z.uuid(),
     userId: z.uuid(),
     username: z.string(),
-    authority: z.enum(['local', 'google', 'msft']),
+    authority: z.enum(authorities),
     createdAt: z.iso.datetime(),
     lastSeenAt: z.iso.datetime(),
     endedAt: z.iso.datetime().nullable(),

@@ -1,3 +1,4 @@
+import { isUuid } from '../domain/ids.js'
 import type { CoherentTx } from '../coherence/coherent.js'
 import {
   allOf,
@@ -53,11 +54,10 @@ export interface ListedToken {
   label: string | null
 }
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 const ofUser = (column: string, user: string | undefined) =>
   user === undefined
     ? undefined
-    : uuid.test(user)
+    : isUuid(user)
       ? ([`${column} = ?::uuid`, user] as const)
       : ([`${column} = (select id from users where username = ?)`, user] as const)
 
@@ -66,9 +66,9 @@ function found(idColumn: string, userColumn: string, search: string | undefined)
   if (search === undefined) return undefined
   const [ofTerm, ...values] = beginsWith('term', search)
   return [
-    `${userColumn} in (select user_id from user_terms where ${ofTerm})${uuid.test(search) ? ` or ${idColumn} = ?::uuid` : ''}`,
+    `${userColumn} in (select user_id from user_terms where ${ofTerm})${isUuid(search) ? ` or ${idColumn} = ?::uuid` : ''}`,
     ...values,
-    ...(uuid.test(search) ? [search] : []),
+    ...(isUuid(search) ? [search] : []),
   ]
 }
 

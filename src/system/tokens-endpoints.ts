@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { authorities } from '../domain/authorities.js'
 import { beginAsAdmin } from '../authorization/still-admin.js'
 import { actorOf, recordChange } from '../audit/record-change.js'
 import type { Sql } from '../database/connect.js'
@@ -15,7 +16,7 @@ const token = z
     id: z.uuid().meta({ description: "the token's claim `jti`" }),
     userId: z.uuid(),
     username: z.string(),
-    authority: z.enum(['local', 'google', 'msft']),
+    authority: z.enum(authorities),
     purpose: z.enum(['auth_session', 'api_token', 'data_connection']),
     sessionId: z.uuid().nullable(),
     status: z.enum(['active', 'revoked']),

@@ -3,6 +3,7 @@ import type { Request, Response } from 'express'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import request from 'supertest'
+import type { Level } from '../../src/domain/permissions.js'
 import { explainAccess, whatWouldHelp } from '../../src/authorization/explain.js'
 import {
   actionOfMethod,
@@ -11,7 +12,7 @@ import {
   requireSysAdmin,
 } from '../../src/authorization/guards.js'
 import { decide, permissionFrom } from '../../src/authorization/permissions.js'
-import type { Directory, Level, Placement, ScopedRule, User } from '../../src/coherence/directory.js'
+import type { Directory, Placement, ScopedRule, User } from '../../src/coherence/directory.js'
 import type { PrioritisedRule } from '../../src/context/request-context.js'
 import { resolveContext } from '../../src/context/resolve-context.js'
 import { GatewayError } from '../../src/errors.js'

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import fc from 'fast-check'
-import type { Level } from '../../src/coherence/directory.js'
+import type { Level } from '../../src/domain/permissions.js'
 import type { PrioritisedRule } from '../../src/context/request-context.js'
 import { administrationOf, type Administration } from '../support/administration.js'
 import { directoryOf, type Newcomer } from '../support/directory.js'

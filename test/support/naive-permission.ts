@@ -1,5 +1,5 @@
+import type { Level } from '../../src/domain/permissions.js'
 import type { Permission } from '../../src/authorization/permissions.js'
-import type { Level } from '../../src/coherence/directory.js'
 import type { PrioritisedRule } from '../../src/context/request-context.js'
 
 export const reach: Record<Level, number> = { n: 0, m: 1, g: 2, a: 3 }

@@ -1,6 +1,7 @@
 import { access, constants, mkdir } from 'node:fs/promises'
 import net from 'node:net'
 import tls from 'node:tls'
+import { dayMs } from '../../domain/time.js'
 import type { Config } from '../../config.js'
 import { reachesRedis } from '../../http/limits/redis-counters.js'
 import { lookupOf, placeOf, tlsOptions } from '../../proxy/connect.js'
@@ -10,7 +11,6 @@ import type { UpstreamSettings } from '../../proxy/upstream-schema.js'
 import { fault, ok, warning, wordsOf, type Finding } from '../../domain/finding.js'
 
 const connectTimeoutMs = 3000
-const dayMs = 86_400_000
 const soonDays = 14
 
 /** The route file, and the table if it has one. */

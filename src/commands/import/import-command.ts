@@ -1,4 +1,5 @@
 import path from 'node:path'
+import { hourMs } from '../../domain/time.js'
 import type { CoherentTx } from '../../coherence/coherent.js'
 import { exitCodes } from '../../domain/exit-codes.js'
 import type { GoneRow } from './gone-queries.js'
@@ -14,7 +15,7 @@ interface Options extends GoneOptions {
 }
 
 /** An import is one transaction, which may take longer than anything that a request waits for. */
-const longestMs = 60 * 60_000
+const longestMs = hourMs
 
 const columns = [
   'read',

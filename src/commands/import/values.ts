@@ -1,10 +1,11 @@
-import { authorities } from '../../authentication/principal.js'
+import { authorities } from '../../domain/authorities.js'
+import { ruleContexts, levels } from '../../domain/permissions.js'
+import { isUuid } from '../../domain/ids.js'
 import { isCheckableHash } from '../../login/password.js'
 
 /** A value that the database takes as it is. */
 export type Value = string | boolean | null
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 const longestText = 1000
 /** 1973 in milliseconds, the year 5138 in seconds. */
 const millisecondsFrom = 1e11
@@ -56,7 +57,7 @@ function timeOf(text: string): string {
 }
 
 const readers = {
-  uuid: (text: string) => (uuid.test(text) ? text.toLowerCase() : fault('must be a UUID')),
+  uuid: (text: string) => (isUuid(text) ? text.toLowerCase() : fault('must be a UUID')),
   text: (text: string) => plainText(text),
   slug: (text: string) => plainText(text, 100),
   username: (text: string) =>
@@ -69,8 +70,8 @@ const readers = {
         ),
   boolean: (text: string) => words[text.toLowerCase()] ?? fault('must be true or false'),
   time: timeOf,
-  level: oneOf('n', 'm', 'g', 'a'),
-  context: oneOf('DATA', 'UI', 'RESOURCE'),
+  level: oneOf(...levels),
+  context: oneOf(...ruleContexts),
   authority: oneOf(...authorities),
   purpose: oneOf('auth_session', 'api_token', 'data_connection'),
   status: oneOf('active', 'revoked'),

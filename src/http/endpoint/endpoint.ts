@@ -2,7 +2,8 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Express, Request, Response } from 'express'
 import { z } from 'zod'
-import { GatewayError, type Fault } from '../../errors.js'
+import { isUuid } from '../../domain/ids.js'
+import { GatewayError, type Fault, notFound } from '../../errors.js'
 import { entriesOf, readBody, type BodyType } from '../body.js'
 import { asError, chain, type Middleware } from './chain.js'
 import type { CrossSitePolicy } from '../cross-site.js'
@@ -128,15 +129,13 @@ const withoutRehearsal = z.looseObject({
   dryRun: z.undefined('cannot be said here: this call has no preview, and nothing was done').optional(),
 })
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-
 /**
  * The `id` of a path such as `/system/tokens/:id`, or another parameter that is one, lower-case. Throws
  * `not_found` for what is no UUID: nothing has such an id.
  */
 export function idOf({ params }: Pick<Call<unknown, unknown>, 'params'>, name = 'id'): string {
   const id = params[name] ?? ''
-  if (!uuid.test(id)) throw new GatewayError('not_found', 'There is nothing with this id')
+  if (!isUuid(id)) throw notFound()
   return id.toLowerCase()
 }
 

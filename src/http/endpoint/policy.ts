@@ -1,3 +1,4 @@
+import type { Action, RuleContext } from '../../domain/permissions.js'
 import type { Middleware } from './chain.js'
 import type { CrossSitePolicy } from '../cross-site.js'
 import type { Entry } from '../limits/limit-entry.js'
@@ -63,10 +64,10 @@ declare global {
 
 /** What a permission is asked for. */
 export interface Subject {
-  context: 'DATA' | 'UI' | 'RESOURCE'
+  context: RuleContext
   item: string
   /** What is done with it; by default what the method does. */
-  action?: 'read' | 'create' | 'update' | 'delete'
+  action?: Action
 }
 
 const nowhere = { mandate: 'none', instance: 'none' } as const

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Request, Response } from 'express'
 import { ipKeyGenerator } from 'express-rate-limit'
 import { LRUCache } from 'lru-cache'
+import { isUuid } from '../../domain/ids.js'
 import { customersOfWideNetwork, widerLimit, type RateLimit } from '../../config.js'
 import { GatewayError } from '../../errors.js'
 import type { Middleware } from '../endpoint/chain.js'
@@ -115,8 +116,6 @@ export function limitByAddress(
   ]
 }
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-
 /** Names the caller of a request, where it is known. */
 type CallerOf = (req: Request) => string | undefined
 
@@ -183,7 +182,7 @@ export function limitByUser(limit: RateLimit, callerOf: CallerOf, counts: Pick<C
         keyOf: (req) => {
           const caller = nameOf(req)
           const named = countsMandate ? req.headers['x-mandate-id'] : undefined
-          if (typeof named !== 'string' || !uuid.test(named)) return caller
+          if (typeof named !== 'string' || !isUuid(named)) return caller
           const mandate = named.toLowerCase()
           if (entered.has(caller, mandate, performance.now())) return `${caller} ${mandate}`
           req.unknownMandate = mandate
