@@ -32,7 +32,11 @@ const targets = {
   ],
   coherence: [
     {
-      files: ['src/coherence/lease.ts', 'src/coherence/coherent.ts', 'src/coherence/sweep-nodes.ts'],
+      files: [
+        'src/coherence/lease.ts',
+        'src/coherence/commit-and-await-nodes.ts',
+        'src/coherence/sweep-nodes.ts',
+      ],
       tests: [
         'test/coherence/lease.test',
         'test/coherence/simulation -t the promise holds',

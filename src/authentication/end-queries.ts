@@ -1,4 +1,4 @@
-import type { CoherentTx } from '../coherence/coherent.js'
+import type { CoherentTx } from '../coherence/commit-and-await-nodes.js'
 
 /** A session that has ended just now, and whose it was. */
 export interface EndedSession {

@@ -3,7 +3,13 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Database } from '../database/connect.js'
 import { asynchronousStandby, countAsynchronousStandbys } from '../database/standbys.js'
 import type { Logger } from '../observability/logger.js'
-import { createCoherent, createRehearse, type Coherence, type Coherent, type Rehearse } from './coherent.js'
+import {
+  createCommitAndAwaitNodes,
+  createPerformDryRun,
+  type Coherence,
+  type CommitAndAwaitNodes,
+  type PerformDryRun,
+} from './commit-and-await-nodes.js'
 import { createLease, type Clock, type Lease } from './lease.js'
 import { leaseConnection } from './lease-connection.js'
 import { createMemory, type Memory } from './memory.js'
@@ -19,9 +25,9 @@ export interface Node {
   memory: Memory
   streams: Streams
   /** The one way to write what decisions depend on. */
-  coherent: Coherent
+  commitAndAwaitNodes: CommitAndAwaitNodes
   /** What such a write would do, without doing it. */
-  rehearse: Rehearse
+  performDryRun: PerformDryRun
   stop: () => Promise<void>
 }
 
@@ -168,17 +174,22 @@ export async function startNode({
   const sweeping = setInterval(() => void sweepOnce(), sweepEveryMs)
   sweeping.unref()
 
-  const coherent = createCoherent({ database, clock, renewNow, foreignLeasesEndAt: lease.foreignLeasesEndAt })
+  const commitAndAwaitNodes = createCommitAndAwaitNodes({
+    database,
+    clock,
+    renewNow,
+    foreignLeasesEndAt: lease.foreignLeasesEndAt,
+  })
   return {
     lease,
     memory,
     streams,
-    coherent: async (work) => {
-      const done = await coherent(work)
+    commitAndAwaitNodes: async (work) => {
+      const done = await commitAndAwaitNodes(work)
       onWait(done.coherence)
       return done
     },
-    rehearse: createRehearse(database),
+    performDryRun: createPerformDryRun(database),
     stop: async () => {
       clearInterval(sweeping)
       streams.stop()

@@ -1,5 +1,10 @@
 import type { Database } from '../database/connect.js'
-import { createCoherent, createRehearse, type Coherent, type Rehearse } from './coherent.js'
+import {
+  createCommitAndAwaitNodes,
+  createPerformDryRun,
+  type CommitAndAwaitNodes,
+  type PerformDryRun,
+} from './commit-and-await-nodes.js'
 import { leaseEnd, type Clock } from './lease.js'
 
 /** The first timeline: of a database that has never been failed over. */
@@ -18,18 +23,18 @@ interface Options {
  * history could live.
  */
 export function createWriter({ database, clock, longestLeaseMs }: Options): {
-  coherent: Coherent
-  rehearse: Rehearse
+  commitAndAwaitNodes: CommitAndAwaitNodes
+  performDryRun: PerformDryRun
 } {
   const hasFailedOver = (identity: string) => identity.split('/')[1] !== firstTimeline
   return {
-    coherent: createCoherent({
+    commitAndAwaitNodes: createCommitAndAwaitNodes({
       database,
       clock,
       renewNow: () => undefined,
       foreignLeasesEndAt: (identity) =>
         hasFailedOver(identity) ? leaseEnd(clock, longestLeaseMs) : Number.NEGATIVE_INFINITY,
     }),
-    rehearse: createRehearse(database),
+    performDryRun: createPerformDryRun(database),
   }
 }

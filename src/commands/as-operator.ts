@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { hostname, userInfo } from 'node:os'
 import type { Actor } from '../audit/record-change.js'
-import type { Coherence, Coherent, Rehearse } from '../coherence/coherent.js'
+import type { Coherence, CommitAndAwaitNodes, PerformDryRun } from '../coherence/commit-and-await-nodes.js'
 import { systemClock } from '../coherence/node.js'
 import { createWriter } from '../coherence/writer.js'
 import { loadConfig, type Config } from '../config.js'
@@ -17,8 +17,8 @@ import { useDatabase } from './use-database.js'
 export interface Operator {
   config: Config
   database: Database
-  coherent: Coherent
-  rehearse: Rehearse
+  commitAndAwaitNodes: CommitAndAwaitNodes
+  performDryRun: PerformDryRun
   realm: OperatorRealm
   /** Brings the database to this version, as a start does. */
   migrate: () => Promise<unknown>

@@ -120,7 +120,7 @@ interface Outcome {
 }
 
 /** Finds out what would be made, and makes nothing. */
-async function rehearse({ realm }: Pick<Operator, 'realm'>, wanted: FirstProduct): Promise<Outcome> {
+async function planProduct({ realm }: Pick<Operator, 'realm'>, wanted: FirstProduct): Promise<Outcome> {
   let steps = allSteps(wanted)
   try {
     await realm.change(
@@ -237,7 +237,7 @@ async function setUp(
   }
   const directory = directoryPart(wanted)
   if (dryRun || !yes) {
-    const planned = await rehearse(operator, directory)
+    const planned = await planProduct(operator, directory)
     planned.steps.push(route)
     if (dryRun)
       return said(exitCodes.ok, json, { dryRun: true, steps: planned.steps }, inWords(planned, true))

@@ -17,7 +17,7 @@ const silent = createLog(
 /** Runs `work` with the keys that this configuration has, as a node of it would. */
 async function withKeys(work: (ring: KeyRing, operator: Operator) => Promise<Said>): Promise<Said> {
   return await asOperator(async (operator) => {
-    const { config, database, coherent } = operator
+    const { config, database, commitAndAwaitNodes } = operator
     if (config.SECRET_KEY === undefined) throw new ConfigError(['SECRET_KEY: must be set'])
     const identityKeys = await openIdentityKeys({
       database,
@@ -27,7 +27,13 @@ async function withKeys(work: (ring: KeyRing, operator: Operator) => Promise<Sai
     })
     try {
       return await work(
-        keyRing({ sql: database, coherent, keys: await loadTokenKeys(config), identityKeys, config }),
+        keyRing({
+          sql: database,
+          commitAndAwaitNodes,
+          keys: await loadTokenKeys(config),
+          identityKeys,
+          config,
+        }),
         operator,
       )
     } finally {

@@ -25,7 +25,7 @@ export async function issueToken(
   name: string,
   { label, days, json }: { label: string; days: number; json: boolean },
 ): Promise<Said> {
-  return await asOperator(async ({ config, database, coherent, actor }) => {
+  return await asOperator(async ({ config, database, commitAndAwaitNodes, actor }) => {
     const keys = await loadTokenKeys(config)
     const found = await findServiceAccount(database, name)
     if (!found)
@@ -34,7 +34,7 @@ export async function issueToken(
         `There is no service account ${name}. People sign in; mandate-gateway user create NAME --service-account makes an account for a program.`,
       )
     const expiresAt = new Date(Math.floor((Date.now() + days * dayMs) / 1000) * 1000)
-    const { result, coherence } = await coherent(async (tx) => {
+    const { result, coherence } = await commitAndAwaitNodes(async (tx) => {
       const account = await lockServiceAccount(tx, found.id)
       if (account?.enabled !== true)
         throw new GatewayError('conflict', `${found.username} is disabled: no token of it would count`)
@@ -70,9 +70,9 @@ async function verifiedOf(token: string, config: Operator['config']): Promise<Ve
 
 /** `token revoke`: by its id, or the token itself from standard input. */
 export async function revokeOne(named: string | undefined, json: boolean): Promise<Said> {
-  return await asOperator(async ({ config, coherent, actor }) => {
+  return await asOperator(async ({ config, commitAndAwaitNodes, actor }) => {
     const id = named ?? (await verifiedOf(await readSecret('Token'), config)).jti
-    const { result: userId, coherence } = await coherent(async (tx) => {
+    const { result: userId, coherence } = await commitAndAwaitNodes(async (tx) => {
       const owner = await revokeToken(tx, id)
       if (owner === undefined) throw new GatewayError('not_found', `There is no token ${id}`)
       await recordChange(tx, {
@@ -96,8 +96,8 @@ export async function revokeOne(named: string | undefined, json: boolean): Promi
  * since counts in it.
  */
 export async function revokeAll(json: boolean): Promise<Said> {
-  return await asOperator(async ({ coherent, actor }) => {
-    const { result: ended, coherence } = await coherent(async (tx) => {
+  return await asOperator(async ({ commitAndAwaitNodes, actor }) => {
+    const { result: ended, coherence } = await commitAndAwaitNodes(async (tx) => {
       const counts = await revokeEverything(tx)
       await recordChange(tx, {
         actor,

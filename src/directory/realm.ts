@@ -2,7 +2,12 @@ import type { Request } from 'express'
 import { recordChange, actorOf, type Actor, type Change } from '../audit/record-change.js'
 import { lockAdministration } from '../authorization/level-queries.js'
 import { beginAsAdmin } from '../authorization/still-admin.js'
-import type { Coherence, Coherent, CoherentTx, Rehearse } from '../coherence/coherent.js'
+import type {
+  Coherence,
+  CommitAndAwaitNodes,
+  CoherentTx,
+  PerformDryRun,
+} from '../coherence/commit-and-await-nodes.js'
 import type { Database, Sql, Tx } from '../database/connect.js'
 import { inMandate } from '../database/mandate.js'
 import { GatewayError, notFound } from '../errors.js'
@@ -61,8 +66,8 @@ export interface Realm {
 /** What realms are made of. */
 export interface Governing {
   database: Database
-  coherent: Coherent
-  rehearse: Rehearse
+  commitAndAwaitNodes: CommitAndAwaitNodes
+  performDryRun: PerformDryRun
 }
 
 /** Holders that a preview beyond one mandate looks at. */
@@ -86,7 +91,7 @@ type EnterChange = <Result>(
 
 /** Makes a change on all nodes, or finds out what it would do. */
 async function carryOut<Result>(
-  { coherent, rehearse }: Governing,
+  { commitAndAwaitNodes, performDryRun }: Governing,
   { actor, dryRun }: { actor: Actor; dryRun: boolean },
   enter: EnterChange,
   work: (edit: Edit) => Promise<Result>,
@@ -118,13 +123,13 @@ async function carryOut<Result>(
       return { result, effect }
     })
   if (dryRun) {
-    const { effect } = await rehearse(run)
+    const { effect } = await performDryRun(run)
     return { effect: effect ?? { shifts: [], latent: [], unseen: 0, sessions: [], tokens: [] } }
   }
   const {
     result: { result },
     coherence,
-  } = await coherent(run)
+  } = await commitAndAwaitNodes(run)
   return { result, coherence }
 }
 

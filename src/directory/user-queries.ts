@@ -1,4 +1,4 @@
-import type { CoherentTx } from '../coherence/coherent.js'
+import type { CoherentTx } from '../coherence/commit-and-await-nodes.js'
 import type { User } from '../coherence/directory.js'
 import { allOf, beginsWith, where, type Page, type Positioned } from '../database/conditions.js'
 import type { Sql } from '../database/connect.js'

@@ -64,7 +64,7 @@ export interface Dependencies {
   database: Database
   directory: Directory
   /** This process as a node: its lease, its memory, and the way to write what decisions depend on. */
-  node: Pick<Node, 'lease' | 'coherent' | 'rehearse' | 'streams'>
+  node: Pick<Node, 'lease' | 'commitAndAwaitNodes' | 'performDryRun' | 'streams'>
   keys: TokenKeys
   identityKeys: Pick<IdentityKeys, 'signing' | 'jwks' | 'list' | 'rotate' | 'refresh'>
   passwords: Passwords

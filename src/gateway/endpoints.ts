@@ -90,10 +90,10 @@ export function ownEndpoints({
     limitAttempts: limitFailedLogins(config.RATE_LIMIT_LOGIN, counts, auditSpraying(audit)),
     audit,
   })
-  const issue = issueTokens({ database, coherent: node.coherent, keys, config })
+  const issue = issueTokens({ database, commitAndAwaitNodes: node.commitAndAwaitNodes, keys, config })
   const refresh = refreshTokens({
     database,
-    coherent: node.coherent,
+    commitAndAwaitNodes: node.commitAndAwaitNodes,
     keys,
     succession: createSuccession(config),
     config,
@@ -115,8 +115,8 @@ export function ownEndpoints({
   })
   const governing: Parameters<typeof directoryEndpoints>[0] = {
     database,
-    coherent: node.coherent,
-    rehearse: node.rehearse,
+    commitAndAwaitNodes: node.commitAndAwaitNodes,
+    performDryRun: node.performDryRun,
     routeItems: () =>
       routes.current().table.routes.flatMap(({ permission }) => (permission ? [permission] : [])),
     issueFirstAccess: async (tx, userId, issuedBy) => {
@@ -138,7 +138,7 @@ export function ownEndpoints({
     ...loginEndpoints({
       config,
       sql: database,
-      coherent: node.coherent,
+      commitAndAwaitNodes: node.commitAndAwaitNodes,
       checkPassword: credentials,
       issueTokens: issue,
       refresh,
@@ -158,14 +158,31 @@ export function ownEndpoints({
       authenticateClient: authenticate,
       verifyToken: (token) => verifyToken(token, keys),
     }),
-    ...serviceCredentialEndpoints({ database, coherent: node.coherent, rehearse: node.rehearse, keys }),
+    ...serviceCredentialEndpoints({
+      database,
+      commitAndAwaitNodes: node.commitAndAwaitNodes,
+      performDryRun: node.performDryRun,
+      keys,
+    }),
     ...signInEndpoints(signIn),
-    ...identityEndpoints(signIn, { coherent: node.coherent, checkPassword: credentials }),
-    ...firstAccessEndpoints({ sql: database, coherent: node.coherent, passwords }),
-    ...setupEndpoints({ sql: database, coherent: node.coherent, passwords }),
-    ...revocationEndpoints({ sql: database, coherent: node.coherent, verifyTokenOfAnyAge: verifyOfAnyAge }),
-    ...sessionEndpoints({ config, sql: database, coherent: node.coherent }),
-    ...passwordEndpoints({ sql: database, coherent: node.coherent, passwords, checkPassword: credentials }),
+    ...identityEndpoints(signIn, {
+      commitAndAwaitNodes: node.commitAndAwaitNodes,
+      checkPassword: credentials,
+    }),
+    ...firstAccessEndpoints({ sql: database, commitAndAwaitNodes: node.commitAndAwaitNodes, passwords }),
+    ...setupEndpoints({ sql: database, commitAndAwaitNodes: node.commitAndAwaitNodes, passwords }),
+    ...revocationEndpoints({
+      sql: database,
+      commitAndAwaitNodes: node.commitAndAwaitNodes,
+      verifyTokenOfAnyAge: verifyOfAnyAge,
+    }),
+    ...sessionEndpoints({ config, sql: database, commitAndAwaitNodes: node.commitAndAwaitNodes }),
+    ...passwordEndpoints({
+      sql: database,
+      commitAndAwaitNodes: node.commitAndAwaitNodes,
+      passwords,
+      checkPassword: credentials,
+    }),
     ...myselfEndpoints({ sql: database }),
     ...verifyEndpoints(),
     ...directoryEndpoints(governing),
@@ -184,15 +201,33 @@ export function ownEndpoints({
       findPolicy: (method, path, host) =>
         findPolicy({ endpoints, table: routes.current().table }, method, path, host),
     }),
-    ...tokenRowEndpoints({ sql: database, coherent: node.coherent, rehearse: node.rehearse }),
-    ...sessionRowEndpoints({ sql: database, coherent: node.coherent, rehearse: node.rehearse }),
-    ...adminEndpoints({ sql: database, coherent: node.coherent, rehearse: node.rehearse }),
+    ...tokenRowEndpoints({
+      sql: database,
+      commitAndAwaitNodes: node.commitAndAwaitNodes,
+      performDryRun: node.performDryRun,
+    }),
+    ...sessionRowEndpoints({
+      sql: database,
+      commitAndAwaitNodes: node.commitAndAwaitNodes,
+      performDryRun: node.performDryRun,
+    }),
+    ...adminEndpoints({
+      sql: database,
+      commitAndAwaitNodes: node.commitAndAwaitNodes,
+      performDryRun: node.performDryRun,
+    }),
     ...translationEndpoints({
       database,
       loadShipped: shippedTexts(keyed(portalPrefix, portalTexts), readShippedTexts),
     }),
     ...registryEndpoints({ sql: database, routes }),
-    ...keyEndpoints({ sql: database, coherent: node.coherent, keys, identityKeys, config }),
+    ...keyEndpoints({
+      sql: database,
+      commitAndAwaitNodes: node.commitAndAwaitNodes,
+      keys,
+      identityKeys,
+      config,
+    }),
     ...logEndpoints({ log }),
     ...databaseEndpoints({ database }),
     ...routeEndpoints({ routes }),
@@ -203,7 +238,7 @@ export function ownEndpoints({
       directory,
       audit,
       publicUrl,
-      coherent: node.coherent,
+      commitAndAwaitNodes: node.commitAndAwaitNodes,
       textsOf,
       onFirstEntry,
       placesOf: (projectId, language) => portalPlaces(routes.current().table, projectId, language),

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { recordChange, type Actor } from '../audit/record-change.js'
-import type { Coherent } from '../coherence/coherent.js'
+import type { CommitAndAwaitNodes } from '../coherence/commit-and-await-nodes.js'
 import type { Sql, Tx } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
 import { endpoint, type Answer, type Call, type Endpoint } from '../http/endpoint/endpoint.js'
@@ -53,7 +53,7 @@ export async function issueFirstAccess(
 
 interface Dependencies {
   sql: Sql
-  coherent: Coherent
+  commitAndAwaitNodes: CommitAndAwaitNodes
   passwords: Pick<Passwords, 'hash'>
 }
 
@@ -79,7 +79,7 @@ function faultOf({ password, repeated }: NewPassword, { username }: Invited): st
  * `/auth/first-access/{token}`: where somebody whom an admin made sets a password. It signs nobody in: who
  * knows the password can do that.
  */
-export function firstAccessEndpoints({ sql, coherent, passwords }: Dependencies): Endpoint[] {
+export function firstAccessEndpoints({ sql, commitAndAwaitNodes, passwords }: Dependencies): Endpoint[] {
   const find = async (tokenHash: string) => {
     const invited = await findInvited(sql, tokenHash)
     if (!invited) throw gone()
@@ -88,7 +88,7 @@ export function firstAccessEndpoints({ sql, coherent, passwords }: Dependencies)
 
   const setPassword = async (tokenHash: string, password: string, actor: Actor) => {
     const passwordHash = await passwords.hash(password)
-    await coherent(async (tx) => {
+    await commitAndAwaitNodes(async (tx) => {
       const taken = await takeInvitation(tx, tokenHash)
       if (!taken) throw gone()
       await setFirstPassword(tx, taken.userId, passwordHash)

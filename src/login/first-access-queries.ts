@@ -1,4 +1,4 @@
-import type { CoherentTx } from '../coherence/coherent.js'
+import type { CoherentTx } from '../coherence/commit-and-await-nodes.js'
 import type { Sql, Tx } from '../database/connect.js'
 import { endSessionsOfUser } from '../authentication/end-queries.js'
 

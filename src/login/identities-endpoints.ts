@@ -2,7 +2,7 @@ import type { Request } from 'express'
 import { z } from 'zod'
 import { signInAuthorities } from '../domain/authorities.js'
 import { actorOf, recordChange } from '../audit/record-change.js'
-import type { Coherent, CoherentTx } from '../coherence/coherent.js'
+import type { CommitAndAwaitNodes, CoherentTx } from '../coherence/commit-and-await-nodes.js'
 import { GatewayError } from '../errors.js'
 import { coherenceSchema } from '../http/endpoint/coherence-schema.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint/endpoint.js'
@@ -48,12 +48,15 @@ function signedInPerson({ principal }: Request): { userId: string; sessionId: st
 }
 
 interface Dependencies {
-  coherent: Coherent
+  commitAndAwaitNodes: CommitAndAwaitNodes
   checkPassword: CheckPassword
 }
 
 /** The caller's identities at other authorities, by which they can sign in. */
-export function identityEndpoints(signIn: SignIn, { coherent, checkPassword }: Dependencies): Endpoint[] {
+export function identityEndpoints(
+  signIn: SignIn,
+  { commitAndAwaitNodes, checkPassword }: Dependencies,
+): Endpoint[] {
   /** A session alone is no proof: whoever has taken one over would come back by what they link. */
   const refuseUnproved = async (req: Request, sessionId: string, password: string | undefined) => {
     if (password !== undefined) {
@@ -132,7 +135,7 @@ export function identityEndpoints(signIn: SignIn, { coherent, checkPassword }: D
       access: signedIn,
       answers: { 200: z.strictObject({ coherence: coherenceSchema }) },
       handle: async (call) => {
-        const { coherence } = await coherent((tx) => unlink(tx, idOf(call), call.req))
+        const { coherence } = await commitAndAwaitNodes((tx) => unlink(tx, idOf(call), call.req))
         return { status: 200, body: { coherence } }
       },
     }),

@@ -1,5 +1,5 @@
 import type { SignInAuthority } from '../domain/authorities.js'
-import type { CoherentTx } from '../coherence/coherent.js'
+import type { CoherentTx } from '../coherence/commit-and-await-nodes.js'
 import type { Sql, Tx } from '../database/connect.js'
 import type { Identity } from './sign-in-provider.js'
 

@@ -6,7 +6,7 @@ import type { Authority } from '../domain/authorities.js'
 import { recordChange } from '../audit/record-change.js'
 import { endSessions, listLiveSessionIds, type Presented } from '../authentication/end-queries.js'
 import type { TokenKeys } from '../authentication/token-keys.js'
-import type { Coherent, CoherentTx } from '../coherence/coherent.js'
+import type { CommitAndAwaitNodes, CoherentTx } from '../coherence/commit-and-await-nodes.js'
 import type { Config } from '../config.js'
 import type { Database, Tx } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
@@ -109,7 +109,7 @@ export type Lifetimes = Pick<Config, 'APP_TOKEN_EXPIRY' | 'APP_REFRESH_TOKEN_EXP
 
 interface Dependencies {
   database: Database
-  coherent: Coherent
+  commitAndAwaitNodes: CommitAndAwaitNodes
   keys: TokenKeys
   config: Lifetimes
 }
@@ -121,7 +121,7 @@ interface Dependencies {
  */
 export function issueTokens({
   database,
-  coherent,
+  commitAndAwaitNodes,
   keys,
   config,
 }: Dependencies): (login: Login) => Promise<IssuedTokens> {
@@ -170,7 +170,7 @@ export function issueTokens({
       replaced.length === 0
         ? await database.transaction(begin)
         : (
-            await coherent(async (tx) => {
+            await commitAndAwaitNodes(async (tx) => {
               const seconds = await begin(tx)
               await endReplaced(tx, replaced, login)
               return seconds

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { recordChange } from '../audit/record-change.js'
 import { presentedTokens } from '../authentication/authenticate.js'
 import type { VerifiedClaims } from '../authentication/verify-token.js'
-import type { Coherent } from '../coherence/coherent.js'
+import type { CommitAndAwaitNodes } from '../coherence/commit-and-await-nodes.js'
 import type { User } from '../coherence/directory.js'
 import type { Config } from '../config.js'
 import type { Sql } from '../database/connect.js'
@@ -29,7 +29,7 @@ import { userSchema, usernameInput } from './schemas.js'
 interface Dependencies {
   config: Pick<Config, 'COOKIE_SAMESITE' | 'COOKIE_SECURE'>
   sql: Sql
-  coherent: Coherent
+  commitAndAwaitNodes: CommitAndAwaitNodes
   checkPassword: CheckPassword
   issueTokens: (login: Login) => Promise<IssuedTokens>
   refresh: Refresh
@@ -82,7 +82,7 @@ function refreshTokenOf(req: Request): string | undefined {
 export function loginEndpoints({
   config,
   sql,
-  coherent,
+  commitAndAwaitNodes,
   checkPassword,
   issueTokens,
   refresh,
@@ -142,7 +142,7 @@ export function loginEndpoints({
         .map(refreshTokenHash)
         .filter((hash) => hash !== undefined)
       if (tokenIds.length > 0 || (refreshHashes.length > 0 && (await areIssued(sql, refreshHashes)))) {
-        await coherent(async (tx) => {
+        await commitAndAwaitNodes(async (tx) => {
           for (const { id, userId } of await endLogins(tx, { tokenIds, refreshHashes })) {
             await recordChange(tx, {
               actor: { userId, requestId: req.id, address: req.clientAddress },

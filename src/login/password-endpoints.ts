@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { actorOf, recordChange } from '../audit/record-change.js'
-import type { Coherent } from '../coherence/coherent.js'
+import type { CommitAndAwaitNodes } from '../coherence/commit-and-await-nodes.js'
 import type { Sql } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
 import { coherenceSchema } from '../http/endpoint/coherence-schema.js'
@@ -17,7 +17,7 @@ import { principalOf } from './sessions-endpoints.js'
 
 interface Dependencies {
   sql: Sql
-  coherent: Coherent
+  commitAndAwaitNodes: CommitAndAwaitNodes
   passwords: Passwords
   checkPassword: CheckPassword
 }
@@ -31,7 +31,12 @@ const change = z.strictObject({
 })
 
 /** `POST /auth/password`: a new password ends what the old one began, everywhere but here. */
-export function passwordEndpoints({ sql, coherent, passwords, checkPassword }: Dependencies): Endpoint[] {
+export function passwordEndpoints({
+  sql,
+  commitAndAwaitNodes,
+  passwords,
+  checkPassword,
+}: Dependencies): Endpoint[] {
   return [
     endpoint({
       method: 'post',
@@ -59,7 +64,7 @@ export function passwordEndpoints({ sql, coherent, passwords, checkPassword }: D
             errors: [{ path: 'newPassword', message: 'must not be the current password' }],
           })
         const passwordHash = await passwords.hash(newPassword)
-        const { coherence } = await coherent(async (tx) => {
+        const { coherence } = await commitAndAwaitNodes(async (tx) => {
           if (
             !(await replacePasswordHash(tx, id, {
               from: checked.passwordHash,

@@ -1,5 +1,5 @@
 import { withdrawLinksOf } from '../authentication/end-queries.js'
-import type { CoherentTx } from '../coherence/coherent.js'
+import type { CoherentTx } from '../coherence/commit-and-await-nodes.js'
 import type { Sql } from '../database/connect.js'
 
 /** The kinds of hashes that are stored (algorithm and parameters), and how many accounts have one of each. */

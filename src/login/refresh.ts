@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { recordChange } from '../audit/record-change.js'
 import type { TokenKeys } from '../authentication/token-keys.js'
-import type { Coherent } from '../coherence/coherent.js'
+import type { CommitAndAwaitNodes } from '../coherence/commit-and-await-nodes.js'
 import type { User } from '../coherence/directory.js'
 import type { Database, Sql, Tx } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
@@ -36,7 +36,7 @@ export type Refresh = (token: string | undefined, origin: Origin) => Promise<Ref
 
 interface Dependencies {
   database: Database
-  coherent: Coherent
+  commitAndAwaitNodes: CommitAndAwaitNodes
   keys: TokenKeys
   succession: Succession
   config: Lifetimes
@@ -81,7 +81,13 @@ function decide(
 }
 
 /** Exchanges refresh tokens (RFC 6749 §6, RFC 9700 §4.14): each is good for one use. */
-export function refreshTokens({ database, coherent, keys, succession, config }: Dependencies): Refresh {
+export function refreshTokens({
+  database,
+  commitAndAwaitNodes,
+  keys,
+  succession,
+  config,
+}: Dependencies): Refresh {
   /**
    * Rotations under way here: whoever shows the same token meanwhile waits for them, and not one by one for
    * the lock.
@@ -146,7 +152,7 @@ export function refreshTokens({ database, coherent, keys, succession, config }: 
   }
 
   const endFamily = (shown: Shown, seen: RefreshState, { address, requestId }: Origin) =>
-    coherent(async (tx) => {
+    commitAndAwaitNodes(async (tx) => {
       const {
         verdict,
         state: { sessionId, user, spentSecondsAgo },

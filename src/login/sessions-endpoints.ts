@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { authorities } from '../domain/authorities.js'
 import { actorOf, recordChange } from '../audit/record-change.js'
 import type { Principal } from '../authentication/principal.js'
-import type { Coherent } from '../coherence/coherent.js'
+import type { CommitAndAwaitNodes } from '../coherence/commit-and-await-nodes.js'
 import type { Config } from '../config.js'
 import type { Sql } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
@@ -23,7 +23,7 @@ import { listLiveSessions } from './session-list-queries.js'
 interface Dependencies {
   config: Pick<Config, 'COOKIE_SAMESITE' | 'COOKIE_SECURE' | 'SESSION_MAX_AGE'>
   sql: Sql
-  coherent: Coherent
+  commitAndAwaitNodes: CommitAndAwaitNodes
 }
 
 const session = z
@@ -47,7 +47,7 @@ export function principalOf({ principal }: Request): Principal {
 }
 
 /** The caller's own sessions: what is signed in where, and ending it. */
-export function sessionEndpoints({ config, sql, coherent }: Dependencies): Endpoint[] {
+export function sessionEndpoints({ config, sql, commitAndAwaitNodes }: Dependencies): Endpoint[] {
   const list = endpoint({
     method: 'get',
     path: '/auth/sessions',
@@ -86,7 +86,7 @@ export function sessionEndpoints({ config, sql, coherent }: Dependencies): Endpo
     handle: async (call) => {
       const id = idOf(call)
       const { user, sessionId } = principalOf(call.req)
-      const { coherence } = await coherent(async (tx) => {
+      const { coherence } = await commitAndAwaitNodes(async (tx) => {
         if (!(await findSessionOfUser(tx, id, user.id)))
           throw new GatewayError('not_found', 'You have no session with this id')
         await endSessions(tx, [id])
@@ -112,7 +112,7 @@ export function sessionEndpoints({ config, sql, coherent }: Dependencies): Endpo
     answers: { 200: ended },
     handle: async ({ req, res }) => {
       const { user } = principalOf(req)
-      const { coherence } = await coherent(async (tx) => {
+      const { coherence } = await commitAndAwaitNodes(async (tx) => {
         const sessions = await endSessionsOfUser(tx, user.id)
         await withdrawLinksOf(tx, user.id)
         await recordChange(tx, {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { recordChange, type Actor } from '../audit/record-change.js'
 import { username } from '../authentication/username.js'
-import type { Coherent } from '../coherence/coherent.js'
+import type { CommitAndAwaitNodes } from '../coherence/commit-and-await-nodes.js'
 import type { Sql, Tx } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
 import { endpoint, type Answer, type Call, type Endpoint } from '../http/endpoint/endpoint.js'
@@ -46,7 +46,7 @@ export async function issueSetupLink(
 
 interface Dependencies {
   sql: Sql
-  coherent: Coherent
+  commitAndAwaitNodes: CommitAndAwaitNodes
   passwords: Pick<Passwords, 'hash'>
 }
 
@@ -88,7 +88,7 @@ function faultOf({ username: name, password, repeated }: Form): FormFault | unde
  * `/auth/setup/{token}`: where the first admin makes themselves, as long as there is none. It signs nobody
  * in.
  */
-export function setupEndpoints({ sql, coherent, passwords }: Dependencies): Endpoint[] {
+export function setupEndpoints({ sql, commitAndAwaitNodes, passwords }: Dependencies): Endpoint[] {
   const refuseDead = async (tokenHash: string) => {
     if (!(await isSetupLink(sql, tokenHash))) throw gone()
   }
@@ -101,7 +101,7 @@ export function setupEndpoints({ sql, coherent, passwords }: Dependencies): Endp
   ): Promise<boolean> => {
     const passwordHash = await passwords.hash(password)
     try {
-      await coherent(async (tx) => {
+      await commitAndAwaitNodes(async (tx) => {
         if (!(await takeSetupLink(tx, tokenHash))) throw gone()
         const id = await insertFirstAdmin(tx, { username: name, fullName: fullName || null, passwordHash })
         if (id === undefined) throw new GatewayError('conflict', 'is taken')

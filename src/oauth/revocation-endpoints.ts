@@ -2,7 +2,7 @@ import type { Request } from 'express'
 import { z } from 'zod'
 import { recordChange } from '../audit/record-change.js'
 import type { VerifiedClaims } from '../authentication/verify-token.js'
-import type { Coherence, Coherent, CoherentTx } from '../coherence/coherent.js'
+import type { Coherence, CommitAndAwaitNodes, CoherentTx } from '../coherence/commit-and-await-nodes.js'
 import type { Sql } from '../database/connect.js'
 import { coherenceSchema } from '../http/endpoint/coherence-schema.js'
 import { endpoint, type Endpoint } from '../http/endpoint/endpoint.js'
@@ -13,7 +13,7 @@ import { refreshTokenHash } from '../login/refresh-token.js'
 
 interface Dependencies {
   sql: Sql
-  coherent: Coherent
+  commitAndAwaitNodes: CommitAndAwaitNodes
   verifyTokenOfAnyAge: (token: string) => Promise<VerifiedClaims>
 }
 
@@ -48,7 +48,11 @@ async function revokeOne(tx: CoherentTx, id: string): Promise<Revoked | undefine
  * `POST /auth/revoke` (RFC 7009): whoever holds a token may end it. Clients are public, so the token itself
  * is what they show.
  */
-export function revocationEndpoints({ sql, coherent, verifyTokenOfAnyAge }: Dependencies): Endpoint[] {
+export function revocationEndpoints({
+  sql,
+  commitAndAwaitNodes,
+  verifyTokenOfAnyAge,
+}: Dependencies): Endpoint[] {
   /**
    * What revokes a token that may be ours; undefined for what cannot be, of which the database need not be
    * asked.
@@ -65,7 +69,7 @@ export function revocationEndpoints({ sql, coherent, verifyTokenOfAnyAge }: Depe
   const revoke = async (token: string, req: Request): Promise<Coherence | undefined> => {
     const work = await revokerOf(token)
     if (!work) return undefined
-    const { coherence } = await coherent(async (tx) => {
+    const { coherence } = await commitAndAwaitNodes(async (tx) => {
       const revoked = await work(tx)
       if (revoked)
         await recordChange(tx, {

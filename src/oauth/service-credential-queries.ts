@@ -1,5 +1,5 @@
 import { liveTokens } from '../authentication/end-queries.js'
-import type { CoherentTx } from '../coherence/coherent.js'
+import type { CoherentTx } from '../coherence/commit-and-await-nodes.js'
 import type { Sql, Tx } from '../database/connect.js'
 
 /** A program's account. */

@@ -4,7 +4,7 @@ import { dayMs } from '../domain/time.js'
 import { actorOf, recordChange } from '../audit/record-change.js'
 import type { TokenKeys } from '../authentication/token-keys.js'
 import { beginAsAdmin } from '../authorization/still-admin.js'
-import type { Coherent, CoherentTx, Rehearse } from '../coherence/coherent.js'
+import type { CommitAndAwaitNodes, CoherentTx, PerformDryRun } from '../coherence/commit-and-await-nodes.js'
 import type { Database, Tx } from '../database/connect.js'
 import { GatewayError, notFound } from '../errors.js'
 import { coherenceSchema } from '../http/endpoint/coherence-schema.js'
@@ -29,8 +29,8 @@ import { makeApiToken } from './service-tokens.js'
 
 interface Dependencies {
   database: Database
-  coherent: Coherent
-  rehearse: Rehearse
+  commitAndAwaitNodes: CommitAndAwaitNodes
+  performDryRun: PerformDryRun
   keys: TokenKeys
 }
 
@@ -178,7 +178,7 @@ const makeServiceToken =
 
 /** The list, one, a new one, and the end of one of an account's credentials of one kind. */
 function endpointsOf<Body>(
-  { database, coherent, rehearse }: Dependencies,
+  { database, commitAndAwaitNodes, performDryRun }: Dependencies,
   kind: CredentialKind,
   body: z.ZodType<Body>,
   shown: z.ZodRawShape,
@@ -259,7 +259,9 @@ function endpointsOf<Body>(
       body,
       answers: { 201: z.strictObject({ ...fields, ...shown, coherence: coherenceSchema }) },
       handle: async (call) => {
-        const { result, coherence } = await coherent((tx) => asAdmin(tx, call, () => create(tx, call)))
+        const { result, coherence } = await commitAndAwaitNodes((tx) =>
+          asAdmin(tx, call, () => create(tx, call)),
+        )
         const { account, body: made } = result
         return {
           status: 201,
@@ -300,9 +302,9 @@ function endpointsOf<Body>(
         if (call.query.dryRun)
           return {
             status: 200,
-            body: { dryRun: true, tokens: { count: await rehearse((tx) => remove(tx, call)) } },
+            body: { dryRun: true, tokens: { count: await performDryRun((tx) => remove(tx, call)) } },
           }
-        const { coherence } = await coherent((tx) => asAdmin(tx, call, () => remove(tx, call)))
+        const { coherence } = await commitAndAwaitNodes((tx) => asAdmin(tx, call, () => remove(tx, call)))
         return { status: 200, body: { coherence } }
       },
     }),

@@ -1,6 +1,6 @@
 import type { AuditLog } from '../audit/audit-log.js'
 import { recordPlatformEntry } from '../audit/record-platform-entry.js'
-import type { Coherent } from '../coherence/coherent.js'
+import type { CommitAndAwaitNodes } from '../coherence/commit-and-await-nodes.js'
 import type { Directory } from '../coherence/directory.js'
 import type { Config } from '../config.js'
 import { enterMandate } from '../context/resolve-context.js'
@@ -22,7 +22,7 @@ interface Dependencies {
   directory: Directory
   audit: AuditLog
   publicUrl: () => string
-  coherent: Coherent
+  commitAndAwaitNodes: CommitAndAwaitNodes
   textsOf: TextsOf
   /** Told of a member who enters, and whose profile the mandate does not see yet. */
   onFirstEntry: (membershipId: string) => void
@@ -37,12 +37,12 @@ export function allOfThePortal({
   directory,
   audit,
   publicUrl,
-  coherent,
+  commitAndAwaitNodes,
   textsOf,
   onFirstEntry,
   placesOf,
 }: Dependencies): Endpoint[] {
-  const rows = { database, coherent }
+  const rows = { database, commitAndAwaitNodes }
   return [
     ...portalSessionEndpoints({ config, database, textsOf }),
     ...portalEndpoints({ database, textsOf, placesOf }),

@@ -1,4 +1,4 @@
-import type { CoherentTx } from '../coherence/coherent.js'
+import type { CoherentTx } from '../coherence/commit-and-await-nodes.js'
 import type { Tx } from '../database/connect.js'
 import type { MandateTx } from '../database/mandate.js'
 import type { Position } from './position.js'

@@ -1,7 +1,7 @@
 import type { Request } from 'express'
 import type { Action } from '../domain/permissions.js'
 import { actionOfMethod } from '../authorization/guards.js'
-import type { Coherence, Coherent, CoherentTx } from '../coherence/coherent.js'
+import type { Coherence, CommitAndAwaitNodes, CoherentTx } from '../coherence/commit-and-await-nodes.js'
 import type { Database, Tx } from '../database/connect.js'
 import { inMandate, type MandateTx } from '../database/mandate.js'
 import { beginAsGovernor, findGovernor, isChange } from '../directory/still-governs.js'
@@ -10,7 +10,7 @@ import { GatewayError, notFound } from '../errors.js'
 /** What reads and writes the rows of a mandate. */
 export interface Rows {
   database: Database
-  coherent: Coherent
+  commitAndAwaitNodes: CommitAndAwaitNodes
 }
 
 /** The mandate that the caller has entered. */
@@ -67,12 +67,12 @@ export function within<Result>(
 
 /** Changes and takes away, in the caller's mandate: answers when no node acts on the old state any more. */
 export function coherentWithin<Result>(
-  { coherent }: Rows,
+  { commitAndAwaitNodes }: Rows,
   req: Request,
   work: (tx: CoherentTx & MandateTx, mandateId: string) => Promise<Result>,
 ): Promise<{ result: Result; coherence: Coherence }> {
   const mandateId = mandateOf(req)
-  return coherent((tx) => enter(tx, req, mandateId, (inside) => work(inside, mandateId)))
+  return commitAndAwaitNodes((tx) => enter(tx, req, mandateId, (inside) => work(inside, mandateId)))
 }
 
 /** A row with what a change says of it; what the change leaves out stays. */

@@ -3,7 +3,7 @@ import { actorOf, recordChange } from '../audit/record-change.js'
 import { previewLabel } from '../authentication/current-client.js'
 import { sealKeysOf, sealSession, sessionSeconds } from '../authentication/portal-session.js'
 import { requirePermission } from '../authorization/guards.js'
-import type { CoherentTx } from '../coherence/coherent.js'
+import type { CoherentTx } from '../coherence/commit-and-await-nodes.js'
 import type { Config } from '../config.js'
 import { requestedPlace } from '../context/requested-place.js'
 import type { MandateTx } from '../database/mandate.js'
@@ -107,7 +107,12 @@ async function enterAsMember(
  * The portal as a project's client sees it, for operators. It lies outside `/portal`, so that a proxy that
  * shows the portal to the world does not show this.
  */
-export function previewEndpoints({ config, database, coherent, enterMandate }: Dependencies): Endpoint[] {
+export function previewEndpoints({
+  config,
+  database,
+  commitAndAwaitNodes,
+  enterMandate,
+}: Dependencies): Endpoint[] {
   const mayCreate = requirePermission({ context: 'RESOURCE', item: 'gateway.portal', action: 'create' })
   return [
     endpoint({
@@ -129,7 +134,7 @@ export function previewEndpoints({ config, database, coherent, enterMandate }: D
         if (!mandate.enabled)
           throw new GatewayError('conflict', 'The mandate is disabled, and its portal with it')
 
-        const { result } = await coherent((tx) =>
+        const { result } = await commitAndAwaitNodes((tx) =>
           enterAsGovernor(tx, req, mandate.id, 'create', async (inside) => {
             const { clientId, linkId } = await openPreview(inside, projectId)
             const after = { operator: req.principal?.user.username, clientId, linkId }

@@ -1,4 +1,4 @@
-import type { CoherentTx } from '../coherence/coherent.js'
+import type { CoherentTx } from '../coherence/commit-and-await-nodes.js'
 import type { MandateTx } from '../database/mandate.js'
 
 /** What a preview needs to know of a client. */

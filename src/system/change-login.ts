@@ -1,11 +1,11 @@
-import type { Coherent, CoherentTx, Rehearse } from '../coherence/coherent.js'
+import type { CommitAndAwaitNodes, CoherentTx, PerformDryRun } from '../coherence/commit-and-await-nodes.js'
 import { watchAuthority } from '../directory/authority.js'
 import { previewed, type Outcome } from '../directory/realm.js'
 
 /** What changes on all nodes, or is tried and taken back. */
 export interface Changing {
-  coherent: Coherent
-  rehearse: Rehearse
+  commitAndAwaitNodes: CommitAndAwaitNodes
+  performDryRun: PerformDryRun
 }
 
 interface LoginChange {
@@ -21,11 +21,11 @@ interface LoginChange {
  * tokens that would end.
  */
 export async function changeLogins(
-  { coherent, rehearse }: Changing,
+  { commitAndAwaitNodes, performDryRun }: Changing,
   { dryRun, ownerOf, change }: LoginChange,
 ): Promise<Outcome<void>> {
-  if (!dryRun) return await coherent(change)
-  const effect = await rehearse(async (tx) => {
+  if (!dryRun) return await commitAndAwaitNodes(change)
+  const effect = await performDryRun(async (tx) => {
     const userId = await ownerOf(tx)
     const watch = watchAuthority(tx, { atMost: previewed })
     if (userId !== undefined) await watch.about({ userId })

@@ -1,4 +1,4 @@
-import type { CoherentTx } from '../coherence/coherent.js'
+import type { CoherentTx } from '../coherence/commit-and-await-nodes.js'
 import type { Sql } from '../database/connect.js'
 
 /** A key of access tokens that some node has, or had. */

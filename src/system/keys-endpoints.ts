@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { actorOf, recordChange, type Actor } from '../audit/record-change.js'
 import type { TokenKeys } from '../authentication/token-keys.js'
 import { beginAsAdmin } from '../authorization/still-admin.js'
-import type { Coherence, Coherent } from '../coherence/coherent.js'
+import type { Coherence, CommitAndAwaitNodes } from '../coherence/commit-and-await-nodes.js'
 import type { Config } from '../config.js'
 import type { Sql, Tx } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
@@ -17,7 +17,7 @@ import { listTokenKeys, retireTokenKey } from './key-queries.js'
 
 interface Dependencies {
   sql: Sql
-  coherent: Coherent
+  commitAndAwaitNodes: CommitAndAwaitNodes
   keys: TokenKeys
   identityKeys: Pick<IdentityKeys, 'list' | 'rotate' | 'refresh'>
   config: Pick<Config, 'SECRET_KEY' | 'SECRET_KEY_PREVIOUS'>
@@ -66,7 +66,7 @@ export interface KeyRing {
 }
 
 /** Makes it: of what keys are called and what they do, never of what they are. */
-export function keyRing({ sql, coherent, keys, identityKeys, config }: Dependencies): KeyRing {
+export function keyRing({ sql, commitAndAwaitNodes, keys, identityKeys, config }: Dependencies): KeyRing {
   const accessTokenKeys = async (): Promise<Key[]> => {
     const known = await listTokenKeys(sql)
     const configured: Key[] = keys.verifying.map(({ kid }) => {
@@ -124,14 +124,14 @@ export function keyRing({ sql, coherent, keys, identityKeys, config }: Dependenc
         'This key signs. Restart the nodes with another key first (and this one as the previous one); or repeat this with ?force=1: then nobody can sign in until the nodes have another key',
       )
     }
-    return await coherent(async (tx) => {
+    return await commitAndAwaitNodes(async (tx) => {
       await begin(tx)
       await retireTokenKey(tx, { kid, algorithm: found.algorithm })
       await recordChange(tx, { actor, mandateId: 'system', action: 'key_retired', subject: `key:${kid}` })
     })
   }
   const removeIdentityKey = async (kid: string, { actor, begin }: Changer) => {
-    const removed = await coherent(async (tx) => {
+    const removed = await commitAndAwaitNodes(async (tx) => {
       await begin(tx)
       if (!(await deleteIdentityKey(tx, kid)))
         throw new GatewayError('not_found', 'There is no key with this id that could be retired')

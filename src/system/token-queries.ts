@@ -1,5 +1,5 @@
 import { isUuid } from '../domain/ids.js'
-import type { CoherentTx } from '../coherence/coherent.js'
+import type { CoherentTx } from '../coherence/commit-and-await-nodes.js'
 import {
   allOf,
   beginsWith,

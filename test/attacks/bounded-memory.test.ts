@@ -18,7 +18,7 @@ const bounds: Record<string, [names: string, bound: string]> = {
   'audit/archive.ts': ['hashes', oneCall],
   'authorization/permissions.ts': ['closest', oneCall],
   'authorization/rule-index.ts': ['nodes, contexts', rows],
-  'coherence/coherent.ts': ['waiters', underWay],
+  'coherence/commit-and-await-nodes.ts': ['waiters', underWay],
   'coherence/memory.ts': ['dependents, flights, joinable', 'COHERENCE_CACHE_ENTRIES, and what is under way'],
   'coherence/streams.ts': ['missed, byKey, all', underWay],
   'coherence/sweep-nodes.ts': ['seen', 'one for each node'],

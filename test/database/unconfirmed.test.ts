@@ -6,7 +6,7 @@ const source = path.resolve(import.meta.dirname, '../../src')
 
 /** What keeps coherence, and knows what to make of an answer that nobody has confirmed. */
 const mayRead = [
-  'coherence/coherent.ts',
+  'coherence/commit-and-await-nodes.ts',
   'coherence/node.ts',
   'coherence/sweep-nodes.ts',
   'database/connect.ts',

@@ -1,6 +1,6 @@
 import { recordChanges, type Actor } from '../../audit/record-change.js'
 import { liveTokens } from '../../authentication/end-queries.js'
-import type { CoherentTx } from '../../coherence/coherent.js'
+import type { CoherentTx } from '../../coherence/commit-and-await-nodes.js'
 import { ends, stillCounts } from './ends.js'
 import { digest, isEnded, type Stage } from './import-queries.js'
 import { kinds, type KindName } from './kinds.js'

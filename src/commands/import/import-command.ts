@@ -1,6 +1,6 @@
 import path from 'node:path'
 import { hourMs } from '../../domain/time.js'
-import type { CoherentTx } from '../../coherence/coherent.js'
+import type { CoherentTx } from '../../coherence/commit-and-await-nodes.js'
 import { exitCodes } from '../../domain/exit-codes.js'
 import type { GoneRow } from './gone-queries.js'
 import { loadMapping, MappingError } from './mapping.js'
@@ -75,12 +75,12 @@ export async function importDirectory(
     if (endAll.length > 0 && !endGone) throw new Error('--end-all ends nothing by itself. Add --end-gone.')
     const mapping = await loadMapping(file)
     return await asOperator(
-      async ({ coherent, rehearse, actor }) => {
+      async ({ commitAndAwaitNodes, performDryRun, actor }) => {
         const startedAt = performance.now()
         const source = await openSource(mapping, path.dirname(file))
         try {
           const work = (tx: CoherentTx) => runImport(tx, mapping, source, { actor, endGone, endAll })
-          const made = dryRun ? { result: await rehearse(work) } : await coherent(work)
+          const made = dryRun ? { result: await performDryRun(work) } : await commitAndAwaitNodes(work)
           const { result } = made
           const isWhole = result.refused.length === 0
           const seconds = Math.round((performance.now() - startedAt) / 100) / 10

@@ -1,4 +1,4 @@
-import type { CoherentTx } from '../../coherence/coherent.js'
+import type { CoherentTx } from '../../coherence/commit-and-await-nodes.js'
 import { columnsOf } from './mapping.js'
 import { kinds, type KindName } from './kinds.js'
 import type { Value } from './values.js'

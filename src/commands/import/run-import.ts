@@ -1,6 +1,6 @@
 import path from 'node:path'
 import { recordChange, type Actor } from '../../audit/record-change.js'
-import type { CoherentTx } from '../../coherence/coherent.js'
+import type { CoherentTx } from '../../coherence/commit-and-await-nodes.js'
 import { environmentVariable } from '../../config.js'
 import { GatewayError } from '../../errors.js'
 import { slugFrom } from '../../portal/slug.js'

@@ -143,34 +143,42 @@ export const mutants: readonly Mutant[] = [
     name: 'node list read before the commit',
     patches: [
       [
-        'coherent',
-        'const forgotten = (epoch: string, identity: string) =>',
-        'const forgotten = (epoch: string, identity: string, early: Set<string>) =>',
+        'commit-and-await-nodes',
+        'const awaitAcknowledgements = (epoch: string, identity: string) =>',
+        'const awaitAcknowledgements = (epoch: string, identity: string, early: Set<string>) =>',
       ],
-      ['coherent', 'waitedFor: undefined, fenced: 0', 'waitedFor: early, fenced: 0'],
+      ['commit-and-await-nodes', 'waitedFor: undefined, fenced: 0', 'waitedFor: early, fenced: 0'],
       [
-        'coherent',
+        'commit-and-await-nodes',
         'const { result, xid, identity } = await',
         'const early = new Set((await listNodeRows(database.unconfirmed)).rows.map(({ id }) => id))\n    const { result, xid, identity } = await',
       ],
-      ['coherent', 'await forgotten(xid, identity)', 'await forgotten(xid, identity, early)'],
+      [
+        'commit-and-await-nodes',
+        'await awaitAcknowledgements(xid, identity)',
+        'await awaitAcknowledgements(xid, identity, early)',
+      ],
     ],
   },
   {
     name: 'w0 taken before the commit',
     patches: [
       [
-        'coherent',
-        'const forgotten = (epoch: string, identity: string) =>',
-        'const forgotten = (epoch: string, identity: string, since: number) =>',
+        'commit-and-await-nodes',
+        'const awaitAcknowledgements = (epoch: string, identity: string) =>',
+        'const awaitAcknowledgements = (epoch: string, identity: string, since: number) =>',
       ],
-      ['coherent', 'const since = clock.monotonic()', ''],
+      ['commit-and-await-nodes', 'const since = clock.monotonic()', ''],
       [
-        'coherent',
+        'commit-and-await-nodes',
         'const { result, xid, identity } = await',
         'const before = clock.monotonic()\n    const { result, xid, identity } = await',
       ],
-      ['coherent', 'await forgotten(xid, identity)', 'await forgotten(xid, identity, before)'],
+      [
+        'commit-and-await-nodes',
+        'await awaitAcknowledgements(xid, identity)',
+        'await awaitAcknowledgements(xid, identity, before)',
+      ],
     ],
   },
   {
@@ -266,7 +274,7 @@ returning`,
     name: 'the writer’s own lease length',
     patches: [
       [
-        'coherent',
+        'commit-and-await-nodes',
         'node.leaseMs * (1 + clockDrift)',
         'Math.min(...nodes.map(({ leaseMs }) => leaseMs || Infinity)) * (1 + clockDrift)',
       ],
@@ -412,18 +420,18 @@ returning`,
     kind: 'splits',
     patches: [
       [
-        'coherent',
+        'commit-and-await-nodes',
         'node.leaseMs * (1 + clockDrift)',
         `(waiter.identity.includes('/1/') ? node.leaseMs : 0) * (1 + clockDrift)`,
       ],
-      ['coherent', 'notBefore: foreignLeasesEndAt(identity)', 'notBefore: 0'],
+      ['commit-and-await-nodes', 'notBefore: foreignLeasesEndAt(identity)', 'notBefore: 0'],
     ],
   },
   {
     name: 'dead nodes waited for',
     patches: [
       [
-        'coherent',
+        'commit-and-await-nodes',
         'if (overdue && (await fenceNode(database.unconfirmed, id, waiter.epoch)))',
         'if (overdue && Date.now() === 0)',
       ],
@@ -491,7 +499,7 @@ export async function loadMutant({ patches = [] }: Mutant): Promise<Production> 
     const together = path.join(folder, 'coherence', 'together.js')
     await writeFile(
       together,
-      `export * from './coherent.js'\nexport * from '../database/confirmed.js'\nexport * from '../database/history.js'\nexport * from './lease.js'\nexport * from './memory.js'\nexport * from './sweep-nodes.js'\n`,
+      `export * from './commit-and-await-nodes.js'\nexport * from '../database/confirmed.js'\nexport * from '../database/history.js'\nexport * from './lease.js'\nexport * from './memory.js'\nexport * from './sweep-nodes.js'\n`,
     )
     return (await import(pathToFileURL(together).href)) as Production
   } finally {

@@ -1,4 +1,4 @@
-import type { Coherent } from '../../../src/coherence/coherent.js'
+import type { CommitAndAwaitNodes } from '../../../src/coherence/commit-and-await-nodes.js'
 import type { History } from '../../../src/database/history.js'
 import type { Lease } from '../../../src/coherence/lease.js'
 import type { Database } from '../../../src/database/connect.js'
@@ -38,7 +38,7 @@ export class SimulatedProcess implements Host {
   isAlive = true
   readonly memory: Memory
   readonly lease: Lease
-  readonly coherent: Coherent
+  readonly commitAndAwaitNodes: CommitAndAwaitNodes
   private readonly database: Database
   readonly sweep: () => Promise<void>
   /** Its connections: of the lease, of commits, and of the pool. */
@@ -120,7 +120,7 @@ export class SimulatedProcess implements Host {
     this.database.relyOn(this.lease)
     this.memory = code.createMemory({ holdsLease: this.lease.holds, maxEntries })
     const { database } = this
-    this.coherent = code.createCoherent({
+    this.commitAndAwaitNodes = code.createCommitAndAwaitNodes({
       database,
       clock,
       renewNow: () => {

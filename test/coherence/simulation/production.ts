@@ -1,4 +1,4 @@
-import { createCoherent } from '../../../src/coherence/coherent.js'
+import { createCommitAndAwaitNodes } from '../../../src/coherence/commit-and-await-nodes.js'
 import { confirmReads } from '../../../src/database/confirmed.js'
 import { createHistory } from '../../../src/database/history.js'
 import { createLease } from '../../../src/coherence/lease.js'
@@ -8,7 +8,7 @@ import { sweepNodes } from '../../../src/coherence/sweep-nodes.js'
 /** The code that is simulated: the gateway's own, or a mutant of it. */
 export interface Production {
   confirmReads: typeof confirmReads
-  createCoherent: typeof createCoherent
+  createCommitAndAwaitNodes: typeof createCommitAndAwaitNodes
   createHistory: typeof createHistory
   createLease: typeof createLease
   createMemory: typeof createMemory
@@ -17,7 +17,7 @@ export interface Production {
 
 export const production: Production = {
   confirmReads,
-  createCoherent,
+  createCommitAndAwaitNodes,
   createHistory,
   createLease,
   createMemory,

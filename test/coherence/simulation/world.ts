@@ -164,7 +164,7 @@ export async function simulate(
     const values = [one.name, ...new Set(deed.keys.map((n) => keyOf(n % schedule.keys)))]
     waiting.add(one)
     try {
-      await process.coherent(async (tx) => {
+      await process.commitAndAwaitNodes(async (tx) => {
         await tx.run(deed.what === 'repeat' ? lookAtKeys : changeKeys, values)
         await process.wait(deed.holdMs)
       })

@@ -20,20 +20,20 @@ export interface Coherence {
 declare const coherentBrand: unique symbol
 /**
  * A transaction whose changes all nodes will have heard of before anybody is told that they are made. Only
- * `coherent` makes one.
+ * `commitAndAwaitNodes` makes one.
  */
 export type CoherentTx = Tx & { readonly [coherentBrand]: true }
 
 /** Runs `work` in a transaction and answers when no node acts on the state before it any more. */
-export type Coherent = <Result>(
+export type CommitAndAwaitNodes = <Result>(
   work: (tx: CoherentTx) => Promise<Result>,
 ) => Promise<{ result: Result; coherence: Coherence }>
 
 /**
- * Runs `work` as `coherent` would, and takes all of it back: what it answers is what would be. Nobody hears
+ * Runs `work` as `commitAndAwaitNodes` would, and rolls it back. Returns what `work` returned. No node hears
  * of it.
  */
-export type Rehearse = <Result>(work: (tx: CoherentTx) => Promise<Result>) => Promise<Result>
+export type PerformDryRun = <Result>(work: (tx: CoherentTx) => Promise<Result>) => Promise<Result>
 
 interface Dependencies {
   database: Database
@@ -79,13 +79,13 @@ const unknown = (cause: unknown) =>
   )
 
 /** Makes the one way to write what decisions depend on. */
-export function createCoherent({
+export function createCommitAndAwaitNodes({
   database,
   clock,
   renewNow,
   foreignLeasesEndAt,
   wait = setTimeout,
-}: Dependencies): Coherent {
+}: Dependencies): CommitAndAwaitNodes {
   const waiters = new Set<Waiter>()
   let polling: Promise<void> | undefined
 
@@ -147,7 +147,7 @@ export function createCoherent({
     polling = undefined // in the same run as the last look at `waiters`
   }
 
-  const forgotten = (epoch: string, identity: string) =>
+  const awaitAcknowledgements = (epoch: string, identity: string) =>
     new Promise<Coherence>((resolve, reject) => {
       const since = clock.monotonic()
       waiters.add({
@@ -172,12 +172,12 @@ export function createCoherent({
       const done = await work(tx as CoherentTx)
       return { result: done, ...(await insertChange(tx)) }
     })
-    return { result, coherence: await forgotten(xid, identity) }
+    return { result, coherence: await awaitAcknowledgements(xid, identity) }
   }
 }
 
 /** Makes the way to try a change without making it. */
-export function createRehearse(database: Database): Rehearse {
+export function createPerformDryRun(database: Database): PerformDryRun {
   return async <Result>(work: (tx: CoherentTx) => Promise<Result>) => {
     let rehearsed: { result: Result } | undefined
     const takenBack = new GatewayError('conflict', 'A rehearsal is taken back')
