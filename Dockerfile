@@ -27,6 +27,7 @@ COPY --from=build /mandate-gateway/package.json /mandate-gateway/routes.yaml /ma
 COPY --from=build /mandate-gateway/node_modules ./node_modules
 COPY --from=build /mandate-gateway/migrations ./migrations
 COPY --from=build /mandate-gateway/seeds ./seeds
+COPY --from=build /mandate-gateway/locales ./locales
 COPY --from=build /mandate-gateway/examples ./examples
 COPY --from=build /mandate-gateway/dist ./dist
 # node, by its number: Kubernetes can tell that it is not root

@@ -64,21 +64,6 @@ async function compressAssets(folder) {
   )
 }
 
-/**
- * What the pages say, by language and key, for the gateway's list of texts that can be changed. @param
- * {string} folder
- */
-async function writeTexts(folder) {
-  const { runnerImport } = await import('vite')
-  /** @type {{ module: { texts: Record<string, [string, string]> } }} */
-  const {
-    module: { texts },
-  } = await runnerImport(path.join(root, 'console/texts/texts.ts'), { configFile: false, logLevel: 'warn' })
-  const inLanguage = (/** @type {0 | 1} */ index) =>
-    Object.fromEntries(Object.entries(texts).map(([key, both]) => [key, both[index]]))
-  await writeFile(path.join(folder, 'texts.json'), JSON.stringify({ en: inLanguage(0), de: inLanguage(1) }))
-}
-
 /** @param {string} stamp */
 async function buildPages(stamp) {
   const { build } = await import('vite')
@@ -95,7 +80,6 @@ async function buildPages(stamp) {
     `\n## @fontsource-variable/inter (OFL-1.1)\n\n${await readFile(path.join(root, 'node_modules/@fontsource-variable/inter/LICENSE'), 'utf8')}`,
   )
   await compressAssets(made)
-  await writeTexts(made)
   await writeFile(path.join(made, 'stamp'), stamp)
   // A gateway that starts just now finds the old pages or the new ones.
   await rename(web, `${made}.old`).catch(() => undefined)
@@ -109,6 +93,7 @@ export async function buildConsole() {
   await writeSchema()
   const inputs = [
     ...(await filesBelow('console')),
+    ...(await filesBelow('locales')),
     ...(await filesBelow('packages/client/src')),
     'package-lock.json',
     'scripts/build-console.js',

@@ -20,6 +20,7 @@ it('a gateway that runs goes on while npm ci has taken its packages away', async
     ...[
       'dist',
       'packages',
+      'locales',
       'migrations',
       'seeds',
       'examples',

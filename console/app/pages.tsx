@@ -1,6 +1,6 @@
 import { lazy, type ComponentType } from 'react'
 import type { IconName } from '../parts/icons'
-import type { TextKey } from '../texts/texts'
+import type { TextKey } from '../texts/language'
 import type { MandateItem, Session } from './session'
 
 export const groups = ['me', 'mandate', 'platform', 'system'] as const

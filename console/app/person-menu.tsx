@@ -3,17 +3,13 @@ import { useQueryClient } from '@tanstack/react-query'
 import { gateway } from '../api/client'
 import { Icon, type IconName } from '../parts/icons'
 import { leave } from '../parts/unsaved'
-import { chooseLanguage, useLanguage, useText, type Language } from '../texts/language'
+import { chooseLanguage, languages, useLanguage, useText } from '../texts/language'
 import { useSession } from './session'
 
 const schemes: [MantineColorScheme, IconName][] = [
   ['auto', 'gauge'],
   ['light', 'sun'],
   ['dark', 'moon'],
-]
-const languages: [Language, string][] = [
-  ['en', 'English'],
-  ['de', 'Deutsch'],
 ]
 const tick = (isOn: boolean) => (isOn ? <Icon name="check" size={14} /> : null)
 
@@ -63,7 +59,7 @@ export function PersonMenu() {
           </Menu.Item>
         ))}
         <Menu.Label>{say('language')}</Menu.Label>
-        {languages.map(([code, label]) => (
+        {languages.map(({ code, name }) => (
           <Menu.Item
             key={code}
             leftSection={<Icon name="language" size={14} />}
@@ -71,7 +67,7 @@ export function PersonMenu() {
             onClick={() => chooseLanguage(code)}
             lang={code}
           >
-            {label}
+            {name}
           </Menu.Item>
         ))}
         <Menu.Divider />

@@ -4,8 +4,8 @@ export interface Settings {
   authorities: ('google' | 'msft')[]
   /** Whether the demo users are there. */
   demo: boolean
-  /** Texts that SysAdmins have put in place of those that were shipped. */
-  texts: Record<'en' | 'de', Readonly<Record<string, string>>>
+  /** Texts that SysAdmins have put in place of the shipped ones, by language and key. */
+  texts: Readonly<Record<string, Readonly<Record<string, string>>>>
 }
 
 const element = document.querySelector<HTMLMetaElement>('meta[name="settings"]')
@@ -15,7 +15,7 @@ function read(): Settings {
     return JSON.parse(element?.content ?? '') as Settings
   } catch {
     // served by Vite, which fills nothing in
-    return { authorities: [], demo: false, texts: { en: {}, de: {} } }
+    return { authorities: [], demo: false, texts: {} }
   }
 }
 

@@ -8,7 +8,7 @@ import { useText } from '../texts/language'
 /** Whether the audit's chain holds, and how far it goes. */
 export function ChainBadge() {
   const say = useText()
-  const { number, time, dateTime } = useFormat()
+  const { time, dateTime } = useFormat()
   const { data: chain } = useQuery({
     queryKey: ['audit chain'],
     queryFn: () => answerOf(api.GET('/admin/audit/chain')),
@@ -29,17 +29,17 @@ export function ChainBadge() {
       <Popover.Dropdown aria-label={say('audit.chain')}>
         <dl className="facts">
           <dt>{say('audit.chain.sealed')}</dt>
-          <dd>{say('audit.chain.sealed.of', { count: number(sealed) })}</dd>
+          <dd>{say('audit.chain.sealed.of', { count: sealed })}</dd>
           <dt>{say('audit.chain.pending')}</dt>
-          <dd>{say('audit.chain.sealed.of', { count: number(pending) })}</dd>
+          <dd>{say('audit.chain.sealed.of', { count: pending })}</dd>
           <dt>{say('audit.chain.verified')}</dt>
-          <dd>{say('audit.chain.verified.of', { from: number(verifiedFrom), time: time(verifiedAt) })}</dd>
+          <dd>{say('audit.chain.verified.of', { from: verifiedFrom, time: time(verifiedAt) })}</dd>
           {lastCheckpoint && (
             <>
               <dt>{say('audit.chain.checkpoint')}</dt>
               <dd>
                 {say('audit.chain.checkpoint.of', {
-                  position: number(lastCheckpoint.position),
+                  position: lastCheckpoint.position,
                   time: dateTime(lastCheckpoint.sealedAt),
                 })}
               </dd>

@@ -11,9 +11,8 @@ import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
 import { PageHead } from '../parts/page-head'
 import { tellDone } from '../parts/receipts'
-import { nameOfAction } from '../texts/audit-actions'
 import { useFormat } from '../texts/format'
-import { useLanguage, useText } from '../texts/language'
+import { useActionName, useText } from '../texts/language'
 import { ChainBadge } from './audit-chain'
 import { aboutOf, EventDetails } from './audit-event'
 import {
@@ -41,7 +40,7 @@ function Chart({ activity }: { activity: Activity | undefined }) {
   const steps = activity?.steps ?? []
   const pointsOf = (field: 'count' | 'refused') =>
     steps.map((step) => ({ at: Date.parse(step.at), value: step[field] }))
-  const sumOf = (field: 'count' | 'refused') => number(steps.reduce((sum, step) => sum + step[field], 0))
+  const sumOf = (field: 'count' | 'refused') => steps.reduce((sum, step) => sum + step[field], 0)
   return (
     <LineChart
       title={say('audit.chart')}
@@ -70,15 +69,15 @@ interface BarProps {
 
 function FilterBar({ realm, filters, set, actions }: BarProps) {
   const say = useText()
-  const language = useLanguage()
+  const nameOfAction = useActionName()
   const { range, from, to, user, mandate, action, requestId } = filters
   const choices = actions.map((one) => ({
     value: one.action,
-    label: say('audit.action.count', { action: nameOfAction(one.action, language), count: one.count }),
+    label: say('audit.action.count', { action: nameOfAction(one.action), count: one.count }),
   }))
   const known =
     action !== null && !choices.some((one) => one.value === action)
-      ? [{ value: action, label: nameOfAction(action, language) }]
+      ? [{ value: action, label: nameOfAction(action) }]
       : []
   return (
     <div className="tool-bar" role="search" aria-label={say('audit')}>
@@ -172,7 +171,7 @@ function useMandateNames(realm: Realm): (id: string | null) => string {
 
 function AuditOf({ realm }: { realm: Realm }) {
   const say = useText()
-  const language = useLanguage()
+  const nameOfAction = useActionName()
   const { dateTime, date, time } = useFormat()
   const { mandateId } = useSession()
   const nameOfMandate = useMandateNames(realm)
@@ -241,7 +240,7 @@ function AuditOf({ realm }: { realm: Realm }) {
             label={say('audit')}
             queryKey={key}
             idOf={(event) => event.id}
-            nameOf={(event) => `${nameOfAction(event.action, language)}, ${time(event.occurredAt)}`}
+            nameOf={(event) => `${nameOfAction(event.action)}, ${time(event.occurredAt)}`}
             load={(page) => listEvents(realm, query, page)}
             empty={{ icon: 'list', title: say('audit.empty'), hint: say('audit.empty.hint') }}
             isFiltered={[filters.user, filters.mandate, filters.action, filters.requestId].some(
@@ -266,7 +265,7 @@ function AuditOf({ realm }: { realm: Realm }) {
                 title: say('audit.action'),
                 show: (event) => (
                   <>
-                    {nameOfAction(event.action, language)}
+                    {nameOfAction(event.action)}
                     <span className="sub narrow-block">{event.username}</span>
                   </>
                 ),

@@ -15,7 +15,7 @@ type Database = components['schemas']['DatabaseState']
 
 function Details({ state }: { state: Database }) {
   const say = useText()
-  const { ms, size, number, dateTime } = useFormat()
+  const { ms, size, number, seconds, dateTime } = useFormat()
   return (
     <>
       <div className="figures">
@@ -38,9 +38,7 @@ function Details({ state }: { state: Database }) {
           <dd>{say('database.pool.of', { ...state.pool })}</dd>
           <dt>{say('database.oldest')}</dt>
           <dd>
-            {state.oldestTransactionSeconds === null
-              ? say('none')
-              : say('database.seconds', { count: number(state.oldestTransactionSeconds) })}
+            {state.oldestTransactionSeconds === null ? say('none') : seconds(state.oldestTransactionSeconds)}
           </dd>
         </dl>
       </div>

@@ -2,7 +2,6 @@ import { useQuery } from '@tanstack/react-query'
 import { answerOf, api, previewOf } from '../api/client'
 import { rolesOf } from '../api/realms'
 import { grantOf, nothing } from '../parts/levels'
-import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
 import type { Props } from './explain-cures'
 
@@ -32,7 +31,6 @@ function wideningOf({ realm, verdict: { deciding, subject, refusal }, roles }: P
  */
 export function useReach(props: Props): string {
   const say = useText()
-  const { number } = useFormat()
   const widening = wideningOf(props)
   const { data } = useQuery({
     queryKey: ['explain reach', widening],
@@ -63,7 +61,7 @@ export function useReach(props: Props): string {
   })
   if (!data) return say('explain.reach.unknown')
   return say(data.isAll ? 'explain.reach' : 'explain.reach.more', {
-    people: number(data.people),
-    mandates: number(data.mandates),
+    people: data.people,
+    mandates: data.mandates,
   })
 }

@@ -116,7 +116,7 @@ function Charts({ looks }: { looks: Look[] }) {
 /** How the gateway is, live. */
 export function Overview() {
   const say = useText()
-  const { number, ms } = useFormat()
+  const { number, ms, percent } = useFormat()
   const { looks, error } = useLooks()
   const { data: nodes } = useQuery({
     queryKey: ['nodes', 'overview'],
@@ -138,10 +138,7 @@ export function Overview() {
           label={say('overview.lease')}
           value={now ? ms(Math.round(sumOf(now, 'gateway_lease_remaining_seconds') * 1000)) : '–'}
         />
-        <Figure
-          label={say('overview.memory')}
-          value={asked > 0 ? `${number((100 * hits) / asked)} %` : '–'}
-        />
+        <Figure label={say('overview.memory')} value={asked > 0 ? percent(hits / asked) : '–'} />
       </div>
       <Charts looks={looks} />
     </>

@@ -14,7 +14,7 @@ type Elsewhere = 'prefix' | 'name' | 'upstream' | 'auth' | 'decide' | 'targets' 
 export function RouteDetails({ route }: { route: LiveRoute }) {
   const say = useText()
   const language = useLanguage()
-  const { size, number, ms } = useFormat()
+  const { size, ms } = useFormat()
   const none = <span className="soft">{say('route.none')}</span>
   const list = (names: readonly string[] | null, otherwise: ReactNode = none) =>
     names && names.length > 0 ? <span className="mono">{names.join(', ')}</span> : otherwise
@@ -62,8 +62,8 @@ export function RouteDetails({ route }: { route: LiveRoute }) {
       rateLimit === null
         ? none
         : say('route.rateLimit.of', {
-            requests: number(rateLimit.requests),
-            seconds: number(rateLimit.windowMs / 1000),
+            requests: rateLimit.requests,
+            seconds: rateLimit.windowMs / 1000,
             by: say(`route.by.${rateLimit.by}`),
           }),
     ],

@@ -302,7 +302,7 @@ export function RuleMatrix({ role, rules, source, mayChange, onSaved }: Props) {
             <Group gap="xs" aria-live="polite">
               {changed.length > 0 && (
                 <Text size="xs">
-                  {say(changed.length === 1 ? 'rules.changed.one' : 'rules.changed', {
+                  {say('rules.changed', {
                     count: changed.length,
                   })}
                 </Text>

@@ -23,7 +23,7 @@ const daysAgo = (count: number) => new Date(Date.now() - count * dayMs).toISOStr
 
 function Totals({ days }: { days: Day[] | undefined }) {
   const say = useText()
-  const { number, date } = useFormat()
+  const { number, percent, date } = useFormat()
   const sum = (valueOf: (day: Day) => number) => (days ?? []).reduce((total, day) => total + valueOf(day), 0)
   const [requests, denials] = [sum((day) => day.requests), sum((day) => day.denials)]
   const busiest = (days ?? []).reduce<Day | undefined>(
@@ -35,10 +35,7 @@ function Totals({ days }: { days: Day[] | undefined }) {
     <div className="figures">
       <Figure label={say('usage.requests')} value={shown(number(requests))} />
       <Figure label={say('usage.denials')} value={shown(number(denials))} />
-      <Figure
-        label={say('usage.share')}
-        value={shown(requests > 0 ? `${number((100 * denials) / requests)} %` : '–')}
-      />
+      <Figure label={say('usage.share')} value={shown(requests > 0 ? percent(denials / requests) : '–')} />
       <Figure label={say('usage.busiest')} value={busiest ? date(busiest.day) : '–'} />
     </div>
   )
@@ -57,8 +54,8 @@ function Days({ days }: { days: Day[] }) {
       formatTime={dayOf}
       empty={say('usage.empty')}
       summary={say('usage.summary', {
-        requests: number(latest?.requests ?? 0),
-        denials: number(latest?.denials ?? 0),
+        requests: latest?.requests ?? 0,
+        denials: latest?.denials ?? 0,
       })}
       series={[
         { name: say('usage.requests.short'), kind: 'main', points: points((day) => day.requests) },
@@ -94,7 +91,7 @@ export function Usage() {
           aria-label={say('usage.span')}
           allowDeselect={false}
           w={{ base: '100%', xs: 180 }}
-          data={spans.map((value) => ({ value, label: say('usage.days', { count: value }) }))}
+          data={spans.map((value) => ({ value, label: say('usage.days', { count: Number(value) }) }))}
           value={span}
           onChange={(value) => setSpan(value ?? '30')}
         />

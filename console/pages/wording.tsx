@@ -11,7 +11,8 @@ import { List } from '../parts/list'
 import { PageHead } from '../parts/page-head'
 import { tellDone } from '../parts/receipts'
 import { State } from '../parts/state'
-import { useLanguage, useText, type Language } from '../texts/language'
+import { useFormat } from '../texts/format'
+import { languages, useLanguage, useText, type Language } from '../texts/language'
 
 type Translation = components['schemas']['Translation']
 
@@ -93,6 +94,7 @@ export function Wording() {
   const say = useText()
   const queries = useQueryClient()
   const own = useLanguage()
+  const { language: nameOf } = useFormat()
   const [language, setLanguage] = useState<Language>(own)
   const [which, setWhich] = useState<(typeof places)[number]>('portal')
   const [editing, setEditing] = useState<Translation>()
@@ -124,10 +126,7 @@ export function Wording() {
             aria-label={say('wording.language')}
             value={language}
             onChange={setLanguage}
-            data={[
-              { value: 'en', label: say('wording.language.en') },
-              { value: 'de', label: say('wording.language.de') },
-            ]}
+            data={languages.map(({ code }) => ({ value: code, label: nameOf(code) }))}
           />
         }
       />

@@ -56,7 +56,7 @@ function Changes({ preview: { sessions, tokens, permissions } }: { preview: Prev
       {permissions.count > 0 && (
         <>
           <Text size="sm">
-            {say(permissions.count === 1 ? 'effect.permissions.one' : 'effect.permissions', {
+            {say('effect.permissions', {
               count: permissions.count,
             })}
           </Text>

@@ -3,8 +3,7 @@ import { ChangedError } from '../api/as-seen'
 import { ProblemError } from '../../packages/client/src/index'
 import { detailInGerman } from '../texts/details'
 import { nameOfField } from '../texts/fields'
-import { useLanguage, useText } from '../texts/language'
-import { isTextKey, type TextKey } from '../texts/texts'
+import { isTextKey, useLanguage, useText, type TextKey } from '../texts/language'
 
 /** Codes of which the gateway itself says more, in one case or another, than the code does. */
 const spoken = new Set([

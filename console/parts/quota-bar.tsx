@@ -16,7 +16,7 @@ export function QuotaBar({ label, used, quota }: { label: string; used: number; 
     )
   const share = quota === 0 ? (used > 0 ? 1 : 0) : used / quota
   const kind = share > 1 ? 'bad' : share >= warnAt ? 'warn' : 'good'
-  const text = say('quota.of', { used: number(used), quota: number(quota) })
+  const text = say('quota.of', { used, quota })
   return (
     <div className="quota">
       <span className="number">

@@ -62,7 +62,7 @@ function ReceiptNote({ receipt: { id, text, coherence, isFault } }: { receipt: R
           {coherence && (
             <Text size="xs" c="dimmed">
               {say('receipt.title')}:{' '}
-              {say(coherence.acked === 1 ? 'receipt.acked.one' : 'receipt.acked', {
+              {say('receipt.acked', {
                 count: coherence.acked,
                 ms: ms(coherence.waitedMs),
               })}

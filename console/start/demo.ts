@@ -1,4 +1,4 @@
-import type { TextKey } from '../texts/texts'
+import type { TextKey } from '../texts/language'
 
 /** What SEED_DEMO puts into the database, as far as people should know of it. */
 export const demoPassword = 'demo-password-1'

@@ -6,7 +6,7 @@ import { Empty } from '../parts/empty'
 import logo from '../parts/icon.svg'
 import { Icon, type IconName } from '../parts/icons'
 import { useText } from '../texts/language'
-import type { TextKey } from '../texts/texts'
+import type { TextKey } from '../texts/language'
 import { demoMandates, demoPassword, demoUsers } from './demo'
 import './start.css'
 

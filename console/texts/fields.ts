@@ -1,4 +1,4 @@
-import type { TextKey } from './texts'
+import type { TextKey } from './language'
 
 /** What the fields of items are called; others by their own name. */
 const names: Record<string, TextKey> = {

@@ -1,8 +1,6 @@
 import { readFile, readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { z } from 'zod'
-import { unlessMissing } from '../domain/unless-missing.js'
 
 /**
  * Where `npm run build` leaves the pages: beside the compiled sources, also when those are run as they are.
@@ -68,15 +66,4 @@ async function readBuilt(): Promise<BuiltFiles> {
 export function builtFiles(): () => Promise<BuiltFiles> {
   let reading: Promise<BuiltFiles> | undefined
   return () => (reading ??= readBuilt())
-}
-
-const shownTexts = z.strictObject({
-  de: z.record(z.string(), z.string()),
-  en: z.record(z.string(), z.string()),
-})
-
-/** What the pages say as they were built, by language and key; nothing where they have not been built. */
-export async function readShippedTexts(): Promise<z.infer<typeof shownTexts>> {
-  const written = await unlessMissing(readFile(path.join(folder, 'texts.json'), 'utf8'))
-  return written === undefined ? { de: {}, en: {} } : shownTexts.parse(JSON.parse(written))
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { SignInAuthority } from '../domain/authorities.js'
 import type { Config } from '../config.js'
+import type { Language } from '../domain/languages.js'
 
 /** What the pages are told of this gateway before anybody has signed in. */
 interface Settings {
@@ -11,7 +12,7 @@ interface Settings {
 }
 
 /** What the pages say in place of what was shipped, by language and key. */
-export type ChangedTexts = Record<'de' | 'en', Readonly<Record<string, string>>>
+export type ChangedTexts = Readonly<Record<Language, Readonly<Record<string, string>>>>
 
 /** The settings that a configuration comes to. */
 export function settingsOf(

@@ -46,7 +46,6 @@ import type { Tracing } from '../observability/tracing.js'
 import type { Usage } from '../observability/usage.js'
 import { ownEndpoints } from './endpoints.js'
 import { portalErrorPage } from '../portal/error-page.js'
-import { portalPrefix, portalTexts } from '../portal/texts.js'
 import { forwardByTable } from '../proxy/forward-by-table.js'
 import type { IdentityKeys } from '../proxy/identity-keys.js'
 import { createIdentities } from '../proxy/identity.js'
@@ -54,7 +53,7 @@ import type { LiveRoutes } from '../proxy/live-routes.js'
 import { isOwnPath } from '../proxy/route-schema.js'
 import { verifyForProxies } from '../proxy/forward-auth-endpoints.js'
 import { consolePrefix } from '../system/shipped-texts.js'
-import { changedTexts, liveTexts } from '../system/translations-endpoints.js'
+import { changedTexts, livePortalTexts } from '../system/live-texts.js'
 
 /** What a gateway is made of. */
 export interface Dependencies {
@@ -121,7 +120,7 @@ export function buildGateway(deps: Dependencies): Gateway {
     counts: deps.counts,
     trustProxy: config.TRUST_PROXY,
   }
-  const textsOf = liveTexts({ sql: deps.database, prefix: portalPrefix, shipped: portalTexts })
+  const textsOf = livePortalTexts(deps.database)
   const endpoints = ownEndpoints({ ...deps, denials, textsOf, onFirstEntry })
   mountEndpoints(app, endpoints, admit)
   mountPages(

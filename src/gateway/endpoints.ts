@@ -6,7 +6,6 @@ import { verifyToken, verifyTokenOfAnyAge } from '../authentication/verify-token
 import type { Denials } from '../authorization/denials.js'
 import { beginAsAdmin } from '../authorization/still-admin.js'
 import { explainEndpoints } from '../authorization/explain-endpoints.js'
-import { readShippedTexts } from '../console/built-files.js'
 import { openapiEndpoints } from '../console/openapi-endpoints.js'
 import { directoryEndpoints } from '../directory/endpoints.js'
 import type { Dependencies } from './chain.js'
@@ -36,7 +35,7 @@ import { signInProviders } from '../login/sign-in-provider.js'
 import { signInEndpoints } from '../login/sign-in-endpoints.js'
 import { tokenEndpoints } from '../oauth/token-endpoints.js'
 import { allOfThePortal } from '../portal/endpoints.js'
-import { portalPrefix, portalTexts, type TextsOf } from '../portal/texts.js'
+import type { TextsOf } from '../portal/texts.js'
 import { findPolicy } from '../proxy/find-policy.js'
 import { identityRolesEndpoints } from '../proxy/identity-roles-endpoints.js'
 import { portalPlaces } from '../proxy/portal-places.js'
@@ -52,7 +51,6 @@ import { operationsEndpoints } from '../system/operations-endpoints.js'
 import { registryEndpoints } from '../system/registry-endpoints.js'
 import { routeEndpoints } from '../system/routes-endpoints.js'
 import { sessionRowEndpoints } from '../system/sessions-endpoints.js'
-import { keyed, shippedTexts } from '../system/shipped-texts.js'
 import { tokenRowEndpoints } from '../system/tokens-endpoints.js'
 import { translationEndpoints } from '../system/translations-endpoints.js'
 
@@ -216,10 +214,7 @@ export function ownEndpoints({
       commitAndAwaitNodes: node.commitAndAwaitNodes,
       performDryRun: node.performDryRun,
     }),
-    ...translationEndpoints({
-      database,
-      loadShipped: shippedTexts(keyed(portalPrefix, portalTexts), readShippedTexts),
-    }),
+    ...translationEndpoints({ database }),
     ...registryEndpoints({ sql: database, routes }),
     ...keyEndpoints({
       sql: database,

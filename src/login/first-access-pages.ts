@@ -1,30 +1,6 @@
 import type { Answer } from '../http/endpoint/endpoint.js'
-import { html, page, type Language } from '../http/pages/html.js'
-
-const texts = {
-  en: {
-    title: 'Set your password',
-    forUser: 'For the account',
-    password: 'Password',
-    repeated: 'The same once more',
-    save: 'Set password',
-    rule: 'At least 12 characters. A few words that belong together only for you are easy to keep in mind and hard to guess.',
-    done: 'Your password is set',
-    next: 'You can sign in with it now. This link has done its work and opens nothing any more.',
-    home: 'Continue',
-  },
-  de: {
-    title: 'Passwort festlegen',
-    forUser: 'Für das Konto',
-    password: 'Passwort',
-    repeated: 'Noch einmal dasselbe',
-    save: 'Passwort festlegen',
-    rule: 'Mindestens 12 Zeichen. Ein paar Wörter, die nur für Sie zusammengehören, sind leicht zu merken und schwer zu erraten.',
-    done: 'Ihr Passwort ist festgelegt',
-    next: 'Sie können sich jetzt damit anmelden. Dieser Link hat ausgedient und öffnet nichts mehr.',
-    home: 'Weiter',
-  },
-} as const
+import { textsIn, type Language } from '../domain/languages.js'
+import { html, page } from '../http/pages/html.js'
 
 /** What is said of passwords and names, in German. */
 const faultsInGerman: Record<string, string> = {
@@ -50,32 +26,32 @@ interface PasswordPage {
 
 /** The form for a first password. It is sent back to its own address. */
 export function passwordPage({ language, username, fault }: PasswordPage): Answer {
-  const text = texts[language]
+  const text = textsIn(language).pages
   const said = fault === undefined ? fault : faultIn(language, fault)
   return page({
     status: fault === undefined ? 200 : 400,
     language,
-    title: text.title,
-    content: html`<p>${text.forUser} <strong>${username}</strong></p>
-${said !== undefined && html`<p class="fault" role="alert" id="fault">${text.password}: ${said}.</p>`}
+    title: text['firstAccess.title'],
+    content: html`<p>${text['firstAccess.forUser']} <strong>${username}</strong></p>
+${said !== undefined && html`<p class="fault" role="alert" id="fault">${text['firstAccess.password']}: ${said}.</p>`}
 <form method="post">
 <input type="text" name="username" value="${username}" autocomplete="username" hidden disabled>
-<label for="password">${text.password}</label>
+<label for="password">${text['firstAccess.password']}</label>
 <input id="password" name="password" type="password" autocomplete="new-password" required minlength="12" aria-describedby="${said === undefined ? 'rule' : 'fault rule'}">
-<label for="repeated">${text.repeated}</label>
+<label for="repeated">${text['firstAccess.repeated']}</label>
 <input id="repeated" name="repeated" type="password" autocomplete="new-password" required minlength="12">
-<p class="note" id="rule">${text.rule}</p>
-<button type="submit">${text.save}</button>
+<p class="note" id="rule">${text['firstAccess.rule']}</p>
+<button type="submit">${text['firstAccess.save']}</button>
 </form>`,
   })
 }
 
 /** What is shown when the password is set. */
 export function passwordSetPage(language: Language): Answer {
-  const text = texts[language]
+  const text = textsIn(language).pages
   return page({
     language,
-    title: text.done,
-    content: html`<p>${text.next}</p>\n<a class="button" href="/">${text.home}</a>`,
+    title: text['firstAccess.done'],
+    content: html`<p>${text['firstAccess.next']}</p>\n<a class="button" href="/">${text['firstAccess.home']}</a>`,
   })
 }

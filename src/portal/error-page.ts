@@ -1,8 +1,9 @@
 import type { Request } from 'express'
+import { fillIn } from '../domain/languages.js'
 import type { GatewayError } from '../errors.js'
 import { html, isNavigation, languageOf, page } from '../http/pages/html.js'
 import type { ErrorPage } from '../http/endpoint/problem.js'
-import { fill, type PortalTexts, type TextsOf } from './texts.js'
+import type { PortalTexts, TextsOf } from './texts.js'
 
 const isWithin = (path: string, prefix: string) => path === prefix || path.startsWith(`${prefix}/`)
 
@@ -46,7 +47,7 @@ export function portalErrorPage(textsOf: TextsOf): ErrorPage {
       content: html`<p>${text}</p>
 ${
   !isRefusedEntry &&
-  html`<p class="note">${fill(texts.requestId, { id: req.id })}</p>
+  html`<p class="note">${fillIn(texts.requestId, { id: req.id })}</p>
 <p><a href="/portal">${texts.backToPortal}</a></p>`
 }`,
       headers: { Vary: 'Accept-Language' },

@@ -1,8 +1,9 @@
 import type { PortalClient } from '../authentication/current-client.js'
 import type { Answer } from '../http/endpoint/endpoint.js'
-import { html, page, type Html, type Language } from '../http/pages/html.js'
+import { fillIn, type Language } from '../domain/languages.js'
+import { html, page, type Html } from '../http/pages/html.js'
 import type { Project, ProjectStatus } from './project-queries.js'
-import { fill, type PortalTexts } from './texts.js'
+import type { PortalTexts } from './texts.js'
 
 /** A place that a route with `auth: portal` leads to. */
 export interface PortalPlace {
@@ -48,9 +49,9 @@ function signedIn({
     styles,
     wide: true,
     headers: varies,
-    content: html`${client.isPreview && html`<p class="preview">${fill(texts.previewNote, { client: client.name })}</p>`}
+    content: html`${client.isPreview && html`<p class="preview">${fillIn(texts.previewNote, { client: client.name })}</p>`}
 ${content}
-<footer class="leave"><p class="note">${fill(texts.signedInAs, { client: client.name })}</p>${signOutForm(texts)}</footer>`,
+<footer class="leave"><p class="note">${fillIn(texts.signedInAs, { client: client.name })}</p>${signOutForm(texts)}</footer>`,
   })
 }
 

@@ -1,3 +1,4 @@
+import type { Language } from '../domain/languages.js'
 import type { RouteTable } from './route-table.js'
 
 /** What a route is called without a title of its own: the last segment of its prefix. */
@@ -16,7 +17,7 @@ function nameOf(prefix: string): string {
 export function portalPlaces(
   { routes }: Pick<RouteTable, 'routes'>,
   projectId: string,
-  language: 'de' | 'en',
+  language: Language,
 ): { href: string; title: string }[] {
   return routes
     .filter(({ auth }) => auth === 'portal')

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
+import { byLanguage, sourceFirst, type Language } from '../domain/languages.js'
 import { ruleContexts } from '../domain/permissions.js'
 import { mandateSources } from '../http/endpoint/policy.js'
 import { messageOf } from '../domain/yaml-faults.js'
@@ -107,6 +108,11 @@ export const routePrefix = z
 
 const title = z.string().trim().min(1, 'must not be empty').max(100)
 
+/** One title for each language; the English one stands for those that are left out. */
+const titles = z
+  .strictObject({ ...byLanguage(() => title.optional()), en: title })
+  .transform((given): Record<Language, string> => ({ ...byLanguage(() => given.en), ...given }))
+
 const host = z
   .string()
   .max(253)
@@ -172,8 +178,8 @@ const route = z.strictObject({
   /** What the portal calls the way there: one text, or one for each language. */
   title: z
     .union(
-      [title.transform((text) => ({ en: text, de: text })), z.strictObject({ en: title, de: title })],
-      'must be a text, or { en: a text, de: a text }',
+      [title.transform((text) => byLanguage(() => text)), titles],
+      `must be a text, or { ${sourceFirst.map((language) => `${language}: a text`).join(', ')} }`,
     )
     .optional(),
 })

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { sourceFirst } from '../domain/languages.js'
 import { ruleContexts } from '../domain/permissions.js'
 import { endpoint, type Endpoint } from '../http/endpoint/endpoint.js'
 import { mandateSources, sysAdmins } from '../http/endpoint/policy.js'
@@ -56,7 +57,7 @@ const route = z
     requestHeaders: headers,
     responseHeaders: headers,
     exposeHeaders: names.nullable(),
-    title: z.strictObject({ en: z.string(), de: z.string() }).nullable(),
+    title: z.strictObject(Object.fromEntries(sourceFirst.map((one) => [one, z.string()]))).nullable(),
     targets: z.array(target),
   })
   .meta({ id: 'LiveRoute' })

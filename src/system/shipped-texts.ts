@@ -1,27 +1,19 @@
-import type { ShippedTexts } from './translations-endpoints.js'
+import { byLanguage, textsIn, type Language } from '../domain/languages.js'
+
+/** What keys of the texts of the portal begin with. */
+export const portalPrefix = 'portal.'
 
 /** What keys of the texts of console, documentation and quick start page begin with. */
 export const consolePrefix = 'console.'
 
-/** Texts by name, as keys of the list of translations: each under `prefix`. */
-export function keyed(prefix: string, { de, en }: Record<'de' | 'en', object>): ShippedTexts {
-  const under = (texts: object): Record<string, string> =>
-    Object.fromEntries(Object.entries(texts).map(([name, text]) => [`${prefix}${name}`, String(text)]))
-  return { de: under(de), en: under(en) }
-}
+/** Texts by language and key. */
+export type TextsByLanguage = Readonly<Record<Language, Readonly<Record<string, string>>>>
 
-/**
- * All texts that can be changed: those of the pages, which are read once, under `console.`, and others that
- * are known.
- */
-export function shippedTexts(
-  others: ShippedTexts,
-  readPages: () => Promise<ShippedTexts>,
-): () => Promise<ShippedTexts> {
-  let reading: Promise<ShippedTexts> | undefined
-  return () =>
-    (reading ??= readPages().then((read) => {
-      const pages = keyed(consolePrefix, read)
-      return { de: { ...others.de, ...pages.de }, en: { ...others.en, ...pages.en } }
-    }))
-}
+const under = (prefix: string, texts: Readonly<Record<string, string>>) =>
+  Object.fromEntries(Object.entries(texts).map(([name, text]) => [`${prefix}${name}`, text]))
+
+/** All texts that SysAdmins can change, as they are delivered. */
+export const shippedTexts: TextsByLanguage = byLanguage((language) => {
+  const { console: pages, portal } = textsIn(language)
+  return { ...under(portalPrefix, portal), ...under(consolePrefix, pages) }
+})

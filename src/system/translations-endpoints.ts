@@ -1,73 +1,14 @@
 import { z } from 'zod'
 import { actorOf, recordChange } from '../audit/record-change.js'
 import { beginAsAdmin } from '../authorization/still-admin.js'
-import type { Database, Sql } from '../database/connect.js'
+import type { Database } from '../database/connect.js'
+import { languages, type Language } from '../domain/languages.js'
 import { GatewayError } from '../errors.js'
 import { endpoint, type Endpoint } from '../http/endpoint/endpoint.js'
 import { checkIfMatch, etagOf } from '../http/endpoint/etag.js'
 import { sysAdmins } from '../http/endpoint/policy.js'
+import { shippedTexts as shipped } from './shipped-texts.js'
 import { deleteText, findChangedText, listChangedTexts, putText } from './translation-queries.js'
-
-/** The languages that portal and console speak. */
-export const languages = ['de', 'en'] as const
-export type Language = (typeof languages)[number]
-
-/** Texts by language and key. */
-export type ShippedTexts = Record<Language, Readonly<Record<string, string>>>
-
-const freshForMs = 5000
-
-/**
- * The texts under a prefix of their keys that SysAdmins have changed, by language and by name without the
- * prefix, at once. They are looked up again behind a request when what is known is older than five seconds;
- * while the database cannot be asked, what was known last is said.
- */
-export function changedTexts({ sql, prefix }: { sql: Sql; prefix: string }): () => ShippedTexts {
-  let current: ShippedTexts = { de: {}, en: {} }
-  let lookedAt = -Infinity
-  const look = async () => {
-    const changed = (await listChangedTexts(sql)).filter(({ key }) => key.startsWith(prefix))
-    const known = (language: Language) =>
-      Object.fromEntries(
-        changed
-          .filter((one) => one.language === language)
-          .map(({ key, text }) => [key.slice(prefix.length), text]),
-      )
-    current = { de: known('de'), en: known('en') }
-  }
-  return () => {
-    if (performance.now() - lookedAt > freshForMs) {
-      lookedAt = performance.now()
-      look().catch(() => undefined) // what was known last stays
-    }
-    return current
-  }
-}
-
-/** Texts as SysAdmins have changed them, else as shipped, at once. */
-export function liveTexts<Texts extends object>({
-  shipped,
-  ...source
-}: {
-  sql: Sql
-  prefix: string
-  shipped: Record<Language, Texts>
-}): (language: Language) => Texts {
-  const changed = changedTexts(source)
-  let [known, current] = [changed(), shipped]
-  return (language) => {
-    const latest = changed()
-    if (latest !== known) {
-      known = latest
-      const merged = (one: Language) => ({
-        ...shipped[one],
-        ...Object.fromEntries(Object.entries(latest[one]).filter(([name]) => name in shipped[one])),
-      })
-      current = { de: merged('de'), en: merged('en') }
-    }
-    return current[language]
-  }
-}
 
 const translated = z
   .strictObject({
@@ -91,18 +32,12 @@ const noText = () =>
 const keyForm = /^[\w.-]{1,200}$/
 
 /** The texts of portal and console, as SysAdmins change them; the shipped ones are what there is without. */
-export function translationEndpoints({
-  database,
-  loadShipped,
-}: {
-  database: Database
-  loadShipped: () => Promise<ShippedTexts>
-}): Endpoint[] {
-  const represent = (shipped: ShippedTexts, of: Language, key: string, text: string | undefined) => ({
+export function translationEndpoints({ database }: { database: Database }): Endpoint[] {
+  const represent = (of: Language, key: string, text: string | undefined) => ({
     language: of,
     key,
-    text: text ?? shipped[of][key] ?? '',
-    shipped: shipped[of][key] ?? null,
+    text: text ?? shipped[of]?.[key] ?? '',
+    shipped: shipped[of]?.[key] ?? null,
     changed: text !== undefined,
   })
   const named = (params: Record<string, string>) => {
@@ -118,9 +53,8 @@ export function translationEndpoints({
     database.transaction(async (tx) => {
       await beginAsAdmin(tx, call.principal?.user, 'sysAdmin')
       const { language: of, key } = named(params)
-      const shipped = await loadShipped()
       const before = await findChangedText(tx, of, key)
-      checkIfMatch(call, represent(shipped, of, key, before))
+      checkIfMatch(call, represent(of, key, before))
       if (text === undefined && before === undefined)
         throw new GatewayError('not_found', 'This text has not been changed')
       await (text === undefined ? deleteText(tx, of, key) : putText(tx, { language: of, key, text }))
@@ -132,7 +66,7 @@ export function translationEndpoints({
         ...(before === undefined ? {} : { before: { text: before } }),
         ...(text === undefined ? {} : { after: { text } }),
       })
-      return represent(shipped, of, key, text)
+      return represent(of, key, text)
     })
   return [
     endpoint({
@@ -143,7 +77,6 @@ export function translationEndpoints({
       query: z.strictObject({ language: language.optional() }),
       answers: { 200: z.strictObject({ items: z.array(translated), nextCursor: z.null() }) },
       handle: async ({ query }) => {
-        const shipped = await loadShipped()
         const changed = new Map(
           (await listChangedTexts(database, query.language)).map((row) => [
             `${row.language} ${row.key}`,
@@ -154,12 +87,10 @@ export function translationEndpoints({
           .filter((one) => query.language === undefined || one === query.language)
           .flatMap((of) => {
             const keys = new Set([
-              ...Object.keys(shipped[of]),
+              ...Object.keys(shipped[of] ?? {}),
               ...[...changed.values()].filter((row) => row.language === of).map(({ key }) => key),
             ])
-            return [...keys]
-              .sort()
-              .map((key) => represent(shipped, of, key, changed.get(`${of} ${key}`)?.text))
+            return [...keys].sort().map((key) => represent(of, key, changed.get(`${of} ${key}`)?.text))
           })
         return { status: 200, body: { items, nextCursor: null }, headers: { ETag: etagOf(items) } }
       },
@@ -172,9 +103,8 @@ export function translationEndpoints({
       answers: { 200: translated },
       handle: async ({ params }) => {
         const { language: of, key } = named(params)
-        const shipped = await loadShipped()
         const changed = (await listChangedTexts(database, of)).find((row) => row.key === key)?.text
-        const body = represent(shipped, of, key, changed)
+        const body = represent(of, key, changed)
         if (body.shipped === null && !body.changed) throw noText()
         return { status: 200, body, headers: { ETag: etagOf(body) } }
       },

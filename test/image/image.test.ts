@@ -85,6 +85,7 @@ describe('the image', () => {
         'dist',
         'examples',
         'LICENSE',
+        'locales',
         'migrations',
         'node_modules',
         'openapi.yaml',

@@ -17,6 +17,7 @@ beforeAll(async () => {
   next = await mkdtemp(path.join(tmpdir(), 'next-version-'))
   for (const name of [
     'dist',
+    'locales',
     'migrations',
     'seeds',
     'examples',

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import { languages, type Language } from '../../domain/languages.js'
 import type { Answer } from '../endpoint/endpoint.js'
 
 /** Markup that may be sent as it is: only `html` makes it. */
@@ -32,20 +33,17 @@ export function html(parts: TemplateStringsArray, ...values: Insertion[]): Html 
   )
 }
 
-export type Language = 'de' | 'en'
-
 /**
- * German or English, whichever `Accept-Language` (RFC 9110 §12.5.4) likes better; English where it says
- * neither.
+ * Returns the language with a file in `locales/` that `Accept-Language` (RFC 9110 §12.5.4) prefers, by its
+ * primary subtag; English where it names none of them.
  */
 export function languageOf(req: Pick<IncomingMessage, 'headers'>): Language {
   let [best, bestQuality]: [Language, number] = ['en', 0]
   for (const range of (req.headers['accept-language'] ?? '').toLowerCase().split(',')) {
-    const [, language, weight = '1'] =
-      /^\s*(de|en)(?:-[a-z0-9-]+)?\s*(?:;\s*q=([0-9.]+)\s*)?$/.exec(range) ?? []
+    const [, language = '', weight = '1'] =
+      /^\s*([a-z]{2})(?:-[a-z0-9-]+)?\s*(?:;\s*q=([0-9.]+)\s*)?$/.exec(range) ?? []
     const quality = Number(weight)
-    if ((language === 'de' || language === 'en') && quality > bestQuality)
-      [best, bestQuality] = [language, quality]
+    if (languages.includes(language) && quality > bestQuality) [best, bestQuality] = [language, quality]
   }
   return best
 }
