@@ -50,6 +50,9 @@ const onlyIn = {
   },
 }
 
+/** Helpers in test/support/ that unit tests may use: they start no database, server or program. */
+const startNothing = ['hand-signed', 'quickest', 'tables', 'until', 'within']
+
 /** @param {string} folder */
 function directionOf(folder) {
   const below = ground.includes(folder) || folder === 'database' ? [] : ground
@@ -186,6 +189,26 @@ export default tseslint.config(
       '@typescript-eslint/no-unsafe-call': 'off',
       '@typescript-eslint/no-unsafe-return': 'off',
       '@typescript-eslint/no-non-null-assertion': 'off',
+    },
+  },
+  {
+    files: ['test/**/*.unit.test.ts'],
+    rules: {
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              regex: `/support/(?!(?:${startNothing.join('|')})\\.js$)`,
+              message: 'A unit test starts nothing: see docs/testing.md.',
+            },
+            {
+              group: ['pg', 'supertest', 'node:child_process', '#embedded-postgres'],
+              message: 'A unit test starts nothing: see docs/testing.md.',
+            },
+          ],
+        },
+      ],
     },
   },
 )

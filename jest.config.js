@@ -1,8 +1,12 @@
+/** Tests that start nothing: no database, no server, no other program. ESLint keeps their imports to that. */
+const unit = 'test/**/*.unit.test.ts'
+/** Runs in virtual time. It starts nothing, but computes for half a minute. */
+const simulation = 'test/coherence/simulation.test.ts'
 /**
  * Folders whose tests need other programs (proxies, Redis, Chromium, Python, buildah, Go), install from the
- * registry or wait long. Each has a script of its own in package.json, and `.ci/run` runs all of them.
+ * registry or wait long. Each is a project with a script of its own in package.json, and `.ci/run` runs all.
  */
-const apart = [
+const suites = [
   'browser',
   'deploy',
   'docs',
@@ -14,9 +18,18 @@ const apart = [
   'replication',
   'topology',
 ]
+/** One real Postgres for all files of a run; each file clones a database of its own from a template. */
+const cluster = {
+  globalSetup: '<rootDir>/test/setup/start-cluster.js',
+  globalTeardown: '<rootDir>/test/setup/stop-cluster.js',
+}
 
-/** @type {import('jest').Config} */
-export default {
+/**
+ * @param {string} displayName @param {string[]} globs from the root; `!` leaves out
+ * @returns {import('jest').ProjectConfig}
+ */
+const project = (displayName, globs) => ({
+  displayName,
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
@@ -26,9 +39,23 @@ export default {
     ],
   },
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
-  testMatch: ['<rootDir>/test/**/*.test.ts', ...apart.map((folder) => `!**/test/${folder}/**`)],
-  globalSetup: './test/setup/start-cluster.js',
-  globalTeardown: './test/setup/stop-cluster.js',
+  testMatch: globs.map((glob) => (glob.startsWith('!') ? `!**/${glob.slice(1)}` : `<rootDir>/${glob}`)),
+})
+
+/** @type {import('jest').Config} */
+export default {
+  projects: [
+    project('unit', [unit, ...suites.map((suite) => `!test/${suite}/**`)]),
+    project('simulation', [simulation]),
+    {
+      ...project('integration', [
+        'test/**/*.test.ts',
+        ...[unit, simulation, ...suites.map((suite) => `test/${suite}/**`)].map((glob) => `!${glob}`),
+      ]),
+      ...cluster,
+    },
+    ...suites.map((suite) => ({ ...project(suite, [`test/${suite}/**/*.test.ts`]), ...cluster })),
+  ],
   testTimeout: 30_000,
   // each file leaves some of its modules behind, and with a heap of a gigabyte all is slow
   workerIdleMemoryLimit: '500MB',

@@ -59,7 +59,7 @@ const targets = {
     {
       files: ['src/coherence/streams.ts'],
       tests: [
-        'test/coherence/streams.test',
+        'test/coherence/streams.unit.test',
         'test/coherence/simulation -t the promise holds',
         'test/proxy/open-streams',
         'test/proxy/drained-streams',

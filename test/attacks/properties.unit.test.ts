@@ -8,9 +8,9 @@ import { normalisePath } from '../../src/http/normalise-path.js'
 import { cookieValues } from '../../src/http/cookies.js'
 import { parseRouteTable, RouteTableError } from '../../src/proxy/route-table.js'
 import { sentPath } from '../../src/proxy/sent-path.js'
-import { testSecret } from '../support/gateway.js'
 import { segmentOf, signSegments } from '../support/hand-signed.js'
 
+const testSecret = 'test-secret-0123456789-abcdefghijklmnop'
 const keys = await loadTokenKeys({
   AUTH_ALGORITHM: 'HS256',
   APP_JWT_KEY_SECRET: testSecret,
