@@ -8,7 +8,7 @@ import { mandateAdmins, platformAdmins } from '../http/endpoint/policy.js'
 import { countAuditEvents, type EventFilter } from './event-queries.js'
 import { mandateChoice } from './event-endpoints.js'
 
-/** Widths that people can name, in seconds. */
+/** Step widths that people can name, in seconds. */
 const widths = [
   60,
   300,
@@ -21,10 +21,10 @@ const widths = [
 ] as const
 const mostSteps = 100
 const longestMs = 5 * 365 * daySeconds * 1000
-/** A Monday, so that weeks begin with one. */
+/** A Monday, so that weeks begin on Mondays. */
 const origin = Date.parse('2000-01-03T00:00:00Z')
 
-/** What was asked for and not given. */
+/** Actions that record a refusal. */
 const refusals = new Set([
   'access_denied',
   'login_failed',
@@ -112,7 +112,7 @@ async function answerActivity(sql: Sql, asked: Asked, mandateId: string | undefi
   }
 }
 
-/** How much of the audit there is, over time and by action: what its chart is drawn of. */
+/** Endpoints that count audit events over time and by action, for the audit's chart. */
 export function auditActivityEndpoints({ database }: { database: Database }): Endpoint[] {
   return [
     endpoint({

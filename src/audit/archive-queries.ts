@@ -1,17 +1,17 @@
 import type { Sql, Tx } from '../database/connect.js'
 import type { ArchiveRecord } from './checkpoint.js'
 
-/** Any fixed number: whoever archives holds the lock of that number until its transaction ends. */
+/** Any fixed number. Each process that archives holds the lock of this number until its transaction ends. */
 const archiveLock = 7_162_041
 
-/** What the last archive says: the chain in the database goes on behind it. */
+/** Finds the end of the last archive. The chain in the database goes on after it. */
 export async function findArchiveEnd(sql: Sql): Promise<ArchiveRecord | undefined> {
   const [row] = await sql.rows<Omit<ArchiveRecord, 'position'> & { position: string }>(`
     select position::text, hash, digest, archived_at as "archivedAt", signed_by as "signedBy", signature from audit_archives a order by a.position desc limit 1`)
   return row && { ...row, position: Number(row.position) }
 }
 
-/** The last signed link that was sealed before a moment, behind the last archive. */
+/** Finds the last signed link that was sealed before a moment, after the last archive. */
 export async function findArchivable(
   sql: Sql,
   before: Date,
@@ -26,7 +26,7 @@ export async function findArchivable(
   return row && { ...row, position: Number(row.position) }
 }
 
-/** What is there of links that an archive holds, and should not be. */
+/** Counts the rows of links that an archive holds. There should be none. */
 export async function countBehindArchive(sql: Sql, position: number): Promise<number> {
   const [row] = await sql.rows<{ count: number }>(
     `
@@ -38,8 +38,8 @@ export async function countBehindArchive(sql: Sql, position: number): Promise<nu
 }
 
 /**
- * Takes away what has been archived, as the owner. Answers how many events and personal values that were: the
- * transaction must not commit where they are not those of the file.
+ * Deletes what has been archived, as the owner. Returns how many events and personal values were deleted. The
+ * transaction must not commit when these numbers differ from those of the file.
  */
 export async function deleteArchived(
   tx: Tx,

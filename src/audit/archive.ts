@@ -34,25 +34,25 @@ const lineSchema = z.strictObject({
 })
 const beginning = z.strictObject({ after: z.strictObject({ position: z.int().min(0), hash: text }) })
 
-/** A place in the chain. */
+/** A position in the chain, with its hash. */
 interface Place {
   position: number
   hash: string
 }
 
-/** What an archive's file holds, and whether it is as it was sealed. */
+/** The contents of an archive's file, and whether they are as they were sealed. */
 export interface ArchiveVerification extends Verification {
   file: string
   after: Place
   end: Place
-  /** The hashes at places that were asked for. */
+  /** The hashes at the positions that were asked for. */
   hashes: Map<number, string>
   digest: string
-  /** Values about persons that it holds. */
+  /** How many values about persons it holds. */
   values: number
 }
 
-/** Goes along an archive. Rejects for a file that is none. */
+/** Verifies an archive. Rejects for a file that is not one. */
 export async function verifyArchive(
   file: string,
   keys: CheckpointKeys,
@@ -133,8 +133,8 @@ const written = ({ seal, checkpoint, event, personal }: SealedEvent) =>
   })
 
 /**
- * Writes the links after `after` up to `end` into a file that is whole and synced when it has its name, which
- * nothing had before.
+ * Writes the links after `after` up to `end` into a file. The file is complete and synced when it gets its
+ * name. The name must be new.
  */
 async function writeFile(sql: Sql, file: string, after: Place, end: Place): Promise<void> {
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
@@ -165,21 +165,21 @@ async function writeFile(sql: Sql, file: string, after: Place, end: Place): Prom
 }
 
 interface Options {
-  /** As the owner of the tables: the login of requests may remove nothing. */
+  /** The database as the owner of the tables: the login of requests may delete nothing. */
   database: Database
   keys: CheckpointKeys
   before: Date
   /** Returns the file's name. */
   fileFor: (after: number, end: number) => string
   actor: Actor
-  /** What is done between the file's being there for good and the removal from the database. */
+  /** Runs after the file is durable and before the rows are deleted. */
   beforeRemoval?: () => Promise<void>
 }
 
 /**
- * Moves what was sealed before a moment into a file. It is on the disk, and has been read again and verified,
- * before anything is removed; then all of it is removed in one transaction, with the signed record of where
- * the chain goes on. Undefined where there is nothing so old.
+ * Moves what was sealed before a moment into a file. The file is synced, read again and verified before
+ * anything is deleted. Then everything is deleted in one transaction, with the signed record of where the
+ * chain goes on. Returns undefined when there is nothing that old.
  */
 export async function archiveAudit({
   database,

@@ -6,45 +6,43 @@ import { dated, type AuditEvent, type DatedAuditEvent } from './event.js'
 import { foldRefusals, type Fold } from './fold-refusals.js'
 import { openSpill } from './spill.js'
 
-/** Events that are written behind the request: recording one neither waits nor fails. */
+/** Events that are written after the response. Recording one neither waits nor fails. */
 export interface AuditLog {
-  /** Never dropped. */
+  /** Records an event. It is never dropped. */
   record: (event: AuditEvent) => void
   /**
-   * Past 20 a minute of one user, mandate and action, or as `fold` says, the rest is folded into one event
-   * with its count. Dropped, and counted, where neither the database nor the disk takes more.
+   * Records a refusal. Past 20 a minute of one user, mandate and action (or as `fold` says), the rest become
+   * one event with a count. A refusal is dropped, and counted, when neither the database nor the disk takes
+   * it.
    */
   recordRefusal: (event: AuditEvent, fold?: Fold) => void
-  /** As `record`, but at most once a minute for one user, mandate and action. */
+  /** Records an event at most once a minute for one user, mandate and action. */
   recordOnce: (event: AuditEvent) => void
-  /** Events in memory that are not written yet, and events that were dropped since the start. */
+  /** Returns the events in memory that are not written yet, and those dropped since the start. */
   counts: () => { waiting: number; dropped: number; failing: boolean }
-  /** Writes what is waiting, to the database or else to disk, then stops. */
+  /** Writes what is waiting to the database, or else to disk, and stops. */
   close: () => Promise<void>
 }
 
 interface Dependencies {
   sql: Sql
   logger: Logger
-  /** Where events are kept while the database does not take them. */
+  /** The directory for events while the database does not take them. */
   spillDirectory: string
 }
 
 const flushEveryMs = 100
-/**
- * How soon it is tried again when the database did not answer; what comes meanwhile then goes to disk at
- * once.
- */
+/** How long to wait after the database did not answer. Events of that time go to disk at once. */
 const retryAfterMs = 500
-/** Of refusals, when neither the database nor the disk takes them. */
+/** Limit for refusals while neither the database nor the disk takes them. */
 const maxWaiting = 50_000
 const maxBatch = 500
 
-/** The database has looked at the values and does not take them: trying again will not help. */
+/** Returns whether the database has refused the values themselves. Trying again would not help. */
 const isRefused = (error: unknown) =>
   error instanceof GatewayError && (error.code === 'validation_failed' || error.code === 'conflict')
 
-/** Writes events in batches; one that the database refuses for its own sake must not hold up the others. */
+/** Creates the writer of batches. An event that the database refuses does not hold up the others. */
 function eventWriter(sql: Sql, logger: Logger): (events: DatedAuditEvent[]) => Promise<void> {
   const writeOne = async (event: DatedAuditEvent) => {
     try {
@@ -73,8 +71,8 @@ function eventWriter(sql: Sql, logger: Logger): (events: DatedAuditEvent[]) => P
 }
 
 /**
- * Starts the audit's writer: a queue in memory, written in batches; what the database does not take goes to
- * disk, and from there to the database when it is back.
+ * Starts the audit log: a queue in memory, written in batches. What the database does not take goes to disk,
+ * and from there to the database when it is back.
  */
 export function startAuditLog({ sql, logger, spillDirectory }: Dependencies): AuditLog {
   const write = eventWriter(sql, logger)
@@ -84,7 +82,7 @@ export function startAuditLog({ sql, logger, spillDirectory }: Dependencies): Au
   let untoldDrops = 0
   let failing = false
   let retryAt = 0
-  /** Whether there may be something on disk; at the start what an earlier process left. */
+  /** Whether there may be events on disk. At the start, an earlier process may have left some. */
   let mayHaveSpilled = true
   let spillFailing = false
   let writing: Promise<void> | undefined
@@ -113,7 +111,7 @@ export function startAuditLog({ sql, logger, spillDirectory }: Dependencies): Au
     untoldDrops = 0
   }
 
-  /** Puts what waits in memory onto disk; where the disk does not take it, it stays in memory. */
+  /** Writes the waiting events to disk. They stay in memory when the disk does not take them. */
   const toDisk = async () => {
     if (waiting.length === 0) return
     const saved = waiting
@@ -142,7 +140,7 @@ export function startAuditLog({ sql, logger, spillDirectory }: Dependencies): Au
         logger.info('audit events that were kept on disk have been written', { events: replayed })
     } catch (error) {
       mayHaveSpilled = true
-      if (error instanceof GatewayError) throw error // the database again
+      if (error instanceof GatewayError) throw error // try the database again
       if (!spillFailing)
         logger.error('audit events that are kept on disk cannot be read; it is tried again', {
           directory: spillDirectory,
@@ -162,7 +160,7 @@ export function startAuditLog({ sql, logger, spillDirectory }: Dependencies): Au
   }
 
   const attempt = async () => {
-    if (failing) await toDisk() // before the database is asked, which may take long to say no
+    if (failing) await toDisk() // to disk first, because the database may take long to refuse
     try {
       await toDatabase()
       if (failing) logger.info('the audit is written again', { dropped })

@@ -2,10 +2,7 @@ import type { Sql, Tx } from '../database/connect.js'
 import type { DatedAuditEvent } from './event.js'
 import { splitEvent } from './personal.js'
 
-/**
- * Writes events in their order, in one statement, each once: of those that are there already nothing is
- * changed.
- */
+/** Inserts events in their order, in one statement. An event that exists already is left as it is. */
 export async function insertAuditEvents(sql: Sql, events: DatedAuditEvent[]): Promise<void> {
   if (events.length === 0) return
   await sql.rows(
@@ -47,14 +44,14 @@ export async function insertAuditEvents(sql: Sql, events: DatedAuditEvent[]): Pr
 }
 
 /**
- * Erases what the audit says about a person. Answers how many values there were. The events stay, and the
- * chain with them. Of somebody who is no user any more nothing is kept from then on either: events that wait
- * in a queue or on a disk come without. To be called last in a transaction, which holds up all that is
- * recorded.
+ * Erases what the audit says about a person. Returns how many values were erased. The events and the chain
+ * stay. If the person is no user any more, later events keep nothing about them: events that wait in a queue
+ * or on a disk are inserted without those values. Call it last in a transaction, because it blocks all
+ * recording.
  */
 export async function erasePersonalValues(tx: Tx, personId: string): Promise<number> {
-  // What is being recorded is waited for, so that it can be erased; what comes after sees that it is not to
-  // be kept.
+  // The lock waits for inserts that are running, so that their values can be erased. Later inserts see that
+  // nothing may be kept.
   await tx.run('lock table audit_personal in share row exclusive mode')
   await tx.run(
     'insert into audit_erased (person_id) select ?::uuid where not exists (select from users where id = ?::uuid) on conflict do nothing',

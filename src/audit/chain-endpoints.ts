@@ -10,9 +10,7 @@ import { checkpointSchema, type CheckpointKeys } from './checkpoint.js'
 import { actorOf, recordChange } from './record-change.js'
 import { verifyChain } from './verify-chain.js'
 
-/**
- * So many of the last links are looked at when somebody asks; `mandate-gateway audit verify` looks at all.
- */
+/** How many of the last links the endpoint verifies. `mandate-gateway audit verify` verifies all. */
 const looksBack = 500
 
 const chainState = z
@@ -31,11 +29,16 @@ const chainState = z
 interface Dependencies {
   database: Database
   keys: () => CheckpointKeys
-  /** Begins a change that only a SysAdmin may make, and who still is one. Throws `sysadmin_required`. */
+  /**
+   * Begins a change that only a SysAdmin may make. It reads the user's level again. Throws
+   * `sysadmin_required`.
+   */
   beginAsSysAdmin: (tx: Tx, req: Request) => Promise<void>
 }
 
-/** The state of the audit's chain, and the erasing of persons. `keys` is asked for when a request comes. */
+/**
+ * Endpoints for the state of the audit's chain, and for erasing persons. `keys` is called for each request.
+ */
 export function auditChainEndpoints({ database, keys, beginAsSysAdmin }: Dependencies): Endpoint[] {
   return [
     endpoint({

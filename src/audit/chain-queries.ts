@@ -2,22 +2,22 @@ import type { Sql, Tx } from '../database/connect.js'
 import type { Seal, SealableEvent } from './chain.js'
 import type { Checkpoint } from './checkpoint.js'
 
-/** Any fixed number: whoever seals holds the lock of that number until its transaction ends. */
+/** Any fixed number. Each process that seals holds the lock of this number until its transaction ends. */
 const sealerLock = 7_162_040
 
-/** The columns of `audit_events e` as they are sealed. */
+/** The columns of `audit_events e`, as they are sealed. */
 const sealable = `e.seq::text as seq, e.id, extract(epoch from e.occurred_at)::text as "occurredAt", e.user_id as "userId", e.mandate_id as "mandateId", e.action,
   e.request_id as "requestId", e.details::text as details, e.personal::text as personal`
 
-/** Where the chain ends. */
+/** The end of the chain. */
 export interface LastSeal extends Seal {
-  /** All events of transactions before this one are in the chain. */
+  /** All events of earlier transactions are in the chain. */
   horizon: string
-  /** True when that number has not come yet: the chain was restored from another server. */
+  /** True when the server has not reached that number: the chain was restored from another server. */
   isForeign: boolean
 }
 
-/** Becomes the sealer until the transaction ends, unless another one is. */
+/** Takes the sealer's lock until the transaction ends. Returns false when another process holds it. */
 export async function tryToSeal(tx: Tx): Promise<boolean> {
   const [row] = await tx.rows<{ locked: boolean }>('select pg_try_advisory_xact_lock(?) as locked', [
     sealerLock,
@@ -25,7 +25,7 @@ export async function tryToSeal(tx: Tx): Promise<boolean> {
   return row?.locked === true
 }
 
-/** The end of the chain. */
+/** Finds the end of the chain. */
 export async function findLastSeal(sql: Sql): Promise<LastSeal | undefined> {
   const [row] = await sql.rows<Omit<LastSeal, 'position'> & { position: string }>(`
     select position::text, seq::text, horizon::text, encode(content, 'hex') as content, encode(hash, 'hex') as hash, horizon > pg_snapshot_xmax(pg_current_snapshot()) as "isForeign"
@@ -34,9 +34,9 @@ export async function findLastSeal(sql: Sql): Promise<LastSeal | undefined> {
 }
 
 /**
- * The events that are there and not sealed. They are looked for from the horizon on: a transaction before it
- * had ended when somebody looked, so that what it wrote was there. A sequence or a time instead would pass by
- * what a slow transaction brings late.
+ * Selects the events that are not sealed. The search starts at the horizon: each transaction before it had
+ * ended when the horizon was read, so all its events were visible. A sequence number or a time would miss the
+ * events of a slow transaction.
  */
 function unsealed(last: LastSeal | undefined): { from: string; values: string[] } {
   const isKnown = last !== undefined && !last.isForeign
@@ -47,10 +47,7 @@ function unsealed(last: LastSeal | undefined): { from: string; values: string[] 
   }
 }
 
-/**
- * Events that are not sealed yet, with the horizon behind which there are no others of which that is true
- * now.
- */
+/** Lists events that are not sealed yet. Returns the new horizon: no unsealed event lies before it. */
 export async function listUnsealedEvents(
   sql: Sql,
   last: LastSeal | undefined,
@@ -72,7 +69,7 @@ export async function listUnsealedEvents(
   }
 }
 
-/** Adds links to the chain; the last of them is signed. */
+/** Inserts links. The last of them is signed. */
 export async function insertSeals(
   tx: Tx,
   seals: Seal[],
@@ -101,16 +98,16 @@ const checkpointOf = ({ position, sealedAt, ...rest }: CheckpointRow): Checkpoin
   sealedAt: sealedAt.toISOString(),
 })
 
-/** The last signed link. */
+/** Finds the last signed link. */
 export async function findLastCheckpoint(sql: Sql): Promise<Checkpoint | undefined> {
-  // the column, not its text
+  // orders by the column, not by its text
   const [row] = await sql.rows<CheckpointRow>(
     `select ${checkpointColumns} from audit_seals s where signature is not null order by s.position desc limit 1`,
   )
   return row && checkpointOf(row)
 }
 
-/** A link with what it seals, as far as both are there, and what is said there about persons. */
+/** A link with the event that it seals, as far as both exist, and with the event's values about persons. */
 export interface SealedEvent {
   seal: Seal
   checkpoint: Checkpoint | null
@@ -118,7 +115,7 @@ export interface SealedEvent {
   personal: { field: string; salt: string; value: string }[]
 }
 
-/** The links after `position`, with their events. */
+/** Lists the links after `position`, with their events. */
 export async function listSealedEvents(sql: Sql, position: number, atMost: number): Promise<SealedEvent[]> {
   interface Row extends CheckpointRow, Omit<SealableEvent, 'id'> {
     sealSeq: string
@@ -155,7 +152,7 @@ const pick = ({ position, hash, sealedAt, signedBy, signature }: CheckpointRow):
 })
 
 /**
- * How many events are not sealed yet, and the time of the oldest of them; counted up to a hundred thousand.
+ * Counts the events that are not sealed yet, up to a hundred thousand, and returns the time of the oldest.
  */
 export async function countUnsealed(sql: Sql): Promise<{ count: number; oldest: Date | null }> {
   const { from, values } = unsealed(await findLastSeal(sql))
@@ -168,8 +165,8 @@ export async function countUnsealed(sql: Sql): Promise<{ count: number; oldest: 
 }
 
 /**
- * Looks at the `atMost` events after the event `after`: those before the horizon that are not in the chain
- * (nobody who seals leaves any), and up to where it has looked; null at the end.
+ * Searches the `atMost` events after the event `after`. Returns those before the horizon that are not in the
+ * chain (an honest sealer leaves none), and how far it has looked; null at the end.
  */
 export async function listSkippedEvents(
   sql: Sql,
@@ -190,7 +187,7 @@ export async function listSkippedEvents(
   return row ?? { skipped: [], upTo: null }
 }
 
-/** The hash at a position; undefined where the chain does not reach it. */
+/** Finds the hash at a position; undefined when the chain does not reach it. */
 export async function findHashAt(sql: Sql, position: number): Promise<string | undefined> {
   const [row] = await sql.rows<{ hash: string }>(
     `select encode(hash, 'hex') as hash from audit_seals where position = ?`,

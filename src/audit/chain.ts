@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 
 /**
- * An event as it is sealed: each column in the database's own words, so that nothing is lost between them and
- * the hash.
+ * An event as it is sealed. Each column is in the database's own text form, so that nothing is lost between
+ * it and the hash.
  */
 export interface SealableEvent {
   seq: string
@@ -13,9 +13,9 @@ export interface SealableEvent {
   mandateId: string | null
   action: string
   requestId: string | null
-  /** JSON as the database prints it. */
+  /** JSON, as the database prints it. */
   details: string
-  /** As `details`: the keyed hashes of what it says about persons. */
+  /** The keyed hashes of the values about persons, as JSON. */
   personal: string
 }
 
@@ -28,12 +28,12 @@ export interface Seal {
   hash: string
 }
 
-/** What comes before the first link. */
+/** The hash before the first link. */
 export const genesis = '0'.repeat(64)
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
-/** The hash of what an event says. */
+/** Returns the hash of an event's contents. */
 export function contentOf({
   seq,
   id,
@@ -61,11 +61,11 @@ export function contentOf({
   )
 }
 
-/** The hash of a link: of the one before it, its place and its content. */
+/** Returns the hash of a link: of the previous hash, its position and its content. */
 export const linkOf = (before: string, position: number, content: string) =>
   sha256(`${before} ${position} ${content}`)
 
-/** The links of events that follow `last`. */
+/** Returns the links of the events that follow `last`. */
 export function sealEvents(
   last: Pick<Seal, 'position' | 'hash'> | undefined,
   events: SealableEvent[],

@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, hkdfSync, sign, verify, type KeyObje
 import { z } from 'zod'
 
 /**
- * Says that the chain had this hash at this position, signed (Ed25519, RFC 8032). Kept elsewhere, it shows
+ * States that the chain had this hash at this position, signed (Ed25519, RFC 8032). Kept elsewhere, it shows
  * whether anything up to there was changed or cut off.
  */
 export const checkpointSchema = z
@@ -21,8 +21,8 @@ export const checkpointSchema = z
 export type Checkpoint = z.infer<typeof checkpointSchema>
 
 /**
- * Says that all up to there has been archived, in a file of that digest (SHA-256), signed like a checkpoint
- * and never taken for one.
+ * States that everything up to a position was archived, in a file with this digest (SHA-256). It is signed
+ * like a checkpoint, and cannot be taken for one.
  */
 export interface ArchiveRecord {
   position: number
@@ -33,34 +33,34 @@ export interface ArchiveRecord {
   signature: string
 }
 
-/** What signs checkpoints, and which signatures count. */
+/** Signs checkpoints, and decides which signatures count. */
 export interface CheckpointKeys {
-  /** Throws when there is no secret to sign with. */
+  /** Signs a checkpoint. Throws when there is no secret. */
   sign: (what: Pick<Checkpoint, 'position' | 'hash' | 'sealedAt'>) => Checkpoint
-  /** As `sign`, of an archive. */
+  /** Signs the record of an archive. Throws when there is no secret. */
   signArchive: (what: Pick<ArchiveRecord, 'position' | 'hash' | 'digest' | 'archivedAt'>) => ArchiveRecord
-  /** Whether a key that counts has signed this very record. */
+  /** Returns whether a trusted key has signed this record. */
   isArchiveSigned: (record: ArchiveRecord) => boolean
-  /** Whether a key that counts has signed this very checkpoint. */
+  /** Returns whether a trusted key has signed this checkpoint. */
   isSigned: (checkpoint: Checkpoint) => boolean
-  /** Whether a key counts: it is made of one of the secrets, or was named. */
+  /** Returns whether a key is trusted: it is made from one of the secrets, or was named. */
   isTrusted: (publicKey: string) => boolean
-  /** The public key that signs now. */
+  /** Returns the public key that signs now. */
   publicKey: () => string
 }
 
 interface Secrets {
-  /** SECRET_KEY: the key is made of it, so that whoever has the database alone cannot sign. */
+  /** SECRET_KEY. The signing key is derived from it, so that the database alone is not enough to sign. */
   secret?: string | undefined
   previousSecret?: string | undefined
   /**
-   * Further public keys that count, base64url: for those who have no secret, and for signatures from before
+   * Further trusted public keys, in base64url: for callers without a secret, and for signatures from before
    * the secret was changed twice.
    */
   publicKeys?: string[]
 }
 
-/** RFC 8410 §7: what stands before the 32 bytes of a private key. */
+/** The bytes before the 32 bytes of a private key (RFC 8410 §7). */
 const privatePrefix = Buffer.from('302e020100300506032b657004220420', 'hex')
 
 function keyOf(secret: string): KeyObject {
@@ -84,7 +84,7 @@ const archiveTextOf = ({
 }: Pick<ArchiveRecord, 'position' | 'hash' | 'digest' | 'archivedAt'>) =>
   Buffer.from(`mandate-gateway audit archive 1\n${position}\n${hash}\n${digest}\n${archivedAt}`)
 
-/** Makes the keys of checkpoints from the secrets that all nodes share. */
+/** Creates the keys of checkpoints from the secrets that all nodes share. */
 export function checkpointKeys({ secret, previousSecret, publicKeys = [] }: Secrets): CheckpointKeys {
   const own = secret === undefined ? undefined : keyOf(secret)
   const signedBy = own && publicPartOf(own)

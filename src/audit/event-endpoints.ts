@@ -33,7 +33,7 @@ const listedEvent = z
   })
   .meta({ id: 'AuditEvent' })
 
-/** Which mandate is meant. */
+/** A mandate's id, or `system`. */
 export const mandateChoice = z.union([z.literal('system'), z.uuid()], 'must be system or the id of a mandate')
 const filters = {
   ...pageQuery.shape,
@@ -49,7 +49,7 @@ const platformQuery = z.object({ ...filters, mandate: mandateChoice.optional() }
 
 type Filters = z.infer<typeof mandateQuery>
 
-/** Reads a part of the list. */
+/** Reads a page of the list. */
 type ReadPage = (
   filter: EventFilter,
   page: { after: EventPosition | undefined; atMost: number },
@@ -86,7 +86,8 @@ const wantsLines = ({ req, query }: Call<unknown, Filters>) =>
   (query.format === undefined && /^application\/(x-ndjson|jsonl)\b/i.test(req.headers.accept ?? ''))
 
 /**
- * All events from a place on, a line each, read as fast as they are taken; decided again before each part.
+ * Yields all events after a position, one line each, as fast as the client reads. It decides again before
+ * each page.
  */
 async function* linesOf(
   read: ReadPage,
@@ -104,7 +105,7 @@ async function* linesOf(
   }
 }
 
-/** Responds with a page, or with `format=jsonl` everything from there on. */
+/** Responds with a page, or, with `format=jsonl`, with everything after the cursor. */
 async function answerEvents(
   call: Call<unknown, Filters>,
   filter: EventFilter,
@@ -133,7 +134,7 @@ async function answerEvents(
 const asLines =
   'Newest first; with `?format=jsonl` (or `Accept: application/x-ndjson`) all of them as JSON lines'
 
-/** The audit, as those read it who govern the platform, or one mandate. */
+/** Endpoints that list the audit: for platform admins, and for one mandate. */
 export function auditEventEndpoints({ database }: { database: Database }): Endpoint[] {
   const readAs =
     (sql: Sql): ReadPage =>

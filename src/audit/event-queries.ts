@@ -1,7 +1,7 @@
 import type { Sql } from '../database/connect.js'
 import { putBack } from './personal.js'
 
-/** Which events are asked for; newest first. */
+/** A filter of events. They are listed newest first. */
 export interface EventFilter {
   from?: Date | undefined
   to?: Date | undefined
@@ -12,28 +12,28 @@ export interface EventFilter {
   requestId?: string | undefined
 }
 
-/** A place in the list: the event after which it goes on. */
+/** A position in the list: the event after which it goes on. */
 export interface EventPosition {
-  /** The moment, in the database's own words. */
+  /** The moment, in the database's own text form. */
   at: string
   seq: string
 }
 
-/** An event as those see it who may: with what it says about persons, as far as that is not erased. */
+/** An event with its values about persons, as far as they are not erased. */
 export interface ListedEvent {
   seq: number
   id: string
   occurredAt: Date
   userId: string | null
-  /** The user's name now; null for one who is gone. */
+  /** The user's current name; null when the user is gone. */
   username: string | null
   mandateId: string | null
   action: string
   details: Record<string, unknown>
   requestId: string | null
-  /** Where in the details something about a person was that has been erased. */
+  /** Fields of the details whose values about a person were erased. */
   erased: string[]
-  /** The event's place in the chain; null as long as it is not sealed. */
+  /** The event's position in the chain; null until it is sealed. */
   position: number | null
 }
 
@@ -79,7 +79,7 @@ function conditionsOf(
   }
 }
 
-/** Events, newest first, those after a place in the list only; each with its own place. */
+/** Lists events, newest first, after a position in the list. Each has its own position. */
 export async function listAuditEvents(
   sql: Sql,
   filter: EventFilter,
@@ -106,18 +106,15 @@ export async function listAuditEvents(
   return rows.map((row) => ({ event: listedEvent(row), position: { at: row.at, seq: row.seq } }))
 }
 
-/** How many events of an action there are in a step of time. */
+/** How many events of one action there are in one step of time. */
 export interface CountedEvents {
-  /** When the step begins. */
+  /** The begin of the step. */
   at: Date
   action: string
   count: number
 }
 
-/**
- * How many events there are, by steps of time, counted from `origin`, and by action; only those that there
- * are.
- */
+/** Counts events by steps of time, from `origin` on, and by action. Steps without events are left out. */
 export async function countAuditEvents(
   sql: Sql,
   filter: EventFilter,

@@ -1,29 +1,28 @@
 import { randomUUID } from 'node:crypto'
 
-/** Something that somebody did, to be remembered. */
+/** An action that is recorded. */
 export interface AuditEvent {
   userId: string | null
   /** `system`, or a mandate's id. */
   mandateId: string
   action: string
   /**
-   * Anything that JSON can say. What it says about persons is kept apart, and what is secret left out, by the
-   * names of fields.
+   * Anything that JSON can hold. Fields named like personal values are stored apart, and fields named like
+   * secrets are left out.
    */
   details: object
   requestId: string | null
 }
 
 /**
- * An event with the moment it happened, which is not the moment it is written, and with an id: however often
- * it is written, it is there once.
+ * An event with an id and the moment at which it happened. It is stored once, however often it is written.
  */
 export interface DatedAuditEvent extends AuditEvent {
   id: string
   occurredAt: Date
 }
 
-/** Gives an event its id and its moment. */
+/** Returns the event with a new id and the current time. */
 export const dated = (event: AuditEvent): DatedAuditEvent => ({
   ...event,
   id: randomUUID(),

@@ -1,26 +1,28 @@
 import { LRUCache } from 'lru-cache'
 import type { AuditEvent } from './event.js'
 
-/** Another way to fold refusals: by what else than the user, and past how many a minute. */
+/** Another way to fold refusals: the key beside the user, and the number a minute. */
 export interface Fold {
   by: string
   most: number
 }
 
-/** Lets a few of what comes in floods through, and says of the rest how many there were. */
+/** Limits floods of events: passes a few on, and counts the rest. */
 export interface Folding {
-  /** Past 20 a minute of one user, mandate and action the rest is folded into one event with its count. */
+  /** Past 20 a minute of one user, mandate and action, the rest become one event with a count. */
   refusal: (event: AuditEvent, fold?: Fold) => void
-  /** At most once a minute for one user, mandate and action. */
+  /** Passes an event on at most once a minute for one user, mandate and action. */
   once: (event: AuditEvent) => void
-  /** Passes on the counts of minutes that are over; of all where the process ends. */
+  /**
+   * Passes on the counts of past minutes. With `all`, also those of the current one, when the process ends.
+   */
   settle: (all?: boolean) => void
 }
 
 const windowMs = 60_000
 const refusalsPerWindow = 20
 
-/** How often something happened in the running minute, and the last of it. */
+/** The count of an event in the current minute, and the last such event. */
 interface Tally {
   since: number
   count: number
@@ -28,12 +30,15 @@ interface Tally {
   last: AuditEvent
 }
 
-/** Strangers choose from how many addresses they come: what is folded past these is told early. */
+/**
+ * A limit, because callers can choose from how many addresses they come. Beyond it, counts are passed on
+ * early.
+ */
 const mostKept = 10_000
 
 const keyOf = ({ userId, mandateId, action }: AuditEvent, by = '') => `${userId} ${mandateId} ${action} ${by}`
 
-/** Makes a folding that passes on to `record`. `now` is monotonic, in milliseconds. */
+/** Creates the folding, which passes events on to `record`. `now` is monotonic, in milliseconds. */
 export function foldRefusals(
   record: (event: AuditEvent) => void,
   now: () => number = () => performance.now(),

@@ -4,14 +4,13 @@ import path from 'node:path'
 import { checkpointSchema, type Checkpoint } from './checkpoint.js'
 
 /**
- * What this machine knows of the chain, outside the database: whoever rewrites all of that does not reach it
- * here.
+ * What this machine knows of the chain. An attacker who rewrites the whole database does not reach this file.
  */
 const fileName = 'checkpoint.json'
 
 /**
- * The checkpoints kept in `directory`: the last one, and those that a chain in the database has contradicted.
- * Rejects for what is none.
+ * Reads the checkpoints in `directory`: the last one, and those that the chain in the database has
+ * contradicted. Rejects for a file that holds no checkpoint.
  */
 export async function readKnownCheckpoints(
   directory: string,
@@ -28,8 +27,8 @@ export async function readKnownCheckpoints(
 }
 
 /**
- * Keeps a checkpoint in `directory`: as the last one, or beside that as one that was contradicted. The file
- * is whole at any moment.
+ * Stores a checkpoint in `directory`, as the last one, or beside it as one that was contradicted. The file is
+ * complete at any moment.
  */
 export async function keepCheckpoint(
   directory: string,

@@ -1,8 +1,7 @@
 import type { ListedEvent } from './event-queries.js'
 
 /**
- * What platform admins govern in every mandate themselves: changes of it tell them nothing that they may not
- * see.
+ * Actions whose changes platform admins may read in every mandate, because they make such changes themselves.
  */
 const governed = new Set([
   'user',
@@ -24,8 +23,8 @@ const isGoverned = (subject: unknown) =>
   typeof subject === 'string' && governed.has(subject.split(':', 1)[0] ?? '')
 
 /**
- * An event as platform admins see it, to whom their flag gives no mandate's data: that something else of a
- * mandate (a project, a link) was changed, when and by whom, but not what it was before and after.
+ * Returns an event as platform admins see it. Their level does not give them a mandate's data. So they see
+ * that something else of a mandate (a project, a link) changed, when and by whom, but not its values.
  */
 export function withoutMandateData(event: ListedEvent): ListedEvent {
   const { before, after, ...details } = event.details

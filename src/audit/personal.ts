@@ -2,29 +2,26 @@ import { createHmac, randomBytes } from 'node:crypto'
 import { isUuid } from '../domain/ids.js'
 import type { AuditEvent } from './event.js'
 
-/** A value about a person, kept beside its event so that it can be erased. */
+/** A value about a person. It is stored beside its event, so that it can be erased. */
 export interface PersonalValue {
-  /** Where it belongs in the event's details, such as `before.email`. */
+  /** Its path in the event's details, such as `before.email`. */
   field: string
-  /** Whose it is. */
+  /** The id of the person. */
   personId: string | null
   salt: string
   value: string
 }
 
-/**
- * An event as it is written: its details without what they said about persons, of which keyed hashes are
- * left.
- */
+/** An event as it is stored. Its details hold keyed hashes in place of values about persons. */
 export interface SplitEvent {
   details: unknown
   hashes: Record<string, string>
   values: PersonalValue[]
 }
 
-/** Fields that say something about a person, by whatever name the gateway has for them. */
+/** Names of fields that hold values about persons. */
 const personal = new Set(['username', 'email', 'fullName', 'address', 'userAgent', 'displayName', 'operator'])
-/** Fields that no event may hold. */
+/** Names of fields that no event may hold. */
 const secret = new Set([
   'password',
   'passwordHash',
@@ -40,17 +37,18 @@ const secret = new Set([
 const deepest = 16
 
 /**
- * The keyed hash of a personal value. Without the key, which is erased with the value, nobody can find out
- * what it was by trying.
+ * Returns the keyed hash of a personal value. The key is erased with the value, so that nobody can find the
+ * value by guessing.
  */
 export const hashPersonal = (salt: string, value: string) =>
   createHmac('sha256', salt).update(value).digest('base64url')
 
-/** What the database's JSON takes: it has no NUL, and no half of a pair of surrogates. */
+/** Returns a text that the database's JSON takes: without NUL and without half surrogate pairs. */
 const storable = (text: string) => text.replace(/[\0\p{Surrogate}]/gu, '\ufffd')
 
 /**
- * Whose values `before` and `after` hold: the user's whom the event is about, else those of whoever did it.
+ * Returns the person whose values `before` and `after` hold: the user whom the event is about, else its
+ * actor.
  */
 function personOf({ userId, details }: AuditEvent): string | null {
   const { subject, before, after } = details as Record<string, unknown>
@@ -64,7 +62,7 @@ function personOf({ userId, details }: AuditEvent): string | null {
   return ids.find((id): id is string => typeof id === 'string' && isUuid(id)) ?? userId
 }
 
-/** Takes what an event says about persons out of its details, and leaves secrets out. */
+/** Splits an event: takes values about persons out of its details, and drops secrets. */
 export function splitEvent(event: AuditEvent): SplitEvent {
   const [hashes, values, subject]: [SplitEvent['hashes'], PersonalValue[], string | null] = [
     {},
@@ -94,7 +92,7 @@ export function splitEvent(event: AuditEvent): SplitEvent {
   return { details: walk(event.details, '', 0), hashes, values }
 }
 
-/** Puts a value back where it was in an event's details. */
+/** Puts a value back to its path in an event's details. */
 export function putBack(details: unknown, field: string, value: unknown): void {
   const path = field.split('.')
   const last = path.pop() ?? ''

@@ -1,8 +1,8 @@
 import type { AuditLog } from './audit-log.js'
 
 /**
- * Remembers that a mandate, or an instance of it, was entered by platform level alone, once a minute for each
- * user and mandate.
+ * Returns the function that records an entry into a mandate, or an instance, by platform level alone. It
+ * records one a minute for each user and mandate.
  */
 export function recordPlatformEntry(
   audit: Pick<AuditLog, 'recordOnce'>,

@@ -15,7 +15,7 @@ import {
 import type { Checkpoint, CheckpointKeys } from './checkpoint.js'
 import { keepCheckpoint, readKnownCheckpoints } from './known-checkpoint.js'
 
-/** Seals events into the chain, while the process lives. */
+/** Seals events into the chain while the process runs. */
 export interface Sealer {
   /** Seals all that is ready now, unless another node does. Rejects when the database cannot be asked. */
   seal: () => Promise<void>
@@ -27,7 +27,7 @@ interface Dependencies {
   logger: Logger
   keys: CheckpointKeys
   audit: Pick<AuditLog, 'record'>
-  /** Where the last checkpoint is kept, outside the database. */
+  /** The directory of the last checkpoint, outside the database. */
   directory: string
   everyMs?: number
 }
@@ -35,7 +35,7 @@ interface Dependencies {
 const batchSize = 1000
 const keepEveryMs = 10_000
 
-/** Remembers what the chain was, and says when it is another one. */
+/** Watches the chain: it keeps the last checkpoint, and reports a chain that contradicts it. */
 function chainWatch({ logger, audit, directory }: Pick<Dependencies, 'logger' | 'audit' | 'directory'>) {
   let known: Checkpoint | undefined
   let keptAt = -Infinity
@@ -67,7 +67,7 @@ function chainWatch({ logger, audit, directory }: Pick<Dependencies, 'logger' | 
         logger.warn('the checkpoint kept on disk cannot be read', { directory, error })
       }
     },
-    /** Compares what is known with what is there. */
+    /** Compares the known checkpoint with the chain in the database. */
     compare: async (
       hashAt: (position: number) => Promise<string | undefined>,
       isArchived: (position: number) => Promise<boolean>,
@@ -98,7 +98,7 @@ function chainWatch({ logger, audit, directory }: Pick<Dependencies, 'logger' | 
   }
 }
 
-/** Whether the chain ends with a signature: of what does not, nobody knows who made it. */
+/** Returns why the chain cannot be continued: its last link must be signed, or its author is unknown. */
 function whyNotContinued(
   last: LastSeal | undefined,
   signed: Checkpoint | undefined,
@@ -110,7 +110,7 @@ function whyNotContinued(
   return undefined
 }
 
-/** Starts sealing. Of several nodes one seals at a time; all watch that the chain stays what it was. */
+/** Starts the sealer. One node seals at a time; all nodes watch that the chain stays the same. */
 export function startSealer({
   database,
   logger,
@@ -124,7 +124,7 @@ export function startSealer({
   let failing = false
   let isClosed = false
 
-  /** Seals one batch. Answers whether there may be more. */
+  /** Seals one batch. Returns whether there may be more. */
   const sealBatch = () =>
     database.transaction(async (tx) => {
       if (!(await tryToSeal(tx))) return { more: false }
@@ -147,7 +147,7 @@ export function startSealer({
       return { more: events.length === batchSize, checkpoint }
     })
 
-  /** Only a signed record of an archive explains why a link is not there. */
+  /** A missing link is explained only by the signed record of an archive. */
   const isArchived = async (position: number) => {
     const end = await findArchiveEnd(database)
     return end !== undefined && position < end.position && keys.isArchiveSigned(end)

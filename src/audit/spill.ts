@@ -7,19 +7,19 @@ import { flushToDisk, unlessMissing } from '../domain/unless-missing.js'
 import type { Logger } from '../observability/logger.js'
 import type { DatedAuditEvent } from './event.js'
 
-/** Events that the database could not take, on this machine's disk until it can. */
+/** Events that the database could not take, on this machine's disk. */
 export interface Spill {
-  /** Writes events durably. Rejects when the disk does not take them, or they are more than it may hold. */
+  /** Writes events durably. Rejects when the disk does not take them, or when they exceed the limit. */
   save: (events: DatedAuditEvent[]) => Promise<void>
   /**
-   * Gives what is on disk to `write`, part by part, and removes what was written. Answers how many events
-   * that were.
+   * Passes the events on disk to `write`, file by file, and deletes each file afterwards. Returns how many
+   * events there were.
    */
   replay: (write: (events: DatedAuditEvent[]) => Promise<void>) => Promise<number>
 }
 
 const ending = '.jsonl'
-/** Some hundred thousand events: a flood during an outage must not fill the disk. */
+/** Some hundred thousand events. A flood during an outage must not fill the disk. */
 const maxBytes = 256 * 1024 * 1024
 
 const line = z.object({
@@ -43,9 +43,8 @@ async function writeDurably(file: string, text: string): Promise<void> {
 }
 
 /**
- * Keeps events below `directory`, in files that are whole from the moment they have their name: any process
- * of this machine may write them to the database, also two at once, as an event that is there is not written
- * again.
+ * Opens the spill in `directory`. Each file is complete when it gets its name. Any process of this machine
+ * may write it to the database, even two at once: an existing event is not written again.
  */
 export function openSpill(directory: string, logger: Logger): Spill {
   const parts = async () => {
@@ -86,7 +85,7 @@ export function openSpill(directory: string, logger: Logger): Spill {
         await writeDurably(`${file}.part`, text)
         await rename(`${file}.part`, file)
       } catch (error) {
-        // it is tried again and again: on a full disk each beginning would take of what is left
+        // Each failed try would take space of a full disk.
         await rm(`${file}.part`, { force: true })
         throw error
       }

@@ -5,7 +5,7 @@ import { findHashAt, listSealedEvents, listSkippedEvents, type SealedEvent } fro
 import type { Checkpoint, CheckpointKeys } from './checkpoint.js'
 import { hashPersonal } from './personal.js'
 
-/** One thing that is not as it was sealed. */
+/** One difference from what was sealed. */
 export interface ChainFault {
   kind:
     | 'edited'
@@ -25,14 +25,15 @@ export interface ChainFault {
   message: string
 }
 
-/** What was looked at, and what was found. */
+/** What was verified, and what was found. */
 export interface Verification {
-  /** Events whose seals were looked at, and the last place of them. */
+  /** Number of events whose seals were verified. */
   events: number
+  /** The position of the last link that was verified. */
   position: number
-  /** Signatures that hold. */
+  /** Number of signatures that hold. */
   signatures: number
-  /** Values about persons that have been erased. */
+  /** Number of values about persons that have been erased. */
   erased: number
   faults: ChainFault[]
 }
@@ -40,22 +41,22 @@ export interface Verification {
 interface Options {
   sql: Sql
   keys: CheckpointKeys
-  /** Begins behind this position, whose hash is taken as it is; by default at the beginning. */
+  /** Begins after this position, whose hash is trusted. The default is the beginning. */
   after?: number
-  /** Also looks for events that are in no link; by default so from the beginning. */
+  /** Also searches for events that are in no link. The default is true when verifying from the beginning. */
   whole?: boolean
   /** Checkpoints that were kept elsewhere. */
   checkpoints?: Checkpoint[]
-  /** Hashes of links that archives hold, which have been verified. */
+  /** Hashes of links in verified archives. */
   archived?: ReadonlyMap<number, string>
-  /** Stop after so many faults. */
+  /** Stops after this many faults. */
   maxFaults?: number
 }
 
 const pageSize = 1000
 const scanSize = 10_000
 
-/** Goes along links, one after the other. */
+/** Verifies links, one after the other. */
 export class Verifier implements Verification {
   events = 0
   signatures = 0
@@ -73,7 +74,10 @@ export class Verifier implements Verification {
     this.faults.push({ kind, position, seq, message })
   }
 
-  /** Looks at the next link. Goes on from the hash that is stored there, so that one fault is told once. */
+  /**
+   * Verifies the next link. It goes on from the hash that is stored there, so that one fault is reported
+   * once.
+   */
   check({ seal, event, personal, checkpoint }: SealedEvent): void {
     const { position, seq, content, hash } = seal
     if (position !== this.position + 1)
@@ -134,7 +138,7 @@ export class Verifier implements Verification {
     }
   }
 
-  /** A later signature vouches for all before it, so that keys of long ago need not be known. */
+  /** A later signature covers all links before it, so that old keys need not be known. */
   finish(): void {
     if (this.events > 0 && this.signedUpTo < this.position) {
       this.fault(
@@ -148,8 +152,8 @@ export class Verifier implements Verification {
 }
 
 /**
- * Where the chain begins in this database: at the beginning, or behind what has been archived, which must
- * have been signed.
+ * Returns where the chain begins in this database: at the beginning, or after an archive, whose record must
+ * be signed.
  */
 async function startOf(
   sql: Sql,
@@ -214,8 +218,8 @@ async function checkAgainst(
 }
 
 /**
- * Goes along the chain and compares it with the events, the signatures and checkpoints that were kept
- * elsewhere. Rejects when the database cannot be asked.
+ * Verifies the chain against the events, the signatures, and checkpoints that were kept elsewhere. Rejects
+ * when the database cannot be asked.
  */
 export async function verifyChain({
   sql,

@@ -6,25 +6,28 @@ import { clockDrift, type Clock } from './lease.js'
 import { fenceNode, hintNodes, insertChange, listNodeRows, type NodeRow } from './node-queries.js'
 import { isVisible, parseSnapshot } from './snapshot.js'
 
-/** What a caller is told about a change that takes authority away. */
+/** How a change of authority took effect. Responses carry it as `coherence`. */
 export interface Coherence {
   /** The transaction's id. */
   epoch: string
-  /** Nodes that have forgotten the old state. */
+  /** Nodes that have dropped the old state. */
   acked: number
-  /** Nodes that did not say so within their lease and may not answer from memory any more. */
+  /** Nodes that did not acknowledge within their lease. They no longer answer from memory. */
   fenced: number
   waitedMs: number
 }
 
 declare const coherentBrand: unique symbol
 /**
- * A transaction whose changes all nodes will have heard of before anybody is told that they are made. Only
+ * A transaction whose caller gets its result only after all nodes have applied its changes. Only
  * `commitAndAwaitNodes` makes one.
  */
 export type CoherentTx = Tx & { readonly [coherentBrand]: true }
 
-/** Runs `work` in a transaction and answers when no node acts on the state before it any more. */
+/**
+ * Runs `work` in a transaction and commits it. Returns when no node acts on the old state any more. Rejects
+ * with `directory_unavailable` when that cannot be known in time.
+ */
 export type CommitAndAwaitNodes = <Result>(
   work: (tx: CoherentTx) => Promise<Result>,
 ) => Promise<{ result: Result; coherence: Coherence }>
@@ -38,14 +41,13 @@ export type PerformDryRun = <Result>(work: (tx: CoherentTx) => Promise<Result>) 
 interface Dependencies {
   database: Database
   clock: Clock
-  /** Makes this process's own node renew at once. */
+  /** Makes this process's own node renew its lease at once. */
   renewNow: () => void
   /**
-   * Until when nodes may hold leases that the database of that identity does not know of, on the monotonic
-   * clock.
+   * Returns the time, on the monotonic clock, by which all leases granted by an earlier database have ended.
    */
   foreignLeasesEndAt: (identity: string) => number
-  /** Lets some milliseconds pass. */
+  /** Waits for some milliseconds. */
   wait?: (ms: number) => Promise<unknown>
 }
 
@@ -53,20 +55,20 @@ interface Dependencies {
 interface Waiter {
   xid: bigint
   epoch: string
-  /** The history that it was committed in. */
+  /** The database history in which the change was committed. */
   identity: string
-  /** When the commit's reply had come. */
+  /** When the commit was acknowledged. */
   since: number
-  /** Not answered before, as leases of a lost history may live. */
+  /** The earliest time of a result: until then, leases of a lost history may live. */
   notBefore: number
-  /** Nodes that were there when first looked at; all that count. */
+  /** The nodes that were listed at the first look. Only these count. */
   waitedFor: Set<string> | undefined
   fenced: number
   resolve: (coherence: Coherence) => void
   reject: (error: unknown) => void
 }
 
-/** The database may be away this long, after the commit, before the caller is told to repeat. */
+/** How long the database may be away after the commit before the caller is asked to repeat. */
 const patienceMs = 5000
 const shortestPollMs = 1
 const longestPollMs = 20
@@ -78,7 +80,7 @@ const unknown = (cause: unknown) =>
     { cause },
   )
 
-/** Makes the one way to write what decisions depend on. */
+/** Creates the one way to write what decisions depend on. */
 export function createCommitAndAwaitNodes({
   database,
   clock,
@@ -96,7 +98,7 @@ export function createCommitAndAwaitNodes({
     let lagging = 0
     for (const id of waiter.waitedFor) {
       const node = present.get(id)
-      // Gone: fenced or ended. A lease of 0: asks the database each time.
+      // A missing node was fenced or has ended. A node with a lease of 0 asks the database each time.
       if (!node || node.leaseMs === 0 || isVisible(waiter.xid, parseSnapshot(node.acked))) continue
       const overdue = clock.monotonic() - waiter.since > node.leaseMs * (1 + clockDrift)
       if (overdue && (await fenceNode(database.unconfirmed, id, waiter.epoch))) waiter.fenced += 1
@@ -121,8 +123,7 @@ export function createCommitAndAwaitNodes({
   const poll = async () => {
     let unanswered: number | undefined
     for (let pauseMs = shortestPollMs; waiters.size > 0; pauseMs = Math.min(pauseMs * 1.5, longestPollMs)) {
-      // Whoever joins while this is under way looks for itself in the next round: the list must be read after
-      // its commit.
+      // A writer that joins during this look waits for the next one: the list must be read after its commit.
       const present = [...waiters]
       try {
         const { identity, rows: nodes } = await listNodeRows(database.unconfirmed)
@@ -144,7 +145,7 @@ export function createCommitAndAwaitNodes({
       }
       if (waiters.size > 0) await wait(pauseMs)
     }
-    polling = undefined // in the same run as the last look at `waiters`
+    polling = undefined // in the same synchronous run as the last look at `waiters`
   }
 
   const awaitAcknowledgements = (epoch: string, identity: string) =>
@@ -176,7 +177,7 @@ export function createCommitAndAwaitNodes({
   }
 }
 
-/** Makes the way to try a change without making it. */
+/** Creates the function that runs a change and rolls it back. */
 export function createPerformDryRun(database: Database): PerformDryRun {
   return async <Result>(work: (tx: CoherentTx) => Promise<Result>) => {
     let rehearsed: { result: Result } | undefined

@@ -21,8 +21,8 @@ interface PrincipalRow {
 }
 
 /**
- * The user with one of these names (the first before the others), the token with that id and the key with
- * that one, in one statement and so of one moment.
+ * Finds the user with one of these names (the first one wins), the token with that id and the key with that
+ * id. One statement reads all of them, so they are of one moment.
  */
 export async function findPrincipal(
   sql: Sql,
@@ -89,7 +89,9 @@ interface PlacementRow {
   access_role_ids: string[]
 }
 
-/** The mandate (else the instance's own), the instance, and the user's rows in both, in one statement. */
+/**
+ * Finds the mandate (else the instance's own), the instance, and the user's rows in both, in one statement.
+ */
 export async function findPlacement(
   sql: Sql,
   userId: string,
@@ -138,7 +140,7 @@ interface PortalLinkRow {
   mandate_enabled: boolean
 }
 
-/** The portal link with that id, its client and their mandate, in one statement. */
+/** Finds the portal link with that id, its client and their mandate, in one statement. */
 export async function findPortalLink(
   sql: Sql,
   id: string,
@@ -173,7 +175,7 @@ interface RuleRow extends Permission {
   item: string | null
 }
 
-/** The rules of these roles, each with its role's scope. */
+/** Lists the rules of these roles, each with its role's scope. */
 export async function listRules(sql: Sql, roleIds: string[]): Promise<ScopedRule[]> {
   const rows = await sql.rows<RuleRow>(
     `

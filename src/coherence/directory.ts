@@ -3,7 +3,7 @@ import type { Sql } from '../database/connect.js'
 import { findPlacement, findPortalLink, findPrincipal, listRules } from './directory-queries.js'
 import type { Loaded, Memory } from './memory.js'
 
-/** A user as the gateway's answers show one. */
+/** A user as responses show one. */
 export interface User {
   id: string
   username: string
@@ -26,8 +26,8 @@ export interface TokenState {
 }
 
 /**
- * All that the directory says about a login: the user by name, the token by id, each where it exists; and its
- * key.
+ * What the directory says about a login: the user by name, the token by id, and the key that signed it. Each
+ * is undefined where it does not exist.
  */
 export interface PrincipalState {
   user: (User & { enabled: boolean }) | undefined
@@ -43,9 +43,9 @@ export interface Grant {
   roleIds: string[]
 }
 
-/** All that the directory says about a place and one user in it. */
+/** What the directory says about a requested mandate or instance, and about one user in it. */
 export interface Placement {
-  /** The mandate asked for, or the instance's own. */
+  /** The mandate that was asked for, or the instance's own. */
   mandate: { id: string; enabled: boolean } | undefined
   membership:
     | (Grant & {
@@ -55,11 +55,11 @@ export interface Placement {
     | undefined
   instance: { id: string; mandateId: string; enabled: boolean } | undefined
   access: Grant | undefined
-  /** The keys whose change makes this untrue. */
+  /** A change of one of these keys makes this outdated. */
   dependsOn: readonly string[]
 }
 
-/** A portal link as it stands, with the client whose it is and the mandate around both. */
+/** A portal link, with its client and their mandate. */
 export interface PortalLink {
   id: string
   label: string | null
@@ -68,11 +68,11 @@ export interface PortalLink {
   expiresAtMs: number
   client: { id: string; name: string; active: boolean }
   mandate: { id: string; enabled: boolean }
-  /** The keys whose change makes this untrue. */
+  /** A change of one of these keys makes this outdated. */
   dependsOn: readonly string[]
 }
 
-/** What somebody may do with an item: see it, and to how much of it each action reaches. */
+/** What a user may do with an item: whether they see it, and how far each action reaches. */
 export interface Permission extends Record<Action, Level> {
   view: boolean
 }
@@ -86,30 +86,30 @@ export interface ScopedRule extends Permission {
   item: string | null
 }
 
-/** What names a token's user and row: claims that have been verified. */
+/** The verified claims that name a token's user and row. */
 interface LoginClaims {
   username: string
-  /** The username, and other ways in which it may be stored. */
+  /** The username, and other forms in which it may be stored. */
   names: readonly string[]
   jti: string
   /** The id of the key that signed the token. */
   kid: string
 }
 
-/** A login as it stands: what its token claims, and what the directory says to that. */
+/** A login: the claims of its token, and what the directory says about them. */
 export interface Login<Claims> {
   claims: Claims
   state: PrincipalState
-  /** The keys whose change makes this untrue. */
+  /** A change of one of these keys makes this outdated. */
   dependsOn: readonly string[]
 }
 
 /**
- * What a request's decision needs to know: at once where it is remembered. Rejects with
- * `directory_unavailable` when the directory cannot be asked, and with whatever `verify` rejects with.
+ * What the decision of a request needs to know. It is returned at once where it is in memory. Rejects with
+ * `directory_unavailable` when the directory cannot be asked, and with the errors of `verify`.
  */
 export interface Directory {
-  /** The login of a token; `verify` is asked when the token is not remembered. */
+  /** Returns the login of a token. Calls `verify` when the token is not in memory. */
   login: <Claims extends LoginClaims>(
     token: string,
     verify: (token: string) => Promise<Claims>,
@@ -119,9 +119,9 @@ export interface Directory {
     mandateId: string | undefined,
     instanceId: string | undefined,
   ) => Placement | Promise<Placement>
-  /** The portal link with that id, if there is one; the same object until something of it changes. */
+  /** Returns the portal link with that id. It is the same object until something of it changes. */
   portalLink: (id: string) => PortalLink | undefined | Promise<PortalLink | undefined>
-  /** The rules of these roles; the same array until one of them changes. */
+  /** Returns the rules of these roles. It is the same array until one of them changes. */
   rules: (roleIds: string[]) => ScopedRule[] | Promise<ScopedRule[]>
 }
 
@@ -142,7 +142,8 @@ async function loadLogin<Claims extends LoginClaims>(
   return {
     value: { claims, state, dependsOn },
     keys: dependsOn,
-    // A token's row may yet come: its insert is not announced. So may a user whose name is written otherwise.
+    // A missing token or user is not kept: its insert is not announced, and the user may be stored under
+    // another form of the name.
     keep: state.token !== undefined && state.user !== undefined,
   }
 }
@@ -162,8 +163,8 @@ async function loadPlacement(
     ...(instance === undefined ? [] : [`instance:${instance}`, `access:${userId}:${instance}`]),
     ...(access ? [`accessor:${access.id}`] : []),
   ]
-  // What does not exist is remembered like what does: else the time of an answer would tell strangers which
-  // of two it was.
+  // A missing row is remembered like an existing one. Otherwise the response time would tell which of them it
+  // was.
   return { value: { ...placement, dependsOn }, keys: dependsOn, keep: true }
 }
 
@@ -173,19 +174,20 @@ async function loadPortalLink(sql: Sql, id: string): Promise<Loaded<PortalLink |
     `link:${id}`,
     ...(link ? [`client:${link.client.id}`, `mandate:${link.mandate.id}`] : []),
   ]
-  // A link may yet come: its insert is not announced.
+  // A missing link is not kept: its insert is not announced.
   return { value: link && { ...link, dependsOn }, keys: dependsOn, keep: link !== undefined }
 }
 
-/** The key under which changes of a role and its rules are announced. */
+/** Returns the key under which changes of a role and of its rules are announced. */
 export const roleKey = (roleId: string) => `role:${roleId}`
 
 /**
- * The directory as this node knows it: from memory while it holds a lease, else as the database has it now.
+ * Creates the directory of this node. It answers from memory while the node holds a lease, else from the
+ * database.
  */
 export function createDirectory({ sql, memory }: { sql: Sql; memory: Memory }): Directory {
   return {
-    // Each kind has its own first word: whatever a token says, it is not taken for another kind.
+    // Each kind of entry has its own prefix, so that no token can name an entry of another kind.
     login: (token, verify) => memory.read(`token ${token}`, () => loadLogin(sql, token, verify)),
     placement: (userId, mandateId, instanceId) =>
       memory.read(`place ${userId} ${mandateId ?? ''} ${instanceId ?? ''}`, () =>

@@ -3,28 +3,26 @@ import { ownConnection, type OwnConnection } from '../database/own-connection.js
 import type { LeaseStatements, Renewal } from './lease.js'
 import { leave, register, renew } from './lease-queries.js'
 
-/** The channel on which a writer tells nodes to renew now. A hint: nothing depends on its arrival. */
+/** The channel on which a writer asks nodes to renew now. It is a hint: nothing depends on its arrival. */
 export const hintChannel = 'coherence'
 
-/** A connection of the lease's own: an exhausted pool must not lose leases. */
+/** The lease's own connection: an exhausted pool must not lose leases. */
 export interface LeaseConnection extends LeaseStatements, Pick<OwnConnection, 'closeOthers'> {
-  /** Takes the row away and closes. */
+  /** Deletes the node's row and closes the connection. */
   close: (nodeId: string | undefined) => Promise<void>
 }
 
 interface Options {
   url: string
-  /** True when the login is the owner's: the connection then becomes `gateway_app`. */
+  /** True when the login is the owner's. The connection then becomes `gateway_app`. */
   setRole: boolean
-  /** No answer in this time: the statement is given up with its connection. It may still execute. */
+  /** Time limit of a statement. After it the connection is dropped; the statement may still execute. */
   deadlineMs: number
   node: () => { address: string; processId: number }
   onHint: () => void
 }
 
-/**
- * Connects when it is first needed, and anew after each failure. Nothing here waits longer than its deadline.
- */
+/** Connects at the first use, and again after each failure. No call takes longer than its deadline. */
 export function leaseConnection({ url, setRole, deadlineMs, node, onHint }: Options): LeaseConnection {
   const { ask, closeOthers, close } = ownConnection({
     url,
@@ -32,7 +30,7 @@ export function leaseConnection({ url, setRole, deadlineMs, node, onHint }: Opti
     deadlineMs,
     prepare: async (client) => {
       client.on('notification', onHint)
-      // Acknowledgements are durable before they are believed, whatever the server's default is.
+      // Acknowledgements must be durable, whatever the server's default is.
       await client.query(
         `set synchronous_commit = on; ${setRole ? 'set role gateway_app;' : ''} listen ${hintChannel}`,
       )
@@ -49,7 +47,7 @@ export function leaseConnection({ url, setRole, deadlineMs, node, onHint }: Opti
     renew: (id, applied, seq) =>
       ask<Renewal & { identity: string }>({ name: 'renew', text: renew, values: [id, applied, seq] }),
     closeOthers,
-    // Where this fails a writer fences the row, or the sweep of another node takes it away.
+    // If this fails, a writer fences the row, or another node's sweep deletes it.
     close: (nodeId) => close(nodeId === undefined ? undefined : { text: leave, values: [nodeId] }),
   }
 }

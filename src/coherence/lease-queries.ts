@@ -1,17 +1,17 @@
 /**
- * The statements of the lease, as plain SQL: a function around them would take a snapshot per statement. `$n`
- * as pg has them.
+ * The statements of the lease, as plain SQL. A function around them would take one snapshot per statement.
+ * `$n` are pg's parameters.
  */
 
-/** $1 id, $2 lease in ms, $3 address, $4 process id. Its snapshot is the row's first acknowledgement. */
+/** $1 id, $2 lease in ms, $3 address, $4 process id. The row's first acknowledgement is its own snapshot. */
 export const register = `
 insert into coherence.nodes (id, lease_ms, address, process_id) values ($1, $2, $3, $4)
 returning acked::text as seen, coherence.identity() as identity`
 
 /**
- * $1 id, $2 the snapshot that has been applied, $3 the number of this renewal. One statement, one snapshot:
- * acknowledges $2, and says what has changed since. Exactly the transactions that $2 did not see are those at
- * or above its xmax and those it lists as running.
+ * $1 id, $2 the snapshot that was applied, $3 the number of this renewal. One statement takes one snapshot:
+ * it acknowledges $2 and returns what has changed since. The transactions that $2 did not see are exactly
+ * those at or above its xmax, and those that it lists as running.
  */
 export const renew = `
 with me as (
@@ -27,7 +27,7 @@ select exists (select from me) as alive,
        array(select distinct key from new) as keys,
        coherence.identity() as identity`
 
-/** Forgets changes that every node has applied, and says up to where, in one statement. */
+/** Deletes changes that every node has applied, and records up to where, in one statement. */
 export const prune = `
 with oldest as (
   select coalesce(min(pg_snapshot_xmin(acked)), pg_snapshot_xmin(pg_current_snapshot())) as xid from coherence.nodes
@@ -39,5 +39,5 @@ delete from coherence.changes using oldest where changes.xid < oldest.xid`
 /** $1 id. */
 export const leave = `delete from coherence.nodes where id = $1`
 
-/** A row for each node, with what it has acknowledged. */
+/** One row for each node, with the snapshot that it has acknowledged. */
 export const listNodes = `select id, lease_ms as "leaseMs", acked::text as acked from coherence.nodes`

@@ -1,34 +1,34 @@
 import { timelineOf } from '../database/history.js'
 
-/** What a renewal brought: one statement, one snapshot. */
+/** The result of a renewal: one statement, one snapshot. */
 export interface Renewal {
-  /** False: the row is gone, a writer has fenced this node. */
+  /** False when the row is gone: a writer has fenced this node. */
   alive: boolean
   /** The snapshot, as text. */
   seen: string
   /** Keys of all changes that are in `seen` and not in what this node had applied. */
   keys: string[]
-  /** True: changes that this node has not applied have been pruned. */
+  /** True when changes were pruned that this node has not applied. */
   flush: boolean
-  /** Which database this is, since which crash: another one knows nothing of what this node remembers. */
+  /** Which database this is, and since which crash. Another database knows nothing of this node's memory. */
   identity: string
 }
 
 /**
- * What the lease asks of Postgres. Each is one autocommit statement that writes a row; each rejects when no
- * answer came in time.
+ * What the lease asks of Postgres. Each call is one autocommit statement that writes a row. It rejects when
+ * no answer came in time.
  */
 export interface LeaseStatements {
-  /** Makes a new row for a node with an empty memory. Answers the snapshot and the database's identity. */
+  /** Inserts a new row for a node with an empty memory. Returns the snapshot and the database's identity. */
   register: (nodeId: string, leaseMs: number) => Promise<{ seen: string; identity: string }>
   /**
-   * Acknowledges `applied` in the row, if it is there and no later renewal has been executed, and says what
-   * is new.
+   * Acknowledges `applied` in the row, if the row exists and no later renewal was executed. Returns what is
+   * new.
    */
   renew: (nodeId: string, applied: string, seq: number) => Promise<Renewal>
 }
 
-/** Milliseconds. `monotonic` never jumps; `wall` runs on while a virtual machine is suspended. */
+/** Milliseconds. `monotonic` never jumps. `wall` goes on while a virtual machine is suspended. */
 export interface Clock {
   monotonic: () => number
   wall: () => number
@@ -38,52 +38,57 @@ interface Dependencies {
   statements: LeaseStatements
   clock: Clock
   leaseMs: number
-  /** The longest lease that is known of any node. */
+  /** Returns the longest lease of any known node, in milliseconds. */
   longestLeaseMs: () => number
-  /** A new id for each registration: a row is never taken over. */
+  /** Returns a new id for each registration. No node takes over a row. */
   newId: () => string
-  /** Forgets what depends on the keys, at once; what it answers is waited for before that is acknowledged. */
+  /** Drops what depends on the keys, at once. The drop is acknowledged when the returned promise resolves. */
   drop: (keys: readonly string[]) => Promise<void> | undefined
   flush: () => void
-  /** Told of the identity that each statement was answered with; throws where that is not to be believed. */
+  /** Receives the identity that each statement returned. Throws for an identity that must not be believed. */
   see: (identity: string) => void
 }
 
-/** The right of a node to answer from memory, which ends by itself. See docs/coherence.md. */
+/** The right of a node to answer from memory. It ends by itself. See docs/coherence.md. */
 export interface Lease {
-  /** Whether the lease is live now. To be asked in the same synchronous run as the memory is read. */
+  /**
+   * Returns whether the lease is live now. Call it in the same synchronous run in which the memory is read.
+   */
   holds: () => boolean
-  /** Registers, or renews once. Answers whether to renew again at once. Rejects as the statements do. */
+  /** Registers, or renews once. Returns whether to renew again at once. Rejects as the statements do. */
   step: () => Promise<boolean>
-  /** The history that the lease is, or was, granted by; undefined before the first registration. */
+  /** Returns the history that granted the lease; undefined before the first registration. */
   identity: () => string | undefined
   /**
-   * Another history has been seen: gives up a lease of any other, and forgets everything. Returns whether
-   * there is to be registered anew.
+   * Gives up a lease of any other history, and drops everything, after another history has been seen. Returns
+   * whether the node must register again.
    */
   giveUpOthers: (identity: string) => boolean
-  /** The id of this node's row; undefined before it is registered and after it has been fenced. */
+  /** Returns the id of this node's row; undefined before it is registered and after it was fenced. */
   nodeId: () => string | undefined
-  /** Milliseconds that are left, 0 when the lease has ended. */
+  /** Returns the milliseconds that are left; 0 when the lease has ended. */
   remainingMs: () => number
-  /** Changes that this node has heard of and not acknowledged yet. */
+  /** Returns how many changes this node has heard of and not acknowledged yet. */
   unacked: () => number
   /**
-   * Until when nodes may hold leases that the database of that identity does not know of, on the monotonic
-   * clock: after a failover their rows may have been lost, or acknowledge what was. Asked after a commit;
-   * long past where there was no failover.
+   * Returns the time, on the monotonic clock, by which all leases granted by an earlier database have ended.
+   * After a failover the rows of nodes may be lost, or acknowledge an earlier state. Call it after a commit.
+   * Without a failover the time is long past.
    */
   foreignLeasesEndAt: (identity: string) => number
 }
 
-/** Clocks that should tick alike may differ by this share. */
+/** Share by which clocks that should run alike may differ. */
 export const clockDrift = 0.01
-/** Until when a lease of that length may live that has been granted by now, by a clock that differs. */
+/** Returns the latest end of a lease of that length that was granted by now, by a clock that may differ. */
 export const leaseEnd = (clock: Clock, leaseMs: number) => clock.monotonic() + leaseMs * (1 + clockDrift)
-/** How far the wall clock may outrun the monotonic one before a suspended machine is suspected. */
+/**
+ * The wall clock may be ahead of the monotonic one by this much. Beyond it, the machine may have been
+ * suspended.
+ */
 const suspectMs = 100
 
-/** A moment that a lease can be counted from. */
+/** A moment from which a lease can be counted. */
 interface Moment {
   monotonic: number
   wall: number
@@ -91,7 +96,7 @@ interface Moment {
 
 const never: Moment = { monotonic: Number.NEGATIVE_INFINITY, wall: Number.NEGATIVE_INFINITY }
 
-/** Makes a node's lease. It is not held until a renewal has succeeded: a registration grants none. */
+/** Creates a node's lease. The first renewal grants it; a registration does not. */
 export function createLease({
   statements,
   clock,
@@ -106,9 +111,7 @@ export function createLease({
   let identity: string | undefined
   let foreignLeasesEndAt = Number.NEGATIVE_INFINITY
   let seq = 0
-  /**
-   * The snapshot whose changes have all been dropped here, and when the statement that brought it was sent.
-   */
+  /** The snapshot whose changes have all been dropped here, and when its statement was sent. */
   let applied = { snapshot: '', sentAt: never }
   let grantedFrom = never
   let unacked = 0
@@ -157,15 +160,15 @@ export function createLease({
       identity: found,
     } = await statements.renew(id, applied.snapshot, seq)
     see(found)
-    // Its row is gone, or it was given up meanwhile.
+    // The row is gone, or the lease was given up during the renewal.
     if (!alive || found !== identity || nodeId !== id) {
       forgetEverything()
       return true
     }
     if (isBehind) flush()
     else await drop(keys)
-    // The row acknowledges what was applied before. With nothing new that covers this snapshot too; else only
-    // the one before.
+    // The row acknowledges what was applied before. If nothing is new, that covers this snapshot; otherwise
+    // it covers only the previous one.
     const changed = isBehind || keys.length > 0
     grantedFrom = changed ? applied.sentAt : sentAt
     applied = { snapshot: seen, sentAt }

@@ -1,22 +1,24 @@
 import { LRUCache } from 'lru-cache'
 
-/** What a load found: the value, the keys whose change makes it untrue, and whether it is worth keeping. */
+/** The result of a load: the value, the keys whose change makes it outdated, and whether to keep it. */
 export interface Loaded<Value> {
   value: Value
   keys: readonly string[]
   keep: boolean
 }
 
-/** What a node remembers of the directory. It answers from memory only while the node holds a lease. */
+/** A node's memory of the directory. It is read only while the node holds a lease. */
 export interface Memory {
   /**
-   * The value of that name: at once if it is remembered, else as `load` reads it. One load serves all who ask
-   * meanwhile. Rejects as `load` does.
+   * Returns the value of that name: at once if it is in memory, else as `load` reads it. Concurrent callers
+   * share one load. Rejects as `load` does.
    */
   read: <Value>(name: string, load: () => Promise<Loaded<Value>>) => Value | Promise<Value>
-  /** Forgets what depends on these keys, loads under way included; the key `*` is everything. */
+  /**
+   * Drops what depends on these keys, and detaches loads that are under way. The key `*` drops everything.
+   */
   drop: (keys: readonly string[]) => void
-  /** Forgets everything. */
+  /** Drops everything. */
   flush: () => void
   counts: () => { entries: number; hits: number; misses: number }
 }
@@ -26,7 +28,7 @@ interface Entry {
   keys: readonly string[]
 }
 
-/** A load that has been sent. What changes while it is under way may or may not be in its answer. */
+/** A load that was sent. Its result may or may not include a change that happens meanwhile. */
 interface Flight {
   loaded: Promise<Loaded<unknown>>
   dropped: Set<string>
@@ -34,12 +36,12 @@ interface Flight {
 }
 
 interface Dependencies {
-  /** Whether the node may answer from memory at this very moment. */
+  /** Returns whether the node may answer from memory at this moment. */
   holdsLease: () => boolean
   maxEntries: number
 }
 
-/** Makes an empty memory of at most `maxEntries` values; the least recently used go first. */
+/** Creates an empty memory of at most `maxEntries` values. The least recently used entry is removed first. */
 export function createMemory({ holdsLease, maxEntries }: Dependencies): Memory {
   const dependents = new Map<string, Set<string>>()
   const flights = new Set<Flight>()
@@ -71,7 +73,7 @@ export function createMemory({ holdsLease, maxEntries }: Dependencies): Memory {
 
   const send = async <Value>(name: string, load: () => Promise<Loaded<Value>>): Promise<Value> => {
     misses += 1
-    // Registered before it is sent, so that no change slips in between.
+    // The load is registered before it is sent, so that no change slips in between.
     const flight: Flight = { loaded: Promise.resolve().then(load), dropped: new Set(), flushed: false }
     flights.add(flight)
     joinable.set(name, flight)
@@ -86,8 +88,8 @@ export function createMemory({ holdsLease, maxEntries }: Dependencies): Memory {
   }
 
   /**
-   * The load of another request was sent before this one began: its answer counts only if nothing says
-   * otherwise.
+   * The other request's load was sent before this request began. Its result counts only if no change was
+   * heard of since.
    */
   const join = async <Value>(
     flight: Flight,

@@ -1,7 +1,7 @@
 import type { Pool, Sql } from '../database/connect.js'
 import { listNodes, prune } from './lease-queries.js'
 
-/** A node's row: what it has acknowledged, and how long its lease is. */
+/** A node's row: the snapshot that it has acknowledged, and the length of its lease. */
 export interface NodeRow {
   id: string
   leaseMs: number
@@ -9,26 +9,26 @@ export interface NodeRow {
   acked: string
 }
 
-/** All nodes, as they are now, and which database says so. */
+/** Lists all nodes, and returns which database answered. */
 export async function listNodeRows(pool: Pick<Pool, 'once'>): Promise<{ identity: string; rows: NodeRow[] }> {
   const ended = await pool.once(listNodes)
   if ('refusal' in ended) throw ended.refusal
   return { identity: ended.identity, rows: ended.result.rows as NodeRow[] }
 }
 
-/** All nodes, with the number of the renewal that was executed last. */
+/** Lists all nodes, each with the number of its last executed renewal. */
 export async function listNodeSeqs(sql: Sql): Promise<{ id: string; seq: string; leaseMs: number }[]> {
   return await sql.rows('select id, seq::text as seq, lease_ms as "leaseMs" from coherence.nodes')
 }
 
-/** Takes a node off the list, if it has not renewed since. */
+/** Deletes a node's row, if it has not renewed since. */
 export async function deleteSilentNode(sql: Sql, id: string, seq: string): Promise<void> {
   await sql.run('delete from coherence.nodes where id = ? and seq = ?', [id, seq])
 }
 
 /**
- * Takes a node off the list, if it still has not acknowledged the transaction: it finds its row gone and
- * forgets everything. Answers whether it was there.
+ * Deletes a node's row, if the node has still not acknowledged the transaction. Such a node finds its row
+ * gone and drops its memory. Returns whether a row was deleted.
  */
 export async function fenceNode(sql: Sql, id: string, xid: string): Promise<boolean> {
   return (
@@ -39,14 +39,14 @@ export async function fenceNode(sql: Sql, id: string, xid: string): Promise<bool
   )
 }
 
-/** Forgets the changes that every node has applied. */
+/** Deletes the changes that every node has applied. */
 export async function pruneChanges(sql: Sql): Promise<void> {
   await sql.run(prune)
 }
 
 /**
- * Adds a change row of the writer's own, as also a transaction that changed nothing is waited for. Answers
- * its id, and which database it is in.
+ * Inserts a change row for the writer itself, because a transaction that changed nothing is waited for, too.
+ * Returns its transaction id, and the identity of its database.
  */
 export async function insertChange(tx: Sql): Promise<{ xid: string; identity: string }> {
   const [row] = await tx.rows<{ xid: string; identity: string }>(
@@ -56,7 +56,7 @@ export async function insertChange(tx: Sql): Promise<{ xid: string; identity: st
   return row
 }
 
-/** Tells all nodes to renew now. */
+/** Asks all nodes to renew now. */
 export async function hintNodes(sql: Sql): Promise<void> {
   await sql.rows(`select pg_notify('coherence', '')`)
 }

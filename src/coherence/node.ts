@@ -16,17 +16,14 @@ import { createMemory, type Memory } from './memory.js'
 import { createStreams, type Streams } from './streams.js'
 import { sweepNodes } from './sweep-nodes.js'
 
-/**
- * This process as one of the nodes that share the database: its lease, kept as long as it runs, and its
- * memory.
- */
+/** This process as one of the nodes that share the database: its lease, its memory, and its open streams. */
 export interface Node {
   lease: Lease
   memory: Memory
   streams: Streams
   /** The one way to write what decisions depend on. */
   commitAndAwaitNodes: CommitAndAwaitNodes
-  /** What such a write would do, without doing it. */
+  /** Runs such a write and rolls it back. */
   performDryRun: PerformDryRun
   stop: () => Promise<void>
 }
@@ -35,15 +32,15 @@ interface Options {
   database: Database
   logger: Logger
   clock: Clock
-  /** Past a transaction-mode pooler, if there is one. */
+  /** The URL that does not lead through a transaction-mode pooler. */
   directUrl: string
   setRole: boolean
-  /** 0: never answers from memory. */
+  /** 0 means that this node never answers from memory. */
   leaseMs: number
   maxEntries: number
-  /** Where this node listens, as far as it is known yet. */
+  /** The address on which this node listens, as soon as it is known. */
   address: () => string
-  /** Told of each change that has waited for the nodes. */
+  /** Called for each change that has waited for the nodes. */
   onWait?: (coherence: Coherence) => void
 }
 
@@ -55,7 +52,7 @@ const sweepEveryMs = 5000
 const retryAfterMs = 100
 
 /**
- * Starts to keep a lease. Answers when the first one is held, or could not be had: a node without one asks
+ * Starts a node. Resolves when it holds its first lease, or could not get one. A node without a lease asks
  * the database each time.
  */
 export async function startNode({
@@ -109,7 +106,7 @@ export async function startNode({
   })
   database.relyOn(lease)
 
-  /** Until the interval has passed or somebody says that something changed. */
+  /** Waits until the interval has passed or a change was announced. */
   const pause = async (ms: number) => {
     if (!hinted) {
       const woken = new AbortController()
@@ -148,7 +145,7 @@ export async function startNode({
     }
   }
 
-  // Registration, then the renewal that grants the first lease.
+  // registration, then the renewal that grants the first lease
   await renewOnce()
   await renewOnce()
   const keeping = keep()
@@ -160,7 +157,7 @@ export async function startNode({
     },
   })
   let isAsynchronous = false
-  /** Says so once, and again after it was mended. */
+  /** Logs it once, and again after it was mended. */
   const lookAtStandbys = async () => {
     const found = (await countAsynchronousStandbys(database.unconfirmed)) > 0
     if (found && !isAsynchronous) logger.warn(`${asynchronousStandby.says}. ${asynchronousStandby.todo}`)
@@ -170,7 +167,7 @@ export async function startNode({
     sweep()
       .then(lookAtStandbys)
       .catch((error: unknown) => logger.debug('changes could not be pruned', { error }))
-  await sweepOnce() // how long the leases of the others are, is to be known from the start
+  await sweepOnce() // the lengths of the other nodes' leases must be known from the start
   const sweeping = setInterval(() => void sweepOnce(), sweepEveryMs)
   sweeping.unref()
 

@@ -15,7 +15,7 @@ export function parseSnapshot(text: string): Snapshot {
   }
 }
 
-/** Whether a committed transaction is visible in a snapshot, as `pg_visible_in_snapshot` says. */
+/** Returns whether a committed transaction is visible in a snapshot, as `pg_visible_in_snapshot` does. */
 export function isVisible(xid: bigint, { xmax, running }: Snapshot): boolean {
   return xid < xmax && !running.has(xid)
 }

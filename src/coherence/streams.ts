@@ -1,54 +1,59 @@
 import pLimit from 'p-limit'
 import { GatewayError } from '../errors.js'
 
-/** Something that was let in and goes on for a while: a body, an answer that streams, a WebSocket. */
+/** Something that was admitted and goes on for a while: a body, a streaming response, a WebSocket. */
 export interface OpenStream {
-  /** The keys whose change makes the decision untrue. */
+  /** A change of one of these keys makes the decision outdated. */
   dependsOn: readonly string[]
-  /** Decides again, by what holds now. Answers what that depends on; rejects with the refusal. */
+  /**
+   * Decides again on the current state. Returns the keys that this decision depends on; rejects with the
+   * refusal.
+   */
   decide: () => Promise<readonly string[]>
-  /** Ends at once, because of the refusal. */
+  /** Ends the stream at once, because of the refusal. */
   cut: (refusal: unknown) => void
-  /** The process is about to end: whatever has no end of its own ends now. */
+  /** Ends a stream that has no end of its own, because the process stops. */
   drain: () => void
 }
 
-/** The way of an open stream through this node: shut while what it was let in by may have changed. */
+/** The passage of an open stream through this node. It is shut while its admission may be outdated. */
 export interface Passage {
-  /** Whether a chunk may pass at this very moment; to be asked for each. */
+  /** Returns whether a chunk may pass at this moment. Call it for each chunk. */
   isOpen: () => boolean
   /** Resolves when the next chunk may pass; rejects when the stream has been cut. */
   wait: () => Promise<void>
-  /** The stream has ended by itself. */
+  /** Call it when the stream has ended by itself. */
   close: () => void
 }
 
-/** The streams that are open on this node, by what their admission depended on. */
+/** The open streams of this node, indexed by what their admission depended on. */
 export interface Streams {
-  /** Stands for all that this node has heard of so far: another one as soon as it hears of more. */
+  /**
+   * Returns a symbol for the changes that this node has heard of so far. A new change brings a new symbol.
+   */
   era: () => symbol
-  /** Whether what was decided in that era can be relied on without asking again. */
+  /** Returns whether a decision of that era still holds without deciding again. */
   isCurrent: (era: symbol) => boolean
-  /** Registers a stream that was let in by what held in `era`. */
+  /** Registers a stream that was admitted in `era`. */
   open: (stream: OpenStream, era: symbol) => Passage
   /**
    * Shuts the streams that depend on these keys (`*`: all) until each has been decided again. Resolves when
-   * no refused one is open.
+   * every refused stream is cut.
    */
   drop: (keys: readonly string[]) => Promise<void> | undefined
-  /** As `drop` of everything, but nobody waits for it. */
+  /** Drops everything, and waits for nothing. */
   flush: () => void
-  /** Asks all streams, and those that come, to end as they can. */
+  /** Asks all streams, and those that open later, to end as they can. */
   drain: () => void
   count: () => number
   stop: () => void
 }
 
-/** A writer waits for those decisions, but not for ever. */
+/** How long a writer waits for those decisions. */
 const settleMs = 200
-/** What has not been decided by then is cut. */
+/** Streams that are not decided by then are cut. */
 const givenUpAfterMs = 5000
-/** How often streams that are silent are decided again while this node holds no lease. */
+/** How often silent streams are decided again while this node holds no lease. */
 const leaselessMs = 500
 const decisionsAtATime = 8
 
@@ -58,7 +63,7 @@ const undecided = () =>
 class TrackedStream implements Passage {
   private deciding: Promise<void> | undefined = undefined
   private isStale = false
-  /** Keys that changed while it was being decided, and that it may turn out to depend on. */
+  /** Keys that changed during the decision, on which it may turn out to depend. */
   private readonly missed = new Set<string>()
   ended = false
 
@@ -79,9 +84,7 @@ class TrackedStream implements Passage {
     return this.deciding !== undefined
   }
 
-  /**
-   * A decision that is under way may have been made of what was: whoever comes later has it made once more.
-   */
+  /** A running decision may be based on the old state. So a later caller makes it run once more. */
   wait(): Promise<void> {
     if (this.ended) return Promise.reject(undecided())
     this.isStale = true
@@ -128,8 +131,8 @@ class TrackedStream implements Passage {
 }
 
 /**
- * Makes the registry of a node's open streams. They are decided again while the node `holdsLease` not, and
- * whenever something changes.
+ * Creates the registry of a node's open streams. Streams are decided again at each change, and while the node
+ * holds no lease.
  */
 export function createStreams({ holdsLease }: { holdsLease: () => boolean }): Streams {
   const byKey = new Map<string, Set<TrackedStream>>()
@@ -160,8 +163,8 @@ export function createStreams({ holdsLease }: { holdsLease: () => boolean }): St
   }
 
   /**
-   * Shuts them in this same run; answers when those that may not go on are cut, or some time has passed: what
-   * is shut lets nothing through.
+   * Shuts the streams in this same run. Resolves when the refused ones are cut, or after some time: a shut
+   * stream lets nothing through.
    */
   const settle = async (streams: Iterable<TrackedStream>) => {
     const shut = [...streams]
@@ -198,7 +201,7 @@ export function createStreams({ holdsLease }: { holdsLease: () => boolean }): St
     open: (stream, decidedIn) => {
       const one = new TrackedStream(stream, { holdsLease, index, forget })
       index(one, stream.dependsOn)
-      // whoever passes a chunk on hears of it, or has been cut
+      // the caller hears of a refusal at its next chunk, or the stream has been cut
       if (decidedIn !== era) one.wait().catch(() => undefined)
       if (draining) stream.drain()
       return one

@@ -2,21 +2,21 @@ import type { Database } from '../database/connect.js'
 import { clockDrift, type Clock } from './lease.js'
 import { deleteSilentNode, listNodeSeqs, pruneChanges } from './node-queries.js'
 
-/** Shorter silences are nobody's business but a writer's. */
+/** Shorter silences matter to a writer only. */
 const leastSilenceMs = 10_000
 
 interface Dependencies {
   database: Database
   clock: Clock
-  /** Told how long the lease of each node is. */
+  /** Receives the length of each node's lease. */
   onLease: (leaseMs: number) => void
 }
 
 /**
- * Returns what is to be done every few seconds: takes off the list the nodes that are dead, and forgets
- * changes that all others have applied. A node is dead when its row has stayed the same for longer than its
- * lease, by this process's monotonic clock: every lease that it could hold was granted by a renewal that had
- * been executed, and so sent, when the row was first seen like that.
+ * Returns the function that cleans up every few seconds: it deletes the rows of dead nodes, and the changes
+ * that all others have applied. A node is dead when its row has not changed for longer than its lease, by
+ * this process's monotonic clock. Any lease that it could hold was granted by a renewal sent before the row
+ * was first seen in that state.
  */
 export function sweepNodes({
   database: { unconfirmed: sql },

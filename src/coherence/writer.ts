@@ -7,20 +7,19 @@ import {
 } from './commit-and-await-nodes.js'
 import { leaseEnd, type Clock } from './lease.js'
 
-/** The first timeline: of a database that has never been failed over. */
+/** The first timeline: that of a database without a failover. */
 const firstTimeline = '00000001'
 
 interface Options {
   database: Database
   clock: Clock
-  /** No node's lease is longer. */
+  /** The upper bound of all nodes' leases. */
   longestLeaseMs: number
 }
 
 /**
- * A process that writes and is no node: it remembers nothing and waits for those that do. It has not seen
- * what came before, so that after a failover, whenever that was, it waits as long as a lease of the lost
- * history could live.
+ * A process that writes and is no node: it has no memory, and waits for the nodes. It does not know what came
+ * before. So after any failover it waits as long as a lease of the lost history could live.
  */
 export function createWriter({ database, clock, longestLeaseMs }: Options): {
   commitAndAwaitNodes: CommitAndAwaitNodes

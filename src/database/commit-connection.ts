@@ -4,16 +4,16 @@ import { ownConnection, type OwnConnection } from './own-connection.js'
 export const markBoot = 'insert into coherence.boot default values on conflict do nothing'
 
 /**
- * Commits something that has no effect, and returns which history has done so. The commit is durable: it has
- * waited for the synchronous standby, if there is one. It is written to the log of the server only, so that
- * it needs no row, lock or right.
+ * Commits a transaction without effect, and returns which history committed it. The commit is durable: it has
+ * waited for the synchronous standby, if there is one. It writes to the server's log only, so it needs no
+ * row, lock or privilege.
  */
 export const commitNothing = `
 select coherence.identity() as identity,
        set_config('synchronous_commit', 'on', true),
        pg_logical_emit_message(true, 'mandate-gateway', '')`
 
-/** Commits on a connection of its own. */
+/** Commits on its own connection. */
 export interface CommitConnection extends Pick<OwnConnection, 'closeOthers'> {
   /** Returns the identity of the history. Rejects when nothing could be committed in time. */
   commit: () => Promise<string>
@@ -26,7 +26,7 @@ export function commitConnection({ url, deadlineMs }: { url: string; deadlineMs:
     name: 'mandate-gateway commits',
     deadlineMs,
     prepare: async (client) => {
-      // a database that is read-only is not marked, and all its connections see that alike
+      // A read-only database is not marked. All its connections see it alike.
       await client.query(markBoot).catch(() => undefined)
     },
   })

@@ -1,23 +1,23 @@
 import type { Ended, Pool, Sql, Tx, Values } from './connect.js'
 import { unbelieved, type History } from './history.js'
 
-/** A node's lease, as far as reads rely on it. */
+/** A node's lease, as reads rely on it. */
 export interface Reliance {
   /** Whether it is held now. */
   holds: () => boolean
-  /** The history that it was granted by. */
+  /** Returns the history that granted it. */
   identity: () => string | undefined
 }
 
-/** Reads that count, and writes: what decisions are made of. */
+/** Confirmed reads, and writes: decisions are made of these. */
 export interface Confirmed extends Sql {
   transaction: <Result>(work: (tx: Tx) => Promise<Result>) => Promise<Result>
   /**
-   * A transaction that changes what decisions depend on. Its refusal counts only after a commit that began
-   * later, also under a lease.
+   * Runs a transaction that changes what decisions depend on. Its refusal counts only after a commit that
+   * began later, even under a lease.
    */
   change: <Result>(work: (tx: Tx) => Promise<Result>) => Promise<Result>
-  /** From now on, what was read from the lease's history counts as long as the lease is held. */
+  /** From now on, reads of the lease's history count as long as the lease is held. */
   relyOn: (lease: Reliance) => void
 }
 
@@ -28,10 +28,10 @@ interface Dependencies {
   commit: () => Promise<string>
 }
 
-/** A commit that began after a read began: when it succeeds, no other history had begun before the read. */
+/** A commit that began after a read. When it succeeds, no other history had begun before the read. */
 type Ticket = Promise<string>
 
-/** One commit serves all who ask before it is sent; whoever asks later waits for the next one. */
+/** Shares commits: one commit serves all callers until it is sent. Later callers get the next one. */
 export function shareCommits(commit: () => Promise<string>): () => Ticket {
   let running: Promise<void> | undefined
   let next: Ticket | undefined
@@ -56,16 +56,16 @@ export function shareCommits(commit: () => Promise<string>): () => Ticket {
             next = undefined
             return send()
           }))
-    ticket.catch(() => undefined) // a read that failed by itself needs it no more
+    ticket.catch(() => undefined) // a read that failed by itself needs no commit
     return ticket
   }
 }
 
 /**
- * Makes the one way to read what decisions are made of. A read counts under a lease of the same history that
- * it was read from; else only after a durable commit on that history which began after the read began. A
- * transaction that writes is such a commit itself. A refusal tells of what was read, and counts by the same
- * rule. Rejects with `directory_unavailable` where a read does not count.
+ * Creates the one way to read what decisions are made of. A read counts under a lease of the history that it
+ * was read from. Otherwise it counts only after a durable commit on that history which began after the read.
+ * A transaction that writes is such a commit itself. A refusal is a statement about what was read, so the
+ * same rule holds for it. Rejects with `directory_unavailable` when a read does not count.
  */
 export function confirmReads({ pool, history, commit }: Dependencies): Confirmed {
   let lease: Reliance = { holds: () => false, identity: () => undefined }
@@ -103,8 +103,8 @@ export function confirmReads({ pool, history, commit }: Dependencies): Confirmed
     change: async (work) => {
       const ended = await pool.transact(work)
       history.see(ended.identity)
-      // "It is not there" may tell of a removal whose wait for the standby was cancelled. Where a later
-      // commit lasts, so does that.
+      // A missing row may be a removal whose wait for the standby was cancelled. If a later commit is
+      // durable, so is that removal.
       if ('refusal' in ended || !ended.wrote) await confirm(ended.identity, nextCommit())
       if ('refusal' in ended) throw ended.refusal
       return ended.result

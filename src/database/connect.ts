@@ -6,13 +6,13 @@ import { createHistory, type History } from './history.js'
 import { cancelledWaits, watchConnections } from './connections.js'
 import { asDirectoryError, sqlState, unavailable } from './directory-error.js'
 
-/** A statement's values; a `?` in the statement stands for each in order. */
+/** A statement's values. Each `?` in the statement stands for one, in order. */
 export type Values = readonly (string | number | boolean | Date | null | string[])[]
 
 /**
- * What runs SQL: the pool, or one transaction of it. Rejects with a GatewayError: `conflict` for a row that
+ * Runs SQL on the pool, or in one transaction of it. Rejects with a GatewayError: `conflict` for a row that
  * exists or is referred to, `validation_failed` for a value that cannot be stored, else
- * `directory_unavailable`. The database's own words stay in its `cause`.
+ * `directory_unavailable`. The database's own message stays in its `cause`.
  */
 export interface Sql {
   /** Runs a statement and returns its rows. */
@@ -24,7 +24,7 @@ export interface Sql {
 declare const transactionBrand: unique symbol
 
 /**
- * One transaction: all that runs in it takes effect together or not at all. Only `Database.transaction` makes
+ * One transaction: all its statements take effect together or not at all. Only `Database.transaction` makes
  * one.
  */
 export type Tx = Sql & { readonly [transactionBrand]: true }
@@ -38,7 +38,10 @@ export interface Answer {
 /** How a transaction ended, and the identity of the history that it ran in. */
 export type Ended<Result> = {
   identity: string
-  /** Whether its commit wrote something: then it has waited for the synchronous standby, if there is one. */
+  /**
+   * Whether its commit wrote something. Such a commit has waited for the synchronous standby, if there is
+   * one.
+   */
   wrote: boolean
 } & (
   | { result: Result }
@@ -48,10 +51,7 @@ export type Ended<Result> = {
     }
 )
 
-/**
- * Connections, and what their servers say: whichever history those are of. Rejects where a server cannot be
- * asked.
- */
+/** Connections to whichever servers answer, of any history. Rejects when a server cannot be asked. */
 export interface Pool {
   /** Runs one statement in a transaction of its own. */
   once: (statement: string, values?: Values) => Promise<Ended<Answer>>
@@ -62,14 +62,11 @@ export interface Pool {
 }
 
 /**
- * The database that decisions are made of: what it reads counts, or is `directory_unavailable`. See
+ * The database that decisions are made of. Its reads count, or reject with `directory_unavailable`. See
  * docs/coherence.md, "Two primaries".
  */
 export interface Database extends Confirmed, Pick<Pool, 'connections' | 'close'> {
-  /**
-   * What a server says, unconfirmed: for the statements that keep coherence. Nothing else may be decided of
-   * it.
-   */
+  /** Unconfirmed access, for the statements that keep coherence. No decision may be based on it. */
   unconfirmed: Sql & Pick<Pool, 'once'>
   history: History
 }
@@ -83,21 +80,23 @@ export interface Connections {
 interface ConnectOptions {
   url: string
   /**
-   * True when the login is the owner's: each transaction then becomes `gateway_app` before its first
+   * True when the login is the owner's. Each transaction then becomes `gateway_app` before its first
    * statement.
    */
   setRole: boolean
   poolSize?: number
-  /** Milliseconds that a statement may take; by default what a request can wait. */
+  /** Milliseconds that a statement may take. The default is what a request can wait. */
   timeoutMs?: number
 }
 
-/** Longer than any statement of a request takes; shorter than a caller's patience. */
+/** More than any statement of a request takes, and less than a caller's patience. */
 const requestTimeoutMs = 5000
-/** How long to wait for a connection: a new one, or one that others use. */
+/** How long to wait for a connection, new or in use. */
 const connectTimeoutMs = 2500
 const idleMs = 30_000
-/** A read may wait for the commit that is under way and then for its own: as long as for a statement. */
+/**
+ * A read may wait for the running commit and then for its own. Together they may take as long as a statement.
+ */
 const commitTimeoutMs = requestTimeoutMs / 2
 
 const silent = () => undefined
@@ -106,8 +105,8 @@ type Opened = pg.QueryResult<{ standby?: boolean; identity?: string }>
 type Ask = (statement: string, values: Values) => Promise<pg.QueryResult<pg.QueryResultRow>>
 
 /**
- * Connects lazily: the first statement opens the first connection. Reads are confirmed by commits until there
- * is a lease to rely on.
+ * Creates the database. The first statement opens the first connection. Reads are confirmed by commits until
+ * there is a lease to rely on.
  */
 export function connectDatabase(options: ConnectOptions): Database {
   const history = createHistory({ monotonic: () => performance.now() })
@@ -137,8 +136,8 @@ export function connectDatabase(options: ConnectOptions): Database {
 }
 
 /**
- * Nothing is set for a session and no statement is named, because a pooler in transaction mode gives each
- * transaction another session. Role and time limits are set within each transaction instead.
+ * Sets nothing for a session and names no statement, because a transaction-mode pooler gives each transaction
+ * another session. Role and time limits are set within each transaction.
  */
 function openPool(
   { url, setRole, poolSize = 10, timeoutMs = requestTimeoutMs }: ConnectOptions,
@@ -152,13 +151,13 @@ function openPool(
     idleTimeoutMillis: idleMs,
     query_timeout: timeoutMs,
     keepAlive: true,
-    pipeline: true, // `begin`, a statement and `commit` go out together and cost one round trip
+    pipeline: true, // `begin`, a statement and `commit` are sent together and cost one round trip
   })
-  // A connection that broke rejects its statements; the pool drops it.
+  // A broken connection rejects its statements. The pool drops it.
   pool.on('error', silent)
   pool.on('connect', (client) => {
     client.on('error', silent)
-    // goes out with the first transaction; a server that is read-only is not marked
+    // sent with the first transaction; a read-only server is not marked
     client.query(markBoot).catch(silent)
   })
   const connections = watchConnections(pool)
@@ -191,7 +190,8 @@ function openPool(
 }
 
 /**
- * What each transaction begins with. `set_config(…, true)` ends with the transaction, as `set local` does.
+ * Returns the statements that begin each transaction. `set_config(…, true)` ends with the transaction, as
+ * `set local` does.
  */
 function openingOf(setRole: boolean, timeoutMs: number): string {
   return `
@@ -208,23 +208,23 @@ function openingOf(setRole: boolean, timeoutMs: number): string {
 class StandbyError extends Error {}
 
 /**
- * Begins a transaction; returns the identity of its history. A standby is refused: it may not know yet what
- * has been revoked.
+ * Begins a transaction. Returns the identity of its history. Rejects for a standby, which may not know yet
+ * what was revoked.
  */
 async function open(client: pg.PoolClient, opening: string): Promise<string> {
   try {
-    // One result for each of the two statements, which the types do not know.
+    // Two statements have two results, which pg's types do not say.
     const results: Opened | Opened[] = await client.query<{ standby?: boolean; identity?: string }>(opening)
     const { standby, identity } = [results].flat().at(-1)?.rows[0] ?? {}
     if (standby !== false || identity === undefined)
       throw new StandbyError('the database is a standby: decisions are made of what the primary says')
     return identity
   } catch (error) {
-    throw unavailable(error) // the caller's values have no part in it, whatever its SQLSTATE
+    throw unavailable(error) // the caller's values do not matter here, whatever the SQLSTATE is
   }
 }
 
-/** `?` as Postgres numbers them. */
+/** Replaces each `?` by `$n`. */
 function numbered(statement: string): string {
   let count = 0
   return statement.replaceAll('?', () => `$${(count += 1)}`)
@@ -232,12 +232,12 @@ function numbered(statement: string): string {
 
 const queryOf = (statement: string, values: Values) => ({ text: numbered(statement), values: [...values] })
 
-/** Whether the statement wrote rows. One that wrote through a function counts as one that read. */
+/** Returns whether the statement wrote rows. A write through a function counts as a read. */
 const hasWritten = ({ command, rowCount }: pg.QueryResult) => command !== 'SELECT' && (rowCount ?? 0) > 0
 
 /**
- * What the database refused, for what it is asked or for how things are; rejects with what says nothing of
- * either.
+ * Returns the refusal in a database's error: of a statement, or of the database's state. Throws an error that
+ * is neither.
  */
 function refusalOf(error: unknown): unknown {
   const refusal = asDirectoryError(error)
@@ -258,7 +258,7 @@ async function askOnce(
   const answer = client.query<pg.QueryResultRow>(queryOf(statement, values))
   const committed = client.query('commit')
   stream.uncork()
-  // the connection must be idle before somebody else gets it
+  // the connection must be idle before another caller gets it
   await Promise.allSettled([opened, answer, committed])
   const identity = await opened
   try {
@@ -283,7 +283,7 @@ async function transact<Result>(
   const ask: Ask = async (statement, values) => {
     if (!isOpen) throw new Error('a statement came after the end of its transaction')
     const answering = client.query<pg.QueryResultRow>(queryOf(statement, values))
-    // where the transaction could not begin, that says why, and not that it was aborted
+    // when the transaction could not begin, report that, and not that it was aborted
     answering.catch(silent)
     await opened
     const answer = await answering
@@ -301,20 +301,17 @@ async function transact<Result>(
     return { identity, wrote, result }
   } catch (error) {
     isOpen = false
-    await client.query('rollback').catch(silent) // of a connection that is gone, nothing is left to roll back
+    await client.query('rollback').catch(silent) // a lost connection has nothing left to roll back
     return { refusal: refusalOf(error), identity: await opened, wrote: false }
   }
 }
 
-/**
- * read_only_sql_transaction: a session that began while the database was read-only stays so when the database
- * is not any more.
- */
+/** read_only_sql_transaction. A session that began while the database was read-only stays read-only. */
 const readOnly = '25006'
 
 /**
- * Whether a connection must not be used again: on one that did not answer, an answer may come late or never;
- * one that may not write, or leads to a standby, stays so.
+ * Returns whether a connection must not be used again. A late answer may come on one that did not answer. A
+ * read-only one, or one to a standby, stays so.
  */
 function isSpoilt(error: unknown): boolean {
   const reason = error instanceof GatewayError ? error.cause : error

@@ -1,24 +1,24 @@
 import type pg from 'pg'
 
 /**
- * Whether the notice says that the wait for the synchronous standby was cancelled. Postgres reports the
- * commit as done all the same.
+ * Returns whether the notice says that the wait for the synchronous standby was cancelled. Postgres reports
+ * such a commit as done.
  */
 // the same in all languages
 export const isCancelledWait = ({ routine }: { routine?: string | undefined }) =>
   routine === 'SyncRepWaitForLSN'
 
-/** Connections that have heard so since somebody asked. */
+/** Connections that received such a notice since the last check. */
 export const cancelledWaits = new WeakSet<pg.ClientBase>()
 
-/** A pool's connections, by the history that each leads to. */
+/** A pool's connections, by their histories. */
 export interface WatchedConnections {
   note: (client: pg.PoolClient, identity: string) => void
-  /** Breaks those that lead to another history, whatever is under way on them. */
+  /** Breaks the connections to other histories, whatever runs on them. */
   closeOthers: (identity: string) => void
 }
 
-/** Notes what becomes of a pool's connections. */
+/** Watches the connections of a pool. */
 export function watchConnections(pool: pg.Pool): WatchedConnections {
   const identities = new Map<pg.PoolClient, string>()
   pool.on('connect', (client) =>

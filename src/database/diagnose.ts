@@ -14,9 +14,9 @@ export interface DatabaseFacts {
   isSuperuser: boolean
   bypassesRls: boolean
   ownsTables: boolean
-  /** Null where there is no role `gateway_app`. */
+  /** Null when there is no role `gateway_app`. */
   mayBecomeApp: boolean | null
-  /** Whether requests could make tables and functions of their own. */
+  /** Whether requests could create tables and functions. */
   mayCreate: boolean
   fsync: boolean
   synchronousCommit: boolean
@@ -24,17 +24,17 @@ export interface DatabaseFacts {
   skew: number
   /** Migrations that are not applied. */
   pending: string[]
-  /** Migrations that are applied and that this version does not have. */
+  /** Applied migrations that this version does not have. */
   unknown: string[]
   /** Standbys that no commit waits for. */
   asynchronousStandbys: number
   /** Whether statements of one connection go to several sessions. */
   isPooled: boolean
-  /** How the connection is protected on its way; `local` does not leave this machine. */
+  /** How the connection is protected; `local` does not leave this machine. */
   transport: 'local' | 'plain' | 'encrypted' | 'verified'
 }
 
-/** A statement as requests make it: it needs the role, the table and the way to both, and reads no row. */
+/** A statement like those of requests: it needs the role, the table and the schema, and reads no row. */
 export const asRequestsDo = 'select id from tokens limit 0'
 
 const facts = `
@@ -73,7 +73,7 @@ async function isPooled(url: string, client: pg.Client): Promise<boolean> {
   const other = await connect(url)
   try {
     const before = await sessionOf(client)
-    // in transaction mode this takes the session that the first connection has just left
+    // in transaction mode this gets the session that the first connection has just left
     await other.query('begin')
     const held = await sessionOf(other)
     return held === before || (await sessionOf(client)) !== before
@@ -82,7 +82,7 @@ async function isPooled(url: string, client: pg.Client): Promise<boolean> {
   }
 }
 
-/** Asks the database about itself and this login. Rejects where it cannot be reached. */
+/** Asks the database about itself and this login. Rejects when it cannot be reached. */
 export async function askDatabase(url: string, now: () => number): Promise<DatabaseFacts> {
   const client = await connect(url)
   try {

@@ -15,8 +15,8 @@ export const unavailable = (cause: unknown) =>
   })
 
 /**
- * Returns what a caller hears of a database's error. Every failure but a refusal of the values themselves is
- * one to come again later with: 503, never 401 and never 500.
+ * Returns the GatewayError of a database's error. Only a refusal of the values themselves is the caller's
+ * fault. Everything else is 503, never 401 and never 500.
  */
 export function asDirectoryError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error

@@ -159,7 +159,7 @@ function poolerFinding(name: string, isDirect: boolean, { isPooled }: DatabaseFa
   )
 }
 
-/** Asks what requests ask, by the way that they take: the same pool, the same role, the same limits. */
+/** Runs what requests run, in their way: the same pool, role and time limits. */
 async function requestFinding({ url, setRole }: Options): Promise<Finding> {
   const pool = connectDatabase({ url, setRole, poolSize: 1 })
   try {
@@ -178,7 +178,7 @@ async function requestFinding({ url, setRole }: Options): Promise<Finding> {
   }
 }
 
-/** Everything that can be known about the database. `now` is this machine's clock. */
+/** Examines the database. `now` is this machine's clock, in milliseconds. */
 export async function examineDatabase(options: Options, now: () => number = Date.now): Promise<Finding[]> {
   const { url, ownerUrl, directUrl, setRole } = options
   const names = [
@@ -220,8 +220,7 @@ export async function examineDatabase(options: Options, now: () => number = Date
 }
 
 /**
- * What keeps requests from being answered, or mandates from being kept apart: with it a start would be in
- * vain.
+ * Checks whose failure makes a start pointless: requests would not be answered, or mandates not kept apart.
  */
 const startChecks = new Set(['database', 'database version', 'database role', 'database requests', 'pooler'])
 

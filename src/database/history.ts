@@ -1,25 +1,25 @@
 import { GatewayError } from '../errors.js'
 
 /**
- * Which history the database is of: `system/timeline/boot`. A promoted standby begins another timeline, and a
- * server that crashed another boot. Two servers of one system can both be reached for a while: see
+ * The current history of the database: `system/timeline/boot`. A promoted standby begins another timeline; a
+ * server that crashed begins another boot. Two servers of one system can both be reachable for a while: see
  * docs/coherence.md, "Two primaries".
  */
 export interface History {
   /**
-   * Notes that a server has answered with this identity. An identity that is new becomes the current one, and
-   * the listeners hear of it in the same run. Throws `directory_unavailable` for a standby, and for a
-   * timeline that is older than the current one.
+   * Records that a server answered with this identity. A new identity becomes the current one, and the
+   * listeners run in the same run. Throws `directory_unavailable` for a standby, and for a timeline that is
+   * older than the current one.
    */
   see: (identity: string) => void
-  /** Adds a listener: it closes connections of other identities, or forgets what was read from them. */
+  /** Adds a listener. Listeners close connections of other identities, or drop what was read from them. */
   onChange: (listener: (identity: string) => void) => void
 }
 
-/** A primary that has been succeeded is not believed for this long after its successor was last heard of. */
+/** For this long after its successor was last heard of, a succeeded primary is not believed. */
 const succeededMs = 10_000
 
-/** System and timeline, without the boot: a crash loses no row of a node, a failover may. */
+/** Returns system and timeline, without the boot: a crash loses no node's row; a failover may. */
 export const timelineOf = (identity: string) => identity.replace(/\/[^/]*$/, '')
 
 const partsOf = (identity: string) => {
@@ -27,7 +27,10 @@ const partsOf = (identity: string) => {
   return { system, timeline, boot }
 }
 
-/** Whether it is an earlier timeline of the same system: that of a primary which a standby has succeeded. */
+/**
+ * Returns whether it is an earlier timeline of the same system: that of a primary which a standby has
+ * succeeded.
+ */
 function isOlder(identity: string, than: string): boolean {
   const [one, other] = [partsOf(identity), partsOf(than)]
   return (
@@ -35,7 +38,7 @@ function isOlder(identity: string, than: string): boolean {
   )
 }
 
-/** Makes the record of what one process has seen of its database. */
+/** Creates the record of the histories that one process has seen. */
 export function createHistory({ monotonic }: { monotonic: () => number }): History {
   const listeners: ((identity: string) => void)[] = []
   let current: string | undefined
@@ -48,8 +51,8 @@ export function createHistory({ monotonic }: { monotonic: () => number }): Histo
         lastSeen = now
         return
       }
-      // An older timeline counts again when the newer one is gone: somebody may have restored a backup of
-      // before.
+      // An older timeline counts again when the newer one is gone: an operator may have restored an earlier
+      // backup.
       if (current !== undefined && isOlder(identity, current) && now - lastSeen < succeededMs) {
         for (const listener of listeners) listener(current)
         throw unbelieved(
@@ -66,7 +69,7 @@ export function createHistory({ monotonic }: { monotonic: () => number }): Histo
   }
 }
 
-/** The refusal of an answer that may be out of date. */
+/** Returns the refusal of a read that may be out of date. */
 export const unbelieved = (reason: string, cause?: unknown) =>
   new GatewayError(
     'directory_unavailable',

@@ -3,8 +3,8 @@ import type { Tx } from './connect.js'
 declare const mandateBrand: unique symbol
 
 /**
- * Marks a transaction in which row-level security shows one mandate's rows and no others. Only `inMandate`
- * makes one.
+ * Marks a transaction in which row-level security shows the rows of one mandate only. Only `inMandate` makes
+ * one.
  */
 interface InMandate {
   readonly [mandateBrand]: true
@@ -14,9 +14,9 @@ interface InMandate {
 export type MandateTx = Tx & InMandate
 
 /**
- * Runs `work` in the mandate `mandateId` (a UUID): what it reads and writes meanwhile is that mandate's,
- * whatever its statements say; rows of others are not there. The transaction is what it was before when
- * `work` is done; when it rejects, so must the transaction.
+ * Runs `work` in the mandate `mandateId` (a UUID). It reads and writes that mandate's rows only, whatever its
+ * statements say. Afterwards the transaction is as before. When `work` rejects, the transaction must reject,
+ * too.
  */
 export async function inMandate<Transaction extends Tx, Result>(
   tx: Transaction,

@@ -5,14 +5,14 @@ import path from 'node:path'
 import knex, { type Knex } from 'knex'
 import type { Sql } from './connect.js'
 
-/** Any fixed number: whoever migrates or seeds this database holds the lock of that number meanwhile. */
+/** Any fixed number. Each process that migrates or seeds this database holds the lock of this number. */
 const migrationLock = 7_162_001
 
 const packageRoot = fileURLToPath(new URL('../..', import.meta.url))
 
 /**
- * The list is not compared with what is applied: where a newer version has migrated, this one must be able to
- * start again until it is its turn.
+ * The list is not compared with the applied migrations: an older version must be able to start after a newer
+ * one has migrated.
  */
 const migrations = {
   directory: path.join(packageRoot, 'migrations'),
@@ -21,7 +21,7 @@ const migrations = {
   disableMigrationsListValidation: true,
 }
 
-/** What fails is told by the error; knex would print it, with its SQL, to the console besides. */
+/** The error tells what failed. knex would also print it, with its SQL, to the console. */
 const silent = {
   warn: () => undefined,
   error: () => undefined,
@@ -35,11 +35,11 @@ interface DemoSeed {
   demoPassword: string
 }
 
-/** What the owner's login can do to the database, while it alone may. */
+/** What the owner's login can do to the database while it holds the lock. */
 export interface Migrator {
-  /** Applies what is missing; answers the names of what was applied. */
+  /** Applies missing migrations. Returns their names. */
   up: () => Promise<string[]>
-  /** Takes everything back; answers the names of what was taken back. */
+  /** Reverts all migrations. Returns their names. */
   down: () => Promise<string[]>
   /** Inserts the demo data, once. */
   seedDemo: (hashPassword: (password: string) => Promise<string>) => Promise<void>
@@ -54,7 +54,7 @@ async function seedDemo(owner: Knex, hashPassword: (password: string) => Promise
 }
 
 async function migrationsOf(owner: Knex, direction: 'latest' | 'rollback'): Promise<string[]> {
-  // Only one migrator can be here: a lock row that is set was left by one that was killed.
+  // Only one migrator can be here, so a set lock row was left by one that was killed.
   if (await owner.schema.hasTable(`${migrations.tableName}_lock`))
     await owner.migrate.forceFreeMigrationsLock(migrations)
   const [, names] = (await (direction === 'latest'
@@ -63,7 +63,7 @@ async function migrationsOf(owner: Knex, direction: 'latest' | 'rollback'): Prom
   return names.map((name) => path.basename(name, '.js'))
 }
 
-/** A migration that this version has: when it was applied, if it was. */
+/** A migration, and when it was applied. */
 export interface Migration {
   name: string
   appliedAt: Date | null
@@ -72,8 +72,8 @@ export interface Migration {
 }
 
 /**
- * The migrations that this version has, in order, and those that a newer one has applied. The login of
- * requests may read which are.
+ * Lists the migrations of this version, in order, and those that a newer version has applied. The login of
+ * requests may read the list.
  */
 export async function listMigrations(sql: Pick<Sql, 'rows'>): Promise<Migration[]> {
   const files = (await readdir(migrations.directory)).filter((file) => file.endsWith('.js')).sort()
@@ -95,8 +95,9 @@ export async function listMigrations(sql: Pick<Sql, 'rows'>): Promise<Migration[
 }
 
 /**
- * Connects as the database's owner and runs `work` while no other node migrates or seeds (an advisory lock
- * that a killed process cannot leave behind). Any number of nodes may start at once.
+ * Connects as the database's owner and runs `work` while no other node migrates or seeds. The advisory lock
+ * ends with the connection, so that a killed process leaves none behind. Any number of nodes may start at
+ * once.
  */
 export async function withMigrator<Result>(
   url: string,
@@ -118,7 +119,7 @@ export async function withMigrator<Result>(
       })
     })
   } catch (error) {
-    // knex puts the whole statement before the database's own words
+    // knex puts the whole statement before the database's own message
     if (error instanceof Error) error.message = error.message.split(' - ').at(-1) ?? ''
     throw error
   } finally {

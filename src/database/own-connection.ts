@@ -2,29 +2,29 @@ import pg from 'pg'
 import { isCancelledWait } from './connections.js'
 
 /**
- * A connection beside the pool: it is there when the pool is exhausted, and nothing on it waits longer than
+ * A connection beside the pool. It works when the pool is exhausted, and no statement on it takes longer than
  * its deadline.
  */
 export interface OwnConnection {
   /**
-   * Runs a statement that answers one row. Rejects when no answer came in time: the statement may still
+   * Runs a statement that returns one row. Rejects when no answer came in time; the statement may still
    * execute.
    */
   ask: <Row extends Identified>(statement: pg.QueryConfig) => Promise<Row>
   /** Breaks the connection if it leads to another history. */
   closeOthers: (identity: string) => void
-  /** Runs a last statement, if it is connected, and closes. */
+  /** Runs a last statement, if connected, and closes. */
   close: (lastWords?: pg.QueryConfig) => Promise<void>
 }
 
-/** A row that says which history has answered. */
+/** A row with the identity of the history that returned it. */
 interface Identified extends pg.QueryResultRow {
   identity: string
 }
 
 interface Opened {
   client: pg.Client
-  /** Of the history that has answered on it. */
+  /** The history that answered on it. */
   identity?: string
   isWaitCancelled?: boolean
 }
@@ -32,13 +32,13 @@ interface Opened {
 interface Options {
   url: string
   name: string
-  /** No answer in this time: the statement is given up with its connection. */
+  /** Time limit of a statement. After it the connection is dropped. */
   deadlineMs: number
-  /** Makes a new connection ready, in three times the deadline at most. */
+  /** Prepares a new connection, in three times the deadline at most. */
   prepare?: (client: pg.Client) => Promise<void>
 }
 
-/** What the work answers, if it does so in time. Rejects otherwise; the work itself may still go on. */
+/** Resolves as `work` does, if in time. Rejects otherwise; `work` itself may go on. */
 async function within<Result>(ms: number, work: Promise<Result>): Promise<Result> {
   let late: NodeJS.Timeout | undefined
   const deadline = new Promise<never>((_resolve, reject) => {
@@ -51,13 +51,13 @@ async function within<Result>(ms: number, work: Promise<Result>): Promise<Result
   }
 }
 
-/** Ends a connection whose peer may never answer: politely waiting for it could take for ever. */
+/** Ends a connection whose peer may never answer: a polite close could wait for ever. */
 function discard(client: pg.Client): void {
   client.on('error', () => undefined)
   client.connection.stream.destroy()
 }
 
-/** Connects when it is first needed, and anew after each failure. */
+/** Connects at the first use, and again after each failure. */
 export function ownConnection({
   url,
   name,
@@ -74,7 +74,7 @@ export function ownConnection({
     const forget = () => {
       if (current === opened) current = undefined
     }
-    client.on('error', forget) // an idle connection broke; the next statement opens another
+    client.on('error', forget) // an idle connection broke: the next statement opens another
     client.on('end', forget)
     client.on('notice', (notice) => {
       opened.isWaitCancelled ||= isCancelledWait(notice)
@@ -108,7 +108,8 @@ export function ownConnection({
         opened.identity = row.identity
         return row
       } catch (error) {
-        // Past the deadline the connection is gone for good, so that no late answer is taken for another's.
+        // After the deadline the connection is dropped for good, so that no late answer is taken for
+        // another's.
         if (current === opened) current = undefined
         discard(opened.client)
         throw error

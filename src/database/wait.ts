@@ -2,9 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
 import type { Logger } from '../observability/logger.js'
 
-/**
- * What a database says, or its network, that is not there yet: others are faults that waiting does not mend.
- */
+/** Errors of a database, or of its network, that is not there yet. Waiting does not mend any other error. */
 const notYet = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -24,7 +22,7 @@ const firstPauseMs = 250
 const longestPauseMs = 5000
 const connectTimeoutMs = 5000
 
-/** What mends an error of connecting, by SQLSTATE or the network's code. */
+/** The remedies of connection errors, by SQLSTATE or network code. */
 const remedies: Record<string, string> = {
   '28P01': 'Correct the user or the password in it.',
   '28000': 'Correct the user in it, or pg_hba.conf of the server.',
@@ -41,17 +39,17 @@ const remedies: Record<string, string> = {
 /** What PgBouncer says while the database behind it is not there yet. */
 const poolerWaits = /server login has been failing|cannot connect to server/
 
-/** Returns the code of an error of connecting: a SQLSTATE, or the network's; empty where it has none. */
+/** Returns the code of a connection error: a SQLSTATE, or the network's; empty without one. */
 function codeOf(error: unknown): string {
   if (error instanceof AggregateError) return codeOf(error.errors[0]) // one for each address of a name
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code
   return error instanceof Error && /timeout|terminated/i.test(error.message) ? 'ETIMEDOUT' : ''
 }
 
-/** Returns what an operator should do about an error of connecting. */
+/** Returns what an operator should do about a connection error. */
 export const remedyOf = (error: unknown) => remedies[codeOf(error)] ?? 'Correct what it says.'
 
-/** Returns an error of connecting in words for the operator, with what to do; any other error as it is. */
+/** Returns a connection error as a sentence for the operator, with its remedy; any other error as it is. */
 export function inOperatorsWords(error: unknown): unknown {
   const remedy = remedies[codeOf(error)]
   return remedy === undefined || !(error instanceof Error)
@@ -84,9 +82,9 @@ interface Options {
 }
 
 /**
- * Resolves when the database answers: containers start in any order. Tries again for as long as it is not
- * there yet, less and less often. Rejects with a sentence for the operator when patience is over, at once
- * where waiting would not help, and with the signal's reason when that is given.
+ * Resolves when the database answers. It tries again, at growing intervals, as long as the database is not
+ * there yet: containers start in any order. Rejects with a sentence for the operator when patience is over,
+ * or at once when waiting would not help. Rejects with the signal's reason when that aborts.
  */
 export async function waitForDatabase(
   url: string,
