@@ -7,7 +7,10 @@ const archiveLock = 7_162_041
 /** Finds the end of the last archive. The chain in the database goes on after it. */
 export async function findArchiveEnd(sql: Sql): Promise<ArchiveRecord | undefined> {
   const [row] = await sql.rows<Omit<ArchiveRecord, 'position'> & { position: string }>(`
-    select position::text, hash, digest, archived_at as "archivedAt", signed_by as "signedBy", signature from audit_archives a order by a.position desc limit 1`)
+    select position::text, hash, digest, archived_at as "archivedAt", signed_by as "signedBy", signature
+      from audit_archives a
+     order by a.position desc
+     limit 1`)
   return row && { ...row, position: Number(row.position) }
 }
 
@@ -18,9 +21,13 @@ export async function findArchivable(
 ): Promise<{ position: number; hash: string } | undefined> {
   const [row] = await sql.rows<{ position: string; hash: string }>(
     `
-    select s.position::text as position, encode(s.hash, 'hex') as hash from audit_seals s
-     where s.sealed_at < ? and s.signature is not null and s.position > coalesce((select max(a.position) from audit_archives a), 0)
-     order by s.position desc limit 1`,
+    select s.position::text as position, encode(s.hash, 'hex') as hash
+      from audit_seals s
+     where s.sealed_at < ?
+       and s.signature is not null
+       and s.position > coalesce((select max(a.position) from audit_archives a), 0)
+     order by s.position desc
+     limit 1`,
     [before],
   )
   return row && { ...row, position: Number(row.position) }
@@ -31,7 +38,10 @@ export async function countBehindArchive(sql: Sql, position: number): Promise<nu
   const [row] = await sql.rows<{ count: number }>(
     `
     select ((select count(*) from audit_seals where position < ?)
-          + (select count(*) from audit_events e join audit_seals s on s.seq = e.seq where s.position = ?))::int as count`,
+          + (select count(*)
+               from audit_events e
+               join audit_seals s on s.seq = e.seq
+              where s.position = ?))::int as count`,
     [position, position],
   )
   return row?.count ?? 0
@@ -57,7 +67,8 @@ export async function deleteArchived(
   )
   await tx.run('delete from audit_seals where position < ?', [record.position])
   await tx.run(
-    'insert into audit_archives (position, hash, events, digest, archived_at, signed_by, signature) values (?, ?, ?, ?, ?, ?, ?)',
+    `insert into audit_archives (position, hash, events, digest, archived_at, signed_by, signature)
+     values (?, ?, ?, ?, ?, ?, ?)`,
     [
       record.position,
       record.hash,

@@ -82,8 +82,10 @@ export async function verifyArchive(
       if (asked.includes(end.position)) hashes.set(end.position, end.hash)
     }
   } catch (error) {
+    const reason = error instanceof Error ? error.message : ''
     throw new Error(
-      `${file} is no archive of the audit, or has been cut or changed: ${error instanceof z.ZodError ? 'a line is not as it was written' : error instanceof Error ? error.message : ''}`,
+      `${file} is no archive of the audit, or has been cut or changed: ` +
+        (error instanceof z.ZodError ? 'a line is not as it was written' : reason),
       { cause: error },
     )
   }
@@ -207,7 +209,8 @@ export async function archiveAudit({
     if (removed.events !== found.events || removed.personal !== found.values) {
       throw new GatewayError(
         'conflict',
-        `Nothing was removed: what is in the database has changed since it was written to ${file}. Remove that file, and archive again.`,
+        'Nothing was removed: what is in the database has changed since it was written to ' +
+          `${file}. Remove that file, and archive again.`,
       )
     }
     await recordChange(tx, {

@@ -8,10 +8,15 @@ export async function insertAuditEvents(sql: Sql, events: DatedAuditEvent[]): Pr
   await sql.rows(
     `
     with given as (
-      select * from jsonb_to_recordset(?::jsonb) as e (n int, id uuid, occurred_at timestamptz, user_id uuid, mandate_id text, action text, details jsonb, request_id text, personal jsonb, persons jsonb)
+      select *
+        from jsonb_to_recordset(?::jsonb) as e (
+               n int, id uuid, occurred_at timestamptz, user_id uuid, mandate_id text, action text,
+               details jsonb, request_id text, personal jsonb, persons jsonb)
     ), made as (
       insert into audit_events (id, occurred_at, user_id, mandate_id, action, details, request_id, personal)
-      select id, occurred_at, user_id, mandate_id, action, details, request_id, personal from given order by n
+      select id, occurred_at, user_id, mandate_id, action, details, request_id, personal
+        from given
+       order by n
           on conflict (id) do nothing
       returning id
     )
@@ -19,7 +24,8 @@ export async function insertAuditEvents(sql: Sql, events: DatedAuditEvent[]): Pr
     select g.id, g.mandate_id, p.field, p."personId", p.salt, p.value
       from given g
       join made on made.id = g.id
-     cross join lateral jsonb_to_recordset(g.persons) as p (field text, "personId" uuid, salt text, value text)
+     cross join lateral
+           jsonb_to_recordset(g.persons) as p (field text, "personId" uuid, salt text, value text)
      where not exists (select from audit_erased e where e.person_id = p."personId")`,
     [
       JSON.stringify(
@@ -54,7 +60,10 @@ export async function erasePersonalValues(tx: Tx, personId: string): Promise<num
   // nothing may be kept.
   await tx.run('lock table audit_personal in share row exclusive mode')
   await tx.run(
-    'insert into audit_erased (person_id) select ?::uuid where not exists (select from users where id = ?::uuid) on conflict do nothing',
+    `insert into audit_erased (person_id)
+     select ?::uuid
+      where not exists (select from users where id = ?::uuid)
+         on conflict do nothing`,
     [personId, personId],
   )
   return await tx.run('delete from audit_personal where person_id = ?', [personId])

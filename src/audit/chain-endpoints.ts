@@ -75,7 +75,8 @@ export function auditChainEndpoints({ database, keys, beginAsSysAdmin }: Depende
       path: '/system/audit/persons/:id',
       unversioned: true,
       summary:
-        'Erase what the audit says about a person: names, addresses, email. The events stay, and the chain still holds. Not about oneself',
+        'Erase what the audit says about a person: names, addresses, email. The events stay, and ' +
+        'the chain still holds. Not about oneself',
       access: sysAdmins,
       answers: { 200: z.strictObject({ erased: z.int() }) },
       handle: async (call) => {

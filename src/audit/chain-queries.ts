@@ -6,8 +6,10 @@ import type { Checkpoint } from './checkpoint.js'
 const sealerLock = 7_162_040
 
 /** The columns of `audit_events e`, as they are sealed. */
-const sealable = `e.seq::text as seq, e.id, extract(epoch from e.occurred_at)::text as "occurredAt", e.user_id as "userId", e.mandate_id as "mandateId", e.action,
-  e.request_id as "requestId", e.details::text as details, e.personal::text as personal`
+const sealable = `
+           e.seq::text as seq, e.id, extract(epoch from e.occurred_at)::text as "occurredAt",
+           e.user_id as "userId", e.mandate_id as "mandateId", e.action, e.request_id as "requestId",
+           e.details::text as details, e.personal::text as personal`
 
 /** The end of the chain. */
 export interface LastSeal extends Seal {
@@ -28,8 +30,12 @@ export async function tryToSeal(tx: Tx): Promise<boolean> {
 /** Finds the end of the chain. */
 export async function findLastSeal(sql: Sql): Promise<LastSeal | undefined> {
   const [row] = await sql.rows<Omit<LastSeal, 'position'> & { position: string }>(`
-    select position::text, seq::text, horizon::text, encode(content, 'hex') as content, encode(hash, 'hex') as hash, horizon > pg_snapshot_xmax(pg_current_snapshot()) as "isForeign"
-      from audit_seals s order by s.position desc limit 1`)
+    select position::text, seq::text, horizon::text,
+           encode(content, 'hex') as content, encode(hash, 'hex') as hash,
+           horizon > pg_snapshot_xmax(pg_current_snapshot()) as "isForeign"
+      from audit_seals s
+     order by s.position desc
+     limit 1`)
   return row && { ...row, position: Number(row.position) }
 }
 
@@ -42,7 +48,8 @@ function unsealed(last: LastSeal | undefined): { from: string; values: string[] 
   const isKnown = last !== undefined && !last.isForeign
   return {
     from: `audit_events e
-     where ${isKnown ? 'e.xid >= ?::xid8 and e.xid < pg_snapshot_xmax(pg_current_snapshot()) and' : ''} not exists (select from audit_seals s where s.seq = e.seq)`,
+     where ${isKnown ? 'e.xid >= ?::xid8 and e.xid < pg_snapshot_xmax(pg_current_snapshot()) and' : ''}
+           not exists (select from audit_seals s where s.seq = e.seq)`,
     values: isKnown ? [last.horizon] : [],
   }
 }
@@ -91,7 +98,9 @@ interface CheckpointRow extends Omit<Checkpoint, 'position' | 'sealedAt'> {
   sealedAt: Date
 }
 
-const checkpointColumns = `position::text, encode(hash, 'hex') as hash, sealed_at as "sealedAt", signed_by as "signedBy", signature`
+const checkpointColumns = `
+           position::text, encode(hash, 'hex') as hash, sealed_at as "sealedAt",
+           signed_by as "signedBy", signature`
 const checkpointOf = ({ position, sealedAt, ...rest }: CheckpointRow): Checkpoint => ({
   ...rest,
   position: Number(position),
@@ -102,7 +111,12 @@ const checkpointOf = ({ position, sealedAt, ...rest }: CheckpointRow): Checkpoin
 export async function findLastCheckpoint(sql: Sql): Promise<Checkpoint | undefined> {
   // orders by the column, not by its text
   const [row] = await sql.rows<CheckpointRow>(
-    `select ${checkpointColumns} from audit_seals s where signature is not null order by s.position desc limit 1`,
+    `
+    select ${checkpointColumns}
+      from audit_seals s
+     where signature is not null
+     order by s.position desc
+     limit 1`,
   )
   return row && checkpointOf(row)
 }
@@ -125,9 +139,15 @@ export async function listSealedEvents(sql: Sql, position: number, atMost: numbe
   }
   const rows = await sql.rows<Row>(
     `
-    select s.position::text, s.seq::text as "sealSeq", encode(s.content, 'hex') as content, encode(s.hash, 'hex') as hash, s.sealed_at as "sealedAt", s.signed_by as "signedBy", s.signature,
+    select s.position::text, s.seq::text as "sealSeq",
+           encode(s.content, 'hex') as content, encode(s.hash, 'hex') as hash,
+           s.sealed_at as "sealedAt", s.signed_by as "signedBy", s.signature,
            ${sealable},
-           coalesce((select jsonb_agg(jsonb_build_object('field', p.field, 'salt', p.salt, 'value', p.value)) from audit_personal p where p.event_id = e.id), '[]') as persons
+           coalesce(
+             (select jsonb_agg(jsonb_build_object('field', p.field, 'salt', p.salt, 'value', p.value))
+                from audit_personal p
+               where p.event_id = e.id),
+             '[]') as persons
       from audit_seals s
       left join audit_events e on e.seq = s.seq
      where s.position > ?
@@ -158,7 +178,8 @@ export async function countUnsealed(sql: Sql): Promise<{ count: number; oldest: 
   const { from, values } = unsealed(await findLastSeal(sql))
   const [row] = await sql.rows<{ count: number; oldest: Date | null }>(
     `
-    select count(*)::int as count, min(occurred_at) as oldest from (select e.occurred_at from ${from} limit 100000) as pending`,
+    select count(*)::int as count, min(occurred_at) as oldest
+      from (select e.occurred_at from ${from} limit 100000) as pending`,
     values,
   )
   return row ?? { count: 0, oldest: null }

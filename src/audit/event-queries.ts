@@ -94,9 +94,14 @@ export async function listAuditEvents(
        order by e.occurred_at desc, e.seq desc
        limit ?
     )
-    select e.seq::text as seq, e.id, e.occurred_at as "occurredAt", e.occurred_at::text as at, e.user_id as "userId", u.username, e.mandate_id as "mandateId", e.action,
+    select e.seq::text as seq, e.id, e.occurred_at as "occurredAt", e.occurred_at::text as at,
+           e.user_id as "userId", u.username, e.mandate_id as "mandateId", e.action,
            e.details, e.request_id as "requestId", e.personal as hashes, s.position::text as position,
-           coalesce((select jsonb_agg(jsonb_build_object('field', p.field, 'value', p.value)) from audit_personal p where p.event_id = e.id), '[]') as persons
+           coalesce(
+             (select jsonb_agg(jsonb_build_object('field', p.field, 'value', p.value))
+                from audit_personal p
+               where p.event_id = e.id),
+             '[]') as persons
       from page e
       left join users u on u.id = e.user_id
       left join audit_seals s on s.seq = e.seq
@@ -123,7 +128,9 @@ export async function countAuditEvents(
   const { conditions, values } = conditionsOf(filter, undefined)
   return await sql.rows(
     `
-    select date_bin(make_interval(secs => ?), e.occurred_at, ?::timestamptz) as at, e.action, count(*)::int as count
+    select date_bin(make_interval(secs => ?), e.occurred_at, ?::timestamptz) as at,
+           e.action,
+           count(*)::int as count
       from audit_events e
      ${conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`}
      group by 1, 2`,

@@ -145,7 +145,8 @@ export class Verifier implements Verification {
         'not_signed',
         this.signedUpTo + 1,
         null,
-        `the links from ${this.signedUpTo + 1} on are not signed by a key that counts: name the keys that do with --key`,
+        `the links from ${this.signedUpTo + 1} on are not signed by a key that counts: name the ` +
+          'keys that do with --key',
       )
     }
   }
@@ -164,7 +165,8 @@ async function startOf(
   const faults = [
     keys.isArchiveSigned(end)
       ? undefined
-      : `the record of the archive that ends at ${end.position} is not signed by a key that counts: events may have been removed without one`,
+      : `the record of the archive that ends at ${end.position} is not signed by a key that ` +
+        'counts: events may have been removed without one',
     (await findHashAt(sql, end.position)) === end.hash
       ? undefined
       : `the chain does not go on where the archive ends, at ${end.position}`,
@@ -206,7 +208,8 @@ async function checkAgainst(
       'cut',
       position,
       null,
-      `the chain ends before ${position}, where the checkpoint of ${checkpoint.sealedAt} was made: events have been cut off`,
+      `the chain ends before ${position}, where the checkpoint of ${checkpoint.sealedAt} was ` +
+        'made: events have been cut off',
     )
   else if (found !== hash)
     verifier.fault(

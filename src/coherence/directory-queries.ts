@@ -1,5 +1,12 @@
 import type { Sql } from '../database/connect.js'
-import type { Grant, Permission, Placement, PortalLink, PrincipalState, ScopedRule } from './directory.js'
+import type {
+  Grant,
+  Permission,
+  Placement,
+  PortalLink,
+  PrincipalState,
+  ScopedRule,
+} from './directory-rows.js'
 
 interface PrincipalRow {
   user_id: string | null
@@ -102,10 +109,20 @@ export async function findPlacement(
     `
     select m.id as mandate_id, m.enabled as mandate_enabled,
            um.id as membership_id, um.enabled as membership_enabled, um.profile_shown,
-           array(select r.role_id::text from user_mandate_roles r where r.user_mandate_id = um.id order by 1) as membership_role_ids,
+           array(
+             select r.role_id::text
+               from user_mandate_roles r
+              where r.user_mandate_id = um.id
+              order by 1
+           ) as membership_role_ids,
            i.id as instance_id, i.mandate_id as instance_mandate_id, i.enabled as instance_enabled,
            fa.id as access_id, fa.enabled as access_enabled,
-           array(select r.role_id::text from feature_access_roles r where r.feature_access_id = fa.id order by 1) as access_role_ids
+           array(
+             select r.role_id::text
+               from feature_access_roles r
+              where r.feature_access_id = fa.id
+              order by 1
+           ) as access_role_ids
       from (select 1) as one
       left join feature_instances i on i.id = ?::uuid
       left join mandates m on m.id = coalesce(?::uuid, i.mandate_id)
@@ -148,7 +165,8 @@ export async function findPortalLink(
   const [row] = await sql.rows<PortalLinkRow>(
     `
     select t.id, t.label, t.revoked_at is not null as revoked, t.expires_at,
-           c.id as client_id, c.name as client_name, c.active as client_active, m.id as mandate_id, m.enabled as mandate_enabled
+           c.id as client_id, c.name as client_name, c.active as client_active,
+           m.id as mandate_id, m.enabled as mandate_enabled
       from portal_access_tokens t
       join portal_clients c on c.id = t.client_id
       join mandates m on m.id = c.mandate_id
@@ -179,7 +197,8 @@ interface RuleRow extends Permission {
 export async function listRules(sql: Sql, roleIds: string[]): Promise<ScopedRule[]> {
   const rows = await sql.rows<RuleRow>(
     `
-    select a.role_id, r.mandate_id, r.feature_instance_id, a.context, a.item, a.view, a."read", a."create", a."update", a."delete"
+    select a.role_id, r.mandate_id, r.feature_instance_id,
+           a.context, a.item, a.view, a."read", a."create", a."update", a."delete"
       from access_rules a
       join roles r on r.id = a.role_id
      where a.role_id = any (?::uuid[])

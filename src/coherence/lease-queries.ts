@@ -15,7 +15,10 @@ returning acked::text as seen, coherence.identity() as identity`
  */
 export const renew = `
 with me as (
-  update coherence.nodes set acked = $2::pg_snapshot, seq = $3, renewed_at = now() where id = $1 and seq < $3 returning 1
+  update coherence.nodes
+     set acked = $2::pg_snapshot, seq = $3, renewed_at = now()
+   where id = $1 and seq < $3
+  returning 1
 ), new as (
   select key from coherence.changes where xid >= pg_snapshot_xmax($2::pg_snapshot)
   union all
@@ -30,7 +33,8 @@ select exists (select from me) as alive,
 /** Deletes changes that every node has applied, and records up to where, in one statement. */
 export const prune = `
 with oldest as (
-  select coalesce(min(pg_snapshot_xmin(acked)), pg_snapshot_xmin(pg_current_snapshot())) as xid from coherence.nodes
+  select coalesce(min(pg_snapshot_xmin(acked)), pg_snapshot_xmin(pg_current_snapshot())) as xid
+    from coherence.nodes
 ), risen as (
   update coherence.horizon set pruned = oldest.xid from oldest where pruned < oldest.xid returning 1
 )

@@ -1,4 +1,4 @@
-import type { Ended, Pool, Sql, Tx, Values } from './connect.js'
+import type { Ended, Pool, Sql, Tx, Values } from './sql.js'
 import { unbelieved, type History } from './history.js'
 
 /** A node's lease, as reads rely on it. */

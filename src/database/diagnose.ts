@@ -38,14 +38,29 @@ export interface DatabaseFacts {
 export const asRequestsDo = 'select id from tokens limit 0'
 
 const facts = `
-  select session_user as login, current_database() as database, current_setting('server_version') as version, current_setting('server_version_num')::int as "versionNumber",
-         pg_is_in_recovery() as "isStandby", r.rolsuper as "isSuperuser", r.rolbypassrls as "bypassesRls",
-         exists (select from pg_class c where c.relname = 'users' and c.relnamespace = to_regnamespace('public') and pg_has_role(c.relowner, 'member')) as "ownsTables",
-         case when to_regrole('gateway_app') is not null then pg_has_role('gateway_app', 'member') end as "mayBecomeApp",
+  select session_user as login,
+         current_database() as database,
+         current_setting('server_version') as version,
+         current_setting('server_version_num')::int as "versionNumber",
+         pg_is_in_recovery() as "isStandby",
+         r.rolsuper as "isSuperuser",
+         r.rolbypassrls as "bypassesRls",
+         exists (
+           select
+             from pg_class c
+            where c.relname = 'users'
+              and c.relnamespace = to_regnamespace('public')
+              and pg_has_role(c.relowner, 'member')
+         ) as "ownsTables",
+         case
+           when to_regrole('gateway_app') is not null then pg_has_role('gateway_app', 'member')
+         end as "mayBecomeApp",
          has_schema_privilege(coalesce(to_regrole('gateway_app')::oid, r.oid), 'public', 'create') as "mayCreate",
-         current_setting('fsync')::bool as fsync, current_setting('synchronous_commit') <> 'off' as "synchronousCommit",
+         current_setting('fsync')::bool as fsync,
+         current_setting('synchronous_commit') <> 'off' as "synchronousCommit",
          (extract(epoch from clock_timestamp()) * 1000)::float8 as "databaseMs"
-    from pg_roles r where r.rolname = session_user`
+    from pg_roles r
+   where r.rolname = session_user`
 
 async function connect(url: string): Promise<pg.Client> {
   const client = new pg.Client({
@@ -103,7 +118,8 @@ export async function askDatabase(url: string, now: () => number): Promise<Datab
     const {
       rows: [table],
     } = await client.query<{ there: boolean; readable: boolean }>(
-      `select t is not null as there, coalesce(has_table_privilege(t, 'select'), false) as readable from to_regclass('gateway_migrations') t`,
+      `select t is not null as there, coalesce(has_table_privilege(t, 'select'), false) as readable
+         from to_regclass('gateway_migrations') t`,
     )
     const all = await listMigrations(table?.readable === true ? sql : { rows: () => Promise.resolve([]) })
     return {

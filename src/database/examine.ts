@@ -37,7 +37,8 @@ function roleFinding(
   setRole: boolean,
 ): Finding {
   const todo =
-    "Make a login that is a member of gateway_app and nothing else for DATABASE_URL, and give the owner's to DATABASE_MIGRATION_URL."
+    'Make a login that is a member of gateway_app and nothing else for DATABASE_URL, and give ' +
+    "the owner's to DATABASE_MIGRATION_URL."
   if (mayBecomeApp === false)
     return fault(
       'database role',
@@ -53,7 +54,9 @@ function roleFinding(
   if (!setRole && (isSuperuser || bypassesRls || ownsTables))
     return fault(
       'database role',
-      `${login} ${isSuperuser ? 'is a superuser' : ownsTables ? 'owns the tables' : 'bypasses row-level security'}: mandates are not kept apart from it`,
+      `${login} ` +
+        `${isSuperuser ? 'is a superuser' : ownsTables ? 'owns the tables' : 'bypasses row-level security'}: ` +
+        'mandates are not kept apart from it',
       todo,
     )
   if (mayCreate)
@@ -73,7 +76,8 @@ function migrationFinding({ pending, unknown }: DatabaseFacts): Finding {
   if (unknown.length > 0)
     return warning(
       'migrations',
-      `the database has ${unknown.length} that this version does not know, such as ${unknown[0] ?? ''}: a newer gateway has migrated it`,
+      `the database has ${unknown.length} that this version does not know, such as ` +
+        `${unknown[0] ?? ''}: a newer gateway has migrated it`,
       'Update this gateway.',
     )
   if (pending.length > 0)
@@ -103,14 +107,16 @@ function settingsFindings({
       ? ok('durability', 'commits are on the disk before they are answered')
       : warning(
           'durability',
-          `${fsync ? 'synchronous_commit' : 'fsync'} is off: a crash of the database can lose a revocation that was answered`,
+          `${fsync ? 'synchronous_commit' : 'fsync'} is off: a crash of the database can lose a ` +
+            'revocation that was answered',
           `Switch ${fsync ? 'synchronous_commit' : 'fsync'} on.`,
         ),
     Math.abs(skew) <= skewMs
       ? ok('clock', `within ${skewMs / 1000} s of the database's`)
       : fault(
           'clock',
-          `this machine's clock is ${Math.round(Math.abs(skew) / 100) / 10} s ${skew > 0 ? 'ahead of' : 'behind'} the database's: tokens would expire early or late`,
+          `this machine's clock is ${Math.round(Math.abs(skew) / 100) / 10} s ` +
+            `${skew > 0 ? 'ahead of' : 'behind'} the database's: tokens would expire early or late`,
           'Keep both by NTP.',
         ),
   ]

@@ -6,7 +6,11 @@ import type { Sql } from './connect.js'
  */
 const countAsynchronous = `
   select case when current_setting('synchronous_standby_names') <> '' then 0
-              else greatest(0, (select count(*) from pg_stat_replication) - (select count(*) from pg_replication_slots where slot_type = 'logical' and active))::int
+              else greatest(
+                     0,
+                     (select count(*) from pg_stat_replication)
+                       - (select count(*) from pg_replication_slots where slot_type = 'logical' and active)
+                   )::int
          end as count`
 
 /** Returns the number of asynchronous standbys: 0 when commits wait for one, or when there is none. */
@@ -17,6 +21,10 @@ export async function countAsynchronousStandbys(sql: Pick<Sql, 'rows'>): Promise
 
 /** What an asynchronous standby costs, for operators. */
 export const asynchronousStandby = {
-  says: 'a standby is asynchronous: a failover to it can lose revocations that were answered, and an old primary that lives on can let in what the new one has revoked',
-  todo: 'Set synchronous_standby_names, so that each commit waits for every standby that may be promoted (docs/coherence.md, "Two primaries").',
+  says:
+    'a standby is asynchronous: a failover to it can lose revocations that were answered, ' +
+    'and an old primary that lives on can let in what the new one has revoked',
+  todo:
+    'Set synchronous_standby_names, so that each commit waits for every standby that may be promoted ' +
+    '(docs/coherence.md, "Two primaries").',
 }

@@ -109,7 +109,8 @@ export async function waitForDatabase(
       }
       if (leftMs <= 0)
         throw new Error(
-          `The database at ${host} is not there (${code}) and was waited for ${Math.round(patienceMs / 1000)} s. Start it, or mend ${name}.`,
+          `The database at ${host} is not there (${code}) and was waited for ` +
+            `${Math.round(patienceMs / 1000)} s. Start it, or mend ${name}.`,
           { cause: error },
         )
       logger.warn('waiting for the database', { host, code, givenUpInMs: Math.round(leftMs) })

@@ -1,7 +1,8 @@
 import type { confirmReads } from '../../../src/database/confirmed.js'
 import type { History } from '../../../src/database/history.js'
 import { listNodes, prune } from '../../../src/coherence/lease-queries.js'
-import type { Answer, Database, Ended, Pool, Tx, Values } from '../../../src/database/connect.js'
+import type { Database, Pool, Tx, Values } from '../../../src/database/connect.js'
+import type { Ended, StatementResult } from '../../../src/database/sql.js'
 import type { Link, Socket } from './link.js'
 import type { Host, Network } from './network.js'
 import type { SimulatedPostgres, Statement, Transaction } from './postgres.js'
@@ -76,7 +77,7 @@ export function connectSimulated({
     return sockets[turn % sockets.length]!.open()
   }
 
-  const once = async (statement: string, values: Values = []): Promise<Ended<Answer>> => {
+  const once = async (statement: string, values: Values = []): Promise<Ended<StatementResult>> => {
     const link = acquire()
     const { server } = link
     const look = {
