@@ -4,7 +4,7 @@ import type { Logger } from '../observability/logger.js'
 import { insertAuditEvents } from './audit-queries.js'
 import { dated, type AuditEvent, type DatedAuditEvent } from './event.js'
 import { foldRefusals, type Fold } from './fold-refusals.js'
-import { openSpill } from './spill.js'
+import { openSpill, type Spill } from './spill.js'
 
 /** Events that are written after the response. Recording one neither waits nor fails. */
 export interface AuditLog {
@@ -70,145 +70,168 @@ function eventWriter(sql: Sql, logger: Logger): (events: DatedAuditEvent[]) => P
   }
 }
 
+/** The queue of events: in memory, then in the database, or on disk while the database does not take them. */
+class EventQueue {
+  private waiting: DatedAuditEvent[] = []
+  private dropped = 0
+  private unreportedDrops = 0
+  private failing = false
+  private spillFailing = false
+  private retryAt = 0
+  /** Whether there may be events on disk. At the start, an earlier process may have left some. */
+  private mayHaveSpilled = true
+  private running: Promise<void> | undefined
+  private readonly write: (events: DatedAuditEvent[]) => Promise<void>
+  private readonly spill: Spill
+
+  constructor(private readonly dependencies: Dependencies) {
+    this.write = eventWriter(dependencies.sql, dependencies.logger)
+    this.spill = openSpill(dependencies.spillDirectory, dependencies.logger)
+  }
+
+  add(event: AuditEvent): void {
+    this.waiting.push(dated(event))
+  }
+
+  /** Adds an event, or drops it when too many wait. */
+  addOrDrop(event: AuditEvent): void {
+    if (this.waiting.length < maxWaiting) this.add(event)
+    else {
+      this.dropped += 1
+      this.unreportedDrops += 1
+    }
+  }
+
+  counts(): { waiting: number; dropped: number; failing: boolean } {
+    return { waiting: this.waiting.length, dropped: this.dropped, failing: this.failing }
+  }
+
+  isDue(): boolean {
+    return (this.waiting.length > 0 || this.mayHaveSpilled) && performance.now() >= this.retryAt
+  }
+
+  async flush(): Promise<void> {
+    this.running ??= this.attempt().finally(() => {
+      this.running = undefined
+    })
+    await this.running
+  }
+
+  async close(): Promise<void> {
+    await this.running
+    this.reportDrops()
+    if (this.failing) await this.toDisk()
+    else await this.flush()
+    if (this.waiting.length > 0)
+      this.dependencies.logger.error('audit events were lost: neither the database nor the disk took them', {
+        lost: this.waiting.length,
+      })
+  }
+
+  private reportDrops(): void {
+    if (this.unreportedDrops === 0) return
+    this.add({
+      userId: null,
+      mandateId: 'system',
+      action: 'audit_events_dropped',
+      details: { count: this.unreportedDrops },
+      requestId: null,
+    })
+    this.unreportedDrops = 0
+  }
+
+  /** Writes the waiting events to disk. They stay in memory when the disk does not take them. */
+  private async toDisk(): Promise<void> {
+    if (this.waiting.length === 0) return
+    const saved = this.waiting
+    this.waiting = []
+    try {
+      await this.spill.save(saved)
+      this.mayHaveSpilled = true
+      this.spillFailing = false
+    } catch (error) {
+      this.waiting = [...saved, ...this.waiting]
+      this.reportSpill('audit events cannot be kept on disk either; they stay in memory', error)
+    }
+  }
+
+  /** Logs a fault of the disk, once until it is mended. */
+  private reportSpill(message: string, error: unknown): void {
+    const { logger, spillDirectory: directory } = this.dependencies
+    if (!this.spillFailing) logger.error(message, { waiting: this.waiting.length, directory, error })
+    this.spillFailing = true
+  }
+
+  private async replay(): Promise<void> {
+    this.mayHaveSpilled = false
+    try {
+      const replayed = await this.spill.replay(this.write)
+      if (replayed > 0)
+        this.dependencies.logger.info('audit events that were kept on disk have been written', {
+          events: replayed,
+        })
+    } catch (error) {
+      this.mayHaveSpilled = true
+      if (error instanceof GatewayError) throw error // try the database again
+      this.reportSpill('audit events that are kept on disk cannot be read; it is tried again', error)
+    }
+  }
+
+  private async toDatabase(): Promise<void> {
+    while (this.waiting.length > 0) {
+      const batch = this.waiting.slice(0, maxBatch)
+      await this.write(batch)
+      this.waiting.splice(0, batch.length)
+    }
+    if (this.mayHaveSpilled) await this.replay()
+  }
+
+  private async attempt(): Promise<void> {
+    const { logger, spillDirectory: directory } = this.dependencies
+    if (this.failing) await this.toDisk() // to disk first, because the database may take long to refuse
+    try {
+      await this.toDatabase()
+      if (this.failing) logger.info('the audit is written again', { dropped: this.dropped })
+      this.failing = false
+      this.reportDrops()
+    } catch (error) {
+      if (!this.failing)
+        logger.error('the audit cannot be written; events are kept on disk until it can', {
+          waiting: this.waiting.length,
+          directory,
+          error,
+        })
+      this.failing = true
+      this.retryAt = performance.now() + retryAfterMs
+      await this.toDisk()
+    }
+  }
+}
+
 /**
  * Starts the audit log: a queue in memory, written in batches. What the database does not take goes to disk,
  * and from there to the database when it is back.
  */
-export function startAuditLog({ sql, logger, spillDirectory }: Dependencies): AuditLog {
-  const write = eventWriter(sql, logger)
-  const spill = openSpill(spillDirectory, logger)
-  let waiting: DatedAuditEvent[] = []
-  let dropped = 0
-  let untoldDrops = 0
-  let failing = false
-  let retryAt = 0
-  /** Whether there may be events on disk. At the start, an earlier process may have left some. */
-  let mayHaveSpilled = true
-  let spillFailing = false
-  let writing: Promise<void> | undefined
-
-  const record = (event: AuditEvent) => {
-    waiting.push(dated(event))
-  }
-  const refusals = foldRefusals((event) => {
-    if (waiting.length < maxWaiting) record(event)
-    else {
-      dropped += 1
-      untoldDrops += 1
-    }
-  })
+export function startAuditLog(dependencies: Dependencies): AuditLog {
+  const queue = new EventQueue(dependencies)
+  const record = (event: AuditEvent) => queue.add(event)
+  const refusals = foldRefusals((event) => queue.addOrDrop(event))
   const entries = foldRefusals(record)
-
-  const tellDrops = () => {
-    if (untoldDrops === 0) return
-    record({
-      userId: null,
-      mandateId: 'system',
-      action: 'audit_events_dropped',
-      details: { count: untoldDrops },
-      requestId: null,
-    })
-    untoldDrops = 0
-  }
-
-  /** Writes the waiting events to disk. They stay in memory when the disk does not take them. */
-  const toDisk = async () => {
-    if (waiting.length === 0) return
-    const saved = waiting
-    waiting = []
-    try {
-      await spill.save(saved)
-      mayHaveSpilled = true
-      spillFailing = false
-    } catch (error) {
-      waiting = [...saved, ...waiting]
-      if (!spillFailing)
-        logger.error('audit events cannot be kept on disk either; they stay in memory', {
-          waiting: waiting.length,
-          directory: spillDirectory,
-          error,
-        })
-      spillFailing = true
-    }
-  }
-
-  const replay = async () => {
-    mayHaveSpilled = false
-    try {
-      const replayed = await spill.replay(write)
-      if (replayed > 0)
-        logger.info('audit events that were kept on disk have been written', { events: replayed })
-    } catch (error) {
-      mayHaveSpilled = true
-      if (error instanceof GatewayError) throw error // try the database again
-      if (!spillFailing)
-        logger.error('audit events that are kept on disk cannot be read; it is tried again', {
-          directory: spillDirectory,
-          error,
-        })
-      spillFailing = true
-    }
-  }
-
-  const toDatabase = async () => {
-    while (waiting.length > 0) {
-      const batch = waiting.slice(0, maxBatch)
-      await write(batch)
-      waiting.splice(0, batch.length)
-    }
-    if (mayHaveSpilled) await replay()
-  }
-
-  const attempt = async () => {
-    if (failing) await toDisk() // to disk first, because the database may take long to refuse
-    try {
-      await toDatabase()
-      if (failing) logger.info('the audit is written again', { dropped })
-      failing = false
-      tellDrops()
-    } catch (error) {
-      if (!failing)
-        logger.error('the audit cannot be written; events are kept on disk until it can', {
-          waiting: waiting.length,
-          directory: spillDirectory,
-          error,
-        })
-      failing = true
-      retryAt = performance.now() + retryAfterMs
-      await toDisk()
-    }
-  }
-
-  const flush = async () => {
-    writing ??= attempt().finally(() => {
-      writing = undefined
-    })
-    await writing
-  }
-
   const timer = setInterval(() => {
     refusals.settle()
     entries.settle()
-    if ((waiting.length > 0 || mayHaveSpilled) && performance.now() >= retryAt) void flush()
+    if (queue.isDue()) void queue.flush()
   }, flushEveryMs)
   timer.unref()
-
   return {
     record,
     recordRefusal: refusals.refusal,
     recordOnce: entries.once,
-    counts: () => ({ waiting: waiting.length, dropped, failing }),
+    counts: () => queue.counts(),
     close: async () => {
       clearInterval(timer)
-      await writing
       refusals.settle(true)
-      tellDrops()
-      if (failing) await toDisk()
-      else await flush()
-      if (waiting.length > 0)
-        logger.error('audit events were lost: neither the database nor the disk took them', {
-          lost: waiting.length,
-        })
+      await queue.close()
     },
   }
 }

@@ -194,7 +194,7 @@ interface RuleRow extends Permission {
 }
 
 /** Lists the rules of these roles, each with its role's scope. */
-export async function listRules(sql: Sql, roleIds: string[]): Promise<ScopedRule[]> {
+export async function listRulesOfRoles(sql: Sql, roleIds: string[]): Promise<ScopedRule[]> {
   const rows = await sql.rows<RuleRow>(
     `
     select a.role_id, r.mandate_id, r.feature_instance_id,

@@ -1,5 +1,5 @@
 import type { Sql } from '../database/connect.js'
-import { findPlacement, findPortalLink, findPrincipal, listRules } from './directory-queries.js'
+import { findPlacement, findPortalLink, findPrincipal, listRulesOfRoles } from './directory-queries.js'
 import type { PrincipalState, Placement, PortalLink, ScopedRule } from './directory-rows.js'
 import type { Loaded, Memory } from './memory.js'
 
@@ -126,7 +126,7 @@ export function createDirectory({ sql, memory }: { sql: Sql; memory: Memory }): 
       roleIds.length === 0
         ? []
         : memory.read(`rules ${roleIds.join()}`, async () => ({
-            value: await listRules(sql, roleIds),
+            value: await listRulesOfRoles(sql, roleIds),
             keys: roleIds.map(roleKey),
             keep: true,
           })),

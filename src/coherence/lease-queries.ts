@@ -44,4 +44,4 @@ delete from coherence.changes using oldest where changes.xid < oldest.xid`
 export const leave = `delete from coherence.nodes where id = $1`
 
 /** One row for each node, with the snapshot that it has acknowledged. */
-export const listNodes = `select id, lease_ms as "leaseMs", acked::text as acked from coherence.nodes`
+export const nodesWithAcknowledgements = `select id, lease_ms as "leaseMs", acked::text as acked from coherence.nodes`

@@ -1,5 +1,5 @@
 import type { Pool, Sql } from '../database/connect.js'
-import { listNodes, prune } from './lease-queries.js'
+import { nodesWithAcknowledgements, prune } from './lease-queries.js'
 
 /** A node's row: the snapshot that it has acknowledged, and the length of its lease. */
 export interface NodeRow {
@@ -11,7 +11,7 @@ export interface NodeRow {
 
 /** Lists all nodes, and returns which database answered. */
 export async function listNodeRows(pool: Pick<Pool, 'once'>): Promise<{ identity: string; rows: NodeRow[] }> {
-  const ended = await pool.once(listNodes)
+  const ended = await pool.once(nodesWithAcknowledgements)
   if ('refusal' in ended) throw ended.refusal
   return { identity: ended.identity, rows: ended.result.rows as NodeRow[] }
 }

@@ -51,30 +51,87 @@ const longestIntervalMs = 500
 const sweepEveryMs = 5000
 const retryAfterMs = 100
 
-/**
- * Starts a node. Resolves when it holds its first lease, or could not get one. A node without a lease asks
- * the database each time.
- */
-export async function startNode({
-  database,
-  logger,
-  clock,
-  directUrl,
-  setRole,
-  leaseMs,
-  maxEntries,
-  address,
-  onWait = () => undefined,
-}: Options): Promise<Node> {
-  const intervalMs = Math.min(leaseMs > 0 ? leaseMs / 4 : longestIntervalMs, longestIntervalMs)
-  const stopping = new AbortController()
-  let wake = () => {
-    hinted = true
+/** A pause that a hint ends. A hint that comes between two pauses ends the next one at once. */
+class Pause {
+  private hinted = false
+  private wake = () => {
+    this.hinted = true
   }
-  let hinted = false
-  const renewNow = () => wake()
 
-  let longestLeaseMs = leaseMs
+  constructor(private readonly stopping: AbortSignal) {}
+
+  /** Ends the pause, or the next one. */
+  readonly end = () => this.wake()
+
+  /** Waits until the time has passed, a change was announced, or the node stops. */
+  async wait(ms: number): Promise<void> {
+    if (!this.hinted) {
+      const woken = new AbortController()
+      this.wake = () => {
+        woken.abort()
+      }
+      const signal = AbortSignal.any([woken.signal, this.stopping])
+      await wait(ms, undefined, { signal }).catch(() => undefined)
+    }
+    this.wake = () => {
+      this.hinted = true
+    }
+    this.hinted = false
+  }
+}
+
+/** Returns the function that renews the lease once, and returns how long to wait for the next time. */
+function renewals(lease: Lease, logger: Logger, intervalMs: number): () => Promise<number> {
+  let failing = false
+  return async () => {
+    try {
+      const again = await lease.step()
+      if (failing) logger.info('the lease is renewed again')
+      failing = false
+      return again ? 0 : intervalMs
+    } catch (error) {
+      if (!failing)
+        logger.warn('the lease could not be renewed; when it ends, each request asks the database', { error })
+      failing = true
+      return Math.min(retryAfterMs, intervalMs)
+    }
+  }
+}
+
+/** Returns the function that warns of asynchronous standbys, once until it is mended. */
+function standbyWarnings({ unconfirmed }: Database, logger: Logger): () => Promise<void> {
+  let isAsynchronous = false
+  return async () => {
+    const found = (await countAsynchronousStandbys(unconfirmed)) > 0
+    if (found && !isAsynchronous) logger.warn(`${asynchronousStandby.says}. ${asynchronousStandby.todo}`)
+    isAsynchronous = found
+  }
+}
+
+/** Cleans up now and then every few seconds. Resolves after the first time to the function that stops it. */
+async function keepSweeping(
+  { database, clock, logger }: Pick<Options, 'database' | 'clock' | 'logger'>,
+  onLease: (leaseMs: number) => void,
+): Promise<() => void> {
+  const sweep = sweepNodes({ database, clock, onLease })
+  const warnOfStandbys = standbyWarnings(database, logger)
+  const sweepOnce = () =>
+    sweep()
+      .then(warnOfStandbys)
+      .catch((error: unknown) => logger.debug('changes could not be pruned', { error }))
+  await sweepOnce() // the lengths of the other nodes' leases must be known from the start
+  const sweeping = setInterval(() => void sweepOnce(), sweepEveryMs)
+  sweeping.unref()
+  return () => clearInterval(sweeping)
+}
+
+/** Creates the lease with what depends on it: the memory, the streams, and its own connection. */
+function holdLease(
+  { database, clock, directUrl, setRole, leaseMs, maxEntries, address }: Options,
+  intervalMs: number,
+  longestLeaseMs: () => number,
+  renewNow: () => void,
+) {
   const connection = leaseConnection({
     url: directUrl,
     setRole,
@@ -86,7 +143,7 @@ export async function startNode({
     statements: connection,
     clock,
     leaseMs,
-    longestLeaseMs: () => longestLeaseMs,
+    longestLeaseMs,
     newId: randomUUID,
     drop: (keys) => {
       memory.drop(keys)
@@ -105,76 +162,42 @@ export async function startNode({
     if (lease.giveUpOthers(identity)) renewNow()
   })
   database.relyOn(lease)
+  return { connection, lease, memory, streams }
+}
 
-  /** Waits until the interval has passed or a change was announced. */
-  const pause = async (ms: number) => {
-    if (!hinted) {
-      const woken = new AbortController()
-      wake = () => {
-        woken.abort()
-      }
-      await wait(ms, undefined, { signal: AbortSignal.any([woken.signal, stopping.signal]) }).catch(
-        () => undefined,
-      )
-    }
-    wake = () => {
-      hinted = true
-    }
-    hinted = false
-  }
-
-  let failing = false
-  const renewOnce = async () => {
-    try {
-      const again = await lease.step()
-      if (failing) logger.info('the lease is renewed again')
-      failing = false
-      return again ? 0 : intervalMs
-    } catch (error) {
-      if (!failing)
-        logger.warn('the lease could not be renewed; when it ends, each request asks the database', { error })
-      failing = true
-      return Math.min(retryAfterMs, intervalMs)
-    }
-  }
-
-  const keep = async () => {
+/**
+ * Starts a node. Resolves when it holds its first lease, or could not get one. A node without a lease asks
+ * the database each time.
+ */
+export async function startNode(options: Options): Promise<Node> {
+  const { database, logger, clock, leaseMs, onWait = () => undefined } = options
+  const intervalMs = Math.min(leaseMs > 0 ? leaseMs / 4 : longestIntervalMs, longestIntervalMs)
+  const stopping = new AbortController()
+  const pause = new Pause(stopping.signal)
+  let longestLeaseMs = leaseMs
+  const { connection, lease, memory, streams } = holdLease(
+    options,
+    intervalMs,
+    () => longestLeaseMs,
+    pause.end,
+  )
+  const renewOnce = renewals(lease, logger, intervalMs)
+  const keepRenewing = async () => {
     while (!stopping.signal.aborted) {
       const pauseMs = await renewOnce()
-      if (pauseMs > 0) await pause(pauseMs)
+      if (pauseMs > 0) await pause.wait(pauseMs)
     }
   }
-
-  // registration, then the renewal that grants the first lease
-  await renewOnce()
-  await renewOnce()
-  const keeping = keep()
-  const sweep = sweepNodes({
-    database,
-    clock,
-    onLease: (ms) => {
-      longestLeaseMs = Math.max(longestLeaseMs, ms)
-    },
+  await renewOnce() // registers
+  await renewOnce() // grants the first lease
+  const renewing = keepRenewing()
+  const stopSweeping = await keepSweeping(options, (ms) => {
+    longestLeaseMs = Math.max(longestLeaseMs, ms)
   })
-  let isAsynchronous = false
-  /** Logs it once, and again after it was mended. */
-  const lookAtStandbys = async () => {
-    const found = (await countAsynchronousStandbys(database.unconfirmed)) > 0
-    if (found && !isAsynchronous) logger.warn(`${asynchronousStandby.says}. ${asynchronousStandby.todo}`)
-    isAsynchronous = found
-  }
-  const sweepOnce = () =>
-    sweep()
-      .then(lookAtStandbys)
-      .catch((error: unknown) => logger.debug('changes could not be pruned', { error }))
-  await sweepOnce() // the lengths of the other nodes' leases must be known from the start
-  const sweeping = setInterval(() => void sweepOnce(), sweepEveryMs)
-  sweeping.unref()
-
   const commitAndAwaitNodes = createCommitAndAwaitNodes({
     database,
     clock,
-    renewNow,
+    renewNow: pause.end,
     foreignLeasesEndAt: lease.foreignLeasesEndAt,
   })
   return {
@@ -188,10 +211,10 @@ export async function startNode({
     },
     performDryRun: createPerformDryRun(database),
     stop: async () => {
-      clearInterval(sweeping)
+      stopSweeping()
       streams.stop()
       stopping.abort()
-      await keeping
+      await renewing
       await connection.close(lease.nodeId())
     },
   }

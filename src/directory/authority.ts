@@ -1,6 +1,6 @@
 import { type RuleContext, actions, ruleContexts } from '../domain/permissions.js'
 import { permissionFrom, type Permission } from '../authorization/permissions.js'
-import { listRules } from '../coherence/directory-queries.js'
+import { listRulesOfRoles } from '../coherence/directory-queries.js'
 import type { ScopedRule } from '../coherence/directory.js'
 import { countingRules } from '../context/counting-rules.js'
 import type { PrioritisedRule } from '../context/request-context.js'
@@ -69,7 +69,7 @@ type Book = Map<string, ScopedRule[]>
 
 async function readBook(sql: Sql, roleIds: string[]): Promise<Book> {
   const book: Book = new Map()
-  for (const rule of roleIds.length > 0 ? await listRules(sql, [...new Set(roleIds)]) : [])
+  for (const rule of roleIds.length > 0 ? await listRulesOfRoles(sql, [...new Set(roleIds)]) : [])
     book.set(rule.roleId, [...(book.get(rule.roleId) ?? []), rule])
   return book
 }

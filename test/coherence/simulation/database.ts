@@ -1,6 +1,6 @@
 import type { confirmReads } from '../../../src/database/confirmed.js'
 import type { History } from '../../../src/database/history.js'
-import { listNodes, prune } from '../../../src/coherence/lease-queries.js'
+import { nodesWithAcknowledgements, prune } from '../../../src/coherence/lease-queries.js'
 import type { Database, Pool, Tx, Values } from '../../../src/database/connect.js'
 import type { Ended, StatementResult } from '../../../src/database/sql.js'
 import type { Link, Socket } from './link.js'
@@ -81,7 +81,7 @@ export function connectSimulated({
     const link = acquire()
     const { server } = link
     const look = {
-      [listNodes]: () => server.listNodes(),
+      [nodesWithAcknowledgements]: () => server.listNodes(),
       [loadVersions]: () => versionsOf(server, values.map(String)),
       [own.listSeqs]: () => server.listSeqs(),
       [own.hint]: () => {
