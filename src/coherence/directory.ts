@@ -7,7 +7,6 @@ export type {
   User,
   TokenState,
   PrincipalState,
-  Grant,
   Placement,
   PortalLink,
   Permission,

@@ -2,15 +2,9 @@ import { InvalidArgumentError, Option, type Command } from 'commander'
 import { exitCodes } from '../domain/exit-codes.js'
 import { kindNames, type KindName } from './import/kinds.js'
 import type { Said } from './routes-command.js'
-import { asJson, examples, wholeFrom, type Json } from './options.js'
+import { asJson, examples, type Json } from './options.js'
 import { registerInit } from './register-init.js'
 import { registerPeopleCommands } from './register-people.js'
-
-function addHeader(value: string, headers: Record<string, string>): Record<string, string> {
-  const colon = value.indexOf(':')
-  if (colon < 1) throw new InvalidArgumentError('It must be NAME: VALUE.')
-  return { ...headers, [value.slice(0, colon).trim()]: value.slice(colon + 1).trim() }
-}
 
 // Loaded when they are called: help, and what is called wrongly, need none of what they need.
 const auditCommands = () => import('./audit-commands.js')
@@ -201,39 +195,5 @@ Exit codes: ${exitCodes.ok} without faults (warnings are none), ${exitCodes.no} 
     )
     .action(async ({ json = false, token = false }: Json & { token?: boolean }) =>
       say(await (await import('./doctor/doctor-command.js')).runDoctor({ json, token })),
-    )
-
-  program
-    .command('bench')
-    .description('send one GET again and again, and say how many answers came, and how fast')
-    .argument('<url>', 'such as http://127.0.0.1:8080/auth/me')
-    .option('-d, --seconds <seconds>', 'how long', wholeFrom(1, 3600), 5)
-    .option('-c, --connections <connections>', 'how many at a time', wholeFrom(1, 1000), 16)
-    .option(
-      '-H, --header <header>',
-      'a header to send, such as "Authorization: Bearer …"; may be repeated',
-      addHeader,
-      {},
-    )
-    .option(...asJson)
-    .addHelpText(
-      'after',
-      `${examples('bench http://127.0.0.1:8080/healthz', 'bench http://127.0.0.1:8080/auth/me -H "Authorization: Bearer $TOKEN" -d 10 --json')}\nExit codes: ${exitCodes.ok} when all answers were 2xx or 3xx, else ${exitCodes.no}.`,
-    )
-    .action(
-      async (
-        url: string,
-        {
-          seconds,
-          connections,
-          header,
-          json = false,
-        }: Json & { seconds: number; connections: number; header: Record<string, string> },
-      ) =>
-        say(
-          await (
-            await import('./bench-command.js')
-          ).runBench({ url, seconds, connections, headers: header, json }),
-        ),
     )
 }

@@ -295,13 +295,4 @@ describe('the commands of operators', () => {
       ).code,
     ).toBe(78)
   }, 120_000)
-
-  it('bench says what was answered', async () => {
-    const none = await run(['bench', 'http://127.0.0.1:9/', '-d', '1', '-c', '1', '--json'])
-    expect([none.code, Object.keys((JSON.parse(none.stdout) as { statuses: object }).statuses)]).toEqual([
-      1,
-      ['failed'],
-    ])
-    expect((await run(['bench', 'http://127.0.0.1:9/', '-d', 'x'])).code).toBe(64)
-  }, 60_000)
 })
