@@ -24,6 +24,21 @@ const problem = z
     code: z.enum(Object.keys(errorTable)),
     requestId: z.string(),
     errors: z.array(z.strictObject({ path: z.string(), message: z.string() })).optional(),
+    reasons: z
+      .array(
+        z.strictObject({
+          path: z.string().optional().meta({ description: 'the field, as in errors; absent for detail' }),
+          code: z.string().meta({ description: 'stable, such as too_long: a key of reasons in locales/' }),
+          values: z
+            .record(z.string(), z.union([z.string(), z.number(), z.array(z.string())]))
+            .meta({ description: 'what stands in the text, such as max; a list is a choice' }),
+        }),
+      )
+      .optional()
+      .meta({
+        description:
+          'detail and errors by code, for clients that translate them; with `Prefer: reasons` alone',
+      }),
   })
   .meta({
     id: 'Problem',

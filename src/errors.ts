@@ -1,3 +1,6 @@
+import { reason } from './domain/reasons.js'
+import type { Reason } from './domain/text-values.js'
+
 /** How a refusal or failure is answered. */
 interface ErrorKind {
   /** The HTTP status. */
@@ -82,7 +85,12 @@ export const statusOf = (code: ErrorCode): number => errorTable[code].status
 export interface Fault {
   path: string
   message: string
+  /** The same by code, for clients that translate it. */
+  reason?: Pick<Reason, 'code' | 'values'>
 }
+
+/** Returns the fault of an input by its reason. */
+export const faultAt = (path: string, why: Reason): Fault => ({ path, message: why.text, reason: why })
 
 interface GatewayErrorOptions {
   cause?: unknown
@@ -93,20 +101,24 @@ interface GatewayErrorOptions {
 }
 
 /**
- * A refusal or failure with a code of the closed union and a sentence for the caller.
+ * A refusal or failure with a code of the closed union, and a sentence or a reason for the caller.
  * `detail` is shown to callers and must hold nothing secret; `cause` is logged and never shown.
  */
 export class GatewayError extends Error {
   readonly code: ErrorCode
   readonly detail: string
+  /** The detail by code, where it has one. */
+  readonly reason: Reason | undefined
   readonly errors: Fault[] | undefined
   readonly headers: Record<string, string> | undefined
 
-  constructor(code: ErrorCode, detail: string, options: GatewayErrorOptions = {}) {
+  constructor(code: ErrorCode, why: string | Reason, options: GatewayErrorOptions = {}) {
+    const detail = typeof why === 'string' ? why : why.text
     super(`${code}: ${detail}`, 'cause' in options ? { cause: options.cause } : undefined)
     this.name = 'GatewayError'
     this.code = code
     this.detail = detail
+    this.reason = typeof why === 'string' ? undefined : why
     this.errors = options.errors
     this.headers = options.headers
   }
@@ -127,4 +139,4 @@ export function hasCode(error: unknown, ...codes: string[]): boolean {
 }
 
 /** Returns the `not_found` of an id that does not exist, or that the caller may not know of. */
-export const notFound = () => new GatewayError('not_found', 'There is nothing with this id')
+export const notFound = () => new GatewayError('not_found', reason('nothing_here'))

@@ -6,7 +6,10 @@ import type { components, paths } from './schema'
 /** The session of this page: cookies, renewal and the mandate of this tab. */
 export const gateway = createGatewayClient()
 
-const client = createClient<paths>({ fetch: gateway.fetch })
+/** Asks for the reasons of refusals by code, which the console puts into the words of its language. */
+const headers = { Prefer: 'reasons' }
+
+const client = createClient<paths>({ fetch: gateway.fetch, headers })
 
 /** The gateway's own endpoints, typed by openapi.yaml: those that read, and those that make something new. */
 export const api: Pick<typeof client, 'GET' | 'POST'> = client
@@ -17,7 +20,7 @@ export const api: Pick<typeof client, 'GET' | 'POST'> = client
  * now.
  */
 export const edit = (seen: object): Pick<typeof client, 'PATCH' | 'PUT' | 'DELETE'> =>
-  createClient<paths>({ fetch: fetchAsSeen(gateway.fetch, seen) })
+  createClient<paths>({ fetch: fetchAsSeen(gateway.fetch, seen), headers })
 
 /**
  * Calls about what has no version: they end a session, token, key or link for good, or set what is one value.

@@ -1,48 +1,54 @@
 import { Alert, Button, Group, Text } from '@mantine/core'
 import { ChangedError } from '../api/as-seen'
-import { ProblemError } from '../../packages/client/src/index'
-import { detailInGerman } from '../texts/details'
+import { ProblemError, type Problem, type Reason } from '../../packages/client/src/index'
 import { nameOfField } from '../texts/fields'
-import { isTextKey, useLanguage, useText, type TextKey } from '../texts/language'
+import { isTextKey, useLanguage, useReason, useText } from '../texts/language'
 
-/** Codes of which the gateway itself says more, in one case or another, than the code does. */
-const spoken = new Set([
+/** Codes whose detail says more than the code does. */
+const detailed = new Set([
   'conflict',
-  'validation_failed',
   'not_found',
   'permission_denied',
   'sysadmin_required',
+  'validation_failed',
   'sign_in_invalid',
   'sign_in_refused',
 ])
-/** What it says in English where its words do not fit a page. */
-const plainer: Record<string, TextKey> = {
-  'There is nothing with this id': 'problem.not_found',
-  'This contradicts what is already stored': 'problem.conflict',
-  'The body is not valid': 'problem.validation_failed',
-  'The query is not valid': 'problem.validation_failed',
-}
+/** Reasons that the text of the problem's code says better in the console, where nobody typed an id. */
+const general = new Set(['nothing_here', 'already_stored'])
 
-interface Told {
+interface Description {
   code: string
   detail: string
-  /** In English, where there are no words for it in the language of the page. */
+  /** In English, where the page's language has no text for it. */
   more?: string
   requestId: string
   errors: { path: string; name: string; message: string }[]
 }
 
-/** Puts any error into words. */
-export function useFault(): (error: unknown) => Told {
+/** Returns a function that describes any error in the language of the page. */
+export function useFault(): (error: unknown) => Description {
   const say = useText()
-  const language = useLanguage()
-  const detailOf = (code: string, detail: string): Pick<Told, 'detail' | 'more'> => {
+  const sayReason = useReason()
+  const isEnglish = useLanguage() === 'en'
+  const textOf = (one: Reason | undefined) => one && sayReason(one.code, one.values)
+  const detailOf = ({ code, detail, reasons = [] }: Problem): Pick<Description, 'detail' | 'more'> => {
     const key = `problem.${code}`
+    const reason = reasons.find(({ path }) => path === undefined)
     if (!isTextKey(key)) return { detail }
-    if (!spoken.has(code)) return { detail: say(key) }
-    if (language === 'en') return { detail: plainer[detail] ? say(plainer[detail]) : detail }
-    const translated = detailInGerman(detail)
-    return translated === undefined ? { detail: say(key), more: detail } : { detail: translated }
+    const isGeneral = reason ? general.has(reason.code) : code === 'validation_failed'
+    if (!detailed.has(code) || isGeneral) return { detail: say(key) }
+    const translated = textOf(reason)
+    if (translated !== undefined) return { detail: translated }
+    return isEnglish ? { detail } : { detail: say(key), more: detail }
+  }
+  const errorsOf = ({ errors = [], reasons = [] }: Problem): Description['errors'] => {
+    const ofFields = reasons.filter(({ path }) => path !== undefined)
+    return errors.map(({ path, message }, index) => {
+      const name = nameOfField(path)
+      const reason = ofFields.length === errors.length ? ofFields[index] : undefined
+      return { path, name: name ? say(name) : path, message: textOf(reason) ?? message }
+    })
   }
   return (error) => {
     if (error instanceof ChangedError)
@@ -54,19 +60,12 @@ export function useFault(): (error: unknown) => Told {
       }
     if (!(error instanceof ProblemError))
       return { code: 'network', detail: say('fault.network'), requestId: '', errors: [] }
-    const { code, detail, requestId, errors = [] } = error.problem
+    const { problem } = error
     return {
-      code,
-      ...detailOf(code, detail),
-      requestId,
-      errors: errors.map(({ path, message }) => {
-        const name = nameOfField(path)
-        return {
-          path,
-          name: name ? say(name) : path,
-          message: language === 'de' ? (detailInGerman(message) ?? message) : message,
-        }
-      }),
+      code: problem.code,
+      ...detailOf(problem),
+      requestId: problem.requestId,
+      errors: errorsOf(problem),
     }
   }
 }

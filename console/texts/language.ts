@@ -56,7 +56,7 @@ export function useLanguage(): Language {
 export const localeOf = (language: Language): string => locales.get(language)?.locale ?? language
 
 /** Returns a text of a group, in English where the language does not have it; undefined without such a key. */
-const textOf = (language: Language, group: 'console', name: string): string | undefined => {
+const textOf = (language: Language, group: 'console' | 'reasons', name: string): string | undefined => {
   const own: Texts | undefined = locales.get(language)?.[group]
   const fallback: Texts | undefined = locales.get(source)?.[group]
   return own?.[name] ?? fallback?.[name]
@@ -97,6 +97,18 @@ const spoken = new Map(languages.map(({ code }) => [code, sayIn(code)]))
 export function useText(): Say {
   const language = useLanguage()
   return spoken.get(language) ?? sayIn(language)
+}
+
+const explained = new Map(languages.map(({ code }) => [code, writerOf(code)]))
+
+/** Returns a function that returns the text of a refusal's reason; undefined for a code without a text. */
+export function useReason(): (code: string, values: TextValues) => string | undefined {
+  const language = useLanguage()
+  const write = explained.get(language) ?? writerOf(language)
+  return (code, values) => {
+    const text = textOf(language, 'reasons', code)
+    return text === undefined ? undefined : write(text, values)
+  }
 }
 
 /** Returns a function that names an action of the audit; an unknown one, of a newer gateway, by its code. */

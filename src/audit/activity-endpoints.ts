@@ -1,3 +1,4 @@
+import { fieldError } from '../domain/reasons.js'
 import { z } from 'zod'
 import { daySeconds, hourSeconds } from '../domain/time.js'
 import type { Database, Sql } from '../database/connect.js'
@@ -55,7 +56,7 @@ const activity = z
 const fields = {
   from: moment,
   to: moment.optional(),
-  user: z.uuid('must be the id of a user').optional(),
+  user: z.uuid(fieldError('id_of_user')).optional(),
   action: z.string().min(1).max(200).optional(),
 }
 interface Asked {
@@ -68,7 +69,7 @@ interface Asked {
 const endOf = ({ to }: Asked) => to ?? new Date()
 const isSpan = (asked: Asked) =>
   asked.from < endOf(asked) && endOf(asked).getTime() - asked.from.getTime() <= longestMs
-const spanFault = { path: ['from'], message: 'must be before to, by five years at the most' }
+const spanFault = { path: ['from'], ...fieldError('before_to') }
 
 const mandateQuery = z.strictObject(fields).refine(isSpan, spanFault)
 const platformQuery = z

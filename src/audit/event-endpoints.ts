@@ -1,7 +1,8 @@
+import { fieldError, reason } from '../domain/reasons.js'
 import { z } from 'zod'
 import type { Database, Sql } from '../database/connect.js'
 import { inMandate } from '../database/mandate.js'
-import { GatewayError } from '../errors.js'
+import { faultAt, GatewayError } from '../errors.js'
 import { endpoint, type Answer, type Call, type Endpoint } from '../http/endpoint/endpoint.js'
 import { moment } from '../http/endpoint/moment.js'
 import { decodeCursor, encodeCursor, pageOf, pageQuery } from '../http/endpoint/page.js'
@@ -34,12 +35,12 @@ const listedEvent = z
   .meta({ id: 'AuditEvent' })
 
 /** A mandate's id, or `system`. */
-export const mandateChoice = z.union([z.literal('system'), z.uuid()], 'must be system or the id of a mandate')
+export const mandateChoice = z.union([z.literal('system'), z.uuid()], fieldError('system_or_mandate'))
 const filters = {
   ...pageQuery.shape,
   from: moment.optional(),
   to: moment.optional(),
-  user: z.uuid('must be the id of a user').optional(),
+  user: z.uuid(fieldError('id_of_user')).optional(),
   action: z.string().min(1).max(200).optional(),
   requestId: z.string().min(1).max(128).optional(),
   format: z.enum(['json', 'jsonl'], 'must be json or jsonl').optional(),
@@ -75,7 +76,7 @@ function positionOf(cursor: string | undefined): EventPosition | undefined {
     !/^(-?infinity|[\d :.+-]{10,40}( BC)?)$/.test(at)
   ) {
     throw new GatewayError('validation_failed', 'The query is not valid', {
-      errors: [{ path: 'cursor', message: 'must be the nextCursor of another page of this list' }],
+      errors: [faultAt('cursor', reason('cursor'))],
     })
   }
   return { at, seq }

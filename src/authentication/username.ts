@@ -1,3 +1,4 @@
+import { fieldError } from '../domain/reasons.js'
 import { z } from 'zod'
 import { prepareUsername } from './precis.js'
 
@@ -6,10 +7,7 @@ export const username = z
   .string()
   .min(1)
   .max(256)
-  .regex(/^[^\s\p{C}]+$/u, 'must not hold blanks or control characters')
-  .refine((value) => value === value.toLowerCase(), 'must be in lower case')
-  .refine(
-    (value) => prepareUsername(value) !== undefined,
-    'must hold letters and digits of one script, and ASCII punctuation (RFC 8265)',
-  )
+  .regex(/^[^\s\p{C}]+$/u, fieldError('blanks'))
+  .refine((value) => value === value.toLowerCase(), fieldError('lower_case'))
+  .refine((value) => prepareUsername(value) !== undefined, fieldError('one_script'))
   .overwrite((value) => prepareUsername(value) ?? value)

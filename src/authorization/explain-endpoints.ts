@@ -1,10 +1,12 @@
+import { type Reason } from '../domain/text-values.js'
+import { fieldError, reason } from '../domain/reasons.js'
 import { z } from 'zod'
 import { actions, levels, ruleContexts } from '../domain/permissions.js'
 import type { Directory } from '../coherence/directory.js'
 import type { PrioritisedRule } from '../context/request-context.js'
 import type { Database, Sql } from '../database/connect.js'
 import { inMandate } from '../database/mandate.js'
-import { GatewayError } from '../errors.js'
+import { GatewayError, faultAt } from '../errors.js'
 import { endpoint, type Answer, type Endpoint } from '../http/endpoint/endpoint.js'
 import { mandateAdmins, platformAdmins, type Policy } from '../http/endpoint/policy.js'
 import { denialFrom, type Denial, type Denials } from './denials.js'
@@ -91,7 +93,7 @@ const question = z
     action: action.optional(),
     method: z
       .string()
-      .regex(/^[A-Za-z]{1,20}$/, 'must be a method such as GET')
+      .regex(/^[A-Za-z]{1,20}$/, fieldError('method', { example: 'GET' }))
       .transform((value) => value.toUpperCase())
       .optional(),
     path: z.string().min(1).max(4000).optional(),
@@ -106,7 +108,7 @@ const question = z
     (asked) =>
       (asked.context !== undefined && asked.action !== undefined) !==
       (asked.method !== undefined && asked.path !== undefined),
-    { path: ['context'], message: 'name either context, item and action, or method and path' },
+    { path: ['context'], ...fieldError('item_or_path') },
   )
 type Asked = z.infer<typeof question>
 
@@ -125,8 +127,8 @@ interface Dependencies {
 }
 
 const anywhere: Policy = { auth: 'required', mandate: 'optional', instance: 'optional' }
-const invalid = (path: string, message: string) =>
-  new GatewayError('validation_failed', 'The body is not valid', { errors: [{ path, message }] })
+const invalid = (path: string, why: Reason) =>
+  new GatewayError('validation_failed', 'The body is not valid', { errors: [faultAt(path, why)] })
 
 function questionOf(
   { context: of, item = null, action: does, method, path, host, mandate, instance }: Asked,
@@ -142,7 +144,7 @@ function questionOf(
   const found = findPolicy(method ?? '', path ?? '', host)
   if ('refusal' in found) return found
   const { policy, route } = found
-  if (policy.auth === 'portal') throw invalid('path', 'is for clients of the portal, who are no users')
+  if (policy.auth === 'portal') throw invalid('path', reason('portal_path'))
   const asked = policy.permission && {
     context: policy.permission.context,
     item: policy.permission.item,
@@ -290,7 +292,7 @@ export function explainEndpoints(dependencies: Dependencies): Endpoint[] {
       handle: ({ req, body }) => {
         const mandate = placeOf(req.context?.mandateId)
         if (body.mandate !== undefined && body.mandate !== mandate)
-          throw invalid('mandate', 'must be the mandate of the request, or be left out')
+          throw invalid('mandate', reason('other_mandate'))
         return database.transaction((tx) =>
           inMandate(tx, mandate, async (inside) => {
             if (body.instance !== undefined && !(await seesInstance(inside, body.instance)))

@@ -1,3 +1,4 @@
+import { type Reason } from '../domain/text-values.js'
 import type { NextFunction, Request } from 'express'
 import type { Action } from '../domain/permissions.js'
 import type { AuditLog } from '../audit/audit-log.js'
@@ -81,9 +82,16 @@ export const requireSysAdmin = (audit: GuardAudit): Middleware => requireLevel(l
 export const requirePlatformAdmin = (audit: GuardAudit): Middleware =>
   requireLevel(levelGuards.platformAdmin, audit)
 
+/** Returns the reason by which a permission is refused. Its text is made here: refusals must be cheap. */
+const permissionReason = (action: string, context: string, item: string | null): Reason => ({
+  code: 'not_permitted',
+  values: { action, context, item: item ?? '' },
+  text: `Permission denied: ${action} on ${context} ${item ?? ''}`.trimEnd(),
+})
+
 /** The refusal of what no rule allows. */
 export const permissionDenied = (wanted: string, context: string, item: string | null) =>
-  new GatewayError('permission_denied', `Permission denied: ${wanted} on ${context} ${item ?? ''}`.trimEnd())
+  new GatewayError('permission_denied', permissionReason(wanted, context, item))
 
 /**
  * What a method does with what a permission is asked for; a method that is not here does nothing that could

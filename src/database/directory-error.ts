@@ -1,4 +1,5 @@
-import { GatewayError } from '../errors.js'
+import { reason } from '../domain/reasons.js'
+import { faultAt, GatewayError } from '../errors.js'
 
 /**
  * Returns the SQLSTATE of a database's error, or the code of the network's; undefined where there is none.
@@ -22,11 +23,11 @@ export function asDirectoryError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error
   const state = sqlState(error)
   if (state === '23505' || state === '23503')
-    return new GatewayError('conflict', 'This contradicts what is already stored', { cause: error })
+    return new GatewayError('conflict', reason('already_stored'), { cause: error })
   if (state?.startsWith('22')) {
     return new GatewayError('validation_failed', 'A value cannot be stored as it is', {
       cause: error,
-      errors: [{ path: '', message: 'holds something that cannot be stored' }],
+      errors: [faultAt('', reason('unstorable'))],
     })
   }
   return unavailable(error)

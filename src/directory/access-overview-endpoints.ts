@@ -1,3 +1,4 @@
+import { fieldError } from '../domain/reasons.js'
 import { z } from 'zod'
 import { levels, ruleContexts } from '../domain/permissions.js'
 import { permissionFrom, type Permission } from '../authorization/permissions.js'
@@ -13,7 +14,7 @@ const context = z.enum(ruleContexts, 'must be DATA, UI or RESOURCE')
 const item = z
   .string()
   .max(500)
-  .regex(/^[\w-]+(\.[\w-]+)*$/, 'must be a dotted path such as crm.contacts')
+  .regex(/^[\w-]+(\.[\w-]+)*$/, fieldError('item', { example: 'crm.contacts' }))
 const level = z.enum(levels)
 
 const place = z
@@ -55,11 +56,11 @@ const overviewQuery = z
   })
   .refine(({ userId, mandateId, item: named }) => (userId ?? mandateId ?? named) !== undefined, {
     path: [],
-    message: 'name a user (userId), a mandate (mandateId) or an item (context and item)',
+    ...fieldError('user_mandate_or_item'),
   })
   .refine((query) => query.item === undefined || query.context !== undefined, {
     path: ['context'],
-    message: 'must be given with item',
+    ...fieldError('with_item'),
   })
 type Overview = z.infer<typeof overviewQuery>
 

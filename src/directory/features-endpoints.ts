@@ -1,3 +1,4 @@
+import { reason } from '../domain/reasons.js'
 import { z } from 'zod'
 import { GatewayError } from '../errors.js'
 import { endpoint, type Endpoint } from '../http/endpoint/endpoint.js'
@@ -122,10 +123,7 @@ export function featureEndpoints(governing: Governing): Endpoint[] {
             checkIfMatch(call.req, before)
             const installed = await countInstances(tx, before.code)
             if (installed > 0)
-              throw new GatewayError(
-                'conflict',
-                `There are ${installed} instances of this feature. Delete them first.`,
-              )
+              throw new GatewayError('conflict', reason('feature_in_use', { instances: installed }))
             await deleteFeature(tx, before.code)
             await record({ action: 'feature_deleted', subject: `feature:${before.code}`, before })
           }),

@@ -1,5 +1,7 @@
+import { type Reason } from '../domain/text-values.js'
+import { fieldError } from '../domain/reasons.js'
 import { z } from 'zod'
-import { GatewayError, notFound } from '../errors.js'
+import { GatewayError, notFound, faultAt } from '../errors.js'
 
 const printable = /^[^\p{Cc}\p{Zl}\p{Zp}]*$/u
 
@@ -9,24 +11,17 @@ export const label = z
   .trim()
   .min(1, 'must not be empty')
   .max(200)
-  .regex(printable, 'must be one line of printable characters')
+  .regex(printable, fieldError('one_line'))
 
 /** A short name for addresses and files; it is unique. */
-export const slug = z
-  .string()
-  .regex(
-    /^[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?$/,
-    'must be 1 to 100 lower-case letters, digits and hyphens, with a letter or digit at both ends',
-  )
+export const slug = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?$/, fieldError('slug'))
 
 export { username } from '../authentication/username.js'
 
 export const id = z.uuid('must be a UUID').transform((value) => value.toLowerCase())
 
 /** The short name of a feature. */
-export const featureCode = z
-  .string()
-  .regex(/^[A-Za-z0-9][\w.-]{0,99}$/, 'must be 1 to 100 letters, digits and ._-')
+export const featureCode = z.string().regex(/^[A-Za-z0-9][\w.-]{0,99}$/, fieldError('feature_code'))
 
 /** `q`: what names, and words of names, begin with. */
 export const search = z
@@ -34,7 +29,7 @@ export const search = z
   .trim()
   .min(1, 'must not be empty')
   .max(100)
-  .regex(printable, 'must be printable characters')
+  .regex(printable, fieldError('printable'))
   .optional()
 
 /** A filter by yes or no. */
@@ -50,5 +45,5 @@ export function found<Thing>(thing: Thing | undefined): Thing {
 }
 
 /** An input that is well formed and wrong all the same. */
-export const invalid = (path: string, message: string) =>
-  new GatewayError('validation_failed', 'The body is not valid', { errors: [{ path, message }] })
+export const invalid = (path: string, why: Reason) =>
+  new GatewayError('validation_failed', 'The body is not valid', { errors: [faultAt(path, why)] })

@@ -1,3 +1,4 @@
+import { reason } from '../domain/reasons.js'
 import { type Action, actions } from '../domain/permissions.js'
 import { permissionFrom, type Permission } from '../authorization/permissions.js'
 import type { PrioritisedRule } from '../context/request-context.js'
@@ -59,14 +60,16 @@ function refuseShift(
     if (wider.length > 0 && isOwn)
       throw new GatewayError(
         'permission_denied',
-        `This would give yourself more than you have: ${wider.join(', ')} on ${nameOf(point)}`,
+        reason('more_than_own', { rights: `${wider.join(', ')} on ${nameOf(point)}` }),
       )
     const held = wider.length > 0 ? mayGive(granter, instanceId, point) : []
     const beyond = wider.filter((field) => held.every((one) => sizeOf(one[field]) < sizeOf(is[field])))
     if (beyond.length > 0)
       throw new GatewayError(
         'permission_denied',
-        `You can give only what you hold: this would give ${beyond.map((field) => `${field} ${String(is[field])}`).join(', ')} on ${nameOf(point)}${isLatent && holder ? `, once ${holder.username} can enter again` : ''}`,
+        reason('beyond_own', {
+          rights: `${beyond.map((field) => `${field} ${String(is[field])}`).join(', ')} on ${nameOf(point)}${isLatent && holder ? `, once ${holder.username} can enter again` : ''}`,
+        }),
       )
   }
 }
@@ -99,11 +102,7 @@ export function refuseLockout(granter: Granter, shifts: Shift[]): void {
         Permission,
       ]
       const lost = actions.find((action) => was[action] !== 'n' && is[action] === 'n')
-      if (lost)
-        throw new GatewayError(
-          'conflict',
-          `This would take from yourself ${lost} on RESOURCE ${item}. Somebody else who governs this mandate must do it.`,
-        )
+      if (lost) throw new GatewayError('conflict', reason('takes_from_yourself', { action: lost, item }))
     }
   }
 }
@@ -116,5 +115,8 @@ export function refuseUnpermitted(
   action: Action,
 ): void {
   if (permissionFrom(granter.rulesAt(instanceId), 'RESOURCE', item)[action] === 'n')
-    throw new GatewayError('permission_denied', `Permission denied: ${action} on RESOURCE ${item}`)
+    throw new GatewayError(
+      'permission_denied',
+      reason('not_permitted', { action, context: 'RESOURCE', item }),
+    )
 }

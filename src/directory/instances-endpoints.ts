@@ -1,3 +1,4 @@
+import { reason } from '../domain/reasons.js'
 import { z } from 'zod'
 import { endpoint, idOf, type Call, type Endpoint } from '../http/endpoint/endpoint.js'
 import { checkIfMatch } from '../http/endpoint/etag.js'
@@ -52,8 +53,7 @@ async function makeInstance(
   body: z.infer<typeof newOwnInstance> & { mandateId?: string },
 ): Promise<Instance> {
   const mandateId = within ?? found(await findMandate(tx, body.mandateId ?? '')).id
-  if (!(await hasFeature(tx, body.featureCode)))
-    throw invalid('featureCode', 'is no feature: make it one at /admin/features')
+  if (!(await hasFeature(tx, body.featureCode))) throw invalid('featureCode', reason('feature_unknown'))
   await refuseOverQuota(tx, mandateId, 'instances')
   const made = await insertInstance(tx, { ...body, mandateId })
   await record({ mandateId, action: 'instance_created', subject: `instance:${made.id}`, after: made })

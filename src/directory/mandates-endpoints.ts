@@ -1,3 +1,4 @@
+import { fieldError } from '../domain/reasons.js'
 import { z } from 'zod'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint/endpoint.js'
 import { checkIfMatch } from '../http/endpoint/etag.js'
@@ -45,13 +46,13 @@ const mandateQuery = z
     sort: z
       .enum(
         ['slug', '-slug', 'createdAt', '-createdAt'],
-        'must be slug or createdAt, with - for the other way round',
+        fieldError('order', { choices: ['slug', 'createdAt'] }),
       )
       .optional(),
   })
   .refine(({ q, sort }) => q === undefined || sort === undefined, {
     path: ['sort'],
-    message: 'cannot be combined with q: what is found comes in the order of what was found',
+    ...fieldError('sort_with_search'),
   })
 
 /** Makes a mandate. Rejects with `conflict` where the slug is taken. */

@@ -1,3 +1,4 @@
+import { fieldError, reason } from '../domain/reasons.js'
 import type { Request } from 'express'
 import { z } from 'zod'
 import { GatewayError, notFound } from '../errors.js'
@@ -55,7 +56,7 @@ const member = z
 
 const roleIds = z
   .array(id)
-  .max(200, 'must not name more than 200 roles')
+  .max(200, fieldError('too_many_roles', { max: 200 }))
   .transform((ids) => [...new Set(ids)])
 const newMember = z
   .strictObject({
@@ -66,7 +67,7 @@ const newMember = z
   })
   .refine((body) => (body.userId === undefined) !== (body.username === undefined), {
     path: ['userId'],
-    message: 'must be given, or username, and not both',
+    ...fieldError('user_or_username'),
   })
 const memberChange = z.strictObject({ enabled: z.boolean(), roleIds }).partial()
 const memberQuery = z.strictObject({ ...pageFields, q: search, enabled: flag, roleId: id.optional() })
@@ -120,9 +121,7 @@ async function refuseOtherRoles({ tx, rows: { kind, withinId } }: At, ids: strin
     if (instanceId !== null && instanceId !== withinId)
       throw invalid(
         `roleIds.${index}`,
-        kind === memberships
-          ? 'is a role of an instance: give it with access to that instance'
-          : 'is a role of another instance',
+        kind === memberships ? reason('role_of_instance') : reason('role_of_other_instance'),
       )
   }
 }
@@ -141,11 +140,7 @@ const concernOf = ({ mandateId, rows: { kind, withinId } }: At, userId: string, 
 
 /** Nobody governs themself: neither up, nor out of reach of those who could undo it. */
 function refuseOwn({ granter }: Edit, userId: string): void {
-  if (granter?.userId === userId)
-    throw new GatewayError(
-      'conflict',
-      'This is about yourself. Somebody else who governs this mandate must do it.',
-    )
+  if (granter?.userId === userId) throw new GatewayError('conflict', reason('about_yourself'))
 }
 
 /**
@@ -154,10 +149,7 @@ function refuseOwn({ granter }: Edit, userId: string): void {
  */
 async function refuseOperator({ granter, tx }: Edit, userId: string): Promise<void> {
   if (granter && (await hasLevel(tx, userId))) {
-    throw new GatewayError(
-      'permission_denied',
-      'This user governs the platform. Only platform admins may add, change, disable or remove them, at /admin.',
-    )
+    throw new GatewayError('permission_denied', reason('governs_platform'))
   }
 }
 
@@ -370,8 +362,7 @@ export function accessEndpoints(governing: Governing): Endpoint[] {
       within,
       seesAll: everything,
       path: '/admin/instances/:id/access',
-      stranger: () =>
-        new GatewayError('conflict', 'This user is no member of the mandate. Make them one first.'),
+      stranger: () => new GatewayError('conflict', reason('no_member')),
       realm: mandateOfPath(governing, (sql, call) => findMandateIdOf(sql, 'instance', idOf(call))),
     }),
     ...endpointsOf({

@@ -1,3 +1,4 @@
+import { reason } from '../domain/reasons.js'
 import { GatewayError } from '../errors.js'
 import { lockMandate } from './authority-queries.js'
 import type { Changing } from './realm.js'
@@ -22,8 +23,5 @@ export async function refuseOverQuota(
     [mandateId, mandateId],
   )
   if (typeof row?.quota === 'number' && Number(row.used) >= row.quota)
-    throw new GatewayError(
-      'conflict',
-      `The subscription of this mandate allows ${row.quota} ${what}, and there are ${row.used}.`,
-    )
+    throw new GatewayError('conflict', reason(`quota_${what}`, { quota: row.quota, used: row.used }))
 }

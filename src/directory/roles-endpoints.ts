@@ -1,3 +1,4 @@
+import { reason } from '../domain/reasons.js'
 import { z } from 'zod'
 import { GatewayError } from '../errors.js'
 import { endpoint, idOf, type Call, type Endpoint } from '../http/endpoint/endpoint.js'
@@ -61,7 +62,7 @@ const shown = (one: Role) => ({
 export async function roleToChange({ tx, mandateId }: Edit, roleId: string): Promise<Role> {
   const one = found(await findRoleForUpdate(tx, roleId))
   if (mandateId !== undefined && one.mandateId === null)
-    throw new GatewayError('permission_denied', 'This role is global: platform admins govern it')
+    throw new GatewayError('permission_denied', reason('role_global'))
   return one
 }
 
@@ -80,7 +81,7 @@ export async function makeRole(
     body.featureInstanceId === null ? undefined : found(await findInstance(tx, body.featureInstanceId))
   const mandateId = within ?? instance?.mandateId ?? body.mandateId
   if (body.mandateId !== null && body.mandateId !== mandateId)
-    throw invalid('mandateId', 'is not the mandate of the instance')
+    throw invalid('mandateId', reason('not_mandate_of_instance'))
   if (within === undefined && mandateId !== null) found(await findMandate(tx, mandateId))
   const made = await insertRole(tx, {
     label: body.label,

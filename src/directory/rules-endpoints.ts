@@ -1,3 +1,4 @@
+import { fieldError } from '../domain/reasons.js'
 import { z } from 'zod'
 import { levels, ruleContexts } from '../domain/permissions.js'
 import { endpoint, idOf, type Call, type Endpoint } from '../http/endpoint/endpoint.js'
@@ -30,9 +31,9 @@ const context = z.enum(ruleContexts, 'must be DATA, UI or RESOURCE')
 const item = z
   .string()
   .max(500)
-  .regex(/^[\w-]+(\.[\w-]+)*$/, 'must be a dotted path such as crm.contacts, or null for all items')
+  .regex(/^[\w-]+(\.[\w-]+)*$/, fieldError('item_or_null', { example: 'crm.contacts' }))
   .nullable()
-const level = z.enum(levels, 'must be n (none), m (my own), g (my group) or a (all)')
+const level = z.enum(levels, fieldError('level'))
 const permissionFields = { view: z.boolean(), read: level, create: level, update: level, delete: level }
 
 const ruleFields = { id: z.uuid(), roleId: z.uuid(), context, item, ...permissionFields }

@@ -1,3 +1,4 @@
+import { fieldError } from '../domain/reasons.js'
 import { z } from 'zod'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint/endpoint.js'
 import { checkIfMatch } from '../http/endpoint/etag.js'
@@ -26,7 +27,7 @@ import {
 
 const plan = z.string().trim().min(1, 'must not be empty').max(100)
 const count = (most: number) =>
-  z.int('must be a whole number, or null for no limit').min(0, 'must be 0 or more').max(most).nullable()
+  z.int(fieldError('whole_number_or_null')).min(0, 'must be 0 or more').max(most).nullable()
 const quotas = {
   requestsPerMonth: count(Number.MAX_SAFE_INTEGER),
   members: count(2_147_483_647),

@@ -1,3 +1,4 @@
+import { fieldError } from '../domain/reasons.js'
 import { z } from 'zod'
 import { dayMs } from '../domain/time.js'
 import { csvAnswer, mostCsvRows, wantsCsv } from '../http/endpoint/csv.js'
@@ -7,7 +8,7 @@ import { id } from './fields.js'
 import { platformRealm, type Governing } from './realm.js'
 import { listBills, listUsage, sumUsage, type Bill, type DayOfUse } from './usage-queries.js'
 
-const day = z.iso.date('must be a day such as 2026-11-25')
+const day = z.iso.date(fieldError('day', { example: '2026-11-25' }))
 const format = z
   .enum(['json', 'csv'], 'must be json or csv')
   .optional()
@@ -70,13 +71,13 @@ const daysQuery = z
   }))
   .refine(({ from, to }) => from <= to && Date.parse(to) - Date.parse(from) < mostDays * dayMs, {
     path: ['from'],
-    message: `must be at most ${mostDays - 1} days before to, and not after it`,
+    ...fieldError('days_before_to', { max: mostDays - 1 }),
   })
 const billQuery = z.strictObject({
   ...pageFields,
   month: z
     .string()
-    .regex(/^\d{4}-(?:0[1-9]|1[0-2])$/, 'must be a month such as 2026-11')
+    .regex(/^\d{4}-(?:0[1-9]|1[0-2])$/, fieldError('month', { example: '2026-11' }))
     .optional()
     .meta({ description: 'by default the running one (UTC)' }),
   mandateId: id.optional(),

@@ -1,3 +1,4 @@
+import { fieldError, reason } from '../domain/reasons.js'
 import type { Request } from 'express'
 import { z } from 'zod'
 import { endSessionsOfUser, endWaysIn, revokeLooseTokens } from '../authentication/end-queries.js'
@@ -84,13 +85,13 @@ const userQuery = z
     sort: z
       .enum(
         ['username', '-username', 'createdAt', '-createdAt'],
-        'must be username or createdAt, with - for the other way round',
+        fieldError('order', { choices: ['username', 'createdAt'] }),
       )
       .optional(),
   })
   .refine(({ q, sort }) => q === undefined || sort === undefined, {
     path: ['sort'],
-    message: 'cannot be combined with q: what is found comes in the order of what was found',
+    ...fieldError('sort_with_search'),
   })
 
 /** A link by which somebody can set a password once. */
@@ -120,8 +121,7 @@ export function refuseForeignSysAdmin(
   by: { isSysAdmin: boolean },
   user: Pick<ListedUser, 'isSysAdmin'>,
 ): void {
-  if (user.isSysAdmin && !by.isSysAdmin)
-    throw new GatewayError('sysadmin_required', 'Only a SysAdmin may do this to a SysAdmin')
+  if (user.isSysAdmin && !by.isSysAdmin) throw new GatewayError('sysadmin_required', reason('sysadmins_only'))
 }
 
 const refuseFlag = () =>
@@ -141,10 +141,7 @@ export function refuseLastAdmin(
   ] as const) {
     const remains = after.enabled && after[field]
     if (before[field] && !remains && isLastOfLevel(enabledAdmins, before.id, field)) {
-      throw new GatewayError(
-        'conflict',
-        `${before.username} is the last ${title} who can sign in. Make another one first, who has a password or an identity.`,
-      )
+      throw new GatewayError('conflict', reason('last_admin', { username: before.username, level: title }))
     }
   }
 }
@@ -210,8 +207,7 @@ export async function eraseUser(
   enabledAdmins: Admins,
 ): Promise<void> {
   refuseForeignSysAdmin(by, before)
-  if (actor.userId === before.id)
-    throw new GatewayError('conflict', 'Nobody erases themselves: somebody else must know that it was done')
+  if (actor.userId === before.id) throw new GatewayError('conflict', reason('erases_yourself'))
   refuseLastAdmin(enabledAdmins, before, { enabled: false, isSysAdmin: false, isPlatformAdmin: false })
   await about({ userId: before.id })
   await deleteUser(tx, before.id)

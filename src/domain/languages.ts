@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type english from '../../locales/en.json'
+import type { TextValues } from './text-values.js'
 
 /** All texts of one language, by group and key. English is the source of the keys. */
 export type Locale = typeof english
@@ -48,10 +49,6 @@ export const textsIn = (language: Language): Locale =>
 /** Returns what `make` returns for each language. */
 export const byLanguage = <Value>(make: (language: Language) => Value): Record<Language, Value> =>
   Object.fromEntries(languages.map((language) => [language, make(language)]))
-
-/** What can stand in a text at `{name}`. A list is a choice: "a, b or c". */
-export type TextValue = string | number | readonly string[]
-export type TextValues = Readonly<Record<string, TextValue>>
 
 /** Returns a text of a language with its values in place. Numbers are written as they are. */
 export function fillIn(text: string, values: TextValues, language: Language = source): string {

@@ -1,8 +1,10 @@
+import { type Reason } from '../domain/text-values.js'
+import { reason } from '../domain/reasons.js'
 import { z } from 'zod'
 import { recordChange, type Actor } from '../audit/record-change.js'
 import type { CommitAndAwaitNodes } from '../coherence/commit-and-await-nodes.js'
 import type { Sql, Tx } from '../database/connect.js'
-import { GatewayError } from '../errors.js'
+import { GatewayError, faultAt } from '../errors.js'
 import { endpoint, type Answer, type Call, type Endpoint } from '../http/endpoint/endpoint.js'
 import { languageOf, wantsHtml } from '../http/pages/html.js'
 import { anyone } from '../http/endpoint/policy.js'
@@ -46,8 +48,7 @@ export async function issueFirstAccess(
     days: linkDays,
     issuedBy,
   })
-  if (!expiresAt)
-    throw new GatewayError('not_found', 'There is no user with this id who signs in with a password')
+  if (!expiresAt) throw new GatewayError('not_found', reason('user_without_password'))
   return { path: `/auth/first-access/${token}`, expiresAt }
 }
 
@@ -63,15 +64,11 @@ type NewPassword = z.infer<typeof newPassword>
 const tokenHashOf = ({ params }: Pick<Call<unknown, unknown>, 'params'>) => hashSecret(params.token ?? '')
 
 /** Used, expired, replaced, never made: whoever has no link need not learn which. */
-const gone = () =>
-  new GatewayError(
-    'not_found',
-    'This link does not work: it has been used, has expired or never was one. Ask for a new one.',
-  )
+const gone = () => new GatewayError('not_found', reason('link_used'))
 
-function faultOf({ password, repeated }: NewPassword, { username }: Invited): string | undefined {
+function faultOf({ password, repeated }: NewPassword, { username }: Invited): Reason | undefined {
   return repeated !== undefined && repeated !== password
-    ? 'must be the same both times'
+    ? reason('same_twice')
     : passwordFault(password, username)
 }
 
@@ -131,8 +128,8 @@ export function firstAccessEndpoints({ sql, commitAndAwaitNodes, passwords }: De
       const language = languageOf(req)
       if (fault !== undefined) {
         if (wantsHtml(req)) return passwordPage({ language, username: invited.username, fault })
-        throw new GatewayError('validation_failed', 'The password is not good enough', {
-          errors: [{ path: 'password', message: fault }],
+        throw new GatewayError('validation_failed', reason('password_weak'), {
+          errors: [faultAt('password', fault)],
         })
       }
       await setPassword(tokenHashOf(call), body.password, {

@@ -1,33 +1,20 @@
+import { type Reason } from '../domain/text-values.js'
+import { reasonIn } from '../domain/reasons.js'
 import type { Answer } from '../http/endpoint/endpoint.js'
 import { textsIn, type Language } from '../domain/languages.js'
 import { html, page } from '../http/pages/html.js'
-
-/** What is said of passwords and names, in German. */
-const faultsInGerman: Record<string, string> = {
-  'must be the same both times': 'muss beide Male dasselbe sein',
-  'must have at least 12 characters': 'muss mindestens 12 Zeichen haben',
-  'must have at most 1024 bytes': 'darf höchstens 1024 Bytes lang sein',
-  'must not be the username': 'darf nicht der Benutzername sein',
-  'must not hold blanks or control characters': 'darf keine Leerzeichen enthalten',
-  'must be in lower case': 'muss kleingeschrieben sein',
-  'is taken': 'ist vergeben',
-}
-
-/** A fault of a field, as the page's language has it. */
-export const faultIn = (language: Language, fault: string) =>
-  language === 'en' ? fault : (faultsInGerman[fault] ?? fault)
 
 interface PasswordPage {
   language: Language
   username: string
   /** What was wrong with the password that came. */
-  fault?: string
+  fault?: Reason
 }
 
 /** The form for a first password. It is sent back to its own address. */
 export function passwordPage({ language, username, fault }: PasswordPage): Answer {
   const text = textsIn(language).pages
-  const said = fault === undefined ? fault : faultIn(language, fault)
+  const said = fault && reasonIn(fault, language)
   return page({
     status: fault === undefined ? 200 : 400,
     language,

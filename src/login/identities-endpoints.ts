@@ -1,3 +1,4 @@
+import { reason } from '../domain/reasons.js'
 import type { Request } from 'express'
 import { z } from 'zod'
 import { signInAuthorities } from '../domain/authorities.js'
@@ -78,10 +79,7 @@ export function identityEndpoints(
     const found = identities.find((one) => one.id === id)
     if (!found) throw new GatewayError('not_found', 'There is no identity of yours with this id')
     if (!hasPassword && !identities.some((one) => one.id !== id && signIn.providers[one.authority])) {
-      throw new GatewayError(
-        'conflict',
-        'This is your last way in. Link another identity first, or ask an admin for a link to set a password.',
-      )
+      throw new GatewayError('conflict', reason('last_way_in'))
     }
     const sessions = await unlinkIdentity(tx, { id, userId, authority: found.authority, except: sessionId })
     await endSessions(tx, sessions)

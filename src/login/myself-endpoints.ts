@@ -1,3 +1,4 @@
+import { fieldError } from '../domain/reasons.js'
 import type { Request } from 'express'
 import { z } from 'zod'
 import { levels, ruleContexts } from '../domain/permissions.js'
@@ -38,7 +39,7 @@ const permissionFields = { view: z.boolean(), read: level, create: level, update
 const item = z
   .string()
   .max(500)
-  .regex(/^[\w-]+(\.[\w-]+)*$/, 'must be a dotted path such as crm.contacts')
+  .regex(/^[\w-]+(\.[\w-]+)*$/, fieldError('item', { example: 'crm.contacts' }))
 
 const contextAnswer = z.strictObject({
   user: userSchema,

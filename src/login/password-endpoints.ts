@@ -1,8 +1,9 @@
+import { reason } from '../domain/reasons.js'
 import { z } from 'zod'
 import { actorOf, recordChange } from '../audit/record-change.js'
 import type { CommitAndAwaitNodes } from '../coherence/commit-and-await-nodes.js'
 import type { Sql } from '../database/connect.js'
-import { GatewayError } from '../errors.js'
+import { faultAt, GatewayError } from '../errors.js'
 import { coherenceSchema } from '../http/endpoint/coherence-schema.js'
 import { endpoint, type Endpoint } from '../http/endpoint/endpoint.js'
 import { signedIn } from '../http/endpoint/policy.js'
@@ -53,15 +54,12 @@ export function passwordEndpoints({
         } = principalOf(req)
         checkNewPassword(newPassword, username, 'newPassword')
         if ((await findLoginUser(sql, [username]))?.passwordHash === null)
-          throw new GatewayError(
-            'conflict',
-            'This account has no password: it signs in in another way. An administrator can send you a link to set one.',
-          )
+          throw new GatewayError('conflict', reason('no_password'))
         const checked = await checkPassword({ username, password: currentPassword, ...originOf(req) })
         if (!checked) throw new GatewayError('credentials_invalid', 'The current password is wrong')
         if (newPassword === currentPassword)
           throw new GatewayError('validation_failed', 'The body is not valid', {
-            errors: [{ path: 'newPassword', message: 'must not be the current password' }],
+            errors: [faultAt('newPassword', reason('current_password'))],
           })
         const passwordHash = await passwords.hash(newPassword)
         const { coherence } = await commitAndAwaitNodes(async (tx) => {
@@ -72,7 +70,7 @@ export function passwordEndpoints({
               keepIdentities,
             }))
           )
-            throw new GatewayError('conflict', 'The password has been changed meanwhile. Log in again.')
+            throw new GatewayError('conflict', reason('password_changed'))
           const ended = await endSessionsOfUser(tx, id, { except: sessionId })
           await recordChange(tx, {
             actor: actorOf(req),

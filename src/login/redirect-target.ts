@@ -1,4 +1,5 @@
-import { GatewayError } from '../errors.js'
+import { reason } from '../domain/reasons.js'
+import { faultAt, GatewayError } from '../errors.js'
 
 const longest = 1000
 
@@ -10,12 +11,7 @@ interface Allowed {
 
 const elsewhere = () =>
   new GatewayError('validation_failed', 'The query is not valid', {
-    errors: [
-      {
-        path: 'next',
-        message: 'must be a path of this gateway, such as /, or a URL of an origin in CORS_ORIGINS',
-      },
-    ],
+    errors: [faultAt('next', reason('redirect_target'))],
   })
 
 /**

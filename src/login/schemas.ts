@@ -1,3 +1,4 @@
+import { fieldError } from '../domain/reasons.js'
 import { z } from 'zod'
 
 /** A user as the one who is signed in sees themself. */
@@ -17,4 +18,4 @@ export const usernameInput = z
   .string()
   .min(1)
   .max(256)
-  .regex(/^[^\0]*$/, 'must not hold a NUL character')
+  .regex(/^[^\0]*$/, fieldError('nul_character'))

@@ -1,9 +1,10 @@
+import { fieldError, reason, reasonOf } from '../domain/reasons.js'
 import { z } from 'zod'
 import { recordChange, type Actor } from '../audit/record-change.js'
 import { username } from '../authentication/username.js'
 import type { CommitAndAwaitNodes } from '../coherence/commit-and-await-nodes.js'
 import type { Sql, Tx } from '../database/connect.js'
-import { GatewayError } from '../errors.js'
+import { GatewayError, faultAt } from '../errors.js'
 import { endpoint, type Answer, type Call, type Endpoint } from '../http/endpoint/endpoint.js'
 import { languageOf, wantsHtml } from '../http/pages/html.js'
 import { anyone } from '../http/endpoint/policy.js'
@@ -56,7 +57,7 @@ const form = z.strictObject({
     .string()
     .trim()
     .max(200)
-    .regex(/^[^\p{Cc}\p{Zl}\p{Zp}]*$/u, 'must be one line of printable characters')
+    .regex(/^[^\p{Cc}\p{Zl}\p{Zp}]*$/u, fieldError('one_line'))
     .optional(),
   password: z.string(),
   repeated: z.string().optional(),
@@ -66,22 +67,17 @@ type Form = z.infer<typeof form>
 const tokenHashOf = ({ params }: Pick<Call<unknown, unknown>, 'params'>) => hashSecret(params.token ?? '')
 
 /** Used, expired, replaced, never made, or there is an admin: whoever has no link need not learn which. */
-const gone = () =>
-  new GatewayError(
-    'not_found',
-    'This link does not work: it has been used, has expired, or there is an admin. Where there is none, mandate-gateway admin setup-link prints a new one.',
-  )
+const gone = () => new GatewayError('not_found', reason('setup_link_used'))
 
 type FormFault = NonNullable<Parameters<typeof setupPage>[0]['fault']>
 
 function faultOf({ username: name, password, repeated }: Form): FormFault | undefined {
   const named = username.safeParse(name)
-  if (!named.success) return { field: 'username', message: named.error.issues[0]?.message ?? 'is not valid' }
-  const message =
-    repeated !== undefined && repeated !== password
-      ? 'must be the same both times'
-      : passwordFault(password, name)
-  return message === undefined ? undefined : { field: 'password', message }
+  const [issue] = named.error?.issues ?? []
+  if (issue) return { field: 'username', why: { ...reasonOf(issue), text: issue.message } }
+  const why =
+    repeated !== undefined && repeated !== password ? reason('same_twice') : passwordFault(password, name)
+  return why === undefined ? undefined : { field: 'password', why }
 }
 
 /**
@@ -104,7 +100,7 @@ export function setupEndpoints({ sql, commitAndAwaitNodes, passwords }: Dependen
       await commitAndAwaitNodes(async (tx) => {
         if (!(await takeSetupLink(tx, tokenHash))) throw gone()
         const id = await insertFirstAdmin(tx, { username: name, fullName: fullName || null, passwordHash })
-        if (id === undefined) throw new GatewayError('conflict', 'is taken')
+        if (id === undefined) throw new GatewayError('conflict', reason('taken'))
         await recordChange(tx, {
           actor: { ...actor, userId: id },
           mandateId: 'system',
@@ -156,13 +152,13 @@ export function setupEndpoints({ sql, commitAndAwaitNodes, passwords }: Dependen
           address: req.clientAddress,
         }))
           ? undefined
-          : ({ field: 'username', message: 'is taken' } as const))
+          : ({ field: 'username', why: reason('taken') } as const))
       const language = languageOf(req)
       if (fault === undefined) return wantsHtml(req) ? setUpPage(language) : { status: 204 }
       if (wantsHtml(req))
         return setupPage({ language, username: body.username, fullName: body.fullName ?? '', fault })
       throw new GatewayError('validation_failed', 'The admin cannot be made', {
-        errors: [{ path: fault.field, message: fault.message }],
+        errors: [faultAt(fault.field, fault.why)],
       })
     },
   })

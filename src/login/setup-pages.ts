@@ -1,14 +1,15 @@
+import { type Reason } from '../domain/text-values.js'
+import { reasonIn } from '../domain/reasons.js'
 import type { Answer } from '../http/endpoint/endpoint.js'
 import { textsIn, type Language } from '../domain/languages.js'
 import { html, page } from '../http/pages/html.js'
-import { faultIn } from './first-access-pages.js'
 
 interface SetupPage {
   language: Language
   username?: string
   fullName?: string
   /** What was wrong with what came. */
-  fault?: { field: 'username' | 'fullName' | 'password'; message: string }
+  fault?: { field: 'username' | 'fullName' | 'password'; why: Reason }
 }
 
 /** The form by which the first admin makes themselves. It is sent back to its own address. */
@@ -19,7 +20,7 @@ export function setupPage({ language, username = '', fullName = '', fault }: Set
     language,
     title: text['setup.title'],
     content: html`<p>${text['setup.intro']}</p>
-${fault !== undefined && html`<p class="fault" role="alert" id="fault">${text[`setup.${fault.field}`]}: ${faultIn(language, fault.message)}.</p>`}
+${fault !== undefined && html`<p class="fault" role="alert" id="fault">${text[`setup.${fault.field}`]}: ${reasonIn(fault.why, language)}.</p>`}
 <form method="post">
 <label for="username">${text['setup.username']}</label>
 <input id="username" name="username" value="${username}" autocomplete="username" autocapitalize="none" spellcheck="false" required maxlength="256" aria-describedby="${fault === undefined ? 'name-rule' : 'fault name-rule'}">

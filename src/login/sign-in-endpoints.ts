@@ -1,3 +1,4 @@
+import { fieldError, reason } from '../domain/reasons.js'
 import { z } from 'zod'
 import { signInAuthorities, type SignInAuthority } from '../domain/authorities.js'
 import { actorOf, recordChange } from '../audit/record-change.js'
@@ -52,7 +53,7 @@ const loginQuery = z.looseObject({ next: z.string().optional() })
 /** RFC 6749 §4.1.2, RFC 9207: none of them may come twice. What else comes, the library looks at. */
 const callbackQuery = z
   .looseObject({ state: z.string().optional() })
-  .refine((query) => !Object.values(query).some(Array.isArray), 'a parameter must not be sent more than once')
+  .refine((query) => !Object.values(query).some(Array.isArray), fieldError('sent_once'))
 
 /** Signs the browser in as whoever has linked the identity. */
 async function enter(
@@ -91,10 +92,7 @@ async function link(
     if (!(await lockLiveSession(tx, linkTo))) throw flowUnknown()
     const linked = await linkIdentity(tx, linkTo.userId, authority, identity)
     if (linked.userId !== linkTo.userId)
-      throw new GatewayError(
-        'conflict',
-        `This ${authorityNames[authority]} account is linked to somebody else here`,
-      )
+      throw new GatewayError('conflict', reason('identity_taken', { provider: authorityNames[authority] }))
     if (!linked.isNew) return
     await recordChange(tx, {
       actor: { ...actorOf(req), userId: linkTo.userId },

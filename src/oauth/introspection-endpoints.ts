@@ -1,3 +1,4 @@
+import { fieldError } from '../domain/reasons.js'
 import type { Request } from 'express'
 import { decodeJwt } from 'jose'
 import { z } from 'zod'
@@ -28,7 +29,7 @@ interface Dependencies {
  */
 const question = z
   .looseObject({ token: z.string().min(1), ...clientFields })
-  .refine((body) => !Object.values(body).some(Array.isArray), 'a parameter must not be sent more than once')
+  .refine((body) => !Object.values(body).some(Array.isArray), fieldError('sent_once'))
 
 /** RFC 7662 §2.2. Of a token that does not count nothing is told. */
 const answer = z

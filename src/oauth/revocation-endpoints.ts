@@ -1,3 +1,4 @@
+import { fieldError } from '../domain/reasons.js'
 import type { Request } from 'express'
 import { z } from 'zod'
 import { recordChange } from '../audit/record-change.js'
@@ -23,7 +24,7 @@ interface Dependencies {
  */
 const revocation = z
   .looseObject({ token: z.string().min(1), token_type_hint: z.string().optional() })
-  .refine((body) => !Object.values(body).some(Array.isArray), 'a parameter must not be sent more than once')
+  .refine((body) => !Object.values(body).some(Array.isArray), fieldError('sent_once'))
 
 /** Whose token was revoked, and what it was part of, where something was. */
 interface Revoked {

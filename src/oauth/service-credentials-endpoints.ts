@@ -1,3 +1,4 @@
+import { fieldError, reason } from '../domain/reasons.js'
 import type { Request } from 'express'
 import { z } from 'zod'
 import { dayMs } from '../domain/time.js'
@@ -6,7 +7,7 @@ import type { TokenKeys } from '../authentication/token-keys.js'
 import { beginAsAdmin } from '../authorization/still-admin.js'
 import type { CommitAndAwaitNodes, CoherentTx, PerformDryRun } from '../coherence/commit-and-await-nodes.js'
 import type { Database, Tx } from '../database/connect.js'
-import { GatewayError, notFound } from '../errors.js'
+import { faultAt, GatewayError, notFound } from '../errors.js'
 import { coherenceSchema } from '../http/endpoint/coherence-schema.js'
 import { endpoint, idOf, type Call, type Endpoint } from '../http/endpoint/endpoint.js'
 import { checkIfMatch, etagOf } from '../http/endpoint/etag.js'
@@ -42,8 +43,8 @@ const label = z
   .trim()
   .min(1, 'must not be empty')
   .max(200)
-  .regex(/^[^\p{Cc}]*$/u, 'must be one line of printable characters')
-const future = moment.refine((value) => value.getTime() > Date.now(), 'must be in the future')
+  .regex(/^[^\p{Cc}]*$/u, fieldError('one_line'))
+const future = moment.refine((value) => value.getTime() > Date.now(), fieldError('future'))
 const newSecret = z.strictObject({ label, expiresAt: future.nullable().optional() })
 const newKey = z.strictObject({
   label,
@@ -56,7 +57,7 @@ const newToken = z.strictObject({
   label,
   expiresAt: future.refine(
     (value) => value.getTime() <= Date.now() + longestTokenDays * dayMs,
-    `must be at most ${longestTokenDays} days from now`,
+    fieldError('within_days', { max: longestTokenDays }),
   ),
 })
 
@@ -111,7 +112,7 @@ async function seenAccount(tx: Tx, call: AccountCall): Promise<ServiceAccount> {
 async function accountFor(tx: Tx, call: AccountCall): Promise<ServiceAccount> {
   const account = await seenAccount(tx, call)
   if (account.isSysAdmin && call.req.principal?.user.isSysAdmin !== true)
-    throw new GatewayError('sysadmin_required', 'Only a SysAdmin may do this to a SysAdmin')
+    throw new GatewayError('sysadmin_required', reason('sysadmins_only'))
   return account
 }
 
@@ -150,13 +151,7 @@ const makeServiceKey: Make<z.infer<typeof newKey>> = async (
   const key = await readPublicKey(publicJwk)
   if (!key)
     throw new GatewayError('validation_failed', 'The body is not valid', {
-      errors: [
-        {
-          path: 'publicJwk',
-          message:
-            'must be a public key: EC P-256, OKP Ed25519, or RSA of 2048 bits or more, without its private part',
-        },
-      ],
+      errors: [faultAt('publicJwk', reason('public_key'))],
     })
   return {
     id: await insertServiceKey(tx, { userId, label: name, ...key, expiresAt, createdBy }),

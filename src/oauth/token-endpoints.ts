@@ -1,3 +1,4 @@
+import { fieldError } from '../domain/reasons.js'
 import type { Request } from 'express'
 import { z } from 'zod'
 import { GatewayError } from '../errors.js'
@@ -27,7 +28,7 @@ const tokenRequest = z
     refresh_token: z.string().optional(),
     ...clientFields,
   })
-  .refine((body) => !Object.values(body).some(Array.isArray), 'a parameter must not be sent more than once')
+  .refine((body) => !Object.values(body).some(Array.isArray), fieldError('sent_once'))
 type TokenRequest = z.infer<typeof tokenRequest>
 const tokenAnswer = z.strictObject({
   access_token: z.string(),

@@ -1,3 +1,4 @@
+import { fieldError, reason } from '../domain/reasons.js'
 import { z } from 'zod'
 import { actorOf, recordChange } from '../audit/record-change.js'
 import type { MandateTx } from '../database/mandate.js'
@@ -24,8 +25,8 @@ import { slugFrom } from './slug.js'
 const slug = z
   .string()
   .max(100)
-  .regex(/^[a-z0-9]+(?:-[a-z0-9]+)*$/, 'must be lower-case letters, digits and single hyphens')
-  .refine((value) => !value.startsWith('preview-'), 'must not begin with preview-, which is for previews')
+  .regex(/^[a-z0-9]+(?:-[a-z0-9]+)*$/, fieldError('single_hyphens'))
+  .refine((value) => !value.startsWith('preview-'), fieldError('preview_prefix'))
 const fields = { name: z.string().trim().min(1).max(200), slug, active: z.boolean() }
 const newClient = z.strictObject({
   ...fields,
@@ -50,11 +51,7 @@ const itemPath = `${path}/:id`
 /** So many clients may have the same name. */
 const slugTries = 100
 
-const slugTaken = (wanted: string) =>
-  new GatewayError(
-    'conflict',
-    `There is a client with the slug ${wanted} in this mandate. Choose another one.`,
-  )
+const slugTaken = (wanted: string) => new GatewayError('conflict', reason('slug_taken', { slug: wanted }))
 
 /** With the slug that was asked for, else with the first free one that the name suggests. */
 async function addClient(

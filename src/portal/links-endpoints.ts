@@ -1,3 +1,4 @@
+import { fieldError, reason } from '../domain/reasons.js'
 import { z } from 'zod'
 import { actorOf, recordChange } from '../audit/record-change.js'
 import { previewLabel } from '../authentication/current-client.js'
@@ -20,10 +21,10 @@ const fields = {
     .trim()
     .min(1)
     .max(200)
-    .refine((value) => value !== previewLabel, `must not be ${previewLabel}, which is for previews`)
+    .refine((value) => value !== previewLabel, fieldError('preview_word', { label: previewLabel }))
     .nullable(),
   expiresAt: moment
-    .refine((value) => value.getTime() > Date.now(), 'must be in the future; to end a link now, DELETE it')
+    .refine((value) => value.getTime() > Date.now(), fieldError('future_or_delete'))
     .nullable(),
 }
 const newLink = z.strictObject({
@@ -136,10 +137,7 @@ export function linkEndpoints({ publicUrl, ...rows }: Dependencies): Endpoint[] 
         const before = found(await findLinkForUpdate(tx, idOf(call), linkIdOf(call)))
         checkIfMatch(req, before)
         if (before.label === previewLabel && body.label !== undefined)
-          throw new GatewayError(
-            'conflict',
-            'The link of a preview keeps its label: it is how sessions are known to be previews',
-          )
+          throw new GatewayError('conflict', reason('preview_keeps_label'))
         const after = found(await updateLink(tx, before.id, merged(before, body)))
         await recordChange(tx, {
           actor: actorOf(req),

@@ -1,5 +1,6 @@
+import { reason } from '../domain/reasons.js'
 import { uuidAndText } from '../domain/ids.js'
-import { GatewayError } from '../errors.js'
+import { faultAt, GatewayError } from '../errors.js'
 import { decodeCursor } from '../http/endpoint/page.js'
 
 /** A place in a list that is sorted by some text and then by id. */
@@ -18,7 +19,7 @@ export function positionFrom(cursor: string | undefined): Position | undefined {
   const [, id, by] = uuidAndText.exec(text) ?? []
   if (id === undefined || by === undefined) {
     throw new GatewayError('validation_failed', 'The query is not valid', {
-      errors: [{ path: 'cursor', message: 'must be the nextCursor of another page of this list' }],
+      errors: [faultAt('cursor', reason('cursor'))],
     })
   }
   return { id, by }

@@ -1,3 +1,4 @@
+import { reason } from '../domain/reasons.js'
 import type { Request } from 'express'
 import { actorOf, recordChange } from '../audit/record-change.js'
 import { previewLabel } from '../authentication/current-client.js'
@@ -131,8 +132,7 @@ export function previewEndpoints({
         if (named !== undefined && named !== mandate.id) throw notFound()
         await enterAsMember(enterMandate, req, mandate.id)
         await runStep(mayCreate, req, res)
-        if (!mandate.enabled)
-          throw new GatewayError('conflict', 'The mandate is disabled, and its portal with it')
+        if (!mandate.enabled) throw new GatewayError('conflict', reason('portal_disabled'))
 
         const { result } = await commitAndAwaitNodes((tx) =>
           enterAsGovernor(tx, req, mandate.id, 'create', async (inside) => {

@@ -1,7 +1,8 @@
+import { reason } from '../domain/reasons.js'
 import { z } from 'zod'
 import { actorOf, recordChange } from '../audit/record-change.js'
 import type { MandateTx } from '../database/mandate.js'
-import { GatewayError } from '../errors.js'
+import { faultAt, GatewayError } from '../errors.js'
 import { coherenceSchema } from '../http/endpoint/coherence-schema.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint/endpoint.js'
 import { checkIfMatch, etagOf } from '../http/endpoint/etag.js'
@@ -61,7 +62,7 @@ const itemPath = `${path}/:id`
 async function refuseOtherClients(tx: MandateTx, clientId: string | null | undefined): Promise<void> {
   if (clientId === null || clientId === undefined || (await findClient(tx, clientId))) return
   throw new GatewayError('validation_failed', 'The body is not valid', {
-    errors: [{ path: 'clientId', message: 'names no client of this mandate' }],
+    errors: [faultAt('clientId', reason('client_unknown'))],
   })
 }
 

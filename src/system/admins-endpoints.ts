@@ -1,3 +1,4 @@
+import { reason } from '../domain/reasons.js'
 import { z } from 'zod'
 import { actorOf, recordChange, type Actor } from '../audit/record-change.js'
 import { endWaysIn } from '../authentication/end-queries.js'
@@ -26,13 +27,10 @@ export async function changeSysAdmin(
 ): Promise<void> {
   const admins = await lockEnabledAdmins(tx) // first, as everybody does who locks several users
   const user = await findUserToPromote(tx, named)
-  if (!user) throw new GatewayError('not_found', 'There is no user with this id or username')
+  if (!user) throw new GatewayError('not_found', reason('user_unknown'))
   const { id } = user
   if (!isSysAdmin && user.isSysAdmin && isLastOfLevel(admins, id, 'isSysAdmin')) {
-    throw new GatewayError(
-      'conflict',
-      `${user.username} is the last SysAdmin who can sign in. Make another one first, who has a password or an identity.`,
-    )
+    throw new GatewayError('conflict', reason('last_admin', { username: user.username, level: 'SysAdmin' }))
   }
   await setSysAdmin(tx, id, isSysAdmin)
   if (user.isSysAdmin === isSysAdmin) return

@@ -1,3 +1,4 @@
+import { reason } from '../domain/reasons.js'
 import { createHash } from 'node:crypto'
 import type { Request } from 'express'
 import { z } from 'zod'
@@ -119,10 +120,7 @@ export function keyRing({ sql, commitAndAwaitNodes, keys, identityKeys, config }
       (await listTokenKeys(sql)).find((one) => one.kid === kid)
     if (!found) return undefined
     if (kid === keys.signing.kid && !isForced) {
-      throw new GatewayError(
-        'conflict',
-        'This key signs. Restart the nodes with another key first (and this one as the previous one); or repeat this with ?force=1: then nobody can sign in until the nodes have another key',
-      )
+      throw new GatewayError('conflict', reason('key_signs'))
     }
     return await commitAndAwaitNodes(async (tx) => {
       await begin(tx)
@@ -163,10 +161,7 @@ export function keyRing({ sql, commitAndAwaitNodes, keys, identityKeys, config }
     },
     retire: async (kid, isForced, by) => {
       if (seals().some((one) => one.kid === kid))
-        throw new GatewayError(
-          'conflict',
-          'This key comes from SECRET_KEY: restart the nodes with another one, and without this',
-        )
+        throw new GatewayError('conflict', reason('key_from_secret'))
       return ((await retire(kid, isForced, by)) ?? (await removeIdentityKey(kid, by))).coherence
     },
   }

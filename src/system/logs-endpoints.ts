@@ -1,3 +1,4 @@
+import { fieldError } from '../domain/reasons.js'
 import { z } from 'zod'
 import { endpoint, type Endpoint } from '../http/endpoint/endpoint.js'
 import { sysAdmins } from '../http/endpoint/policy.js'
@@ -19,7 +20,7 @@ const query = z.object({
   text: z.string().max(200).optional().meta({ description: 'a part of the line, in any case' }),
   limit: z
     .string()
-    .regex(/^[1-9]\d{0,8}$/, 'must be a whole number of 1 or more')
+    .regex(/^[1-9]\d{0,8}$/, fieldError('whole_number'))
     .transform((value) => Math.min(Number(value), 200))
     .default(50),
 })

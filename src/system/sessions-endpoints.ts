@@ -1,3 +1,4 @@
+import { fieldError } from '../domain/reasons.js'
 import { z } from 'zod'
 import { authorities } from '../domain/authorities.js'
 import { beginAsAdmin } from '../authorization/still-admin.js'
@@ -33,7 +34,7 @@ const query = z.strictObject({
     .trim()
     .min(1)
     .max(200)
-    .regex(/^[^\0]*$/, 'must not hold NUL')
+    .regex(/^[^\0]*$/, fieldError('nul'))
     .optional()
     .meta({
       description: "the beginning of the user's name, address or a word of their name; or the session's id",

@@ -1,3 +1,4 @@
+import { fieldError } from '../domain/reasons.js'
 import { z } from 'zod'
 import { authorities } from '../domain/authorities.js'
 import { beginAsAdmin } from '../authorization/still-admin.js'
@@ -35,13 +36,13 @@ const query = z.strictObject({
     .trim()
     .min(1)
     .max(200)
-    .regex(/^[^\0]*$/, 'must not hold NUL')
+    .regex(/^[^\0]*$/, fieldError('nul'))
     .optional()
     .meta({
       description: "the beginning of the user's name, address or a word of their name; or the token's id",
     }),
   user: z.string().min(1).max(256).optional().meta({ description: 'the id or the exact username' }),
-  session: z.uuid('must be the id of a session').optional(),
+  session: z.uuid(fieldError('id_of_session')).optional(),
   status: z
     .enum(['active', 'revoked', 'expired'], 'must be active, revoked or expired')
     .optional()

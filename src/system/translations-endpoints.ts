@@ -1,3 +1,4 @@
+import { fieldError, reason } from '../domain/reasons.js'
 import { z } from 'zod'
 import { actorOf, recordChange } from '../audit/record-change.js'
 import { beginAsAdmin } from '../authorization/still-admin.js'
@@ -56,7 +57,7 @@ export function translationEndpoints({ database }: { database: Database }): Endp
       const before = await findChangedText(tx, of, key)
       checkIfMatch(call, represent(of, key, before))
       if (text === undefined && before === undefined)
-        throw new GatewayError('not_found', 'This text has not been changed')
+        throw new GatewayError('not_found', reason('text_unchanged'))
       await (text === undefined ? deleteText(tx, of, key) : putText(tx, { language: of, key, text }))
       await recordChange(tx, {
         actor: actorOf(call),
@@ -119,7 +120,7 @@ export function translationEndpoints({ database }: { database: Database }): Endp
           .string()
           .min(1, 'must not be empty')
           .max(5000)
-          .regex(/^[^\0]*$/, 'must not hold NUL'),
+          .regex(/^[^\0]*$/, fieldError('nul')),
       }),
       answers: { 200: translated },
       handle: async ({ req, params, body: { text } }) => {

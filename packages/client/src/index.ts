@@ -2,7 +2,7 @@ import { choosePlace, currentPlace, nameIn, type Place } from './place.js'
 import { ProblemError, problemOf } from './problem.js'
 import { Renewals } from './renewal.js'
 
-export { asProblem, ProblemError, problemOf, type Fault, type Problem } from './problem.js'
+export { asProblem, ProblemError, problemOf, type Fault, type Problem, type Reason } from './problem.js'
 export type { Place } from './place.js'
 
 /** The gateway as a single-page app uses it: by cookie, which scripts cannot read. */

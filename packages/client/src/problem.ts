@@ -4,6 +4,16 @@ export interface Fault {
   message: string
 }
 
+/** Why something was refused, by a stable code: what clients translate `detail` and `errors` by. */
+export interface Reason {
+  /** The field, as in `errors`; absent for all of the request. */
+  path?: string
+  /** Such as `too_long`. */
+  code: string
+  /** What stands in the text of the code, such as `max`. A list is a choice. */
+  values: Record<string, string | number | string[]>
+}
+
 /** What the gateway answers where it does not answer what was asked for (RFC 9457). */
 export interface Problem {
   title: string
@@ -14,6 +24,7 @@ export interface Problem {
   /** Names the request; whoever runs the gateway can look it up. */
   requestId: string
   errors?: Fault[]
+  reasons?: Reason[]
 }
 
 /** A refusal or failure as an error, for those who throw. */
@@ -44,6 +55,23 @@ function faultsIn(value: unknown): { errors: Fault[] } | undefined {
   return { errors }
 }
 
+const isValue = (value: unknown): value is Reason['values'][string] =>
+  isText(value) || typeof value === 'number' || (Array.isArray(value) && value.every(isText))
+
+function reasonsIn(value: unknown): { reasons: Reason[] } | undefined {
+  if (!Array.isArray(value)) return undefined
+  const reasons = value.flatMap((one: Partial<Record<keyof Reason, unknown>> | null): Reason[] => {
+    if (!isText(one?.code) || typeof one.values !== 'object' || one.values === null) return []
+    const values = Object.entries(one.values).filter((entry): entry is [string, Reason['values'][string]] =>
+      isValue(entry[1]),
+    )
+    return [
+      { ...(isText(one.path) ? { path: one.path } : {}), code: one.code, values: Object.fromEntries(values) },
+    ]
+  })
+  return { reasons }
+}
+
 /**
  * Reads a body that is expected to be a problem document; what is none becomes one with the code `unknown`.
  */
@@ -60,6 +88,7 @@ export function asProblem(
     code: text(given.code, 'unknown'),
     requestId: text(given.requestId, ''),
     ...faultsIn(given.errors),
+    ...reasonsIn(given.reasons),
   }
 }
 

@@ -1,5 +1,6 @@
+import { reason } from '../../domain/reasons.js'
 import type { Request } from 'express'
-import { GatewayError } from '../../errors.js'
+import { GatewayError, faultAt } from '../../errors.js'
 import type { Answer } from './endpoint.js'
 
 /** Rows that a table may have: it is made in memory. */
@@ -50,7 +51,7 @@ export function csvAnswer<Row extends object>(
 ): Answer {
   if (rows.length > mostCsvRows) {
     throw new GatewayError('validation_failed', 'The query is not valid', {
-      errors: [{ path: '', message: `finds more than ${mostCsvRows} rows: narrow it` }],
+      errors: [faultAt('', reason('too_many_rows', { max: mostCsvRows }))],
     })
   }
   const lines = [

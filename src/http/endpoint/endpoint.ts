@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises'
 import type { Express, Request, Response } from 'express'
 import { z } from 'zod'
 import { isUuid } from '../../domain/ids.js'
+import { fieldError, reasonOf } from '../../domain/reasons.js'
 import { GatewayError, type Fault, notFound } from '../../errors.js'
 import { entriesOf, readBody, type BodyType } from '../body.js'
 import { asError, chain, type Middleware } from './chain.js'
@@ -113,7 +114,11 @@ declare global {
 }
 
 const faultsOf = (error: z.ZodError): Fault[] =>
-  error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message }))
+  error.issues.map((issue) => ({
+    path: issue.path.join('.'),
+    message: issue.message,
+    reason: reasonOf(issue),
+  }))
 
 function parseInput<Schema extends z.ZodType>(schema: Schema, value: unknown, what: string): z.infer<Schema> {
   const parsed = schema.safeParse(value)
@@ -126,7 +131,7 @@ function parseInput<Schema extends z.ZodType>(schema: Schema, value: unknown, wh
 
 /** Who wants to know what a call would do must not have it done. */
 const withoutRehearsal = z.looseObject({
-  dryRun: z.undefined('cannot be said here: this call has no preview, and nothing was done').optional(),
+  dryRun: z.undefined(fieldError('no_dry_run')).optional(),
 })
 
 /**

@@ -1,6 +1,7 @@
+import { reason } from '../../domain/reasons.js'
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import { GatewayError } from '../../errors.js'
+import { GatewayError, faultAt } from '../../errors.js'
 
 /** A strong validator (RFC 9110 §8.8.3) of a representation: the same as long as it says the same. */
 export function etagOf(representation: unknown): string {
@@ -31,9 +32,7 @@ export function checkIfMatch(req: IncomingMessage, current: unknown): void {
 export function refuseIfMatch(req: IncomingMessage): void {
   const wanted = req.headers['if-match']
   if (wanted === undefined || wanted.trim() === '*') return
-  const message =
-    'cannot be checked here: what this call changes has no ETag. Nothing was done; repeat it without this header'
   throw new GatewayError('validation_failed', 'The request is not valid', {
-    errors: [{ path: 'If-Match', message }],
+    errors: [faultAt('If-Match', reason('no_etag'))],
   })
 }

@@ -1,5 +1,6 @@
+import { fieldError, reason } from '../../domain/reasons.js'
 import { z } from 'zod'
-import { GatewayError } from '../../errors.js'
+import { faultAt, GatewayError } from '../../errors.js'
 
 const most = 200
 
@@ -10,9 +11,9 @@ const most = 200
 export const pageFields = {
   limit: z
     .string()
-    .regex(/^\d{1,15}$/, 'must be a whole number of 1 or more')
+    .regex(/^\d{1,15}$/, fieldError('whole_number'))
     .transform((value) => Math.min(Number(value), most))
-    .refine((value) => value >= 1, 'must be a whole number of 1 or more')
+    .refine((value) => value >= 1, fieldError('whole_number'))
     .default(50),
   cursor: z.string().max(2000).optional(),
 }
@@ -30,7 +31,7 @@ export const encodeCursor = (position: string) => Buffer.from(JSON.stringify(pos
 const notOfThisList = (cause: unknown) =>
   new GatewayError('validation_failed', 'The query is not valid', {
     cause,
-    errors: [{ path: 'cursor', message: 'must be the nextCursor of another page of this list' }],
+    errors: [faultAt('cursor', reason('cursor'))],
   })
 
 /**

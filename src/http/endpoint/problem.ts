@@ -27,12 +27,23 @@ function refusalHeaders(error: GatewayError): string[] {
   return headers
 }
 
-/** An RFC 9457 problem document. */
+/** Returns the reasons of a refusal by code: of all of it, then of its fields, in the order of `errors`. */
+const reasonsOf = ({ reason, errors = [] }: GatewayError) => [
+  ...(reason ? [{ code: reason.code, values: reason.values }] : []),
+  ...errors.flatMap(({ path, reason: why }) => (why ? [{ path, code: why.code, values: why.values }] : [])),
+]
+
+/** Whether a request asks for reasons by the preference (RFC 7240) of that name. */
+const prefersReasons = ({ headers }: Pick<Request, 'headers'>) =>
+  [headers.prefer].flat().some((one) => one?.split(/[,;]/).some((part) => part.trim() === 'reasons'))
+
+/** An RFC 9457 problem document. The reasons by code are an extension, for those who ask for them. */
 export function problemDocument(
   error: GatewayError,
-  requestId: string,
+  { id: requestId, headers }: Pick<Request, 'id' | 'headers'>,
   status = statusOf(error.code),
 ): Record<string, unknown> {
+  const reasons = prefersReasons({ headers }) ? reasonsOf(error) : []
   return {
     type: 'about:blank',
     title: STATUS_CODES[status],
@@ -40,7 +51,8 @@ export function problemDocument(
     detail: error.detail,
     code: error.code,
     requestId,
-    ...(error.errors ? { errors: error.errors } : {}),
+    ...(error.errors ? { errors: error.errors.map(({ path, message }) => ({ path, message })) } : {}),
+    ...(reasons.length > 0 ? { reasons } : {}),
   }
 }
 
@@ -137,9 +149,7 @@ function refusalBody(
     }
   }
   const oauth = req.errorForm === 'oauth'
-  const body = Buffer.from(
-    JSON.stringify(oauth ? oauthDocument(error) : problemDocument(error, req.id, status)),
-  )
+  const body = Buffer.from(JSON.stringify(oauth ? oauthDocument(error) : problemDocument(error, req, status)))
   return {
     headers: [
       'Content-Type',

@@ -1,3 +1,4 @@
+import { reasonIn } from '../../domain/reasons.js'
 import type { Request } from 'express'
 import { textsIn, type Locale } from '../../domain/languages.js'
 import type { GatewayError } from '../../errors.js'
@@ -24,7 +25,8 @@ export function problemPage(
 ): Answer {
   const language = languageOf(req)
   const { console: texts, pages } = textsIn(language)
-  const text = language === 'en' ? error.detail : texts[`problem.${error.code}`]
+  const translated = (error.reason && reasonIn(error.reason, language)) ?? texts[`problem.${error.code}`]
+  const text = language === 'en' ? error.detail : translated
   return page({
     status,
     language,
