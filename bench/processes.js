@@ -48,7 +48,12 @@ export async function startGateway(database, upstream, environment = {}) {
   const routes = path.join(dataDir, 'routes.yaml')
   await writeFile(
     routes,
-    `upstreams:\n  crm: { targets: ['${upstream}'] }\nroutes:\n  /api/crm: { upstream: crm, mandate: required, instance: optional, permission: { context: RESOURCE, item: crm } }\n`,
+    'upstreams:\n' +
+      `  crm: { targets: ['${upstream}'] }\n` +
+      'routes:\n' +
+      '  /api/crm:\n' +
+      '    { upstream: crm, mandate: required, instance: optional,\n' +
+      '      permission: { context: RESOURCE, item: crm } }\n',
   )
   const child = fork(here('../dist/main.js'), {
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
@@ -102,12 +107,15 @@ export async function loginAll(database, users) {
   const logins = users.map((user) => ({ ...user, sid: randomUUID(), jti: randomUUID() }))
   const rows = JSON.stringify(logins)
   await database.sql(
-    `insert into sessions (id, user_id, authority) select sid, id, 'local' from jsonb_to_recordset($1::jsonb) as l (id uuid, sid uuid)`,
+    `insert into sessions (id, user_id, authority)
+      select sid, id, 'local'
+      from jsonb_to_recordset($1::jsonb) as l (id uuid, sid uuid)`,
     [rows],
   )
   await database.sql(
     `insert into tokens (id, user_id, authority, session_id, expires_at)
-    select jti, id, 'local', sid, now() + interval '6 hours' from jsonb_to_recordset($1::jsonb) as l (id uuid, sid uuid, jti uuid)`,
+    select jti, id, 'local', sid, now() + interval '6 hours'
+      from jsonb_to_recordset($1::jsonb) as l (id uuid, sid uuid, jti uuid)`,
     [rows],
   )
   const now = Math.floor(Date.now() / 1000)

@@ -23,9 +23,12 @@ const table = (head, rows) =>
   [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
 
 const sections = [
-  `Measured on ${cpus().length} cores of ${cpus()[0].model.trim()}, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}; the load comes from the same machine.`,
+  `Measured on ${cpus().length} cores of ${cpus()[0].model.trim()}, Node ${process.version}, ` +
+    `${new Date().toISOString().slice(0, 10)}; the load comes from the same machine.`,
 ]
-const say = (text) => {
+/** Adds a section and prints it. */
+const say = (title, ...paragraphs) => {
+  const text = [`## ${title}`, ...paragraphs].join('\n\n')
   sections.push(text)
   process.stdout.write(`\n${text}\n`)
 }
@@ -36,7 +39,11 @@ if (wanted.has('requests')) {
     short ? { seconds: 2, turns: 2 } : { seconds: 4, turns: 5 },
   )
   say(
-    `## What a request costs\n\nServer CPU per request, median of ${turns} interleaved turns of ${seconds} s with 32 connections; everything on: rate limits, access line, context, permission. Ratios above 1 are cheaper than what they are compared with.\n\n${table(
+    'What a request costs',
+    `Server CPU per request, median of ${turns} interleaved turns of ${seconds} s with 32 connections; ` +
+      'everything on: rate limits, access line, context, permission. ' +
+      'Ratios above 1 are cheaper than what they are compared with.',
+    table(
       [
         'what',
         'µs CPU',
@@ -48,10 +55,11 @@ if (wanted.has('requests')) {
         'of undici (dispatch)',
       ],
       rows,
-    )}`,
-  )
-  say(
-    `Transactions of the database in ${seconds + 1.5} s: ${statements.idle} while nothing came, ${statements.loaded} while ${statements.requests} requests did. The lease is renewed all the same, and while there is use to tell a node tells it once a second. No request waits for a statement.`,
+    ),
+    `Transactions of the database in ${seconds + 1.5} s: ${statements.idle} while nothing came, ` +
+      `${statements.loaded} while ${statements.requests} requests did. The lease is renewed all the ` +
+      'same, and while there is use to tell a node tells it once a second. No request waits for a ' +
+      'statement.',
   )
   if (values.write)
     await writeFile(
@@ -67,10 +75,10 @@ if (wanted.has('revocations')) {
     short ? { counts: [1, 3], rounds: 50 } : { counts: [1, 3, 8], rounds: 300 },
   )
   say(
-    `## How long a revocation takes\n\n\`DELETE /system/tokens/{id}\` until its answer; each token had been used on every node before, and was tried on every node after.\n\n${table(
-      ['nodes', 'p50 ms', 'p99 ms', 'revocations', 'accepted afterwards'],
-      rows,
-    )}`,
+    'How long a revocation takes',
+    '`DELETE /system/tokens/{id}` until its answer; each token had been used on every node before, ' +
+      'and was tried on every node after.',
+    table(['nodes', 'p50 ms', 'p99 ms', 'revocations', 'accepted afterwards'], rows),
   )
 }
 if (wanted.has('scale')) {
@@ -80,18 +88,29 @@ if (wanted.has('scale')) {
       : { sizes: [1000, 100_000, 1_000_000], seconds: 3, turns: 5, active: 500 },
   )
   say(
-    `## How many users\n\nThe same 500 active users, answered by the gateway itself.\n\n${table(['users', 'µs CPU', 'of the smallest'], rows)}`,
+    'How many users',
+    'The same 500 active users, answered by the gateway itself.',
+    table(['users', 'µs CPU', 'of the smallest'], rows),
   )
 }
 if (wanted.has('memory')) {
   const principals = short ? 3000 : 20_000
   say(
-    `## Memory\n\nA remembered login with its place in a mandate: ${await measureMemory({ principals })} bytes of resident memory, over ${principals} of them.`,
+    'Memory',
+    `A remembered login with its place in a mandate: ${await measureMemory({ principals })} bytes of ` +
+      `resident memory, over ${principals} of them.`,
   )
 }
 if (values.write) {
   await writeFile(
     fileURLToPath(new URL('../docs/performance.md', import.meta.url)),
-    `# Performance\n\nMade by \`npm run bench -- --write\`. Machines are noisy: compare figures of one run, and ratios rather than figures.\n\n![What a request costs](performance.svg)\n\nWhere the time goes: [profile.md](profile.md).\n\n${sections.join('\n\n')}\n`,
+    `${[
+      '# Performance',
+      'Made by `npm run bench -- --write`. Machines are noisy: compare figures of one run, ' +
+        'and ratios rather than figures.',
+      '![What a request costs](performance.svg)',
+      'Where the time goes: [profile.md](profile.md).',
+      ...sections,
+    ].join('\n\n')}\n`,
   )
 }

@@ -19,7 +19,11 @@ async function growTo(database, users) {
     [users],
   )
   await database.sql(
-    `insert into user_mandates (user_id, mandate_id) select id, $1 from users where username like 'user-%' on conflict do nothing`,
+    `insert into user_mandates (user_id, mandate_id)
+      select id, $1
+      from users
+      where username like 'user-%'
+      on conflict do nothing`,
     [acme],
   )
   await database.sql(

@@ -259,7 +259,8 @@ try {
   const perSecond = Math.round(report.requests / 10 / 2)
   console.log(`${perSecond} requests/s, half of what the two nodes took with the load on the same machine\n`)
   console.log(
-    '| minute | requests | p50 ms | p99 ms | resident MB | heap MB | open files |\n| --- | --- | --- | --- | --- | --- | --- |',
+    '| minute | requests | p50 ms | p99 ms | resident MB | heap MB | open files ' +
+      '|\n| --- | --- | --- | --- | --- | --- | --- |',
   )
   const ending = new AbortController()
   setMaxListeners(0, ending.signal)
@@ -282,7 +283,9 @@ try {
     }
     samples.push(sample)
     console.log(
-      `| ${minute} | ${report.requests} | ${sample.p50.toFixed(1)} | ${sample.p99.toFixed(1)} | ${sample.resident.map(mb).join(', ')} | ${sample.heap.map(mb).join(', ')} | ${sample.files.join(', ')} |`,
+      `| ${minute} | ${report.requests} | ${sample.p50.toFixed(1)} | ` +
+        `${sample.p99.toFixed(1)} | ${sample.resident.map(mb).join(', ')} | ` +
+        `${sample.heap.map(mb).join(', ')} | ${sample.files.join(', ')} |`,
     )
   }
   ending.abort()
@@ -308,7 +311,9 @@ const faults = [
   ...(slower > 2 ? ['p99 grew'] : []),
 ]
 console.log(
-  `\n${report.revocations} revocations, ${report.accepted} accepted afterwards; from the first third to the last: resident ${resident.map((one) => one.toFixed(2)).join(', ')}, p99 ${slower.toFixed(2)}`,
+  `\n${report.revocations} revocations, ${report.accepted} accepted afterwards; ` +
+    'from the first third to the last: resident ' +
+    `${resident.map((one) => one.toFixed(2)).join(', ')}, p99 ${slower.toFixed(2)}`,
 )
 console.log(faults.length > 0 ? `faults: ${faults.join('; ')}` : 'no faults')
 process.exitCode = faults.length > 0 ? 1 : 0

@@ -77,7 +77,10 @@ async function buildPages(stamp) {
   // Of scripts and styles the builder knows the licences, of fonts it does not.
   await appendFile(
     path.join(made, 'licences.md'),
-    `\n## @fontsource-variable/inter (OFL-1.1)\n\n${await readFile(path.join(root, 'node_modules/@fontsource-variable/inter/LICENSE'), 'utf8')}`,
+    '\n' +
+      '## @fontsource-variable/inter (OFL-1.1)\n' +
+      '\n' +
+      `${await readFile(path.join(root, 'node_modules/@fontsource-variable/inter/LICENSE'), 'utf8')}`,
   )
   await compressAssets(made)
   await writeFile(path.join(made, 'stamp'), stamp)

@@ -466,7 +466,11 @@ async function mutantsOfPart({ files, tests }) {
           source,
           tests,
           mutated: source.slice(0, start) + text + source.slice(end),
-          shown: `${file}:${source.slice(0, start).split('\n').length}: ${what}: ${source.slice(start, end).split('\n')[0]?.slice(0, 100)}`,
+          shown: [
+            `${file}:${source.slice(0, start).split('\n').length}`,
+            what,
+            source.slice(start, end).split('\n')[0]?.slice(0, 100),
+          ].join(': '),
         }))
         .filter(({ mutated }) => mutated !== source && parses(mutated))
     }),

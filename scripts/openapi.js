@@ -73,7 +73,8 @@ function portable(pattern) {
     const range = ranges[name]
     if (!range)
       throw new Error(
-        `The pattern ${pattern} has \\p{${name}}, which client generators cannot read. Say its ranges in scripts/openapi.js.`,
+        `The pattern ${pattern} has \\p{${name}}, which client generators cannot ` +
+          'read. Say its ranges in scripts/openapi.js.',
       )
     return range
   })
@@ -196,7 +197,9 @@ const document = createDocument(
   },
   { override },
 )
-const text = `# Made by \`npm run openapi\` from the schemas in src/. Change them, not this file.\n${stringify(document, { lineWidth: 140, aliasDuplicateObjects: false })}`
+const text =
+  '# Made by `npm run openapi` from the schemas in src/. Change them, not this ' +
+  `file.\n${stringify(document, { lineWidth: 140, aliasDuplicateObjects: false })}`
 
 if (process.argv.includes('--print')) {
   process.stdout.write(text)

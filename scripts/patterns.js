@@ -51,7 +51,8 @@ async function patternsOf(file) {
         })
       else if (!builtAtRunTime.has(file))
         faults.push(
-          `${place}: this pattern is built at run time. Write it as a literal, or add the file to builtAtRunTime with the reason why it is linear`,
+          `${place}: this pattern is built at run time. Write it as a literal, or add the ` +
+            'file to builtAtRunTime with the reason why it is linear',
         )
     }
     ts.forEachChild(node, walk)
@@ -96,7 +97,9 @@ for (const [text, { place, source, flags }] of unique) {
   const { status, complexity, error } = await check(source, flags.replace('d', ''), { timeout: 20_000 })
   if (status === 'safe') continue
   faults.push(
-    `${place}: ${text} is ${status === 'vulnerable' ? complexity.summary : `not decided (${error.kind})`}. Write it so that no two of its parts can take the same text`,
+    `${place}: ${text} is ` +
+      `${status === 'vulnerable' ? complexity.summary : `not decided (${error.kind})`}. Write it so ` +
+      'that no two of its parts can take the same text',
   )
 }
 

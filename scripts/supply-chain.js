@@ -94,7 +94,8 @@ const scripts = installed
   .filter(({ hasInstallScript }) => hasInstallScript)
   .map(({ name, dev }) => `${name}${dev ? ' (a tool: its script is not needed and npm leaves it out)' : ''}`)
 console.log(
-  `${installed.length} packages, ${installed.filter(({ dev }) => !dev).length} of them at run time. With a script of installation: ${scripts.join(', ')}.`,
+  `${installed.length} packages, ${installed.filter(({ dev }) => !dev).length} of them at ` +
+    `run time. With a script of installation: ${scripts.join(', ')}.`,
 )
 for (const fault of faults) console.error(fault)
 process.exitCode = faults.length > 0 ? 1 : 0

@@ -55,7 +55,10 @@ export async function kubernetesDefinitions({ clientGo, cliRuntime }) {
   )
 }
 
-/** Returns the definitions that `schema` refers to, directly or not. @param {Schema} schema @param {Record<string, Schema>} all */
+/**
+ * Returns the definitions that `schema` refers to, directly or not.
+ * @param {Schema} schema @param {Record<string, Schema>} all
+ */
 function reachable(schema, all) {
   /** @type {Record<string, Schema>} */
   const found = {}
@@ -79,6 +82,9 @@ export const standalone = (schema, all) => ({
   definitions: reachable(schema, all),
 })
 
-/** Returns where kubeconform looks for a schema: `deployment-apps-v1.json`. @param {string} kind @param {string} group @param {string} version */
+/**
+ * Returns where kubeconform looks for a schema: `deployment-apps-v1.json`.
+ * @param {string} kind @param {string} group @param {string} version
+ */
 export const fileOf = (kind, group, version) =>
   `${[kind, ...(group === '' ? [] : [group.split('.')[0]]), version].join('-').toLowerCase()}.json`

@@ -59,8 +59,8 @@ function fieldsOf(body) {
 }
 
 /**
- * Returns strict schemas of ServiceMonitor and PrometheusRule by file, and the types that they refer to, from the Go types
- * of the Prometheus operator: the module of its API holds no schemas.
+ * Returns strict schemas of ServiceMonitor and PrometheusRule by file, and the types that they refer to. They
+ * are made from the Go types of the Prometheus operator: the module of its API holds no schemas.
  * @param {string} folder of the module
  */
 export async function monitoringSchemas(folder) {

@@ -17,6 +17,8 @@ let gateway: TestGateway
 let upstream: Upstream
 let provider: OpenIdProvider
 let petra: string
+const callbackPath = (parameters: Record<string, string>) =>
+  `/auth/google/callback?${new URLSearchParams(parameters).toString()}`
 let robot: { id: string; username: string }
 beforeAll(async () => {
   ;[upstream, provider] = [await startUpstream(), await startOpenIdProvider()]
@@ -273,7 +275,7 @@ const uses: Record<string, Use> = {
     attempt: (one, all) =>
       ask(
         gateway.url,
-        `/auth/google/callback?${new URLSearchParams({ state: one, code: all['the code of signing in'] ?? '', iss: provider.issuer }).toString()}`,
+        callbackPath({ state: one, code: all['the code of signing in'] ?? '', iss: provider.issuer }),
         asCookie('sign_in_flow', all['the sealed state of signing in'] ?? ''),
       ),
   },
@@ -283,7 +285,7 @@ const uses: Record<string, Use> = {
     attempt: (one, all) =>
       ask(
         gateway.url,
-        `/auth/google/callback?${new URLSearchParams({ state: all['the state of signing in'] ?? '', code: 'x' }).toString()}`,
+        callbackPath({ state: all['the state of signing in'] ?? '', code: 'x' }),
         asCookie('sign_in_flow', one === all['the sealed state of signing in'] ? '' : one),
       ),
   },

@@ -20,11 +20,14 @@ afterAll(async () => {
  */
 const oracle = `
 with asked as (
-  select u.id as user_id, u.is_sys_admin or u.is_platform_admin as platform, i.id as instance_id, i.mandate_id as instance_mandate, i.enabled as instance_enabled,
+  select u.id as user_id, u.is_sys_admin
+    or u.is_platform_admin as platform, i.id as instance_id, i.mandate_id as instance_mandate,
+      i.enabled as instance_enabled,
          coalesce($2::uuid, i.mandate_id) as place_id
     from users u left join feature_instances i on i.id = $3::uuid where u.id = $1::uuid
 ), rows as (
-  select a.*, m.id as mandate_id, m.enabled as mandate_enabled, um.id as member_id, um.enabled as member_enabled, fa.id as access_id, fa.enabled as access_enabled
+  select a.*, m.id as mandate_id, m.enabled as mandate_enabled, um.id as member_id,
+      um.enabled as member_enabled, fa.id as access_id, fa.enabled as access_enabled
     from asked a
     left join mandates m on m.id = a.place_id
     left join user_mandates um on um.user_id = a.user_id and um.mandate_id = a.place_id
@@ -33,7 +36,9 @@ with asked as (
 select case
   when $2::uuid is null and $3::uuid is null then 'entered'
   when not member_enabled then 'membership_disabled'
-  when place_id is not null and member_id is null and not platform then case when $2::uuid is null then 'no_instance_access' else 'not_a_member' end
+  when place_id is not null
+    and member_id is null
+    and not platform then case when $2::uuid is null then 'no_instance_access' else 'not_a_member' end
   when $2::uuid is not null and mandate_id is null then 'mandate_not_found'
   when not mandate_enabled and not platform then 'mandate_disabled'
   when $3::uuid is null then 'entered'
@@ -42,7 +47,16 @@ select case
   when not access_enabled then 'feature_access_disabled'
   when (access_id is null or not instance_enabled) and not platform then 'no_instance_access'
   else 'entered' end as verdict,
-  array(select role_id from user_mandate_roles where user_mandate_id = member_id union select role_id from feature_access_roles where feature_access_id = access_id order by 1)::text[] as roles
+  array(
+      select role_id
+      from user_mandate_roles
+      where user_mandate_id = member_id
+      union
+      select role_id
+      from feature_access_roles
+      where feature_access_id = access_id
+      order by 1
+    )::text[] as roles
 from rows`
 
 const state = fc.constantFrom('absent', 'enabled', 'disabled')

@@ -194,7 +194,9 @@ describe('a token', () => {
 
 const table = parseRouteTable(
   `
-upstreams: { open: { targets: ['http://127.0.0.1:1'] }, shut: { targets: ['http://127.0.0.1:2'] }, deep: { targets: ['http://127.0.0.1:3'] } }
+upstreams:
+  { open: { targets: ['http://127.0.0.1:1'] }, shut: { targets: ['http://127.0.0.1:2'] },
+    deep: { targets: ['http://127.0.0.1:3'] } }
 routes:
   /: { upstream: open, auth: public }
   /api: { upstream: open, auth: public, strip: true }
@@ -430,7 +432,12 @@ describe('what the operator writes', () => {
     )
   })
 
-  const file = `upstreams:\n  a: { targets: ['http://127.0.0.1:1'], timeouts: { headersMs: 5 } }\nroutes:\n  /x: { upstream: a, auth: optional, mandate: optional }\n  /y: { upstream: a, rateLimit: 5/1s }\n`
+  const file =
+    'upstreams:\n' +
+    `  a: { targets: ['http://127.0.0.1:1'], timeouts: { headersMs: 5 } }\n` +
+    'routes:\n' +
+    '  /x: { upstream: a, auth: optional, mandate: optional }\n' +
+    '  /y: { upstream: a, rateLimit: 5/1s }\n'
   it('in the route file is taken or told to be wrong, by its line', () => {
     const edits = fc.array(
       fc.record({

@@ -103,7 +103,10 @@ async function inTurn(start: (() => Promise<number>)[]): Promise<Promise<number>
 /** Events about somebody and by somebody, in the order in which their changes were made. */
 const eventsOf = (ids: string[]) =>
   database.sql<{ action: string; user_id: string | null; subject: string }>(
-    `select action, user_id, details->>'subject' as subject from audit_events where user_id = any($1::uuid[]) or details->>'subject' = any($2) order by seq`,
+    `select action, user_id, details->>'subject' as subject
+      from audit_events
+      where user_id = any($1::uuid[]) or details->>'subject' = any($2)
+      order by seq`,
     [ids, ids.map((id) => `user:${id}`)],
   )
 
@@ -435,7 +438,8 @@ describe('at two nodes, in whatever moment they cross', () => {
           Array.from({ length: 12 }, async () => {
             const jti = randomUUID()
             await database.sql(
-              `insert into tokens (id, user_id, authority, purpose, session_id, status, expires_at) values ($1, $2, 'local', 'auth_session', $3, 'active', now() + interval '1 hour')`,
+              `insert into tokens (id, user_id, authority, purpose, session_id, status, expires_at)
+                values ($1, $2, 'local', 'auth_session', $3, 'active', now() + interval '1 hour')`,
               [jti, user.id, sid],
             )
             return await signToken('alice', jti, sid, { claims: { sub: user.username, userId: user.id } })

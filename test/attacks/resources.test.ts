@@ -52,7 +52,10 @@ describe('nobody keeps the gateway busy with one request', () => {
       environment: { TRUST_PROXY: '1' },
       routes: `
 upstreams: { away: { targets: ['http://127.0.0.1:1'] } }
-routes: { /anywhere: { upstream: away, auth: optional, mandate: optional, instance: optional, mandateFrom: [header, query, path, host, subprotocol] } }
+routes:
+  /anywhere:
+    { upstream: away, auth: optional, mandate: optional, instance: optional,
+      mandateFrom: [header, query, path, host, subprotocol] }
 `,
     })
     token = (await tokenFor(gateway.database, 'alice')).token

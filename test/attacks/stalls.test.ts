@@ -123,7 +123,10 @@ beforeAll(async () => {
     environment: { TRUST_PROXY: '1' },
     routes: `
 upstreams: { crm: { targets: [demo] } }
-routes: { /api/crm: { upstream: crm, auth: optional, mandate: optional, instance: optional, mandateFrom: [header, query, path, host, subprotocol] } }
+routes:
+  /api/crm:
+    { upstream: crm, auth: optional, mandate: optional, instance: optional,
+      mandateFrom: [header, query, path, host, subprotocol] }
 `,
   })
   token = (await tokenFor(gateway.database, 'root')).token

@@ -229,7 +229,8 @@ describe('the audit’s archive', () => {
     const [seal] = await own.sql<{ seq: string }>('select seq from audit_seals where position = 1')
     await archive()
     await own.sql(
-      `insert into audit_seals (position, seq, horizon, content, hash, sealed_at) values (1, $1, '1', '\\x00', '\\x00', now())`,
+      `insert into audit_seals (position, seq, horizon, content, hash, sealed_at)
+        values (1, $1, '1', '\\x00', '\\x00', now())`,
       [seal?.seq],
     )
     expect(await kinds()).toEqual(['archived'])
@@ -294,7 +295,8 @@ describe('the audit’s archive', () => {
     await archive()
     const [seal] = await own.sql<{ seq: string }>('select max(seq) + 1 as seq from audit_events')
     await own.sql(
-      `insert into audit_seals (position, seq, horizon, content, hash, sealed_at) values (1, $1, '1', '\\x00', '\\x00', now())`,
+      `insert into audit_seals (position, seq, horizon, content, hash, sealed_at)
+        values (1, $1, '1', '\\x00', '\\x00', now())`,
       [seal?.seq ?? 1000],
     )
     const elsewhere = path.join(directory, 'elsewhere')

@@ -91,8 +91,17 @@ describe('while the database does not take events', () => {
       process.on('SIGXFSZ', () => undefined)
       const { openSpill } = await import(process.env.SPILL)
       const spill = openSpill(process.env.DIRECTORY, { error: () => undefined })
-      const event = { id: crypto.randomUUID(), occurredAt: new Date(), userId: null, mandateId: 'system', action: 'x'.repeat(5000), details: {}, requestId: null }
-      for (let attempt = 0; attempt < 3; attempt += 1) await spill.save([event]).catch((error) => process.stdout.write(error.code + ' '))
+      const event = {
+        id: crypto.randomUUID(),
+        occurredAt: new Date(),
+        userId: null,
+        mandateId: 'system',
+        action: 'x'.repeat(5000),
+        details: {},
+        requestId: null,
+      }
+      for (let attempt = 0; attempt < 3; attempt += 1)
+        await spill.save([event]).catch((error) => process.stdout.write(error.code + ' '))
       await spill.save([{ ...event, action: 'short' }])`
     const output = execFileSync(
       'sh',

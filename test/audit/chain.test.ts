@@ -134,7 +134,9 @@ describe('a chain that nobody touched', () => {
   it('holds what only the database can tell apart: numbers beyond doubles, microseconds, endless times', async () => {
     const one = sealer()
     await own.sql(
-      `insert into audit_events (occurred_at, action, details) values ('2026-11-25 08:00:00.123456+00', 'precise', '{"n": 12345678901234567890.12345678901234567890}'), ('infinity', 'endless', '{}')`,
+      `insert into audit_events (occurred_at, action, details)
+        values ('2026-11-25 08:00:00.123456+00', 'precise', '{"n": 12345678901234567890.12345678901234567890}'),
+          ('infinity', 'endless', '{}')`,
     )
     await one.seal()
     expect(await kinds()).toEqual([])
@@ -143,7 +145,10 @@ describe('a chain that nobody touched', () => {
     )
     expect(await kinds()).toEqual(['edited 1'])
     await own.sql(
-      `update audit_events set details = '{"n": 12345678901234567890.12345678901234567890}', occurred_at = '2026-11-25 08:00:00.123457+00' where action = 'precise'`,
+      `update audit_events
+        set details = '{"n": 12345678901234567890.12345678901234567890}',
+          occurred_at = '2026-11-25 08:00:00.123457+00'
+        where action = 'precise'`,
     )
     expect(await kinds()).toEqual(['edited 1'])
   })
@@ -211,7 +216,10 @@ describe('tampering is found', () => {
       return (
         (
           await own.sql(
-            `select from audit_events where action = 'event-2' and xid < (select horizon from audit_seals order by position desc limit 1)`,
+            `select
+              from audit_events
+              where action = 'event-2'
+                and xid < (select horizon from audit_seals order by position desc limit 1)`,
           )
         ).length === 1
       )
@@ -222,7 +230,10 @@ describe('tampering is found', () => {
 
   it('two events whose contents were exchanged', async () => {
     await sealed(5)
-    await own.sql(`update audit_events a set action = b.action, details = b.details, occurred_at = b.occurred_at, personal = b.personal, id = gen_random_uuid() from audit_events b
+    await own.sql(`update audit_events a
+      set action = b.action, details = b.details, occurred_at = b.occurred_at, personal = b.personal,
+        id = gen_random_uuid()
+      from audit_events b
                     where (a.action, b.action) in (('event-2', 'event-4'), ('event-4', 'event-2'))`)
     expect((await kinds()).filter((one) => one.startsWith('edited'))).toEqual(['edited 2', 'edited 4'])
   })
@@ -310,7 +321,9 @@ describe('the order', () => {
       expect(
         (
           await own.sql<{ late: boolean }>(
-            `select seq < (select seq from audit_events where action = 'quick-1') as late from audit_events where action = 'slow'`,
+            `select seq < (select seq from audit_events where action = 'quick-1') as late
+              from audit_events
+              where action = 'slow'`,
           )
         )[0],
       ).toEqual({ late: true })
@@ -385,7 +398,8 @@ describe('the sealer', () => {
   it('seals nothing onto an end that is not signed, and says so', async () => {
     const one = await sealed(2)
     await own.sql(
-      `insert into audit_seals (position, seq, horizon, content, hash, sealed_at) values (3, 999, '1', '\\x00', '\\x00', now())`,
+      `insert into audit_seals (position, seq, horizon, content, hash, sealed_at)
+        values (3, 999, '1', '\\x00', '\\x00', now())`,
     )
     await insertAuditEvents(database, [event('later')])
     await one.seal()

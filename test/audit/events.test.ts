@@ -338,7 +338,9 @@ describe('an export', () => {
   const manyLong = async () => {
     const action = `test-${randomUUID()}`
     await gateway.database.sql(
-      `insert into audit_events (mandate_id, action, details) select $1, $2, jsonb_build_object('filler', repeat('x', 20000)) from generate_series(1, 3000)`,
+      `insert into audit_events (mandate_id, action, details)
+        select $1, $2, jsonb_build_object('filler', repeat('x', 20000))
+        from generate_series(1, 3000)`,
       [mandates.acme, action],
     )
     return action
@@ -562,7 +564,12 @@ describe('the indexes', () => {
       await tx.run('set local enable_seqscan = off')
       await tx.run('set local enable_sort = off')
       return await tx.rows<{ 'QUERY PLAN': string }>(
-        `explain select * from audit_events e where ${condition} and (occurred_at, seq) < (now(), 5) order by occurred_at desc, seq desc limit 51`,
+        `explain
+          select *
+          from audit_events e
+          where ${condition} and (occurred_at, seq) < (now(), 5)
+          order by occurred_at desc, seq desc
+          limit 51`,
       )
     })
     const text = plan.map((row) => row['QUERY PLAN']).join('\n')

@@ -13,12 +13,18 @@ const routes = `
 upstreams:
   echo: { targets: [demo] }
 routes:
-  /crm: { upstream: echo, strip: true, mandate: required, instance: optional, permission: { context: RESOURCE, item: crm } }
+  /crm:
+    { upstream: echo, strip: true, mandate: required, instance: optional,
+      permission: { context: RESOURCE, item: crm } }
   /deals: { upstream: echo, strip: true, mandate: optional, permission: { context: DATA, item: crm.deals } }
   /operators: { upstream: echo, strip: true, guard: sysAdmin }
   /governors: { upstream: echo, strip: true, guard: platformAdmin }
-  /both: { upstream: echo, strip: true, mandate: required, guard: sysAdmin, permission: { context: RESOURCE, item: nobody } }
-  /governed: { upstream: echo, strip: true, mandate: required, guard: platformAdmin, permission: { context: RESOURCE, item: crm } }
+  /both:
+    { upstream: echo, strip: true, mandate: required, guard: sysAdmin,
+      permission: { context: RESOURCE, item: nobody } }
+  /governed:
+    { upstream: echo, strip: true, mandate: required, guard: platformAdmin,
+      permission: { context: RESOURCE, item: crm } }
 `
 const echo = '/api/crm/echo'
 /** What a second holds, for who looks every 10 ms on a busy machine. */
@@ -361,7 +367,11 @@ describe('a flood of refusals', () => {
       await flooded.stop() // the count of what was folded may wait for the end
       const refusals = (username: string, action: string) =>
         database.sql<AuditRow>(
-          'select a.* from audit_events a join users u on u.id = a.user_id where u.username = $1 and a.action = $2 order by seq',
+          `select a.*
+            from audit_events a
+            join users u on u.id = a.user_id
+            where u.username = $1 and a.action = $2
+            order by seq`,
           [username, action],
         )
       const loudOnes = await refusals('bob', 'sysadmin_action_refused')
@@ -424,7 +434,8 @@ describe('an audit that fails', () => {
   it('that is stuck does not delay a request', async () => {
     const requestId = randomUUID()
     await gateway.database.sql(`
-      create function audit_stuck() returns trigger language plpgsql as $$ begin perform pg_sleep(3); return new; end $$;
+      create function audit_stuck() returns trigger language plpgsql as $$
+        begin perform pg_sleep(3); return new; end $$;
       create trigger stuck before insert on audit_events for each statement execute function audit_stuck()`)
     try {
       const before = performance.now()

@@ -134,7 +134,10 @@ it('each tab works in its own mandate, also after a reload', async () => {
   await second.reload()
   expect(
     await second.evaluate(
-      `(async () => (await import('/client/index.js')).createGatewayClient({ baseUrl: '${gateway.url}' }).place().mandateId)()`,
+      `(async () => {
+        const { createGatewayClient } = await import('/client/index.js')
+        return createGatewayClient({ baseUrl: '${gateway.url}' }).place().mandateId
+      })()`,
     ),
   ).toBe(mandates.globex)
 })
@@ -145,7 +148,11 @@ it('refusals are told with their code, what to do, and the request', async () =>
     page,
     `
     gateway.enter({ mandateId: '${mandates.globex}' })
-    const answer = await gateway.fetch('/api/crm/contacts', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{}' })
+    const answer = await gateway.fetch('/api/crm/contacts', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: '{}',
+    })
     const { status, code, detail, requestId } = new client.ProblemError(await client.problemOf(answer)).problem
     return { status, code, detail, requestId, header: answer.headers.get('X-Request-Id') }`,
   )
@@ -159,7 +166,11 @@ it('refusals are told with their code, what to do, and the request', async () =>
   expect(
     await run(
       page,
-      `try { await gateway.login('alice', 'wrong') } catch (error) { return error instanceof client.ProblemError && error.problem.code }`,
+      `try {
+        await gateway.login('alice', 'wrong')
+      } catch (error) {
+        return error instanceof client.ProblemError && error.problem.code
+      }`,
     ),
   ).toBe('credentials_invalid')
 })

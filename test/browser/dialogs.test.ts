@@ -209,7 +209,9 @@ describe('what is not saved', () => {
     await page.evaluate(`(() => {
       const { now } = Date
       Date.now = () => now() + 60_000 // what was loaded is old by now
-      document.dispatchEvent(new Event('visibilitychange')); window.dispatchEvent(new Event('visibilitychange')); window.dispatchEvent(new Event('focus'))
+      document.dispatchEvent(new Event('visibilitychange'))
+      window.dispatchEvent(new Event('visibilitychange'))
+      window.dispatchEvent(new Event('focus'))
     })()`)
     await loaded
     await page.getByText('1 change, not saved').waitFor()

@@ -32,7 +32,11 @@ async function meanwhile(
 const roleIdsOf = async (userId: string) =>
   (
     await site.gateway.database.sql<{ role_id: string }>(
-      'select r.role_id from user_mandate_roles r join user_mandates m on m.id = r.user_mandate_id where m.user_id = $1 and m.mandate_id = $2 order by 1',
+      `select r.role_id
+        from user_mandate_roles r
+        join user_mandates m on m.id = r.user_mandate_id
+        where m.user_id = $1 and m.mandate_id = $2
+        order by 1`,
       [userId, mandates.acme],
     )
   ).map(({ role_id: id }) => id)

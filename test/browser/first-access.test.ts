@@ -16,7 +16,10 @@ upstreams:
   crm: { targets: [demo], requestHeaders: { set: { X-Service-Key: a-secret-of-the-service } } }
 routes:
   /api/crm: { upstream: crm, mandate: required, permission: { context: RESOURCE, item: crm } }
-  /told: { upstream: crm, host: crm.example.com, rewrite: /new, mandateFrom: [header, query], mandate: optional, rateLimit: { limit: 100/60s, by: mandate }, concurrency: 20, tell: [user, roles], addresses: [10.0.0.0/8], bodyLimit: 1024, timeoutMs: 900 }
+  /told:
+    { upstream: crm, host: crm.example.com, rewrite: /new, mandateFrom: [header, query], mandate: optional,
+      rateLimit: { limit: 100/60s, by: mandate }, concurrency: 20, tell: [user, roles],
+      addresses: [10.0.0.0/8], bodyLimit: 1024, timeoutMs: 900 }
 `,
   },
 })

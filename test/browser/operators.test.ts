@@ -10,7 +10,14 @@ const { as } = site
 
 it('who asks why somebody may not is led to the role, changes the rule, and is told that they may', async () => {
   const page = await as('alice')
-  const question = `${site.gateway.url}/console/explain?${new URLSearchParams({ user: 'bob', instance: instances.acmeCrm, context: 'RESOURCE', item: 'crm', action: 'create' }).toString()}`
+  const parameters = new URLSearchParams({
+    user: 'bob',
+    instance: instances.acmeCrm,
+    context: 'RESOURCE',
+    item: 'crm',
+    action: 'create',
+  })
+  const question = `${site.gateway.url}/console/explain?${parameters.toString()}`
   await page.goto(question)
   await page.getByText('bob may not').waitFor()
   await page.getByText('The rules of their roles').waitFor()

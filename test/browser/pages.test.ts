@@ -62,17 +62,21 @@ function useTheGateway(): Promise<unknown>[] {
 /** What days before today and people would have left behind. */
 function fillTheLists(): Promise<unknown>[] {
   const { sql } = gateway.database
-  const use =
-    'insert into usage_daily (mandate_id, day, requests, denials) select $1, (now() at time zone $4)::date - n, $2 * (40 + 17 * (n % 5) + 90 * (n % 7) / 6), $3 * (1 + n % 4) from generate_series(1, 40) as n'
+  const use = `insert into usage_daily (mandate_id, day, requests, denials)
+      select $1, (now() at time zone $4)::date - n, $2 * (40 + 17 * (n % 5) + 90 * (n % 7) / 6),
+        $3 * (1 + n % 4)
+      from generate_series(1, 40) as n`
   return [
     sql(use, [mandates.acme, 9, 5, 'utc']),
     sql(use, [mandates.globex, 4, 2, 'utc']),
     sql(
-      `insert into subscriptions (mandate_id, plan, requests_per_month, members, instances) values ($1, 'business', 30000, 4, 10), ($2, 'team', 5000, 50, 1)`,
+      `insert into subscriptions (mandate_id, plan, requests_per_month, members, instances)
+        values ($1, 'business', 30000, 4, 10), ($2, 'team', 5000, 50, 1)`,
       [mandates.acme, mandates.globex],
     ),
     sql(
-      `insert into user_identities (user_id, authority, issuer, subject, email) values ($1, 'google', 'https://accounts.google.com', 'alice-at-google', 'alice@example.com')`,
+      `insert into user_identities (user_id, authority, issuer, subject, email)
+        values ($1, 'google', 'https://accounts.google.com', 'alice-at-google', 'alice@example.com')`,
       [users.alice],
     ),
     sql(
@@ -105,7 +109,9 @@ async function watched(user: DemoUser): Promise<Visit> {
   })
   await page.addInitScript(`
     window.layoutShift = 0
-    new PerformanceObserver((list) => { for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.layoutShift += entry.value }).observe({ type: 'layout-shift', buffered: true })`)
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.layoutShift += entry.value
+    }).observe({ type: 'layout-shift', buffered: true })`)
   return { page, errors }
 }
 

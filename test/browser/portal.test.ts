@@ -190,7 +190,9 @@ routes:
     upstream.answerWith((_req, res) =>
       res.writeHead(200, { 'Content-Type': 'text/html' }).end(`
 <a href="${gateway.url}/projects/${demoPortal.relaunch}/portal-preview">preview</a>
-<form method="post" action="${gateway.url}/portal/enter"><input name="token" value="${demoPortal.token}"><button>enter</button></form>`),
+<form method="post" action="${gateway.url}/portal/enter">
+  <input name="token" value="${demoPortal.token}"><button>enter</button>
+</form>`),
     )
     const other = upstream.url.replace('127.0.0.1', 'localhost') // another site to a browser
     for (const press of ['a', 'button']) {

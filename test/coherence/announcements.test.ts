@@ -27,7 +27,8 @@ describe('what is announced', () => {
       `insert into sessions (id, user_id, authority) values ('${session}', '${users.bob}', 'local')`,
     )
     await database.sql(`insert into tokens (id, user_id, authority, session_id, expires_at) values
-      ('${token}', '${users.bob}', 'local', '${session}', 'infinity'), ('${second}', '${users.bob}', 'local', '${session}', 'infinity')`)
+      ('${token}', '${users.bob}', 'local', '${session}', 'infinity'),
+          ('${second}', '${users.bob}', 'local', '${session}', 'infinity')`)
     owner = new pg.Client(database.ownerUrl)
     await owner.connect()
   })
@@ -68,7 +69,10 @@ describe('what is announced', () => {
     ],
     [
       'a token that counts again',
-      `update tokens set status = 'revoked' where id = '${token}'; delete from coherence.changes; update tokens set status = 'active' where id = '${token}'`,
+      `
+        update tokens set status = 'revoked' where id = '${token}';
+        delete from coherence.changes;
+        update tokens set status = 'active' where id = '${token}'`,
       [`token:${token}`],
     ],
     [
@@ -183,13 +187,15 @@ describe('what is announced', () => {
     ],
     [
       'a new instance',
-      `insert into feature_instances (id, mandate_id, feature_code, label) values ('${other}', '${mandates.acme}', 'crm', 'New')`,
+      `insert into feature_instances (id, mandate_id, feature_code, label)
+        values ('${other}', '${mandates.acme}', 'crm', 'New')`,
       [`instance:${other}`],
     ],
     ['an access disabled', `update feature_access set enabled = false where id = '${access}'`, accessKeys],
     [
       'a new access',
-      `insert into feature_access (id, user_id, feature_instance_id) values ('${other}', '${users.bob}', '${instances.globexCrm}')`,
+      `insert into feature_access (id, user_id, feature_instance_id)
+        values ('${other}', '${users.bob}', '${instances.globexCrm}')`,
       [`access:${users.bob}:${instances.globexCrm}`, `accessor:${other}`],
     ],
     [
@@ -240,7 +246,9 @@ describe('what is announced', () => {
     ],
     [
       'an upsert that inserts',
-      `insert into mandates (id, slug, label) values ('${other}', 'new', 'New') on conflict (slug) do update set enabled = false`,
+      `insert into mandates (id, slug, label)
+        values ('${other}', 'new', 'New')
+        on conflict (slug) do update set enabled = false`,
       [`mandate:${other}`],
     ],
     [
@@ -250,12 +258,17 @@ describe('what is announced', () => {
     ],
     [
       'an upsert that does both',
-      `insert into mandates (id, slug, label) values ('${other}', 'new', 'New'), (gen_random_uuid(), 'acme', 'Acme') on conflict (slug) do update set enabled = false`,
+      `insert into mandates (id, slug, label)
+        values ('${other}', 'new', 'New'), (gen_random_uuid(), 'acme', 'Acme')
+        on conflict (slug) do update set enabled = false`,
       [`mandate:${mandates.acme}`, `mandate:${other}`],
     ],
     [
       'a statement within another',
-      `with gone as (delete from user_mandate_roles where user_mandate_id = '${membership}') update mandates set enabled = false where slug = 'acme'`,
+      `with gone as (delete from user_mandate_roles where user_mandate_id = '${membership}')
+        update mandates
+        set enabled = false
+        where slug = 'acme'`,
       [`mandate:${mandates.acme}`, `member:${membership}`],
     ],
     [
@@ -335,7 +348,8 @@ describe('what is announced', () => {
   it.each<[string, string]>([
     [
       'a token issued',
-      `insert into tokens (user_id, authority, session_id, expires_at) values ('${users.bob}', 'local', '${session}', 'infinity')`,
+      `insert into tokens (user_id, authority, session_id, expires_at)
+        values ('${users.bob}', 'local', '${session}', 'infinity')`,
     ],
     ['a session begun', `insert into sessions (user_id, authority) values ('${users.bob}', 'local')`],
     [
@@ -346,7 +360,10 @@ describe('what is announced', () => {
     ['a portal link used', `update portal_access_tokens set last_used_at = now() where id = '${link}'`],
     [
       'a portal client made, and a link',
-      `insert into portal_clients (id, mandate_id, name, slug) values ('${other}', '${mandates.acme}', 'New', 'new'); insert into portal_access_tokens (client_id, token_hash) values ('${other}', repeat('0', 64))`,
+      `
+        insert into portal_clients (id, mandate_id, name, slug)
+          values ('${other}', '${mandates.acme}', 'New', 'new');
+        insert into portal_access_tokens (client_id, token_hash) values ('${other}', repeat('0', 64))`,
     ],
     ['a project linked to a client', `update projects set client_id = '${client}'`],
     [
@@ -356,11 +373,16 @@ describe('what is announced', () => {
     ],
     [
       'a token that was revoked before deleted',
-      `insert into tokens (user_id, authority, status, expires_at) values ('${users.bob}', 'local', 'revoked', 'infinity'); delete from tokens where status = 'revoked'`,
+      `
+        insert into tokens (user_id, authority, status, expires_at)
+          values ('${users.bob}', 'local', 'revoked', 'infinity');
+        delete from tokens where status = 'revoked'`,
     ],
     [
       'a session that had ended before deleted',
-      `insert into sessions (user_id, authority, ended_at) values ('${users.bob}', 'local', now()); delete from sessions where ended_at is not null`,
+      `
+        insert into sessions (user_id, authority, ended_at) values ('${users.bob}', 'local', now());
+        delete from sessions where ended_at is not null`,
     ],
     ['a password changed', `update users set password_hash = 'another'`],
     ['labels changed', `update mandates set label = 'another', slug = slug || '-renamed'`],
@@ -453,7 +475,9 @@ describe('what is announced', () => {
   it.each<[string, string, string, string]>([
     [
       'more than 20 tokens of one user by that user',
-      `insert into tokens (user_id, authority, expires_at) select '${users.bob}', 'local', 'infinity' from generate_series(1, 19)`,
+      `insert into tokens (user_id, authority, expires_at)
+        select '${users.bob}', 'local', 'infinity'
+        from generate_series(1, 19)`,
       `update tokens set status = 'revoked' where user_id = '${users.bob}'`,
       `user:${users.bob}`,
     ],
@@ -466,18 +490,26 @@ describe('what is announced', () => {
     [
       'more than 1,000 memberships of one mandate by that mandate',
       `insert into users (username) select 'new-' || n from generate_series(1, 1001) as n`,
-      `insert into user_mandates (user_id, mandate_id) select id, '${mandates.globex}' from users where username like 'new-%'`,
+      `insert into user_mandates (user_id, mandate_id)
+        select id, '${mandates.globex}'
+        from users
+        where username like 'new-%'`,
       `mandate:${mandates.globex}`,
     ],
     [
       'more than 1,000 accesses of one instance by that instance',
       `insert into users (username) select 'new-' || n from generate_series(1, 1001) as n`,
-      `insert into feature_access (user_id, feature_instance_id) select id, '${instances.globexCrm}' from users where username like 'new-%'`,
+      `insert into feature_access (user_id, feature_instance_id)
+        select id, '${instances.globexCrm}'
+        from users
+        where username like 'new-%'`,
       `instance:${instances.globexCrm}`,
     ],
     [
       'more than 20 links of one portal client by that client',
-      `insert into portal_access_tokens (client_id, token_hash) select '${client}', encode(sha256(n::text::bytea), 'hex') from generate_series(1, 20) as n`,
+      `insert into portal_access_tokens (client_id, token_hash)
+        select '${client}', encode(sha256(n::text::bytea), 'hex')
+        from generate_series(1, 20) as n`,
       `update portal_access_tokens set revoked_at = now() where client_id = '${client}'`,
       `client:${client}`,
     ],
@@ -491,11 +523,15 @@ describe('what is announced', () => {
   it('one by one the rows of those of whom a statement changes few, beside somebody of whom it changes many', async () => {
     const [alices] = (
       await owner.query<{ id: string }>(
-        `insert into tokens (user_id, authority, expires_at) values ('${users.alice}', 'local', 'infinity') returning id`,
+        `insert into tokens (user_id, authority, expires_at)
+          values ('${users.alice}', 'local', 'infinity')
+          returning id`,
       )
     ).rows
     await owner.query(
-      `insert into tokens (user_id, authority, expires_at) select '${users.bob}', 'local', 'infinity' from generate_series(1, 400)`,
+      `insert into tokens (user_id, authority, expires_at)
+        select '${users.bob}', 'local', 'infinity'
+        from generate_series(1, 400)`,
     )
     await owner.query(`update tokens set status = 'revoked'`)
     expect(await announced()).toEqual(sorted([`token:${alices!.id}`, `user:${users.bob}`]))
@@ -532,7 +568,10 @@ describe('what is announced', () => {
 
   it('whatever tables of the same name a session has made for itself', async () => {
     await owner.query(
-      'create temporary table changes (key text); create temporary table old_rows (id int); create temporary table users (id int)',
+      `
+        create temporary table changes (key text);
+        create temporary table old_rows (id int);
+        create temporary table users (id int)`,
     )
     await owner.query(`set local search_path = pg_temp, public`)
     await owner.query(`update public.users set enabled = false where username = 'bob'`)

@@ -98,7 +98,10 @@ it('a login that owns the tables takes the role that owns nothing', async () => 
   await owner.connect()
   try {
     await owner.query(`create table seen_roles (role text); grant insert on seen_roles to gateway_app;
-      create function note_role() returns trigger language plpgsql as $$ begin insert into seen_roles values (current_user); return new; end $$;
+      create function note_role() returns trigger language plpgsql as $$
+        begin
+        insert into seen_roles
+        values (current_user); return new; end $$;
       create trigger note_role before insert on coherence.nodes for each row execute function note_role()`)
     const connection = leaseConnection({
       url: database.ownerUrl,

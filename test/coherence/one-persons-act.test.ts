@@ -31,8 +31,12 @@ describe('what one person does, or what is done to one, makes no node forget any
     root = (await tokenFor(gateway.database, 'root')).token
     // Changes that all nodes have heard of are pruned: what was announced is written down beside them.
     await sql(`create table public.announced (key text);
-      create function public.write_down() returns trigger language plpgsql security definer as $$ begin insert into public.announced values (new.key); return null; end $$;
-      create trigger write_down after insert on coherence.changes for each row when (new.key <> '') execute function public.write_down()`)
+      create function public.write_down() returns trigger language plpgsql security definer as $$
+        begin
+        insert into public.announced
+        values (new.key); return null; end $$;
+      create trigger write_down after insert on coherence.changes for each row when (new.key <> '')
+        execute function public.write_down()`)
   })
   afterAll(() => gateway.stop())
 
@@ -51,7 +55,10 @@ describe('what one person does, or what is done to one, makes no node forget any
     const id = randomUUID()
     const username = `person-${randomBytes(6).toString('hex')}`
     await sql(
-      `insert into users (id, username, password_hash) select $1, $2, password_hash from users where username = 'alice'`,
+      `insert into users (id, username, password_hash)
+        select $1, $2, password_hash
+        from users
+        where username = 'alice'`,
       [id, username],
     )
     return { id, username }
@@ -67,7 +74,8 @@ describe('what one person does, or what is done to one, makes no node forget any
     await sql(
       `
       insert into tokens (user_id, authority, session_id, expires_at)
-      select user_id, authority, id, case when n <= $2::int then now() + interval '10 minutes' else now() - interval '3 days' end
+      select user_id, authority, id,
+          case when n <= $2::int then now() + interval '10 minutes' else now() - interval '3 days' end
         from sessions, generate_series(1, $2::int + $3::int) as n where user_id = $1`,
       [id, live, expired],
     )
@@ -78,7 +86,12 @@ describe('what one person does, or what is done to one, makes no node forget any
     const instanceId = await directory.instance(mandateId)
     await sql(
       `
-      with people as (insert into users (username) select 'member-' || gen_random_uuid() from generate_series(1, $1::int) returning id),
+      with people as (
+          insert into users (username)
+          select 'member-' || gen_random_uuid()
+          from generate_series(1, $1::int)
+          returning id
+        ),
            members as (insert into user_mandates (user_id, mandate_id) select id, $2 from people returning id, user_id),
            held as (insert into user_mandate_roles (user_mandate_id, role_id) select id, $4 from members)
       insert into feature_access (user_id, feature_instance_id) select user_id, $3 from members`,
@@ -123,8 +136,15 @@ describe('what one person does, or what is done to one, makes no node forget any
       prepare: async () => {
         const { id, browser } = await signedIn()
         await sql(
-          `with begun as (insert into sessions (user_id, authority) select $1, 'local' from generate_series(1, 1000) returning id)
-        insert into tokens (user_id, authority, session_id, expires_at) select $1, 'local', id, now() + interval '10 minutes' from begun`,
+          `with begun as (
+              insert into sessions (user_id, authority)
+              select $1, 'local'
+              from generate_series(1, 1000)
+              returning id
+            )
+        insert into tokens (user_id, authority, session_id, expires_at)
+          select $1, 'local', id, now() + interval '10 minutes'
+          from begun`,
           [id],
         )
         return () =>
@@ -159,7 +179,9 @@ describe('what one person does, or what is done to one, makes no node forget any
       prepare: async () => {
         const { id } = await person()
         await sql(
-          `insert into tokens (user_id, authority, expires_at) select $1, 'local', now() + interval '10 minutes' from generate_series(1, 10000)`,
+          `insert into tokens (user_id, authority, expires_at)
+            select $1, 'local', now() + interval '10 minutes'
+            from generate_series(1, 10000)`,
           [id],
         )
         return () => send(`/admin/users/${id}/sessions`, { method: 'DELETE', token: petra })
@@ -192,7 +214,9 @@ describe('what one person does, or what is done to one, makes no node forget any
       prepare: async () => {
         const { id } = await person()
         await sql(
-          `insert into tokens (user_id, authority, expires_at) select $1, 'local', now() + interval '10 minutes' from generate_series(1, 10000)`,
+          `insert into tokens (user_id, authority, expires_at)
+            select $1, 'local', now() + interval '10 minutes'
+            from generate_series(1, 10000)`,
           [id],
         )
         return () => send(`/system/admins/${id}`, { method: 'PUT', token: root })
@@ -204,7 +228,12 @@ describe('what one person does, or what is done to one, makes no node forget any
       prepare: async () => {
         const { id } = await person()
         await sql(
-          `with made as (insert into mandates (slug, label) select gen_random_uuid(), 'Made by a test' from generate_series(1, 400) returning id)
+          `with made as (
+              insert into mandates (slug, label)
+              select gen_random_uuid(), 'Made by a test'
+              from generate_series(1, 400)
+              returning id
+            )
         insert into user_mandates (user_id, mandate_id) select $1, id from made`,
           [id],
         )
@@ -239,7 +268,10 @@ describe('what one person does, or what is done to one, makes no node forget any
         const { mandateId } = await membersOf(2000)
         const role = await directory.role({ mandateId })
         await sql(
-          'insert into user_mandate_roles (user_mandate_id, role_id) select id, $2 from user_mandates where mandate_id = $1',
+          `insert into user_mandate_roles (user_mandate_id, role_id)
+            select id, $2
+            from user_mandates
+            where mandate_id = $1`,
           [mandateId, role],
         )
         return () => send(`/admin/roles/${role}`, { method: 'DELETE', token: petra })
@@ -255,7 +287,9 @@ describe('what one person does, or what is done to one, makes no node forget any
           [client, mandates.globex, `many-${randomBytes(4).toString('hex')}`],
         )
         await sql(
-          `insert into portal_access_tokens (client_id, token_hash) select $1::uuid, encode(sha256(($1::text || n)::bytea), 'hex') from generate_series(1, 400) as n`,
+          `insert into portal_access_tokens (client_id, token_hash)
+            select $1::uuid, encode(sha256(($1::text || n)::bytea), 'hex')
+            from generate_series(1, 400) as n`,
           [client],
         )
         return async () => {
@@ -270,7 +304,9 @@ describe('what one person does, or what is done to one, makes no node forget any
       prepare: async () => {
         const { id } = await person()
         await sql(
-          `insert into tokens (user_id, authority, expires_at) select $1, 'local', now() - interval '30 days' from generate_series(1, 450)`,
+          `insert into tokens (user_id, authority, expires_at)
+            select $1, 'local', now() - interval '30 days'
+            from generate_series(1, 450)`,
           [id],
         )
         return async () => {

@@ -94,7 +94,9 @@ describe('three nodes on one database', () => {
       'a role assignment',
       () =>
         [
-          `delete from user_mandate_roles using user_mandates um where um.id = user_mandate_id and um.user_id = '${users.alice}'`,
+          `delete from user_mandate_roles
+            using user_mandates um
+            where um.id = user_mandate_id and um.user_id = '${users.alice}'`,
           403,
         ] as const,
     ],
@@ -115,7 +117,9 @@ describe('three nodes on one database', () => {
     await database.sql(`update users set enabled = true`)
     await database.sql(`update user_mandates set enabled = true where user_id = '${users.alice}'`)
     await database.sql(`update mandates set enabled = true where id = '${mandates.acme}'`)
-    await database.sql(`insert into user_mandate_roles select um.id, '00000000-0000-4000-8000-000000000402' from user_mandates um
+    await database.sql(`insert into user_mandate_roles
+      select um.id, '00000000-0000-4000-8000-000000000402'
+      from user_mandates um
       where um.user_id = '${users.alice}' and um.mandate_id = '${mandates.acme}' on conflict do nothing`)
     await database.sql(`update access_rules set "read" = 'a' where context <> 'UI'`)
     await until(

@@ -14,7 +14,9 @@ const good = `upstreams:
   own: { targets: ['http://127.0.0.1:9000'] }
   crm: { targets: ['http://127.0.0.1:9001', 'http://127.0.0.1:9002'] }
 routes:
-  /api/crm: { upstream: crm, mandate: required, instance: optional, permission: { context: RESOURCE, item: crm }, rateLimit: 100/60s, bodyLimit: 1024 }
+  /api/crm:
+    { upstream: crm, mandate: required, instance: optional, permission: { context: RESOURCE, item: crm },
+      rateLimit: 100/60s, bodyLimit: 1024 }
   /assets: { upstream: own, auth: public, strip: true }
   /old: { upstream: own, rewrite: /new, timeoutMs: 50 }
 `

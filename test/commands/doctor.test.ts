@@ -67,7 +67,12 @@ describe('the commands of operators', () => {
     )
     await writeFile(
       path.join(folder, 'far.yaml'),
-      `upstreams:\n  dead: { targets: ["http://127.0.0.1:9"] }\n  forged: { targets: ["${service}"] }\nroutes:\n  /a: { upstream: dead }\n  /b: { upstream: forged }\n`,
+      'upstreams:\n' +
+        '  dead: { targets: ["http://127.0.0.1:9"] }\n' +
+        `  forged: { targets: ["${service}"] }\n` +
+        'routes:\n' +
+        '  /a: { upstream: dead }\n' +
+        '  /b: { upstream: forged }\n',
     )
   })
   afterAll(async () => {

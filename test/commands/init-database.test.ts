@@ -149,7 +149,9 @@ describe('mandate-gateway init, on a Postgres of one’s own', () => {
     expect(await readFile(routes, 'utf8')).toBe(before)
     expect(
       await database.sql(
-        `select count(*)::int as made from audit_events where action = 'mandate_created' and details->>'via' = 'command line'`,
+        `select count(*)::int as made
+          from audit_events
+          where action = 'mandate_created' and details->>'via' = 'command line'`,
       ),
     ).toEqual([{ made: 1 }])
     // no Postgres beside that one

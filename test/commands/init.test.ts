@@ -83,7 +83,8 @@ describe('mandate-gateway init, on a fresh data directory', () => {
       code: 1,
       stdout: '',
       stderr:
-        'Without a terminal nobody can be asked. Give --service, --user; mandate-gateway init --help shows an example.\n',
+        'Without a terminal nobody can be asked. Give --service, --user; ' +
+        'mandate-gateway init --help shows an example.\n',
     })
     expect(await init([])).toMatchObject({
       code: 1,

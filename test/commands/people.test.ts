@@ -46,7 +46,9 @@ describe('from the command line', () => {
     (
       await database.sql<{ user_id: string | null; details: Record<string, unknown>; operator: string }>(
         `
-    select e.user_id, e.details, p.value as operator from audit_events e join audit_personal p on p.event_id = e.id and p.field = 'operator'
+    select e.user_id, e.details, p.value as operator
+      from audit_events e
+      join audit_personal p on p.event_id = e.id and p.field = 'operator'
      where e.action = $1 order by e.seq desc limit 1`,
         [action],
       )

@@ -679,7 +679,10 @@ describe('platform_entry', () => {
   }
   const entriesOf = (userId: string) =>
     gateway.database.sql<Entry>(
-      `select user_id, mandate_id, request_id, occurred_at from audit_events where action = 'platform_entry' and user_id = $1 order by seq`,
+      `select user_id, mandate_id, request_id, occurred_at
+        from audit_events
+        where action = 'platform_entry' and user_id = $1
+        order by seq`,
       [userId],
     )
 

@@ -31,16 +31,23 @@ const looks = [
   ['memberships', 'select distinct mandate_id as it from user_mandates'],
   [
     'membership roles',
-    'select distinct um.mandate_id as it from user_mandate_roles r left join user_mandates um on um.id = r.user_mandate_id',
+    `select distinct um.mandate_id as it
+      from user_mandate_roles r
+      left join user_mandates um on um.id = r.user_mandate_id`,
   ],
   ['instances', 'select distinct mandate_id as it from feature_instances'],
   [
     'access',
-    'select distinct i.mandate_id as it from feature_access a left join feature_instances i on i.id = a.feature_instance_id',
+    `select distinct i.mandate_id as it
+      from feature_access a
+      left join feature_instances i on i.id = a.feature_instance_id`,
   ],
   [
     'access roles',
-    'select distinct i.mandate_id as it from feature_access_roles r left join feature_access a on a.id = r.feature_access_id left join feature_instances i on i.id = a.feature_instance_id',
+    `select distinct i.mandate_id as it
+      from feature_access_roles r
+      left join feature_access a on a.id = r.feature_access_id
+      left join feature_instances i on i.id = a.feature_instance_id`,
   ],
   ['projects', 'select distinct mandate_id as it from projects'],
   ['portal clients', 'select distinct mandate_id as it from portal_clients'],
@@ -153,8 +160,11 @@ describe('a transaction that has entered a mandate', () => {
 
 it('row-level security is forced on every table with rows of mandates, and the gateway owns none', async () => {
   const tables = await own.sql<{ name: string }>(`
-    select distinct c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace and n.nspname = 'public'
-      join pg_attribute a on a.attrelid = c.oid and a.attname in ('mandate_id', 'feature_instance_id', 'user_mandate_id', 'feature_access_id')
+    select distinct c.relname as name
+      from pg_class c
+      join pg_namespace n on n.oid = c.relnamespace and n.nspname = 'public'
+      join pg_attribute a on a.attrelid = c.oid
+        and a.attname in ('mandate_id', 'feature_instance_id', 'user_mandate_id', 'feature_access_id')
      where c.relkind in ('r', 'p') and not (c.relrowsecurity and c.relforcerowsecurity)`)
   expect(tables).toEqual([])
   expect(

@@ -44,28 +44,52 @@ async function inventory({ sql }: TestDatabase): Promise<Record<string, unknown>
       `select schema_name, schema_owner from information_schema.schemata where ${ours('schema_name')} order by 1`,
     ),
     schemaRights: await sql(
-      `select nspname, a.grantee::regrole::text as grantee, a.privilege_type from pg_namespace, aclexplode(nspacl) a where ${ours('nspname')} order by 1, 2, 3`,
+      `select nspname, a.grantee::regrole::text as grantee, a.privilege_type
+        from pg_namespace, aclexplode(nspacl) a
+        where ${ours('nspname')}
+        order by 1, 2, 3`,
     ),
     columns: await sql(
-      `select table_schema, table_name, column_name, data_type, column_default, is_nullable from information_schema.columns where ${ours('table_schema')} and ${noNotes('table_name')} order by 1, 2, 3`,
+      `select table_schema, table_name, column_name, data_type, column_default, is_nullable
+        from information_schema.columns
+        where ${ours('table_schema')} and ${noNotes('table_name')}
+        order by 1, 2, 3`,
     ),
     routines: await sql(
-      `select routine_schema, routine_name from information_schema.routines where ${ours('routine_schema')} order by 1, 2`,
+      `select routine_schema, routine_name
+        from information_schema.routines
+        where ${ours('routine_schema')}
+        order by 1, 2`,
     ),
     triggers: await sql(
-      'select trigger_schema, trigger_name, event_object_table, event_manipulation from information_schema.triggers order by 1, 2, 3, 4',
+      `select trigger_schema, trigger_name, event_object_table, event_manipulation
+        from information_schema.triggers
+        order by 1, 2, 3, 4`,
     ),
     sequences: await sql(
-      `select sequence_schema, sequence_name from information_schema.sequences where ${ours('sequence_schema')} and ${noNotes('sequence_name')} order by 1, 2`,
+      `select sequence_schema, sequence_name
+        from information_schema.sequences
+        where ${ours('sequence_schema')} and ${noNotes('sequence_name')}
+        order by 1, 2`,
     ),
     constraints: await sql(
-      `select constraint_schema, table_name, constraint_type from information_schema.table_constraints where ${ours('constraint_schema')} and ${noNotes('table_name')} order by 1, 2, 3`,
+      `select constraint_schema, table_name, constraint_type
+        from information_schema.table_constraints
+        where ${ours('constraint_schema')} and ${noNotes('table_name')}
+        order by 1, 2, 3`,
     ),
     rights: await sql(
-      `select table_schema, table_name, grantee, privilege_type from information_schema.table_privileges where ${ours('table_schema')} and ${noNotes('table_name')} order by 1, 2, 3, 4`,
+      `select table_schema, table_name, grantee, privilege_type
+        from information_schema.table_privileges
+        where ${ours('table_schema')} and ${noNotes('table_name')}
+        order by 1, 2, 3, 4`,
     ),
     types: await sql(
-      `select typname from pg_type t join pg_namespace n on n.oid = typnamespace where ${ours('nspname')} and typrelid = 0 and typelem = 0 order by 1`,
+      `select typname
+        from pg_type t
+        join pg_namespace n on n.oid = typnamespace
+        where ${ours('nspname')} and typrelid = 0 and typelem = 0
+        order by 1`,
     ),
     policies: await sql('select schemaname, tablename, policyname from pg_policies order by 1, 2, 3'),
     eventTriggers: await sql('select evtname from pg_event_trigger order by 1'),
@@ -210,7 +234,9 @@ describe('the role of requests, gateway_app', () => {
     const { sql } = await demoDatabase()
     expect(
       await sql(
-        `select rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolcanlogin from pg_roles where rolname = 'gateway_app'`,
+        `select rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolcanlogin
+          from pg_roles
+          where rolname = 'gateway_app'`,
       ),
     ).toEqual([
       { rolsuper: false, rolbypassrls: false, rolcreaterole: false, rolcreatedb: false, rolcanlogin: false },
@@ -295,7 +321,10 @@ describe('the role of requests, gateway_app', () => {
     const pool = connect({ url: database.url, setRole: false })
     expect(
       await pool.rows(
-        `select r.rolname from pg_auth_members m join pg_roles r on r.oid = m.roleid where m.member = (select oid from pg_roles where rolname = session_user)`,
+        `select r.rolname
+          from pg_auth_members m
+          join pg_roles r on r.oid = m.roleid
+          where m.member = (select oid from pg_roles where rolname = session_user)`,
       ),
     ).toEqual([{ rolname: 'gateway_app' }])
   })
@@ -450,7 +479,8 @@ describe('other programs', () => {
     const { sql } = await demoDatabase()
     const role = '00000000-0000-4000-8000-000000000401'
     await sql(
-      `insert into access_rules (role_id, context, item) values ($1, 'UI', null), ($1, 'RESOURCE', null), ($1, 'UI', 'crm.contacts')`,
+      `insert into access_rules (role_id, context, item)
+        values ($1, 'UI', null), ($1, 'RESOURCE', null), ($1, 'UI', 'crm.contacts')`,
       [role],
     )
     await expect(
@@ -488,7 +518,8 @@ describe('other programs', () => {
       })
     await expect(
       sql(
-        `insert into portal_clients (mandate_id, name, slug) values ('00000000-0000-4000-8000-000000000101', 'x', 'northwind')`,
+        `insert into portal_clients (mandate_id, name, slug)
+          values ('00000000-0000-4000-8000-000000000101', 'x', 'northwind')`,
       ),
     ).rejects.toMatchObject({ code: '23505' })
   })

@@ -381,7 +381,8 @@ export function describeGatewayBehind(name: string, startProxy: StartProxy): voi
     })
 
     it('connections to the nodes are kept', async () => {
-      const agent = new Agent({ keepAlive: true, maxSockets: 1 }) // one client: HAProxy shares no connection of one with another's first request
+      // one client: HAProxy shares no connection of one with another's first request
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 })
       let opened = 0
       for (const { server } of nodes)
         server.on('connection', () => {

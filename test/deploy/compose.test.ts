@@ -68,7 +68,8 @@ describe('docker-compose.yml', () => {
 
   const withCompose = hasCompose ? it : it.skip
   withCompose(
-    `is taken by docker-compose as it is, and says which secrets are missing${hasCompose ? '' : ': skipped, as docker-compose is not installed (apt-get install docker-compose)'}`,
+    'is taken by docker-compose as it is, and says which secrets are ' +
+      `missing${hasCompose ? '' : ': skipped, as docker-compose is not installed (apt-get install docker-compose)'}`,
     () => {
       const secrets = {
         POSTGRES_PASSWORD: 'postgres-secret',

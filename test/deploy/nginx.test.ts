@@ -23,7 +23,9 @@ describe('nginx itself', () => {
   beforeAll(async () => {
     upstream = await startUpstream()
     gateway = await startTestGateway({
-      routes: `{ upstreams: { own: { targets: ['${upstream.url}'] } }, routes: { /open: { upstream: own, auth: public } } }`,
+      routes:
+        `{ upstreams: { own: { targets: ['${upstream.url}'] } }, routes: { ` +
+        '/open: { upstream: own, auth: public } } }',
       environment: { TRUST_PROXY: '1' },
     })
     proxy = await startNginx('gateway.conf', { nodes: [gateway.url] })

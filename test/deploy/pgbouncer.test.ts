@@ -115,7 +115,9 @@ describe('PgBouncer in transaction mode, with its default settings', () => {
         async () =>
           (
             await database.sql(
-              `select 1 from pg_stat_activity where query like '%pg_sleep(30)%' and state = 'active' and pid <> pg_backend_pid()`,
+              `select 1
+                from pg_stat_activity
+                where query like '%pg_sleep(30)%' and state = 'active' and pid <> pg_backend_pid()`,
             )
           ).length === 0,
       )

@@ -21,7 +21,9 @@ describe('nginx that shows nothing but the portal', () => {
     upstream = await startUpstream()
     gateway = await startTestGateway({
       environment: { TRUST_PROXY: '1' },
-      routes: `{ upstreams: { own: { targets: ['${upstream.url}'] } }, routes: { /portal/documents: { upstream: own, auth: portal }, /open: { upstream: own, auth: public } } }`,
+      routes:
+        `{ upstreams: { own: { targets: ['${upstream.url}'] } }, routes: { /portal/documents: { ` +
+        'upstream: own, auth: portal }, /open: { upstream: own, auth: public } } }',
     })
     logs = await mkdtemp(path.join(tmpdir(), 'portal-logs-'))
     proxy = await startNginx('portal.conf', {

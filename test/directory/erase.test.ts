@@ -79,7 +79,9 @@ describe('a person', () => {
   /** Every table of the database in which the text is. */
   async function tablesWith(text: string): Promise<string[]> {
     const tables = await database.sql<{ name: string }>(
-      `select quote_ident(table_name) as name from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'`,
+      `select quote_ident(table_name) as name
+        from information_schema.tables
+        where table_schema = 'public' and table_type = 'BASE TABLE'`,
     )
     const found = await Promise.all(
       tables.map(async ({ name }) =>

@@ -144,15 +144,36 @@ async function holdings({ mandateId, instanceId, people }: World, { ifEnabled = 
     `
     with places as (
       select um.user_id, 'mandate' as place, $3 or u.enabled and um.enabled as entered, mr.role_id
-        from user_mandates um join users u on u.id = um.user_id left join user_mandate_roles mr on mr.user_mandate_id = um.id where um.mandate_id = $1
+        from user_mandates um
+          join users u on u.id = um.user_id
+          left join user_mandate_roles mr on mr.user_mandate_id = um.id
+          where um.mandate_id = $1
       union all
       select fa.user_id, 'instance', $3 or u.enabled and um.enabled and fa.enabled and i.enabled, held.role_id
-        from feature_access fa join feature_instances i on i.id = fa.feature_instance_id join user_mandates um on um.user_id = fa.user_id and um.mandate_id = i.mandate_id join users u on u.id = fa.user_id
-        left join lateral (select role_id from user_mandate_roles where user_mandate_id = um.id union select role_id from feature_access_roles where feature_access_id = fa.id) held on true
+        from feature_access fa
+          join feature_instances i on i.id = fa.feature_instance_id
+          join user_mandates um on um.user_id = fa.user_id and um.mandate_id = i.mandate_id
+          join users u on u.id = fa.user_id
+        left join lateral (
+            select role_id
+            from user_mandate_roles
+            where user_mandate_id = um.id
+            union
+            select role_id
+            from feature_access_roles
+            where feature_access_id = fa.id
+          ) held on true
        where fa.feature_instance_id = $2)
-    select p.user_id as "userId", p.place, p.entered, r.id as "roleId", case when r.mandate_id is null then 1 when r.feature_instance_id is null then 2 else 3 end as scope,
+    select p.user_id as "userId", p.place, p.entered, r.id as "roleId",
+        case when r.mandate_id is null then 1 when r.feature_instance_id is null then 2 else 3 end as scope,
            a.context, a.item, a.view, a."read", a."create", a."update", a."delete"
-      from places p left join roles r on r.id = p.role_id and (r.mandate_id is null or r.mandate_id = $1 and (r.feature_instance_id is null or p.place = 'instance' and r.feature_instance_id = $2))
+      from places p
+        left join roles r on r.id = p.role_id
+          and (
+            r.mandate_id is null
+            or r.mandate_id = $1
+            and (r.feature_instance_id is null or p.place = 'instance' and r.feature_instance_id = $2)
+          )
       left join access_rules a on a.role_id = r.id order by p.user_id, p.place, r.id, a.context, a.item`,
     [mandateId, instanceId, ifEnabled],
   )

@@ -450,7 +450,8 @@ describe('what is given to somebody who is disabled is judged by what they would
     await disable('update users set enabled = false where id = $1', other.id)
     const { body } = await does('patch', `instances/${instance}/access/${other.id}`, { roleIds: [] })
     expect(body.detail).toBe(
-      `You can give only what you hold: this would give create a, update a, delete a on RESOURCE crm, once ${other.username} can enter again`,
+      'You can give only what you hold: this would give create a, update a, delete a on ' +
+        `RESOURCE crm, once ${other.username} can enter again`,
     )
   })
 

@@ -62,7 +62,11 @@ describe.each([
     expectProblem(await does('post', path, { username: second.username }), 409, 'conflict')
     expect(
       await gateway.database.sql(
-        `select details->'after'->>'userId' as id from audit_events where mandate_id = $1 and action = 'member_added' order by seq desc limit 2`,
+        `select details->'after'->>'userId' as id
+          from audit_events
+          where mandate_id = $1 and action = 'member_added'
+          order by seq desc
+          limit 2`,
         [acme],
       ),
     ).toEqual([{ id: second.id }, { id: first.id }])
@@ -158,7 +162,8 @@ describe.each([
 describe('an admin of a mandate', () => {
   it('needs the permission for what they do', async () => {
     expectProblem(await ask('bob', 'get', '/mandate/members', { in: acme }), 403, 'permission_denied')
-    expectProblem(await ask('petra', 'get', '/mandate/members', { in: acme }), 403, 'permission_denied') // a flag gives no mandate's data
+    // a flag gives no mandate's data
+    expectProblem(await ask('petra', 'get', '/mandate/members', { in: acme }), 403, 'permission_denied')
     expectProblem(await ask('erin', 'get', '/mandate/members', { in: acme }), 403, 'not_a_member')
     expectProblem(await ask('alice', 'get', '/mandate/members'), 400, 'mandate_required')
     const reader = await directory.user()
@@ -244,7 +249,11 @@ describe('an admin of a mandate', () => {
       .sort()
     expect(statuses).toEqual([200, 403])
     await gateway.database.sql(
-      `insert into user_mandate_roles select id, $1 from user_mandates where user_id = $2 and mandate_id = $3 on conflict do nothing`,
+      `insert into user_mandate_roles
+        select id, $1
+        from user_mandates
+        where user_id = $2 and mandate_id = $3
+        on conflict do nothing`,
       [roles.acmeAdmin, users.alice, acme],
     )
     await gateway.database.sql('delete from user_mandates where user_id = $1', [other.id])

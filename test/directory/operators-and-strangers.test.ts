@@ -43,11 +43,17 @@ describe('what an admin of a mandate does to a person who governs the platform',
   /** Rows of a person, as a dump. */
   const rowsOf = async (id: string) => [
     await sql(
-      'select to_jsonb(m) - $2 as row, array(select role_id from user_mandate_roles where user_mandate_id = m.id) as roles from user_mandates m where user_id = $1',
+      `select to_jsonb(m) - $2 as row,
+          array(select role_id from user_mandate_roles where user_mandate_id = m.id) as roles
+        from user_mandates m
+        where user_id = $1`,
       [id, 'updated_at'],
     ),
     await sql(
-      'select to_jsonb(a) - $2 as row, array(select role_id from feature_access_roles where feature_access_id = a.id) as roles from feature_access a where user_id = $1',
+      `select to_jsonb(a) - $2 as row,
+          array(select role_id from feature_access_roles where feature_access_id = a.id) as roles
+        from feature_access a
+        where user_id = $1`,
       [id, 'updated_at'],
     ),
   ]

@@ -155,7 +155,9 @@ describe('use', () => {
   it('is summed by day over all mandates, or of one, with the days that had none', async () => {
     const [one, other] = [await directory.mandate(), await directory.mandate()]
     await gateway.database.sql(
-      `insert into usage_daily (mandate_id, day, requests, denials) values ($1, '2024-06-01', 10, 1), ($2, '2024-06-01', 5, 2), ($1, '2024-06-03', 7, 0), ($1, '2024-06-05', 99, 0)`,
+      `insert into usage_daily (mandate_id, day, requests, denials)
+        values ($1, '2024-06-01', 10, 1), ($2, '2024-06-01', 5, 2), ($1, '2024-06-03', 7, 0),
+          ($1, '2024-06-05', 99, 0)`,
       [one, other],
     )
     const days = async (query: string) =>
@@ -183,7 +185,9 @@ describe('use', () => {
     const [sold, gone] = [await directory.mandate(), await directory.mandate()]
     await sell(sold, { requestsPerMonth: 25, members: 10 })
     await gateway.database.sql(
-      `insert into usage_daily (mandate_id, day, requests, denials) values ($1, '2025-01-31', 100, 0), ($1, '2025-02-01', 20, 5), ($1, '2025-02-28', 20, 0), ($2, '2025-02-10', 7, 1)`,
+      `insert into usage_daily (mandate_id, day, requests, denials)
+        values ($1, '2025-01-31', 100, 0), ($1, '2025-02-01', 20, 5), ($1, '2025-02-28', 20, 0),
+          ($2, '2025-02-10', 7, 1)`,
       [sold, gone],
     )
     await gateway.database.sql('delete from mandates where id = $1', [gone])

@@ -16,7 +16,12 @@ const recoveryMs = 30_000
 async function tokensFor(database: TestDatabase, howMany: number): Promise<{ token: string; jti: string }[]> {
   const rows = await database.sql<{ jti: string; sid: string }>(
     `
-    with made as (insert into sessions (user_id, authority) select $1::uuid, 'local' from generate_series(1, $2) returning id)
+    with made as (
+        insert into sessions (user_id, authority)
+        select $1::uuid, 'local'
+        from generate_series(1, $2)
+        returning id
+      )
     , given as (select id as sid, gen_random_uuid() as jti from made)
     select sid, jti from given`,
     [users.alice, howMany],

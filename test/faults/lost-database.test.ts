@@ -55,7 +55,11 @@ describe('a node that loses its database', () => {
     until(async () => {
       const [row] = await database.sql<{ up: number; behind: number }>(`
       select (select count(*)::int from coherence.nodes where renewed_at > now() - interval '600 ms' and seq > 0) as up,
-             (select count(*)::int from coherence.nodes n, coherence.changes c where not pg_visible_in_snapshot(c.xid, n.acked)) as behind`)
+             (
+                 select count(*)::int
+                 from coherence.nodes n, coherence.changes c
+                 where not pg_visible_in_snapshot(c.xid, n.acked)
+               ) as behind`)
       return row!.up === 2 && row!.behind === 0 ? true : undefined
     }, recoveryMs)
   /** The node lets in what it remembers and what it must load. */
@@ -336,7 +340,9 @@ describe('a node that loses its database', () => {
         let killed = 0
         while (!over.signal.aborted) {
           const rows = await database.sql(
-            `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'mandate-gateway lease' and datname = current_database()`,
+            `select pg_terminate_backend(pid)
+              from pg_stat_activity
+              where application_name = 'mandate-gateway lease' and datname = current_database()`,
           )
           killed += rows.length
           await wait(20 + Math.random() * 150)

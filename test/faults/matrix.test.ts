@@ -77,7 +77,11 @@ async function asOwner(statements: string[]): Promise<void> {
 }
 
 const everyTable = (statement: string) => `do $$ declare t text; begin
-  for t in select format('%I', tablename) from pg_tables where schemaname = 'public' loop execute format('${statement}', t); end loop; end $$`
+  for t in
+    select format('%I', tablename)
+    from pg_tables
+    where schemaname = 'public' loop
+    execute format('${statement}', t); end loop; end $$`
 
 interface Fault {
   begin: () => Promise<void> | void
@@ -111,7 +115,9 @@ const faults: Record<string, Fault> = {
   full: {
     begin: () =>
       asOwner([
-        `create or replace function no_space() returns trigger language plpgsql as $$ begin raise exception using errcode = '53100', message = 'could not extend file: No space left on device'; end $$`,
+        `create or replace function no_space() returns trigger language plpgsql as $$
+          begin raise exception
+          using errcode = '53100', message = 'could not extend file: No space left on device'; end $$`,
         everyTable(
           'create trigger no_space before insert or update or delete on %s execute function no_space()',
         ),
@@ -219,7 +225,8 @@ describe('what docs/outages.md says of each kind of request holds, and is over b
         await begin()
         const begun = performance.now()
         const within = await Promise.all(sooner.map(ask))
-        const isWithin = performance.now() - begun < leaseMs / 3 // a machine that is busy may have taken the lease's time
+        // a machine that is busy may have taken the lease's time
+        const isWithin = performance.now() - begun < leaseMs / 3
         sooner.forEach((kind, index) =>
           check(kind, name, within[index]!, isWithin ? cell(kind)[0]! : cell(kind).join(' or ')),
         )

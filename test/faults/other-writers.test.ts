@@ -186,13 +186,17 @@ describe('others who work on the tables', () => {
     const { token: stranger } = await tokenFor(database, 'erin')
     const disconnectAll = () =>
       database.sql(
-        'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+        `select pg_terminate_backend(pid)
+          from pg_stat_activity
+          where datname = current_database() and pid <> pg_backend_pid()`,
       )
     const admin = await session()
     await admin.query(`alter database ${name} set default_transaction_read_only = on`)
     try {
       await admin.query(
-        'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+        `select pg_terminate_backend(pid)
+          from pg_stat_activity
+          where datname = current_database() and pid <> pg_backend_pid()`,
       )
       await wait(leaseMs + 300) // no renewal can be written: the leases have ended
       const taken = await Promise.all(cluster.nodes.map((node) => revoke(node, root, jti)))

@@ -135,7 +135,11 @@ describe('three processes on one database, nothing failing', () => {
       const transactions = async () => {
         // a backend that works tells its numbers once a second, an idle one after 10 s or when it ends
         await database.sql(
-          `select pg_terminate_backend(pid) from pg_stat_activity where application_name <> 'mandate-gateway lease' and datname = current_database() and pid <> pg_backend_pid()`,
+          `select pg_terminate_backend(pid)
+            from pg_stat_activity
+            where application_name <> 'mandate-gateway lease'
+              and datname = current_database()
+              and pid <> pg_backend_pid()`,
         )
         await database.sql('select pg_stat_force_next_flush()')
         await wait(1500)
@@ -192,7 +196,8 @@ describe('three processes on one database, nothing failing', () => {
       'local',
     ])
     await database.sql(
-      `insert into tokens (id, user_id, authority, session_id, expires_at) values ($1, $2, 'local', $3, now() + interval '1 hour')`,
+      `insert into tokens (id, user_id, authority, session_id, expires_at)
+        values ($1, $2, 'local', $3, now() + interval '1 hour')`,
       [jti, users.alice, sid],
     )
     for (const node of cluster.nodes) expect((await node.ask(probePath, { token })).status).toBe(200)

@@ -50,7 +50,11 @@ describe('a node that is stopped, and continued', () => {
     until(async () => {
       const [row] = await database.sql<{ up: number; behind: number }>(`
       select (select count(*)::int from coherence.nodes where renewed_at > now() - interval '500 ms') as up,
-             (select count(*)::int from coherence.nodes n, coherence.changes c where not pg_visible_in_snapshot(c.xid, n.acked)) as behind`)
+             (
+                 select count(*)::int
+                 from coherence.nodes n, coherence.changes c
+                 where not pg_visible_in_snapshot(c.xid, n.acked)
+               ) as behind`)
       return row!.up === nodes.length && row!.behind === 0 ? true : undefined
     }, 20_000)
   const isRevoked = async (jti: string) =>

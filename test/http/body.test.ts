@@ -127,7 +127,9 @@ describe('a body', () => {
       const body = sized(mebibyte + 1)
       const answer = await sendRaw(
         gateway.url,
-        `POST /auth/login HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`,
+        'POST /auth/login HTTP/1.1\r\nHost: x\r\nConnection: close\r\n' +
+          'Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n' +
+          `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`,
       )
       expect(outcome(answer)).toEqual([413, 'body_too_large'])
     })
@@ -135,7 +137,8 @@ describe('a body', () => {
     it('before it is read, where its length is announced', async () => {
       const socket = await openSocket(gateway.url)
       socket.write(
-        `POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${10 * mebibyte}\r\n\r\n`,
+        'POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n' +
+          `Content-Length: ${10 * mebibyte}\r\n\r\n`,
       )
       const chunk = await new Promise<Buffer>((resolve) => socket.once('data', resolve))
       socket.destroy()

@@ -28,7 +28,9 @@ describe('the client’s address', () => {
     gateway = await startTestGateway({
       database,
       environment: { TRUST_PROXY: String(trustProxy) },
-      routes: `{ upstreams: { own: { targets: ['${upstream.url}'] } }, routes: { /public: { upstream: own, auth: public } } }`,
+      routes:
+        `{ upstreams: { own: { targets: ['${upstream.url}'] } }, routes: { ` +
+        '/public: { upstream: own, auth: public } } }',
     })
     const answers: [string | undefined, string, string | undefined][] = []
     for (const line of forwarded) {

@@ -164,7 +164,8 @@ describe('another proxy that asks about a request', () => {
     for (const host of ['Host: a@b\r\n', 'Host: a b\r\n', '']) {
       const answer = await sendRaw(
         gateway.url,
-        `HEAD /auth/verify HTTP/1.1\r\n${host}X-Original-Method: GET\r\nX-Original-URI: /public/x\r\nConnection: close\r\n\r\n`,
+        `HEAD /auth/verify HTTP/1.1\r\n${host}X-Original-Method: GET\r\nX-Original-URI: /public/x\r\n` +
+          'Connection: close\r\n\r\n',
       )
       expect([host, answer.status, answer.body]).toEqual([host, 403, ''])
     }

@@ -38,7 +38,9 @@ describe('a page', () => {
     const style = /<style>([^]*)<\/style>/.exec(content)?.[1] ?? ''
     expect(style).toContain('.own')
     expect(shown.headers?.['Content-Security-Policy']).toBe(
-      `default-src 'none'; style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'`,
+      `default-src 'none'; style-src ` +
+        `'sha256-${createHash('sha256').update(style).digest('base64')}'; form-action 'self'; ` +
+        `frame-ancestors 'none'; base-uri 'none'`,
     )
     expect(shown.headers).toMatchObject({ 'Referrer-Policy': 'strict-origin', 'X-Own': '1' })
     expect(content).toContain('<h1>Title &lt;b&gt;</h1>')

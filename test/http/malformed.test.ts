@@ -10,7 +10,9 @@ describe('what is not well-formed HTTP', () => {
   beforeAll(async () => {
     upstream = await startUpstream()
     gateway = await startTestGateway({
-      routes: `{ upstreams: { own: { targets: ['${upstream.url}'] } }, routes: { /public: { upstream: own, auth: public } } }`,
+      routes:
+        `{ upstreams: { own: { targets: ['${upstream.url}'] } }, routes: { ` +
+        '/public: { upstream: own, auth: public } } }',
     })
   })
   afterAll(async () => {
@@ -82,7 +84,8 @@ describe('what is not well-formed HTTP', () => {
       (
         await sendRaw(
           gateway.url,
-          'POST /public HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n',
+          'POST /public HTTP/1.1\r\nHost: x\r\nConnection: close\r\n' +
+            'Transfer-Encoding: Chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n',
         )
       ).status,
     ).toBe(200)
@@ -160,7 +163,8 @@ describe('what is not well-formed HTTP', () => {
     const before = upstream.received.length
     await sendRaw(
       gateway.url,
-      'POST /public?outer HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 44\r\n\r\nGET /public?inner HTTP/1.1\r\nHost: x\r\n\r\n......',
+      'POST /public?outer HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 44\r\n\r\n' +
+        'GET /public?inner HTTP/1.1\r\nHost: x\r\n\r\n......',
     )
     expect(upstream.received.slice(before).map(({ url }) => url)).toEqual(['/public?outer'])
   })

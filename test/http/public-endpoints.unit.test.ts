@@ -27,7 +27,8 @@ const fromMemory = 'is answered from memory'
 const failures = 'each failure counts for the account and for the address (RATE_LIMIT_LOGIN)'
 const ofClient = `${failures}; an assertion costs two look-ups and a signature, and no hash of a password`
 const ofHolder =
-  'does nothing but for the token that is shown, of which one look-up by its hash or its signature says whether it is ours'
+  'does nothing but for the token that is shown, of which one look-up by its ' +
+  'hash or its signature says whether it is ours'
 
 /**
  * Why an endpoint that asks for no token has no `entry` limit of its own. RATE_LIMIT_ADDRESS holds for all of

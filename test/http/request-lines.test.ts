@@ -7,7 +7,9 @@ let gateway: TestGateway
 beforeAll(async () => {
   upstream = await startRawUpstream()
   gateway = await startTestGateway({
-    routes: `{ upstreams: { own: { targets: ['${upstream.url}'] } }, routes: { /public: { upstream: own, auth: public } } }`,
+    routes:
+      `{ upstreams: { own: { targets: ['${upstream.url}'] } }, routes: { ` +
+      '/public: { upstream: own, auth: public } } }',
   })
 })
 afterAll(async () => {

@@ -51,7 +51,9 @@ routes:
       )
     }
     const json = ['Content-Type: application/json']
-    const cookies = `Cookie: auth_token=${token}; refresh_token=cookie-secret-x; portal_session=cookie-secret-x; other=cookie-secret-x`
+    const cookies =
+      `Cookie: auth_token=${token}; refresh_token=cookie-secret-x; ` +
+      'portal_session=cookie-secret-x; other=cookie-secret-x'
 
     const work = async () => {
       await send('POST /auth/login', json, '{"username":"bob","password":"demo-password-1"}')

@@ -46,7 +46,17 @@ describe('the image', () => {
       const tryTo = (file) => { try { writeFileSync(file, ''); return 'written' } catch (error) { return error.code } }
       const status = readFileSync('/proc/self/status', 'utf8')
       const of = (name) => new RegExp('^' + name + ':\\\\s*(\\\\S+)', 'm').exec(status)[1]
-      console.log(JSON.stringify({ version: process.version, uid: process.getuid(), cap: ['CapPrm', 'CapEff', 'CapBnd'].map(of), privileges: of('NoNewPrivs'), app: tryTo('/app/x'), etc: tryTo('/etc/x'), data: tryTo('/data/x') }))`
+      console.log(
+        JSON.stringify({
+          version: process.version,
+          uid: process.getuid(),
+          cap: ['CapPrm', 'CapEff', 'CapBnd'].map(of),
+          privileges: of('NoNewPrivs'),
+          app: tryTo('/app/x'),
+          etc: tryTo('/etc/x'),
+          data: tryTo('/data/x'),
+        }),
+      )`
     const { stdout, stderr } = await runOnce({}, 'node', '-e', probe)
     const none = '0000000000000000'
     expect([stderr, JSON.parse(stdout)]).toEqual([

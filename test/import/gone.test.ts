@@ -113,14 +113,21 @@ describe('what is gone on the old side', () => {
     ]).toEqual([403, 403, 200])
     expect(
       await sql(
-        'select enabled, (select count(*)::int from sessions where user_id = u.id and ended_at is null) as sessions from users u where id = $1',
+        `select enabled,
+            (select count(*)::int from sessions where user_id = u.id and ended_at is null) as sessions
+          from users u
+          where id = $1`,
         [old.ids.ben],
       ),
     ).toEqual([{ enabled: false, sessions: 0 }])
     expect(await sql('select from user_mandates where user_id = $1', [old.ids.ben])).toEqual([])
     expect(
       await sql(
-        "select action, mandate_id from audit_events where details -> 'after' ->> 'by' = 'import' and (details ->> 'subject' = $1 or details -> 'before' ->> 'userId' = $2) order by seq",
+        `select action, mandate_id
+          from audit_events
+          where details -> 'after' ->> 'by' = 'import'
+            and (details ->> 'subject' = $1 or details -> 'before' ->> 'userId' = $2)
+          order by seq`,
         [`user:${old.ids.ben}`, old.ids.ben],
       ),
     ).toEqual([
@@ -138,7 +145,8 @@ describe('what is gone on the old side', () => {
     await imported('--end-gone')
     expect(
       await sql(
-        "select (select count(*)::int from sessions where user_id = $1 and ended_at is null) as sessions, (select count(*)::int from tokens where user_id = $1 and status = 'active') as tokens",
+        `select (select count(*)::int from sessions where user_id = $1 and ended_at is null) as sessions,
+            (select count(*)::int from tokens where user_id = $1 and status = 'active') as tokens`,
         [old.ids.ben],
       ),
     ).toEqual([{ sessions: 0, tokens: 0 }])

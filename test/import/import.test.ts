@@ -82,7 +82,9 @@ describe('an import from the old database', () => {
     const count = async () =>
       (
         await sql<{ n: number }>(
-          'select (select count(*) from users) + (select count(*) from tokens) + (select count(*) from imported_rows) + (select count(*) from audit_events) as n',
+          `select (select count(*) from users) + (select count(*) from tokens) + (
+              select count(*) from imported_rows
+            ) + (select count(*) from audit_events) as n`,
         )
       )[0]?.n
     const before = await count()
@@ -120,7 +122,9 @@ describe('an import from the old database', () => {
     expect(
       (
         await sql<{ n: number }>(
-          "select count(*)::int as n from audit_events where action = 'directory_imported' and occurred_at > now() - interval '1 minute'",
+          `select count(*)::int as n
+            from audit_events
+            where action = 'directory_imported' and occurred_at > now() - interval '1 minute'`,
         )
       )[0]?.n,
     ).toBeGreaterThan(0)
@@ -182,7 +186,8 @@ describe('an import from the old database', () => {
       await logIn('ben', oldPasswords.ben),
       await logIn('Anna.Muster', 'another password 1'),
     ]).toEqual([200, 401, 401])
-    expect((await imported()).kinds.users).toMatchObject({ updated: 0, kept: 2 }) // Anna's and Ben's hashes are of here now
+    // Anna's and Ben's hashes are of here now
+    expect((await imported()).kinds.users).toMatchObject({ updated: 0, kept: 2 })
   }, 60_000)
 
   it('never enables or makes again what was disabled, revoked or deleted here since', async () => {
@@ -234,7 +239,9 @@ describe('an import from the old database', () => {
     await imported()
     expect(
       await sql(
-        "select details -> 'after' ->> 'isSysAdmin' as level from audit_events where action = 'user_created' and details ->> 'subject' = $1",
+        `select details -> 'after' ->> 'isSysAdmin' as level
+          from audit_events
+          where action = 'user_created' and details ->> 'subject' = $1`,
         [`user:${old.ids.anna}`],
       ),
     ).toEqual([{ level: 'true' }])
@@ -259,7 +266,8 @@ describe('an import from the old database', () => {
     const hash = 'a94a8fe5ccb19ba61c4c0873d391e987982fbbd3'
     const expensive = `$2b$31$${'a'.repeat(53)}`
     await oldSql(
-      "insert into \"UserInDB\" (id, username, \"hashedPassword\") values ($1, 'BEN', null), ('7', 'x', null), ($2, 'sha', $3), ($4, 'alice', null), ($5, 'slow', $6)",
+      `insert into "UserInDB" (id, username, "hashedPassword")
+        values ($1, 'BEN', null), ('7', 'x', null), ($2, 'sha', $3), ($4, 'alice', null), ($5, 'slow', $6)`,
       [randomUUID(), randomUUID(), hash, randomUUID(), randomUUID(), expensive],
     )
     await oldSql('insert into "UserMandate" values ($1, $2, $3)', [randomUUID(), randomUUID(), old.ids.north])
@@ -269,7 +277,8 @@ describe('an import from the old database', () => {
       old.ids.editor,
     ])
     await oldSql(
-      'insert into "Token" (id, "userId", authority, status, "expiresAt") values ($1, $2, \'ldap\', \'active\', 9999999999)',
+      `insert into "Token" (id, "userId", authority, status, "expiresAt")
+        values ($1, $2, 'ldap', 'active', 9999999999)`,
       [randomUUID(), old.ids.ben],
     )
     const shown = await run([mappingFile])
@@ -331,7 +340,9 @@ features: { from: "select repeat('x', 101) as code, 'too long' as label", column
     })
     expect(refused.stderr).not.toContain('unavailable')
     await sql(
-      "create function refuse() returns trigger language plpgsql as $$ begin raise not_null_violation using message = 'a value is missing'; end $$",
+      `create function refuse() returns trigger language plpgsql as $$
+        begin raise not_null_violation
+        using message = 'a value is missing'; end $$`,
     )
     await sql('create trigger refuse before insert on mandates execute function refuse()')
     expect((await run([mappingFile])).stderr).toContain(
@@ -347,7 +358,9 @@ features: { from: "select repeat('x', 101) as code, 'too long' as label", column
 
   it('cannot write to the old side, whatever its queries say', async () => {
     const file = await mapping(`source: { url: $OLD_DATABASE_URL }
-users: { from: 'with gone as (delete from "UserInDB" returning *) select * from gone', columns: { id: id, username: username } }
+users:
+  { from: 'with gone as (delete from "UserInDB" returning *) select * from gone',
+    columns: { id: id, username: username } }
 `)
     expect((await run([file])).code).toBe(1)
     expect(await oldSql('select from "UserInDB"')).toHaveLength(2)
@@ -369,7 +382,9 @@ describe('an import from CSV files', () => {
     await writeFile(path.join(folder, 'ur.csv'), `u,m,r\n${user},${mandate},${role}\n`)
     const file = await mapping(`source: { csv: . }
 mandates: { from: m.csv, columns: { id: id, label: name, enabled: 'on' } }
-users: { from: u.csv, columns: { id: id, username: login, email: mail, password_hash: secret }, defaults: { enabled: true } }
+users:
+  { from: u.csv, columns: { id: id, username: login, email: mail, password_hash: secret },
+    defaults: { enabled: true } }
 roles: { from: r.csv, columns: { id: id, mandate_id: m, label: l } }
 user_mandates: { from: ur.csv, columns: { user_id: u, mandate_id: m } }
 user_mandate_roles: { from: ur.csv, columns: { user_id: u, mandate_id: m, role_id: r } }
@@ -385,7 +400,10 @@ user_mandate_roles: { from: ur.csv, columns: { user_id: u, mandate_id: m, role_i
     expect(await logIn('csv.user', 'csv password 1')).toBe(200)
     expect(
       await sql(
-        'select r.role_id from user_mandate_roles r join user_mandates m on m.id = r.user_mandate_id where m.user_id = $1',
+        `select r.role_id
+          from user_mandate_roles r
+          join user_mandates m on m.id = r.user_mandate_id
+          where m.user_id = $1`,
         [user],
       ),
     ).toEqual([{ role_id: role }])

@@ -17,12 +17,14 @@ beforeAll(async () => {
   const id = (digit: number) => `lpad(to_hex(n), 8, '0') || '-0000-4000-8000-00000000000${digit}'`
   const rows = `from generate_series(1, ${people}) as n`
   await old.database.sql(
-    `insert into "UserInDB" (id, username, email, "hashedPassword") select ${id(1)}, 'Person.' || n, n || '@example.com', '$2b$10$' || rpad(md5(n::text), 53, 'x') ${rows}`,
+    `insert into "UserInDB" (id, username, email, "hashedPassword")
+      select ${id(1)}, 'Person.' || n, n || '@example.com', '$2b$10$' || rpad(md5(n::text), 53, 'x') ${rows}`,
   )
   await old.database.sql(`insert into "UserMandate" select ${id(2)}, ${id(1)}, '${north}' ${rows}`)
   await old.database.sql(`insert into "UserMandateRole" select ${id(3)}, ${id(2)}, '${editor}' ${rows}`)
   await old.database.sql(
-    `insert into "Token" (id, "userId", authority, status, "expiresAt") select ${id(4)}, ${id(1)}, 'local', 'active', extract(epoch from now()) + 86400 ${rows}`,
+    `insert into "Token" (id, "userId", authority, status, "expiresAt")
+      select ${id(4)}, ${id(1)}, 'local', 'active', extract(epoch from now()) + 86400 ${rows}`,
   )
 }, 120_000)
 afterAll(async () => {

@@ -34,11 +34,15 @@ async function person({ isPlatformAdmin = false } = {}) {
   const id = randomUUID()
   const username = `person-${randomBytes(6).toString('hex')}`
   await sql(
-    `insert into users (id, username, password_hash, is_platform_admin) select $1, $2, password_hash, $3 from users where username = 'alice'`,
+    `insert into users (id, username, password_hash, is_platform_admin)
+      select $1, $2, password_hash, $3
+      from users
+      where username = 'alice'`,
     [id, username, isPlatformAdmin],
   )
   await sql(
-    `insert into user_identities (user_id, authority, issuer, subject) values ($1, 'google', 'https://accounts.google.com', $2)`,
+    `insert into user_identities (user_id, authority, issuer, subject)
+      values ($1, 'google', 'https://accounts.google.com', $2)`,
     [id, username],
   )
   return { id, username }

@@ -87,7 +87,8 @@ describe('the link to a first password', () => {
   it('ends the identities that were linked: whoever had a link before, and linked their own, does not come back by it', async () => {
     const link = (userId: string, subject: string) =>
       gateway.database.sql(
-        `insert into user_identities (user_id, authority, issuer, subject) values ($1, 'google', 'https://issuer.example', $2)`,
+        `insert into user_identities (user_id, authority, issuer, subject)
+          values ($1, 'google', 'https://issuer.example', $2)`,
         [userId, subject],
       )
     await link(newcomer.id, `of-another-${newcomer.id}`)
@@ -104,7 +105,9 @@ describe('the link to a first password', () => {
     const directory = directoryOf(gateway.database)
     const expired = await issue((await directory.user()).id)
     await gateway.database.sql(
-      `update first_access_links set expires_at = now() where token_hash = encode(sha256(convert_to($1, 'UTF8')), 'hex')`,
+      `update first_access_links
+        set expires_at = now()
+        where token_hash = encode(sha256(convert_to($1, 'UTF8')), 'hex')`,
       [expired.path.split('/').at(-1)],
     )
     const disabled = await directory.user()

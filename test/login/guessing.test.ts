@@ -78,7 +78,10 @@ describe('guessing at one account from many addresses', () => {
       async () =>
         (
           await gateway.database.sql(
-            `select user_id, details, (select value from audit_personal p where p.event_id = e.id and field = 'address') as address from audit_events e where action = 'login_failed' and user_id = $1`,
+            `select user_id, details,
+                (select value from audit_personal p where p.event_id = e.id and field = 'address') as address
+              from audit_events e
+              where action = 'login_failed' and user_id = $1`,
             [users.carol],
           )
         )[0],

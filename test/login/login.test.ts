@@ -112,7 +112,10 @@ describe('POST /auth/login', () => {
     })
     expect(claims.exp! - claims.iat!).toBe(15 * 60)
     const [row] = await gateway.database.sql(
-      'select user_id, authority, purpose, session_id, status, revoked_at, extract(epoch from expires_at)::int as exp from tokens where id = $1',
+      `select user_id, authority, purpose, session_id, status, revoked_at,
+          extract(epoch from expires_at)::int as exp
+        from tokens
+        where id = $1`,
       [claims.jti],
     )
     expect(row).toEqual({

@@ -18,7 +18,10 @@ describe('POST /auth/logout', () => {
   const rowsOf = async (jti: string) =>
     (
       await gateway.database.sql(
-        'select t.status, t.revoked_at is not null as revoked, s.ended_at is not null as ended from tokens t left join sessions s on s.id = t.session_id where t.id = $1',
+        `select t.status, t.revoked_at is not null as revoked, s.ended_at is not null as ended
+          from tokens t
+          left join sessions s on s.id = t.session_id
+          where t.id = $1`,
         [jti],
       )
     )[0]

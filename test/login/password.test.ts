@@ -92,7 +92,8 @@ describe('POST /auth/password', () => {
 
   it('voids links that would have set another one', async () => {
     await nodes.database.sql(
-      `insert into first_access_links (user_id, token_hash, expires_at) values ($1, repeat('a', 64), now() + interval '1 day')`,
+      `insert into first_access_links (user_id, token_hash, expires_at)
+        values ($1, repeat('a', 64), now() + interval '1 day')`,
       [users.alice],
     )
     await change(await signedIn(), 'another-password-2')

@@ -137,7 +137,9 @@ describe('POST /auth/refresh', () => {
       return await work((count) =>
         until(async () => {
           const [row] = await sql<{ waiting: number }>(
-            `select count(*)::int as waiting from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+            `select count(*)::int as waiting
+              from pg_stat_activity
+              where datname = current_database() and wait_event_type = 'Lock'`,
           )
           return row!.waiting >= count ? true : undefined
         }),
@@ -154,7 +156,10 @@ describe('POST /auth/refresh', () => {
       expect(new Set(tabs.map((tab) => decodeJwt(tab.cookie('auth_token')!.value).jti)).size).toBe(1)
       expect(
         await sql(
-          'select count(*)::int as refresh, (select count(*)::int from tokens where session_id = $1) as access from refresh_tokens where session_id = $1',
+          `select count(*)::int as refresh,
+              (select count(*)::int from tokens where session_id = $1) as access
+            from refresh_tokens
+            where session_id = $1`,
           [sid],
         ),
       ).toEqual([{ refresh: 2, access: 2 }])
@@ -275,7 +280,8 @@ describe('POST /auth/refresh', () => {
       await meanwhile(winner, sid)
       const refused = await refresh(thief)
       expect(codeOf(refused)).toEqual([401, 'refresh_invalid'])
-      expect(refused.headers['set-cookie']).toBeUndefined() // what the winner's tabs hold is none of the loser's business
+      // a refused refresh leaves the cookies of the other tabs alone
+      expect(refused.headers['set-cookie']).toBeUndefined()
       await expectFamilyEnded(winner, sid, [old, winner.cookie('auth_token')!.value])
     })
 

@@ -29,9 +29,17 @@ describe('old logins', () => {
     database.sql(
       `
     with made as (insert into sessions (user_id, authority, created_at, last_seen_at)
-                  select $1, 'local', now() - make_interval(days => $2), now() - make_interval(days => $2) from generate_series(1, $3) returning id),
-         access as (insert into tokens (user_id, authority, purpose, session_id, expires_at) select $1, 'local', $4, id, now() - make_interval(days => $2) from made)
-    insert into refresh_tokens (token_hash, session_id, expires_at) select encode(sha256(id::text::bytea), 'hex'), id, now() - make_interval(days => $2) from made`,
+                  select $1, 'local', now() - make_interval(days => $2), now() - make_interval(days => $2)
+                    from generate_series(1, $3)
+                    returning id),
+         access as (
+             insert into tokens (user_id, authority, purpose, session_id, expires_at)
+             select $1, 'local', $4, id, now() - make_interval(days => $2)
+             from made
+           )
+    insert into refresh_tokens (token_hash, session_id, expires_at)
+      select encode(sha256(id::text::bytea), 'hex'), id, now() - make_interval(days => $2)
+      from made`,
       [users.alice, days, sessions, purpose],
     )
 

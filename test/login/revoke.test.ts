@@ -135,7 +135,9 @@ describe('POST /auth/revoke (RFC 7009)', () => {
     for (const _ of [1, 2]) await revoke({ token })
     expect(
       await nodes.database.sql(
-        `select user_id, details -> 'after' ->> 'by' as by from audit_events where action = 'token_revoked' and details ->> 'subject' = $1`,
+        `select user_id, details -> 'after' ->> 'by' as by
+          from audit_events
+          where action = 'token_revoked' and details ->> 'subject' = $1`,
         [`token:${jti}`],
       ),
     ).toEqual([{ user_id: users.alice, by: 'revocation' }])

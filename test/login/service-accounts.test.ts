@@ -190,7 +190,9 @@ describe('client_credentials with a secret', () => {
       await until(async () =>
         (
           await database.sql(
-            `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%for share%'`,
+            `select
+              from pg_stat_activity
+              where datname = current_database() and wait_event_type = 'Lock' and query like '%for share%'`,
           )
         ).length > 0
           ? true

@@ -87,11 +87,16 @@ describe('sessions', () => {
   it('are paged without losing or repeating one, also where several began in the same moment', async () => {
     const { id, token } = await directoryOf(nodes.database).user()
     await nodes.database.sql(
-      `insert into sessions (user_id, authority, created_at) select $1, 'local', timestamptz '2026-01-01' + make_interval(secs => n / 3) from generate_series(1, 10) n`,
+      `insert into sessions (user_id, authority, created_at)
+        select $1, 'local', timestamptz '2026-01-01' + make_interval(secs => n / 3)
+        from generate_series(1, 10) n`,
       [id],
     )
     await nodes.database.sql(
-      `insert into tokens (user_id, authority, session_id, expires_at) select user_id, authority, id, now() + interval '1 hour' from sessions where user_id = $1`,
+      `insert into tokens (user_id, authority, session_id, expires_at)
+        select user_id, authority, id, now() + interval '1 hour'
+        from sessions
+        where user_id = $1`,
       [id],
     )
     const page = async (query: string) =>
@@ -287,7 +292,9 @@ describe('sessions', () => {
     it('with cookies of two sessions ends both, each audited once', async () => {
       const [one, other] = [await signedIn('alice'), await signedIn('bob')]
       const [first, second] = [sidOf(one), sidOf(other)]
-      const header = `auth_token=${one.cookie('auth_token')!.value}; refresh_token=${other.cookie('refresh_token')!.value}`
+      const header =
+        `auth_token=${one.cookie('auth_token')!.value}; ` +
+        `refresh_token=${other.cookie('refresh_token')!.value}`
       for (const _ of [1, 2])
         expect(
           (await ask(nodes.here.url, '/auth/logout', { method: 'POST', headers: { Cookie: header } })).status,

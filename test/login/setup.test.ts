@@ -144,7 +144,11 @@ describe('the link by which the first admin makes themselves', () => {
         async () =>
           (
             await database.sql(
-              `select from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database())`,
+              `select
+                from pg_locks
+                where locktype = 'advisory'
+                  and not granted
+                  and database = (select oid from pg_database where datname = current_database())`,
             )
           )[0],
       )

@@ -174,9 +174,10 @@ describe.each(['google', 'msft'] as const)('signing in with %s', (authority) => 
   it('tells why when the provider says no', async () => {
     const { headers } = await visit(browser, `/auth/${authority}/login`)
     const state = new URL(headers.location!).searchParams.get('state')!
+    const iss = encodeURIComponent((authority === 'google' ? google : microsoft).issuer)
     const refused = await visit(
       browser,
-      `/auth/${authority}/callback?error=access_denied&error_description=%3Cscript%3E&state=${state}&iss=${encodeURIComponent((authority === 'google' ? google : microsoft).issuer)}`,
+      `/auth/${authority}/callback?error=access_denied&error_description=%3Cscript%3E&state=${state}&iss=${iss}`,
     )
     expect([
       refused.status,

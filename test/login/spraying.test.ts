@@ -71,8 +71,11 @@ describe('one password tried on many accounts', () => {
   it('is in the audit as one event that names the address as personal data, then with the number of refusals', async () => {
     const [event, ...others] = await until(async () => {
       const rows = await gateway.database.sql(`
-        select e.user_id, e.mandate_id, e.details, (select value from audit_personal p where p.event_id = e.id and field = 'address') as address
-          from audit_events e where action = 'logins_limited' and exists (select from audit_personal p where p.event_id = e.id and value = '198.51.100.1')`)
+        select e.user_id, e.mandate_id, e.details,
+            (select value from audit_personal p where p.event_id = e.id and field = 'address') as address
+          from audit_events e
+            where action = 'logins_limited'
+              and exists (select from audit_personal p where p.event_id = e.id and value = '198.51.100.1')`)
       return rows.length > 0 ? rows : undefined
     })
     expect(event).toMatchObject({

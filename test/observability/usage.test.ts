@@ -35,7 +35,10 @@ interface Row {
 }
 const rowsOf = (mandateId: string) =>
   database.sql<Row>(
-    'select day::text as day, requests::text as requests, denials::text as denials from usage_daily where mandate_id = $1 order by day',
+    `select day::text as day, requests::text as requests, denials::text as denials
+      from usage_daily
+      where mandate_id = $1
+      order by day`,
     [mandateId],
   )
 const totalOf = async (mandateId: string) =>
@@ -159,7 +162,8 @@ describe('the usage of mandates', () => {
       await askAs('alice', { 'X-Mandate-Id': mandates.globex }, 'GET', '/api/crm/nothing-here'),
       await askAs('alice', { 'X-Mandate-Id': mandates.globex }, 'DELETE'), // denied: a viewer
       await askAs('erin', { 'X-Mandate-Id': mandates.globex }), // denied: a stranger
-      await askAs('bob', { 'X-Instance-Id': instances.acmeCrm }, 'GET', '/auth/context'), // in the instance's own mandate
+      // in the instance's own mandate
+      await askAs('bob', { 'X-Instance-Id': instances.acmeCrm }, 'GET', '/auth/context'),
       await askAs('erin', { 'X-Mandate-Id': nowhere }),
       await askAs('alice', {}, 'GET', '/auth/me'), // in no mandate
     ].map(({ status }) => status)

@@ -79,7 +79,9 @@ describe('a link', () => {
     expect((await lastUse(made.link))!.getTime()).toBeGreaterThan(Date.now() - 10_000)
     expect(
       await gateway.database.sql(
-        `select user_id, mandate_id, request_id from audit_events where action = 'portal_entered' and details->>'subject' = 'portal_link:${made.link}'`,
+        `select user_id, mandate_id, request_id
+          from audit_events
+          where action = 'portal_entered' and details->>'subject' = 'portal_link:${made.link}'`,
       ),
     ).toEqual([{ user_id: null, mandate_id: mandates.acme, request_id: answer.headers['x-request-id'] }])
   })

@@ -259,7 +259,9 @@ describe('the gate of the portal', () => {
 
   it('a project that another mandate has linked to a client stays unseen', async () => {
     const [{ id }] = (await gateway.database.sql<{ id: string }>(
-      `insert into projects (mandate_id, name, client_id) values ('${mandates.globex}', 'Not yours', '${demoPortal.northwind}') returning id`,
+      `insert into projects (mandate_id, name, client_id)
+        values ('${mandates.globex}', 'Not yours', '${demoPortal.northwind}')
+        returning id`,
     )) as [{ id: string }]
     expect(
       (await ask(gateway.url, '/portal/api/projects', { headers: sessionOf(demoPortal.link) })).text,
@@ -272,7 +274,9 @@ describe('the gate of the portal', () => {
   it('the list comes in pages', async () => {
     const made = await insertClientWithLink(gateway.database, mandates.acme)
     await gateway.database.sql(
-      `insert into projects (mandate_id, name, client_id) select '${mandates.acme}', 'Same name', '${made.client}' from generate_series(1, 5)`,
+      `insert into projects (mandate_id, name, client_id)
+        select '${mandates.acme}', 'Same name', '${made.client}'
+        from generate_series(1, 5)`,
     )
     const seen: string[] = []
     for (let cursor: string | null = ''; cursor !== null;) {

@@ -60,7 +60,10 @@ describe('those who run the portal', () => {
       mandate_id: string
       details: Record<string, object>
     }>(
-      `select action, user_id, mandate_id, details from audit_events where details->>'subject' = '${subject}' order by seq`,
+      `select action, user_id, mandate_id, details
+        from audit_events
+        where details->>'subject' = '${subject}'
+        order by seq`,
     )
 
   const resources = [

@@ -109,7 +109,9 @@ routes:
   it('of many projects leads on to the rest', async () => {
     const made = await insertClientWithLink(gateway.database, mandates.acme)
     await gateway.database.sql(
-      `insert into projects (mandate_id, name, client_id) select '${mandates.acme}', 'Project ' || n, '${made.client}' from generate_series(1, 60) n`,
+      `insert into projects (mandate_id, name, client_id)
+        select '${mandates.acme}', 'Project ' || n, '${made.client}'
+        from generate_series(1, 60) n`,
     )
     const first = await get('/portal', sessionOf(made.link))
     const [, next] = /<a href="(\/portal\?cursor=[^"]+)">More projects/.exec(first.text)!

@@ -54,7 +54,10 @@ describe('a preview', () => {
   const clientOfProject = async (project: string) =>
     (
       await sql<ClientRow>(
-        `select c.id, c.mandate_id, c.name, c.slug, c.active from portal_clients c join projects p on p.client_id = c.id where p.id = '${project}'`,
+        `select c.id, c.mandate_id, c.name, c.slug, c.active
+          from portal_clients c
+          join projects p on p.client_id = c.id
+          where p.id = '${project}'`,
       )
     )[0]!
   const linksOf = (client: string) =>
@@ -208,7 +211,9 @@ describe('a preview', () => {
     const project = await insertProject(gateway.database, mandates.acme, { client_name: 'New name' })
     const slug = `preview-${project.slice(0, 8)}`
     const [{ id }] = (await sql<{ id: string }>(
-      `insert into portal_clients (mandate_id, name, slug, active) values ('${mandates.acme}', 'Old name', '${slug}', false) returning id`,
+      `insert into portal_clients (mandate_id, name, slug, active)
+        values ('${mandates.acme}', 'Old name', '${slug}', false)
+        returning id`,
     )) as [{ id: string }]
     await preview(project)
     expect(await clientOfProject(project)).toEqual({
@@ -234,7 +239,9 @@ describe('a preview', () => {
     const project = await insertProject(gateway.database, mandates.acme)
     const slug = `preview-${project.slice(0, 8)}`
     const [{ id }] = (await sql<{ id: string }>(
-      `insert into portal_clients (mandate_id, name, slug) values ('${mandates.acme}', 'Theirs', '${slug}') returning id`,
+      `insert into portal_clients (mandate_id, name, slug)
+        values ('${mandates.acme}', 'Theirs', '${slug}')
+        returning id`,
     )) as [{ id: string }]
     await insertProject(gateway.database, mandates.acme, { client_id: id })
     await preview(project)
@@ -359,7 +366,9 @@ describe('a preview', () => {
       const { id: client } = await clientOfProject(project)
       expect(
         await sql(
-          `select user_id, mandate_id, request_id, details from audit_events where action = 'portal_preview' and details->>'subject' = 'project:${project}'`,
+          `select user_id, mandate_id, request_id, details
+            from audit_events
+            where action = 'portal_preview' and details->>'subject' = 'project:${project}'`,
         ),
       ).toEqual([
         {
@@ -374,7 +383,10 @@ describe('a preview', () => {
       ])
       expect(
         await sql(
-          `select value from audit_personal p join audit_events e on e.id = p.event_id where e.request_id = '${String(answer.headers['x-request-id'])}' and field = 'after.operator'`,
+          `select value
+            from audit_personal p
+            join audit_events e on e.id = p.event_id
+            where e.request_id = '${String(answer.headers['x-request-id'])}' and field = 'after.operator'`,
         ),
       ).toEqual([{ value: 'alice' }])
     })

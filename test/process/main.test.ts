@@ -185,7 +185,8 @@ describe('a start that cannot be', () => {
     async (_what, environment, sentence) => {
       const database = await makeDatabase()
       await database.sql(
-        `do $$ begin create role outsider login password 'very-secret'; exception when duplicate_object then null; end $$`,
+        `do $$
+          begin create role outsider login password 'very-secret'; exception when duplicate_object then null; end $$`,
       )
       const gateway = startGatewayProcess({ DATA_DIR: await makeDataDir(), ...environment(database) })
       expect(await gateway.ended).toBe(1)
@@ -288,7 +289,10 @@ describe('a running gateway', () => {
 
     await writeFile(
       file,
-      `upstreams: { own: { targets: ['${upstream.url}'] } }\nroutes:\n  /two: { upstream: own, auth: public }\n  /three: { upstream: nobody }\n`,
+      `upstreams: { own: { targets: ['${upstream.url}'] } }\n` +
+        'routes:\n' +
+        '  /two: { upstream: own, auth: public }\n' +
+        '  /three: { upstream: nobody }\n',
     )
     gateway.child.kill('SIGHUP')
     await gateway.says(/routes\.yaml:4: /) // why, with the line

@@ -89,7 +89,8 @@ describe('a data directory that a gateway holds', () => {
     expect(await second.ended).toBe(1)
     expect(second.errors()).toMatch(
       new RegExp(
-        `another gateway already runs on the data directory ${dataDir}: .* Its process id is ${first.child.pid ?? 0}\\.`,
+        `another gateway already runs on the data directory ${dataDir}: .* ` +
+          `Its process id is ${first.child.pid ?? 0}\\.`,
       ),
     )
   }, 60_000)

@@ -30,7 +30,10 @@ beforeAll(async () => {
   await writeFile(
     path.join(next, 'migrations/20991231_99_next.js'),
     `
-    export const up = (knex) => knex.raw("alter table users add column nickname text; create table of_the_next_version (id int); grant select on of_the_next_version to gateway_app")
+    export const up = (knex) => knex.raw(\`
+      alter table users add column nickname text;
+      create table of_the_next_version (id int);
+      grant select on of_the_next_version to gateway_app\`)
     export const down = (knex) => knex.raw('drop table of_the_next_version; alter table users drop column nickname')`,
   )
   database = await createTestDatabase()

@@ -8,7 +8,17 @@ const files: [string, string | undefined][] = [
   ['empty sections', 'upstreams: {}\nroutes: {}\n'],
   [
     'comments everywhere',
-    '# top\nupstreams: # all of them\n    # the first\n    a: # its name\n        targets: [http://127.0.0.1:1] # one\n\n# between\nroutes:\n  # the only one\n  /a: { upstream: a } # short\n# end\n',
+    '# top\n' +
+      'upstreams: # all of them\n' +
+      '    # the first\n' +
+      '    a: # its name\n' +
+      '        targets: [http://127.0.0.1:1] # one\n' +
+      '\n' +
+      '# between\n' +
+      'routes:\n' +
+      '  # the only one\n' +
+      '  /a: { upstream: a } # short\n' +
+      '# end\n',
   ],
   ['routes first, no end of line', 'routes:\n  /a:\n    upstream: a\nupstreams:\n  a: { targets: [demo] }'],
   [

@@ -9,12 +9,16 @@ import { startUpstream, type Upstream } from '../support/upstream.js'
 const routesTo = (url: string) => `
 upstreams:
   own: { targets: ['${url}'] }
-  slow: { targets: ['${url}', demo], timeouts: { connectMs: 1, headersMs: 2, bodyMs: 3, idleMs: 300000, keepAliveMs: 4000 } }
+  slow:
+    { targets: ['${url}', demo],
+      timeouts: { connectMs: 1, headersMs: 2, bodyMs: 3, idleMs: 300000, keepAliveMs: 4000 } }
 routes:
   /api: { upstream: own, auth: public }
   /api/crm: { upstream: own, auth: public, strip: true }
   /api/crm/old: { upstream: own, auth: public, rewrite: /new }
-  /contacts: { upstream: slow, mandate: required, instance: optional, permission: { context: RESOURCE, item: crm.contacts }, rateLimit: 100/60s, timeoutMs: 50, bodyLimit: 9 }
+  /contacts:
+    { upstream: slow, mandate: required, instance: optional,
+      permission: { context: RESOURCE, item: crm.contacts }, rateLimit: 100/60s, timeoutMs: 50, bodyLimit: 9 }
   /ops: { upstream: slow, guard: sysAdmin }
   /portal/files: { upstream: own, auth: portal }
 `

@@ -131,7 +131,9 @@ routes:
   it('an answer that fails before its first byte leaves nothing of itself in the 502', async () => {
     const answer = await ask('/rude', (socket) => {
       socket.write(
-        'HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nETag: "theirs"\r\nSet-Cookie: theirs=1\r\nCache-Control: public, max-age=600\r\nLast-Modified: Mon, 01 Jan 2024 00:00:00 GMT\r\nContent-Length: 100\r\n\r\n',
+        'HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nETag: "theirs"\r\nSet-Cookie: theirs=1\r\n' +
+          'Cache-Control: public, max-age=600\r\nLast-Modified: Mon, 01 Jan 2024 00:00:00 GMT\r\n' +
+          'Content-Length: 100\r\n\r\n',
         () => socket.resetAndDestroy(),
       )
     })

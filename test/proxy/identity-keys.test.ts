@@ -246,7 +246,8 @@ describe('a key at rest', () => {
     const keys = await open()
     const { kid } = keys.signing()
     await database.sql(
-      `insert into identity_keys (kid, public_jwk, sealed_private_key, created_at) values ('rubbish', '{}', 'a.b.c', now() - interval '1 hour')`,
+      `insert into identity_keys (kid, public_jwk, sealed_private_key, created_at)
+        values ('rubbish', '{}', 'a.b.c', now() - interval '1 hour')`,
     )
     await keys.refresh()
     expect(kidsOf(keys)).toEqual([kid])
@@ -257,7 +258,8 @@ describe('a key at rest', () => {
     const keys = await open()
     const { kid } = keys.signing()
     await database.sql(
-      `update identity_keys set public_jwk = jsonb_set(public_jwk, '{x}', '"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"')`,
+      `update identity_keys
+        set public_jwk = jsonb_set(public_jwk, '{x}', '"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"')`,
     )
     await database.sql(
       `insert into identity_keys select 'another', public_jwk, sealed_private_key, created_at from identity_keys`,

@@ -164,7 +164,8 @@ routes:
       expect(await ask(`/query?mandateId=${acme}&a=1;mandateId=${globex}`)).toBe('header_ambiguous')
       expect(
         await ask(
-          `/query?mandateId=${acme}&mandateIds=${globex}&mandate=x&id=1&filter[mandateId]=${globex}&mandateId2=x&amandateId=x;b`,
+          `/query?mandateId=${acme}&mandateIds=${globex}&mandate=x&id=1` +
+            `&filter[mandateId]=${globex}&mandateId2=x&amandateId=x;b`,
         ),
       ).toEqual([acme, undefined])
     })
@@ -264,10 +265,12 @@ routes:
       return (JSON.parse(answer.body) as { detail: string }).detail
     }
     expect(await detailOf('/anywhere')).toBe(
-      "Name the mandate in the header X-Mandate-Id or the parameter mandateId or the path's first segment after the prefix or the host's first label or the subprotocol mandate.<id>",
+      "Name the mandate in the header X-Mandate-Id or the parameter mandateId or the path's first " +
+        "segment after the prefix or the host's first label or the subprotocol mandate.<id>",
     )
     expect(await detailOf('/installed')).toBe(
-      'Name the feature instance in the header X-Instance-Id or the parameter instanceId or the subprotocol instance.<id>',
+      'Name the feature instance in the header X-Instance-Id or the parameter ' +
+        'instanceId or the subprotocol instance.<id>',
     )
     expect(await detailOf('/header')).toBe('Name the mandate in the header X-Mandate-Id')
   })

@@ -15,8 +15,12 @@ upstreams:
   old: { targets: ['${url}'] }
 routes:
   /public: { upstream: old, auth: public, credentials: pass }
-  /watched: { upstream: old, mandate: required, instance: optional, permission: { context: RESOURCE, item: crm }, credentials: pass, decide: watch }
-  /enforced: { upstream: old, mandate: required, instance: optional, permission: { context: RESOURCE, item: crm }, credentials: pass }
+  /watched:
+    { upstream: old, mandate: required, instance: optional, permission: { context: RESOURCE, item: crm },
+      credentials: pass, decide: watch }
+  /enforced:
+    { upstream: old, mandate: required, instance: optional, permission: { context: RESOURCE, item: crm },
+      credentials: pass }
   /anywhere: { upstream: old, credentials: pass }
   /closed: { upstream: old, mandate: optional }
 `

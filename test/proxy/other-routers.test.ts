@@ -201,7 +201,10 @@ describe('a route table', () => {
     const faults = (...all: string[]) => {
       try {
         parseRouteTable(
-          `upstreams:\n  own: { targets: [demo] }\nroutes:\n${all.map((prefix) => `  ${prefix}: { upstream: own }\n`).join('')}`,
+          'upstreams:\n' +
+            '  own: { targets: [demo] }\n' +
+            'routes:\n' +
+            all.map((prefix) => `  ${prefix}: { upstream: own }\n`).join(''),
           'routes.yaml',
         )
         return []

@@ -211,7 +211,8 @@ describe('the places of an upstream', () => {
   it('have an authority, a name and a client certificate of their own', async () => {
     const port = await startSecure()
     await start(
-      `{ targets: ['https://127.0.0.1:${port}'], tls: { ca: '${file('ca.crt')}', serverName: crm.internal, cert: '${file('gateway.crt')}', key: '${file('gateway.key')}' } }`,
+      `{ targets: ['https://127.0.0.1:${port}'], tls: { ca: '${file('ca.crt')}', serverName: ` +
+        `crm.internal, cert: '${file('gateway.crt')}', key: '${file('gateway.key')}' } }`,
     )
     const answer = await ask()
     expect([answer.status, answer.body]).toEqual([200, 'the-gateway'])

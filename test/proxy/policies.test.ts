@@ -21,7 +21,9 @@ routes:
   /governance: { upstream: own, guard: platformAdmin }
   /members: { upstream: own, mandate: required }
   /installed: { upstream: own, instance: required }
-  /contacts: { upstream: own, mandate: required, instance: optional, permission: { context: RESOURCE, item: crm.contacts } }
+  /contacts:
+    { upstream: own, mandate: required, instance: optional,
+      permission: { context: RESOURCE, item: crm.contacts } }
   /pair: { upstream: pair, auth: public }
 `
 
@@ -204,7 +206,11 @@ describe('a route’s policy', () => {
       let rows: unknown[] = []
       while (rows.length < 2 && Date.now() < deadline) {
         rows = await gateway.database.sql(
-          `select action, user_id, mandate_id, details->>'method' as method, details->>'route' as route, request_id from audit_events where request_id like 'audited-%' order by request_id`,
+          `select action, user_id, mandate_id, details->>'method' as method, details->>'route' as route,
+              request_id
+            from audit_events
+            where request_id like 'audited-%'
+            order by request_id`,
         )
       }
       expect(rows).toEqual([
@@ -305,7 +311,11 @@ describe('a route’s policy', () => {
 
     it('a level of one action gives no other', async () => {
       await gateway.database.sql(
-        'insert into access_rules (role_id, context, item, "delete") select role_id, $2, $3, $4 from user_mandate_roles r join user_mandates m on m.id = r.user_mandate_id where m.user_id = $1 and m.mandate_id = $5',
+        `insert into access_rules (role_id, context, item, "delete")
+          select role_id, $2, $3, $4
+          from user_mandate_roles r
+          join user_mandates m on m.id = r.user_mandate_id
+          where m.user_id = $1 and m.mandate_id = $5`,
         [users.reports, 'RESOURCE', 'crm.contacts', 'm', mandates.acme],
       )
       expect(await ask('DELETE', '/contacts/1', 'reports', acme)).toEqual(passed)

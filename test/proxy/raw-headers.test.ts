@@ -58,7 +58,8 @@ beforeAll(async () => {
   asAlice = `Authorization: Bearer ${tokens.alice}`
 })
 beforeEach(async () => {
-  await exchange(gateway.url, request('GET /public/settled', ['Connection: close'])) // what the test before had under way has come by now
+  // what the test before had under way has come by now
+  await exchange(gateway.url, request('GET /public/settled', ['Connection: close']))
   upstream.received.fill('')
 })
 afterAll(async () => {
@@ -171,7 +172,8 @@ describe('who the upstream is told is calling', () => {
           return character === '-' ? separator : upper ? character.toUpperCase() : character.toLowerCase()
         }).join(''),
       )
-      .filter((name) => !/^x-(?:mandate|instance)-id$/i.test(name)) // these two ask for a place, and are answered elsewhere
+      // these two ask for a place, and are tested elsewhere
+      .filter((name) => !/^x-(?:mandate|instance)-id$/i.test(name))
     await fc.assert(
       fc.asyncProperty(
         fc.array(spelling, { minLength: 1, maxLength: 5 }),
@@ -263,7 +265,8 @@ describe('Connection', () => {
     'close, X-User-Id',
     'X-Mandate-Id, close',
     'close, X-Mandate-Id, Authorization, Content-Length, Transfer-Encoding, Host, Cookie',
-    'CLOSE,x-mandate-id,AUTHORIZATION,content-length,TRANSFER-ENCODING,host,COOKIE,x-request-id,traceparent,x-forwarded-for',
+    'CLOSE,x-mandate-id,AUTHORIZATION,content-length,TRANSFER-ENCODING,host,COOKIE,' +
+      'x-request-id,traceparent,x-forwarded-for',
     'close, X-Gateway-Identity, X-Role-Ids, X-Access-Level, X-Instance-Id',
     'keep-alive, keep-alive',
     'close, close',
@@ -409,7 +412,8 @@ describe('Host', () => {
     ).toEqual([[[new URL(upstream.url).host], [host]]])
   })
 
-  // RFC 9112 §3.2: a Host that is none must be answered 400. Here an upstream is told it as X-Forwarded-Host, and may make links of it.
+  // RFC 9112 §3.2: a malformed Host must be answered 400. Here it would also reach the upstream as
+  // X-Forwarded-Host, from which services make links.
   it.each([
     '',
     'user@x',

@@ -183,7 +183,9 @@ routes:
   /open: { upstream: open, auth: public, strip: ${strip} }
   /open/secret: { upstream: secret, strip: ${strip} }
   /open/secret/less: { upstream: less, auth: public, strip: ${strip} }
-  /api/crm: { upstream: crm, mandate: required, instance: optional, permission: { context: RESOURCE, item: crm }, strip: ${strip} }
+  /api/crm:
+    { upstream: crm, mandate: required, instance: optional, permission: { context: RESOURCE, item: crm },
+      strip: ${strip} }
 `,
     })
     token = (await tokenFor(gateway.database, 'alice')).token
@@ -220,7 +222,10 @@ routes:
     return strip ? `${prefix}${path}` : path
   }
 
-  /** Whatever comes of a path: nobody is asked, or one upstream once, for what lies under its prefix and under no other's, in the eyes of `read`. */
+  /**
+   * Fails unless a path reaches no upstream, or one upstream once, with a path that `read` finds below that
+   * upstream's prefix and below no other.
+   */
   async function expectInPlace(path: string, isSignedIn: boolean, read: Reader) {
     const { outcome, got } = await send(path, isSignedIn)
     const [first] = got
@@ -390,7 +395,8 @@ routes:
     expect([outcome, got]).toEqual(['404 not_found', []])
   })
 
-  // Left out, such a parameter leaves an empty segment, which is refused where it is written as one; and then `secret` is another route's.
+  // Without the parameter an empty segment remains, which is refused where it is written as one; and then
+  // `secret` is another route's.
   it.each(['/open/;/secret', '/open/;x/secret', '/open/;x=1;y/secret/z', '/open/secret/;/less'])(
     '%s is refused, and nobody is asked',
     async (path) => {
@@ -401,7 +407,8 @@ routes:
     },
   )
 
-  // An escaped semicolon is what `;` is to a program that decodes before it looks for parameters: `..;` is then a step up, and `secret;x` is `secret`.
+  // A program that decodes before it looks for parameters reads an escaped semicolon as `;`: `..;` is then a
+  // step up, and `secret;x` is `secret`.
   it.each([
     '/open/..%3b/secret',
     '/open/..%3B/..%3b/api/crm',

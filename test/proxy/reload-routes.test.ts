@@ -26,7 +26,10 @@ describe('a route file that changes', () => {
 
   /** A route file with these prefixes, and `/always`. */
   const tableOf = (...prefixes: string[]) =>
-    `upstreams: { own: { targets: ['${upstream.url}'] } }\nroutes:\n  /always: { upstream: own, auth: public }\n${prefixes.map((prefix) => `  ${prefix}: { upstream: own, auth: public }\n`).join('')}`
+    `upstreams: { own: { targets: ['${upstream.url}'] } }\n` +
+    'routes:\n' +
+    '  /always: { upstream: own, auth: public }\n' +
+    prefixes.map((prefix) => `  ${prefix}: { upstream: own, auth: public }\n`).join('')
   const statusOf = async (pathname: string, base = url) => {
     const response = await fetch(base + pathname)
     await response.arrayBuffer()

@@ -118,7 +118,8 @@ describe('what an upstream is told', () => {
   it('the level of what the method does: an editor updates the group’s contacts and deletes their own', async () => {
     // an editor without the admin's rules
     await gateway.database.sql(
-      'update feature_access_roles set role_id = $1 where feature_access_id = (select id from feature_access where user_id = $2)',
+      `update feature_access_roles set role_id = $1
+        where feature_access_id = (select id from feature_access where user_id = $2)`,
       [roles.crmEditor, users.bob],
     )
     const bob = await tokenFor(gateway.database, 'bob')

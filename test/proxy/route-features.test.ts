@@ -9,11 +9,16 @@ const app = 'https://app.example'
 const routesTo = (one: string, other: string) => `
 dropRequestHeaders: [X-Acme-User]
 upstreams:
-  one: { targets: ['${one}'], requestHeaders: { set: { X-Service: one, X-Both: upstream } }, responseHeaders: { remove: [Server] } }
+  one:
+    { targets: ['${one}'], requestHeaders: { set: { X-Service: one, X-Both: upstream } },
+      responseHeaders: { remove: [Server] } }
   other: { targets: ['${other}'] }
 routes:
   /:
-    - { upstream: one, auth: public, requestHeaders: { set: { X-Both: route }, remove: [X-Debug] }, responseHeaders: { set: { Content-Security-Policy: "default-src 'self'", Cache-Control: max-age=60 }, remove: [X-Powered-By] } }
+    - { upstream: one, auth: public, requestHeaders: { set: { X-Both: route }, remove: [X-Debug] },
+        responseHeaders:
+          { set: { Content-Security-Policy: "default-src 'self'", Cache-Control: max-age=60 },
+            remove: [X-Powered-By] } }
     - { upstream: other, auth: public, host: [shop.example, '*.shops.example'] }
     - { upstream: other, host: closed.shops.example }
   /guarded: { upstream: one }

@@ -25,6 +25,18 @@ const withUpstream = (upstream: string) => `upstreams:
 routes: {}
 `
 
+/** A small file that would be a huge table with its aliases resolved. */
+const aliasBomb = [
+  'upstreams: {}',
+  'routes: {}',
+  'a: &a [x, x]',
+  ...Array.from('bcdefghij', (name, index) => {
+    const previous = 'abcdefghij'[index]!
+    return `${name}: &${name} [*${previous}, *${previous}]`
+  }),
+  '',
+].join('\n')
+
 describe('a route table', () => {
   it('needs nothing but an upstream: the defaults are the strict ones', () => {
     const table = parseRouteTable(withRoute('{ upstream: own }'), 'routes.yaml')
@@ -62,7 +74,8 @@ describe('a route table', () => {
     expect(
       faultsOf(
         withUpstream(
-          '{ targets: ["http://127.0.0.1:9000", "https://crm.example.com"], timeouts: { connectMs: 1, headersMs: 2, bodyMs: 3 }, health: { path: /healthz } }',
+          '{ targets: ["http://127.0.0.1:9000", "https://crm.example.com"], timeouts: { ' +
+            'connectMs: 1, headersMs: 2, bodyMs: 3 }, health: { path: /healthz } }',
         ),
       ),
     ).toEqual([])
@@ -286,8 +299,7 @@ routes:
   })
 
   it('refuses aliases that make a small file a huge table, by the file', () => {
-    const bomb = `upstreams: {}\nroutes: {}\na: &a [x, x]\n${Array.from('bcdefghij', (name, index) => `${name}: &${name} [*${'abcdefghij'[index]!}, *${'abcdefghij'[index]!}]`).join('\n')}\n`
-    expect(faultsOf(bomb)).toEqual([expect.stringMatching(/^routes\.yaml:1: .*alias/)])
+    expect(faultsOf(aliasBomb)).toEqual([expect.stringMatching(/^routes\.yaml:1: .*alias/)])
   })
 
   it('gives paths to the longest prefix on whole segments, the gateway’s own to none, and the portal’s own to the portal’s routes', () => {
@@ -327,7 +339,11 @@ routes:
   it('refuses a prefix, a field or an upstream that is there twice, with the second one’s line', () => {
     expect(
       faultsOf(
-        'upstreams:\n  own: { targets: [demo] }\nroutes:\n  /x: { upstream: own }\n  /x: { upstream: own, auth: public }\n',
+        'upstreams:\n' +
+          '  own: { targets: [demo] }\n' +
+          'routes:\n' +
+          '  /x: { upstream: own }\n' +
+          '  /x: { upstream: own, auth: public }\n',
       ),
     ).toEqual([expect.stringMatching(/^routes\.yaml:5: /)])
     expect(
@@ -335,12 +351,18 @@ routes:
     ).toEqual([expect.stringMatching(/^routes\.yaml:3: /)])
     expect(
       faultsOf(
-        'upstreams: { own: { targets: [demo] } }\nroutes:\n  /x:\n    upstream: own\n    auth: required\n    auth: public\n',
+        'upstreams: { own: { targets: [demo] } }\n' +
+          'routes:\n' +
+          '  /x:\n' +
+          '    upstream: own\n' +
+          '    auth: required\n' +
+          '    auth: public\n',
       ),
     ).toEqual([expect.stringMatching(/^routes\.yaml:6: /)])
     expect(
       faultsOf(
-        'upstreams: { own: { targets: [demo] } }\nroutes: { "/x": { upstream: own }, \'/x\': { upstream: own, auth: public } }\n',
+        'upstreams: { own: { targets: [demo] } }\nroutes: { "/x": { upstream: own ' +
+          "}, '/x': { upstream: own, auth: public } }\n",
       ),
     ).toEqual([expect.stringMatching(/^routes\.yaml:2: /)])
   })
@@ -354,10 +376,7 @@ routes:
     ['tabs', 'upstreams:\n\town: {}\n'],
     ['two documents', 'upstreams: {}\nroutes: {}\n---\nupstreams: {}\nroutes: {}\n'],
     ['an alias of nothing', 'upstreams: {}\nroutes:\n  /x: *nowhere\n'],
-    [
-      'a bomb of aliases',
-      `upstreams: {}\nroutes: {}\na: &a [x, x]\n${Array.from('bcdefghij', (name, index) => `${name}: &${name} [*${'abcdefghij'[index]!}, *${'abcdefghij'[index]!}]`).join('\n')}\n`,
-    ],
+    ['a bomb of aliases', aliasBomb],
     ['binary', '\0\x01\x02'],
   ])('refuses a file of %s as a fault of the file', (_, text) => {
     const faults = faultsOf(text)

@@ -29,7 +29,9 @@ describe('the finer points of HTTP', () => {
       routes: `
 upstreams:
   own: { targets: ['${upstream.url}'] }
-  literal: { targets: ['http://127.0.0.1:${(server.address() as AddressInfo).port}'], timeouts: { headersMs: 1000, bodyMs: 1000 } }
+  literal:
+    { targets: ['http://127.0.0.1:${(server.address() as AddressInfo).port}'],
+      timeouts: { headersMs: 1000, bodyMs: 1000 } }
 routes:
   /public: { upstream: own, auth: public }
   /private: { upstream: own }
@@ -151,7 +153,8 @@ routes:
       const before = upstream.received.length
       const answer = await sendRaw(
         gateway.url,
-        'POST /public HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\nTrailer: X-User-Id\r\n\r\n4\r\nbody\r\n0\r\nX-User-Id: forged\r\nX-Other: y\r\n\r\n',
+        'POST /public HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n' +
+          'Trailer: X-User-Id\r\n\r\n4\r\nbody\r\n0\r\nX-User-Id: forged\r\nX-Other: y\r\n\r\n',
       )
       expect(answer.status).toBe(200)
       expect(upstream.received).toHaveLength(before + 1)

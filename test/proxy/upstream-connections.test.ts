@@ -48,7 +48,9 @@ describe('the connections to a target', () => {
     services.push(service)
     gateway = await startTestGateway({
       database,
-      routes: `{ upstreams: { own: { targets: ['${service.url}'], ${settings} } }, routes: { /a: { upstream: own, auth: public } } }`,
+      routes:
+        `{ upstreams: { own: { targets: ['${service.url}'], ${settings} } }, ` +
+        'routes: { /a: { upstream: own, auth: public } } }',
     })
     return service
   }

@@ -224,7 +224,10 @@ describe('an upstream that answers nobody', () => {
   beforeAll(async () => {
     upstream = await startUpstream()
     gateway = await startTestGateway({
-      routes: `{ upstreams: { own: { targets: ['${upstream.url}'], limits: { requestsPerCaller: 1000 } }, other: { targets: ['${upstream.url}'] } }, routes: { /public: { upstream: own, auth: public }, /other: { upstream: other, auth: public } } }`,
+      routes:
+        `{ upstreams: { own: { targets: ['${upstream.url}'], limits: { requestsPerCaller: 1000 } }, ` +
+        `other: { targets: ['${upstream.url}'] } }, routes: { /public: { upstream: own, auth: ` +
+        'public }, /other: { upstream: other, auth: public } } }',
     })
   })
   afterAll(async () => {

@@ -185,7 +185,8 @@ routes:
     const { client } = await join(caller.headers)
     await nodes.database.sql(
       `
-      with gone as (update user_mandates set enabled = false where id = $1), revoked as (update tokens set status = 'revoked' where id = $2)
+      with gone as (update user_mandates set enabled = false where id = $1),
+          revoked as (update tokens set status = 'revoked' where id = $2)
       update users set enabled = false where id = $3`,
       [caller.membership, caller.jti, caller.id],
     )

@@ -150,7 +150,8 @@ routes:
     it('keeps the subprotocol that the service chose, and chooses none itself', async () => {
       upstream.nextUpgrade((req, socket) =>
         socket.end(
-          `HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nX-Offered: ${String(req.headers['sec-websocket-protocol'])}\r\nConnection: close\r\n\r\n`,
+          'HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n' +
+            `X-Offered: ${String(req.headers['sec-websocket-protocol'])}\r\nConnection: close\r\n\r\n`,
         ),
       )
       const refused = await openRawWebSocket(at('/open'), {
@@ -277,7 +278,8 @@ routes:
     ])('is answered with its %i and body', async (status, reason) => {
       upstream.nextUpgrade((_req, socket) =>
         socket.end(
-          `HTTP/1.1 ${status} ${reason}\r\nContent-Type: text/plain\r\nContent-Length: 11\r\nX-Why: no\r\nConnection: close\r\n\r\nnot for you`,
+          `HTTP/1.1 ${status} ${reason}\r\nContent-Type: text/plain\r\nContent-Length: 11\r\n` +
+            'X-Why: no\r\nConnection: close\r\n\r\nnot for you',
         ),
       )
       const client = await openWebSocket(at(), asAlice())

@@ -88,7 +88,8 @@ export async function tokenFor(
     row.authority ?? 'local',
   ])
   await database.sql(
-    'insert into tokens (id, user_id, authority, purpose, session_id, status, expires_at) values ($1, $2, $3, $4, $5, $6, $7)',
+    `insert into tokens (id, user_id, authority, purpose, session_id, status, expires_at)
+      values ($1, $2, $3, $4, $5, $6, $7)`,
     [
       jti,
       owner,

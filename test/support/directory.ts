@@ -26,7 +26,8 @@ export function directoryOf(database: TestDatabase) {
     const id = randomUUID()
     const named = Object.entries({ id, ...row })
     await database.sql(
-      `insert into ${table} (${named.map(([name]) => `"${name}"`).join(', ')}) values (${named.map((_, index) => `$${index + 1}`).join(', ')})`,
+      `insert into ${table} (${named.map(([name]) => `"${name}"`).join(', ')})
+        values (${named.map((_, index) => `$${index + 1}`).join(', ')})`,
       named.map(([, value]) => value),
     )
     return id

@@ -9,7 +9,9 @@ export function startHaproxy({ nodes }: { nodes: string[] }): Promise<Proxy> {
     const [first = '', second = first] = nodes.map(hostOf)
     const text = await deployed('haproxy/haproxy.cfg', {
       '    user haproxy\n    group haproxy\n    chroot /var/lib/haproxy\n': '',
-      '    bind :80\n': `    bind 127.0.0.1:${port}\n    bind 127.0.0.1:${tlsPort} ssl crt ${certificate} alpn h2,http/1.1\n`,
+      '    bind :80\n':
+        `    bind 127.0.0.1:${port}\n    bind 127.0.0.1:${tlsPort} ssl ` +
+        `crt ${certificate} alpn h2,http/1.1\n`,
       '127.0.0.1:8080': first,
       '127.0.0.1:8081': second,
     })
@@ -44,7 +46,11 @@ listen database
     option httpchk GET /primary
     http-check expect status 200
     default-server inter 200ms fall 2 rise 1
-${servers.map(({ port: serverPort, checkPort }, index) => `    server database${index} 127.0.0.1:${serverPort} check port ${checkPort}`).join('\n')}
+${servers
+  .map(({ port: serverPort, checkPort }, index) => {
+    return `    server database${index} 127.0.0.1:${serverPort} check port ${checkPort}`
+  })
+  .join('\n')}
 `,
     )
     return ['-db', '-f', path.join(directory, 'haproxy.cfg')]

@@ -40,7 +40,11 @@ export function startComposeNginx(nodes: string[]): Promise<Proxy> {
 function startWith(file: string, replacements: Record<string, string>): Promise<Proxy> {
   return startProxy('nginx', async ({ directory, port, tlsPort, certificate }) => {
     const text = await deployed(file, {
-      '    listen 80;\n': `    listen 127.0.0.1:${port};\n    listen 127.0.0.1:${tlsPort} ssl http2;\n    ssl_certificate ${certificate};\n    ssl_certificate_key ${certificate};\n`,
+      '    listen 80;\n':
+        `    listen 127.0.0.1:${port};\n` +
+        `    listen 127.0.0.1:${tlsPort} ssl http2;\n` +
+        `    ssl_certificate ${certificate};\n` +
+        `    ssl_certificate_key ${certificate};\n`,
       ...replacements,
     })
     await writeFile(path.join(directory, 'site.conf'), text)

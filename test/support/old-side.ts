@@ -44,7 +44,8 @@ export async function createOldSide(): Promise<OldSide> {
     ids.south,
   ])
   await sql(
-    'insert into "UserInDB" (id, username, email, "hashedPassword") values ($1, $2, \'anna@example.com\', $3), ($4, $5, null, $6)',
+    `insert into "UserInDB" (id, username, email, "hashedPassword")
+      values ($1, $2, 'anna@example.com', $3), ($4, $5, null, $6)`,
     [
       ids.anna,
       names.anna,
@@ -75,7 +76,8 @@ export async function createOldSide(): Promise<OldSide> {
       const jti = randomUUID()
       const exp = Math.floor(Date.now() / 1000) + expiresInSeconds
       await sql(
-        'insert into "Token" (id, "userId", authority, "tokenPurpose", status, "createdAt", "expiresAt") values ($1, $2, \'local\', \'auth_session\', \'active\', $3, $4)',
+        `insert into "Token" (id, "userId", authority, "tokenPurpose", status, "createdAt", "expiresAt")
+          values ($1, $2, 'local', 'auth_session', 'active', $3, $4)`,
         [jti, ids[who], exp - 86_400.5, exp],
       )
       const token = await signToken('alice', jti, undefined, {

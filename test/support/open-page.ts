@@ -55,7 +55,8 @@ const allRules = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-
 export async function accessibilityFaults(page: Page, rules = allRules): Promise<string[]> {
   // As text: what runs in the page is not this program's.
   const found = await page.evaluate<Violations>(
-    `(() => { if (!window.axe) { ${axe.source} } return axe.run(document, { runOnly: ${JSON.stringify(rules)}, resultTypes: ['violations'] }) })()`,
+    `(() => { if (!window.axe) { ${axe.source} } return axe.run(document, { runOnly: ` +
+      `${JSON.stringify(rules)}, resultTypes: ['violations'] }) })()`,
   )
   return found.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`)
 }

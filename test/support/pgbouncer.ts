@@ -51,12 +51,13 @@ export async function startPgbouncer(
   await writeFile(files.users, [...users].map(([name, password]) => `"${name}" "${password}"\n`).join(''), {
     mode: 0o644,
   })
+  const names = [...new Set(urls.map((url) => new URL(url).pathname.slice(1)))]
   const configure = ({ hostname, port: serverPort }: URL) =>
     writeFile(
       files.ini,
       `
 [databases]
-${[...new Set(urls.map((url) => new URL(url).pathname.slice(1)))].map((name) => `${name} = host=${hostname} port=${serverPort}`).join('\n')}
+${names.map((name) => `${name} = host=${hostname} port=${serverPort}`).join('\n')}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = ${port}

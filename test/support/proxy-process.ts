@@ -76,7 +76,8 @@ function start(command: string, args: string[]) {
     exitCode: () => {
       if (code === notFound)
         throw new Error(
-          `These tests run the real ${command}, which is not installed: apt-get install nginx haproxy openssl (and util-linux, for setpriv)`,
+          `These tests run the real ${command}, which is not installed: apt-get install ` +
+            'nginx haproxy openssl (and util-linux, for setpriv)',
         )
       return code
     },

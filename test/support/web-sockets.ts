@@ -192,7 +192,9 @@ export async function startSocketUpstream(): Promise<SocketUpstream> {
     nextRaw: (behind: Buffer = Buffer.alloc(0)) =>
       new Promise((resolve) =>
         takers.push((req, socket, head) => {
-          const answer = `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${acceptOf(req.headers['sec-websocket-key'] ?? '')}\r\n\r\n`
+          const answer =
+            'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+            `Sec-WebSocket-Accept: ${acceptOf(req.headers['sec-websocket-key'] ?? '')}\r\n\r\n`
           socket.write(Buffer.concat([Buffer.from(answer), behind]))
           resolve(rawEnd(socket, JSON.stringify(req.headers), head))
         }),

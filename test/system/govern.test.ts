@@ -223,7 +223,8 @@ describe('the last one of a level', () => {
         expect.stringContaining(`is the last ${level} who can sign in`),
       ])
       await gateway.database.sql(
-        `insert into user_identities (user_id, authority, issuer, subject) values ($1, 'google', 'https://accounts.google.com', $2)`,
+        `insert into user_identities (user_id, authority, issuer, subject)
+          values ($1, 'google', 'https://accounts.google.com', $2)`,
         [other.id, other.username],
       )
       await remove().expect(200)

@@ -29,7 +29,9 @@ describe('what SysAdmins see of a node', () => {
     gateway = await startTestGateway({
       routes: `
 upstreams:
-  crm: { targets: ["http://127.0.0.1:9", "http://127.0.0.1:10"], requestHeaders: { set: { X-Service-Key: a-secret-of-the-service } } }
+  crm:
+    { targets: ["http://127.0.0.1:9", "http://127.0.0.1:10"],
+      requestHeaders: { set: { X-Service-Key: a-secret-of-the-service } } }
 routes:
   /api/crm: { upstream: crm, mandate: required, permission: { context: RESOURCE, item: crm }, timeoutMs: 5000 }
   /open: { upstream: crm, auth: public, strip: true }

@@ -285,7 +285,8 @@ describe('three nodes behind nginx, as docker-compose.yml has them, under load',
 
   const withPrometheus = isPrometheusInstalled ? it : it.skip
   withPrometheus(
-    `Prometheus reads every node, and each panel of the dashboard shows something${isPrometheusInstalled ? '' : ': skipped, as prometheus is not installed (apt-get install prometheus)'}`,
+    'Prometheus reads every node, and each panel of the dashboard shows something' +
+      (isPrometheusInstalled ? '' : ': skipped (apt-get install prometheus)'),
     async () => {
       const { query } = prometheus!
       const panels = await queriesOfDashboard()

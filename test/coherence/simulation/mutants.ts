@@ -151,7 +151,8 @@ export const mutants: readonly Mutant[] = [
       [
         'commit-and-await-nodes',
         'const { result, xid, identity } = await',
-        'const early = new Set((await listNodeRows(database.unconfirmed)).rows.map(({ id }) => id))\n    const { result, xid, identity } = await',
+        'const early = new Set((await listNodeRows(database.unconfirmed)).rows.map(({ id ' +
+          '}) => id))\n    const { result, xid, identity } = await',
       ],
       [
         'commit-and-await-nodes',
@@ -207,7 +208,8 @@ export const mutants: readonly Mutant[] = [
       kept: [
         [
           renew,
-          'union all\n  select key from coherence.changes where xid = any (array(select pg_snapshot_xip($2::pg_snapshot)))',
+          'union all\n  select key from coherence.changes where xid = any ' +
+            '(array(select pg_snapshot_xip($2::pg_snapshot)))',
         ],
       ],
     },
@@ -499,7 +501,12 @@ export async function loadMutant({ patches = [] }: Mutant): Promise<Production> 
     const together = path.join(folder, 'coherence', 'together.js')
     await writeFile(
       together,
-      `export * from './commit-and-await-nodes.js'\nexport * from '../database/confirmed.js'\nexport * from '../database/history.js'\nexport * from './lease.js'\nexport * from './memory.js'\nexport * from './sweep-nodes.js'\n`,
+      `export * from './commit-and-await-nodes.js'\n` +
+        `export * from '../database/confirmed.js'\n` +
+        `export * from '../database/history.js'\n` +
+        `export * from './lease.js'\n` +
+        `export * from './memory.js'\n` +
+        `export * from './sweep-nodes.js'\n`,
     )
     return (await import(pathToFileURL(together).href)) as Production
   } finally {

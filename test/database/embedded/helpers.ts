@@ -128,8 +128,9 @@ export async function spawnGateway(
   dataDir: string,
   { from = root, node = process.execPath, ...options }: SpawnOptions & { from?: string; node?: string } = {},
 ): Promise<{ child: ChildProcess; outcome: Outcome }> {
+  const module = path.join(from, 'dist/packages/embedded-postgres/postgres.js')
   const script = `
-    import { startEmbeddedPostgres } from ${JSON.stringify(path.join(from, 'dist/packages/embedded-postgres/postgres.js'))}
+    import { startEmbeddedPostgres } from ${JSON.stringify(module)}
     try {
       const postgres = await startEmbeddedPostgres({ dataDir: ${JSON.stringify(dataDir)}, durable: false, log() {} })
       process.once('SIGTERM', () => postgres.stop().then(() => process.exit(0)))

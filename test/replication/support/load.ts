@@ -35,8 +35,18 @@ interface Login {
 export async function makeTokens(server: Server, howMany: number): Promise<Login[]> {
   const rows = await server.sql<{ jti: string; sid: string }>(
     `
-    with made as (insert into sessions (user_id, authority) select $1::uuid, 'local' from generate_series(1, $2) returning id),
-         given as (insert into tokens (id, user_id, authority, session_id, expires_at) select gen_random_uuid(), $1, 'local', id, now() + interval '1 hour' from made returning id, session_id)
+    with made as (
+        insert into sessions (user_id, authority)
+        select $1::uuid, 'local'
+        from generate_series(1, $2)
+        returning id
+      ),
+         given as (
+             insert into tokens (id, user_id, authority, session_id, expires_at)
+             select gen_random_uuid(), $1, 'local', id, now() + interval '1 hour'
+             from made
+             returning id, session_id
+           )
     select id as jti, session_id as sid from given`,
     [users.alice, howMany],
   )

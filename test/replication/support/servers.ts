@@ -198,7 +198,9 @@ export async function startPair(): Promise<Pair> {
       path.join(cluster, 'postgresql.auto.conf'),
       primaryPort === undefined
         ? ''
-        : `\nprimary_conninfo = 'host=127.0.0.1 port=${primaryPort} user=postgres password=${seed.passwords.owner}'\nsynchronous_standby_names = ''\n`,
+        : '\n' +
+            `primary_conninfo = 'host=127.0.0.1 port=${primaryPort} user=postgres password=${seed.passwords.owner}'\n` +
+            `synchronous_standby_names = ''\n`,
     )
 
   const nextCluster = () => path.join(seed.directory, `server-${(made += 1)}`)
