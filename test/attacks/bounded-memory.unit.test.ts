@@ -89,7 +89,7 @@ async function filledLater(): Promise<Record<string, string>> {
 }
 
 describe('what strangers send does not fill the memory', () => {
-  it('each Map and Set of the code that grows has a bound that is named here: use an LRUCache, or say what bounds a new one', async () => {
+  it('each Map and Set that grows has a named bound: use an LRUCache, or name the bound of a new one', async () => {
     expect(await filledLater()).toEqual(
       Object.fromEntries(Object.entries(bounds).map(([file, [names]]) => [file, names])),
     )

@@ -49,7 +49,7 @@ describe('a PlatformAdmin who prepares before a user becomes a SysAdmin', () => 
     const answer = await ask('petra', 'post', `/admin/users/${String(made.body.id)}/first-access`)
     expect([answer.status, answer.body.code]).toEqual([403, 'sysadmin_required'])
   })
-  it('is not let in as that SysAdmin by a secret or token that was made when they were a service account like others', async () => {
+  it('cannot use secrets or tokens of the former service account to be let in as the SysAdmin', async () => {
     const username = `service-${randomBytes(6).toString('hex')}`
     const account = await ask('petra', 'post', '/admin/service-accounts', { body: { username } })
     const path = `/admin/service-accounts/${String(account.body.id)}`

@@ -295,7 +295,7 @@ describe('a path', () => {
     )
     expect(matched).toBeGreaterThan(200)
   })
-  it('that is sent is the one that was matched, less what its route takes off, and stays below what it puts in place', () => {
+  it('is sent as it was matched, less what the route strips, and stays below the prefix it puts in place', () => {
     fc.assert(
       fc.property(paths, (path) => {
         const found = attempt(path)

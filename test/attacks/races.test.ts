@@ -314,7 +314,7 @@ describe('a level that is taken away', () => {
     ])
   })
 
-  it('from a SysAdmin who stays a PlatformAdmin gives nothing to a change of another SysAdmin that has waited meanwhile', async () => {
+  it('from a SysAdmin who stays a PlatformAdmin also fails their waiting change of another SysAdmin', async () => {
     const [mallory, other] = [
       await directory.user({ isSysAdmin: true, isPlatformAdmin: true }),
       await directory.user({ isSysAdmin: true }),
@@ -399,7 +399,7 @@ describe('at two nodes, in whatever moment they cross', () => {
     }
   }, 60_000)
 
-  it('a login is refused or ended where its user is disabled at the other, also when they are enabled again', async () => {
+  it('a login is refused or ended when its user is disabled at the other, also if enabled again', async () => {
     const setEnabled = (enabled: boolean) =>
       send(there, 'PATCH', `/admin/users/${users.erin}`, petra, { enabled })
     for (let round = 0; round < rounds; round += 1) {
@@ -420,7 +420,7 @@ describe('at two nodes, in whatever moment they cross', () => {
     }
   }, 60_000)
 
-  it('what is being loaded is not remembered past the end of it, also where the database’s answers overtake each other', async () => {
+  it('a load that crosses the end of its token is not remembered, also if database answers overtake', async () => {
     const line = await startLine(database.url)
     const slow = await startTestGateway({
       database: { ...database, url: line.url },

@@ -37,7 +37,7 @@ const fromMemory = (place: Parameters<typeof enter>[0]) =>
     return answer.status === 503 ? undefined : answer
   })
 
-describe('somebody who asks about a place that is not theirs is answered from the same memory, and so in the same time', () => {
+describe('a question about a foreign place is answered from memory, and takes the same time for any place', () => {
   it('whether the mandate is another’s or does not exist', async () => {
     expect(codeOf(await fromMemory({ mandate: mandates.globex }))).toBe('not_a_member')
     expect(codeOf(await fromMemory({ mandate: randomUUID() }))).toBe('not_a_member')

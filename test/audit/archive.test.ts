@@ -152,7 +152,7 @@ describe('the audit’s archive', () => {
     expect(await readdir(directory)).not.toContain('b.jsonl')
   })
 
-  it('loses nothing by a crash before the removal: all is in the database still, and archiving again is no harm', async () => {
+  it('loses nothing in a crash before the removal: the rows are there, and archiving can be repeated', async () => {
     await sealed('old-1', 'old-2')
     await expect(
       archive('a.jsonl', { beforeRemoval: () => Promise.reject(new Error('crash')) }),
@@ -178,7 +178,7 @@ describe('the audit’s archive', () => {
     expect((await readdir(directory)).filter((name) => name.endsWith('.part'))).toEqual([])
   })
 
-  it('removes nothing where the chain does not hold, where a person is erased meanwhile, and where the file is there already', async () => {
+  it('removes nothing if the chain does not hold, a person is erased meanwhile, or the file exists', async () => {
     await sealed('old-1', 'old-2')
     await expect(
       archive('a.jsonl', {
@@ -205,7 +205,7 @@ describe('the audit’s archive', () => {
     ).rejects.toMatchObject({ cause: { code: '42501' } })
   })
 
-  it('made up by whoever has the database alone is found: a removal needs a record that is signed as such', async () => {
+  it('forged by a person with the database alone is found: a removal needs a signed record', async () => {
     await sealed('old-1', 'old-2', 'new')
     const checkpoint = (
       await own.sql<{ hash: string; signed_by: string; signature: string; sealed_at: Date }>(
@@ -254,7 +254,7 @@ describe('the audit’s archive', () => {
     await expect(verifyArchive(file, keys)).rejects.toThrow('is no archive')
   })
 
-  it('holds checkpoints of before: a node that kept one raises no alarm, and a verification with the archive compares it', async () => {
+  it('holds earlier checkpoints: a node that kept one raises no alarm, and verify compares it', async () => {
     await sealed('old-1')
     const kept = await findLastCheckpoint(database)
     const one = await sealed('old-2')
@@ -273,7 +273,7 @@ describe('the audit’s archive', () => {
     ])
   })
 
-  it('explains only what is before it: a node that kept a checkpoint of what was cut off behind it raises the alarm', async () => {
+  it('explains only what it holds: a kept checkpoint of rows cut off after it raises the alarm', async () => {
     await sealed('old-1')
     await archive('a.jsonl')
     await sealed('new-1', 'new-2')

@@ -170,7 +170,7 @@ describe('while the database does not take events', () => {
     expect(await actions()).toEqual(['a'])
   })
 
-  it('where the disk takes none either, uses of guards stay in memory, and refusals that were dropped are counted and the count is told', async () => {
+  it('and the disk is full too, guard uses stay in memory, and dropped refusals are counted and reported', async () => {
     await writeFile(path.join(directory, 'file'), '')
     const log = start(database, path.join(directory, 'file', 'no-directory'))
     await takeAway()

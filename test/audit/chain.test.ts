@@ -303,7 +303,7 @@ describe('tampering is found', () => {
 })
 
 describe('the order', () => {
-  it('an event of a slow transaction is not skipped, though it has an earlier number than those that were sealed meanwhile', async () => {
+  it('an event of a slow transaction is sealed, though its number is lower than those sealed meanwhile', async () => {
     const one = await sealed(2)
     const slow = new pg.Client(own.ownerUrl)
     await slow.connect()
@@ -435,7 +435,7 @@ describe('the sealer', () => {
     expect(await kinds([proof])).toEqual(['rewritten 3'])
   })
 
-  it('goes on under a new secret; what the former one signed counts as long as it is known, and through later signatures beyond that', async () => {
+  it('goes on under a new secret; former signatures count while theirs is known, or through later ones', async () => {
     await sealed(2)
     const [former, next] = [testSecret, 'next-secret-0123456789-abcdefghijklmn']
     await insertAuditEvents(database, [event('event-3')])

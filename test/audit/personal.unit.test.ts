@@ -47,7 +47,7 @@ describe('an event', () => {
     }
   })
 
-  it('says whose a value is: the user’s whom it is about, else whose id stands beside it, else of whoever did it', () => {
+  it('assigns a personal value to its subject, else to the id beside it, else to the actor', () => {
     const person = (details: Record<string, unknown>) =>
       splitEvent(event(details)).values.map(({ personId }) => personId)
     expect(person({ subject: `user:${whom}`, after: { email: 'a' } })).toEqual([whom])

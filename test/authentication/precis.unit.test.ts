@@ -60,7 +60,7 @@ describe('usernames are prepared by UsernameCaseMapped', () => {
       expect(prepareUsername(prepareUsername(typed) ?? '')).toBe(prepareUsername(typed))
   })
 
-  it('a typed name is looked up as it is, in lower case, and prepared; one that cannot be prepared as it is', () => {
+  it('looks a typed name up as it is, in lower case and prepared; as it is if it cannot be prepared', () => {
     expect(namesOf('Jose\u0301')).toEqual(['Jose\u0301', 'jose\u0301', 'jos\u00e9'])
     expect(namesOf('alice')).toEqual(['alice'])
     expect(namesOf('Foo Bar')).toEqual(['Foo Bar', 'foo bar'])

@@ -436,7 +436,7 @@ describe('an explanation', () => {
     expect((await about([high, low])).deciding.map(({ rule: one }) => one)).toEqual([high, low])
   })
 
-  it('says what would help: to change the rule that decided, or a role of a higher priority where there is one', async () => {
+  it('says what would help: change the rule that decided, or add a role of a higher priority', async () => {
     const help = async (
       some: ScopedRule[],
       action: 'read' | undefined = 'read',

@@ -161,7 +161,7 @@ describe('what is not saved', () => {
     await page.getByText('1 change, not saved').waitFor()
   }
 
-  it('is not lost by a click on another page, by going back, or by signing out, unless the person says so', async () => {
+  it('survives a click on another page, going back and signing out, unless the person confirms', async () => {
     const page = await as('petra')
     await page.getByRole('link', { name: 'Users' }).click()
     await changeARule(page)

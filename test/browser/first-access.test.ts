@@ -52,7 +52,7 @@ async function pictures(page: Page, name: string): Promise<void> {
 }
 
 describe('a platform admin', () => {
-  it('sees which links to a first password are open, for whom, from whom and until when, and withdraws one', async () => {
+  it('sees which setup links are open, for whom, from whom and until when, and withdraws one', async () => {
     const [mine, others] = [
       await withLink('petra'),
       await withLink(await directoryOf(site.gateway.database).user({ isPlatformAdmin: true })),
@@ -103,7 +103,7 @@ describe('a platform admin', () => {
     ).toEqual([])
   }, 60_000)
 
-  it('finds what a deleted admin has issued, and sees no such part on the page of a user who has issued nothing', async () => {
+  it('finds what a deleted admin has issued; a user who issued nothing has no such section', async () => {
     const { ask: asks } = administrationOf(site.gateway)
     const issuer = await directoryOf(site.gateway.database).user({ isPlatformAdmin: true })
     await asks(issuer, 'post', `/admin/service-accounts/${users.reports}/secrets`, {

@@ -18,7 +18,7 @@ beforeAll(() => {
 })
 afterAll(() => provider.stop())
 
-it('who must prove that it is them before they link an account is asked for the password, and has it linked', async () => {
+it('a person who must confirm their password before linking an account is asked, and then linked', async () => {
   provider.signsIn('alice-at-google')
   const page = await site.as('alice')
   await site.gateway.database.sql(

@@ -117,7 +117,7 @@ describe('what is not possible', () => {
 describe('explain', () => {
   const question = (address: string) => `${site.gateway.url}/console/${address}`
 
-  it('shows a platform admin how to help one person first, and a global role last, with how many it concerns', async () => {
+  it('shows a platform admin how to help one person first, and a global role last, with its reach', async () => {
     const { token } = await tokenFor(site.gateway.database, 'petra')
     const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }
     const put = await ask(site.gateway.url, `/admin/mandates/${mandates.acme}/members/${users.bob}`, {
@@ -231,7 +231,7 @@ describe('people and features', () => {
     expect(await page.getByRole('dialog').locator('pre').innerText()).toContain('/auth/first-access/')
   }, 60_000)
 
-  it('a key is made only when that was asked for, and the one that signs access tokens is not offered to be retired', async () => {
+  it('makes a key only on request, and does not offer to retire the key that signs access tokens', async () => {
     const page = await as('root')
     await page.getByRole('link', { name: 'Keys' }).click()
     const before = (await site.gateway.database.sql('select 1 from identity_keys')).length

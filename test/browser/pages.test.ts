@@ -186,7 +186,7 @@ async function walk(user: DemoUser): Promise<{ seen: string[]; faults: string[] 
   return { seen, faults }
 }
 
-describe('every page that the navigation shows is accessible, fits on a phone, stands still while it loads, and asks nobody else', () => {
+describe('every page of the navigation is accessible, fits a phone, keeps its layout and loads only own files', () => {
   it.each<[DemoUser, string[]]>([
     [
       'alice',

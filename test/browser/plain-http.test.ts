@@ -23,7 +23,7 @@ afterAll(async () => {
   await gateway.stop()
 })
 
-it('by plain http the form of a page is taken as the gateway’s own, and its address, which holds a secret, is in no Referer', async () => {
+it('accepts its own forms over plain http, and sends no Referer with the address that holds a secret', async () => {
   const { token } = await insertClientWithLink(gateway.database, mandates.acme)
   const { page, requests } = await openPage(browser, looks.light)
   await page.goto(`${publicUrl}/portal/enter?token=${token}`)

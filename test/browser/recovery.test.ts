@@ -50,7 +50,7 @@ it('a page that was opened during an outage is there by itself when the database
   expect(await page.getByText('The database cannot be asked at the moment').count()).toBe(0)
 }, 60_000)
 
-it('what was on the page before an outage stays, is marked as out of date, and nothing that was being edited is lost', async () => {
+it('keeps what was on the page before an outage, marks it as out of date, and loses no edits', async () => {
   const page = await as('petra')
   await page.goto(`${gateway.url}/console/all-roles/${roles.crmReader}`)
   await page.getByLabel('update on RESOURCE crm').selectOption('own')

@@ -520,7 +520,7 @@ describe('what is announced', () => {
     expect(await announced()).toEqual([key])
   })
 
-  it('one by one the rows of those of whom a statement changes few, beside somebody of whom it changes many', async () => {
+  it('names few rows of a person one by one, beside another person of whom the statement changes many', async () => {
     const [alices] = (
       await owner.query<{ id: string }>(
         `insert into tokens (user_id, authority, expires_at)

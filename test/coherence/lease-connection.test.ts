@@ -71,7 +71,7 @@ it('a node registers through a network that works', async () => {
   expect(await register(await behindProxy(() => true))).toBe('answered')
 })
 
-it('a network that stops right after the login holds a renewal up for no longer than its deadlines, and leaves no connection behind', async () => {
+it('a network that stops after the login delays a renewal by its deadlines only; no connection stays', async () => {
   expect(await register(await behindProxy(() => false))).toBe('given up')
   await until(() => Promise.resolve([...sockets].every(({ destroyed }) => destroyed)))
   expect(sockets.size).toBeGreaterThan(0)

@@ -32,7 +32,7 @@ describe('a node', () => {
     expect(Math.max(...left)).toBeGreaterThan(4.6) // it renews every half second
   })
 
-  it('that has refused a login, since nobody has its name any more, hears of somebody who is given the name again', async () => {
+  it('that refused a login for an unknown name learns that somebody has the name now', async () => {
     const { token } = await tokenFor(gateway.database, 'erin')
     const becomes = (status: number) =>
       until(

@@ -101,7 +101,7 @@ describe('memory', () => {
     expect(await Promise.all([first, joiner])).toEqual(['old', 'new'])
   })
 
-  it('gives those who joined a load that was dropped meanwhile, before or after they did, one of their own', async () => {
+  it('gives callers who joined a dropped load a load of their own, whenever it was dropped', async () => {
     const { sent, load } = loads()
     const first = memory.read('a', load)
     const before = memory.read('a', load)

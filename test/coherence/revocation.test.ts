@@ -49,7 +49,7 @@ describe('three nodes on one database', () => {
     }
   })
 
-  it('a disabled user is refused by every node once the change has answered, and let in again after the next', async () => {
+  it('three nodes refuse a disabled user once the change has answered, and accept them after the next', async () => {
     const petra = await asPetra()
     const { token } = await tokenFor(database, 'bob')
     const switchBob = (enabled: boolean) =>

@@ -111,7 +111,7 @@ it('decides once more where it turns out to depend on what changed while it was 
   expect(one.said.filter((word) => word === 'decide').length).toBeGreaterThanOrEqual(3)
 })
 
-it('does not keep a writer waiting for a decision that takes long, and lets nothing pass until it is made', async () => {
+it('a slow decision does not delay a writer, and the stream passes nothing until it is made', async () => {
   const one = stream(['a'])
   const passage = streams.open(one.open, streams.era())
   let allow: () => void = () => undefined

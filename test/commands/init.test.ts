@@ -126,7 +126,7 @@ describe('mandate-gateway init, on a fresh data directory', () => {
     expect((await init(['--dry-run'])).stdout).toMatch(/^would make {2}mandate[^]*Nothing was changed\.\n$/)
   }, 60_000)
 
-  it('makes mandate, feature, roles, person and route, and keeps the file’s comments; the password is nowhere', async () => {
+  it('makes mandate, feature, roles, person and route, keeps the file’s comments, stores no password', async () => {
     const outcome = await init(['--yes', '--json', '--password'], password)
     expect(outcome).toMatchObject({ code: 0, stderr: '' })
     made = jsonOf<Made>(outcome)
@@ -168,7 +168,7 @@ describe('mandate-gateway init, on a fresh data directory', () => {
     })
   }, 60_000)
 
-  it('then the person signs in and reaches the service, which is told who calls; somebody else is refused', async () => {
+  it('lets the person sign in and reach the service, which learns who calls; others are refused', async () => {
     gateway = startGatewayProcess({ ...environment, GATEWAY_ROUTES_WATCH: 'true' })
     url = await gateway.url()
     const maria = await logIn('maria')
@@ -183,7 +183,7 @@ describe('mandate-gateway init, on a fresh data directory', () => {
     expect((await ask(maria, '/mandate/members')).status).toBe(200)
   }, 60_000)
 
-  it('while the gateway runs it adds another service and a viewer, who reads and writes nothing; the gateway takes the route by itself', async () => {
+  it('adds another service and a read-only viewer to a running gateway, which takes the route by itself', async () => {
     const added = jsonOf<Made>(
       await runCli(
         [
@@ -244,7 +244,7 @@ describe('mandate-gateway init, on a fresh data directory', () => {
     expect(items.find(({ action }) => action === 'member_added')?.mandateId).toBe(made.mandateId)
   }, 60_000)
 
-  it('on a terminal asks for what is missing, shows what it would make, and prints a link to a first password and curl lines', async () => {
+  it('asks on a terminal for what is missing, shows the plan, and prints a setup link and curl lines', async () => {
     const shell = startOnTerminal({ ...environment, PORT: '8080' }, [
       process.execPath,
       'dist/cli.js',

@@ -56,7 +56,7 @@ describe('from the command line', () => {
   const newcomer = () => directoryOf(database).user()
 
   describe('a user', () => {
-    it('is made with a link that sets a password, and the gateway knows them at once, though it had remembered that there is nobody', async () => {
+    it('is created with a setup link, and nodes that had remembered no such user know them at once', async () => {
       expect(await logIn('anna', good)).toBe(401)
       const made = jsonOf<{ firstAccess: { url: string } }>(
         await run([
@@ -89,7 +89,7 @@ describe('from the command line', () => {
       expect(await logIn('anna', good)).toBe(200)
     })
 
-    it('is made with a password from standard input, which is stored nowhere as it is, and refused when it is not good enough', async () => {
+    it('is created with a password from standard input: not stored as typed, and refused if it is weak', async () => {
       expect(await run(['user', 'create', 'bert', '--password'], `${good}\n`)).toMatchObject({
         code: 0,
         stderr: '',
@@ -108,7 +108,7 @@ describe('from the command line', () => {
       expect(rows).not.toContain(good)
     })
 
-    it('who is disabled is shut out by every node when the command answers, and let in again; the audit says that it was the command line, and who', async () => {
+    it('is shut out by every node once disable answers, until enable; the audit names the operator', async () => {
       const { id, username, token } = await newcomer()
       expect(await me(token)).toBe(200)
       expect(jsonOf(await run(['user', 'disable', username, '--json']))).toMatchObject({
@@ -142,7 +142,7 @@ describe('from the command line', () => {
       })
     })
 
-    it('a node that does not say that it has forgotten is waited for as long as its lease, and then shut out', async () => {
+    it('waits for a node that does not acknowledge as long as its lease; then the node is shut out', async () => {
       const { username } = await newcomer()
       const silent = randomUUID()
       await database.sql('insert into coherence.nodes (id, lease_ms) values ($1, 1200)', [silent])
@@ -212,7 +212,7 @@ describe('from the command line', () => {
   })
 
   describe('a token', () => {
-    it('of a service account is issued, printed alone, counts, and counts no more when it is revoked by itself', async () => {
+    it('of a service account is issued, printed alone, accepted, and refused once it is revoked', async () => {
       const issued = await run(['token', 'issue', 'reports', '--label', 'nightly', '--days', '2'])
       expect(issued).toMatchObject({
         code: 0,

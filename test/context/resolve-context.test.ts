@@ -565,7 +565,7 @@ describe('an instance without a mandate header', () => {
     expect(answer.body.headers['x-instance-id']).toBe(instances.acmeCrm)
     expect(answer.body.headers).not.toHaveProperty('x-mandate-id')
   })
-  it('an unknown one, one of a mandate without membership, a disabled one and one without a row answer alike, byte for byte', async () => {
+  it('unknown, foreign, disabled and without a row: all respond alike, byte for byte', async () => {
     const unreached = await directory.instance(mandates.acme)
     const inDisabled = await directory.instance(mandates.initech)
     const answers = await Promise.all(

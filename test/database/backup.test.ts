@@ -42,7 +42,7 @@ const logIn = async ({ url }: TestGateway) =>
     })
   ).status
 
-it('a backup that was made while the gateway runs and writes starts elsewhere: people sign in, the chain holds, and what has been revoked since counts until everything is revoked', async () => {
+it('a backup of a running gateway starts elsewhere: people sign in, the chain holds, revocations count', async () => {
   const dataDir = await makeDataDir()
   const restored = path.join(await makeDataDir(), 'restored')
   const run = (args: string[], DATA_DIR: string) =>

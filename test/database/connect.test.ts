@@ -93,7 +93,7 @@ describe('the pool of connections', () => {
     }
   }, 20_000)
 
-  it('says what is wrong with values as the caller’s fault, with a place for it, and what is wrong with itself as a time to come back', async () => {
+  it('reports bad values as the caller’s fault, with their place, and its own faults as try again later', async () => {
     const pool = connectDatabase({ url: database.url, setRole: false, poolSize: 1 })
     try {
       const refused = await pool.rows('select ?::uuid', ['no uuid']).catch((error: unknown) => error)

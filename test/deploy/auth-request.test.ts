@@ -328,7 +328,7 @@ describe('nginx asks the gateway and serves itself', () => {
       ).toBe(200)
     })
 
-    it('401 for the preflight of another origin’s page, which carries no token: for such pages the gateway must forward', async () => {
+    it('401 for a preflight from another origin, which carries no token: such pages need forwarding', async () => {
       await refused(
         '/api/crm/contacts',
         {
@@ -426,7 +426,7 @@ describe('nginx asks the gateway and serves itself', () => {
     }
   })
 
-  it('a service hears nothing by which common software takes identity, address, scheme, host or path from a proxy', async () => {
+  it('a service receives no header from which common software takes identity, address, host or path', async () => {
     const names = [
       'X-Original-Method',
       'X-Remote-User',

@@ -38,7 +38,7 @@ describe('what the configurations must say', () => {
     )
   })
 
-  it('nginx/auth-request.conf takes each header of the caller from the gateway’s answer, and knows each of its cookies', async () => {
+  it('nginx/auth-request.conf takes each caller header from the gateway, and passes each of its cookies', async () => {
     const lines = effective(await read('nginx/auth-request.conf'))
     const taken = new Map(
       lines.flatMap((line) => {
@@ -66,7 +66,7 @@ describe('what the configurations must say', () => {
     ).toMatchObject({ code: 0 })
   })
 
-  it('traefik asks with its own headers, and takes each header of the caller from the answer, however a client spells it', async () => {
+  it('traefik asks with its own headers and takes each caller header from the answer, in any spelling', async () => {
     const { http } = parse(await read('traefik/dynamic.yaml'))
     const { forwardAuth } = http.middlewares['ask-gateway']
     expect(forwardAuth).toMatchObject({
@@ -100,7 +100,7 @@ describe('what the configurations must say', () => {
     })
   })
 
-  it('envoy asks before it sends, lets nobody in without an answer, and takes each header of the caller from it', async () => {
+  it('envoy asks before it sends, lets nobody in without an answer, and takes each caller header from it', async () => {
     const { static_resources: resources } = parse(await read('envoy/envoy.yaml'))
     const manager = resources.listeners[0].filter_chains[0].filters[0].typed_config
     expect(manager.http_filters.map(({ name }: { name: string }) => name)).toEqual([
@@ -143,7 +143,7 @@ describe('what the configurations must say', () => {
     }
   })
 
-  it('the Caddyfile takes each header of the caller out before it asks, and puts in what the gateway says', async () => {
+  it('the Caddyfile strips each caller header before it asks, and sets what the gateway says', async () => {
     const lines = effective(await read('caddy/Caddyfile'))
     const asks = lines.findIndex((line) => line.startsWith('forward_auth '))
     const removed = lines
@@ -175,7 +175,7 @@ describe('what the configurations must say', () => {
     expect(depth).toBe(0)
   })
 
-  it('every configuration matches paths by whole segments, so that /api/crmX is never sent to the service of /api/crm', async () => {
+  it('each configuration matches whole segments: /api/crmX never reaches the service of /api/crm', async () => {
     const nginx = (
       await Promise.all(
         ['gateway.conf', 'auth-request.conf', 'portal.conf'].map((file) => read(`nginx/${file}`)),

@@ -97,7 +97,7 @@ describe('PgBouncer in transaction mode, with its default settings', () => {
     60_000,
   )
 
-  it('cuts a statement off at its time limit, also in the database, and leaves no limit behind in the session', async () => {
+  it('ends a statement at its time limit, also in the database, and leaves no limit in the session', async () => {
     const pool = connectDatabase({
       url: pooler.through(database.url),
       setRole: false,
@@ -145,7 +145,7 @@ describe('PgBouncer in transaction mode, with its default settings', () => {
     }
   }
 
-  it('runs every statement as gateway_app with the owner’s login, however often the pooler renews its connections', async () => {
+  it('runs every statement as gateway_app with the owner’s login, also when the pooler reconnects', async () => {
     const url = pooler.through(database.ownerUrl)
     const pool = connectDatabase({ url, setRole: true, poolSize: 4 })
     const asked = 'select current_user as "user"'

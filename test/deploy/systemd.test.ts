@@ -48,7 +48,7 @@ describe('the unit of systemd', () => {
     expect([code, output]).toEqual([0, expect.stringMatching(/Overall exposure level .*: 1\.\d OK/)])
   })
 
-  it('waits for longer than the gateway takes to end, and does not start again what is wrongly configured', async () => {
+  it('waits longer than the gateway takes to end, and does not restart a wrong configuration', async () => {
     const longestStopMs = Number(
       /longestStopMs = (\d+)_000/.exec(await readFile(path.join(root, 'src/main.ts'), 'utf8'))?.[1],
     )

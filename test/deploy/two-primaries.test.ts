@@ -119,7 +119,7 @@ describe('a primary with a synchronous standby, behind a proxy that leaves sessi
     ['PgBouncer in session mode', behindPgbouncer],
     ['HAProxy in TCP mode', behindHaproxy],
   ])(
-    '%s: nothing is let in after its revocation was answered, no answered revocation is lost, and no good token is told 401',
+    '%s: accepts nothing revoked, loses no answered revocation, and responds 401 to no good token',
     async (name, startFront) => {
       const front = await startFront(pair)
       const { primary: old, standby: successor } = pair

@@ -171,7 +171,7 @@ describe('a person', () => {
       expect((await erase('petra')).status).toBe(404)
     })
 
-    it('for good: what comes late about them, from a queue or a disk, is kept without what it says of them', async () => {
+    it('for good: late events about them, from a queue or a disk, are kept without personal data', async () => {
       await erase('petra')
       await insertAuditEvents(pool, [
         dated({
@@ -216,7 +216,7 @@ describe('a person', () => {
       expect(await tablesWith(mark)).toEqual([])
     })
 
-    it('not by a platform admin who is a SysAdmin; not by themselves; by nobody else than platform admins', async () => {
+    it('by platform admins alone, not by themselves, nor by a platform admin who is a SysAdmin', async () => {
       const directory = directoryOf(database)
       const [sysAdmin, platformAdmin] = [
         await directory.user({ isSysAdmin: true }),

@@ -165,7 +165,7 @@ describe('somebody who governs a mandate gives what they hold and no more', () =
     expect((await does('patch', `instances/${instance}`, { enabled: true })).status).toBe(200)
   })
 
-  it('nor by removing what restricts somebody at an instance: the rule, the role, that they have it, or all and coming again', async () => {
+  it('nor by removing a restriction at an instance: the rule, the role, its assignment, or membership', async () => {
     await member([roles.viewer])
     const muzzle = await directory.role({
       mandateId: acme,

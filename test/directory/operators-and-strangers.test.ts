@@ -124,7 +124,7 @@ describe('what an admin of a mandate does to a person who governs the platform',
     },
   )
 
-  it('is decided by the level as it is: a member who gains one is out of reach, and one who loses it is a member like others', async () => {
+  it('depends on the person’s level now: gaining one puts them out of reach, losing it ends that', async () => {
     const person = await directory.user()
     await directory.join(person.id, acme)
     expect(
@@ -231,7 +231,7 @@ describe('a person whom an admin of a mandate adds by name', () => {
     expect(await found('/mandate/members', person.fullName.split(' ')[1]!)).toEqual([person.id])
   })
 
-  it('does not by being refused, by entering another mandate, by looking who they are, or by being asked about', async () => {
+  it('does not by being refused, entering another mandate, looking themselves up, or being asked about', async () => {
     const person = await stranger()
     await add('alice', person, { enabled: false })
     await directory.join(person.id, globex)

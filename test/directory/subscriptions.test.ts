@@ -92,7 +92,7 @@ describe('a subscription', () => {
     await ask('petra', 'delete', `/admin/subscriptions/${acme}`)
   })
 
-  it('allows so many requests in a month: the next are 429 and say so, until there are more or the plan is another', async () => {
+  it('allows a number of requests a month: further ones are 429 until there are more or the plan changes', async () => {
     const { token } = await tokenFor(gateway.database, 'alice')
     const contacts = (mandate: string) =>
       request(gateway.server)
@@ -181,7 +181,7 @@ describe('use', () => {
     )
   })
 
-  it('is billed by month against what was sold; what was refused is not charged, and a mandate that is gone still is', async () => {
+  it('is billed by month against what was sold: refused requests are free, a deleted mandate is billed', async () => {
     const [sold, gone] = [await directory.mandate(), await directory.mandate()]
     await sell(sold, { requestsPerMonth: 25, members: 10 })
     await gateway.database.sql(

@@ -444,7 +444,7 @@ describe('a preview', () => {
     )
   })
 
-  it('is what only dryRun=1 asks for: a parameter that is written otherwise is refused, and nothing is done', async () => {
+  it('needs dryRun=1 exactly: any other spelling is refused, and nothing changes', async () => {
     const { id } = await make()
     for (const query of ['dryrun=1', 'dryRun=yes', 'dryRun=1&dryRun=0'])
       expect((await ask('petra', 'delete', `/admin/users/${id}?${query}`)).body.code).toBe(

@@ -79,7 +79,7 @@ describe('the samples of docs/upstreams.md', () => {
 
   const expected = { through: { username: 'alice', mandateId: acme, accessLevel: 'a' }, past: 401 }
 
-  it('in Python tells a FastAPI service who is calling, and refuses an identity that the gateway did not sign', async () => {
+  it('in Python tells a FastAPI service the caller, and refuses an identity the gateway did not sign', async () => {
     await run('python3', ['-m', 'venv', folder])
     await run(
       path.join(folder, 'bin/pip'),

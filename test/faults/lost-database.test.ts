@@ -94,7 +94,7 @@ describe('a node that loses its database', () => {
     ['relays again to the pool and has forgotten the lease’s connection', 'healNewOnly', 'heal'],
   ] as const
   it.each(returns.slice(0, long ? 4 : 1))(
-    'behind a black hole serves from memory while its lease lasts, then says 503, and comes back by itself when the network %s',
+    'serves from memory for its lease behind a black hole, then 503, and recovers when the network %s',
     async (_how, healLease, healPool) => {
       await settled()
       const { token, jti } = await warmToken(database, cluster.nodes)

@@ -96,7 +96,7 @@ describe('others who work on the tables', () => {
     long ? 300_000 : 60_000,
   )
 
-  it('a transaction that stays open on the tables stops neither renewals nor revocations, and no change is forgotten too early', async () => {
+  it('an open transaction on the tables stops no renewal or revocation, and no change is pruned early', async () => {
     const holder = await session()
     await holder.query('begin')
     await holder.query(`update users set full_name = 'held' where id = $1`, [users.dave])
@@ -135,7 +135,7 @@ describe('others who work on the tables', () => {
     )
   }, 60_000)
 
-  it('a table that is locked, and a request pool that is exhausted by it: leases are kept, remembered logins go on, others are 503, then all is well', async () => {
+  it('a locked table exhausts the pool: leases and remembered logins go on, others are 503 until it ends', async () => {
     const { token: still } = await warmToken(database, cluster.nodes, 'bob')
     const strangers = await Promise.all(Array.from({ length: 40 }, () => tokenFor(database, 'erin')))
     const { jti } = await warmToken(database, cluster.nodes)
@@ -164,7 +164,7 @@ describe('others who work on the tables', () => {
     expect((await revoke(cluster.nodes[0]!, root, jti)).status).toBe(200)
   }, 60_000)
 
-  it('a table that is missing: remembered logins go on, unknown ones and revocations are 503, and service resumes by itself', async () => {
+  it('a missing table: remembered logins go on, unknown ones and revocations are 503 until it is back', async () => {
     const { token: still, jti } = await warmToken(database, cluster.nodes, 'bob')
     const { token: stranger } = await tokenFor(database, 'erin')
     await withoutTable(database, 'tokens', async () => {
@@ -181,7 +181,7 @@ describe('others who work on the tables', () => {
     expect((await everywhere(still)).map(({ status }) => status)).toEqual([401, 401, 401])
   }, 60_000)
 
-  it('a database that has become read-only: no revocation is said to be done, reads go on, and service resumes by itself', async () => {
+  it('a read-only database: no revocation is confirmed, reads go on, and service resumes by itself', async () => {
     const { token: still, jti } = await warmToken(database, cluster.nodes, 'bob')
     const { token: stranger } = await tokenFor(database, 'erin')
     const disconnectAll = () =>

@@ -87,7 +87,7 @@ describe('a node that is stopped, and continued', () => {
   }, 60_000)
 
   it(
-    'whether it is stopped for less than its lease or for more, no request that starts after the answer is let in',
+    'for less or more than its lease: accepts no request that starts after the answer',
     async () => {
       const lengths = long
         ? Array.from({ length: 120 }, (_, index) => 50 + index * 20 + Math.random() * 20)
@@ -137,7 +137,7 @@ describe('a node that is stopped, and continued', () => {
     long ? 900_000 : 60_000,
   )
 
-  it('a revocation that is repeated while the first still waits is not answered before the stopped node cannot serve', async () => {
+  it('a repeated revocation is not confirmed while the stopped node could still serve', async () => {
     await settled()
     const [first, second, stopped] = nodes as [FaultNode, FaultNode, FaultNode]
     const { token, jti } = await warmToken(database, nodes)
@@ -181,7 +181,7 @@ describe('a node that is stopped, and continued', () => {
     }
   }, 120_000)
 
-  it('a writer that is killed between its commit and its answer has answered nobody; repeating elsewhere is safe and waits', async () => {
+  it('a writer killed between commit and answer has confirmed nothing; repeating it elsewhere waits', async () => {
     await settled()
     const [survivor, stopped, writer] = nodes as [FaultNode, FaultNode, FaultNode]
     const { token, jti } = await warmToken(database, nodes)

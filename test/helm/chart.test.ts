@@ -174,7 +174,7 @@ describe('the chart', () => {
   })
 
   it.each(sets)(
-    'with the values %s runs every container as an ordinary user, with nothing to write to and no capabilities',
+    'with the values %s runs each container as an ordinary user without capabilities or write access',
     async (set) => {
       for (const pod of podsOf(await objectsOf(set))) {
         expect(pod).toMatchObject({

@@ -19,7 +19,7 @@ const objectsOf = async <Kind>(file: string) =>
 const questions = ['x-original-uri', 'x-original-method', 'x-forwarded-uri', 'x-forwarded-method']
 
 describe('the examples for Kubernetes let no client say who it is', () => {
-  it('ingress-nginx writes over each header of the caller, takes the credentials out, and says itself what it asks about', async () => {
+  it('ingress-nginx overwrites each caller header, strips credentials, and names the request itself', async () => {
     const [service, , verify] = await objectsOf('ingress-nginx.yaml')
     const annotation = (name: string) =>
       service?.metadata.annotations?.[`nginx.ingress.kubernetes.io/${name}`] ?? ''
@@ -55,7 +55,7 @@ describe('the examples for Kubernetes let no client say who it is', () => {
     expect(crm?.spec.routes?.[0]?.middlewares.map(({ name }) => name)).toEqual(http.routers.crm.middlewares)
   })
 
-  it('Envoy Gateway takes out what clients say of the caller before it asks, and takes each header of the caller from the answer', async () => {
+  it('Envoy Gateway strips caller headers before it asks, and takes each from the answer', async () => {
     interface Spec {
       headers?: { earlyRequestHeaders: { remove: string[] } }
       rules?: { filters: { requestHeaderModifier: { remove: string[] } }[] }[]

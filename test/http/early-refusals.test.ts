@@ -102,7 +102,7 @@ describe('every early refusal', () => {
     },
   )
 
-  it('is not taken for another request’s, whose page may read it: what stands behind a request of that page', async () => {
+  it('is not read as the answer to another request whose page may read it, on the same connection', async () => {
     const first = ['GET /public/x HTTP/1.1', 'Host: x', `Origin: ${app}`, '', ''].join('\r\n')
     const { answers } = await exchange(
       gateway.url,

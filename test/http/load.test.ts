@@ -34,7 +34,7 @@ async function connect(url: string): Promise<net.Socket> {
 }
 
 describe('a gateway with as many connections as it may have', () => {
-  it('answers further ones with 503 overloaded, lets whoever watches over it through, and serves again when there is room', async () => {
+  it('refuses more with 503 overloaded, admits monitoring, and serves again when there is room', async () => {
     const gateway = await startTestGateway({ environment: { MAX_CONNECTIONS: '3' } })
     cleanups.push(() => gateway.stop())
     const agent = new Agent({ keepAlive: true, maxSockets: 1 })

@@ -68,7 +68,7 @@ routes:
     return codeOf(answer)
   }
 
-  it('400 of the path, then 404 and 405, then ambiguous headers, then cross-site, then 401, context, guard, permission, body, upstream', async () => {
+  it('path 400, 404, 405, ambiguous headers, cross-site, 401, context, guard, permission, body, upstream', async () => {
     expect(await code('POST', { path: '/a//b', twice: true })).toBe('path_ambiguous')
     expect(await code('POST', { path: '/nothing', twice: true })).toBe('not_found')
     expect(await code('POST', { path: '/auth/me', twice: true })).toBe('method_not_allowed')
@@ -95,7 +95,7 @@ routes:
     ).toMatch(/^(body_too_large|upstream_unavailable)$/)
   })
 
-  it('login: ambiguous headers, then cross-site, then the body’s type, then its text, then its fields, then the password', async () => {
+  it('login: ambiguous headers, cross-site, the body’s type, its text, its fields, then the password', async () => {
     const send = async (lines: string[], body: string) =>
       codeOf(
         await sendLines(gateway.url, 'POST /auth/login', [...lines, `Content-Length: ${body.length}`], body),

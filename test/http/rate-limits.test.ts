@@ -88,7 +88,7 @@ routes:
     }
   })
 
-  it('by address: other addresses are not touched, and without a trusted proxy nobody can pretend to be another', async () => {
+  it('by address: other addresses are untouched, and without a trusted proxy nobody can fake an address', async () => {
     const url = await begin({ RATE_LIMIT_ADDRESS: '2/60s' })
     let count = 0
     const pretending = () => sendLines(url, 'GET /healthz', [`X-Forwarded-For: 203.0.113.${(count += 1)}`])
@@ -120,7 +120,7 @@ routes:
       sendLines(url, `GET ${path}`, [`X-Forwarded-For: ${customer}:${(count += 1).toString(16)}::1`])
   }
 
-  it('by address: ever new networks of one IPv6 customer (a /48) together have 20 times the limit, and another customer has their own', async () => {
+  it('by address: all networks of one IPv6 customer (a /48) share 20 times the limit of one', async () => {
     const url = await begin({ RATE_LIMIT_ADDRESS: '2/60s', TRUST_PROXY: '1' })
     const ask = fromNewNetworks(url, '/healthz', '2001:db8:1')
     expect(await statuses(41, ask)).toEqual([...Array.from({ length: 40 }, () => 200), 429])
@@ -133,14 +133,14 @@ routes:
     ).toBe('"address";q=2;w=60')
   })
 
-  it('by address: what one IPv6 network is refused does not use up the limit of the other networks around it', async () => {
+  it('by address: refused requests of one IPv6 network do not use up the limit of its neighbours', async () => {
     const url = await begin({ RATE_LIMIT_ADDRESS: '2/60s', RATE_LIMIT_NETWORK: '4/60s', TRUST_PROXY: '1' })
     const flooding = () => sendLines(url, 'GET /healthz', ['X-Forwarded-For: 2001:db8:1:ffff::1'])
     expect(await statuses(20, flooding)).toEqual([200, 200, ...Array.from({ length: 18 }, () => 429)])
     expect(await statuses(3, fromNewNetworks(url, '/healthz', '2001:db8:1'))).toEqual([200, 200, 429])
   })
 
-  it('by address: the limit of a /48 follows RATE_LIMIT_ADDRESS, and RATE_LIMIT_NETWORK sets it or switches it off', () => {
+  it('by address: the limit of a /48 follows RATE_LIMIT_ADDRESS; RATE_LIMIT_NETWORK sets it or turns it off', () => {
     const limitOf = (environment: Record<string, string>) => loadConfig(environment).RATE_LIMIT_NETWORK
     expect(limitOf({})).toEqual({ requests: 24_000, windowMs: 60_000 })
     expect(limitOf({ RATE_LIMIT_ADDRESS: 'off' })).toBeUndefined()
@@ -148,7 +148,7 @@ routes:
     expect(limitOf({ RATE_LIMIT_NETWORK: 'off' })).toBeUndefined()
   })
 
-  it('of a route: ever new networks of one IPv6 customer together have 20 times its limit; callers who are known count for themselves', async () => {
+  it('of a route: networks of one IPv6 customer share 20 times its limit; known callers count alone', async () => {
     const url = await begin({ TRUST_PROXY: '1' })
     expect(await statuses(41, fromNewNetworks(url, '/few', '2001:db8:1'))).toEqual([
       ...Array.from({ length: 40 }, () => 200),
@@ -182,7 +182,7 @@ routes:
     expect(await statuses(1, inMandate(mandates.globex))).toEqual([200])
   })
 
-  it('by user and mandate: naming ever new mandates is no way around it, nor is naming one where none counts', async () => {
+  it('by user and mandate: naming new mandates, or one where none applies, does not evade the limit', async () => {
     const url = await begin({ RATE_LIMIT_USER: '1/60s' })
     const { token } = await tokenFor(database, 'alice')
     const anywhere = (path: string) => () =>
@@ -194,7 +194,7 @@ routes:
     ])
   })
 
-  it('by user and mandate: the mandates that a caller may enter have a window each, whatever foreign ones were named before', async () => {
+  it('by user and mandate: each mandate that a caller may enter has its own window', async () => {
     const url = await begin({ RATE_LIMIT_USER: '3/60s' })
     const { token } = await tokenFor(database, 'alice')
     const inMandate = (id: string) => () =>

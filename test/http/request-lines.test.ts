@@ -64,7 +64,7 @@ describe('a request line that is not HTTP', () => {
     expect(outcomes(answer)).toEqual(['200 GET /public/first', '400 request_malformed'])
   })
 
-  it('is not seen in a request that is HTTP: empty lines before it, a body that looks like RTSP, HTTP/1.0', async () => {
+  it('is not seen in real HTTP: empty lines before it, a body that looks like RTSP, HTTP/1.0', async () => {
     expect(outcomes(await exchange(gateway.url, `\r\n\r\n${withHost('GET /public/a HTTP/1.1')}`))).toEqual([
       '200 GET /public/a',
     ])

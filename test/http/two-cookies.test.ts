@@ -175,7 +175,7 @@ describe('a second cookie of another name', () => {
     expect([answer.status, codeOf(answer)]).toEqual([400, 'header_ambiguous'])
   })
 
-  it('portal_session: what another application has set does not shut a client out, and entering forgets it', async () => {
+  it('portal_session: a cookie of another application shuts no client out, and entering removes it', async () => {
     const body = 'token=demo-portal-link-token'
     const entered = await sendLines(
       gateway.url,

@@ -35,7 +35,7 @@ routes:
     [`POST ${path} HTTP/1.1`, 'Host: x', ...lines, '', ''].join('\r\n')
 
   it.each(['/auth/login', '/auth/token'])(
-    'and is already larger than 1 MiB is answered 413 before its end, and its connection does not stay for ever (%s)',
+    'and is already over 1 MiB is answered 413 before its end, and its connection is closed (%s)',
     async (path) => {
       const socket = await openSocket(gateway.url)
       socket.write(head(path, json, 'Transfer-Encoding: chunked'))

@@ -73,7 +73,7 @@ describe('the image', () => {
     ])
   }, 60_000)
 
-  it('holds what runs and nothing else: no development dependencies, tests, sources, source maps, secrets or npm', async () => {
+  it('holds the program alone: no development packages, tests, sources, maps, secrets or npm', async () => {
     const { packages } = JSON.parse(await readFile(path.join(root, 'package-lock.json'), 'utf8')) as Lock
     const { stdout } = await runOnce({}, 'sh', '-c', 'cd / && find app usr/local home data -print')
     const files = stdout.trim().split('\n')

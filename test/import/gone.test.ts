@@ -152,7 +152,7 @@ describe('what is gone on the old side', () => {
     ).toEqual([{ sessions: 0, tokens: 0 }])
   }, 60_000)
 
-  it('takes rights away from what depends on others first, and never a row on which something of here hangs', async () => {
+  it('removes dependent rights first, and never a row that newer rows refer to', async () => {
     await imported()
     const viewer = randomUUID()
     await sql("insert into roles (id, mandate_id, label) values ($1, $2, 'viewer')", [viewer, old.ids.south])

@@ -130,7 +130,7 @@ describe('an import from the old database', () => {
     ).toBeGreaterThan(0)
   }, 60_000)
 
-  it('keeps people signed in on nodes that run: with capitals, with sid null or empty, and with a session', async () => {
+  it('keeps people signed in on running nodes: with capitals, with sid null or empty, with a session', async () => {
     const [nulled, empty, foreign] = [
       await old.token('anna'),
       await old.token('anna', { sid: '' }),
@@ -218,7 +218,7 @@ describe('an import from the old database', () => {
     expect(await sql('select from users where id = $1', [old.ids.anna])).toEqual([])
   }, 90_000)
 
-  it('takes over what changed on the old side and was not changed here, a disabling and a revocation at once', async () => {
+  it('takes over what changed on the old side only, and a disabling and a revocation at once', async () => {
     const { token, jti } = await old.token('anna')
     const bens = await old.token('ben')
     await imported()
@@ -262,7 +262,7 @@ describe('an import from the old database', () => {
     ])
   }, 60_000)
 
-  it('refuses each row that cannot be taken, with its number and column, and takes the others; no hash is shown', async () => {
+  it('refuses each bad row with its number and column, and takes the others; it shows no hash', async () => {
     const hash = 'a94a8fe5ccb19ba61c4c0873d391e987982fbbd3'
     const expensive = `$2b$31$${'a'.repeat(53)}`
     await oldSql(

@@ -236,7 +236,7 @@ describe('accounts of programs', () => {
     expect(await admin.all('petra', `/admin/service-accounts/${id}/secrets`)).toEqual([])
   })
 
-  it('with a platform level lose the tokens and secrets that an admin made when that admin loses theirs; other programs go on', async () => {
+  it('with a platform level lose tokens and secrets by an admin who loses theirs; others keep theirs', async () => {
     const maker = await signedIn({ isPlatformAdmin: true })
     const [strong, ordinary] = [await program(maker), await program(maker)]
     expect((await patch(chief, strong, { isPlatformAdmin: true })).status).toBe(200)

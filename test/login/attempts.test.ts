@@ -25,7 +25,7 @@ describe('failed logins', () => {
       request(url).post('/auth/login').set('X-Forwarded-For', address).send({ username, password: typed })
   }
 
-  it('are limited by address and account together: the guesser waits, the owner elsewhere does not, nor do others here', async () => {
+  it('are limited by address and account: the guesser waits; the owner and others elsewhere do not', async () => {
     const logIn = await begin({ RATE_LIMIT_LOGIN: '3/60s', TRUST_PROXY: '1' })
     for (let count = 0; count < 3; count += 1) await logIn('alice', 'wrong').expect(401)
     const { status, body, headers } = await logIn('alice', 'wrong')

@@ -84,7 +84,7 @@ describe('the link to a first password', () => {
     expect((await me()).body.code).toBe('token_invalid')
   })
 
-  it('ends the identities that were linked: whoever had a link before, and linked their own, does not come back by it', async () => {
+  it('ends linked identities: a person who had the link before and linked their own cannot return', async () => {
     const link = (userId: string, subject: string) =>
       gateway.database.sql(
         `insert into user_identities (user_id, authority, issuer, subject)

@@ -33,7 +33,7 @@ describe('guessing at one account from many addresses', () => {
     return answers
   }
 
-  it('takes ever longer, up to two seconds, and the owner with the right password elsewhere waits no longer and gets in', async () => {
+  it('slows down to two seconds, and delays an owner with the right password elsewhere no further', async () => {
     const guesses = await guess('alice', 12)
     expect(new Set(guesses.map(({ status }) => status))).toEqual(new Set([401]))
     for (const [index, { ms }] of guesses.entries()) expect(ms).toBeGreaterThanOrEqual(delayMs(index) - 5)
@@ -65,7 +65,7 @@ describe('guessing at one account from many addresses', () => {
     expect((await logIn('frank', password, home)).status).toBe(200)
   })
 
-  it('allows by address what the limit says until an account has twice as many failures, then half of it, and so on', () => {
+  it('allows the limit by address, half of it once an account has twice as many failures, and so on', () => {
     expect([0, 19, 20, 39, 40, 60, 80, 10_000].map((failures) => allowedFailures(10, failures))).toEqual([
       10, 10, 5, 5, 2, 1, 1, 1,
     ])

@@ -79,7 +79,7 @@ describe('a hash that was made elsewhere', () => {
     }
   })
 
-  it('does not tell by the work of a refusal that the account exists: unknown names have decoys of all kinds, in the same shares', async () => {
+  it('hides whether the account exists: unknown names cost the same work, by decoys of every kind', async () => {
     const database = connectDatabase({ url: gateway.database.url, setRole: false })
     try {
       await gateway.database.sql(
@@ -132,7 +132,7 @@ describe('passwords and usernames', () => {
     ]).toEqual([200, 200])
   })
 
-  it('a username with capitals can be moved in: it is found in whatever case it is typed or claimed, and no other differs from it in case alone', async () => {
+  it('a username with capitals can be imported: any case finds it, and no other differs in case alone', async () => {
     const id = await insertUser('Anna.Moved', await bcrypt.hash(password, 4))
     for (const typed of ['Anna.Moved', 'anna.moved', 'ANNA.MOVED', '\uff21nna.moved'])
       expect([typed, (await logIn(typed, password)).status]).toEqual([typed, 200])
@@ -148,7 +148,7 @@ describe('passwords and usernames', () => {
     ])
   })
 
-  it('new ones are prepared: a look-alike of mixed scripts is refused, other forms of the same letters are one name', async () => {
+  it('prepares new usernames: mixed scripts are refused, other forms of the same letters are one name', async () => {
     const { token } = await tokenFor(gateway.database, 'petra')
     const make = async (username: string) =>
       await ask(gateway.url, '/admin/users', {

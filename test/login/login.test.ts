@@ -255,7 +255,7 @@ describe('POST /auth/login', () => {
     await logIn({ username: 'dave', password }).expect(401)
   })
 
-  it('answers 503 directory_unavailable, never 401, while the users table is away, and serves again by itself', async () => {
+  it('responds 503 directory_unavailable, never 401, without the users table, and recovers by itself', async () => {
     await gateway.database.sql('alter table users rename to users_away')
     try {
       const { status, body, headers } = await logIn({ username: 'alice', password })

@@ -127,7 +127,7 @@ describe('POST /auth/logout', () => {
     expect(await meWith(token)).toBe(401)
   })
 
-  it('beside both a cookie and a bearer token ends at least the one that requests are served by, the cookie’s', async () => {
+  it('with both a cookie and a bearer token ends the one that requests use, the cookie’s', async () => {
     const [cookie, bearer] = [
       await tokenFor(gateway.database, 'alice'),
       await tokenFor(gateway.database, 'bob'),

@@ -87,7 +87,7 @@ describe('GET /auth/me', () => {
     expect(JSON.stringify(body)).not.toContain(roles.crmEditor)
   })
 
-  it('answers 503 while the directory is away: authentication_unavailable without users, directory_unavailable without memberships', async () => {
+  it('responds 503 without the directory: authentication_unavailable or directory_unavailable', async () => {
     const { token } = await tokenFor(gateway.database, 'alice')
     for (const [table, code] of [
       ['users', 'authentication_unavailable'],

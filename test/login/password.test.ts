@@ -50,7 +50,7 @@ describe('POST /auth/password', () => {
   const logInStatus = async (password: string, username = 'alice') =>
     (await openBrowser(nodes.here.url).logIn(username, password)).status
 
-  it('ends all other sessions at once on every node, keeps this one, and from then on the new password is the one', async () => {
+  it('ends all other sessions at once on every node, keeps this one, and the new password applies', async () => {
     const [here, phone, bob] = [await signedIn(), await signedIn(), await signedIn('bob')]
     expect(
       (

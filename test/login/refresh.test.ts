@@ -45,7 +45,7 @@ describe('POST /auth/refresh', () => {
       seconds,
     ])
 
-  it('answers as the login does, and sets both cookies: the next refresh token and another access token of the same session', async () => {
+  it('responds as login does, and sets both cookies: the next refresh token and an access token', async () => {
     const browser = await signedIn()
     const [before, access] = [browser.cookie('refresh_token')!, browser.cookie('auth_token')!]
     const answer = await refresh(browser)
@@ -70,7 +70,7 @@ describe('POST /auth/refresh', () => {
     expect(answer.headers['cache-control']).toBe('no-store')
   })
 
-  it('the cookie is HttpOnly, SameSite=Strict, Path=/auth, from the login on, and reaches nothing outside /auth', async () => {
+  it('sets an HttpOnly, SameSite=Strict cookie for /auth from the login on, sent nowhere else', async () => {
     const browser = await signedIn()
     for (const _ of [1, 2]) {
       expect(browser.cookie('refresh_token')!.attributes).toEqual(
@@ -167,7 +167,7 @@ describe('POST /auth/refresh', () => {
       expect((await refresh(tabs[0]!)).status).toBe(200)
     }
 
-    it('that refresh at once are given the same successor and the same access token, and both stay signed in', async () => {
+    it('that refresh at once get the same successor and access token, and both stay signed in', async () => {
       const first = await signedIn()
       const second = first.copy()
       const answers = await Promise.all([refresh(first), refresh(second)])
@@ -441,7 +441,7 @@ describe('POST /auth/refresh', () => {
     }
   })
 
-  it('no refresh succeeds that begins after a logout has answered, and none that crosses it leaves a token behind', async () => {
+  it('no refresh succeeds after a logout has answered, and one that crosses it leaves no token', async () => {
     for (let round = 0; round < 6; round += 1) {
       const browser = await signedIn()
       const [tabs, sid] = [Array.from({ length: 6 }, () => browser.copy()), sidOf(browser)]
@@ -477,7 +477,7 @@ describe('POST /auth/refresh', () => {
     }
   })
 
-  it('no token of a user survives a disabling that crosses refreshes and logins, also when they are enabled again', async () => {
+  it('no token survives a disabling that crosses refreshes and logins, also after enabling again', async () => {
     const admin = (await tokenFor(gateway.database, 'petra')).token
     const setEnabled = (enabled: boolean) =>
       ask(gateway.url, `/admin/users/${users.erin}`, {
@@ -512,7 +512,7 @@ describe('POST /auth/refresh', () => {
 describe('a change of SECRET_KEY', () => {
   const key = (name: string) => `${name}-secret-key-0123456789-abcdefghijklmnop`
 
-  it('within the 10 s: who knows the previous one gives the same successor, who does not refuses and ends nothing', async () => {
+  it('within 10 s: a node that knows the old secret gives the same successor; others refuse, end nothing', async () => {
     const before = await startTestGateway({ environment: { SECRET_KEY: key('old') } })
     const start = (environment: Record<string, string>) =>
       startTestGateway({ database: before.database, environment })

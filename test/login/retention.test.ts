@@ -43,7 +43,7 @@ describe('old logins', () => {
       [users.alice, days, sessions, purpose],
     )
 
-  it('tokens go a week after they expired, sessions a month after they were last seen, and nothing earlier', async () => {
+  it('removes tokens a week after they expired, sessions a month after the last use, nothing earlier', async () => {
     for (const days of [0, 6, 8, 29, 31]) await insert(days)
     expect(await forgetOldLogins(pool)).toBe(3 + 3 + 1)
     expect([await count('tokens'), await count('refresh_tokens'), await count('sessions')]).toEqual([2, 2, 4])

@@ -91,7 +91,7 @@ describe('POST /auth/revoke (RFC 7009)', () => {
     expect(await meThere(token)).toBe(401)
   })
 
-  it('of an expired token, a revoked one, an unknown one, a forged one and rubbish is 200, and ends nothing else', async () => {
+  it('responds 200 for an expired, revoked, unknown, forged or malformed token, and ends nothing else', async () => {
     const now = Math.floor(Date.now() / 1000)
     const victim = await tokenFor(nodes.database, 'bob')
     const expired = await tokenFor(nodes.database, 'alice', { claims: { iat: now - 1000, exp: now - 100 } })

@@ -118,7 +118,7 @@ describe('sessions', () => {
     expect(seen).toEqual(whole.items)
   })
 
-  it('that have ended, expired or grown too old are not listed; one whose access token alone has expired is', async () => {
+  it('that ended, expired or are too old are not listed; one with only its access token expired is', async () => {
     const [asks, ended, expired, old, idle] = [
       await signedIn('frank'),
       await signedIn('frank'),
@@ -203,7 +203,7 @@ describe('sessions', () => {
   })
 
   describe('POST /auth/logout-all', () => {
-    it('ends all sessions of the caller at once on every node, clears the cookies, and touches nobody else', async () => {
+    it('ends all sessions of the caller at once on every node, clears the cookies, touches no others', async () => {
       const carol = [await signedIn('carol'), await signedIn('carol'), await signedIn('carol')]
       const bob = await signedIn('bob')
       const sessionless = await tokenFor(nodes.database, 'carol', {

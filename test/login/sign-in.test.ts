@@ -74,7 +74,7 @@ const sessions = async () =>
   Number((await gateway.database.sql<{ n: string }>('select count(*) as n from sessions'))[0]!.n)
 
 describe.each(['google', 'msft'] as const)('signing in with %s', (authority) => {
-  it('lets the user in who has the identity linked, by tokens of that authority, and sends the browser on', async () => {
+  it('signs in the user with the linked identity, with tokens of that authority, and redirects', async () => {
     await identity(users.alice, authority, 'alice-there')
     const { status, headers } = await signIn(browser, authority, 'alice-there', '/api/crm?x=1#here')
     expect([status, headers.location]).toEqual([303, '/api/crm?x=1#here'])
@@ -96,7 +96,7 @@ describe.each(['google', 'msft'] as const)('signing in with %s', (authority) => 
     expect(browser.cookie('sign_in_flow')).toBeUndefined() // it has come to its end
   })
 
-  it('asks for a code with PKCE, state and nonce, and keeps what it needs in a sealed cookie of that path alone', async () => {
+  it('asks for a code with PKCE, state and nonce, kept in a sealed cookie for its path alone', async () => {
     const { headers } = await visit(browser, `/auth/${authority}/login`)
     const asked = new URL(headers.location!).searchParams
     expect(Object.fromEntries(asked)).toMatchObject({
@@ -115,7 +115,7 @@ describe.each(['google', 'msft'] as const)('signing in with %s', (authority) => 
     expect(browser.cookie('sign_in_flow')!.value).not.toContain(asked.get('state'))
   })
 
-  it('refuses an identity that nobody has linked, also with the address of a user, and says how to link it', async () => {
+  it('refuses an unlinked identity, also with the email address of a user, and says how to link it', async () => {
     const before = await sessions()
     const page = await signIn(browser, authority, 'alice') // whose email is alice@example.com
     expect([page.status, page.headers['content-type'], page.headers['set-cookie']]).toEqual([

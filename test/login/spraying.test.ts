@@ -31,7 +31,7 @@ const spray = async (count: number, address: string | ((n: number) => string), p
 const countOf = (statuses: number[], status: number) => statuses.filter((one) => one === status).length
 
 describe('one password tried on many accounts', () => {
-  it('is stopped after 100 failures of an address, whatever accounts it names, also for the right password', async () => {
+  it('is stopped after 100 failures of an address for any accounts, also with the right password', async () => {
     const statuses = await spray(306, '198.51.100.1')
     expect([countOf(statuses, 401), countOf(statuses, 429)]).toEqual([100, 206])
     const right = await logIn('alice', 'demo-password-1', '198.51.100.1')
@@ -68,7 +68,7 @@ describe('one password tried on many accounts', () => {
     expect(new Set(more)).toEqual(new Set([429]))
   }, 60_000)
 
-  it('is in the audit as one event that names the address as personal data, then with the number of refusals', async () => {
+  it('is one audit event with the address as personal data, then one with the number of refusals', async () => {
     const [event, ...others] = await until(async () => {
       const rows = await gateway.database.sql(`
         select e.user_id, e.mandate_id, e.details,

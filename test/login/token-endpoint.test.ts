@@ -178,7 +178,7 @@ describe('POST /auth/token', () => {
       expect(headers).not.toHaveProperty('www-authenticate')
     })
 
-    it('answers an access token, an expired refresh token, that of an ended session and of a disabled user invalid_grant', async () => {
+    it('responds invalid_grant to access tokens, expired refresh tokens, ended sessions, disabled users', async () => {
       const [expired, ended, disabled] = [await given(), await given(), await given()]
       const change = (statement: string, { access_token: token }: { access_token: string }) =>
         gateway.database.sql(statement, [decodeJwt(token).sid])

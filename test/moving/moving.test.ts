@@ -199,7 +199,7 @@ describe('a FastAPI product moves behind the gateway, and back', () => {
     expect(await watched('foreign')).toBe('not_a_member')
   }, 90_000)
 
-  it('enforced, people are still signed in by their old cookie, and the product takes them from the gateway', async () => {
+  it('enforced: people stay signed in by their old cookie, and the product reads them from the gateway', async () => {
     await app.stop()
     app = await oldApp({ GATEWAY_URL: url })
     await timed('enforce', () => useRoutes('enforce'))

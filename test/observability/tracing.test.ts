@@ -211,7 +211,7 @@ routes: { /open: { upstream: service, auth: public } }`,
     })
   })
 
-  it('one is made where there is none, or none that can be read, and a state without its trace is not passed on', async () => {
+  it('one is made if none is readable, and a tracestate without its traceparent is not passed on', async () => {
     expect(await sentOn({})).toEqual({ traceparent: fresh, tracestate: undefined })
     for (const traceparent of [
       'nonsense',

@@ -179,7 +179,7 @@ describe('in an empty project with everything installed', () => {
     expect(samples.length).toBeGreaterThan(5)
   }, 120_000)
 
-  it('the README’s program embeds the gateway, guards its own routes, and leaves nothing running at SIGTERM', async () => {
+  it('the README’s program embeds the gateway, guards its own routes, and leaves nothing after SIGTERM', async () => {
     const [sample] = (await allFences()).filter(
       ({ file, language }) => file === 'README.md' && language === 'ts',
     )

@@ -53,7 +53,7 @@ describe('a link', () => {
     expect(await lastUse(made.link)).toBeNull()
   })
 
-  it('opens the portal when its button is pressed: the session is sealed, its use noted and audited, and the token gone from the address', async () => {
+  it('opens the portal by its button: sealed session, use noted and audited, token gone from the address', async () => {
     const made = await insertClientWithLink(gateway.database, mandates.acme)
     const before = nowSeconds()
     const answer = await enter(gateway.url, made.token)

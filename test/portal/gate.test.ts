@@ -224,7 +224,7 @@ describe('the gate of the portal', () => {
     expect((await api(sessionOf(demoPortal.link))).status).toBe(200)
   })
 
-  it('a client sees its own projects and no others, and foreign ones are as unknown as those that do not exist', async () => {
+  it('a client sees only its own projects; foreign ones respond like ones that do not exist', async () => {
     const list = JSON.parse(
       (await ask(gateway.url, '/portal/api/projects', { headers: sessionOf(demoPortal.link) })).text,
     )

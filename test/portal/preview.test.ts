@@ -133,7 +133,7 @@ describe('a preview', () => {
     })
   })
 
-  it('at once of projects that share the beginning of their id, or a client, make what each needs and no more', async () => {
+  it('at once of projects whose ids begin alike, or that share a client, make only what each needs', async () => {
     const beginning = randomUUID().slice(0, 8)
     const twins = await Promise.all(
       Array.from({ length: 4 }, () =>

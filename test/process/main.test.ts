@@ -45,7 +45,7 @@ afterEach(async () => {
 })
 
 describe('a first start, with nothing configured', () => {
-  it('greets with three lines that work, recovers from SIGKILL with all that was acknowledged, and refuses a second gateway', async () => {
+  it('prints three lines that work, recovers from SIGKILL with all data, and refuses a second gateway', async () => {
     const dataDir = await makeDataDir()
     const first = startGatewayProcess({ DATA_DIR: dataDir, ...unlimited })
     const url = await first.url()

@@ -44,7 +44,7 @@ afterAll(async () => {
   await rm(next, { recursive: true, force: true })
 })
 
-it('two versions on one schema: the next one migrates while this one serves; this one starts again all the same, and neither lets in what the other has revoked', async () => {
+it('two versions share one schema: the next migrates, this one restarts, both honour all revocations', async () => {
   const environment = {
     DATABASE_URL: database.url,
     DATABASE_MIGRATION_URL: database.ownerUrl,

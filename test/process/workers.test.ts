@@ -23,7 +23,7 @@ describe('GATEWAY_WORKERS', () => {
     await cleanUpProcesses()
   })
 
-  it('serves one port by as many nodes; those that are killed leave no request hanging and are replaced, a revocation reaches all, and SIGTERM ends all with 0', async () => {
+  it('serves one port by all workers, replaces killed ones, revokes on all, and SIGTERM ends all with 0', async () => {
     const database = await createTestDatabase()
     try {
       const gateway = startGatewayProcess({

@@ -29,7 +29,7 @@ routes:
   })
 
   it.each(['/private', '/optional'])(
-    'a private answer is opened to no other origin and stored by no cache, whatever the upstream says (%s)',
+    'a private answer is opened to no origin and stored by no cache, whatever the upstream says (%s)',
     async (path) => {
       upstream.answerWith((_req, res) =>
         res
@@ -59,7 +59,7 @@ routes:
     ])
   })
 
-  it('no header by which a client could mean another method, path, host or address reaches the upstream, however it is spelled', async () => {
+  it('no client header for another method, path, host or address reaches upstream, in any spelling', async () => {
     const names = [
       'X-HTTP-Method-Override',
       'X-HTTP-Method',

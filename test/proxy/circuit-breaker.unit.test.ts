@@ -105,7 +105,7 @@ describe('the circuit of a target', () => {
     expect(states()).toEqual(['open', 'closed'])
   })
 
-  it('never takes the last target away: where all fail, all are sent requests, and the first answer closes its circuit', () => {
+  it('never takes the last target away: if all fail, all get requests, and an answer closes its circuit', () => {
     const { next, to, taken, states } = open()
     send(to(one), 'failed', failures)
     send(next(), 'failed', failures)

@@ -54,7 +54,7 @@ describe('a client that goes away', () => {
   }
   const get = (path: string, id: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\nX-Request-Id: ${id}\r\n\r\n`
 
-  it('ends its request at the upstream, and those that wait for their turn on its connection are never begun', async () => {
+  it('ends its own request upstream, and requests queued behind it on the connection never begin', async () => {
     const open = countOpen()
     const socket = await openSocket(gateway.url)
     socket.write(

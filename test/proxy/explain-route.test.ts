@@ -176,7 +176,7 @@ describe('what is explained is what the gateway does', () => {
       expect([answer.status, codeOf(answer)]).toEqual([404, 'not_found'])
   })
 
-  it('for each method of a route with a permission, which even a SysAdmin may use for what means an action only', async () => {
+  it('for each method of a route with a permission, except those without an action, also for a SysAdmin', async () => {
     const actions: Record<string, string | null> = {
       GET: 'read',
       HEAD: 'read',

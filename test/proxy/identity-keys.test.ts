@@ -228,7 +228,7 @@ describe('a key at rest', () => {
     expect(kidsOf(await open({ secret: nextSecret }))).toEqual([made])
   })
 
-  it('that no secret opens neither signs nor is published; a new one takes its place at once, with one warning', async () => {
+  it('that no secret opens neither signs nor is published; a new one replaces it, with one warning', async () => {
     const lost = (await open()).signing().kid
     const keys = await open({ secret: nextSecret })
     const { kid } = keys.signing()

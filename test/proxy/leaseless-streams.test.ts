@@ -141,7 +141,7 @@ routes:
     })
     afterAll(() => gateway.stop())
 
-    it('are decided again by the database for each piece: what was revoked with plain SQL gets nothing more', async () => {
+    it('are decided again by the database for each piece: a token revoked by SQL gets nothing more', async () => {
       const { token, jti } = await tokenFor(database, 'alice')
       const headers = { Authorization: `Bearer ${token}`, 'X-Mandate-Id': mandates.acme }
       const arriving = sockets.next()

@@ -350,7 +350,7 @@ routes:
       })
     })
 
-    it('answers one that it took where the service chose none: a browser expects one of those that it offered', async () => {
+    it('chooses an offered one if the service chose none: a browser expects one that it offered', async () => {
       const arriving = sockets.nextRaw()
       const client = await openRawWebSocket(`${gateway.url}/ws`, {
         ...headers(),

@@ -184,7 +184,7 @@ routes:
       expect([said, await answered('/own/app/a', 'Refresh', said ?? '')]).toEqual([said, [heard]])
   })
 
-  it('of a cookie comes back to the same service and to no other, and names no host that browsers would drop it for', async () => {
+  it('of a cookie returns to its own service only, and names no host for which browsers drop it', async () => {
     for (const [path, said, heard] of [
       ['/own/app/a', 'a=1; Path=/', 'a=1; Path=/own/app/'],
       ['/own/app/a', 'a=1; path=/b; HttpOnly', 'a=1; Path=/own/app/b; HttpOnly'],

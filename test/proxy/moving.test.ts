@@ -134,7 +134,7 @@ describe('credentials: pass', () => {
     }
   })
 
-  it('hands on the place that the caller names where nobody is asked, and only the checked one where the gateway says who calls', async () => {
+  it('forwards the place the caller names when nothing is checked, and only the checked one otherwise', async () => {
     expect((await send('/public/x', [acme, 'X-Instance-Id: anything'])).heard).toMatchObject({
       'x-mandate-id': mandates.acme,
       'x-instance-id': 'anything',

@@ -190,7 +190,7 @@ routes:
     await within(1000, reading.end)
   })
 
-  it('an answer that has not begun is refused as soon as it is more than one piece, and nothing of it arrives', async () => {
+  it('an answer of more than one piece that has not begun is refused, and nothing of it arrives', async () => {
     const caller = await nodes.caller()
     const asked = nextAnswer()
     const reading = read('/api/x', caller.headers)

@@ -112,7 +112,7 @@ describe('a path that is matched', () => {
     expect(Math.min(matched, refused)).toBeGreaterThan(200)
   })
 
-  it('is refused only where another route would take it: the same letters in a route without others below it pass', () => {
+  it('is refused only if another route would take it: the same letters pass in a route without others below', () => {
     const { match } = parseRouteTable(
       `
 upstreams: { own: { targets: ['http://127.0.0.1:9'] } }
@@ -197,7 +197,7 @@ routes:
 })
 
 describe('a route table', () => {
-  it('holds no two prefixes that are one for programs that ignore letter case, and none with a dot at the end of a segment', () => {
+  it('refuses two prefixes that differ in letter case alone, and a segment that ends with a dot', () => {
     const faults = (...all: string[]) => {
       try {
         parseRouteTable(

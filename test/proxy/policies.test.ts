@@ -73,7 +73,7 @@ describe('a route’s policy', () => {
       expect(upstream.last().url).toBe('/apix')
     })
 
-    it('prefixes are compared exactly; what only a router that ignores letter case would give to another route is refused', async () => {
+    it('prefixes compare exactly; a path that ignoring letter case gives to another route is refused', async () => {
       expect(await ask('GET', '/API/crm')).toEqual({ status: 400, forwarded: false, code: 'path_ambiguous' })
       expect(await ask('GET', '/API2/crm')).toEqual(passed)
       expect(upstream.last().url).toBe('/API2/crm')

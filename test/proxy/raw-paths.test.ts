@@ -245,7 +245,7 @@ routes:
   }
 
   it.each([false, true])(
-    'lies under the prefix that has matched and under no other’s, however often somebody reads it (signed in: %s)',
+    'stays below the matched prefix and no other, however often a program decodes it (signed in: %s)',
     async (isSignedIn) => {
       await fc.assert(
         fc.asyncProperty(trickyPath, (path) => expectInPlace(path, isSignedIn, simple)),

@@ -362,7 +362,7 @@ describe('a chunked body', () => {
     )
   })
 
-  it('that is refused by length is never whole at the upstream, and what comes behind it is the next request', async () => {
+  it('refused by its length is never whole upstream, and the next bytes are the next request', async () => {
     const answer = await exchange(
       gateway.url,
       post([chunked], 'b\r\nhello world\r\n0\r\n\r\n', 'POST /small/outer HTTP/1.1') +
@@ -654,7 +654,7 @@ describe('requests on one connection', () => {
     })
   })
 
-  it('that are refused one by one for what they ask leave it in step: each has its answer, each is itself', async () => {
+  it('that are refused one by one leave it in step: each gets its own answer', async () => {
     const before = upstream.requests.length
     const answer = await exchange(
       gateway.url,

@@ -290,7 +290,7 @@ describe('what an upstream is told', () => {
     expect(upstream.last().headers).toHaveProperty('x-request-id')
   })
 
-  it('the request’s id, which the answer carries too: the client’s where it is well-formed, else a new one', async () => {
+  it('the request id, which the answer carries too: the client’s if well-formed, else a new one', async () => {
     const kept = await sendLines(gateway.url, 'GET /public/x', ['X-Request-Id: from.the-client_1'])
     expect(kept.headers['x-request-id']).toEqual(['from.the-client_1'])
     expect(upstream.last().headers['x-request-id']).toBe('from.the-client_1')
@@ -468,7 +468,7 @@ describe('behind a proxy of ours', () => {
     await upstream.stop()
   })
 
-  it('the proxy’s word on protocol, host and client is passed on, and what came before it is not believed', async () => {
+  it('the trusted proxy’s protocol, host and client are passed on, and earlier values are not believed', async () => {
     await sendLines(gateway.url, 'GET /public/x', [
       'X-Forwarded-For: 6.6.6.6, 203.0.113.9',
       'X-Forwarded-Proto: https',

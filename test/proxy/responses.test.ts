@@ -151,7 +151,7 @@ routes:
     expect(answer.headers).toMatchObject({ 'cache-control': ['public, max-age=60'], vary: ['Accept'] })
   })
 
-  it('says which pages may read it where it is public and no origin is allowed here, and never where it is private', async () => {
+  it('says which pages may read it if it is public and CORS names no origin, never if it is private', async () => {
     const open = { 'Access-Control-Allow-Origin': '*', 'Access-Control-Expose-Headers': 'X-Own' }
     const shown = await ask('GET /public', (_req, res) => res.writeHead(200, open).end('all'), [
       'Origin: https://app.example.com',

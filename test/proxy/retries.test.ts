@@ -167,7 +167,7 @@ routes:
     expect((await sendLines(gateway.url, 'POST /away', ['Content-Length: 0'])).status).toBe(200)
   })
 
-  it('is sent to the only target once more, as a kept connection may have been closed just then, and not a third time', async () => {
+  it('is sent once more to the only target, whose kept connection may have closed, and not a third time', async () => {
     expect((await sendLines(gateway.url, 'GET /alone')).status).toBe(502)
     expect(targets.rude.hits).toBe(2)
   })

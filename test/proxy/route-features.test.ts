@@ -58,7 +58,7 @@ describe('a route', () => {
       : status
   }
 
-  it('may be there for some hosts only: the longest prefix wins, then the host that is named most exactly', async () => {
+  it('may be limited to hosts: the longest prefix wins, then the host that is named most exactly', async () => {
     for (const [host, expected] of [
       ['anything.example', 'one'],
       ['shop.example', 'other'],
@@ -141,7 +141,7 @@ describe('a route', () => {
     expect((await sendLines(gateway.url, 'GET /office/x')).status).toBe(403)
   })
 
-  it('sets and removes headers in both directions, and a client’s own of these names arrive in no spelling', async () => {
+  it('sets and removes headers both ways; a client’s headers of these names do not pass, however spelled', async () => {
     one?.answerWith((req, res) =>
       res
         .writeHead(200, {

@@ -261,7 +261,7 @@ routes:
     )
   })
 
-  it('says the line of a fault that is deep within, of a list’s entry, and of what something is missing from', () => {
+  it('says the line of a fault that is deep within, of a list’s entry, and of what lacks something', () => {
     const linesOf = (text: string) =>
       faultsOf(text).map((fault) => /^routes\.yaml:(\d+): (\S+)/.exec(fault)?.slice(1, 3).join(' ') ?? fault)
     expect(
@@ -302,7 +302,7 @@ routes:
     expect(faultsOf(aliasBomb)).toEqual([expect.stringMatching(/^routes\.yaml:1: .*alias/)])
   })
 
-  it('gives paths to the longest prefix on whole segments, the gateway’s own to none, and the portal’s own to the portal’s routes', () => {
+  it('gives paths to the longest prefix by whole segments, but never the gateway’s or portal’s own', () => {
     const table = parseRouteTable(
       `upstreams:
   own: { targets: [http://127.0.0.1:9000] }

@@ -106,7 +106,7 @@ routes:
     expect((await ask('GET /fast', alice)).status).toBe(200)
   })
 
-  it('has room for requests however many answers go on: 600 event streams of one caller leave everybody served', async () => {
+  it('has room for requests beside streams: 600 event streams of one caller leave everybody served', async () => {
     await start('{ streamsPerCaller: 600 }')
     for (let round = 0; round < 6; round += 1) {
       await hold(100, 'GET /fast/events HTTP/1.1')
@@ -118,7 +118,7 @@ routes:
     await untilStatus('streams', 0)
   })
 
-  it('counts a caller’s streams beyond their bound as requests, so that they end in 429 for that caller alone', async () => {
+  it('counts a caller’s streams beyond their bound as requests, so that only that caller gets 429', async () => {
     await start('{ streamsPerCaller: 5, requestsPerCaller: 3 }')
     await hold(5, 'GET /fast/events HTTP/1.1')
     await untilStatus('streams', 5)

@@ -93,7 +93,7 @@ routes:
     expect(body.toString()).toBe('whole')
   })
 
-  it('a large upload waits for a slow upstream instead of filling the gateway’s memory, and arrives whole', async () => {
+  it('a large upload waits for a slow upstream, does not fill the gateway’s memory, and arrives whole', async () => {
     const total = 64 * 1024 * 1024
     const theirs = deferred<IncomingMessage>()
     let length = 0

@@ -197,7 +197,7 @@ describe('the targets of an upstream', () => {
     ])
   })
 
-  it('are tried again as often as one target may have requests under way, and then once for each five requests', () => {
+  it('are retried as often as one target may have requests under way, then once for each five requests', () => {
     const upstreams = open(['http://127.0.0.1:1', 'http://127.0.0.1:2'])
     const allowed = () => {
       let count = 0
@@ -235,7 +235,7 @@ describe('an upstream that answers nobody', () => {
     await upstream.stop()
   })
 
-  it('holds up no further request: 503 overloaded at once, nothing else is touched, and it serves again when it answers', async () => {
+  it('delays no other request: 503 overloaded at once, and it serves again when it answers', async () => {
     const waiting: ServerResponse[] = []
     upstream.answerWith((req, res) => {
       if (req.url === '/other') res.end('other')
@@ -293,7 +293,7 @@ describe('an upstream that answers nobody', () => {
     if (!theirs.destroyed) await once(theirs, 'close')
   })
 
-  it('is let end when its table is retired: what is under way is answered, then the connections are closed', async () => {
+  it('ends when its table is retired: requests under way are answered, then the connections close', async () => {
     const upstreams = openTargets([upstream.url])
     const begun = new Promise<ServerResponse>((resolve) =>
       upstream.answerWith((_req, res) => {

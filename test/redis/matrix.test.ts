@@ -109,7 +109,7 @@ async function requests(): Promise<[string, number, string, Question][]> {
 
 const said = (what: string) => node.logLines.filter((one) => one.includes(what)).length
 
-describe('whatever Redis is, each kind of request is answered as ever and does not wait, and limits hold: when it is', () => {
+describe('answers each kind of request without waiting, and keeps limits, in each state of Redis: when it is', () => {
   it.each(Object.keys(faults))(
     '%s',
     async (name) => {

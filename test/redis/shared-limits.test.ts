@@ -78,7 +78,7 @@ describe('limits that nodes share through Redis', () => {
         : undefined
     }, 15_000)
 
-  it('requests by address are counted together: what one node has let in, the other knows of within moments', async () => {
+  it('requests by address are counted together: each node learns within moments what another let in', async () => {
     const [here, there] = (await start({ RATE_LIMIT_ADDRESS: '200/60s' })) as [TestGateway, TestGateway]
     const address = newAddress()
     for (let count = 0; count < 150; count += 1) expect((await look(here, address)).status).toBe(200)
@@ -103,7 +103,7 @@ describe('limits that nodes share through Redis', () => {
     for (const node of nodes) expect((await look(node, address)).status).toBe(429)
   })
 
-  it('what anybody may ask is counted together, exactly: of all nodes’ requests for the keys, the limit is let in and no more', async () => {
+  it('requests for the keys are counted together, exactly: all nodes allow the limit and no more', async () => {
     await start({ RATE_LIMIT_ENTRY: '10/60s', RATE_LIMIT_ADDRESS: '1000/60s' })
     await countTogether()
     const keys = async (node: TestGateway, address: string) =>
@@ -205,7 +205,7 @@ describe('limits that nodes share through Redis', () => {
       },
     ],
   ])(
-    'when Redis %s under load, no request fails or waits, each node limits by itself meanwhile, says so once, and is back by itself',
+    'when Redis %s under load, requests go on, each node limits alone, logs it once, and recovers',
     async (_, { away, again }) => {
       await start({ RATE_LIMIT_ADDRESS: '400/60s', RATE_LIMIT_LOGIN: '3/60s' })
       await countTogether()

@@ -83,7 +83,7 @@ describe('a wait for the synchronous standby that is cancelled by hand', () => {
   }, 60_000)
   afterAll(cleanUpProcesses)
 
-  it('a revocation is not told as done, also when it is repeated, and the failover that loses it finds it unanswered', async () => {
+  it('confirms neither a revocation nor its repetition, and a failover that loses it finds it unanswered', async () => {
     await start(longLeaseMs)
     const [login] = await makeTokens(pair.primary, 1)
     await warm(cluster.nodes, login!.token)
@@ -109,7 +109,7 @@ describe('a wait for the synchronous standby that is cancelled by hand', () => {
       expect((await node.ask(probePath, { token: login!.token })).status).toBe(401)
   }, 180_000)
 
-  it('who repeats a removal is not told that nothing is there, as long as that may be undone by a failover', async () => {
+  it('a repeated removal is not told that nothing is there while a failover may undo the first', async () => {
     await start(longLeaseMs)
     const [login] = await makeTokens(pair.primary, 1)
     const [session] = await pair.primary.sql<{ id: string }>(
@@ -137,7 +137,7 @@ describe('a wait for the synchronous standby that is cancelled by hand', () => {
     expect((await remove()).status).toBe(404)
   }, 180_000)
 
-  it('an old primary on which all waits are cancelled lets nothing in that the new one has revoked, and nothing answered is lost', async () => {
+  it('an old primary with cancelled waits accepts nothing the new one revoked, loses nothing confirmed', async () => {
     await start(1000)
     const operators: ReturnType<typeof cancelWaits>[] = []
     const event = async (onOut: () => void) => {

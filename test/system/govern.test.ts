@@ -212,7 +212,7 @@ describe('the last one of a level', () => {
   const flags = (level: string) => (level === 'SysAdmin' ? { isSysAdmin: true } : { isPlatformAdmin: true })
 
   it.each(removals)(
-    'is the last %s who can sign in: programs, and people without a password or an identity, are not counted',
+    'is the last %s who can sign in: programs and people without password or identity do not count',
     async (level, remove) => {
       const program = await directory.user(flags(level))
       await gateway.database.sql('update users set is_service_account = true where id = $1', [program.id])
@@ -271,7 +271,7 @@ describe('a text', () => {
       'translation_reset',
     ])
   })
-  it('of the console is told to its pages when it is changed, as text that cannot be taken for anything else', async () => {
+  it('of the console reaches its pages when it changes, and cannot be read as markup or script', async () => {
     const path = '/system/translations/de/console.signIn'
     const { shipped } = await find('console.signIn')
     expect(shipped).toBe('Anmelden')

@@ -74,7 +74,7 @@ describe('a rotation', () => {
 })
 
 describe('a key that is retired', () => {
-  it('lets no token in that it signed, on any node, when the DELETE has answered; those of the other key stay', async () => {
+  it('is refused by every node once the DELETE has answered; tokens of the other key stay', async () => {
     const [here, there] = [await start(rotated), await start(rotated)]
     const { token: root } = await logIn(there, 'root')
     const { token: fresh } = await logIn(there, 'alice')

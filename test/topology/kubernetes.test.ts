@@ -76,7 +76,7 @@ describe('pods behind a Service of Kubernetes, under load', () => {
     return { result, came, lost }
   }
 
-  it('no request is lost while preStop lets the proxies learn that a pod ends, though requests still come to it then and later', async () => {
+  it('loses no request while preStop lets proxies learn that a pod ends, though requests still arrive', async () => {
     const from = performance.now()
     const {
       result: { code, atTerm },

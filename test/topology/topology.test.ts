@@ -119,7 +119,7 @@ describe('three nodes behind nginx, as docker-compose.yml has them, under load',
     expect(failuresAmong(outcomes)).toEqual({})
   }, 60_000)
 
-  it('a node that is killed takes with it no more than what was under way on it and cannot be repeated; what is revoked stays so', async () => {
+  it('a killed node loses only its requests under way that cannot be repeated; revocations hold', async () => {
     const { token, jti } = await tokenFor(topology.database, 'bob')
     const probe = () => client.ask('/auth/context', { token })
     // each node remembers it
@@ -238,7 +238,7 @@ describe('three nodes behind nginx, as docker-compose.yml has them, under load',
     expect(alone).toBe(false) // each counts by itself
   }, 60_000)
 
-  it('while Postgres is restarted, what is remembered goes on until the lease ends, then it is 503 with Retry-After, and all comes back by itself', async () => {
+  it('a Postgres restart: memory serves until the lease ends, then 503 with Retry-After, then recovery', async () => {
     const { token } = await tokenFor(topology.database, 'carol')
     const from = performance.now()
     await topology.postgres.stop()

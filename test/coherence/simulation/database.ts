@@ -39,7 +39,9 @@ interface Parts {
 }
 
 const own = {
-  insertChange: `insert into coherence.changes (key) values ('') returning xid::text as xid, coherence.identity() as identity`,
+  insertChange:
+    `insert into coherence.changes (key) values ('') ` +
+    'returning xid::text as xid, coherence.identity() as identity',
   takeXid: `select pg_current_xact_id()::text as xid, coherence.identity() as identity`, // a mutant's
   listSeqs: 'select id, seq::text as seq, lease_ms as "leaseMs" from coherence.nodes',
   deleteSilent: 'delete from coherence.nodes where id = ? and seq = ?',
