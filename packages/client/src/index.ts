@@ -5,42 +5,39 @@ import { Renewals } from './renewal.js'
 export { asProblem, ProblemError, problemOf, type Fault, type Problem, type Reason } from './problem.js'
 export type { Place } from './place.js'
 
-/** The gateway as a single-page app uses it: by cookie, which scripts cannot read. */
+/** A client of the gateway for single-page apps. It uses the cookie, which scripts cannot read. */
 export interface GatewayClient {
   /**
-   * `window.fetch` through the gateway: with the cookie, with the mandate and instance of this tab, and with
-   * a token that is renewed in time, by one tab for all. Answers refusals as responses, like `fetch`; rejects
-   * only where there is no answer.
+   * Calls `window.fetch` with the cookie, and with the mandate and instance of this tab. It renews an
+   * expiring token first, in one tab for all. Returns refusals as responses, like `fetch`; rejects only
+   * without a response.
    */
   fetch: typeof fetch
   /** Signs in with a password. Throws a `ProblemError`. */
   login: (username: string, password: string) => Promise<void>
   /** Ends the session, for all tabs. Throws a `ProblemError`. */
   logout: () => Promise<void>
-  /** Where this tab works. */
+  /** Returns the mandate and instance of this tab. */
   place: () => Place
-  /** Goes elsewhere in this tab alone; what is not given is left. */
+  /** Changes the mandate or instance of this tab alone. Undefined fields stay. */
   enter: (place: Partial<Place>) => void
   /**
-   * Calls when the session has ended: signed out, here or in another tab, revoked, or expired. Answers how to
-   * stop that.
+   * Calls the listener when the session has ended: by signing out here or in another tab, revoked, or
+   * expired. Returns the function that removes the listener.
    */
   onEnd: (listener: () => void) => () => void
 }
 
 interface Options {
-  /**
-   * The gateway's origin, where the app has another one (which `CORS_ORIGINS` must list). By default the
-   * page's own.
-   */
+  /** The gateway's origin, if it differs from the page's. `CORS_ORIGINS` must list the page's. */
   baseUrl?: string
 }
 
-/** 401s that say that there is no session to go on with; an expired token only wants renewing. */
+/** Codes of a 401 after which there is no session to renew. An expired token only needs renewing. */
 const endings = new Set(['token_invalid', 'authentication_required', 'user_mismatch', 'user_disabled'])
 const channelName = 'mandate-gateway'
 
-/** Makes the client of a page. One a page is enough: tabs find each other by themselves. */
+/** Creates the client of a page. One a page is enough: tabs find each other by themselves. */
 export function createGatewayClient({ baseUrl = '' }: Options = {}): GatewayClient {
   const send: typeof fetch = (input, init) => window.fetch(input, init)
   const renewals = new Renewals(baseUrl, send)
@@ -63,7 +60,7 @@ export function createGatewayClient({ baseUrl = '' }: Options = {}): GatewayClie
     })
     nameIn(request.headers, currentPlace())
     const since = Date.now()
-    // where that does not go well the request itself will tell
+    // if the renewal fails, the request's own response tells why
     if (renewals.isDue()) await renewals.renew(since)
     const response = await send(request.clone())
     if (response.status !== 401 && response.status !== 403) return response

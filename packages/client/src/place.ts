@@ -1,12 +1,15 @@
 const keys = { mandateId: 'mandate-gateway.mandate', instanceId: 'mandate-gateway.instance' } as const
 
-/** Where a tab works: its mandate and, within that, its feature instance. */
+/** The mandate of a tab and, within it, the feature instance. */
 export interface Place {
   mandateId: string | undefined
   instanceId: string | undefined
 }
 
-/** The place of this tab, in sessionStorage: it outlives a reload, and another tab has one of its own. */
+/**
+ * Returns the mandate and instance of this tab from sessionStorage. They outlive a reload, and another tab
+ * has its own.
+ */
 export function currentPlace(): Place {
   return {
     mandateId: sessionStorage.getItem(keys.mandateId) ?? undefined,
@@ -14,7 +17,7 @@ export function currentPlace(): Place {
   }
 }
 
-/** Goes elsewhere. What is not given is left. */
+/** Changes the mandate or instance. Undefined fields stay. */
 export function choosePlace(place: Partial<Place>): void {
   for (const name of ['mandateId', 'instanceId'] as const) {
     const value = place[name]
@@ -23,7 +26,7 @@ export function choosePlace(place: Partial<Place>): void {
   }
 }
 
-/** The headers that name the place, but for those that the request has already. */
+/** Adds the headers that name the mandate and instance, unless the request has them. */
 export function nameIn(headers: Headers, { mandateId, instanceId }: Place): void {
   if (mandateId !== undefined && !headers.has('X-Mandate-Id')) headers.set('X-Mandate-Id', mandateId)
   if (instanceId !== undefined && !headers.has('X-Instance-Id')) headers.set('X-Instance-Id', instanceId)

@@ -4,30 +4,30 @@ export interface Fault {
   message: string
 }
 
-/** Why something was refused, by a stable code: what clients translate `detail` and `errors` by. */
+/** The reason of a refusal, by a stable code. Clients translate `detail` and `errors` by it. */
 export interface Reason {
-  /** The field, as in `errors`; absent for all of the request. */
+  /** The field, as in `errors`; absent when the whole request was refused. */
   path?: string
   /** Such as `too_long`. */
   code: string
-  /** What stands in the text of the code, such as `max`. A list is a choice. */
+  /** Values for the text of the code, such as `max`. A list holds the allowed values. */
   values: Record<string, string | number | string[]>
 }
 
-/** What the gateway answers where it does not answer what was asked for (RFC 9457). */
+/** The gateway's problem document (RFC 9457). */
 export interface Problem {
   title: string
   status: number
   detail: string
-  /** Stable, such as `permission_denied`: what programs decide by. */
+  /** A stable code for programs, such as `permission_denied`. */
   code: string
-  /** Names the request; whoever runs the gateway can look it up. */
+  /** The id of the request. The gateway's operator finds it in the log. */
   requestId: string
   errors?: Fault[]
   reasons?: Reason[]
 }
 
-/** A refusal or failure as an error, for those who throw. */
+/** A refusal or failure as an error. */
 export class ProblemError extends Error {
   readonly problem: Problem
 
@@ -72,9 +72,7 @@ function reasonsIn(value: unknown): { reasons: Reason[] } | undefined {
   return { reasons }
 }
 
-/**
- * Reads a body that is expected to be a problem document; what is none becomes one with the code `unknown`.
- */
+/** Parses a body that should be a problem document. Any other body becomes one with the code `unknown`. */
 export function asProblem(
   body: unknown,
   { status, statusText }: Pick<Response, 'status' | 'statusText'>,
@@ -92,7 +90,7 @@ export function asProblem(
   }
 }
 
-/** The problem that a response says, without using it up. */
+/** Returns the problem of a response, without consuming the response. */
 export async function problemOf(response: Response): Promise<Problem> {
   const body: unknown = await response
     .clone()

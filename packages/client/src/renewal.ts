@@ -1,27 +1,27 @@
 import { problemOf } from './problem.js'
 
-/** What tabs of one browser tell each other, by way of localStorage. */
+/** What the tabs of one browser share in localStorage. */
 interface Shared {
-  /** When the access token was renewed last, milliseconds since 1970. */
+  /** The last renewal of the access token, in milliseconds since 1970. */
   renewedAt: number
-  /** When it expires. */
+  /** Its expiry, in milliseconds since 1970. */
   expiresAt: number
 }
 
 /**
- * How a renewal went: `renewed` by this tab or another; `ended`: there is nothing to renew; or the answer
- * that says why it could not be tried.
+ * The result of a renewal: `renewed` by this tab or another; `ended` when there is nothing to renew; or the
+ * response that says why it failed.
  */
 export type Renewal = 'renewed' | 'ended' | Response
 
 const lockName = 'mandate-gateway.refresh'
 const sharedKey = 'mandate-gateway.session'
-/** A token that ends so soon is renewed before it is used, so that the request need not be made twice. */
+/** A token that ends this soon is renewed before its next use. */
 const soonMs = 10_000
 
 /**
- * Keeps the access token of a browser's session fresh. Tabs take turns by a Web Lock: a refresh token is good
- * for one use.
+ * Renews the access token of a browser's session. Tabs take turns by a Web Lock, because a refresh token
+ * works once.
  */
 export class Renewals {
   constructor(
@@ -29,7 +29,7 @@ export class Renewals {
     private readonly send: typeof fetch,
   ) {}
 
-  /** Notes what a login or refresh has answered, for all tabs. */
+  /** Stores the expiry that a login or refresh has returned, for all tabs. */
   note(expiresAt: string): void {
     const shared: Shared = { renewedAt: Date.now(), expiresAt: Date.parse(expiresAt) }
     localStorage.setItem(sharedKey, JSON.stringify(shared))
@@ -39,7 +39,7 @@ export class Renewals {
     localStorage.removeItem(sharedKey)
   }
 
-  /** Whether the token is known to end soon. */
+  /** Returns whether the token is about to expire. */
   isDue(): boolean {
     const shared = this.shared()
     return shared !== undefined && shared.expiresAt - Date.now() < soonMs
@@ -49,8 +49,8 @@ export class Renewals {
   async renew(since: number): Promise<Renewal> {
     const turn = async (): Promise<Renewal> =>
       (this.shared()?.renewedAt ?? 0) > since ? 'renewed' : await this.refresh()
-    // Web Locks exist in secure contexts only; without them the gateway's own patience with two tabs at once
-    // must do.
+    // Web Locks exist in secure contexts only. Without them, the gateway tolerates two tabs that renew at
+    // once.
     return 'locks' in navigator ? await navigator.locks.request(lockName, turn) : await turn()
   }
 

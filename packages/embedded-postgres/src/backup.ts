@@ -5,7 +5,7 @@ import { hasCode } from './errors.js'
 import { flushToDisk, unlessMissing } from './files.js'
 import type { ExistingCluster } from './strategies.js'
 
-/** What Postgres makes anew when it starts from a backup, and what belongs to the server that runs. */
+/** Folders that Postgres creates again when it starts from a backup, or that belong to the running server. */
 const emptied = new Set([
   'pg_wal',
   'pg_replslot',
@@ -18,7 +18,7 @@ const emptied = new Set([
 ])
 const left = /^(?:postmaster\.(?:pid|opts)|backup_label(?:\.old)?|pgsql_tmp.*|pg_internal\.init.*)$/
 
-/** The launcher's own file beside the cluster: without it nobody can log in. */
+/** The launcher's file beside the cluster. Without it nobody can log in. */
 const passwordsFile = 'postgres-passwords.json'
 
 async function copyTree(from: string, to: string, owner: number, isTop = false): Promise<void> {
@@ -42,7 +42,7 @@ async function makeEmpty(directory: string, owner: number): Promise<void> {
   }
 }
 
-/** A file may go while it is copied: what was done to it is in the log. */
+/** A file may disappear while it is copied. The log has what was done to it. */
 async function copyOne(source: string, target: string, owner: number): Promise<void> {
   await unlessMissing(
     copyFile(source, target).then(async () => {
@@ -52,7 +52,7 @@ async function copyOne(source: string, target: string, owner: number): Promise<v
   )
 }
 
-/** What is copied, and where to. */
+/** What to copy, and where to. */
 export interface BackupOptions {
   ownerUrl: string
   dataDir: string
@@ -67,7 +67,7 @@ async function copyCluster({ ownerUrl, cluster, to }: BackupOptions): Promise<vo
   const client = new pg.Client({ connectionString: ownerUrl, application_name: 'mandate-gateway backup' })
   await client.connect()
   try {
-    // All that is logged from here on is kept as long as this connection lives.
+    // Everything that is logged from now on is kept as long as this connection lives.
     await client.query(`select pg_create_physical_replication_slot('gateway_backup', true, true)`)
     await client.query(`select pg_backup_start('mandate-gateway', true)`)
     const copy = path.join(to, 'postgres')
@@ -93,8 +93,8 @@ async function copyCluster({ ownerUrl, cluster, to }: BackupOptions): Promise<vo
 }
 
 /**
- * Copies a data directory, with its embedded database as it runs, to a directory that is not there yet, and
- * from which a gateway can start. Rejects, and leaves nothing there, when it cannot.
+ * Copies a data directory, with its running embedded database, to a new directory from which a gateway can
+ * start. Rejects, and leaves nothing there, when it cannot.
  */
 export async function backUp(options: BackupOptions): Promise<void> {
   const { dataDir, to, beside = [] } = options

@@ -58,7 +58,7 @@ export async function binariesAt(root: string): Promise<Binaries> {
   return { native: path.join(root, 'native'), version }
 }
 
-/** npm packs no symbolic links: the package's install script makes them, and often may not run. */
+/** npm packs no symbolic links. The package's install script makes them, and often may not run. */
 async function makeLinks(root: string, name: string): Promise<void> {
   const list = await unlessMissing(readFile(path.join(root, 'native/pg-symlinks.json'), 'utf8'))
   if (list === undefined) return
@@ -79,9 +79,9 @@ async function makeLinks(root: string, name: string): Promise<void> {
 }
 
 /**
- * Returns the installation below `dataDir`, made once for each version: `npm ci` takes the packages away
- * under a server that runs and opens its libraries as it needs them. The files are hard links where the file
- * system has them, which cost no space while the packages are there.
+ * Returns the installation below `dataDir`, made once for each version. A running server opens its libraries
+ * when it needs them, and `npm ci` removes the packages. The files are hard links where the file system
+ * supports them, so they need no space.
  */
 export async function keepBinaries(binaries: Binaries, dataDir: string): Promise<Binaries> {
   const native = path.join(dataDir, `postgres-programs-${binaries.version}`)
@@ -131,7 +131,7 @@ export async function copyBinaries(binaries: Binaries, refuge: string): Promise<
   return { ...binaries, native }
 }
 
-/** Programs are run from here, so a directory that somebody else made must not be trusted. */
+/** Programs are run from here, so a directory of another user must not be trusted. */
 async function makeRefuge(refuge: string): Promise<void> {
   await mkdir(refuge, { recursive: true })
   const { uid } = await stat(refuge)

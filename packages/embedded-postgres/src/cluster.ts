@@ -27,8 +27,8 @@ const maxInitMs = 10 * 60_000
 const unfinished = new Set<string>()
 
 /**
- * The cluster of a data directory, if one was made: `postgres/`, or a link to it where root had to put it
- * elsewhere.
+ * Returns the cluster of a data directory, if there is one: `postgres/`, or the target of that link, where
+ * root had to put it elsewhere.
  */
 export async function findCluster(dataDir: string): Promise<ExistingCluster | undefined> {
   const directory = await unlessMissing(realpath(path.join(dataDir, 'postgres')))
@@ -37,7 +37,10 @@ export async function findCluster(dataDir: string): Promise<ExistingCluster | un
   return { directory, owner: (await stat(directory)).uid }
 }
 
-/** The data directory's passwords, made once. They are on the disk before any cluster that needs them. */
+/**
+ * Reads the data directory's passwords, which are made once. They are on disk before any cluster that needs
+ * them.
+ */
 export async function readPasswords(
   dataDir: string,
   existing: ExistingCluster | undefined,
@@ -78,8 +81,8 @@ async function writePasswords(file: string): Promise<void> {
 }
 
 /**
- * Makes the cluster in a directory of its own and puts it in place in one step: killed half way, nothing is
- * half made.
+ * Creates the cluster in a temporary directory and puts it in place in one step. A killed start leaves
+ * nothing half made.
  */
 export async function createCluster(
   runner: Runner,
@@ -97,7 +100,7 @@ export async function createCluster(
     else await symlink(path.join(work, 'postgres'), target)
     await flushToDisk(dataDir)
   } catch (error) {
-    // Another gateway was faster: its cluster is the one.
+    // Another gateway was faster. Its cluster is used.
     if (!hasCode(error, 'EEXIST', 'ENOTEMPTY', 'ENOTDIR') || !(await findCluster(dataDir))) throw error
   } finally {
     unfinished.delete(work)
@@ -131,7 +134,7 @@ async function runInitdb(runner: Runner, work: string, password: string, durable
   await rm(passwordFile)
 }
 
-/** Removes what killed starts left behind here, and nothing that a living one still works on. */
+/** Removes what killed starts left behind, and nothing that a running one still uses. */
 export async function removeLeftovers(dataDir: string, home: string): Promise<void> {
   for (const directory of new Set([dataDir, home])) {
     for (const name of await readdir(directory)) {

@@ -7,7 +7,7 @@ import { DirectoryInUse, openSession } from './session.js'
 const retryMs = 50
 const maxRetryMs = 2000
 
-/** The ways to end a server that is kept running. */
+/** How to end a server that is kept running. */
 export interface Kept {
   /** Stops server and lock; resolves when the server has exited. */
   stop: () => Promise<void>
@@ -17,7 +17,7 @@ export interface Kept {
   interrupt: () => void
 }
 
-/** Brings server and lock back whenever the connection breaks. */
+/** Restarts server and lock whenever the connection breaks. */
 export function keepRunning(server: Server, first: Link, log: (message: string) => void): Kept {
   const stopping = new AbortController()
   const { signal } = stopping

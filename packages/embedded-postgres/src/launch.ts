@@ -5,7 +5,7 @@ import path from 'node:path'
 import { messageOf } from './errors.js'
 import { commandOf, type Runner } from './strategies.js'
 
-/** All that it takes to start one cluster's server, again and again. */
+/** What is needed to start one cluster's server again and again. */
 export interface Server {
   cluster: string
   dataDir: string
@@ -24,7 +24,7 @@ export interface Launched {
   interrupt(): Promise<void>
 }
 
-/** Starts the server's process; whether it becomes ready is for `postmaster.pid` to say. */
+/** Starts the server's process. `postmaster.pid` tells when it is ready. */
 export async function launch(server: Server, log: string): Promise<Launched> {
   const { strategy, binaries } = server.runner
   const relaxed = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off']
@@ -46,7 +46,7 @@ export async function launch(server: Server, log: string): Promise<Launched> {
   // A file, not a pipe: the server can still write to it when this process is gone.
   const output = await open(log, 'a', 0o600)
   let end: string | undefined
-  // Detached, for Ctrl-C in a terminal would otherwise stop it before the gateway has drained.
+  // Detached: otherwise Ctrl-C in a terminal would stop it before the gateway has drained.
   const child = spawn(file, args, { ...options, detached: true, stdio: ['ignore', output.fd, output.fd] })
   const ended = new Promise<void>((resolve) => {
     const note = (how: string) => {

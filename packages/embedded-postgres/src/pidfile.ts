@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { hasCode } from './errors.js'
 import { unlessMissing } from './files.js'
 
-/** What `postmaster.pid` says, checked against the process that it names. */
+/** The contents of `postmaster.pid`, checked against the process that it names. */
 export type Sighting =
   | { state: 'running'; pid: number; port: number; ready: boolean }
   | { state: 'unfinished' } // being written, or a maintenance session (`postgres --single`)
@@ -48,7 +48,9 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Whether this process is the cluster's server: a pid alone may long belong to another program. */
+/**
+ * Returns whether this process is the cluster's server. The pid alone may belong to another program by now.
+ */
 export async function isPostmaster(pid: number, cluster: string): Promise<boolean> {
   if (!isAlive(pid)) return false
   if (process.platform !== 'linux') {
@@ -61,22 +63,22 @@ export async function isPostmaster(pid: number, cluster: string): Promise<boolea
   const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
   const [program = '', ...args] = command.split('\0')
   if (path.basename(program) !== 'postgres') return false
-  // A server works inside its cluster, under whatever name; not every container lets root see that of another
-  // user.
+  // A server works inside its cluster, under whatever name. Not every container lets root see another user's
+  // process.
   const [ours, theirs] = await Promise.all([stat(cluster), stat(`/proc/${pid}/cwd`).catch(() => undefined)])
   return theirs === undefined ? args.includes(cluster) : ours.dev === theirs.dev && ours.ino === theirs.ino
 }
 
 /**
- * Makes a stale file name nobody instead of a stranger that Postgres would take for a server.
- * The rest of the file stays: Postgres reads in it which shared memory must be unused before it may start.
+ * Makes a stale file name no process, so that Postgres does not take another program for a server. The rest
+ * of the file stays: Postgres reads in it which shared memory must be unused before it may start.
  */
 export async function disarmPidFile(cluster: string, stale: string): Promise<void> {
   const file = path.join(cluster, 'postmaster.pid')
   const aside = `${file}.${randomBytes(4).toString('hex')}`
   try {
     await rename(file, aside)
-    // Another gateway may have started the server since the file was read: then it goes back as it was.
+    // Another gateway may have started the server since the file was read. Then the file is put back.
     if ((await readFile(aside, 'utf8')) === stale) {
       const { uid, gid } = await stat(aside)
       await writeFile(aside, stale.replace(/^\d+/, String(nobodysPid)))

@@ -37,8 +37,8 @@ export interface EmbeddedOptions {
 }
 
 /**
- * A real Postgres of the gateway's own below `dataDir`, kept running until `stop`. A server that a killed
- * gateway left behind is taken over. Rejects when another gateway uses the directory, and when Postgres
+ * Starts the gateway's own Postgres below `dataDir` and keeps it running until `stop`. It takes over a server
+ * that a killed gateway left behind. Rejects when another gateway uses the directory, and when Postgres
  * cannot run here at all.
  */
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {

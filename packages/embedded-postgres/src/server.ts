@@ -23,12 +23,10 @@ const maxLaunches = 3
 const relaunchMs = 100
 const quickStopMs = 20_000
 
-/** What a gateway's lock connection is called; its process id follows. */
+/** The name of a gateway's lock connection; its process id follows. */
 export const lockName = 'gateway lock '
 
-/**
- * Connects to the cluster's server: to one that runs already, even from a killed gateway, else to a new one.
- */
+/** Connects to the cluster's server: to a running one, even of a killed gateway, else to a new one. */
 export async function reachServer(server: Server, signal: AbortSignal): Promise<Link> {
   const deadline = Date.now() + startMs
   const log = path.join(server.dataDir, 'postgres.log')

@@ -32,7 +32,7 @@ export interface ExistingCluster {
 
 const nobody = 65_534
 
-/** An ordinary user runs Postgres directly; root gives up its identity, at best in a user namespace. */
+/** An ordinary user runs Postgres directly. Root gives up its identity, best in a user namespace. */
 export function defaultStrategies(existing: ExistingCluster | undefined): RunStrategy[] {
   const uid = process.getuid?.()
   if (uid !== 0) return [{ name: 'as this user', owner: uid ?? 0, prefix: [], credentials: {} }]
@@ -43,7 +43,7 @@ export function defaultStrategies(existing: ExistingCluster | undefined): RunStr
     credentials: {},
     prefix: ['unshare', '-U', '--map-user=1000', '--map-group=1000', '--'],
   }
-  // A cluster that an ordinary user made is run as that user.
+  // A cluster of an ordinary user is run as that user.
   const other = existing === undefined || existing.owner === 0 ? nobody : existing.owner
   return [inNamespace, asOtherUser(other, '/var/lib/mandate-gateway')]
 }
@@ -61,8 +61,8 @@ export function commandOf(strategy: RunStrategy, program: string, args: readonly
 }
 
 /**
- * The first strategy that really runs Postgres and reaches its data; otherwise an error that says what was
- * tried.
+ * Returns the first strategy that runs Postgres and reaches its data. Rejects with an error that says what
+ * was tried.
  */
 export async function chooseRunner(
   strategies: readonly RunStrategy[],
@@ -94,7 +94,7 @@ export async function chooseRunner(
   )
 }
 
-/** Places from the nearest to the farthest; each is prepared only when its turn comes. */
+/** Directories from the nearest to the farthest. Each is prepared only when its turn comes. */
 function places(
   strategy: RunStrategy,
   binaries: Binaries,
@@ -104,7 +104,7 @@ function places(
   const near = existing === undefined ? dataDir : path.dirname(existing.directory)
   const { refuge } = strategy
   const inPlace = async () => {
-    // Another user passes through to the cluster, but still cannot list or change what lies beside it.
+    // Another user can pass through to the cluster, but cannot list or change what lies beside it.
     if (strategy.owner !== (process.getuid?.() ?? 0)) await chmod(dataDir, 0o711)
     return { strategy, binaries, home: near }
   }

@@ -3,14 +3,14 @@ import { STATUS_CODES } from 'node:http'
 import type { Request, RequestHandler, Response } from 'express'
 import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose'
 
-/** Who is calling, and where, as the gateway vouches for it. */
+/** The caller, mandate and instance of a request, as the gateway vouches for them. */
 export interface GatewayIdentity {
   userId: string
-  /** Unique, and never changed. */
+  /** Unique; it never changes. */
   username: string
-  /** Who vouched for the login: `local`, `google`, `msft`. */
+  /** How the caller signed in: `local`, `google`, `msft`. */
   authority: string
-  /** The login on one device; null for tokens without a session, such as those of service accounts. */
+  /** The session; null for tokens without one, such as those of service accounts. */
   sessionId: string | null
   mandateId: string | null
   instanceId: string | null
@@ -26,8 +26,8 @@ export interface GatewayIdentity {
 }
 
 /**
- * Why an identity does not count: it is wrong, or it cannot be checked at the moment. `cause` has the
- * details, for a log.
+ * Why an identity is refused: it is wrong, or it cannot be checked at the moment. `cause` has the details,
+ * for a log.
  */
 export class IdentityError extends Error {
   constructor(
@@ -40,36 +40,36 @@ export class IdentityError extends Error {
   }
 }
 
-/** Where the gateway's public keys are, and who is asking. */
+/** Where the gateway's public keys are, and the name of this service. */
 export type VerifierOptions = ({ gatewayUrl: string | URL } | { jwksUrl: string | URL }) & {
   /** This service's name under `upstreams` in the gateway's route table. */
   audience: string
   /** How long fetched keys are used. */
   cacheMs?: number
-  /** An unknown key has the keys fetched anew, but not sooner than this after the last time. */
+  /** An unknown key makes the verifier fetch the keys again, but not sooner than this after the last time. */
   cooldownMs?: number
-  /** How long the gateway may take to answer with its keys. */
+  /** Time limit for fetching the keys. */
   timeoutMs?: number
 }
 
-/** Checks the identities that the gateway sends. */
+/** Verifies the identities that the gateway sends. */
 export interface IdentityVerifier {
   /**
-   * Returns what the token says. Rejects with an IdentityError. An identity of many roles holds only their
-   * digest: then `roleIds`, the header `X-Role-Ids` of the same request, counts where it has that digest, and
-   * else the gateway is asked for them.
+   * Returns the identity in the token. Rejects with an IdentityError. An identity with many roles holds only
+   * their digest. Then `roleIds`, the header `X-Role-Ids` of the same request, counts if it has that digest;
+   * otherwise the gateway is asked for the roles.
    */
   verify: (token: string, roleIds?: string) => Promise<GatewayIdentity>
 }
 
-/** What the middleware does beside verifying. */
+/** Options of the middleware. */
 export type MiddlewareOptions = VerifierOptions & {
   /**
    * Let requests without an identity pass, for routes with `auth: optional` or `public`:
    * `req.gatewayIdentity` stays undefined. A wrong one is refused all the same.
    */
   optional?: boolean
-  /** Told of each refusal, for a log. */
+  /** Called for each refusal, for a log. */
   onRefusal?: (error: IdentityError, req: Request) => void
 }
 
@@ -77,7 +77,7 @@ declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
   namespace Express {
     interface Request {
-      /** Who is calling, as the gateway vouches for it. */
+      /** The caller, mandate and instance, as the gateway vouches for them. */
       gatewayIdentity?: GatewayIdentity
     }
   }
@@ -132,8 +132,8 @@ function identityOf(claims: JWTPayload, roleIds: string[]): GatewayIdentity {
 }
 
 /**
- * The gateway's keys, fetched when one is needed. Whatever keeps them from being known is no fault of the
- * token.
+ * Returns the function that finds the gateway's keys, and fetches them when needed. A failed fetch is not a
+ * fault of the token.
  */
 function keysOf(
   url: URL,
@@ -161,10 +161,10 @@ function keysOf(
 
 const digestOf = (roleIds: string) => createHash('sha256').update(roleIds).digest('base64url')
 
-/** Roles by their digest: those of few people are so many. */
+/** How many digests of roles are kept: few callers have so many roles. */
 const maxRemembered = 500
 
-/** Finds the roles of an identity that holds only their digest. */
+/** Returns the function that finds the roles of an identity with a digest. */
 function rolesOf(
   url: URL,
   { timeoutMs = 3000 }: VerifierOptions,
@@ -187,7 +187,7 @@ function rolesOf(
         typeof body === 'object' && body !== null && 'roleIds' in body ? body.roleIds : null,
       )
       if (known.size >= maxRemembered) known.clear()
-      if (digestOf(roleIds.join(',')) === digest) known.set(digest, roleIds) // else they have changed since
+      if (digestOf(roleIds.join(',')) === digest) known.set(digest, roleIds) // otherwise they have changed since
       return roleIds
     } catch (error) {
       throw new IdentityError(
@@ -199,10 +199,10 @@ function rolesOf(
   }
 }
 
-/** Makes a verifier. Throws a TypeError when it is not told whose identities it should accept. */
+/** Creates a verifier. Throws a TypeError without an audience. */
 export function createIdentityVerifier(options: VerifierOptions): IdentityVerifier {
   const { audience } = options
-  // Without an audience every upstream's identities would be good here.
+  // Without an audience, the identities for any upstream would be accepted.
   if (typeof audience !== 'string' || audience === '')
     throw new TypeError('audience must be this service’s name in the gateway’s route table')
   const jwksUrl =
@@ -221,7 +221,7 @@ export function createIdentityVerifier(options: VerifierOptions): IdentityVerifi
           maxTokenAge: maxAgeSeconds,
           clockTolerance: clockToleranceSeconds,
         })
-        if (payload.aud !== audience) throw invalid() // a list would be good for others too
+        if (payload.aud !== audience) throw invalid() // a list would also be for others
         const { roleIdsDigest: digest } = payload
         return identityOf(
           payload,
@@ -234,7 +234,7 @@ export function createIdentityVerifier(options: VerifierOptions): IdentityVerifi
   }
 }
 
-/** RFC 9457, in the form of the gateway's own refusals. */
+/** Responds with a problem document (RFC 9457), like the gateway's own refusals. */
 function refuse(req: Request, res: Response, { code, message }: IdentityError): void {
   const status = code === 'identity_invalid' ? 401 : 503
   const given = req.headers['x-request-id']
@@ -260,9 +260,9 @@ function refuse(req: Request, res: Response, { code, message }: IdentityError): 
 }
 
 /**
- * Lets requests pass that carry an identity of the gateway for this service, left in `req.gatewayIdentity`;
- * answers all others 401 `identity_invalid`, and 503 `identity_unavailable` while the gateway's keys cannot
- * be fetched. No other header is believed.
+ * Creates middleware that admits requests with an identity of the gateway for this service, and sets
+ * `req.gatewayIdentity`. It responds 401 `identity_invalid` to all others, and 503 `identity_unavailable`
+ * while the gateway's keys cannot be fetched. It trusts no other header.
  */
 export function verifyGatewayIdentity(options: MiddlewareOptions): RequestHandler {
   const { verify } = createIdentityVerifier(options)
@@ -272,7 +272,7 @@ export function verifyGatewayIdentity(options: MiddlewareOptions): RequestHandle
       next()
       return undefined
     }
-    // A header that was sent twice comes as one with a comma, which no token holds.
+    // Node joins a repeated header with a comma, which no token contains.
     const roleIds = req.headers['x-role-ids']
     return verify(
       typeof token === 'string' ? token : '',
