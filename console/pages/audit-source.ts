@@ -94,3 +94,6 @@ export function saveAs(name: string, content: Blob): void {
   link.click()
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000) // once the browser has it
 }
+
+/** How many events there were, step by step, and of which actions. */
+export type Activity = Awaited<ReturnType<typeof loadActivity>>

@@ -1,10 +1,9 @@
-import { Button, Group, Select, Text, TextInput } from '@mantine/core'
+import { Button, Group, Text } from '@mantine/core'
 import { keepPreviousData, useMutation, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { answerOf, api } from '../api/client'
 import type { Realm } from '../api/realms'
 import { useSession } from '../app/session'
-import { LineChart } from '../charts/line-chart'
 import { Breakable } from '../parts/breakable'
 import { FaultNote } from '../parts/fault'
 import { Icon } from '../parts/icons'
@@ -14,145 +13,21 @@ import { tellDone } from '../parts/receipts'
 import { useFormat } from '../texts/format'
 import { useActionName, useText } from '../texts/language'
 import { ChainBadge } from './audit-chain'
+import { AuditChart } from './audit-chart'
 import { aboutOf, EventDetails } from './audit-event'
+import { AuditFilters } from './audit-filters'
 import {
   asField,
   exportEvents,
   listEvents,
   loadActivity,
   queryOf,
-  rangeNames,
   ranges,
   saveAs,
   spanOf,
   type AuditEvent,
   type Filters,
-  type Range,
 } from './audit-source'
-import { MandateChoice, PersonChoice } from './choices'
-
-const day = 24 * 60 * 60
-type Activity = Awaited<ReturnType<typeof loadActivity>>
-
-function Chart({ activity }: { activity: Activity | undefined }) {
-  const say = useText()
-  const { number, date, dateTime } = useFormat()
-  const steps = activity?.steps ?? []
-  const pointsOf = (field: 'count' | 'refused') =>
-    steps.map((step) => ({ at: Date.parse(step.at), value: step[field] }))
-  const sumOf = (field: 'count' | 'refused') => steps.reduce((sum, step) => sum + step[field], 0)
-  return (
-    <LineChart
-      title={say('audit.chart')}
-      format={number}
-      resting="sum"
-      empty={say(activity ? 'audit.chart.empty' : 'list.loading')}
-      formatTime={(at) => {
-        const time = new Date(at).toISOString()
-        return (activity?.stepSeconds ?? 0) < day ? dateTime(time) : date(time)
-      }}
-      series={[
-        { name: say('audit.chart.all'), kind: 'main', points: pointsOf('count') },
-        { name: say('audit.chart.refused'), kind: 'bad', points: pointsOf('refused') },
-      ]}
-      summary={say('audit.chart.summary', { count: sumOf('count'), refused: sumOf('refused') })}
-    />
-  )
-}
-
-interface BarProps {
-  realm: Realm
-  filters: Filters
-  set: (change: Partial<Filters>) => void
-  actions: Activity['actions']
-}
-
-function FilterBar({ realm, filters, set, actions }: BarProps) {
-  const say = useText()
-  const nameOfAction = useActionName()
-  const { range, from, to, user, mandate, action, requestId } = filters
-  const choices = actions.map((one) => ({
-    value: one.action,
-    label: say('audit.action.count', { action: nameOfAction(one.action), count: one.count }),
-  }))
-  const known =
-    action !== null && !choices.some((one) => one.value === action)
-      ? [{ value: action, label: nameOfAction(action) }]
-      : []
-  return (
-    <div className="tool-bar" role="search" aria-label={say('audit')}>
-      <Select<Range>
-        aria-label={say('audit.range')}
-        allowDeselect={false}
-        w={170}
-        value={range}
-        onChange={(value) => set({ range: value ?? 'day', askedAt: Date.now() })}
-        data={rangeNames.map((one) => ({ value: one, label: say(`audit.range.${one}`) }))}
-      />
-      {range === 'own' && (
-        <>
-          <TextInput
-            type="datetime-local"
-            aria-label={say('audit.from')}
-            value={from}
-            onChange={(event) => set({ from: event.currentTarget.value })}
-          />
-          <TextInput
-            type="datetime-local"
-            aria-label={say('audit.to')}
-            value={to}
-            onChange={(event) => set({ to: event.currentTarget.value })}
-          />
-        </>
-      )}
-      <PersonChoice
-        realm={realm}
-        by="id"
-        isLabelHidden
-        width={210}
-        value={user}
-        onChange={(value) => set({ user: value })}
-      />
-      {realm === 'platform' && (
-        <MandateChoice
-          system={say('audit.platform')}
-          isLabelHidden
-          width={190}
-          value={mandate}
-          onChange={(value) => set({ mandate: value })}
-        />
-      )}
-      <Select
-        aria-label={say('audit.action')}
-        placeholder={say('audit.action')}
-        clearable
-        searchable
-        w={{ base: '100%', xs: 230 }}
-        value={action}
-        onChange={(value) => set({ action: value })}
-        data={[...known, ...choices]}
-        nothingFoundMessage={say('choice.nothing')}
-      />
-      {requestId && (
-        <Button
-          variant="light"
-          rightSection={<Icon name="cross" size={13} />}
-          aria-label={`${say('audit.request.only')}: ${say('remove')}`}
-          onClick={() => set({ requestId: null })}
-        >
-          {say('audit.request.only')}
-        </Button>
-      )}
-      <Button
-        variant="default"
-        leftSection={<Icon name="refresh" size={14} />}
-        onClick={() => set({ askedAt: Date.now() })}
-      >
-        {say('reload')}
-      </Button>
-    </div>
-  )
-}
 
 /** What mandates are called, as far as there are not too many of them. */
 function useMandateNames(realm: Realm): (id: string | null) => string {
@@ -223,7 +98,7 @@ function AuditOf({ realm }: { realm: Realm }) {
         }
       />
       {download.isError && <FaultNote error={download.error} />}
-      <FilterBar realm={realm} filters={filters} set={set} actions={activity?.actions ?? []} />
+      <AuditFilters realm={realm} filters={filters} set={set} actions={activity?.actions ?? []} />
       {error && <FaultNote error={error} />}
       {span === undefined ? (
         <Text c="red" size="sm" role="alert">
@@ -233,7 +108,7 @@ function AuditOf({ realm }: { realm: Realm }) {
         <>
           {filters.requestId === null && (
             <div className="charts audit-chart">
-              <Chart activity={activity} />
+              <AuditChart activity={activity} />
             </div>
           )}
           <List<AuditEvent>

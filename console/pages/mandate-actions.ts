@@ -2,7 +2,7 @@ import { useQueryClient } from '@tanstack/react-query'
 import { answerOf, edit, previewOf } from '../api/client'
 import type { components } from '../api/schema'
 import type { Question } from '../parts/confirm'
-import type { RowAction } from '../parts/list'
+import type { RowAction } from '../parts/list-row'
 import { receiptOf, tellDone } from '../parts/receipts'
 import { useText } from '../texts/language'
 

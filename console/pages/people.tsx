@@ -1,17 +1,18 @@
-import { Badge, Button, Group, MultiSelect, TextInput } from '@mantine/core'
-import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { Badge, Button, Group } from '@mantine/core'
+import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { rebased } from '../api/as-seen'
 import { previewOf } from '../api/client'
-import { rolesOf, type DryRun, type Member, type People, type Realm, type Role } from '../api/realms'
+import type { DryRun, Member, People, Realm } from '../api/realms'
 import { useConfirm, type Question } from '../parts/confirm'
-import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
 import { receiptOf, tellDone } from '../parts/receipts'
 import { EnabledState } from '../parts/state'
 import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
+import { AddPerson, ChangeRoles, type RoleChange } from './people-forms'
+import { useRoles } from './use-roles'
 
 interface Props {
   people: People
@@ -22,156 +23,6 @@ interface Props {
   instanceId?: string
   /** Whether they may be changed here. */
   mayChange?: boolean
-}
-
-/**
- * The roles that count in a place, those of its mandate and global ones, or those of an instance; and what
- * roles are called that people hold there all the same.
- */
-function useRoles({ realm, mandateId, instanceId }: Pick<Props, 'realm' | 'mandateId' | 'instanceId'>): {
-  roles: Role[]
-  labelOf: (id: string) => string
-} {
-  const { data: all = [] } = useQuery({
-    queryKey: [realm === 'mandate' ? 'mandate' : 'roles', 'choice', mandateId, instanceId],
-    retry: false,
-    queryFn: async () => {
-      const { list } = rolesOf(realm)
-      const pages = await Promise.all(
-        [{ mandateId }, {}, ...(instanceId === undefined ? [] : [{ instanceId }])].map((of) =>
-          list({ limit: '200', ...of }),
-        ),
-      )
-      return [...new Map(pages.flatMap(({ items }) => items).map((role) => [role.id, role])).values()]
-    },
-  })
-  const counts = (role: Role) =>
-    instanceId === undefined
-      ? role.scope === 'global' || (role.scope === 'mandate' && role.mandateId === mandateId)
-      : role.featureInstanceId === instanceId
-  return {
-    roles: all.filter(counts),
-    labelOf: (id) => all.find((role) => role.id === id)?.label ?? id.slice(-6),
-  }
-}
-
-function RoleChoice({
-  roles,
-  labelOf,
-  value,
-  onChange,
-}: {
-  roles: Role[]
-  labelOf: (id: string) => string
-  value: string[]
-  onChange: (ids: string[]) => void
-}) {
-  const say = useText()
-  const known = roles.map(({ id, label, scope }) => ({
-    value: id,
-    label: scope === 'global' ? `${label} (${say('role.scope.global')})` : label,
-  }))
-  const unknown = value
-    .filter((id) => !roles.some((role) => role.id === id))
-    .map((id) => ({ value: id, label: labelOf(id) }))
-  return (
-    <MultiSelect
-      label={say('member.roles')}
-      data={[...known, ...unknown]}
-      value={value}
-      onChange={onChange}
-      searchable
-      clearable
-      comboboxProps={{ withinPortal: true }}
-      nothingFoundMessage={say('roles.empty')}
-    />
-  )
-}
-
-function AddPerson({
-  people,
-  kind,
-  hint,
-  roles,
-  labelOf,
-  onClose,
-  onDone,
-}: {
-  people: People
-  kind: Props['kind']
-  hint?: string | undefined
-  roles: Role[]
-  labelOf: (id: string) => string
-  onClose: () => void
-  onDone: (text: string, answer: object) => Promise<void>
-}) {
-  const say = useText()
-  const [username, setUsername] = useState('')
-  const [roleIds, setRoleIds] = useState<string[]>([])
-  const name = username.trim()
-  return (
-    <FormDialog
-      title={say(kind === 'member' ? 'member.add' : 'access.give')}
-      action={say(kind === 'member' ? 'member.add' : 'access.give')}
-      onClose={onClose}
-      onSubmit={async () =>
-        onDone(
-          say(kind === 'member' ? 'member.added' : 'access.given', { name }),
-          await people.add({ username: name, roleIds }),
-        )
-      }
-    >
-      <TextInput
-        label={say('signIn.username')}
-        description={hint}
-        required
-        value={username}
-        onChange={(event) => setUsername(event.currentTarget.value)}
-        autoComplete="off"
-        data-autofocus
-      />
-      <RoleChoice roles={roles} labelOf={labelOf} value={roleIds} onChange={setRoleIds} />
-    </FormDialog>
-  )
-}
-
-/** Whose roles are being changed, and to what. */
-interface RoleChange {
-  member: Member
-  roleIds: string[]
-  /** Whether somebody else has changed them since. */
-  isTakenOver?: boolean
-}
-
-function ChangeRoles({
-  change: { member, isTakenOver = false, ...change },
-  roles,
-  labelOf,
-  onClose,
-  onSave,
-}: {
-  change: RoleChange
-  roles: Role[]
-  labelOf: (id: string) => string
-  onClose: () => void
-  onSave: (change: RoleChange) => void
-}) {
-  const say = useText()
-  const [roleIds, setRoleIds] = useState(change.roleIds)
-  return (
-    <FormDialog
-      title={say('member.roles.of', { name: member.username })}
-      action={say('rules.preview')}
-      onClose={onClose}
-      isTakenOver={isTakenOver}
-      onSubmit={() => {
-        onSave({ member, roleIds })
-        return Promise.resolve()
-      }}
-    >
-      <RoleChoice roles={roles} labelOf={labelOf} value={roleIds} onChange={setRoleIds} />
-    </FormDialog>
-  )
 }
 
 /** People with roles in a place, and what can be done with them. */

@@ -1,7 +1,7 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { answerOf, edit } from '../api/client'
 import type { Question } from '../parts/confirm'
-import type { RowAction } from '../parts/list'
+import type { RowAction } from '../parts/list-row'
 import { receiptOf, tellDone } from '../parts/receipts'
 import { useText } from '../texts/language'
 import { usePortalKey, type PortalClient } from './portal-queries'

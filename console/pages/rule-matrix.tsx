@@ -1,214 +1,23 @@
-import { ActionIcon, Alert, Button, Group, Select, Text, TextInput } from '@mantine/core'
+import { Alert, Button, Group, Text } from '@mantine/core'
 import { useState } from 'react'
 import type { Role, Rule } from '../api/realms'
 import { useConfirm } from '../parts/confirm'
 import { Empty } from '../parts/empty'
-import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
-import { actions, levels, type Grant, type Level } from '../parts/levels'
 import { receiptOf, tellDone } from '../parts/receipts'
 import { useUnsaved } from '../parts/unsaved'
 import { useText } from '../texts/language'
+import { AddRule } from './add-rule'
 import {
   draftOf,
   draftsOn,
   isChanged,
-  newDraft,
   saveDrafts,
   tryDrafts,
   type Draft,
   type RuleSource,
 } from './rule-drafts'
-
-const contexts = ['RESOURCE', 'DATA', 'UI'] as const
-
-function Cell({
-  label,
-  value,
-  was,
-  isReadOnly,
-  onChange,
-}: {
-  label: string
-  value: Level
-  was: Level | undefined
-  isReadOnly: boolean
-  onChange: (level: Level) => void
-}) {
-  const say = useText()
-  return (
-    <select
-      className={`level level-${value}${was !== undefined && was !== value ? ' is-changed' : ''}`}
-      aria-label={label}
-      value={value}
-      disabled={isReadOnly}
-      onChange={(event) => {
-        const level = levels.find((one) => one === event.currentTarget.value)
-        if (level) onChange(level)
-      }}
-    >
-      {levels.map((one) => (
-        <option key={one} value={one}>
-          {say(`level.${one}`)}
-        </option>
-      ))}
-    </select>
-  )
-}
-
-function DraftRow({
-  draft,
-  isReadOnly,
-  onChange,
-}: {
-  draft: Draft
-  isReadOnly: boolean
-  onChange: (change: Partial<Draft>) => void
-}) {
-  const say = useText()
-  const { context, grant, before, isRemoved } = draft
-  const item = draft.item ?? say('rule.item.all')
-  const set = (change: Partial<Grant>) => onChange({ grant: { ...grant, ...change } })
-  const isFixed = isReadOnly || isRemoved
-  return (
-    <tr className={isRemoved ? 'is-removed' : before ? '' : 'is-new'}>
-      <th scope="row">
-        <span className="mono">{draft.item ?? '*'}</span>
-        {draft.item === null && <span className="sub">{item}</span>}
-      </th>
-      <td>
-        <input
-          type="checkbox"
-          aria-label={say('rule.cell', { action: say('rule.view'), item: `${context} ${item}` })}
-          checked={grant.view}
-          disabled={isFixed}
-          onChange={(event) => set({ view: event.currentTarget.checked })}
-          className={before && before.view !== grant.view ? 'is-changed' : ''}
-        />
-      </td>
-      {actions.map((action) => (
-        <td key={action}>
-          <Cell
-            label={say('rule.cell', { action: say(`rule.${action}`), item: `${context} ${item}` })}
-            value={grant[action]}
-            was={before?.[action]}
-            isReadOnly={isFixed}
-            onChange={(level) => set({ [action]: level })}
-          />
-        </td>
-      ))}
-      <td className="tight">
-        {!isReadOnly && (
-          <ActionIcon
-            variant="subtle"
-            color="gray"
-            aria-label={say(isRemoved ? 'rule.restore' : 'rule.remove', { item: `${context} ${item}` })}
-            onClick={() => onChange({ isRemoved: !isRemoved })}
-          >
-            <Icon name={isRemoved ? 'refresh' : 'trash'} size={14} />
-          </ActionIcon>
-        )}
-      </td>
-    </tr>
-  )
-}
-
-function AddRule({
-  drafts,
-  onAdd,
-  onClose,
-}: {
-  drafts: Draft[]
-  onAdd: (draft: Draft) => void
-  onClose: () => void
-}) {
-  const say = useText()
-  const [context, setContext] = useState<Rule['context']>('RESOURCE')
-  const [item, setItem] = useState('')
-  const wanted = item.trim() || null
-  const isThere = drafts.some((one) => one.context === context && one.item === wanted && !one.isRemoved)
-  return (
-    <FormDialog
-      title={say('rule.add')}
-      action={say('rule.add')}
-      onClose={onClose}
-      onSubmit={() => {
-        if (!isThere) onAdd(newDraft(context, wanted))
-        return Promise.resolve()
-      }}
-    >
-      <Select
-        label={say('rule.context')}
-        data={[...contexts]}
-        value={context}
-        onChange={(value) => setContext(contexts.find((one) => one === value) ?? 'RESOURCE')}
-        allowDeselect={false}
-      />
-      <TextInput
-        label={say('rule.item')}
-        description={say('rule.item.hint')}
-        value={item}
-        onChange={(event) => setItem(event.currentTarget.value)}
-        pattern="[\w\-]+(\.[\w\-]+)*"
-        classNames={{ input: 'mono' }}
-        data-autofocus
-      />
-    </FormDialog>
-  )
-}
-
-function Matrix({
-  drafts,
-  isReadOnly,
-  onChange,
-}: {
-  drafts: Draft[]
-  isReadOnly: boolean
-  onChange: (key: string, change: Partial<Draft>) => void
-}) {
-  const say = useText()
-  const shown = contexts
-    .map((context) => [context, drafts.filter((draft) => draft.context === context)] as const)
-    .filter(([, inside]) => inside.length > 0)
-  return (
-    <div className="list-scroll">
-      <table className="matrix">
-        <thead>
-          <tr>
-            <th scope="col">
-              <span>{say('rule.item')}</span>
-            </th>
-            {(['view', ...actions] as const).map((action) => (
-              <th key={action} scope="col">
-                <span>{say(`rule.${action}`)}</span>
-              </th>
-            ))}
-            <th scope="col">
-              <span className="visually-hidden">{say('actions')}</span>
-            </th>
-          </tr>
-        </thead>
-        {shown.map(([context, inside]) => (
-          <tbody key={context}>
-            <tr className="matrix-context">
-              <th scope="rowgroup" colSpan={7}>
-                {context}
-              </th>
-            </tr>
-            {inside.map((draft) => (
-              <DraftRow
-                key={draft.key}
-                draft={draft}
-                isReadOnly={isReadOnly}
-                onChange={(change) => onChange(draft.key, change)}
-              />
-            ))}
-          </tbody>
-        ))}
-      </table>
-    </div>
-  )
-}
+import { RuleTable } from './rule-table'
 
 interface Props {
   role: Role
@@ -294,7 +103,7 @@ export function RuleMatrix({ role, rules, source, mayChange, onSaved }: Props) {
             action={mayChange && add}
           />
         ) : (
-          <Matrix drafts={drafts} isReadOnly={!mayChange} onChange={change} />
+          <RuleTable drafts={drafts} isReadOnly={!mayChange} onChange={change} />
         )}
         {mayChange && drafts.length > 0 && (
           <div className="list-foot">

@@ -1,5 +1,5 @@
 import { Badge } from '@mantine/core'
-import type { Column } from '../parts/list'
+import type { Column } from '../parts/list-row'
 import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
 

@@ -3,7 +3,7 @@ import { useSession } from '../app/session'
 import { answerOf, edit, previewOf, unversioned } from '../api/client'
 import type { components } from '../api/schema'
 import type { Question } from '../parts/confirm'
-import type { RowAction } from '../parts/list'
+import type { RowAction } from '../parts/list-row'
 import { receiptOf, tellDone } from '../parts/receipts'
 import { useText } from '../texts/language'
 

@@ -1,32 +1,14 @@
-import { ActionIcon, Button, Loader, Menu, Skeleton, TextInput } from '@mantine/core'
+import { Button, Loader, TextInput } from '@mantine/core'
 import { useDebouncedValue } from '@mantine/hooks'
-import { useState, type ReactNode } from 'react'
+import { useState, type ComponentProps, type ReactNode } from 'react'
 import { useSearchParams } from 'wouter'
+import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
 import { Empty } from './empty'
 import { blocking, FaultNote } from './fault'
-import { Icon, type IconName } from './icons'
+import { Icon } from './icons'
+import { ColumnHeading, DataRow, WaitingRows, type Column, type RowAction } from './list-row'
 import { compareBy, useRows, type Load, type Sorting } from './rows'
-
-export interface Column<Row, Sort extends string = never> {
-  key: string
-  title: string
-  show: (row: Row) => ReactNode
-  /** What the endpoint sorts by. */
-  sort?: Sort
-  /** Where the endpoint does not sort: what rows are sorted by here. Without either they cannot be. */
-  sortBy?: (row: Row) => string | number | null
-  /** Left out on phones. */
-  isSecondary?: boolean
-  isNumber?: boolean
-}
-
-export interface RowAction {
-  label: string
-  icon: IconName
-  isDestructive?: boolean
-  onChoose: () => void
-}
 
 interface Props<Row, Sort extends string> {
   /** What the list shows, for screen readers. */
@@ -52,140 +34,73 @@ interface Props<Row, Sort extends string> {
   isFiltered?: boolean
   /** What stands at the other end of the search: the way to add a row. */
   end?: ReactNode
-  empty: { icon?: IconName; title: string; hint?: string; action?: ReactNode }
+  empty: ComponentProps<typeof Empty>
   refetchMs?: number
 }
 
-function Heading<Row, Sort extends string>({
-  column,
-  sorting,
-  onSort,
+/** Says how many rows are shown, and loads more. */
+function ListFoot({
+  query: { hasNextPage, isFetchingNextPage, fetchNextPage },
+  isLoadingAll,
+  loaded,
+  shown,
 }: {
-  column: Column<Row, Sort>
-  sorting: Sorting | undefined
-  onSort: (key: string) => void
+  query: Pick<ReturnType<typeof useRows>['query'], 'hasNextPage' | 'isFetchingNextPage'> & {
+    fetchNextPage: () => Promise<unknown>
+  }
+  isLoadingAll: boolean
+  loaded: number
+  shown: number
 }) {
   const say = useText()
-  const isSorted = sorting?.key === column.key
-  const className = [column.isNumber && 'end', column.isSecondary && 'wide-only'].filter(Boolean).join(' ')
-  if (!column.sortBy && !column.sort)
-    return (
-      <th scope="col" className={className}>
-        <span>{column.title}</span>
-      </th>
-    )
   return (
-    <th
-      scope="col"
-      className={className}
-      aria-sort={isSorted ? (sorting.isDescending ? 'descending' : 'ascending') : 'none'}
-    >
-      <button
-        type="button"
-        title={say('list.sort', { column: column.title })}
-        onClick={() => onSort(column.key)}
-      >
-        {column.title}
-        {isSorted && <Icon name={sorting.isDescending ? 'down' : 'up'} size={11} />}
-      </button>
-    </th>
-  )
-}
-
-function RowMenu({ name, actions }: { name: string; actions: RowAction[] }) {
-  const say = useText()
-  if (actions.length === 0) return null
-  return (
-    <Menu position="bottom-end" width={220}>
-      <Menu.Target>
-        <ActionIcon variant="subtle" color="gray" aria-label={say('actions.of', { name })}>
-          <Icon name="more" />
-        </ActionIcon>
-      </Menu.Target>
-      <Menu.Dropdown>
-        {actions.map(({ label, icon, isDestructive, onChoose }) => (
-          <Menu.Item
-            key={label}
-            leftSection={<Icon name={icon} size={14} />}
-            onClick={onChoose}
-            {...(isDestructive ? { className: 'danger' } : {})}
-          >
-            {label}
-          </Menu.Item>
-        ))}
-      </Menu.Dropdown>
-    </Menu>
-  )
-}
-
-function Waiting({ columns }: { columns: number }) {
-  return Array.from({ length: 5 }, (_, row) => (
-    <tr key={row}>
-      {Array.from({ length: columns }, (_cell, cell) => (
-        <td key={cell}>
-          <Skeleton height={10} my={5} width={cell === 0 ? '60%' : '40%'} />
-        </td>
-      ))}
-    </tr>
-  ))
-}
-
-interface DataRowProps<Row, Sort extends string> extends Pick<
-  Props<Row, Sort>,
-  'columns' | 'detailsOf' | 'actionsOf'
-> {
-  row: Row
-  name: string
-}
-
-function DataRow<Row, Sort extends string>({
-  row,
-  name,
-  columns,
-  detailsOf,
-  actionsOf,
-}: DataRowProps<Row, Sort>) {
-  const say = useText()
-  const [isUnfolded, setUnfolded] = useState(false)
-  return (
-    <>
-      <tr>
-        {detailsOf && (
-          <td className="tight unfold">
-            <ActionIcon
-              variant="subtle"
-              color="gray"
-              aria-expanded={isUnfolded}
-              aria-label={say('list.details.of', { name })}
-              onClick={() => setUnfolded(!isUnfolded)}
-            >
-              <Icon name={isUnfolded ? 'down' : 'right'} size={14} />
-            </ActionIcon>
-          </td>
-        )}
-        {columns.map((column) => (
-          <td
-            key={column.key}
-            className={[column.isNumber && 'end number', column.isSecondary && 'wide-only']
-              .filter(Boolean)
-              .join(' ')}
-          >
-            {column.show(row)}
-          </td>
-        ))}
-        {actionsOf && (
-          <td className="tight">
-            <RowMenu name={name} actions={actionsOf(row)} />
-          </td>
-        )}
-      </tr>
-      {detailsOf && isUnfolded && (
-        <tr className="unfolded">
-          <td colSpan={columns.length + (actionsOf ? 2 : 1)}>{detailsOf(row)}</td>
-        </tr>
+    <div className="list-foot">
+      <span aria-live="polite">
+        {isLoadingAll
+          ? say('list.loadingAll', { count: loaded })
+          : say(hasNextPage ? 'list.shown.more' : 'list.all', { count: shown })}
+      </span>
+      {isFetchingNextPage ? (
+        <Loader size="xs" />
+      ) : (
+        hasNextPage && (
+          <Button size="compact-xs" variant="default" onClick={() => void fetchNextPage()}>
+            {say('list.more')}
+          </Button>
+        )
       )}
-    </>
+    </div>
   )
+}
+
+/** Says why a list shows no row: none matches the search or the filters, or there is none. */
+function NoRows({
+  searched,
+  isFiltered,
+  empty,
+  onClear,
+}: {
+  searched: string
+  isFiltered: boolean
+  empty: ComponentProps<typeof Empty>
+  onClear: () => void
+}) {
+  const say = useText()
+  if (searched)
+    return (
+      <Empty
+        icon="search"
+        title={say('list.noMatch', { search: searched })}
+        hint={say('list.noMatch.hint')}
+        action={
+          <Button variant="default" size="xs" onClick={onClear}>
+            {say('list.clear')}
+          </Button>
+        }
+      />
+    )
+  if (isFiltered) return <Empty icon="search" title={say('list.noFilter')} hint={say('list.noFilter.hint')} />
+  return <Empty {...empty} />
 }
 
 /** A list of rows with search, sorting, paging by cursor, and something to say where there are none. */
@@ -207,6 +122,7 @@ export function List<Row, Sort extends string = never>({
   refetchMs,
 }: Props<Row, Sort>) {
   const say = useText()
+  const { compareText } = useFormat()
   const [params] = useSearchParams()
   const [typed, setTyped] = useState(() => (search ? (params.get('q') ?? '') : ''))
   const [wanted] = useDebouncedValue(typed.trim(), 250)
@@ -244,7 +160,7 @@ export function List<Row, Sort extends string = never>({
       : loaded
   const rows =
     sorting && !sort && sorted?.sortBy
-      ? [...matching].sort(compareBy(sorted.sortBy, sorting.isDescending))
+      ? [...matching].sort(compareBy(sorted.sortBy, sorting.isDescending, compareText))
       : matching
   const width = columns.length + (actionsOf ? 1 : 0) + (detailsOf ? 1 : 0)
 
@@ -281,7 +197,7 @@ export function List<Row, Sort extends string = never>({
                     </th>
                   )}
                   {columns.map((column) => (
-                    <Heading key={column.key} column={column} sorting={sorting} onSort={sortAnew} />
+                    <ColumnHeading key={column.key} column={column} sorting={sorting} onSort={sortAnew} />
                   ))}
                   {actionsOf && (
                     <th scope="col">
@@ -291,7 +207,7 @@ export function List<Row, Sort extends string = never>({
                 </tr>
               </thead>
               <tbody>
-                {isPending && <Waiting columns={width} />}
+                {isPending && <WaitingRows columns={width} />}
                 {rows.map((row) => (
                   <DataRow
                     key={idOf(row)}
@@ -305,41 +221,11 @@ export function List<Row, Sort extends string = never>({
               </tbody>
             </table>
           </div>
-          {!isPending &&
-            rows.length === 0 &&
-            (wanted ? (
-              <Empty
-                icon="search"
-                title={say('list.noMatch', { search: wanted })}
-                hint={say('list.noMatch.hint')}
-                action={
-                  <Button variant="default" size="xs" onClick={() => setTyped('')}>
-                    {say('list.clear')}
-                  </Button>
-                }
-              />
-            ) : isFiltered ? (
-              <Empty icon="search" title={say('list.noFilter')} hint={say('list.noFilter.hint')} />
-            ) : (
-              <Empty {...empty} />
-            ))}
+          {!isPending && rows.length === 0 && (
+            <NoRows searched={wanted} isFiltered={isFiltered} empty={empty} onClear={() => setTyped('')} />
+          )}
           {rows.length > 0 && (
-            <div className="list-foot">
-              <span aria-live="polite">
-                {isLoadingAll
-                  ? say('list.loadingAll', { count: loaded.length })
-                  : say(query.hasNextPage ? 'list.shown.more' : 'list.all', { count: rows.length })}
-              </span>
-              {query.isFetchingNextPage ? (
-                <Loader size="xs" />
-              ) : (
-                query.hasNextPage && (
-                  <Button size="compact-xs" variant="default" onClick={() => void query.fetchNextPage()}>
-                    {say('list.more')}
-                  </Button>
-                )
-              )}
-            </div>
+            <ListFoot query={query} isLoadingAll={isLoadingAll} loaded={loaded.length} shown={rows.length} />
           )}
         </section>
       )}

@@ -70,16 +70,17 @@ export function useRows<Row, Sort extends string>({
   return { query, rows, isPending: !Array.isArray(load) && query.isPending, isLoadingAll }
 }
 
-/** Orders rows by a value: numbers by size, text as people sort it, what is absent last. */
+/** Returns an order of rows by a value: numbers by size, text by `compareText`, absent values last. */
 export function compareBy<Row>(
   valueOf: (row: Row) => string | number | null,
   isDescending: boolean,
+  compareText: (a: string, b: string) => number,
 ): (a: Row, b: Row) => number {
   const sign = isDescending ? -1 : 1
   return (a, b) => {
     const [one, other] = [valueOf(a), valueOf(b)]
     if (one === null || other === null) return one === other ? 0 : one === null ? 1 : -1
     if (typeof one === 'number' && typeof other === 'number') return sign * (one - other)
-    return sign * String(one).localeCompare(String(other), undefined, { numeric: true, sensitivity: 'base' })
+    return sign * compareText(String(one), String(other))
   }
 }

@@ -28,6 +28,7 @@ function formatIn(language: Language) {
   const [milliseconds, seconds] = [unit('millisecond'), unit('second')]
   const relative = new Intl.RelativeTimeFormat(locale, { numeric: 'auto', style: 'long' })
   const languageNames = new Intl.DisplayNames(locale, { type: 'language' })
+  const collator = new Intl.Collator(locale, { numeric: true, sensitivity: 'base' })
   const size = (bytes: number) => {
     const step = Math.min(Math.floor(Math.log2(Math.max(bytes, 1)) / 10), 4)
     return `${number.format(bytes / 1024 ** step)} ${['B', 'KiB', 'MiB', 'GiB', 'TiB'][step]}`
@@ -40,6 +41,8 @@ function formatIn(language: Language) {
     /** Of a moment at the beginning of a day (UTC). */
     dayOf: (value: number) => day.format(new Date(value)),
     time: (value: string | number) => time.format(new Date(value)),
+    /** Compares two texts as people of the language sort them. */
+    compareText: (a: string, b: string) => collator.compare(a, b),
     /** The name of a language by its code: `de` is German. */
     language: (code: string) => languageNames.of(code) ?? code,
     number: (value: number) => number.format(value),
