@@ -9,7 +9,8 @@ import { useConfirm, type Question } from '../parts/confirm'
 import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
-import type { RowAction } from '../parts/list-row'
+import type { Action } from '../parts/actions'
+import { NameField } from '../parts/name-field'
 import { PageHead } from '../parts/page-head'
 import { receiptOf, tellDone } from '../parts/receipts'
 import { EnabledState } from '../parts/state'
@@ -20,7 +21,7 @@ import { useText } from '../texts/language'
 export function useInstanceActions(
   realm: Realm,
   ask: (question: Question) => void,
-): (instance: Instance) => RowAction[] {
+): (instance: Instance) => Action[] {
   const say = useText()
   const queries = useQueryClient()
   const { change, remove } = instancesOf(realm)
@@ -116,13 +117,7 @@ function NewInstance({ realm, onClose }: { realm: Realm; onClose: () => void }) 
   }
   return (
     <FormDialog title={say('instance.new')} action={say('create')} onSubmit={make} onClose={onClose}>
-      <TextInput
-        label={say('label')}
-        required
-        value={label}
-        onChange={(event) => set({ label: event.currentTarget.value })}
-        data-autofocus
-      />
+      <NameField label={say('label')} value={label} onChange={(label) => set({ label })} />
       {features?.length === 0 && (
         <Alert color="yellow" variant="light">
           {say('instance.noFeatures')} <Link href="/features">{say('instance.noFeatures.make')}</Link>

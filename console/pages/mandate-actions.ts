@@ -2,14 +2,14 @@ import { useQueryClient } from '@tanstack/react-query'
 import { answerOf, edit, previewOf } from '../api/client'
 import type { components } from '../api/schema'
 import type { Question } from '../parts/confirm'
-import type { RowAction } from '../parts/list-row'
+import type { Action } from '../parts/actions'
 import { receiptOf, tellDone } from '../parts/receipts'
 import { useText } from '../texts/language'
 
 type Mandate = components['schemas']['Mandate']
 
 /** What can be done with a mandate as a whole. */
-export function useMandateActions(ask: (question: Question) => void): (mandate: Mandate) => RowAction[] {
+export function useMandateActions(ask: (question: Question) => void): (mandate: Mandate) => Action[] {
   const say = useText()
   const queries = useQueryClient()
   const done = async (text: string, answer: object) => {

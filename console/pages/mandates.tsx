@@ -9,6 +9,7 @@ import { useEdited } from '../parts/edited'
 import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
+import { NameField } from '../parts/name-field'
 import { PageHead } from '../parts/page-head'
 import { tellDone } from '../parts/receipts'
 import { EnabledState } from '../parts/state'
@@ -52,13 +53,7 @@ export function MandateForm({ mandate, onClose }: { mandate?: Mandate; onClose: 
       onClose={onClose}
       onTakeOver={takeOver}
     >
-      <TextInput
-        label={say('label')}
-        required
-        value={label}
-        onChange={(event) => set({ label: event.currentTarget.value })}
-        data-autofocus
-      />
+      <NameField label={say('label')} value={label} onChange={(label) => set({ label })} />
       <TextInput
         label={say('mandate.slug')}
         description={say('mandate.slug.hint')}

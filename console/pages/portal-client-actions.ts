@@ -1,7 +1,7 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { answerOf, edit } from '../api/client'
 import type { Question } from '../parts/confirm'
-import type { RowAction } from '../parts/list-row'
+import type { Action } from '../parts/actions'
 import { receiptOf, tellDone } from '../parts/receipts'
 import { useText } from '../texts/language'
 import { usePortalKey, type PortalClient } from './portal-queries'
@@ -10,7 +10,7 @@ import { usePortalKey, type PortalClient } from './portal-queries'
 export function usePortalClientActions(
   ask: (question: Question) => void,
   onRemoved: () => void = () => undefined,
-): (client: PortalClient) => RowAction[] {
+): (client: PortalClient) => Action[] {
   const say = useText()
   const queries = useQueryClient()
   const key = usePortalKey()

@@ -1,18 +1,19 @@
 import { Button, Group, Text, TextInput } from '@mantine/core'
-import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useLocation } from 'wouter'
 import { answerOf, api, unversioned } from '../api/client'
+import { ActionButtons, EditButton } from '../parts/actions'
 import { useConfirm } from '../parts/confirm'
-import { blocking, FaultNote } from '../parts/fault'
+import { ItemFacts } from '../parts/facts'
 import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
+import { OneItem } from '../parts/one-item'
 import { PageHead } from '../parts/page-head'
 import { receiptOf, tellDone } from '../parts/receipts'
 import { ShownOnce } from '../parts/shown-once'
-import { EnabledState, State } from '../parts/state'
-import { Waiting } from '../parts/waiting'
+import { State } from '../parts/state'
 import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
 import { usePortalClientActions } from './portal-client-actions'
@@ -201,73 +202,38 @@ function Links({ clientId }: { clientId: string }) {
 /** One client of the portal, with the links that let them in. */
 export function PortalClientPage({ id }: { id: string }) {
   const say = useText()
-  const { dateTime } = useFormat()
   const key = usePortalKey()
   const [, navigate] = useLocation()
   const [ask, dialog] = useConfirm()
   const actionsOf = usePortalClientActions(ask, () => navigate('/portal-clients'))
   const [isEditing, setEditing] = useState(false)
-  const {
-    data: client,
-    refetch,
-    ...query
-  } = useQuery({
-    queryKey: [...key, 'clients', 'one', id],
-    queryFn: () => answerOf(api.GET('/mandate/portal-clients/{id}', { params: { path: { id } } })),
-  })
   const backTo = { href: '/portal-clients', label: say('portalClients') }
-  const error = blocking({ data: client, error: query.error })
-  if (error)
-    return (
-      <>
-        <PageHead title={say('portalClient')} backTo={backTo} />
-        <FaultNote error={error} onRetry={() => void refetch()} />
-      </>
-    )
-  if (!client) return <Waiting />
   return (
-    <>
-      <PageHead
-        title={client.name}
-        hint={<span className="mono">{client.slug}</span>}
-        backTo={backTo}
-        actions={
-          <Group gap="xs">
-            <Button
-              variant="default"
-              leftSection={<Icon name="edit" size={14} />}
-              onClick={() => setEditing(true)}
-            >
-              {say('edit')}
-            </Button>
-            {actionsOf(client).map(({ label, onChoose, isDestructive }) => (
-              <Button
-                key={label}
-                variant="default"
-                onClick={onChoose}
-                {...(isDestructive ? { c: 'red' } : {})}
-              >
-                {label}
-              </Button>
-            ))}
-          </Group>
-        }
-      />
-      <div className="card padded">
-        <dl className="facts">
-          <dt>{say('state')}</dt>
-          <dd>
-            <EnabledState enabled={client.active} />
-          </dd>
-          <dt>{say('user.created')}</dt>
-          <dd>{dateTime(client.createdAt)}</dd>
-          <dt>Id</dt>
-          <dd className="mono">{client.id}</dd>
-        </dl>
-      </div>
-      <Links clientId={id} />
-      {dialog}
-      {isEditing && <PortalClientForm client={client} onClose={() => setEditing(false)} />}
-    </>
+    <OneItem
+      title={say('portalClient')}
+      backTo={backTo}
+      queryKey={[...key, 'clients', 'one', id]}
+      load={() => answerOf(api.GET('/mandate/portal-clients/{id}', { params: { path: { id } } }))}
+    >
+      {(client) => (
+        <>
+          <PageHead
+            title={client.name}
+            hint={<span className="mono">{client.slug}</span>}
+            backTo={backTo}
+            actions={
+              <Group gap="xs">
+                <EditButton onClick={() => setEditing(true)} />
+                <ActionButtons actions={actionsOf(client)} />
+              </Group>
+            }
+          />
+          <ItemFacts enabled={client.active} createdAt={client.createdAt} id={client.id} />
+          <Links clientId={id} />
+          {dialog}
+          {isEditing && <PortalClientForm client={client} onClose={() => setEditing(false)} />}
+        </>
+      )}
+    </OneItem>
   )
 }

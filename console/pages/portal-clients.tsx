@@ -1,4 +1,4 @@
-import { Badge, Button, TextInput } from '@mantine/core'
+import { Badge, Button } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { Link } from 'wouter'
@@ -8,6 +8,7 @@ import { useEdited } from '../parts/edited'
 import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
+import { NameField } from '../parts/name-field'
 import { PageHead } from '../parts/page-head'
 import { receiptOf, tellDone } from '../parts/receipts'
 import { EnabledState } from '../parts/state'
@@ -44,13 +45,7 @@ export function PortalClientForm({ client, onClose }: { client?: PortalClient; o
       onClose={onClose}
       onTakeOver={takeOver}
     >
-      <TextInput
-        label={say('name')}
-        required
-        value={name}
-        onChange={(event) => set({ name: event.currentTarget.value })}
-        data-autofocus
-      />
+      <NameField label={say('name')} value={name} onChange={(name) => set({ name })} />
     </FormDialog>
   )
 }

@@ -8,7 +8,7 @@ import { useConfirm, type Question } from '../parts/confirm'
 import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
-import type { RowAction } from '../parts/list-row'
+import type { Action } from '../parts/actions'
 import { PageHead } from '../parts/page-head'
 import { receiptOf, tellDone } from '../parts/receipts'
 import { EnabledState } from '../parts/state'
@@ -19,7 +19,7 @@ export type Program = components['schemas']['ServiceAccount']
 type DryRun = '0' | '1'
 
 /** What can be done with a service account as a whole. */
-export function useProgramActions(ask: (question: Question) => void): (program: Program) => RowAction[] {
+export function useProgramActions(ask: (question: Question) => void): (program: Program) => Action[] {
   const say = useText()
   const queries = useQueryClient()
   const done = async (text: string, answer: object) => {

@@ -8,6 +8,7 @@ import { useEdited } from '../parts/edited'
 import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
+import { NameField } from '../parts/name-field'
 import { PageHead } from '../parts/page-head'
 import { receiptOf, tellDone } from '../parts/receipts'
 import { State } from '../parts/state'
@@ -70,13 +71,7 @@ function ProjectForm({ project, onClose }: { project?: Project; onClose: () => v
       onClose={onClose}
       onTakeOver={takeOver}
     >
-      <TextInput
-        label={say('name')}
-        required
-        value={name}
-        onChange={(event) => set({ name: event.currentTarget.value })}
-        data-autofocus
-      />
+      <NameField label={say('name')} value={name} onChange={(name) => set({ name })} />
       <Select
         label={say('portalClient')}
         description={say('project.client.hint')}

@@ -1,4 +1,4 @@
-import { Button, TextInput } from '@mantine/core'
+import { Button } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { rolesOf, type Realm, type Role } from '../api/realms'
@@ -7,6 +7,7 @@ import { blocking, FaultNote } from '../parts/fault'
 import { useEdited } from '../parts/edited'
 import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
+import { NameField } from '../parts/name-field'
 import { PageHead } from '../parts/page-head'
 import { tellDone } from '../parts/receipts'
 import { Waiting } from '../parts/waiting'
@@ -45,13 +46,7 @@ function RenameRole({
       onClose={onClose}
       onTakeOver={takeOver}
     >
-      <TextInput
-        label={say('label')}
-        required
-        value={label}
-        onChange={(event) => set({ label: event.currentTarget.value })}
-        data-autofocus
-      />
+      <NameField label={say('label')} value={label} onChange={(label) => set({ label })} />
     </FormDialog>
   )
 }

@@ -1,4 +1,4 @@
-import { Button, Select, TextInput } from '@mantine/core'
+import { Button, Select } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { Link } from 'wouter'
@@ -9,6 +9,7 @@ import { useConfirm } from '../parts/confirm'
 import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
+import { NameField } from '../parts/name-field'
 import { PageHead } from '../parts/page-head'
 import { receiptOf, tellDone } from '../parts/receipts'
 import { useFormat } from '../texts/format'
@@ -52,13 +53,7 @@ function NewRole({
   }
   return (
     <FormDialog title={say('role.new')} action={say('create')} onSubmit={make} onClose={onClose}>
-      <TextInput
-        label={say('label')}
-        required
-        value={label}
-        onChange={(event) => setLabel(event.currentTarget.value)}
-        data-autofocus
-      />
+      <NameField label={say('label')} value={label} onChange={setLabel} />
       {realm === 'platform' && (
         <Select
           label={say('mandate')}

@@ -3,7 +3,7 @@ import { useSession } from '../app/session'
 import { answerOf, edit, previewOf, unversioned } from '../api/client'
 import type { components } from '../api/schema'
 import type { Question } from '../parts/confirm'
-import type { RowAction } from '../parts/list-row'
+import type { Action } from '../parts/actions'
 import { receiptOf, tellDone } from '../parts/receipts'
 import { useText } from '../texts/language'
 
@@ -20,7 +20,7 @@ type Wanted = Pick<Question, 'title' | 'hint' | 'action' | 'isHarmless'> & { bod
 export function useUserActions(
   ask: (question: Question) => void,
   onLink: (user: User) => void,
-): (user: User) => RowAction[] {
+): (user: User) => Action[] {
   const say = useText()
   const queries = useQueryClient()
   const { user: me } = useSession()
@@ -58,7 +58,7 @@ export function useUserActions(
   return (user) => {
     const { id, username: name } = user
     if (user.isSysAdmin && !me.isSysAdmin) return [] // only their own kind may
-    const level: RowAction = user.isPlatformAdmin
+    const level: Action = user.isPlatformAdmin
       ? {
           label: say('user.ungrant'),
           icon: 'shield',

@@ -1,21 +1,20 @@
 import { Button, Group, Menu, TextInput } from '@mantine/core'
-import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { ProblemError } from '../../packages/client/src/index'
 import { answerOf, api, edit, previewOf, unversioned } from '../api/client'
 import type { components } from '../api/schema'
+import { ActionEntries, EditButton, type Action } from '../parts/actions'
 import { useConfirm } from '../parts/confirm'
 import { Empty } from '../parts/empty'
-import { blocking, FaultNote } from '../parts/fault'
 import { useEdited } from '../parts/edited'
+import { ItemFacts } from '../parts/facts'
 import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
+import { OneItem } from '../parts/one-item'
 import { PageHead } from '../parts/page-head'
 import { receiptOf, tellDone } from '../parts/receipts'
-import { EnabledState } from '../parts/state'
-import { Waiting } from '../parts/waiting'
-import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
 import { useNewLink } from './first-access'
 import { IssuedBy } from './issued'
@@ -67,32 +66,25 @@ function EditUser({ user, onClose }: { user: User; onClose: () => void }) {
   )
 }
 
-function Facts({ user }: { user: User }) {
+function UserFacts({ user }: { user: User }) {
   const say = useText()
-  const { dateTime } = useFormat()
+  const level = user.isSysAdmin
+    ? 'level.sysAdmin'
+    : user.isPlatformAdmin
+      ? 'level.platformAdmin'
+      : user.isServiceAccount
+        ? 'user.service'
+        : 'user.level.none'
   return (
-    <div className="card padded">
-      <dl className="facts">
-        <dt>{say('state')}</dt>
-        <dd>
-          <EnabledState enabled={user.enabled} />
-        </dd>
-        <dt>{say('user.email')}</dt>
-        <dd>{user.email ?? '–'}</dd>
-        <dt>{say('user.level')}</dt>
-        <dd>
-          {user.isSysAdmin
-            ? say('level.sysAdmin')
-            : user.isPlatformAdmin
-              ? say('level.platformAdmin')
-              : say(user.isServiceAccount ? 'user.service' : 'user.level.none')}
-        </dd>
-        <dt>{say('user.created')}</dt>
-        <dd>{dateTime(user.createdAt)}</dd>
-        <dt>Id</dt>
-        <dd className="mono">{user.id}</dd>
-      </dl>
-    </div>
+    <ItemFacts
+      enabled={user.enabled}
+      createdAt={user.createdAt}
+      id={user.id}
+      own={[
+        [say('user.email'), user.email ?? '–'],
+        [say('user.level'), say(level)],
+      ]}
+    />
   )
 }
 
@@ -146,6 +138,23 @@ function Sessions({ user }: { user: User }) {
 
 const isGone = (error: unknown) => error instanceof ProblemError && error.code === 'not_found'
 
+function UserMenu({ actions }: { actions: Action[] }) {
+  const say = useText()
+  if (actions.length === 0) return null
+  return (
+    <Menu position="bottom-end" width={230}>
+      <Menu.Target>
+        <Button variant="default" rightSection={<Icon name="down" size={13} />}>
+          {say('actions')}
+        </Button>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <ActionEntries actions={actions} />
+      </Menu.Dropdown>
+    </Menu>
+  )
+}
+
 /** One user: who they are, where they are signed in, and what can be done about it. */
 export function UserPage({ id }: { id: string }) {
   const say = useText()
@@ -153,72 +162,42 @@ export function UserPage({ id }: { id: string }) {
   const { askForLink, linkDialog } = useNewLink(ask)
   const actionsOf = useUserActions(ask, askForLink)
   const [isEditing, setEditing] = useState(false)
-  const {
-    data: user,
-    refetch,
-    ...query
-  } = useQuery({
-    queryKey: ['users', 'one', id],
-    queryFn: () => answerOf(api.GET('/admin/users/{id}', { params: { path: { id } } })),
-  })
   const backTo = { href: '/users', label: say('users') }
-  const error = blocking({ data: user, error: query.error })
-  if (error) {
-    return (
-      <>
-        <PageHead title={say('user')} backTo={backTo} />
-        <FaultNote error={error} onRetry={() => void refetch()} />
-        {isGone(error) && <IssuedBy id={id} name={say('openLink.by.gone')} saysNothing={false} />}
-      </>
-    )
-  }
-  if (!user) return <Waiting />
-  const actions = actionsOf(user)
   return (
-    <>
-      <PageHead
-        title={user.username}
-        hint={user.fullName}
-        backTo={backTo}
-        actions={
-          <Group gap="xs">
-            <Button
-              variant="default"
-              leftSection={<Icon name="edit" size={14} />}
-              onClick={() => setEditing(true)}
-            >
-              {say('edit')}
-            </Button>
-            {actions.length > 0 && (
-              <Menu position="bottom-end" width={230}>
-                <Menu.Target>
-                  <Button variant="default" rightSection={<Icon name="down" size={13} />}>
-                    {say('actions')}
-                  </Button>
-                </Menu.Target>
-                <Menu.Dropdown>
-                  {actions.map(({ label, icon, isDestructive, onChoose }) => (
-                    <Menu.Item
-                      key={label}
-                      leftSection={<Icon name={icon} size={14} />}
-                      onClick={onChoose}
-                      {...(isDestructive ? { className: 'danger' } : {})}
-                    >
-                      {label}
-                    </Menu.Item>
-                  ))}
-                </Menu.Dropdown>
-              </Menu>
-            )}
-          </Group>
-        }
-      />
-      <Facts user={user} />
-      {user.isServiceAccount ? <Empty icon="robot" title={say('user.service')} /> : <Sessions user={user} />}
-      <IssuedBy id={id} name={user.username} saysNothing={user.isPlatformAdmin} />
-      {dialog}
-      {linkDialog}
-      {isEditing && <EditUser user={user} onClose={() => setEditing(false)} />}
-    </>
+    <OneItem
+      title={say('user')}
+      backTo={backTo}
+      queryKey={['users', 'one', id]}
+      load={() => answerOf(api.GET('/admin/users/{id}', { params: { path: { id } } }))}
+      belowError={(error) =>
+        isGone(error) && <IssuedBy id={id} name={say('openLink.by.gone')} saysNothing={false} />
+      }
+    >
+      {(user) => (
+        <>
+          <PageHead
+            title={user.username}
+            hint={user.fullName}
+            backTo={backTo}
+            actions={
+              <Group gap="xs">
+                <EditButton onClick={() => setEditing(true)} />
+                <UserMenu actions={actionsOf(user)} />
+              </Group>
+            }
+          />
+          <UserFacts user={user} />
+          {user.isServiceAccount ? (
+            <Empty icon="robot" title={say('user.service')} />
+          ) : (
+            <Sessions user={user} />
+          )}
+          <IssuedBy id={id} name={user.username} saysNothing={user.isPlatformAdmin} />
+          {dialog}
+          {linkDialog}
+          {isEditing && <EditUser user={user} onClose={() => setEditing(false)} />}
+        </>
+      )}
+    </OneItem>
   )
 }

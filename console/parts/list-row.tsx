@@ -1,7 +1,8 @@
 import { ActionIcon, Menu, Skeleton } from '@mantine/core'
 import { useState, type ReactNode } from 'react'
 import { useText } from '../texts/language'
-import { Icon, type IconName } from './icons'
+import { ActionEntries, type Action } from './actions'
+import { Icon } from './icons'
 import type { Sorting } from './rows'
 
 export interface Column<Row, Sort extends string = never> {
@@ -15,13 +16,6 @@ export interface Column<Row, Sort extends string = never> {
   /** Left out on phones. */
   isSecondary?: boolean
   isNumber?: boolean
-}
-
-export interface RowAction {
-  label: string
-  icon: IconName
-  isDestructive?: boolean
-  onChoose: () => void
 }
 
 /** The heading of a column, by which the list is sorted where it can be. */
@@ -61,7 +55,7 @@ export function ColumnHeading<Row, Sort extends string>({
   )
 }
 
-function RowMenu({ name, actions }: { name: string; actions: RowAction[] }) {
+function RowMenu({ name, actions }: { name: string; actions: Action[] }) {
   const say = useText()
   if (actions.length === 0) return null
   return (
@@ -72,16 +66,7 @@ function RowMenu({ name, actions }: { name: string; actions: RowAction[] }) {
         </ActionIcon>
       </Menu.Target>
       <Menu.Dropdown>
-        {actions.map(({ label, icon, isDestructive, onChoose }) => (
-          <Menu.Item
-            key={label}
-            leftSection={<Icon name={icon} size={14} />}
-            onClick={onChoose}
-            {...(isDestructive ? { className: 'danger' } : {})}
-          >
-            {label}
-          </Menu.Item>
-        ))}
+        <ActionEntries actions={actions} />
       </Menu.Dropdown>
     </Menu>
   )
@@ -105,7 +90,7 @@ interface DataRowProps<Row, Sort extends string> {
   name: string
   columns: Column<Row, Sort>[]
   detailsOf: ((row: Row) => ReactNode) | undefined
-  actionsOf: ((row: Row) => RowAction[]) | undefined
+  actionsOf: ((row: Row) => Action[]) | undefined
 }
 
 /** A row of a list, with its menu and what it unfolds to. */

@@ -4,10 +4,11 @@ import { useState, type ComponentProps, type ReactNode } from 'react'
 import { useSearchParams } from 'wouter'
 import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
+import type { Action } from './actions'
 import { Empty } from './empty'
 import { blocking, FaultNote } from './fault'
 import { Icon } from './icons'
-import { ColumnHeading, DataRow, WaitingRows, type Column, type RowAction } from './list-row'
+import { ColumnHeading, DataRow, WaitingRows, type Column } from './list-row'
 import { compareBy, useRows, type Load, type Sorting } from './rows'
 
 interface Props<Row, Sort extends string> {
@@ -28,7 +29,7 @@ interface Props<Row, Sort extends string> {
   searchHint?: string
   /** What a row unfolds to. */
   detailsOf?: (row: Row) => ReactNode
-  actionsOf?: (row: Row) => RowAction[]
+  actionsOf?: (row: Row) => Action[]
   /** Filters beside the search. */
   filters?: ReactNode
   isFiltered?: boolean
