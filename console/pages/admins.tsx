@@ -4,13 +4,13 @@ import { useState } from 'react'
 import { answerOf, api, unversioned } from '../api/client'
 import type { components } from '../api/schema'
 import { useSession } from '../app/session'
+import { useColumns } from '../parts/columns'
 import { useConfirm } from '../parts/confirm'
 import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
 import { PageHead } from '../parts/page-head'
 import { receiptOf, tellDone } from '../parts/receipts'
-import { EnabledState } from '../parts/state'
 import { useText } from '../texts/language'
 
 type SysAdmin = components['schemas']['SysAdmin']
@@ -48,6 +48,7 @@ function AddAdmin({
 /** Who runs the gateway. */
 export function Admins() {
   const say = useText()
+  const { state } = useColumns()
   const queries = useQueryClient()
   const { user: me } = useSession()
   const [ask, dialog] = useConfirm()
@@ -94,12 +95,7 @@ export function Admins() {
               </>
             ),
           },
-          {
-            key: 'state',
-            title: say('state'),
-            sortBy: (one) => Number(one.enabled),
-            show: (one) => <EnabledState enabled={one.enabled} />,
-          },
+          state((one) => one.enabled),
         ]}
         actionsOf={(one) => [
           {

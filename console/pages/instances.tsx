@@ -5,6 +5,7 @@ import { Link } from 'wouter'
 import { answerOf, api, previewOf } from '../api/client'
 import { instancesOf, type DryRun, type Instance, type Realm } from '../api/realms'
 import { useSession } from '../app/session'
+import { useColumns } from '../parts/columns'
 import { useConfirm, type Question } from '../parts/confirm'
 import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
@@ -13,8 +14,6 @@ import type { Action } from '../parts/actions'
 import { NameField } from '../parts/name-field'
 import { PageHead } from '../parts/page-head'
 import { receiptOf, tellDone } from '../parts/receipts'
-import { EnabledState } from '../parts/state'
-import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
 
 /** What can be done with an instance as a whole. */
@@ -157,7 +156,7 @@ function NewInstance({ realm, onClose }: { realm: Realm; onClose: () => void }) 
 
 function InstanceList({ realm }: { realm: Realm }) {
   const say = useText()
-  const { date } = useFormat()
+  const { created, state } = useColumns()
   const { mandateId } = useSession()
   const [ask, dialog] = useConfirm()
   const [isMaking, setMaking] = useState(false)
@@ -202,19 +201,8 @@ function InstanceList({ realm }: { realm: Realm }) {
             sortBy: (one) => one.featureCode,
             show: (one) => <span className="mono">{one.featureCode}</span>,
           },
-          {
-            key: 'created',
-            title: say('user.created'),
-            sortBy: (one) => one.createdAt,
-            isSecondary: true,
-            show: (one) => date(one.createdAt),
-          },
-          {
-            key: 'state',
-            title: say('state'),
-            sortBy: (one) => Number(one.enabled),
-            show: (one) => <EnabledState enabled={one.enabled} />,
-          },
+          created((one) => one.createdAt),
+          state((one) => one.enabled),
         ]}
         actionsOf={actionsOf}
       />

@@ -4,12 +4,11 @@ import { useState } from 'react'
 import { rebased } from '../api/as-seen'
 import { previewOf } from '../api/client'
 import type { DryRun, Member, People, Realm } from '../api/realms'
+import { useColumns } from '../parts/columns'
 import { useConfirm, type Question } from '../parts/confirm'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
 import { receiptOf, tellDone } from '../parts/receipts'
-import { EnabledState } from '../parts/state'
-import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
 import { AddPerson, ChangeRoles, type RoleChange } from './people-forms'
 import { useRoles } from './use-roles'
@@ -28,7 +27,7 @@ interface Props {
 /** People with roles in a place, and what can be done with them. */
 export function PeopleList({ people, kind, realm, mandateId, instanceId, mayChange = true }: Props) {
   const say = useText()
-  const { date } = useFormat()
+  const { created, state } = useColumns()
   const queries = useQueryClient()
   const [ask, dialog] = useConfirm()
   const [isAdding, setAdding] = useState(false)
@@ -169,19 +168,8 @@ export function PeopleList({ people, kind, realm, mandateId, instanceId, mayChan
                 </Group>
               ),
           },
-          {
-            key: 'since',
-            title: say('member.since'),
-            sortBy: (one) => one.createdAt,
-            isSecondary: true,
-            show: (one) => date(one.createdAt),
-          },
-          {
-            key: 'state',
-            title: say('state'),
-            sortBy: (one) => Number(one.enabled),
-            show: (one) => <EnabledState enabled={one.enabled} />,
-          },
+          created((one) => one.createdAt, say('member.since')),
+          state((one) => one.enabled),
         ]}
         {...(mayChange ? { actionsOf } : {})}
       />

@@ -3,6 +3,7 @@ import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { Link } from 'wouter'
 import { answerOf, api, edit } from '../api/client'
+import { useColumns } from '../parts/columns'
 import { useConfirm } from '../parts/confirm'
 import { useEdited } from '../parts/edited'
 import { FormDialog } from '../parts/form-dialog'
@@ -11,8 +12,6 @@ import { List } from '../parts/list'
 import { NameField } from '../parts/name-field'
 import { PageHead } from '../parts/page-head'
 import { receiptOf, tellDone } from '../parts/receipts'
-import { EnabledState } from '../parts/state'
-import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
 import { usePortalClientActions } from './portal-client-actions'
 import { usePortalKey, type PortalClient } from './portal-queries'
@@ -53,7 +52,7 @@ export function PortalClientForm({ client, onClose }: { client?: PortalClient; o
 /** Those who look into the portal, without an account. */
 export function PortalClients() {
   const say = useText()
-  const { date } = useFormat()
+  const { created, state } = useColumns()
   const key = usePortalKey()
   const [ask, dialog] = useConfirm()
   const actionsOf = usePortalClientActions(ask)
@@ -108,19 +107,8 @@ export function PortalClients() {
             isSecondary: true,
             show: (one) => <span className="mono">{one.slug}</span>,
           },
-          {
-            key: 'created',
-            title: say('user.created'),
-            sortBy: (one) => one.createdAt,
-            isSecondary: true,
-            show: (one) => date(one.createdAt),
-          },
-          {
-            key: 'state',
-            title: say('state'),
-            sortBy: (one) => Number(one.active),
-            show: (one) => <EnabledState enabled={one.active} />,
-          },
+          created((one) => one.createdAt),
+          state((one) => one.active),
         ]}
         actionsOf={(one) => [
           { label: say('edit'), icon: 'edit', onChoose: () => setEditing(one) },

@@ -4,6 +4,7 @@ import { useState } from 'react'
 import { Link, useLocation } from 'wouter'
 import { answerOf, api, edit, previewOf } from '../api/client'
 import type { components } from '../api/schema'
+import { useColumns } from '../parts/columns'
 import { useConfirm, type Question } from '../parts/confirm'
 import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
@@ -11,8 +12,6 @@ import { List } from '../parts/list'
 import type { Action } from '../parts/actions'
 import { PageHead } from '../parts/page-head'
 import { receiptOf, tellDone } from '../parts/receipts'
-import { EnabledState } from '../parts/state'
-import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
 
 export type Program = components['schemas']['ServiceAccount']
@@ -135,7 +134,7 @@ function NewProgram({ onClose }: { onClose: () => void }) {
 /** Accounts of programs, on the whole platform. */
 export function Programs() {
   const say = useText()
-  const { date } = useFormat()
+  const { created, state } = useColumns()
   const [ask, dialog] = useConfirm()
   const actionsOf = useProgramActions(ask)
   const [isMaking, setMaking] = useState(false)
@@ -172,19 +171,8 @@ export function Programs() {
               </>
             ),
           },
-          {
-            key: 'created',
-            title: say('user.created'),
-            sortBy: (one) => one.createdAt,
-            isSecondary: true,
-            show: (one) => date(one.createdAt),
-          },
-          {
-            key: 'state',
-            title: say('state'),
-            sortBy: (one) => Number(one.enabled),
-            show: (one) => <EnabledState enabled={one.enabled} />,
-          },
+          created((one) => one.createdAt),
+          state((one) => one.enabled),
         ]}
         actionsOf={actionsOf}
       />
