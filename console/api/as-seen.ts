@@ -3,7 +3,7 @@ import { problemOf, ProblemError } from '../../packages/client/src/index'
 /** An item by the names of its fields. */
 export type Item = Record<string, unknown>
 
-/** Somebody else has changed an item since the person saw it. Nothing was done. */
+/** Somebody else has changed the item since it was loaded. Nothing was saved. */
 export class ChangedError extends Error {
   constructor(
     readonly seen: Item,
@@ -14,13 +14,13 @@ export class ChangedError extends Error {
   }
 }
 
-/** Sets such as the roles of a member come in any order. */
+/** Returns a value with its lists in one order: they are sets, such as the roles of a member. */
 const ordered = (value: unknown): unknown =>
   Array.isArray(value) ? value.map((one) => JSON.stringify(one)).sort() : value
 const isSame = (one: unknown, other: unknown) =>
   JSON.stringify(ordered(one)) === JSON.stringify(ordered(other))
 
-/** The fields that both know and that differ. */
+/** Returns the fields that both have and that differ. */
 export const differences = ({ seen, current }: Pick<ChangedError, 'seen' | 'current'>): string[] =>
   Object.keys(seen).filter((field) => field in current && !isSame(seen[field], current[field]))
 
@@ -53,7 +53,7 @@ export function rebased<Fields extends object>(before: Fields, filledIn: Fields,
 
 interface Current {
   item: Item
-  /** The validator that a change of it sends back (RFC 9110 §13.1.1). */
+  /** The validator that a change sends in `If-Match` (RFC 9110 §13.1.1). */
   tag: string
 }
 

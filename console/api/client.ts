@@ -34,7 +34,7 @@ interface Answered<Data> {
   response: Response
 }
 
-/** What was asked for. Throws a `ProblemError` for everything else. */
+/** Returns the data of a response. Throws a `ProblemError` for a refusal or a failure. */
 export async function answerOf<Data>(asked: Promise<Answered<Data>>): Promise<NonNullable<Data>> {
   const { data, error, response } = await asked
   if (!response.ok) throw new ProblemError(asProblem(error, response))

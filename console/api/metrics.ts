@@ -22,14 +22,14 @@ export function parseMetrics(text: string): Sample[] {
   })
 }
 
-/** What the node that answers has counted. */
+/** Returns the metrics of the node that answers. */
 export async function loadMetrics(): Promise<Sample[]> {
   const response = await gateway.fetch('/metrics')
   if (!response.ok) throw new ProblemError(await problemOf(response))
   return parseMetrics(await response.text())
 }
 
-/** The sum of a metric over what its labels must be. */
+/** Returns the sum of a metric over the samples with these labels. */
 export function sumOf(
   samples: Sample[],
   name: string,
@@ -41,7 +41,7 @@ export function sumOf(
   )
 }
 
-/** How many fell below each bound of a histogram, in all. */
+/** Returns the cumulative count of a histogram at each bound. */
 export function bucketsOf(samples: Sample[], name: string): Map<number, number> {
   const buckets = new Map<number, number>()
   for (const { name: own, labels, value } of samples) {
@@ -52,7 +52,7 @@ export function bucketsOf(samples: Sample[], name: string): Map<number, number> 
   return buckets
 }
 
-/** The value below which `share` of what came between two looks lies; undefined where nothing came. */
+/** Returns the quantile `share` of the values between two samples; undefined where there are none. */
 export function quantile(
   before: Map<number, number>,
   after: Map<number, number>,

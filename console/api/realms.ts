@@ -18,7 +18,7 @@ interface MemberBody {
   roleIds?: string[]
 }
 
-/** For whom a page governs: the whole platform, or the mandate of this tab. */
+/** What a page administers: the whole platform, or the mandate of this tab. */
 export type Realm = 'platform' | 'mandate'
 
 /** Roles and their rules. */
@@ -118,9 +118,9 @@ export const instancesOf = (realm: Realm) =>
           ),
       }
 
-/** People with roles somewhere: the members of a mandate, or those with access to an instance. */
+/** The members of a mandate, or the people with access to an instance. */
 export interface People {
-  /** Names their lists among all that has been loaded. */
+  /** The query key of their lists. */
   key: readonly string[]
   list: (query: ListQuery) => Promise<{ items: Member[]; nextCursor: string | null }>
   add: (body: MemberBody & { username: string }) => Promise<object>

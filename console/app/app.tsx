@@ -9,10 +9,10 @@ import { SessionContext, useEnter, useMe, usePermissions, type Me } from './sess
 import { Shell } from './shell'
 import { SignIn } from './sign-in'
 
-/** Mandates that the person may work in now. */
+/** Returns the mandates that the user can work in now. */
 const usable = ({ memberships }: Me) => memberships.filter((one) => one.enabled && one.mandate.enabled)
 
-/** Every way to another page of the console asks first where something is not saved. */
+/** Asks before each navigation where something is not saved. */
 const aroundNav: AroundNavHandler = (navigate, to, options) => leave(() => navigate(to, options))
 
 function SignedIn({ me }: { me: Me }) {
@@ -44,7 +44,7 @@ function SignedIn({ me }: { me: Me }) {
   )
 }
 
-/** While nothing is known yet; with words where that takes long. */
+/** The page until the session is known. It explains itself after a while. */
 function Opening() {
   const say = useText()
   const [isSlow, setSlow] = useState(false)
@@ -62,7 +62,7 @@ function Opening() {
   )
 }
 
-/** The console: for those who have signed in; the others may. */
+/** The console, or the sign-in for visitors. */
 export function App() {
   const { data: me, refetch, ...query } = useMe()
   const error = blocking({ data: me, error: query.error })

@@ -6,7 +6,7 @@ import { useSession, type Membership } from './session'
 
 const isUsable = ({ enabled, mandate }: Membership) => enabled && mandate.enabled
 
-/** Chooses the mandate that this tab works in; other tabs stay in theirs. */
+/** Switches the mandate of this tab. Other tabs keep theirs. */
 export function MandateSwitcher() {
   const say = useText()
   const { memberships, mandateId, mandateLabel, enter } = useSession()

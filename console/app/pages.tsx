@@ -5,7 +5,7 @@ import type { MandateItem, Session } from './session'
 
 export const groups = ['me', 'mandate', 'platform', 'system'] as const
 
-/** A page of the console: where it is, and who may see it. The gateway decides again, on each request. */
+/** A page of the console: its address, and who may see it. The gateway decides again on each request. */
 export interface Page {
   path: string
   title: TextKey
@@ -13,7 +13,7 @@ export interface Page {
   group: (typeof groups)[number]
   may: (session: Session) => boolean
   content: ComponentType
-  /** What is shown of a single one, below. */
+  /** The page of a single item, below this address. */
   below?: ComponentType<{ id: string }>
 }
 

@@ -13,7 +13,7 @@ const schemes: [MantineColorScheme, IconName][] = [
 ]
 const tick = (isOn: boolean) => (isOn ? <Icon name="check" size={14} /> : null)
 
-/** Who is signed in, how the console looks to them, and the way out. */
+/** The menu of the signed-in user: appearance, language and signing out. */
 export function PersonMenu() {
   const say = useText()
   const language = useLanguage()

@@ -9,10 +9,10 @@ import { isOutage } from '../parts/fault'
 import { nonce } from './settings'
 import { theme } from './theme'
 
-/** How soon the gateway is asked again what it could not answer. */
+/** How long to wait before a failed request is repeated, in milliseconds. */
 const againMs = 3000
 
-/** A refusal is an answer. What failed by itself is said at once, and asked again until it works. */
+/** Refusals are final. Outages are shown at once, and the request is repeated until it works. */
 const queries = new QueryClient({
   defaultOptions: {
     queries: {
@@ -32,7 +32,7 @@ function Providers({ children }: { children: ReactNode }) {
   )
 }
 
-/** Shows a page's content where its HTML has the place for it. */
+/** Renders a page into its HTML. */
 export function show(content: ReactNode): void {
   const root = document.getElementById('root')
   if (root) createRoot(root).render(<Providers>{content}</Providers>)

@@ -14,7 +14,7 @@ export type Membership = Me['memberships'][number]
 export type Permission = Answer<'/auth/permissions'>
 export type Coherence = components['schemas']['Coherence']
 
-/** What administrators of a mandate may be allowed, by the item that their rules name. */
+/** The items whose rules give administrators of a mandate their permissions. */
 export const mandateItems = [
   'gateway.members',
   'gateway.roles',
@@ -24,21 +24,21 @@ export const mandateItems = [
 ] as const
 export type MandateItem = (typeof mandateItems)[number]
 
-/** Who looks at the console, where, and what they may there. */
+/** The signed-in user, the mandate of this tab, and the user's permissions there. */
 export interface Session {
   user: Me['user']
   memberships: Membership[]
   mandateId: string | undefined
   mandateLabel: string | undefined
-  /** Goes to another mandate, in this tab alone. */
+  /** Switches this tab to another mandate. */
   enter: (mandateId: string | undefined) => void
-  /** What they may in the mandate; undefined while that is not known. */
+  /** The user's permissions in the mandate; undefined until they are loaded. */
   permissions: Partial<Record<MandateItem, Permission>> | undefined
 }
 
 export const SessionContext = createContext<Session | undefined>(undefined)
 
-/** The session, in what is shown to those who have signed in. */
+/** Returns the session. It must be called below the sign-in. */
 export function useSession(): Session {
   const session = useContext(SessionContext)
   if (!session) throw new Error('outside of a session')
@@ -47,7 +47,7 @@ export function useSession(): Session {
 
 const isSignedOut = (error: unknown) => error instanceof ProblemError && error.status === 401
 
-/** Who is signed in: null for nobody; undefined while that is being found out. */
+/** Returns the signed-in user: null for nobody, undefined until the gateway has answered. */
 export function useMe() {
   const client = useQueryClient()
   const query = useQuery({
@@ -71,7 +71,7 @@ export function useMe() {
   return query
 }
 
-/** What the caller may in the mandate of this tab, by item. */
+/** Returns the caller's permissions in the mandate of this tab, by item. */
 export function usePermissions(mandateId: string | undefined) {
   return useQuery({
     queryKey: ['permissions', mandateId],
@@ -94,7 +94,7 @@ export function usePermissions(mandateId: string | undefined) {
   })
 }
 
-/** Forgets what was shown of the mandate before, and shows this one. */
+/** Drops the data of the previous mandate and loads that of this one. */
 export function useEnter(setMandate: (mandateId: string | undefined) => void) {
   const client = useQueryClient()
   return useCallback(

@@ -1,6 +1,6 @@
-/** What the gateway wrote into the page for whoever looks at it, signed in or not. */
+/** The settings that the gateway writes into the page, for visitors who have not signed in, too. */
 export interface Settings {
-  /** Who else vouches for a login. */
+  /** The sign-in providers that are configured. */
   authorities: ('google' | 'msft')[]
   /** Whether the demo users are there. */
   demo: boolean
@@ -21,5 +21,5 @@ function read(): Settings {
 
 export const settings = read()
 
-/** What styles that are inserted must carry, by the page's Content-Security-Policy. */
+/** The nonce that inserted styles need, by the page's Content-Security-Policy. */
 export const nonce = element?.nonce ?? ''

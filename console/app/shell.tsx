@@ -33,7 +33,7 @@ function NavLink({ page, isCurrent }: { page: Page; isCurrent: boolean }) {
   )
 }
 
-/** Whether a page, or one below it, is what is shown. */
+/** Returns whether the page, or one below it, is shown. */
 const isShown = (page: Page, location: string) =>
   location === page.path || (page.path !== '/' && location.startsWith(`${page.path}/`))
 
@@ -64,7 +64,7 @@ function Side() {
   )
 }
 
-/** One page that fails must not take the others with it. */
+/** Catches the failure of one page, so that the others go on. */
 class Guarded extends Component<{ title: string; hint: string; children: ReactNode }, { failed: boolean }> {
   override state = { failed: false }
   static getDerivedStateFromError() {
@@ -76,7 +76,7 @@ class Guarded extends Component<{ title: string; hint: string; children: ReactNo
   }
 }
 
-/** Where there is no page; or where there is one that the person cannot see in this mandate. */
+/** The page for an unknown address, or for one that the user cannot see in this mandate. */
 function NoPage() {
   const say = useText()
   const [location] = useLocation()
@@ -96,7 +96,7 @@ function NoPage() {
   )
 }
 
-/** Says that what is shown is of before an outage. */
+/** Tells the user that the data is from before an outage. */
 function StaleNote() {
   const say = useText()
   const cache = useQueryClient().getQueryCache()
@@ -155,7 +155,7 @@ function Pages() {
   )
 }
 
-/** What failed where nothing else would say so, such as an entry of a menu. */
+/** Shows an error that no part of the page shows, such as that of a menu entry. */
 function useFailures(): void {
   const faultOf = useFault()
   useEffect(() => {
@@ -168,7 +168,7 @@ function useFailures(): void {
   }, [faultOf])
 }
 
-/** What surrounds each page: navigation by what the person may, the mandate of this tab, and who they are. */
+/** The frame of each page: the navigation, the mandate of this tab, and the user's menu. */
 export function Shell() {
   const say = useText()
   const [location] = useLocation()

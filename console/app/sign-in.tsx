@@ -20,7 +20,7 @@ import { settings } from './settings'
 
 const wanted = () => new URLSearchParams(window.location.search).get('as') ?? ''
 
-/** Signing in, by password or by what else vouches for people here. */
+/** The sign-in form: by password or through a sign-in provider. */
 export function SignIn({ hasEnded }: { hasEnded: boolean }) {
   const say = useText()
   const faultOf = useFault()

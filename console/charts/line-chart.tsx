@@ -15,19 +15,19 @@ export interface Series {
 interface Props {
   title: string
   series: Series[]
-  /** How a value is written. */
+  /** Returns a value as text. */
   format: (value: number) => string
   formatTime: (at: number) => string
   empty: string
-  /** What is said of it to those who do not see it. */
+  /** A summary for screen readers. */
   summary: string
-  /** What is shown of a series while nothing is pointed at: its latest value, or all of them together. */
+  /** The value in the legend at rest: the latest one, or the sum of all. */
   resting?: 'latest' | 'sum'
 }
 
 const [width, height, top, bottom] = [600, 150, 8, 4]
 
-/** A bound that people like to read, above the largest value. */
+/** Returns a round number above the largest value. */
 function niceBound(largest: number): number {
   if (largest <= 0) return 1
   const power = 10 ** Math.floor(Math.log10(largest))
@@ -36,7 +36,7 @@ function niceBound(largest: number): number {
 
 const sumOf = ({ points }: Series) => points.reduce((sum, { value }) => sum + value, 0)
 
-/** Values over time: lines over a soft ground, with the values of the moment that is pointed at. */
+/** A chart of values over time, with the values at the pointer. */
 export function LineChart({ title, series, format, formatTime, empty, summary, resting = 'latest' }: Props) {
   const [pointed, setPointed] = useState<number>()
   const gradient = useId()

@@ -1,6 +1,6 @@
 import { parse } from 'yaml'
 
-/** A JSON schema, as far as the page shows of it. */
+/** The part of JSON Schema that the page shows. */
 export interface Schema {
   $ref?: string
   type?: string | string[]
@@ -71,7 +71,7 @@ interface Written {
   components?: { schemas?: Record<string, Schema> }
 }
 
-/** Reads what `/openapi.yaml` says. */
+/** Reads `/openapi.yaml`. */
 export async function loadDescription(): Promise<Description> {
   const response = await fetch('/openapi.yaml')
   if (!response.ok) throw new Error(`/openapi.yaml answered ${response.status}`)
@@ -93,13 +93,13 @@ export async function loadDescription(): Promise<Description> {
   return { title: info.title, version: info.version, operations, schemas: components?.schemas ?? {} }
 }
 
-/** The schema that a reference means. */
+/** Returns the schema that a reference points to. */
 export function resolve(schema: Schema, { schemas }: Description): Schema {
   const name = schema.$ref?.split('/').at(-1)
   return (name === undefined ? undefined : schemas[name]) ?? schema
 }
 
-/** What a schema is called: its name, its type, or its choices. */
+/** Returns the name of a schema, its type, or its choices. */
 export function nameOf(schema: Schema): string {
   if (schema.$ref) return schema.$ref.split('/').at(-1) ?? ''
   if (schema.enum) return schema.enum.map((one) => JSON.stringify(one)).join(' | ')
@@ -111,7 +111,7 @@ export function nameOf(schema: Schema): string {
   return schema.format ? `${type} (${schema.format})` : type
 }
 
-/** A body to begin with: each field that must be there, with something of its type. */
+/** Returns an example body with each required field. */
 export function exampleOf(given: Schema, description: Description, depth = 0): unknown {
   const schema = resolve(given, description)
   if (schema.default !== undefined) return schema.default

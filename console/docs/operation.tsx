@@ -108,7 +108,7 @@ function Details({ operation, description }: { operation: Operation; description
   )
 }
 
-/** One endpoint, closed until somebody wants to know more. */
+/** One endpoint. Its details are closed at first. */
 export function OperationCard({
   operation,
   description,

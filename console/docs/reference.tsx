@@ -31,7 +31,7 @@ function Contents({ groups }: { groups: [string, Operation[]][] }) {
   )
 }
 
-/** Whose session requests are made with, and in which mandate. */
+/** Shows whose session the requests use, and in which mandate. */
 function Visitor() {
   const say = useText()
   const { data: me } = useMe()
@@ -106,7 +106,7 @@ function Operations({ description }: { description: Description }) {
   )
 }
 
-/** The documentation: what `/openapi.yaml` says, to read and to try. */
+/** The API reference, made of `/openapi.yaml`. */
 export function Reference() {
   const say = useText()
   const { data, error, refetch } = useQuery({

@@ -20,7 +20,7 @@ interface Answered {
   body: string
 }
 
-/** The request that the fields come to. */
+/** Returns the request that the fields make. */
 function requestOf(
   { path, parameters, body }: Operation,
   values: Record<string, string>,
@@ -93,7 +93,7 @@ function bodyToBeginWith({ body }: Operation, description: Description): string 
   return schema ? JSON.stringify(exampleOf(schema, description), undefined, 2) : ''
 }
 
-/** Makes the request with the visitor's own session, and shows what came back. */
+/** Sends the request with the visitor's session, and shows the response. */
 export function TryIt({ operation, description }: { operation: Operation; description: Description }) {
   const say = useText()
   const [values, setValues] = useState<Record<string, string>>({})

@@ -8,7 +8,7 @@ import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
 import { PageHead } from '../parts/page-head'
-import { receiptOf, tellDone } from '../parts/receipts'
+import { receiptOf, notifyDone } from '../parts/receipts'
 import { useText } from '../texts/language'
 import { Identities } from './identities'
 import { useSessionColumns } from './session-columns'
@@ -18,7 +18,7 @@ function ChangePassword({ onClose }: { onClose: () => void }) {
   const [currentPassword, setCurrent] = useState('')
   const [newPassword, setNew] = useState('')
   const change = async () => {
-    tellDone(
+    notifyDone(
       say('password.changed'),
       receiptOf(await answerOf(api.POST('/auth/password', { body: { currentPassword, newPassword } }))),
     )
@@ -50,7 +50,7 @@ function ChangePassword({ onClose }: { onClose: () => void }) {
   )
 }
 
-/** Where I am signed in, and what I sign in with. */
+/** The user's own sessions and password. */
 export function Account() {
   const say = useText()
   const queries = useQueryClient()
@@ -59,7 +59,7 @@ export function Account() {
   const [isChanging, setChanging] = useState(false)
   const columns = useSessionColumns()
   const end = async (id: string) => {
-    tellDone(
+    notifyDone(
       say('session.ended'),
       receiptOf(await answerOf(unversioned.DELETE('/auth/sessions/{id}', { params: { path: { id } } }))),
     )

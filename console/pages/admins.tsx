@@ -10,7 +10,7 @@ import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
 import { PageHead } from '../parts/page-head'
-import { receiptOf, tellDone } from '../parts/receipts'
+import { receiptOf, notifyDone } from '../parts/receipts'
 import { useText } from '../texts/language'
 
 type SysAdmin = components['schemas']['SysAdmin']
@@ -45,7 +45,7 @@ function AddAdmin({
   )
 }
 
-/** Who runs the gateway. */
+/** The SysAdmins of the gateway. */
 export function Admins() {
   const say = useText()
   const { state } = useColumns()
@@ -54,7 +54,7 @@ export function Admins() {
   const [ask, dialog] = useConfirm()
   const [isAdding, setAdding] = useState(false)
   const done = async (text: string, answer: object) => {
-    tellDone(text, receiptOf(answer))
+    notifyDone(text, receiptOf(answer))
     await queries.invalidateQueries({ queryKey: ['admins'] })
   }
   const remove = async ({ id, username }: SysAdmin) => {

@@ -7,7 +7,7 @@ import type { components } from '../api/schema'
 import { useConfirm } from '../parts/confirm'
 import { List } from '../parts/list'
 import { PageHead } from '../parts/page-head'
-import { receiptOf, tellDone } from '../parts/receipts'
+import { receiptOf, notifyDone } from '../parts/receipts'
 import { State } from '../parts/state'
 import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
@@ -27,7 +27,7 @@ export function AllSessions() {
   const [status, setStatus] = useState<Status | null>('active')
   const columns = useSessionColumns()
   const end = async ({ id }: Session) => {
-    tellDone(
+    notifyDone(
       say('session.ended'),
       receiptOf(await answerOf(unversioned.DELETE('/system/sessions/{id}', { params: { path: { id } } }))),
     )

@@ -5,7 +5,7 @@ import { State } from '../parts/state'
 import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
 
-/** Whether the audit's chain holds, and how far it goes. */
+/** Shows whether the audit chain is intact, and how far it goes. */
 export function ChainBadge() {
   const say = useText()
   const { time, dateTime } = useFormat()

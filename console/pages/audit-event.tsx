@@ -13,7 +13,7 @@ const asRecord = (value: unknown): Record<string, unknown> =>
 const asText = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined)
 const asJson = (value: unknown) => JSON.stringify(value, null, 2)
 
-/** What an event is about, in a few words: the thing that was changed, or the request. */
+/** Returns the subject of an event: the changed item, or the request. */
 export function aboutOf({ details }: AuditEvent): string {
   const { subject, method, route, path, before, after, detail } = details
   const where = asText(route) ?? asText(path)
@@ -29,7 +29,7 @@ export function aboutOf({ details }: AuditEvent): string {
   return asText(detail) ?? name ?? ''
 }
 
-/** Everything that the audit says of an event. */
+/** The details of an audit event. */
 export function EventDetails({
   event,
   realm,

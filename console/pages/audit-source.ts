@@ -18,12 +18,12 @@ export const rangeNames = ['hour', 'day', 'week', 'month', 'year', 'own'] as con
 export type Range = (typeof rangeNames)[number]
 const longestMs = 5 * ranges.year
 
-/** What is chosen on the page. */
+/** The filters of the page. */
 export interface Filters {
   range: Range
-  /** When the page was last asked to look: what `Last …` goes back from. */
+  /** When the page last loaded, in milliseconds: the end of `Last …`. */
   askedAt: number
-  /** As the fields for date and time have them, in this place's time. */
+  /** Values of the date and time fields, in local time. */
   from: string
   to: string
   user: string | null
@@ -32,7 +32,7 @@ export interface Filters {
   requestId: string | null
 }
 
-/** A time as a field for date and time has it. */
+/** Returns a time as the value of a date and time field. */
 export const asField = (time: number) =>
   new Date(time - new Date(time).getTimezoneOffset() * 60_000).toISOString().slice(0, 16)
 
@@ -48,7 +48,7 @@ export function spanOf({ range, askedAt, from, to }: Filters): { from: string; t
 
 type Query = Partial<Record<'from' | 'to' | 'user' | 'mandate' | 'action' | 'requestId', string>>
 
-/** The filters as the endpoints take them. */
+/** Returns the filters as the query of the endpoints. */
 export function queryOf(filters: Filters, span: { from: string; to?: string }): Query {
   const { user, mandate, action, requestId } = filters
   return {
@@ -77,16 +77,16 @@ export const loadActivity = (realm: Realm, { mandate, requestId: _, from = '', .
       )
     : answerOf(api.GET('/mandate/audit/activity', { params: { query: { from, ...query } } }))
 
-/** Everything that the filters let through, as the file that the gateway streams. */
+/** Returns all events that pass the filters, as the file that the gateway streams. */
 export async function exportEvents(realm: Realm, query: Query): Promise<Blob> {
-  const response = await gateway.fetch(
-    `/${realm === 'platform' ? 'admin' : 'mandate'}/audit?${new URLSearchParams({ ...query, format: 'jsonl' }).toString()}`,
-  )
+  const level = realm === 'platform' ? 'admin' : 'mandate'
+  const parameters = new URLSearchParams({ ...query, format: 'jsonl' })
+  const response = await gateway.fetch(`/${level}/audit?${parameters.toString()}`)
   if (!response.ok) throw new ProblemError(await problemOf(response))
   return await response.blob()
 }
 
-/** Gives somebody a file. */
+/** Downloads a file. */
 export function saveAs(name: string, content: Blob): void {
   const link = document.createElement('a')
   link.href = URL.createObjectURL(content)

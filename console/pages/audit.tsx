@@ -9,7 +9,7 @@ import { FaultNote } from '../parts/fault'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
 import { PageHead } from '../parts/page-head'
-import { tellDone } from '../parts/receipts'
+import { notifyDone } from '../parts/receipts'
 import { useFormat } from '../texts/format'
 import { useActionName, useText } from '../texts/language'
 import { ChainBadge } from './audit-chain'
@@ -29,7 +29,7 @@ import {
   type Filters,
 } from './audit-source'
 
-/** What mandates are called, as far as there are not too many of them. */
+/** Returns a function that names a mandate; one beyond the first 200 by the start of its id. */
 function useMandateNames(realm: Realm): (id: string | null) => string {
   const say = useText()
   const { data = [] } = useQuery({
@@ -73,7 +73,7 @@ function AuditOf({ realm }: { realm: Realm }) {
   const download = useMutation({
     mutationFn: async () => {
       saveAs(`audit-${new Date().toISOString().slice(0, 10)}.jsonl`, await exportEvents(realm, query))
-      tellDone(say('audit.exported'))
+      notifyDone(say('audit.exported'))
     },
   })
   return (

@@ -13,7 +13,7 @@ import { MandateSelect } from './mandate-select'
 
 type Bill = components['schemas']['Bill']
 
-/** The running month and those before it (UTC). */
+/** Returns the current month and earlier ones (UTC). */
 function latestMonths(count: number): string[] {
   const now = new Date()
   return Array.from({ length: count }, (_, back) =>
@@ -21,7 +21,7 @@ function latestMonths(count: number): string[] {
   )
 }
 
-/** What mandates used in a month, against what they have been sold. */
+/** The use of mandates in a month against their quotas. */
 export function Billing() {
   const say = useText()
   const { number, month: monthName } = useFormat()

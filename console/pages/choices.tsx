@@ -24,7 +24,7 @@ async function findPeople(realm: Realm, search: string): Promise<Person[]> {
 
 interface PersonProps {
   realm: Realm
-  /** What stands for the person: an id, or the username. */
+  /** The value of a choice: the user's id or username. */
   by: 'id' | 'username'
   value: string | null
   onChange: (value: string | null) => void
@@ -33,7 +33,7 @@ interface PersonProps {
   width?: number
 }
 
-/** Somebody, anywhere on the platform, or among the members of the mandate of this tab. */
+/** A choice of a user: of the platform, or of the members of this tab's mandate. */
 export function PersonChoice({ realm, by, ...props }: PersonProps) {
   const say = useText()
   const { mandateId } = useSession()
@@ -59,7 +59,7 @@ interface PlaceProps {
   width?: number
 }
 
-/** A mandate of the platform; or, where it may be, what belongs to none. */
+/** A choice of a mandate, or of the system where `system` names it. */
 export function MandateChoice({ system, ...props }: PlaceProps & { system?: string }) {
   const say = useText()
   const extra = system === undefined ? [] : [{ value: 'system', label: system }]
@@ -84,7 +84,7 @@ export function MandateChoice({ system, ...props }: PlaceProps & { system?: stri
   )
 }
 
-/** An instance, of one mandate where that is given. */
+/** A choice of an instance, of one mandate where it is given. */
 export function InstanceChoice({
   realm,
   mandateId,

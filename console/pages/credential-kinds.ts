@@ -16,14 +16,14 @@ export interface Credential {
 type Schemas = components['schemas']
 export type Kind = 'secrets' | 'publicKeys' | 'apiTokens'
 
-/** What is filled in for a new one. */
+/** The fields of a new credential. */
 export interface Wish {
   label: string
   expiresAt: string | null
   publicJwk?: Record<string, unknown>
 }
 
-/** What is shown this once, and how it is used; nothing where the gateway was only told something. */
+/** The secret to show once, with a command that uses it; undefined for a public key. */
 export interface Shown {
   value: string
   usage?: string
@@ -33,7 +33,7 @@ export interface Shown {
 export interface Source {
   list: (query: PageQuery) => Promise<{ items: Credential[]; nextCursor: string | null }>
   make: (wish: Wish) => Promise<Shown>
-  /** How many tokens would end with it. */
+  /** The number of tokens that would end with it. */
   tryRemove: (id: string) => Promise<number>
   remove: (id: string) => Promise<object>
 }
@@ -42,7 +42,10 @@ type Removal = { coherence: Schemas['Coherence'] } | { dryRun: true; tokens: { c
 const countOf = (answer: Removal) => ('dryRun' in answer ? answer.tokens.count : 0)
 
 const tokenRequest = (clientId: string, secret: string) =>
-  `curl ${window.location.origin}/auth/token -d grant_type=client_credentials \\\n  -d client_id=${clientId} -d client_secret=${secret}`
+  [
+    `curl ${window.location.origin}/auth/token -d grant_type=client_credentials \\`,
+    `  -d client_id=${clientId} -d client_secret=${secret}`,
+  ].join('\n')
 
 /** The credentials of a service account, by kind. */
 export const credentialsOf = (id: string): Record<Kind, Source> => {
@@ -126,7 +129,7 @@ export const credentialsOf = (id: string): Record<Kind, Source> => {
   }
 }
 
-/** A key pair that this browser makes (EC P-256): its halves as JWKs. */
+/** Makes a key pair in the browser (EC P-256). Returns both keys as JWKs. */
 export async function makeKeyPair(): Promise<{ publicJwk: Record<string, unknown>; privateJwk: string }> {
   const pair = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, [
     'sign',

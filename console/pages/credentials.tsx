@@ -5,7 +5,7 @@ import { useConfirm } from '../parts/confirm'
 import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
-import { receiptOf, tellDone } from '../parts/receipts'
+import { receiptOf, notifyDone } from '../parts/receipts'
 import { ShownOnce } from '../parts/shown-once'
 import { State } from '../parts/state'
 import { useFormat } from '../texts/format'
@@ -16,7 +16,7 @@ interface Props {
   kind: Kind
   source: Source
   queryKey: readonly unknown[]
-  /** Whose they are. */
+  /** The name of the service account. */
   name: string
   mayChange: boolean
 }
@@ -30,7 +30,7 @@ interface Secret {
 
 const day = 24 * 60 * 60 * 1000
 const dayOf = (time: number) => new Date(time).toISOString().slice(0, 10)
-/** The end of a day that was chosen, here. */
+/** Returns the end of a day in local time. */
 const endOf = (date: string) => new Date(`${date}T23:59:59`).toISOString()
 
 function asJwk(text: string): Record<string, unknown> | undefined {
@@ -71,7 +71,7 @@ function NewCredential({
       ...(publicJwk ? { publicJwk } : {}),
     })
     if (kind === 'publicKeys') {
-      tellDone(say('publicKeys.added', { label: label.trim() }), coherence)
+      notifyDone(say('publicKeys.added', { label: label.trim() }), coherence)
       await onMade(
         privateJwk === undefined
           ? undefined
@@ -137,7 +137,7 @@ function NewCredential({
   )
 }
 
-/** What a service account is let in by, of one kind. */
+/** The credentials of one kind that a service account has. */
 export function Credentials({ kind, source, queryKey, name, mayChange }: Props) {
   const say = useText()
   const { ago, date, dateTime } = useFormat()
@@ -147,7 +147,7 @@ export function Credentials({ kind, source, queryKey, name, mayChange }: Props) 
   const [secret, setSecret] = useState<Secret>()
   const refresh = () => queries.invalidateQueries({ queryKey })
   const remove = async ({ id, label }: Credential) => {
-    tellDone(say(`${kind}.revoked`, { label }), receiptOf(await source.remove(id)))
+    notifyDone(say(`${kind}.revoked`, { label }), receiptOf(await source.remove(id)))
     await refresh()
   }
   const askToRemove = async (one: Credential) => {

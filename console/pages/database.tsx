@@ -114,7 +114,7 @@ function Details({ state }: { state: Database }) {
   )
 }
 
-/** How the database is. */
+/** The state of the database. */
 export function DatabasePage() {
   const say = useText()
   const { data, refetch, ...query } = useQuery({

@@ -15,7 +15,7 @@ import type { ExplainedRule, Subject, Verdict } from './explain-question'
 const scopes = { 1: 'global', 2: 'mandate', 3: 'instance' } as const
 const scopeOf = (priority: number) => scopes[priority === 3 ? 3 : priority === 2 ? 2 : 1]
 
-/** What mandate and instance are called. */
+/** Returns the labels of mandate and instance. */
 function usePlaceName(realm: Realm, { mandateId, instanceId }: Verdict): string {
   const say = useText()
   const { mandateId: own, mandateLabel } = useSession()
@@ -39,7 +39,7 @@ function usePlaceName(realm: Realm, { mandateId, instanceId }: Verdict): string 
   return names.filter((one) => one !== undefined).join(' / ') || say('explain.nowhere')
 }
 
-/** The roles that count for the person there, as far as the caller sees them. */
+/** The person's roles there, as far as the caller can see them. */
 function useRoles(realm: Realm, roleIds: string[] = []): Role[] {
   const { mandateId } = useSession()
   const found = useQueries({
@@ -227,7 +227,7 @@ function Facts({ verdict, realm, roles }: { verdict: Verdict; realm: Realm; role
   )
 }
 
-/** Whether it is allowed, and why. */
+/** Shows whether the request is allowed, and why. */
 export function Answer({ verdict, realm }: { verdict: Verdict; realm: Realm }) {
   const say = useText()
   const roles = useRoles(realm, verdict.roleIds)

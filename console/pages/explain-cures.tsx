@@ -7,7 +7,7 @@ import { useText } from '../texts/language'
 import { useReach } from './explain-reach'
 import { addressOf, type Subject, type Verdict } from './explain-question'
 
-/** One way to a yes, and where that is done. */
+/** One change that would allow the request, with the page where it is made. */
 interface Cure {
   text: string
   href?: string
@@ -17,14 +17,14 @@ interface Cure {
 export interface Props {
   realm: Realm
   verdict: Verdict
-  /** The roles that count for the person there. */
+  /** The person's roles there. */
   roles: Role[]
 }
 
 export const pathOf = (realm: Realm, page: 'roles' | 'instances', id: string) =>
   `/${realm === 'mandate' ? '' : 'all-'}${page}/${id}`
 
-/** Refusals before any rule: each has one way to a yes. */
+/** Refusals before any rule. Each has one remedy. */
 const curedCodes = [
   'not_a_member',
   'membership_disabled',
@@ -40,7 +40,7 @@ const curedCodes = [
 type Cured = (typeof curedCodes)[number]
 const curedOf = (code: string) => curedCodes.find((one) => one === code)
 
-/** Where the people of the verdict's mandate are governed. */
+/** Returns the page where the people of the verdict's mandate are administered. */
 function useMembersLink(realm: Realm, { mandateId, user }: Verdict): Pick<Cure, 'href' | 'action'> {
   const say = useText()
   const { permissions } = useSession()
@@ -54,7 +54,7 @@ function useMembersLink(realm: Realm, { mandateId, user }: Verdict): Pick<Cure, 
     : { href: `/members${search}`, action: say('explain.change.members') }
 }
 
-/** What would have to change for a yes. */
+/** Returns the changes that would allow the request. */
 function useCures(props: Props): Cure[] {
   const { realm, verdict, roles } = props
   const say = useText()
@@ -103,7 +103,7 @@ interface RuleCures extends Pick<Verdict, 'deciding'> {
   subject: Subject
   roles: Role[]
   members: Pick<Cure, 'href' | 'action'>
-  /** Whom a rule of a global role concerns. */
+  /** The people whom a rule of a global role affects. */
   reach: string
   name: string
   say: ReturnType<typeof useText>
@@ -167,7 +167,7 @@ function ruleCures({ realm, subject, deciding, roles, members, reach, name, say 
   ]
 }
 
-/** What would have to change, each with the way to where that is done. */
+/** Shows the changes that would allow the request, with links to their pages. */
 export function Cures(props: Props) {
   const say = useText()
   const [, go] = useLocation()

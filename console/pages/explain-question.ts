@@ -11,7 +11,7 @@ export type Subject = NonNullable<Explanation['subject']>
 export const contexts = ['RESOURCE', 'DATA', 'UI'] as const
 export const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
 
-/** What is asked, as the address of the page says it, so that a question can be sent to somebody. */
+/** The fields of a question. They stand in the address of the page, so that it can be shared. */
 export const questionFields = [
   'user',
   'mandate',
@@ -31,11 +31,11 @@ export const questionOf = (params: URLSearchParams): Question =>
 export const modeOf = ({ request, path, method }: Question): Mode =>
   request ? 'refusal' : path || method ? 'path' : 'item'
 
-/** The address that asks a question; what is empty is left out. */
+/** Returns the address of a question, without empty fields. */
 export const addressOf = (question: Partial<Question>) =>
   new URLSearchParams(Object.entries(question).filter(([, value]) => value !== '')).toString()
 
-/** Only what the mode asks for. */
+/** Returns the fields that the mode of the question uses. */
 export function ofMode(
   { user, mandate, instance, context, item, action, method, path, request }: Question,
   mode: Mode,
@@ -49,7 +49,7 @@ export function ofMode(
 export const isWhole = (question: Question) =>
   modeOf(question) === 'refusal' || (question.user !== '' && (question.path !== '' || question.action !== ''))
 
-/** What came of it: of a question as things are now, or of a request that was refused. */
+/** The answer to a question, or the explanation of a refused request. */
 export interface Verdict {
   allowed: boolean
   user: { id: string; username: string | null }
@@ -59,13 +59,13 @@ export interface Verdict {
   subject: Subject | null
   deciding: ExplainedRule[]
   overruled: ExplainedRule[]
-  /** Of a question alone. */
+  /** Absent for a refused request. */
   decidedBy?: Explanation['decidedBy']
   level?: Explanation['level']
   roleIds?: string[]
-  /** What was asked for, as a request. */
+  /** The question as a request. */
   request?: string
-  /** Of a request alone: when it was refused. */
+  /** When the request was refused; absent for a question. */
   at?: string
 }
 
@@ -108,7 +108,7 @@ async function explainRequest(realm: Realm, requestId: string): Promise<Verdict>
   )
 }
 
-/** Asks the gateway. */
+/** Sends the question to the gateway. */
 export async function explain(realm: Realm, question: Question): Promise<Verdict> {
   const { user, mandate, instance, context, item, action, method, path, request } = question
   if (request) return await explainRequest(realm, request)

@@ -36,7 +36,7 @@ interface FieldsProps {
 
 const ownItems = ['gateway.audit', 'gateway.instances', 'gateway.members', 'gateway.portal', 'gateway.roles']
 
-/** Items that there are rules for, or that something asks for. */
+/** Returns the items that rules or routes name. */
 function useItems(realm: Realm, context: string): string[] {
   const { mandateId } = useSession()
   const { data = [] } = useQuery({

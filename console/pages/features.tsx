@@ -9,7 +9,7 @@ import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
 import { PageHead } from '../parts/page-head'
-import { receiptOf, tellDone } from '../parts/receipts'
+import { receiptOf, notifyDone } from '../parts/receipts'
 import { useText } from '../texts/language'
 
 type Feature = components['schemas']['Feature']
@@ -73,14 +73,14 @@ function FeatureForm({
   )
 }
 
-/** What can be installed in mandates. */
+/** The features that mandates can have instances of. */
 export function Features() {
   const say = useText()
   const queries = useQueryClient()
   const [ask, dialog] = useConfirm()
   const [editing, setEditing] = useState<Feature | 'new'>()
   const done = async (text: string, answer: object) => {
-    tellDone(text, receiptOf(answer))
+    notifyDone(text, receiptOf(answer))
     await queries.invalidateQueries({ queryKey: ['features'] })
   }
   const remove = ({ code, ...seen }: Feature, dryRun: '0' | '1') =>

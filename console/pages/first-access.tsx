@@ -9,16 +9,16 @@ import { useText } from '../texts/language'
 
 type User = components['schemas']['ListedUser']
 
-/** A link by which somebody sets a password, once. */
+/** A one-time link by which somebody sets a password. */
 export interface FirstAccess {
   name: string
   url: string
   expiresAt: string
-  /** Whether it is in place of a password or link that was there. */
+  /** Whether it replaces an earlier password or link. */
   isReset: boolean
 }
 
-/** The link by which somebody sets a password: shown once. */
+/** Shows the link by which somebody sets a password, once. */
 export function AccessLink({
   access: { name, url, expiresAt, isReset },
   onClose,

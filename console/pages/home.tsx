@@ -72,7 +72,7 @@ function MandateCard({ membership: { mandate, enabled, roles, instances } }: { m
   )
 }
 
-/** Where everybody begins: who they are, and where they may work. */
+/** The home page: the user, and the mandates they can work in. */
 export function Home() {
   const say = useText()
   const { user, memberships } = useSession()

@@ -10,7 +10,7 @@ import { FaultNote } from '../parts/fault'
 import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
-import { receiptOf, tellDone } from '../parts/receipts'
+import { receiptOf, notifyDone } from '../parts/receipts'
 import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
 
@@ -20,7 +20,7 @@ type Authority = Identity['authority']
 
 const wantsProof = (error: unknown) => error instanceof ProblemError && error.code === 'credentials_invalid'
 
-/** Goes to where the account is linked. */
+/** Navigates to the sign-in provider, which links the account. */
 async function goToLink(authority: Authority, currentPassword?: string): Promise<void> {
   const body = {
     authority,
@@ -31,7 +31,7 @@ async function goToLink(authority: Authority, currentPassword?: string): Promise
   window.location.assign(authorizationUrl)
 }
 
-/** Asks for the password: a session that is not young is no proof that it is the person. */
+/** Asks for the password, since an old session does not prove who is there. */
 function ProofDialog({ authority, onClose }: { authority: Authority; onClose: () => void }) {
   const say = useText()
   const [password, setPassword] = useState('')
@@ -56,7 +56,7 @@ function ProofDialog({ authority, onClose }: { authority: Authority; onClose: ()
   )
 }
 
-/** By what else than a password the person can sign in, and the way to add and remove that. */
+/** The linked accounts that the user can sign in with. */
 export function Identities() {
   const say = useText()
   const { ago, date, dateTime } = useFormat()
@@ -70,7 +70,7 @@ export function Identities() {
     },
   })
   const unlink = async (id: string) => {
-    tellDone(
+    notifyDone(
       say('identity.unlinked'),
       receiptOf(await answerOf(unversioned.DELETE('/auth/identities/{id}', { params: { path: { id } } }))),
     )

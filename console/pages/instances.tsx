@@ -13,10 +13,10 @@ import { List } from '../parts/list'
 import type { Action } from '../parts/actions'
 import { NameField } from '../parts/name-field'
 import { PageHead } from '../parts/page-head'
-import { receiptOf, tellDone } from '../parts/receipts'
+import { receiptOf, notifyDone } from '../parts/receipts'
 import { useText } from '../texts/language'
 
-/** What can be done with an instance as a whole. */
+/** Returns the actions of an instance. */
 export function useInstanceActions(
   realm: Realm,
   ask: (question: Question) => void,
@@ -25,7 +25,7 @@ export function useInstanceActions(
   const queries = useQueryClient()
   const { change, remove } = instancesOf(realm)
   const done = async (text: string, answer: object) => {
-    tellDone(text, receiptOf(answer))
+    notifyDone(text, receiptOf(answer))
     await queries.invalidateQueries({ queryKey: [realm] })
   }
   type Wording = (
@@ -111,7 +111,7 @@ function NewInstance({ realm, onClose }: { realm: Realm; onClose: () => void }) 
   const set = (change: object) => setFields((before) => ({ ...before, ...change }))
   const make = async () => {
     await instancesOf(realm).make({ label: label.trim(), featureCode: featureCode.trim(), mandateId })
-    tellDone(say('instance.made', { name: label.trim() }))
+    notifyDone(say('instance.made', { name: label.trim() }))
     await queries.invalidateQueries({ queryKey: [realm] })
   }
   return (

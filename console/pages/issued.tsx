@@ -5,7 +5,7 @@ import { answerOf, api, unversioned } from '../api/client'
 import type { components } from '../api/schema'
 import { useConfirm } from '../parts/confirm'
 import { List } from '../parts/list'
-import { receiptOf, tellDone } from '../parts/receipts'
+import { receiptOf, notifyDone } from '../parts/receipts'
 import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
 
@@ -13,19 +13,19 @@ type Issued = components['schemas']['Issued']
 
 interface Props {
   id: string
-  /** What the admin is called. */
+  /** The admin's name. */
   name: string
-  /** Whether it is said that there is nothing; otherwise nothing is shown then. */
+  /** Whether to say so where there is nothing. */
   saysNothing: boolean
 }
 
 const withdrawAll = (id: string, dryRun: '0' | '1') =>
   answerOf(unversioned.DELETE('/admin/users/{id}/issued', { params: { path: { id }, query: { dryRun } } }))
-/** Links work once, and accounts are no credentials. */
+/** Returns whether it is used again and again: a link works once, and an account is no credential. */
 const isUsed = ({ kind }: Issued) => kind !== 'firstAccess' && kind !== 'serviceAccount'
 const isProgram = ({ kind }: Issued) => kind !== 'firstAccess'
 
-/** What an admin made by which others are let in, and the way to withdraw all of it. */
+/** The credentials that an admin issued, and the button that withdraws all of them. */
 export function IssuedBy({ id, name, saysNothing }: Props) {
   const say = useText()
   const { ago, dateTime } = useFormat()
@@ -49,7 +49,7 @@ export function IssuedBy({ id, name, saysNothing }: Props) {
         </>
       ),
       onConfirm: async () => {
-        tellDone(say('issued.withdrawn', { name }), receiptOf(await withdrawAll(id, '0')))
+        notifyDone(say('issued.withdrawn', { name }), receiptOf(await withdrawAll(id, '0')))
         await queries.invalidateQueries({ queryKey })
       },
     })

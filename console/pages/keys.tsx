@@ -6,7 +6,7 @@ import { useConfirm } from '../parts/confirm'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
 import { PageHead } from '../parts/page-head'
-import { receiptOf, tellDone } from '../parts/receipts'
+import { receiptOf, notifyDone } from '../parts/receipts'
 import { State } from '../parts/state'
 import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
@@ -27,7 +27,7 @@ export function Keys() {
   const queries = useQueryClient()
   const [ask, dialog] = useConfirm()
   const done = async (text: string, answer: object) => {
-    tellDone(text, receiptOf(answer))
+    notifyDone(text, receiptOf(answer))
     await queries.invalidateQueries({ queryKey: ['keys'] })
   }
   const askToRotate = () =>

@@ -8,7 +8,7 @@ import { Empty } from '../parts/empty'
 import { blocking, FaultNote } from '../parts/fault'
 import { Icon } from '../parts/icons'
 import { PageHead } from '../parts/page-head'
-import { tellDone } from '../parts/receipts'
+import { notifyDone } from '../parts/receipts'
 import { State } from '../parts/state'
 import { Waiting } from '../parts/waiting'
 import { useFormat } from '../texts/format'
@@ -20,7 +20,7 @@ type Level = (typeof levels)[number]
 const levelOf = (value: string | null) => levels.find((one) => one === value)
 const kinds = { error: 'bad', warn: 'warn', info: 'good', debug: 'idle' } as const
 
-/** A line of the access log says at once what was asked and how it went; everything else says it itself. */
+/** Returns the head of a log line: the request and its status, or the message. */
 function headOf({ message, fields: { method, route, path, status, ms } }: Line): string {
   const where = route ?? path
   return message === 'request' && typeof method === 'string' && typeof where === 'string'
@@ -56,7 +56,7 @@ function LogLine({ line }: { line: Line }) {
   )
 }
 
-/** What the answering process wrote last. */
+/** The latest log lines of the process that answers. */
 export function Logs() {
   const say = useText()
   const queries = useQueryClient()
@@ -74,7 +74,7 @@ export function Logs() {
   const error = blocking({ data, error: asked.error })
   const setWritten = async (wanted: Level) => {
     await answerOf(unversioned.PUT('/system/logs', { body: { level: wanted } }))
-    tellDone(say('logs.level.set', { level: wanted }))
+    notifyDone(say('logs.level.set', { level: wanted }))
     await queries.invalidateQueries({ queryKey: ['logs'] })
   }
   return (

@@ -3,17 +3,17 @@ import { answerOf, edit, previewOf } from '../api/client'
 import type { components } from '../api/schema'
 import type { Question } from '../parts/confirm'
 import type { Action } from '../parts/actions'
-import { receiptOf, tellDone } from '../parts/receipts'
+import { receiptOf, notifyDone } from '../parts/receipts'
 import { useText } from '../texts/language'
 
 type Mandate = components['schemas']['Mandate']
 
-/** What can be done with a mandate as a whole. */
+/** Returns the actions of a mandate. */
 export function useMandateActions(ask: (question: Question) => void): (mandate: Mandate) => Action[] {
   const say = useText()
   const queries = useQueryClient()
   const done = async (text: string, answer: object) => {
-    tellDone(text, receiptOf(answer))
+    notifyDone(text, receiptOf(answer))
     await queries.invalidateQueries({ queryKey: ['mandates'] })
   }
   const setEnabled = ({ id, ...seen }: Mandate, enabled: boolean, dryRun: '0' | '1') =>

@@ -8,11 +8,11 @@ import { useText } from '../texts/language'
 interface Props {
   value: string | null
   onChange: (id: string | null) => void
-  /** Where it is a field of a form; else it is a filter, and says so in its place. */
+  /** Its label as a field of a form. Without one it is a filter. */
   isField?: boolean
 }
 
-/** Chooses one of the platform's mandates, which are found by what is typed. */
+/** A choice of one of the platform's mandates, with a search. */
 export function MandateSelect({ value, onChange, isField = false }: Props) {
   const say = useText()
   const [typed, setTyped] = useState('')

@@ -11,7 +11,7 @@ import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
 import { NameField } from '../parts/name-field'
 import { PageHead } from '../parts/page-head'
-import { tellDone } from '../parts/receipts'
+import { notifyDone } from '../parts/receipts'
 import { EnabledState } from '../parts/state'
 import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
@@ -19,7 +19,7 @@ import { useMandateActions } from './mandate-actions'
 
 type Mandate = components['schemas']['Mandate']
 
-/** A name that addresses can hold. */
+/** Returns a slug made of a label. */
 const slugOf = (label: string) =>
   label
     .toLowerCase()
@@ -42,7 +42,7 @@ export function MandateForm({ mandate, onClose }: { mandate?: Mandate; onClose: 
         ? edit(seen).PATCH('/admin/mandates/{id}', { params: { path: { id: seen.id } }, body })
         : api.POST('/admin/mandates', { body }),
     )
-    tellDone(say(mandate ? 'mandate.saved' : 'mandate.made', { name: body.label }))
+    notifyDone(say(mandate ? 'mandate.saved' : 'mandate.made', { name: body.label }))
     await queries.invalidateQueries({ queryKey: ['mandates'] })
   }
   return (

@@ -5,7 +5,7 @@ import type { components } from '../api/schema'
 import { useConfirm } from '../parts/confirm'
 import { List } from '../parts/list'
 import { PageHead } from '../parts/page-head'
-import { receiptOf, tellDone } from '../parts/receipts'
+import { receiptOf, notifyDone } from '../parts/receipts'
 import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
 
@@ -35,7 +35,7 @@ export function OpenLinks() {
   const queries = useQueryClient()
   const [ask, dialog] = useConfirm()
   const withdraw = async ({ id, username: name }: OpenLink) => {
-    tellDone(
+    notifyDone(
       say('openLink.withdrawn', { name }),
       receiptOf(
         await answerOf(

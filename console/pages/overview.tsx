@@ -18,7 +18,7 @@ interface Look {
   samples: Sample[]
 }
 
-/** What has been counted, look after look, since this page was opened. */
+/** Returns the samples of the metrics since the page was opened. */
 function useLooks() {
   const [looks, setLooks] = useState<Look[]>([])
   const { data, error, dataUpdatedAt } = useQuery({
@@ -34,7 +34,7 @@ function useLooks() {
   return { looks, error }
 }
 
-/** What grew between each two looks, by the second; a node that began anew counts from nothing. */
+/** Returns the rate per second between samples. A restarted node counts from zero. */
 function rates(looks: Look[], countOf: (samples: Sample[]) => number): Point[] {
   return looks.slice(1).map(({ at, samples }, index) => {
     const before = looks[index]
@@ -113,7 +113,7 @@ function Charts({ looks }: { looks: Look[] }) {
   )
 }
 
-/** How the gateway is, live. */
+/** The live metrics of the gateway. */
 export function Overview() {
   const say = useText()
   const { number, ms, percent } = useFormat()

@@ -8,7 +8,7 @@ import { useColumns } from '../parts/columns'
 import { useConfirm, type Question } from '../parts/confirm'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
-import { receiptOf, tellDone } from '../parts/receipts'
+import { receiptOf, notifyDone } from '../parts/receipts'
 import { useText } from '../texts/language'
 import { AddPerson, ChangeRoles, type RoleChange } from './people-forms'
 import { useRoles } from './use-roles'
@@ -17,14 +17,14 @@ interface Props {
   people: People
   kind: 'member' | 'access'
   realm: Realm
-  /** Where the roles come from that can be given. */
+  /** The mandate whose roles can be given. */
   mandateId: string
   instanceId?: string
   /** Whether they may be changed here. */
   mayChange?: boolean
 }
 
-/** People with roles in a place, and what can be done with them. */
+/** The people with roles in a mandate or an instance, and their actions. */
 export function PeopleList({ people, kind, realm, mandateId, instanceId, mayChange = true }: Props) {
   const say = useText()
   const { created, state } = useColumns()
@@ -35,7 +35,7 @@ export function PeopleList({ people, kind, realm, mandateId, instanceId, mayChan
   const { roles, labelOf } = useRoles({ realm, mandateId, ...(instanceId ? { instanceId } : {}) })
 
   const done = async (text: string, answer: object) => {
-    tellDone(text, receiptOf(answer))
+    notifyDone(text, receiptOf(answer))
     await queries.invalidateQueries({ queryKey: people.key })
   }
   type Wanted = Pick<Question, 'title' | 'hint' | 'action' | 'isHarmless'> & {

@@ -2,11 +2,11 @@ import { useQueryClient } from '@tanstack/react-query'
 import { answerOf, edit } from '../api/client'
 import type { Question } from '../parts/confirm'
 import type { Action } from '../parts/actions'
-import { receiptOf, tellDone } from '../parts/receipts'
+import { receiptOf, notifyDone } from '../parts/receipts'
 import { useText } from '../texts/language'
 import { usePortalKey, type PortalClient } from './portal-queries'
 
-/** What can be done with a client of the portal as a whole. */
+/** Returns the actions of a client of the portal. */
 export function usePortalClientActions(
   ask: (question: Question) => void,
   onRemoved: () => void = () => undefined,
@@ -15,7 +15,7 @@ export function usePortalClientActions(
   const queries = useQueryClient()
   const key = usePortalKey()
   const done = async (text: string, answer: object) => {
-    tellDone(text, receiptOf(answer))
+    notifyDone(text, receiptOf(answer))
     await queries.invalidateQueries({ queryKey: key })
   }
   const setActive = ({ id, ...seen }: PortalClient, active: boolean) =>

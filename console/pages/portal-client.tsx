@@ -11,7 +11,7 @@ import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
 import { OneItem } from '../parts/one-item'
 import { PageHead } from '../parts/page-head'
-import { receiptOf, tellDone } from '../parts/receipts'
+import { receiptOf, notifyDone } from '../parts/receipts'
 import { ShownOnce } from '../parts/shown-once'
 import { State } from '../parts/state'
 import { useFormat } from '../texts/format'
@@ -82,7 +82,7 @@ function Links({ clientId }: { clientId: string }) {
   const [isMaking, setMaking] = useState(false)
   const [url, setUrl] = useState<string>()
   const revoke = async (linkId: string) => {
-    tellDone(
+    notifyDone(
       say('portalLink.isRevoked'),
       receiptOf(
         await answerOf(

@@ -11,7 +11,7 @@ import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
 import { NameField } from '../parts/name-field'
 import { PageHead } from '../parts/page-head'
-import { receiptOf, tellDone } from '../parts/receipts'
+import { receiptOf, notifyDone } from '../parts/receipts'
 import { useText } from '../texts/language'
 import { usePortalClientActions } from './portal-client-actions'
 import { usePortalKey, type PortalClient } from './portal-queries'
@@ -33,7 +33,7 @@ export function PortalClientForm({ client, onClose }: { client?: PortalClient; o
         ? edit(seen).PATCH('/mandate/portal-clients/{id}', { params: { path: { id: seen.id } }, body })
         : api.POST('/mandate/portal-clients', { body }),
     )
-    tellDone(say('portalClient.saved', body), receiptOf(answer))
+    notifyDone(say('portalClient.saved', body), receiptOf(answer))
     await queries.invalidateQueries({ queryKey: key })
   }
   return (
@@ -49,7 +49,7 @@ export function PortalClientForm({ client, onClose }: { client?: PortalClient; o
   )
 }
 
-/** Those who look into the portal, without an account. */
+/** The clients of the portal, who have no account. */
 export function PortalClients() {
   const say = useText()
   const { created, state } = useColumns()

@@ -7,12 +7,12 @@ export type Project = components['schemas']['Project']
 export type PortalClient = components['schemas']['PortalClient']
 export type PortalLink = components['schemas']['PortalLink']
 
-/** What the portal's rows of this tab's mandate are kept under. */
+/** Returns the query key of the portal's data of this tab's mandate. */
 export function usePortalKey() {
   return ['mandate', useSession().mandateId, 'portal'] as const
 }
 
-/** The clients that a project can be given to. */
+/** Returns the clients that a project can belong to. */
 export function useClientChoice(): PortalClient[] {
   const key = usePortalKey()
   const { data = [] } = useQuery({

@@ -10,7 +10,7 @@ import { ItemFacts } from '../parts/facts'
 import { FormDialog } from '../parts/form-dialog'
 import { OneItem } from '../parts/one-item'
 import { PageHead } from '../parts/page-head'
-import { tellDone } from '../parts/receipts'
+import { notifyDone } from '../parts/receipts'
 import { useText } from '../texts/language'
 import { credentialsOf } from './credential-kinds'
 import { Credentials } from './credentials'
@@ -34,7 +34,7 @@ function EditProgram({ program, onClose }: { program: Program; onClose: () => vo
         body: { fullName: name.trim() || null },
       }),
     )
-    tellDone(say('program.saved', { name: seen.username }))
+    notifyDone(say('program.saved', { name: seen.username }))
     await queries.invalidateQueries({ queryKey: ['programs'] })
   }
   return (

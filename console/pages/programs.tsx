@@ -11,18 +11,18 @@ import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
 import type { Action } from '../parts/actions'
 import { PageHead } from '../parts/page-head'
-import { receiptOf, tellDone } from '../parts/receipts'
+import { receiptOf, notifyDone } from '../parts/receipts'
 import { useText } from '../texts/language'
 
 export type Program = components['schemas']['ServiceAccount']
 type DryRun = '0' | '1'
 
-/** What can be done with a service account as a whole. */
+/** Returns the actions of a service account. */
 export function useProgramActions(ask: (question: Question) => void): (program: Program) => Action[] {
   const say = useText()
   const queries = useQueryClient()
   const done = async (text: string, answer: object) => {
-    tellDone(text, receiptOf(answer))
+    notifyDone(text, receiptOf(answer))
     await queries.invalidateQueries({ queryKey: ['programs'] })
   }
   const change = ({ id, ...seen }: Program, enabled: boolean, dryRun: DryRun) =>
@@ -106,7 +106,7 @@ function NewProgram({ onClose }: { onClose: () => void }) {
         body: { username: username.trim(), fullName: fullName.trim() || null },
       }),
     )
-    tellDone(say('program.made', { name: username.trim() }))
+    notifyDone(say('program.made', { name: username.trim() }))
     await queries.invalidateQueries({ queryKey: ['programs'] })
     if ('id' in made) go(`/service-accounts/${made.id}`)
   }

@@ -10,7 +10,7 @@ import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
 import { NameField } from '../parts/name-field'
 import { PageHead } from '../parts/page-head'
-import { receiptOf, tellDone } from '../parts/receipts'
+import { receiptOf, notifyDone } from '../parts/receipts'
 import { State } from '../parts/state'
 import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
@@ -60,7 +60,7 @@ function ProjectForm({ project, onClose }: { project?: Project; onClose: () => v
         ? edit(seen).PATCH('/mandate/projects/{id}', { params: { path: { id: seen.id } }, body })
         : api.POST('/mandate/projects', { body }),
     )
-    tellDone(say('project.saved', { name: body.name }), receiptOf(answer))
+    notifyDone(say('project.saved', { name: body.name }), receiptOf(answer))
     await queries.invalidateQueries({ queryKey: key })
   }
   return (
@@ -108,7 +108,7 @@ function ProjectForm({ project, onClose }: { project?: Project; onClose: () => v
   )
 }
 
-/** What clients see in their portal, and the way to look at it as they do. */
+/** The projects that clients see in their portal, with a preview. */
 export function Projects() {
   const say = useText()
   const { date } = useFormat()
@@ -118,7 +118,7 @@ export function Projects() {
   const [ask, dialog] = useConfirm()
   const [editing, setEditing] = useState<Project | 'new'>()
   const remove = async ({ id, ...seen }: Project) => {
-    tellDone(
+    notifyDone(
       say('project.deleted', { name: seen.name }),
       receiptOf(await answerOf(edit(seen).DELETE('/mandate/projects/{id}', { params: { path: { id } } }))),
     )

@@ -9,7 +9,7 @@ import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { NameField } from '../parts/name-field'
 import { PageHead } from '../parts/page-head'
-import { tellDone } from '../parts/receipts'
+import { notifyDone } from '../parts/receipts'
 import { Waiting } from '../parts/waiting'
 import { useText } from '../texts/language'
 import type { RuleSource } from './rule-drafts'
@@ -35,7 +35,7 @@ function RenameRole({
   } = useEdited(role, (item: Role) => ({ label: item.label }))
   const rename = async () => {
     await source.rename(seen, label.trim())
-    tellDone(say('role.saved', { name: label.trim() }))
+    notifyDone(say('role.saved', { name: label.trim() }))
     await onDone()
   }
   return (

@@ -11,7 +11,7 @@ import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
 import { NameField } from '../parts/name-field'
 import { PageHead } from '../parts/page-head'
-import { receiptOf, tellDone } from '../parts/receipts'
+import { receiptOf, notifyDone } from '../parts/receipts'
 import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
 
@@ -102,7 +102,7 @@ function RoleList({ realm }: { realm: Realm }) {
       redo: (now) => askToRemove({ ...role, ...now }),
     })
   const done = async (text: string, answer: object) => {
-    tellDone(text, receiptOf(answer))
+    notifyDone(text, receiptOf(answer))
     await queries.invalidateQueries({ queryKey: key })
   }
   return (

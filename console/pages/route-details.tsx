@@ -4,7 +4,7 @@ import { useFormat } from '../texts/format'
 import { useLanguage, useText } from '../texts/language'
 
 type LiveRoute = components['schemas']['LiveRoute']
-/** What the list shows already, or what another fact is about. */
+/** Fields that the list or another fact shows. */
 type Elsewhere = 'prefix' | 'name' | 'upstream' | 'auth' | 'decide' | 'targets' | 'rewrite'
 
 /**

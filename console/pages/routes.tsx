@@ -22,7 +22,7 @@ function TargetState({ target: { address, healthy, state, running } }: { target:
   )
 }
 
-/** A route that enforces nothing, or hands credentials on, is to be seen. */
+/** Marks routes that enforce nothing or pass credentials on. */
 function Enforced({ route: { decide, credentials } }: { route: LiveRoute }) {
   const say = useText()
   return (
@@ -33,7 +33,7 @@ function Enforced({ route: { decide, credentials } }: { route: LiveRoute }) {
   )
 }
 
-/** The route table in force, and how its upstreams are, live. */
+/** The live route table, with the state of its upstreams. */
 export function Routes() {
   const say = useText()
   const asksFor = ({ auth, mandate, guard, permission }: LiveRoute) =>

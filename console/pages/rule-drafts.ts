@@ -6,7 +6,7 @@ import { grantOf, isSame, nothing, type Grant } from '../parts/levels'
 
 export type RuleSource = ReturnType<typeof rolesOf>
 
-/** A rule as it is being edited: with what it was before, or without for a new one. */
+/** A rule that is being edited; `before` is absent for a new one. */
 export interface Draft {
   key: string
   context: Rule['context']
@@ -34,7 +34,7 @@ export const newDraft = (context: Rule['context'], item: string | null): Draft =
   isRemoved: false,
 })
 
-/** Whether saving would do anything for it. */
+/** Returns whether the draft differs from its rule. */
 export const isChanged = ({ before, grant, isRemoved }: Draft) =>
   before ? isRemoved || !isSame(grantOf(before), grant) : !isRemoved
 
@@ -68,7 +68,7 @@ export function draftsOn(rules: Rule[], drafts: Draft[]): { drafts: Draft[]; isO
   }
 }
 
-/** The requests that drafts come to, one a rule. */
+/** Returns the requests that save the drafts, one for each rule. */
 function changeOf(
   source: RuleSource,
   roleId: string,
@@ -81,7 +81,7 @@ function changeOf(
     : source.changeRule(before, { context, item, ...grant }, dryRun)
 }
 
-/** What saving would change, tried rule by rule. */
+/** Returns the dry runs of saving, rule by rule. */
 export async function tryDrafts(source: RuleSource, roleId: string, drafts: Draft[]): Promise<Preview> {
   const previews = await Promise.all(
     drafts.filter(isChanged).map((draft) => previewOf(changeOf(source, roleId, draft, '1'))),

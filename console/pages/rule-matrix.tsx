@@ -4,7 +4,7 @@ import type { Role, Rule } from '../api/realms'
 import { useConfirm } from '../parts/confirm'
 import { Empty } from '../parts/empty'
 import { Icon } from '../parts/icons'
-import { receiptOf, tellDone } from '../parts/receipts'
+import { receiptOf, notifyDone } from '../parts/receipts'
 import { useUnsaved } from '../parts/unsaved'
 import { useText } from '../texts/language'
 import { AddRule } from './add-rule'
@@ -62,7 +62,7 @@ export function RuleMatrix({ role, rules, source, mayChange, onSaved }: Props) {
       redo: () => void onSaved(),
       onConfirm: async () => {
         try {
-          tellDone(
+          notifyDone(
             say('rules.saved', { name: role.label }),
             receiptOf(await saveDrafts(source, role.id, drafts)),
           )

@@ -31,14 +31,14 @@ const systems: [RegExp, string][] = [
 const first = (choices: [RegExp, string][], text: string) =>
   choices.find(([pattern]) => pattern.test(text))?.[1]
 
-/** What people call their device; the header itself where it says nothing that they would know. */
+/** Returns the name of a device; the `User-Agent` header where it has none. */
 function deviceOf(userAgent: string | null): string | undefined {
   if (!userAgent) return undefined
   const words = [first(browsers, userAgent), first(systems, userAgent)].filter((one) => one !== undefined)
   return words.length > 0 ? words.join(', ') : userAgent.slice(0, 60)
 }
 
-/** How sessions are listed, wherever they are. */
+/** Returns the columns of lists of sessions. */
 export function useSessionColumns(): Column<ListedSession>[] {
   const say = useText()
   const { ago, dateTime } = useFormat()

@@ -11,7 +11,7 @@ import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
 import { PageHead } from '../parts/page-head'
 import { QuotaBar } from '../parts/quota-bar'
-import { receiptOf, tellDone } from '../parts/receipts'
+import { receiptOf, notifyDone } from '../parts/receipts'
 import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
 import { MandateSelect } from './mandate-select'
@@ -77,7 +77,7 @@ function SubscriptionForm({ subscription, onClose }: { subscription?: Subscripti
         ? edit(seen).PATCH('/admin/subscriptions/{id}', { params: { path: { id: seen.mandateId } }, body })
         : api.POST('/admin/subscriptions', { body: { mandateId: mandateId ?? '', ...body } }),
     )
-    tellDone(say('subscription.saved'), receiptOf(answer))
+    notifyDone(say('subscription.saved'), receiptOf(answer))
     await Promise.all(
       ['subscriptions', 'billing'].map((key) => queries.invalidateQueries({ queryKey: [key] })),
     )
@@ -121,7 +121,7 @@ function SubscriptionForm({ subscription, onClose }: { subscription?: Subscripti
   )
 }
 
-/** What mandates have been sold. */
+/** The subscriptions of mandates. */
 export function Subscriptions() {
   const say = useText()
   const { number, date } = useFormat()
@@ -139,7 +139,7 @@ export function Subscriptions() {
       action: say('subscription.end'),
       preview: () => previewOf(end(one, '1')),
       onConfirm: async () => {
-        tellDone(say('subscription.ended', { name: one.label }), receiptOf(await end(one, '0')))
+        notifyDone(say('subscription.ended', { name: one.label }), receiptOf(await end(one, '0')))
         await Promise.all(
           ['subscriptions', 'billing'].map((key) => queries.invalidateQueries({ queryKey: [key] })),
         )

@@ -8,7 +8,7 @@ import { useConfirm } from '../parts/confirm'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
 import { PageHead } from '../parts/page-head'
-import { receiptOf, tellDone } from '../parts/receipts'
+import { receiptOf, notifyDone } from '../parts/receipts'
 import { State } from '../parts/state'
 import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
@@ -34,7 +34,7 @@ export function Tokens() {
   const [status, setStatus] = useState<Status | null>(session ? null : 'active')
   const [purpose, setPurpose] = useState<Purpose | null>(null)
   const revoke = async ({ id, username }: Token) => {
-    tellDone(
+    notifyDone(
       say('token.isRevoked', { name: username }),
       receiptOf(await answerOf(unversioned.DELETE('/system/tokens/{id}', { params: { path: { id } } }))),
     )

@@ -18,7 +18,7 @@ type Day = components['schemas']['DayOfAll']
 
 const spans = ['7', '30', '90', '365'] as const
 const dayMs = 86_400_000
-/** The day, so many days ago (UTC: so days are counted). */
+/** Returns the day `count` days ago (UTC). */
 const daysAgo = (count: number) => new Date(Date.now() - count * dayMs).toISOString().slice(0, 10)
 
 function Totals({ days }: { days: Day[] | undefined }) {
@@ -65,7 +65,7 @@ function Days({ days }: { days: Day[] }) {
   )
 }
 
-/** What mandates are used, day by day. */
+/** The use of mandates, day by day. */
 export function Usage() {
   const say = useText()
   const { number, date } = useFormat()

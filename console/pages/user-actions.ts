@@ -4,13 +4,13 @@ import { answerOf, edit, previewOf, unversioned } from '../api/client'
 import type { components } from '../api/schema'
 import type { Question } from '../parts/confirm'
 import type { Action } from '../parts/actions'
-import { receiptOf, tellDone } from '../parts/receipts'
+import { receiptOf, notifyDone } from '../parts/receipts'
 import { useText } from '../texts/language'
 
 type User = components['schemas']['ListedUser']
 type Change = Partial<Pick<User, 'enabled' | 'isPlatformAdmin'>>
 type DryRun = '0' | '1'
-/** A question about a change, what is changed, and what is said when that is done. */
+/** A question about a change of a user, and the message when it is done. */
 type Wanted = Pick<Question, 'title' | 'hint' | 'action' | 'isHarmless'> & { body: Change; text: string }
 
 /**
@@ -26,7 +26,7 @@ export function useUserActions(
   const { user: me } = useSession()
 
   const done = async (text: string, answer: object) => {
-    tellDone(text, receiptOf(answer))
+    notifyDone(text, receiptOf(answer))
     await queries.invalidateQueries({ queryKey: ['users'] })
   }
   const change = ({ id, ...seen }: User, body: Change, dryRun: DryRun) =>

@@ -14,7 +14,7 @@ import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
 import { OneItem } from '../parts/one-item'
 import { PageHead } from '../parts/page-head'
-import { receiptOf, tellDone } from '../parts/receipts'
+import { receiptOf, notifyDone } from '../parts/receipts'
 import { useText } from '../texts/language'
 import { useNewLink } from './first-access'
 import { IssuedBy } from './issued'
@@ -39,7 +39,7 @@ function EditUser({ user, onClose }: { user: User; onClose: () => void }) {
         body: { fullName: fullName.trim() || null, email: email.trim() || null },
       }),
     )
-    tellDone(say('user.saved', { name: user.username }))
+    notifyDone(say('user.saved', { name: user.username }))
     await queries.invalidateQueries({ queryKey: ['users'] })
   }
   return (
@@ -124,7 +124,7 @@ function Sessions({ user }: { user: User }) {
                 action: say('session.end'),
                 preview: () => previewOf(end(id, '1')),
                 onConfirm: async () => {
-                  tellDone(say('session.ended'), receiptOf(await end(id, '0')))
+                  notifyDone(say('session.ended'), receiptOf(await end(id, '0')))
                   await queries.invalidateQueries({ queryKey: ['users', 'sessions', user.id] })
                 },
               }),
@@ -155,7 +155,7 @@ function UserMenu({ actions }: { actions: Action[] }) {
   )
 }
 
-/** One user: who they are, where they are signed in, and what can be done about it. */
+/** One user: their facts, sessions and actions. */
 export function UserPage({ id }: { id: string }) {
   const say = useText()
   const [ask, dialog] = useConfirm()

@@ -9,7 +9,7 @@ import { FormDialog } from '../parts/form-dialog'
 import { Icon } from '../parts/icons'
 import { List } from '../parts/list'
 import { PageHead } from '../parts/page-head'
-import { tellDone } from '../parts/receipts'
+import { notifyDone } from '../parts/receipts'
 import { EnabledState } from '../parts/state'
 import { useFormat } from '../texts/format'
 import { useText } from '../texts/language'
@@ -39,7 +39,7 @@ function NewUser({ onClose, onMade }: { onClose: () => void; onMade: (access: Fi
         },
       }),
     )
-    tellDone(say('user.made', { name: username.trim() }))
+    notifyDone(say('user.made', { name: username.trim() }))
     if ('firstAccess' in made)
       onMade({
         name: username.trim(),

@@ -9,7 +9,7 @@ import { useEdited } from '../parts/edited'
 import { FormDialog } from '../parts/form-dialog'
 import { List } from '../parts/list'
 import { PageHead } from '../parts/page-head'
-import { tellDone } from '../parts/receipts'
+import { notifyDone } from '../parts/receipts'
 import { State } from '../parts/state'
 import { useFormat } from '../texts/format'
 import { languages, useLanguage, useText, type Language } from '../texts/language'
@@ -44,7 +44,7 @@ function EditText({
         body: { text: text.trim() },
       }),
     )
-    tellDone(say('wording.saved'))
+    notifyDone(say('wording.saved'))
     await onSaved()
   }
   return (
@@ -89,7 +89,7 @@ function EditText({
 
 const places = ['portal', 'console', 'changed'] as const
 
-/** What portal and console say, in each language, and as it was shipped. */
+/** The texts of portal and console in each language, which SysAdmins can change. */
 export function Wording() {
   const say = useText()
   const queries = useQueryClient()
@@ -105,7 +105,7 @@ export function Wording() {
     await answerOf(
       edit(one).DELETE('/system/translations/{language}/{key}', { params: { path: { language: of, key } } }),
     )
-    tellDone(say('wording.isReset'))
+    notifyDone(say('wording.isReset'))
     await refresh()
   }
   const askToReset = (one: Translation) =>

@@ -1,6 +1,6 @@
 import { Fragment } from 'react'
 
-/** A name, path or key that may be broken where its words end, and nowhere else. */
+/** A name, path or key that wraps only at the ends of its words. */
 export function Breakable({ text }: { text: string }) {
   return text.split(/(?<=[/._:-])|(?<=[a-z])(?=[A-Z])/).map((part, index) => (
     <Fragment key={index}>

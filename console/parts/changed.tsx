@@ -9,7 +9,7 @@ import { levels } from './levels'
 const isState = (field: string) => field === 'enabled' || field === 'active'
 const isLevel = (field: string) => ['read', 'create', 'update', 'delete'].includes(field)
 
-/** A value of a field in words. `nameOf` says what an id stands for. */
+/** Returns a function that writes the value of a field. `nameOf` names an id. */
 function useWords(nameOf: (id: string) => string) {
   const say = useText()
   const { number, dateTime } = useFormat()
@@ -31,7 +31,7 @@ function useWords(nameOf: (id: string) => string) {
   return inWords
 }
 
-/** Says what somebody else has changed since the person saw it, field by field. */
+/** Shows, field by field, what somebody else has changed since the item was loaded. */
 export function ChangedNote({
   error,
   nameOf = (id) => id,

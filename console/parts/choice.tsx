@@ -11,22 +11,22 @@ export interface Option {
 
 interface Props {
   label: string
-  /** Left out where the label can be seen. */
+  /** Set where the label is not visible. */
   isLabelHidden?: boolean
   placeholder?: string
   required?: boolean
-  /** Names what is chosen from among all that has been loaded. */
+  /** The query key of the options. */
   queryKey: readonly unknown[]
-  /** The first options that begin with what was typed. */
+  /** Returns the first options that match the search. */
   load: (search: string) => Promise<Option[]>
-  /** What a value is called that is not among them. */
+  /** Returns the label of a value that is not among the options. */
   nameOf?: (value: string) => Promise<string>
   value: string | null
   onChange: (value: string | null) => void
   width?: number
 }
 
-/** One of many: those that begin with what is typed, as the gateway finds them. */
+/** A choice of one among many options, which the gateway searches. */
 export function Choice({
   label,
   isLabelHidden = false,

@@ -2,7 +2,7 @@ import { ActionIcon, CopyButton, Tooltip } from '@mantine/core'
 import { useText } from '../texts/language'
 import { Icon } from './icons'
 
-/** Something to copy. Where the browser lets nobody copy (no secure context), it can still be selected. */
+/** A text to copy. Without a secure context it can only be selected. */
 export function Code({ text }: { text: string }) {
   const say = useText()
   return (

@@ -10,19 +10,19 @@ import { FaultNote } from './fault'
 
 export interface Question {
   title: string
-  /** What will be so afterwards, and whether it can be undone. */
+  /** The effect, and whether it can be undone. */
   hint: ReactNode
-  /** What the button says: what is done. */
+  /** The label of the button: the action. */
   action: string
   isHarmless?: boolean
-  /** What must be typed first, where much goes for good. */
+  /** The text that must be typed first, where the action deletes much for good. */
   typed?: string
-  /** Finds out what would change, without changing it. */
+  /** Returns the dry run of the change. */
   preview?: () => Promise<Preview>
   onConfirm: () => Promise<unknown>
-  /** Asks again, or offers to edit again, about what somebody else has made of it meanwhile. */
+  /** Asks again about the item as somebody else has changed it. */
   redo?: (now: Item) => void
-  /** What an id stands for, where somebody else has changed it. */
+  /** Names an id in the list of what somebody else has changed. */
   nameOf?: (id: string) => string
 }
 
@@ -90,7 +90,7 @@ function ConfirmDialog({ question, onClose }: { question: Question; onClose: () 
   )
 }
 
-/** A way to ask, and where the question is shown. */
+/** Returns a function that asks for confirmation, and the dialog to render. */
 export function useConfirm(): [ask: (question: Question) => void, dialog: ReactNode] {
   const [asked, setAsked] = useState<{ question?: Question; count: number }>({ count: 0 })
   const ask = (question: Question) => setAsked(({ count }) => ({ question, count: count + 1 }))

@@ -2,7 +2,7 @@ import { Modal, type ModalProps } from '@mantine/core'
 import { useEffect, useState } from 'react'
 import { useText } from '../texts/language'
 
-/** What closes behind somebody: the focus does not go back there. */
+/** Elements that close with the dialog: the focus does not return to them. */
 const passing = '[role=menu], [role=listbox], [role=dialog]'
 let lastFocused: HTMLElement | undefined
 document.addEventListener('focusin', ({ target }) => {
@@ -19,7 +19,7 @@ function giveBack(to: HTMLElement | undefined): void {
   place?.focus({ preventScroll: true })
 }
 
-/** A dialog. When it closes, the focus is back where it was opened. */
+/** A dialog. When it closes, the focus returns to where it was opened. */
 export function Dialog(props: Omit<ModalProps, 'opened'>) {
   const say = useText()
   const [opener] = useState(() => lastFocused)

@@ -2,15 +2,15 @@ import { useState } from 'react'
 import { rebased, type Item } from '../api/as-seen'
 
 interface Edited<Thing, Fields> {
-  /** The item as it was when what is filled in was begun: what a change of it is sent with. */
+  /** The item as it was when editing began: the state that a change refers to. */
   seen: Thing
   fields: Fields
   set: (change: Partial<Fields>) => void
-  /** Puts what is filled in on top of what somebody else has saved meanwhile. */
+  /** Applies what is filled in to the item as somebody else has saved it. */
   takeOver: (now: Item) => void
 }
 
-/** Fields of an item that are being filled in. */
+/** Returns the state of a form that edits an item. */
 export function useEdited<Thing extends object | undefined, Fields extends object>(
   item: Thing,
   fieldsOf: (item: Thing) => Fields,

@@ -81,7 +81,7 @@ function Changes({ preview: { sessions, tokens, permissions } }: { preview: Prev
   )
 }
 
-/** What a change would do, as the gateway found by doing it and taking it back. */
+/** Shows the result of a dry run. */
 export function Effect({
   tried,
 }: {

@@ -1,7 +1,7 @@
 import type { ReactNode } from 'react'
 import { Icon, type IconName } from './icons'
 
-/** Where there is nothing: that this is so, and what to do about it. */
+/** Tells the user that there is nothing here, and what to do about it. */
 export function Empty({
   icon = 'list',
   title,

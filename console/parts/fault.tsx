@@ -70,7 +70,7 @@ export function useFault(): (error: unknown) => Description {
   }
 }
 
-/** Whether something failed that works again by itself: the gateway, its database, or the way there. */
+/** Returns whether an error is an outage: of the gateway, its database, or the network. */
 export const isOutage = (error: unknown): boolean =>
   error !== null &&
   error !== undefined &&

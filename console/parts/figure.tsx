@@ -1,4 +1,4 @@
-/** One number that matters, with what it counts. */
+/** A number with its label. */
 export function Figure({ label, value }: { label: string; value: string }) {
   return (
     <div className="card figure">

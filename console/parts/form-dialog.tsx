@@ -10,13 +10,13 @@ import { useUnsaved } from './unsaved'
 
 interface Props {
   title: string
-  /** What the button says: what is done. */
+  /** The label of the button: the action. */
   action: string
   onSubmit: () => Promise<unknown>
   onClose: () => void
-  /** Takes over what somebody else has made of it meanwhile, under what is filled in here. */
+  /** Loads somebody else's changes and keeps what is filled in here on top. */
   onTakeOver?: (now: Item) => void
-  /** Whether that has been done before the form was opened. */
+  /** Whether that was done before the form was opened. */
   isTakenOver?: boolean
   children: ReactNode
 }
@@ -32,7 +32,7 @@ const contentOf = (form: HTMLFormElement) =>
       .map((field) => (field.type === 'checkbox' ? field.checked : field.value)),
   )
 
-/** Whether somebody has filled in anything since the form was opened. */
+/** Returns whether a field has changed since the form was opened. */
 function useFilledIn() {
   const opened = useRef<{ form: HTMLFormElement; before: string }>(undefined)
   const form = useCallback((shown: HTMLFormElement | null) => {

@@ -3,7 +3,7 @@ import { useText } from '../texts/language'
 import { Dialog } from './dialog'
 import { useLeaving } from './unsaved'
 
-/** Asks before a page is left on which something is not saved. */
+/** Asks before a page with unsaved changes is left. */
 export function LeaveDialog() {
   const say = useText()
   const { isAsked, stay, goOn } = useLeaving()

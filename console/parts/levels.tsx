@@ -5,12 +5,12 @@ export type Action = (typeof actions)[number]
 export const levels = ['n', 'm', 'g', 'a'] as const
 export type Level = (typeof levels)[number]
 
-/** What a rule allows. */
+/** The permissions of a rule. */
 export type Grant = { view: boolean } & Record<Action, Level>
 
 export const nothing: Grant = { view: false, read: 'n', create: 'n', update: 'n', delete: 'n' }
 
-/** What a rule allows, without what it is about. */
+/** Returns the permissions of a rule without its subject. */
 export const grantOf = ({ view, read, create, update, delete: remove }: Grant): Grant => ({
   view,
   read,
@@ -22,7 +22,7 @@ export const grantOf = ({ view, read, create, update, delete: remove }: Grant): 
 export const isSame = (one: Grant, other: Grant) =>
   one.view === other.view && actions.every((action) => one[action] === other[action])
 
-/** A grant in words: only what it allows. */
+/** Writes the permissions of a rule in words, without those that are none. */
 export function useGrantText(): (grant: Grant) => string {
   const say = useText()
   return (grant) =>

@@ -9,9 +9,9 @@ export interface Column<Row, Sort extends string = never> {
   key: string
   title: string
   show: (row: Row) => ReactNode
-  /** What the endpoint sorts by. */
+  /** The endpoint's name for this order. */
   sort?: Sort
-  /** Where the endpoint does not sort: what rows are sorted by here. Without either they cannot be. */
+  /** The value that the console sorts by, where the endpoint does not sort. */
   sortBy?: (row: Row) => string | number | null
   /** Left out on phones. */
   isSecondary?: boolean

@@ -14,7 +14,7 @@ import { compareBy, useRows, type Load, type Sorting } from './rows'
 interface Props<Row, Sort extends string> {
   /** What the list shows, for screen readers. */
   label: string
-  /** Names the list among all that has been loaded; what it is filtered by belongs into it. */
+  /** The query key of the list, with its filters. */
   queryKey: readonly unknown[]
   load: Load<Row, Sort>
   columns: Column<Row, Sort>[]
@@ -25,15 +25,15 @@ interface Props<Row, Sort extends string> {
    * no search.
    */
   search?: 'server' | ((row: Row) => string)
-  /** What can be searched for, where that is not plain. */
+  /** The placeholder of the search. */
   searchHint?: string
-  /** What a row unfolds to. */
+  /** The details that a row unfolds to. */
   detailsOf?: (row: Row) => ReactNode
   actionsOf?: (row: Row) => Action[]
   /** Filters beside the search. */
   filters?: ReactNode
   isFiltered?: boolean
-  /** What stands at the other end of the search: the way to add a row. */
+  /** The button at the end of the tool bar, which adds a row. */
   end?: ReactNode
   empty: ComponentProps<typeof Empty>
   refetchMs?: number

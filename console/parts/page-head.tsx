@@ -4,7 +4,7 @@ import { Link } from 'wouter'
 import { useText } from '../texts/language'
 import { Icon } from './icons'
 
-/** What a page is called, what it is for, and what can be done on it. */
+/** The head of a page: its title, its purpose, and its actions. */
 export function PageHead({
   title,
   hint,

@@ -3,7 +3,7 @@ import { useText } from '../texts/language'
 
 const warnAt = 0.8
 
-/** How much of what was sold is used: in words, and as a bar. Null is no limit. */
+/** Shows the use of a quota in words and as a bar. Null is no limit. */
 export function QuotaBar({ label, used, quota }: { label: string; used: number; quota: number | null }) {
   const say = useText()
   const { number } = useFormat()

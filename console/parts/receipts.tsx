@@ -24,7 +24,7 @@ function replace(next: readonly Receipt[]): void {
 
 const dismiss = (id: number) => replace(receipts.filter((one) => one.id !== id))
 
-/** The receipt in the answer of a change, where one was given. */
+/** Returns the coherence receipt of a change, if it has one. */
 export const receiptOf = (answer: object) =>
   'coherence' in answer ? (answer.coherence as Coherence) : undefined
 
@@ -32,11 +32,11 @@ export const receiptOf = (answer: object) =>
  * Says that something is done; with what the gateway's nodes had to say to it, where authority was taken
  * away.
  */
-export function tellDone(text: string, coherence?: Coherence): void {
+export function notifyDone(text: string, coherence?: Coherence): void {
   tell({ id: ++lastId, text, coherence })
 }
 
-/** Says that something that was begun elsewhere than in a dialog did not work. */
+/** Shows the error of an action that has no dialog of its own. */
 export function tellFault(text: string): void {
   tell({ id: ++lastId, text, coherence: undefined, isFault: true })
 }
@@ -77,7 +77,7 @@ function ReceiptNote({ receipt: { id, text, coherence, isFault } }: { receipt: R
   )
 }
 
-/** The receipts of late, for a while. */
+/** Shows the latest receipts for a few seconds. */
 export function Receipts() {
   const shown = useSyncExternalStore(
     (listener) => {

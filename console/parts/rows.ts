@@ -1,7 +1,7 @@
 import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query'
 import { useEffect } from 'react'
 
-/** What a page of a list is asked for, in the words of the endpoints. */
+/** The query of one page of a list, as the endpoints take it. */
 export interface PageQuery<Sort extends string = never> {
   limit: string
   cursor?: string
@@ -19,7 +19,7 @@ export interface Sorting {
   isDescending: boolean
 }
 
-/** How rows are loaded, or the rows, where they came with something else. */
+/** A function that loads rows, or the rows themselves. */
 export type Load<Row, Sort extends string> = ((query: PageQuery<Sort>) => Promise<Page<Row>>) | Row[]
 
 interface Options<Row, Sort extends string> {
@@ -27,15 +27,15 @@ interface Options<Row, Sort extends string> {
   load: Load<Row, Sort>
   search: string
   sort: Sort | `-${Sort}` | undefined
-  /** Whether all of them are needed: what is not here cannot be sorted into its place. */
+  /** Whether to load all rows, since the endpoint does not sort them. */
   wantsAll: boolean
   refetchMs?: number | undefined
 }
 
-/** So many rows are loaded to be sorted, at most: more nobody reads. */
+/** The most rows that are loaded to be sorted. */
 const sortableRows = 5000
 
-/** The rows of a list, page after page. */
+/** Returns the rows of a list, and how to load more. */
 export function useRows<Row, Sort extends string>({
   queryKey,
   load,

@@ -9,7 +9,7 @@ interface Props {
   title: string
   hint: ReactNode
   value: string
-  /** How it is used, as a command. */
+  /** A command that uses it. */
   usage?: string | undefined
   onClose: () => void
 }

@@ -1,6 +1,6 @@
 import { useText } from '../texts/language'
 
-/** How something is, in a word and a colour; the word alone must do. */
+/** A state as a word with a colour. The word alone says all. */
 export function State({ kind, children }: { kind: 'good' | 'bad' | 'warn' | 'idle'; children: string }) {
   return <span className={`state ${kind}`}>{children}</span>
 }

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useSyncExternalStore } from 'react'
 
-/** Whether something on the page would be lost: asked of each form that is shown. */
+/** Each form on the page, by a function that returns whether it has unsaved changes. */
 const forms = new Set<() => boolean>()
 const listeners = new Set<() => void>()
 let waiting: (() => void) | undefined
@@ -12,7 +12,7 @@ function wait(go: (() => void) | undefined): void {
   for (const listener of listeners) listener()
 }
 
-/** Keeps the page from being left unasked while `isDirty()`. */
+/** Asks before the page is left while `isDirty()`. */
 export function useUnsaved(isDirty: () => boolean): void {
   const latest = useRef(isDirty)
   latest.current = isDirty
@@ -25,13 +25,13 @@ export function useUnsaved(isDirty: () => boolean): void {
   }, [])
 }
 
-/** Does what takes the page away: at once, or when the person has agreed to lose what is not saved. */
+/** Leaves the page: at once, or once the user has agreed to lose unsaved changes. */
 export function leave(go: () => void): void {
   if (isAnythingUnsaved()) wait(go)
   else go()
 }
 
-/** What waits for the person to agree, and how that is answered. */
+/** The navigation that waits for the user's decision, and how to answer it. */
 export function useLeaving(): { isAsked: boolean; stay: () => void; goOn: () => void } {
   const go = useSyncExternalStore(
     (listener) => {

@@ -1,6 +1,6 @@
 import type { TextKey } from '../texts/language'
 
-/** What SEED_DEMO puts into the database, as far as people should know of it. */
+/** The demo users that SEED_DEMO puts into the database. */
 export const demoPassword = 'demo-password-1'
 
 const roles = ['alice', 'petra', 'root', 'erin', 'bob', 'carol', 'frank', 'dave'] as const

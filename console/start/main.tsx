@@ -12,19 +12,20 @@ import './start.css'
 
 const url = window.location.origin
 const cookies = '/tmp/mandate.cookies'
+const json = `-H 'Content-Type: application/json'`
 const within = (mandateId: string) => `curl -s -b ${cookies} -H 'X-Mandate-Id: ${mandateId}'`
 
-/** Lines to copy, in the order that tells the story. */
+/** Commands to copy, in the order of the tutorial. */
 const lines: [TextKey, string][] = [
   [
     'start.try.login',
-    `curl -s -c ${cookies} -H 'Content-Type: application/json' -d '{"username":"alice","password":"${demoPassword}"}' ${url}/auth/login`,
+    `curl -s -c ${cookies} ${json} -d '{"username":"alice","password":"${demoPassword}"}' ${url}/auth/login`,
   ],
   ['start.try.acme', `${within(demoMandates.acme)} ${url}/api/crm/contacts`],
   ['start.try.globex', `${within(demoMandates.globex)} ${url}/api/crm/contacts`],
   [
     'start.try.denied',
-    `${within(demoMandates.globex)} -H 'Content-Type: application/json' -d '{"name":"Mallory"}' ${url}/api/crm/contacts`,
+    `${within(demoMandates.globex)} ${json} -d '{"name":"Mallory"}' ${url}/api/crm/contacts`,
   ],
   ['start.try.stream', `${within(demoMandates.acme)} -N ${url}/api/crm/events`],
   ['start.try.logout', `curl -s -b ${cookies} -X POST -o /dev/null -w '%{http_code}\\n' ${url}/auth/logout`],
@@ -101,7 +102,7 @@ function Demo() {
   )
 }
 
-/** Where somebody begins who has just started a gateway of their own. */
+/** The page for somebody who has just started a gateway of their own. */
 function Start() {
   const say = useText()
   return (

@@ -1,6 +1,6 @@
 import type { TextKey } from './language'
 
-/** What the fields of items are called; others by their own name. */
+/** The texts that name the fields of items. */
 const names: Record<string, TextKey> = {
   username: 'signIn.username',
   password: 'signIn.password',
