@@ -1,12 +1,9 @@
 import type { Server } from 'node:http'
 import type { Express, RequestHandler } from 'express'
-import { assemble } from './gateway/compose.js'
+import { compose } from './gateway/compose.js'
 import { loadConfig, namesRouteFile } from './config.js'
 import { withDevelopmentSecrets } from './process/development-secrets.js'
 import type { Gateway } from './gateway/chain.js'
-import { watchLoad } from './http/limits/load.js'
-import { corsHeadersOf } from './http/cors.js'
-import { createGatewayServer } from './http/server.js'
 import {
   anyone,
   platformAdmins,
@@ -20,7 +17,7 @@ import { createLog } from './observability/logger.js'
 import { createMetrics } from './observability/metrics.js'
 import { offerSetup } from './process/offer-setup.js'
 import { openMetrics } from './process/metrics-port.js'
-import type { Stop } from './gateway/lifecycle.js'
+import { Lifecycle } from './gateway/lifecycle.js'
 import { prepare } from './process/prepare.js'
 import { isOnTerminal } from './process/stop-signals.js'
 
@@ -68,57 +65,31 @@ export async function gateway({
 }: GatewayOptions = {}): Promise<EmbeddedGateway> {
   const { config } = await withDevelopmentSecrets(loadConfig(environment))
   const log = createLog(config, { write, flush: () => undefined })
-  const stops: Stop[] = []
-  const close = async () => {
-    for (const stop of stops.splice(0).reverse()) await stop()
-  }
+  const lifecycle = new Lifecycle()
+  const close = () =>
+    lifecycle.stop((part, error) => log.logger.error('a part did not stop', { part, error }))
   try {
-    const prepared = await prepare(config, log.logger, stops)
+    const prepared = await prepare(config, log.logger, lifecycle)
     const metrics = createMetrics()
-    const load = watchLoad({
-      maxConnections: config.MAX_CONNECTIONS,
-      maxPerAddress: config.MAX_CONNECTIONS_ADDRESS,
-      maxMemoryMb: config.MAX_MEMORY_MB,
-    })
-    stops.push(() => {
-      load.stop()
-      return Promise.resolve()
-    })
     const scrape = () => metrics.registry.metrics()
-    await openMetrics(config, scrape, log.logger, stops)
-    const assembled = await assemble(config, log, prepared, stops, {
-      address: () => `${config.HOST}:${config.PORT}`,
-      isDraining: () => false,
+    await openMetrics(config, scrape, log.logger, lifecycle)
+    const address = `${config.HOST}:${config.PORT}`
+    const { gateway: own, createServer } = await compose(config, {
+      log,
+      prepared,
+      lifecycle,
       metrics,
       scrape,
-      load,
+      address: () => address,
       routesMayBeMissing: !namesRouteFile(environment),
       watchesRoutes: isOnTerminal(),
     })
-    await offerSetup(
-      config,
-      prepared,
-      config.PUBLIC_URL ?? `http://${config.HOST}:${config.PORT}`,
-      log.logger,
-      write,
-    )
+    await offerSetup(config, prepared, config.PUBLIC_URL ?? `http://${address}`, log.logger, write)
     const middleware: RequestHandler = (req, res, next) => {
-      req.gateway = assembled.gateway
-      assembled.gateway.middleware(req, res, next)
+      req.gateway = own
+      own.middleware(req, res, next)
     }
-    return Object.assign(middleware, {
-      createServer: (app: Express) => {
-        const server = createGatewayServer(
-          (req, res) => {
-            app(req, res)
-          },
-          { corsHeaders: corsHeadersOf(config.CORS_ORIGINS) },
-        )
-        load.watch(server)
-        return server
-      },
-      close,
-    })
+    return Object.assign(middleware, { createServer, close })
   } catch (error) {
     await close()
     throw error

@@ -9,7 +9,7 @@ import { createLog, type Log, type Logger } from './observability/logger.js'
 import { createMetrics } from './observability/metrics.js'
 import { offerSetup } from './process/offer-setup.js'
 import { openMetrics } from './process/metrics-port.js'
-import type { Stop } from './gateway/lifecycle.js'
+import { Lifecycle, type ReportFailure } from './gateway/lifecycle.js'
 import { prepare } from './process/prepare.js'
 import { RouteTableError, loadRouteTable } from './proxy/route-table.js'
 import { serve } from './process/serve.js'
@@ -25,7 +25,7 @@ async function startPrimary(
   loaded: Config,
   log: Log,
   output: Output,
-  stops: Stop[],
+  lifecycle: Lifecycle,
   signal: AbortSignal,
 ): Promise<void> {
   // a fault in it is worth knowing before anything has been started
@@ -34,30 +34,29 @@ async function startPrimary(
   for (const warning of unknownVariables()) log.logger.warn(warning)
   if (generated.length > 0)
     log.logger.warn('secrets were generated into DATA_DIR: good for development only', { generated })
-  const prepared = await prepare(config, log.logger, stops, signal)
+  const prepared = await prepare(config, log.logger, lifecycle, signal)
   const hasWorkers = config.GATEWAY_WORKERS > 1
   const metrics = createMetrics()
   const scrape = hasWorkers ? gatherMetrics : () => metrics.registry.metrics()
-  await openMetrics(config, scrape, log.logger, stops)
+  await openMetrics(config, scrape, log.logger, lifecycle)
   const url = hasWorkers
-    ? await startWorkers(config, prepared, log.logger, stops)
-    : await serve(config, log, prepared, stops, { metrics, scrape })
+    ? await startWorkers(config, prepared, log.logger, lifecycle)
+    : await serve(config, { log, prepared, lifecycle, metrics, scrape })
   if (config.SEED_DEMO) output.write(demoGreeting(url))
   await offerSetup(config, prepared, url, log.logger, (text) => output.write(text))
 }
 
-async function startWorker(loaded: Config, log: Log, stops: Stop[]): Promise<void> {
+async function startWorker(loaded: Config, log: Log, lifecycle: Lifecycle): Promise<void> {
   const { config, prepared } = await receiveTask(loaded)
   const metrics = createMetrics()
   answerPrimary(metrics.registry)
-  tellListening(await serve(config, log, prepared, stops, { metrics, scrape: scrapeAll }))
+  tellListening(await serve(config, { log, prepared, lifecycle, metrics, scrape: scrapeAll }))
 }
 
-async function stopAll(stops: Stop[], logger: Logger): Promise<void> {
-  for (const stop of stops.reverse()) {
-    await stop().catch((error: unknown) => logger.error('something did not stop as it should', { error }))
-  }
-}
+const reportTo =
+  (logger: Logger): ReportFailure =>
+  (part, error) =>
+    logger.error('a part did not stop as it should', { part, error })
 
 /** Why the process cannot start, in words for whoever started it. */
 function explain(error: unknown): string {
@@ -79,7 +78,7 @@ function toggleDebug(log: Log, { LOG_LEVEL }: Config): void {
 async function main(): Promise<number> {
   const stopping = new AbortController()
   const stopRequested = stopSignal(() => process.exit(130)).then(() => stopping.abort())
-  const stops: Stop[] = []
+  const lifecycle = new Lifecycle()
   const output = bufferedOutput(1)
   let logger: Logger | undefined
   try {
@@ -88,17 +87,17 @@ async function main(): Promise<number> {
     logger = log.logger
     process.on('SIGUSR2', () => toggleDebug(log, config))
     await (cluster.isWorker
-      ? startWorker(config, log, stops)
-      : startPrimary(config, log, output, stops, stopping.signal))
+      ? startWorker(config, log, lifecycle)
+      : startPrimary(config, log, output, lifecycle, stopping.signal))
     await stopRequested
     logger.info('draining')
     const patience = setTimeout(() => process.exit(1), longestStopMs)
-    await stopAll(stops, logger)
+    await lifecycle.stop(reportTo(logger))
     clearTimeout(patience)
     logger.info('stopped')
     return 0
   } catch (error) {
-    if (logger) await stopAll(stops, logger)
+    if (logger) await lifecycle.stop(reportTo(logger))
     output.flush()
     if (stopping.signal.aborted) return 0 // it was told to end before it had begun
     process.stderr.write(`mandate-gateway cannot start. ${explain(error)}\n`)

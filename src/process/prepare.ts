@@ -7,12 +7,12 @@ import { makeDataDir } from './data-dir.js'
 import { requireUsableLogins } from '../database/examine.js'
 import { hasCode } from '../errors.js'
 import type { Prepared } from '../gateway/compose.js'
-import type { Stop } from '../gateway/lifecycle.js'
+import type { Lifecycle } from '../gateway/lifecycle.js'
 import { createPasswords } from '../login/password.js'
 import type { Logger } from '../observability/logger.js'
 import { startDemoUpstream } from '../proxy/demo-upstream.js'
 
-async function openDatabase(config: Config, logger: Logger, stops: Stop[], signal: AbortSignal) {
+async function openDatabase(config: Config, logger: Logger, lifecycle: Lifecycle, signal: AbortSignal) {
   if (config.DATABASE_URL) {
     for (const name of ['DATABASE_MIGRATION_URL', 'DATABASE_URL', 'DATABASE_DIRECT_URL'] as const) {
       const url = config[name]
@@ -31,7 +31,7 @@ async function openDatabase(config: Config, logger: Logger, stops: Stop[], signa
     log: (message) => logger.info(message),
   })
   process.once('exit', postgres.interrupt) // however this process ends by itself, its Postgres ends with it
-  stops.push(async () => {
+  lifecycle.onStop('embedded Postgres', async () => {
     await postgres.stop()
     process.off('exit', postgres.interrupt)
   })
@@ -63,16 +63,16 @@ async function migrate(config: Config, ownerUrl: string, logger: Logger): Promis
 }
 
 /**
- * Brings up what serving needs: the database, migrated, and the demo if it is asked for. What it starts goes
- * onto `stops`; `signal` ends the waiting for the database.
+ * Prepares what serving needs: the database, migrated, and the demo if SEED_DEMO is set. `signal` ends the
+ * wait for the database. Rejects with a sentence for the operator.
  */
 export async function prepare(
   config: Config,
   logger: Logger,
-  stops: Stop[],
+  lifecycle: Lifecycle,
   signal: AbortSignal = new AbortController().signal,
 ): Promise<Prepared> {
-  const { ownerUrl, databaseUrl, setRole } = await openDatabase(config, logger, stops, signal)
+  const { ownerUrl, databaseUrl, setRole } = await openDatabase(config, logger, lifecycle, signal)
   await migrate(config, ownerUrl, logger)
   if (config.DATABASE_URL)
     await requireUsableLogins({
@@ -82,6 +82,6 @@ export async function prepare(
       setRole,
     })
   const demo = config.SEED_DEMO ? await startDemoUpstream() : undefined
-  if (demo) stops.push(() => demo.stop())
+  if (demo) lifecycle.onStop('demo upstream', () => demo.stop())
   return { databaseUrl, setRole, demoUrl: demo?.url }
 }

@@ -1,14 +1,8 @@
 import { once } from 'node:events'
 import type { Server } from 'node:http'
-import { assemble, type Prepared } from '../gateway/compose.js'
+import { compose, type Surroundings } from '../gateway/compose.js'
 import type { Config } from '../config.js'
-import { corsHeadersOf } from '../http/cors.js'
 import { drainable } from '../http/drain.js'
-import { watchLoad } from '../http/limits/load.js'
-import { createGatewayServer } from '../http/server.js'
-import type { Log } from '../observability/logger.js'
-import type { Metrics, Scrape } from '../observability/metrics.js'
-import type { Stop } from '../gateway/lifecycle.js'
 import { isOnTerminal } from './stop-signals.js'
 
 /** The host as a URL writes it. */
@@ -40,45 +34,30 @@ async function listen(server: Server, { HOST, PORT }: Config): Promise<number> {
 }
 
 /**
- * Serves requests in this process. What it starts goes onto `stops`. Answers the gateway's public URL once it
- * listens.
+ * Serves requests in this process. Resolves to the gateway's public URL when it listens. When it stops, open
+ * requests are finished first.
  */
 export async function serve(
   config: Config,
-  log: Log,
-  prepared: Prepared,
-  stops: Stop[],
-  { metrics, scrape }: { metrics: Metrics; scrape: Scrape },
+  surroundings: Pick<Surroundings, 'log' | 'prepared' | 'lifecycle' | 'metrics' | 'scrape'>,
 ): Promise<string> {
   let address = `${hostOf(config)}:${config.PORT}`
   let isDraining = () => false
-  const load = watchLoad({
-    maxConnections: config.MAX_CONNECTIONS,
-    maxPerAddress: config.MAX_CONNECTIONS_ADDRESS,
-    maxMemoryMb: config.MAX_MEMORY_MB,
-  })
-  stops.push(() => {
-    load.stop()
-    return Promise.resolve()
-  })
-  const { gateway, node } = await assemble(config, log, prepared, stops, {
+  const { node, createServer } = await compose(config, {
+    ...surroundings,
     address: () => address,
     isDraining: () => isDraining(),
-    metrics,
-    scrape,
-    load,
     watchesRoutes: isOnTerminal(),
   })
-  const server = createGatewayServer(gateway.listener, { corsHeaders: corsHeadersOf(config.CORS_ORIGINS) })
-  load.watch(server)
+  const server = createServer()
   const drain = drainable(server)
   isDraining = drain.isDraining
   address = `${hostOf(config)}:${await listen(server, config)}`
-  stops.push(() => {
+  surroundings.lifecycle.onStop('server', () => {
     node.streams.drain()
     return drain.drain()
   })
   const url = config.PUBLIC_URL ?? `http://${address}`
-  log.logger.info('listening', { url, address })
+  surroundings.log.logger.info('listening', { url, address })
   return url
 }

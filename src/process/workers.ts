@@ -4,7 +4,7 @@ import { z } from 'zod'
 import type { Config } from '../config.js'
 import type { Logger } from '../observability/logger.js'
 import type { Prepared } from '../gateway/compose.js'
-import type { Stop } from '../gateway/lifecycle.js'
+import type { Lifecycle } from '../gateway/lifecycle.js'
 import { answerWorker } from './worker-metrics.js'
 
 /** What the primary process tells a worker: all that a worker cannot prepare for itself. */
@@ -35,7 +35,7 @@ export async function startWorkers(
   config: Config,
   prepared: Prepared,
   logger: Logger,
-  stops: Stop[],
+  lifecycle: Lifecycle,
 ): Promise<string> {
   let stopping = false
   const secrets = Object.fromEntries(
@@ -63,7 +63,7 @@ export async function startWorkers(
   // each accepts for itself: what this process had handed to one that was killed would hang for ever
   cluster.schedulingPolicy = cluster.SCHED_NONE
   const first = Array.from({ length: config.GATEWAY_WORKERS }, start)
-  stops.push(async () => {
+  lifecycle.onStop('workers', async () => {
     stopping = true
     const workers = Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined)
     await Promise.all(

@@ -123,10 +123,7 @@ describe('a key that is retired', () => {
     const gateway = await start(rotated)
     const { token } = await tokenFor(database, 'alice')
     expect(await me(gateway, token)).toBe(200)
-    await database.sql('insert into token_keys (kid, algorithm, retired_at) values ($1, $2, now())', [
-      await kidOf(testSecret),
-      'HS256',
-    ])
+    await database.sql('update token_keys set retired_at = now() where kid = $1', [await kidOf(testSecret)])
     const { token: root } = await logIn(gateway, 'root')
     // all have heard of what was before
     await request(gateway.url)
