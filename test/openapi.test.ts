@@ -3,7 +3,7 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import express from 'express'
 import { parse } from 'yaml'
-import { ask } from './support/ask.js'
+import { sendRequest } from './support/http-client.js'
 import { startTestGateway, type TestGateway } from './support/gateway.js'
 
 type Documented = Record<string, Record<string, unknown>>
@@ -70,7 +70,7 @@ describe('openapi.yaml', () => {
   it('describes exactly the methods that each path answers', async () => {
     for (const [template, operations] of Object.entries(documented)) {
       const url = template.replace(/\{\w+\}/g, '00000000-0000-4000-8000-00000000ffff')
-      const { status, headers } = await ask(gateway.url, url, { method: 'OPTIONS' })
+      const { status, headers } = await sendRequest(gateway.url, url, { method: 'OPTIONS' })
       const allowed = String(headers.allow)
         .split(', ')
         .filter((method) => method !== 'OPTIONS' && method !== 'HEAD')
@@ -83,7 +83,7 @@ describe('openapi.yaml', () => {
           ([other, its]) => method in its && new RegExp(`^${other.replace(/\{\w+\}/g, '[^/]+')}$`).test(url),
         )
       for (const method of methods.filter((one) => !isAnothers(one))) {
-        const answer = await ask(gateway.url, url, { method: method.toUpperCase() })
+        const answer = await sendRequest(gateway.url, url, { method: method.toUpperCase() })
         expect([template, method, answer.status]).toEqual([template, method, 405])
       }
     }
@@ -92,7 +92,7 @@ describe('openapi.yaml', () => {
   it('describes what is there: each operation is met by more than the answer for what is not', async () => {
     for (const [template, operations] of Object.entries(documented)) {
       for (const method of Object.keys(operations)) {
-        const answer = await ask(
+        const answer = await sendRequest(
           gateway.url,
           template.replace(/\{\w+\}/g, '00000000-0000-4000-8000-00000000ffff'),
           { method: method.toUpperCase() },

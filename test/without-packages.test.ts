@@ -5,6 +5,7 @@ import { promisify } from 'node:util'
 import { afterEach, expect, it } from '@jest/globals'
 import { mandates } from './support/demo.js'
 import { cleanUpProcesses, makeDataDir, startGatewayProcess } from './support/gateway-process.js'
+import { programParts } from './support/project-copy.js'
 
 const root = path.resolve(import.meta.dirname, '..')
 afterEach(cleanUpProcesses)
@@ -15,21 +16,7 @@ it('a gateway that runs goes on while npm ci has taken its packages away', async
   await run('cp', ['-al', path.join(root, 'node_modules'), clone]).catch(() =>
     run('cp', ['-a', path.join(root, 'node_modules'), clone]),
   )
-  await run('cp', [
-    '-a',
-    ...[
-      'dist',
-      'packages',
-      'locales',
-      'migrations',
-      'seeds',
-      'examples',
-      'package.json',
-      'routes.yaml',
-      'openapi.yaml',
-    ].map((name) => path.join(root, name)),
-    clone,
-  ])
+  await run('cp', ['-a', ...['packages', ...programParts].map((name) => path.join(root, name)), clone])
   const gateway = startGatewayProcess(
     { DATA_DIR: path.join(clone, '.data'), GATEWAY_ROUTES: path.join(clone, 'routes.yaml') },
     [process.execPath, path.join(clone, 'dist/main.js')],

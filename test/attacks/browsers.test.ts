@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { parse } from 'yaml'
 import { GatewayError } from '../../src/errors.js'
 import { redirectTarget } from '../../src/login/redirect-target.js'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { openBrowser } from '../support/browser.js'
 import { instances, mandates, roles, tokenFor, users } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
@@ -66,7 +66,7 @@ describe('a page of the gateway', () => {
   it.each([...new Set([...pages, ...paths])])(
     '%s cannot be framed, runs nothing from elsewhere and tells nobody its address',
     async (path) => {
-      const { headers } = await ask(gateway.url, path, { headers: html })
+      const { headers } = await sendRequest(gateway.url, path, { headers: html })
       expect(headers['x-content-type-options']).toBe('nosniff')
       if (headers['content-type']?.startsWith('text/html') !== true) return
       const policy = String(headers['content-security-policy'])
@@ -119,7 +119,7 @@ describe('what another site’s page can make a browser ask for', () => {
     for (const path of asked) {
       await Promise.all(
         cookies.map((Cookie) =>
-          ask(gateway.url, path, {
+          sendRequest(gateway.url, path, {
             headers: { ...html, Cookie, 'Sec-Fetch-Site': 'cross-site', 'X-Mandate-Id': mandates.acme },
           }),
         ),
@@ -150,7 +150,7 @@ describe('what another site’s page sends with a browser’s cookies', () => {
           { Origin: 'null' },
         ]) {
           for (const type of ['application/json', 'text/plain', 'application/x-www-form-urlencoded']) {
-            const { status, headers, text } = await ask(gateway.url, path, {
+            const { status, headers, text } = await sendRequest(gateway.url, path, {
               method,
               headers: { Cookie: cookie, 'Content-Type': type, 'X-Mandate-Id': mandates.acme, ...elsewhere },
               body: '{}',
@@ -169,7 +169,7 @@ describe('what another site’s page sends with a browser’s cookies', () => {
   it('changes nothing where programs are served, which are known by what they send and not by a cookie', async () => {
     const login = await tokenFor(gateway.database, 'root')
     for (const path of forPrograms) {
-      const { status, headers } = await ask(gateway.url, path, {
+      const { status, headers } = await sendRequest(gateway.url, path, {
         method: 'POST',
         headers: {
           Cookie: `auth_token=${login.token}`,
@@ -181,17 +181,18 @@ describe('what another site’s page sends with a browser’s cookies', () => {
       expect([path, status < 500, headers['set-cookie']]).toEqual([path, true, undefined])
     }
     expect(
-      (await ask(gateway.url, '/auth/me', { headers: { Cookie: `auth_token=${login.token}` } })).status,
+      (await sendRequest(gateway.url, '/auth/me', { headers: { Cookie: `auth_token=${login.token}` } }))
+        .status,
     ).toBe(200)
   })
 
   it('reads nothing: no answer of any address is for its eyes', async () => {
     const Cookie = await cookieOf('root')
     for (const path of [...pages, ...paths]) {
-      const { headers } = await ask(gateway.url, path, {
+      const { headers } = await sendRequest(gateway.url, path, {
         headers: { Cookie, Origin: 'https://evil.example', 'X-Mandate-Id': mandates.acme },
       })
-      const preflight = await ask(gateway.url, path, {
+      const preflight = await sendRequest(gateway.url, path, {
         method: 'OPTIONS',
         headers: {
           Origin: 'https://evil.example',
@@ -235,7 +236,7 @@ describe('a cookie that a sibling domain has set beside the gateway’s own', ()
     ['portal_session', 'GET', '/portal/api/me'],
   ] as const)('%s is not taken in its place, in whatever order: neither is', async (name, method, path) => {
     const [mine, theirs] = await pairs[name]!()
-    const use = (cookie: string) => ask(gateway.url, path, { method, headers: { Cookie: cookie } })
+    const use = (cookie: string) => sendRequest(gateway.url, path, { method, headers: { Cookie: cookie } })
     for (const both of [`${name}=${mine}; ${name}=${theirs}`, `${name}=${theirs}; a=b; ${name}=${mine}`]) {
       const { status, headers } = await use(both)
       expect([400, 401]).toContain(status)
@@ -259,9 +260,13 @@ describe('a redirect', () => {
   it('leads to no other site, whatever parameter asks for one', async () => {
     const query = parameters.map((name) => `${name}=https%3A%2F%2Fevil.example%2F`).join('&')
     for (const path of [...pages, ...paths]) {
-      const { status, headers } = await ask(gateway.url, `${path}${path.includes('?') ? '&' : '?'}${query}`, {
-        headers: { ...html, Host: 'evil.example' },
-      })
+      const { status, headers } = await sendRequest(
+        gateway.url,
+        `${path}${path.includes('?') ? '&' : '?'}${query}`,
+        {
+          headers: { ...html, Host: 'evil.example' },
+        },
+      )
       if (status >= 300 && status < 400)
         expect(new URL(String(headers.location), gateway.url).origin).toBe(gateway.url)
     }

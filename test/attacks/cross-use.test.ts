@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { SignJWT } from 'jose'
 import { issueFirstAccess } from '../../src/login/first-access-endpoints.js'
 import { connectDatabase } from '../../src/database/connect.js'
-import { ask, type Answer, type Question } from '../support/ask.js'
+import { sendRequest, type HttpResponse, type RequestOptions } from '../support/http-client.js'
 import { tokenFor, users } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { partsOf, signByHand } from '../support/hand-signed.js'
@@ -46,8 +46,12 @@ afterAll(async () => {
 })
 
 const json = { 'Content-Type': 'application/json' }
-const post = (path: string, body: unknown, headers: Question['headers'] = {}) =>
-  ask(gateway.url, path, { method: 'POST', headers: { ...json, ...headers }, body: JSON.stringify(body) })
+const post = (path: string, body: unknown, headers: RequestOptions['headers'] = {}) =>
+  sendRequest(gateway.url, path, {
+    method: 'POST',
+    headers: { ...json, ...headers },
+    body: JSON.stringify(body),
+  })
 const grant = (body: Record<string, string>) => post('/auth/token', body)
 const made = async (kind: string, body: object) =>
   JSON.parse(
@@ -59,7 +63,7 @@ const made = async (kind: string, body: object) =>
       )
     ).text,
   ) as Record<string, string>
-const cookieNamed = (answer: Answer, name: string) =>
+const cookieNamed = (answer: HttpResponse, name: string) =>
   /=([^;]*)/.exec(
     (answer.headers['set-cookie'] ?? []).find((line) => line.startsWith(`${name}=`)) ?? '',
   )?.[1] ?? ''
@@ -89,13 +93,13 @@ async function credentials(): Promise<Record<string, string>> {
     (await grant({ grant_type: 'password', username: 'alice', password: 'demo-password-1' })).text,
   ) as Record<string, string>
   const accessToken = login.access_token ?? ''
-  await ask(gateway.url, '/echo/x', { headers: { Authorization: `Bearer ${accessToken}` } })
+  await sendRequest(gateway.url, '/echo/x', { headers: { Authorization: `Bearer ${accessToken}` } })
   const identity = String(upstream.received.at(-1)?.headers['x-gateway-identity'])
   const data = await tokenFor(gateway.database, 'alice', { row: { purpose: 'data_connection' } })
   const { header, claims } = partsOf(accessToken)
   const { publicKey, privateKey } = generateKeyPairSync('ed25519')
   await made('keys', { publicJwk: publicKey.export({ format: 'jwk' }) })
-  const begun = await ask(gateway.url, '/auth/google/login')
+  const begun = await sendRequest(gateway.url, '/auth/google/login')
   const back = new URL(await provider.signIn(begun.headers.location ?? '', 'somebody'))
   const opened = cookieOf(await enter(gateway.url, demoPortal.token))
   const { firstAccess, setup } = await links()
@@ -188,7 +192,7 @@ interface Use {
   status?: number
   /** The answer to everything else: status, and code or OAuth error. */
   refused: [number, string]
-  attempt: (credential: string, all: Record<string, string>) => Promise<Answer>
+  attempt: (credential: string, all: Record<string, string>) => Promise<HttpResponse>
 }
 const asCookie = (name: string, one: string) => ({ headers: { Cookie: `${name}=${one}` } })
 
@@ -196,23 +200,23 @@ const uses: Record<string, Use> = {
   'as a bearer token': {
     good: ['an access token', 'an API token'],
     refused: [401, 'token_invalid'],
-    attempt: (one) => ask(gateway.url, '/auth/me', { headers: { Authorization: `Bearer ${one}` } }),
+    attempt: (one) => sendRequest(gateway.url, '/auth/me', { headers: { Authorization: `Bearer ${one}` } }),
   },
   'as the cookie auth_token': {
     good: ['an access token', 'an API token'],
     refused: [401, 'token_invalid'],
-    attempt: (one) => ask(gateway.url, '/auth/me', asCookie('auth_token', one)),
+    attempt: (one) => sendRequest(gateway.url, '/auth/me', asCookie('auth_token', one)),
   },
   'at a route': {
     good: ['an access token', 'an API token'],
     refused: [401, 'token_invalid'],
-    attempt: (one) => ask(gateway.url, '/echo/y', { headers: { Authorization: `Bearer ${one}` } }),
+    attempt: (one) => sendRequest(gateway.url, '/echo/y', { headers: { Authorization: `Bearer ${one}` } }),
   },
   'as the cookie refresh_token': {
     good: ['a refresh token'],
     refused: [401, 'refresh_invalid'],
     attempt: (one) =>
-      ask(gateway.url, '/auth/refresh', { method: 'POST', ...asCookie('refresh_token', one) }),
+      sendRequest(gateway.url, '/auth/refresh', { method: 'POST', ...asCookie('refresh_token', one) }),
   },
   'as a refresh token of a program': {
     good: ['a refresh token'],
@@ -249,7 +253,7 @@ const uses: Record<string, Use> = {
   'as the cookie portal_session': {
     good: ['the portal’s session'],
     refused: [401, 'portal_access_required'],
-    attempt: (one) => ask(gateway.url, '/portal/api/me', asCookie('portal_session', one)),
+    attempt: (one) => sendRequest(gateway.url, '/portal/api/me', asCookie('portal_session', one)),
   },
   'as a client’s secret': {
     good: ['a client’s secret'],
@@ -273,7 +277,7 @@ const uses: Record<string, Use> = {
     status: 403,
     refused: [400, 'sign_in_invalid'],
     attempt: (one, all) =>
-      ask(
+      sendRequest(
         gateway.url,
         callbackPath({ state: one, code: all['the code of signing in'] ?? '', iss: provider.issuer }),
         asCookie('sign_in_flow', all['the sealed state of signing in'] ?? ''),
@@ -283,7 +287,7 @@ const uses: Record<string, Use> = {
     good: [],
     refused: [400, 'sign_in_invalid'], // the right one has been used, above
     attempt: (one, all) =>
-      ask(
+      sendRequest(
         gateway.url,
         callbackPath({ state: all['the state of signing in'] ?? '', code: 'x' }),
         asCookie('sign_in_flow', one === all['the sealed state of signing in'] ? '' : one),
@@ -292,7 +296,7 @@ const uses: Record<string, Use> = {
   'in the header of identities': {
     good: [],
     refused: [401, 'authentication_required'],
-    attempt: (one) => ask(gateway.url, '/auth/me', { headers: { 'X-Gateway-Identity': one } }),
+    attempt: (one) => sendRequest(gateway.url, '/auth/me', { headers: { 'X-Gateway-Identity': one } }),
   },
   'as a token that a program asks about': {
     good: ['an access token', 'a refresh token', 'an API token'],
@@ -303,7 +307,7 @@ const uses: Record<string, Use> = {
 }
 
 /** The code of a problem, or the error of OAuth. */
-function codeIn({ text }: Answer): string | undefined {
+function codeIn({ text }: HttpResponse): string | undefined {
   if (text.startsWith('<!doctype html>')) return 'a page'
   const body = JSON.parse(text || '{}') as { code?: string; error?: string; active?: boolean }
   return body.code ?? body.error ?? (body.active === false ? 'inactive' : undefined)

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { administrationOf, type Administration } from '../support/administration.js'
-import { ask as askPlainly } from '../support/ask.js'
+import { sendRequest as askPlainly } from '../support/http-client.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 
 let gateway: TestGateway

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { instances, mandates, roles, tokenFor, users } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 
@@ -15,8 +15,8 @@ beforeAll(async () => {
     'X-Instance-Id': instances.acmeCrm,
   }
   // her place and the rules of her roles are in memory now
-  expect((await ask(gateway.url, '/auth/context', { headers: inAcme })).status).toBe(200)
-  const portal = await ask(gateway.url, '/portal/enter', {
+  expect((await sendRequest(gateway.url, '/auth/context', { headers: inAcme })).status).toBe(200)
+  const portal = await sendRequest(gateway.url, '/portal/enter', {
     method: 'POST',
     headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
     body: 'token=demo-portal-link-token',
@@ -24,7 +24,7 @@ beforeAll(async () => {
   const [cookie = ''] = portal.headers['set-cookie'] ?? []
   // and the portal link
   expect(
-    (await ask(gateway.url, '/portal/api/me', { headers: { Cookie: cookie.split(';')[0] } })).status,
+    (await sendRequest(gateway.url, '/portal/api/me', { headers: { Cookie: cookie.split(';')[0] } })).status,
   ).toBe(200)
 })
 afterAll(async () => {
@@ -44,8 +44,10 @@ const names = async () => [
 
 it('a name of the decision memory is no token: it is refused like any other text, and counts as no fault', async () => {
   for (const name of await names()) {
-    const bearer = await ask(gateway.url, '/auth/me', { headers: { Authorization: `Bearer ${name}` } })
-    const cookie = await ask(gateway.url, '/auth/me', { headers: { Cookie: `auth_token=${name}` } })
+    const bearer = await sendRequest(gateway.url, '/auth/me', {
+      headers: { Authorization: `Bearer ${name}` },
+    })
+    const cookie = await sendRequest(gateway.url, '/auth/me', { headers: { Cookie: `auth_token=${name}` } })
     expect([
       name,
       bearer.status,
@@ -53,7 +55,7 @@ it('a name of the decision memory is no token: it is refused like any other text
       cookie.status,
       JSON.parse(cookie.text).code,
     ]).toEqual([name, 401, 'token_invalid', 401, 'token_invalid'])
-    const introspected = await ask(gateway.url, '/auth/introspect', {
+    const introspected = await sendRequest(gateway.url, '/auth/introspect', {
       method: 'POST',
       headers: { Authorization: `Bearer ${root}`, 'Content-Type': 'application/json' },
       body: JSON.stringify({ token: name }),
@@ -65,12 +67,12 @@ it('a name of the decision memory is no token: it is refused like any other text
 
 it('text that no token consists of is refused before it is looked up', async () => {
   const misses = async () =>
-    Number(/^gateway_memory_misses_total (\d+)/m.exec((await ask(gateway.url, '/metrics')).text)?.[1])
+    Number(/^gateway_memory_misses_total (\d+)/m.exec((await sendRequest(gateway.url, '/metrics')).text)?.[1])
   const before = await misses()
   for (const text of ['a b', 'a,b', 'é', 'a/b', 'a=b', '"x"', 'a'.repeat(9000)]) {
     expect(
       (
-        await ask(gateway.url, '/auth/me', {
+        await sendRequest(gateway.url, '/auth/me', {
           headers: { Authorization: `Bearer ${Buffer.from(text).toString('latin1')}` },
         })
       ).status,

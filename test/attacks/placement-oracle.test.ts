@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import fc from 'fast-check'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { tokenFor } from '../support/demo.js'
 import { directoryOf } from '../support/directory.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
@@ -111,7 +111,7 @@ it('whoever asks for whatever place is let in, or refused, as the rows say', asy
             mandate ?? null,
             instance ?? null,
           ])
-          const { status, text } = await ask(gateway.url, '/auth/context', {
+          const { status, text } = await sendRequest(gateway.url, '/auth/context', {
             headers: {
               Authorization: `Bearer ${user.token}`,
               ...(mandate ? { 'X-Mandate-Id': mandate } : {}),
@@ -148,6 +148,7 @@ it('whoever asks for whatever place is let in, or refused, as the rows say', asy
 it('the token that asked is good, so that it was the place that refused', async () => {
   const { token } = await tokenFor(gateway.database, 'alice')
   expect(
-    (await ask(gateway.url, '/auth/context', { headers: { Authorization: `Bearer ${token}` } })).status,
+    (await sendRequest(gateway.url, '/auth/context', { headers: { Authorization: `Bearer ${token}` } }))
+      .status,
   ).toBe(200)
 })

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { decodeJwt } from 'jose'
 import pg from 'pg'
 import { startLine } from '../faults/support/line.js'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { openBrowser } from '../support/browser.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { mandates, signToken, tokenFor, users } from '../support/demo.js'
@@ -49,7 +49,7 @@ const send = async (
   mandate?: string,
 ) =>
   (
-    await ask(node.url, path, {
+    await sendRequest(node.url, path, {
       method,
       headers: {
         Authorization: `Bearer ${token}`,

@@ -6,7 +6,7 @@ import type { Request, Response } from 'express'
 import { GatewayError } from '../../src/errors.js'
 import { entriesOf, readBody } from '../../src/http/body.js'
 import { cookieValues } from '../../src/http/cookies.js'
-import { ask, begin } from '../support/ask.js'
+import { sendRequest, beginRequest } from '../support/http-client.js'
 import { tokenFor } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { cheapestOf, quickest } from '../support/quickest.js'
@@ -93,7 +93,7 @@ routes:
   it.each(heads)('%s', async (_name, path, headers) => {
     const answers: number[] = []
     const ms = await cheapestOf(3, async () => {
-      answers.push((await ask(gateway.url, path, { headers })).status)
+      answers.push((await sendRequest(gateway.url, path, { headers })).status)
     })
     expect(answers.filter((status) => status === 500)).toEqual([])
     expect(ms).toBeLessThan(150)
@@ -111,7 +111,7 @@ routes:
     const ms = await cheapestOf(3, async () => {
       answers.push(
         (
-          await ask(gateway.url, '/auth/token', {
+          await sendRequest(gateway.url, '/auth/token', {
             method: 'POST',
             headers: { 'Content-Type': type, 'Content-Length': Buffer.byteLength(body) },
             body,
@@ -125,7 +125,7 @@ routes:
 
   it('however many values a field should not have, a refusal is short', async () => {
     const body = `{"username":"x","roleIds":[${many('1,', 900_000)}1]}`
-    const answer = await ask(gateway.url, '/mandate/members', {
+    const answer = await sendRequest(gateway.url, '/mandate/members', {
       method: 'POST',
       headers: {
         Authorization: `Bearer ${token}`,
@@ -162,7 +162,7 @@ describe('a body that trickles in', () => {
   })
 
   it('is not waited for longer than its time, though it never pauses for long', async () => {
-    const { req, response } = begin(url, '/', {
+    const { req, response } = beginRequest(url, '/', {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', 'Content-Length': 1000 },
     })
@@ -179,7 +179,7 @@ describe('a body that trickles in', () => {
   })
   it('that is whole in time is taken', async () => {
     outcomes.length = 0
-    await ask(url, '/', {
+    await sendRequest(url, '/', {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', 'Content-Length': 2 },
       body: '{}',

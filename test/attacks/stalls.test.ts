@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks'
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import { parse } from 'yaml'
-import { ask, type Question } from '../support/ask.js'
+import { sendRequest, type RequestOptions } from '../support/http-client.js'
 import { mandates, tokenFor } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 
@@ -141,12 +141,12 @@ afterAll(async () => {
  * How long (ms) the event loop was busy while a request was answered: no stall is longer. It is asked again
  * if that is long: the machine may have been busy.
  */
-async function stallOf(path: string, question: Question): Promise<number> {
+async function stallOf(path: string, question: RequestOptions): Promise<number> {
   let shortest = Infinity
   for (let attempt = 0; attempt < 3; attempt += 1) {
     const before = performance.eventLoopUtilization()
     // a head that is too long closes the connection
-    await ask(gateway.url, path, { ...question, agent }).catch(() => undefined)
+    await sendRequest(gateway.url, path, { ...question, agent }).catch(() => undefined)
     shortest = Math.min(shortest, performance.eventLoopUtilization(before).active)
     if (shortest <= longestStallMs) break
   }
@@ -157,7 +157,7 @@ const bearer = () => ({ Authorization: `Bearer ${token}`, 'X-Mandate-Id': mandat
 const concrete = (path: string) => path.replace(/\{\w+\}/g, '00000000-0000-4000-8000-000000000999')
 
 async function stallsOf(
-  tries: Iterable<[what: string, path: string, question: Question]>,
+  tries: Iterable<[what: string, path: string, question: RequestOptions]>,
 ): Promise<string[]> {
   const stalls: string[] = []
   for (const [what, path, question] of tries) {
@@ -169,7 +169,7 @@ async function stallsOf(
   return stalls
 }
 
-function* bodyTries(): Generator<[string, string, Question]> {
+function* bodyTries(): Generator<[string, string, RequestOptions]> {
   for (const { method, path, operation } of operations) {
     for (const [type, { schema }] of Object.entries(operation.requestBody?.content ?? {})) {
       for (const [index, attack] of attacks.entries()) {
@@ -189,7 +189,7 @@ function* bodyTries(): Generator<[string, string, Question]> {
   }
 }
 
-function* parameterTries(): Generator<[string, string, Question]> {
+function* parameterTries(): Generator<[string, string, RequestOptions]> {
   const seen = new Map<string, number>()
   for (const { method, path, operation } of operations) {
     const names = (operation.parameters ?? []).filter((one) => one.in === 'query').map(({ name }) => name)
@@ -208,7 +208,7 @@ function* parameterTries(): Generator<[string, string, Question]> {
 }
 
 /** Every header at endpoints of each kind; those by which a caller says who they are, everywhere. */
-function* headerTries(): Generator<[string, string, Question]> {
+function* headerTries(): Generator<[string, string, RequestOptions]> {
   const kinds = new Set([
     'POST /auth/token',
     'POST /auth/login',

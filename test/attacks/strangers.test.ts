@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { ask, type Answer } from '../support/ask.js'
+import { sendRequest, type HttpResponse } from '../support/http-client.js'
 import { directoryOf, type Newcomer } from '../support/directory.js'
 import { mandates } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
@@ -19,15 +19,15 @@ afterAll(async () => {
   await gateway.stop()
 })
 
-const enter = (place: { mandate?: string; instance?: string }, { token } = stranger): Promise<Answer> =>
-  ask(gateway.url, '/auth/context', {
+const enter = (place: { mandate?: string; instance?: string }, { token } = stranger): Promise<HttpResponse> =>
+  sendRequest(gateway.url, '/auth/context', {
     headers: {
       Authorization: `Bearer ${token}`,
       ...(place.mandate ? { 'X-Mandate-Id': place.mandate } : {}),
       ...(place.instance ? { 'X-Instance-Id': place.instance } : {}),
     },
   })
-const codeOf = ({ text }: Answer) => (JSON.parse(text) as { code?: string }).code
+const codeOf = ({ text }: HttpResponse) => (JSON.parse(text) as { code?: string }).code
 
 /** Asks until the answer comes from memory: then the table may be away. */
 const fromMemory = (place: Parameters<typeof enter>[0]) =>

@@ -7,7 +7,7 @@ import { dated } from '../../src/audit/event.js'
 import { recordChange } from '../../src/audit/record-change.js'
 import { connectDatabase, type Database } from '../../src/database/connect.js'
 import { inMandate } from '../../src/database/mandate.js'
-import { ask, begin } from '../support/ask.js'
+import { sendRequest, beginRequest } from '../support/http-client.js'
 import { directoryOf } from '../support/directory.js'
 import { mandates, tokenFor, users } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
@@ -136,7 +136,7 @@ describe('the audit of a mandate', () => {
       const answer = await get(`/mandate/audit?${query}`, 'alice', mandates.acme)
       expect([answer.status, answer.body.items ?? answer.text]).toEqual([200, answer.body.items ? [] : ''])
     }
-    const all = await ask(gateway.url, '/mandate/audit?format=jsonl', {
+    const all = await sendRequest(gateway.url, '/mandate/audit?format=jsonl', {
       headers: headers('alice', mandates.acme),
     })
     const places = new Set(
@@ -192,8 +192,11 @@ describe('the audit of the platform', () => {
         .details.before,
     ).toEqual({ name: 'Secret merger' })
     expect(
-      (await ask(gateway.url, `/admin/audit?action=${project}&format=jsonl`, { headers: headers('petra') }))
-        .text,
+      (
+        await sendRequest(gateway.url, `/admin/audit?action=${project}&format=jsonl`, {
+          headers: headers('petra'),
+        })
+      ).text,
     ).not.toMatch(/erger/)
   })
 
@@ -313,7 +316,7 @@ describe('an export', () => {
       ['&format=jsonl', '*/*'],
       ['', 'application/x-ndjson'],
     ] as const) {
-      const answer = await ask(gateway.url, `/mandate/audit?action=${action}${query}`, {
+      const answer = await sendRequest(gateway.url, `/mandate/audit?action=${action}${query}`, {
         headers: { ...headers('alice', mandates.acme), Accept: accept },
       })
       expect(answer.headers['content-type']).toBe('application/x-ndjson; charset=utf-8')
@@ -348,7 +351,7 @@ describe('an export', () => {
 
   it('is read as fast as it is taken, and no faster', async () => {
     const action = await manyLong()
-    const { req, response } = begin(gateway.url, `/mandate/audit?action=${action}&format=jsonl`, {
+    const { req, response } = beginRequest(gateway.url, `/mandate/audit?action=${action}&format=jsonl`, {
       headers: headers('alice', mandates.acme),
     })
     req.end()
@@ -373,7 +376,7 @@ describe('an export', () => {
       rules: [{ context: 'RESOURCE', item: 'gateway.audit', read: 'a' }],
     })
     await directory.join(caller.id, mandates.acme, { roles: [role] })
-    const { req, response } = begin(gateway.url, `/mandate/audit?action=${action}&format=jsonl`, {
+    const { req, response } = beginRequest(gateway.url, `/mandate/audit?action=${action}&format=jsonl`, {
       headers: headers(caller.token, mandates.acme),
     })
     req.end()

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import type { Page } from 'playwright-core'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { useConsole } from '../support/console.js'
 import { instances, mandates, roles, tokenFor, users, type DemoUser } from '../support/demo.js'
 import { keepPicture } from '../support/pictures.js'
@@ -16,7 +16,7 @@ async function meanwhile(
   body: object,
 ): Promise<Record<string, unknown>> {
   const { token } = await tokenFor(site.gateway.database, user)
-  const answer = await ask(site.gateway.url, path, {
+  const answer = await sendRequest(site.gateway.url, path, {
     method,
     headers: {
       Authorization: `Bearer ${token}`,

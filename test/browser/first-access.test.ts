@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import type { Page } from 'playwright-core'
 import { administrationOf } from '../support/administration.js'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { useConsole } from '../support/console.js'
 import { users } from '../support/demo.js'
 import { directoryOf, type Newcomer } from '../support/directory.js'
@@ -35,7 +35,8 @@ async function withLink(issuer: 'petra' | Newcomer): Promise<Newcomer & { works:
   expect(status).toBe(201)
   return {
     ...person,
-    works: async () => (await ask(site.gateway.url, new URL(String(body.url)).pathname)).status === 200,
+    works: async () =>
+      (await sendRequest(site.gateway.url, new URL(String(body.url)).pathname)).status === 200,
   }
 }
 

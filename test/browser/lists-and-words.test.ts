@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import type { Page } from 'playwright-core'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { useConsole } from '../support/console.js'
 import { mandates, roles, tokenFor, users, type DemoUser } from '../support/demo.js'
 import { accessibilityFaults } from '../support/open-page.js'
@@ -120,7 +120,7 @@ describe('explain', () => {
   it('shows a platform admin how to help one person first, and a global role last, with its reach', async () => {
     const { token } = await tokenFor(site.gateway.database, 'petra')
     const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }
-    const put = await ask(site.gateway.url, `/admin/mandates/${mandates.acme}/members/${users.bob}`, {
+    const put = await sendRequest(site.gateway.url, `/admin/mandates/${mandates.acme}/members/${users.bob}`, {
       method: 'PATCH',
       headers,
       body: JSON.stringify({ roleIds: [roles.viewer] }),
@@ -206,13 +206,13 @@ describe('people and features', () => {
     expect(await page.getByRole('dialog').locator('pre').innerText()).toContain(url)
     await page.getByRole('button', { name: 'I have copied it' }).click()
     await page.getByRole('dialog').waitFor({ state: 'detached' })
-    const set = await ask(url, new URL(url).pathname, {
+    const set = await sendRequest(url, new URL(url).pathname, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify({ password: 'another-password-2' }),
     })
     expect(set.status).toBe(204)
-    const login = await ask(site.gateway.url, '/auth/login', {
+    const login = await sendRequest(site.gateway.url, '/auth/login', {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify({ username: 'frank', password: 'another-password-2' }),

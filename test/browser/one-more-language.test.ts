@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import type { Browser, Page } from 'playwright-core'
 import type { Locale } from '../../src/domain/languages.js'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { openBrowser, signIn } from '../support/chromium.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { tokenFor } from '../support/demo.js'
@@ -60,7 +60,7 @@ afterAll(async () => {
 })
 
 const french = (path: string) =>
-  ask(url, path, { headers: { Accept: 'text/html', 'Accept-Language': 'fr-CH, de;q=0.5' } })
+  sendRequest(url, path, { headers: { Accept: 'text/html', 'Accept-Language': 'fr-CH, de;q=0.5' } })
 
 describe('a third language, added as one file, is spoken by', () => {
   it.each(['/portal', '/portal/enter?token=x', '/auth/first-access/none', '/nothing'])(

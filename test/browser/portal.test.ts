@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import type { Browser, Page } from 'playwright-core'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { mandates, tokenFor } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { openBrowser } from '../support/chromium.js'
@@ -159,10 +159,14 @@ routes:
     await page.goto(client.url)
     await page.locator('button').click()
     const { token } = await tokenFor(gateway.database, 'alice')
-    const revoked = await ask(gateway.url, `/mandate/portal-clients/${client.client}/links/${client.link}`, {
-      method: 'DELETE',
-      headers: { Authorization: `Bearer ${token}`, 'X-Mandate-Id': mandates.acme },
-    })
+    const revoked = await sendRequest(
+      gateway.url,
+      `/mandate/portal-clients/${client.client}/links/${client.link}`,
+      {
+        method: 'DELETE',
+        headers: { Authorization: `Bearer ${token}`, 'X-Mandate-Id': mandates.acme },
+      },
+    )
     expect(revoked.status).toBe(200)
     await page.getByRole('link', { name: /Spring/ }).click()
     expect(await page.locator('h1').textContent()).toBe('Access required')

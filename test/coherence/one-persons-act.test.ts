@@ -2,7 +2,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { forgetOldLogins } from '../../src/login/retention.js'
 import { connectDatabase } from '../../src/database/connect.js'
-import { ask, type Question } from '../support/ask.js'
+import { sendRequest, type RequestOptions } from '../support/http-client.js'
 import { openBrowser } from '../support/browser.js'
 import { mandates, roles, tokenFor } from '../support/demo.js'
 import { directoryOf } from '../support/directory.js'
@@ -41,8 +41,8 @@ describe('what one person does, or what is done to one, makes no node forget any
   afterAll(() => gateway.stop())
 
   const sql = <Row>(statement: string, values: unknown[] = []) => gateway.database.sql<Row>(statement, values)
-  const send = (path: string, { token, ...question }: Question & { token?: string }) =>
-    ask(gateway.url, path, {
+  const send = (path: string, { token, ...question }: RequestOptions & { token?: string }) =>
+    sendRequest(gateway.url, path, {
       ...question,
       headers: {
         ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
@@ -50,7 +50,8 @@ describe('what one person does, or what is done to one, makes no node forget any
         ...question.headers,
       },
     })
-  const misses = async () => valueOf((await ask(gateway.url, '/metrics')).text, 'gateway_memory_misses_total')
+  const misses = async () =>
+    valueOf((await sendRequest(gateway.url, '/metrics')).text, 'gateway_memory_misses_total')
   const person = async () => {
     const id = randomUUID()
     const username = `person-${randomBytes(6).toString('hex')}`

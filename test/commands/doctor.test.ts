@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { examineDatabase } from '../../src/database/examine.js'
+import { makeCertificate } from '../support/certificate.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { cleanUpProcesses, makeDataDir } from '../support/gateway-process.js'
-import { runToEnd } from '../support/proxy-process.js'
 
 const cli = path.resolve(import.meta.dirname, '../../dist/cli.js')
 
@@ -32,24 +32,7 @@ describe('the commands of operators', () => {
     folder = await mkdtemp(path.join(tmpdir(), 'doctor-'))
     demo = await createTestDatabase()
     empty = await createTestDatabase('template_empty')
-    const made = await runToEnd('openssl', [
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:prime256v1',
-      '-nodes',
-      '-days',
-      '2',
-      '-subj',
-      '/CN=localhost',
-      '-keyout',
-      `${folder}/key`,
-      '-out',
-      `${folder}/certificate`,
-    ])
-    expect(made.code).toBe(0)
+    await makeCertificate({ key: `${folder}/key`, certificate: `${folder}/certificate` })
     server = https.createServer(
       { key: await readFile(`${folder}/key`), cert: await readFile(`${folder}/certificate`) },
       (_req, res) => res.end(),

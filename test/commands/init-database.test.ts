@@ -1,7 +1,7 @@
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { jsonOf, runCli } from '../support/cli.js'
+import { initArguments, jsonOf, runCli } from '../support/cli.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { cleanUpProcesses, makeDataDir, startGatewayProcess } from '../support/gateway-process.js'
 
@@ -38,22 +38,7 @@ describe('mandate-gateway init, on a Postgres of one’s own', () => {
   })
 
   const init = (args: string[], more: Record<string, string> = {}) =>
-    runCli(
-      [
-        'init',
-        '--mandate',
-        'Example Co',
-        '--service',
-        service,
-        '--path',
-        '/orders',
-        '--user',
-        'maria',
-        ...args,
-      ],
-      { ...environment, ...more },
-      password,
-    )
+    runCli(initArguments(service, args), { ...environment, ...more }, password)
   const mandates = async () => {
     const [tables] = await database.sql<{ there: boolean }>(
       `select to_regclass('mandates') is not null as there`,

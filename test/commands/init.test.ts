@@ -1,7 +1,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { jsonOf, runCli } from '../support/cli.js'
+import { initArguments, jsonOf, runCli } from '../support/cli.js'
 import {
   cleanUpProcesses,
   makeDataDir,
@@ -46,23 +46,7 @@ describe('mandate-gateway init, on a fresh data directory', () => {
     await rm(folder, { recursive: true, force: true })
   })
 
-  const init = (args: string[], input = '') =>
-    runCli(
-      [
-        'init',
-        '--mandate',
-        'Example Co',
-        '--service',
-        service,
-        '--path',
-        '/orders',
-        '--user',
-        'maria',
-        ...args,
-      ],
-      environment,
-      input,
-    )
+  const init = (args: string[], input = '') => runCli(initArguments(service, args), environment, input)
   const logIn = async (username: string) => {
     const answer = await fetch(`${url}/auth/token`, {
       method: 'POST',

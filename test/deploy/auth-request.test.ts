@@ -5,7 +5,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import fc from 'fast-check'
 import { WebSocket, WebSocketServer } from 'ws'
 import { normalisePath } from '../../src/http/normalise-path.js'
-import { ask, begin, type Question } from '../support/ask.js'
+import { callerHeaders, foldedName } from '../support/caller-headers.js'
+import { bearer, beginRequest, type RequestOptions, sendRequest } from '../support/http-client.js'
 import { instances, mandates, roles, tokenFor, users } from '../support/demo.js'
 import { directoryOf } from '../support/directory.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
@@ -26,30 +27,13 @@ routes:
   /api/crm/mine: { upstream: crm }
 `
 
-const callerHeaders = [
-  'X-User-Id',
-  'X-Username',
-  'X-Authority',
-  'X-Session-Id',
-  'X-Mandate-Id',
-  'X-Instance-Id',
-  'X-Role-Ids',
-  'X-Access-Level',
-  'X-Portal-Client-Id',
-  'X-Gateway-Identity',
-]
 const lowerCase = callerHeaders.map((name) => name.toLowerCase())
-
-/** How a forgiving upstream (CGI, WSGI, PHP) would read a header's name. */
-const folded = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '-')
 
 /** What a service is told of the caller, but for the signature, which is new each time. */
 const toldOf = (headers: IncomingHttpHeaders) =>
   Object.fromEntries(
     Object.entries(headers).filter(([name]) => lowerCase.includes(name) && name !== 'x-gateway-identity'),
   )
-
-const bearer = (token: string) => ({ Authorization: `Bearer ${token}` })
 
 // needs: verify
 describe('nginx asks the gateway and serves itself', () => {
@@ -72,7 +56,7 @@ describe('nginx asks the gateway and serves itself', () => {
     await service.stop()
   })
 
-  const send = (path: string, question: Question = {}) => ask(proxy.url, path, question)
+  const send = (path: string, question: RequestOptions = {}) => sendRequest(proxy.url, path, question)
   const asAlice = () => ({ ...bearer(alice.token), 'X-Mandate-Id': mandates.acme })
 
   describe('what the service is told', () => {
@@ -106,7 +90,7 @@ describe('nginx asks the gateway and serves itself', () => {
         const headers = { ...asAlice(), 'X-Instance-Id': instances.acmeCrm }
         await send(path, { headers })
         const [byNginx, url] = [toldOf(service.last().headers), service.last().url]
-        await ask(gateway.url, path, { headers })
+        await sendRequest(gateway.url, path, { headers })
         expect(byNginx).toEqual(toldOf(service.last().headers))
         expect(url).toBe(service.last().url)
       }
@@ -135,9 +119,9 @@ describe('nginx asks the gateway and serves itself', () => {
           expect(answer.status).toBe(200)
           expect(JSON.stringify(service.last().rawHeaders)).not.toMatch(new RegExp(`forged|${users.root}`))
           const asked = path.endsWith('contacts') || path.includes('maybe')
-          expect(service.last().rawHeaders.filter((name) => folded(name) === 'x-mandate-id')).toHaveLength(
-            asked ? 1 : 0,
-          )
+          expect(
+            service.last().rawHeaders.filter((name) => foldedName(name) === 'x-mandate-id'),
+          ).toHaveLength(asked ? 1 : 0)
           expect(service.last().headers['x-user-id']).toBe(path.includes('open') ? undefined : users.bob)
         }
       },
@@ -260,7 +244,7 @@ describe('nginx asks the gateway and serves itself', () => {
   })
 
   describe('who is refused', () => {
-    const refused = async (path: string, question: Question, status: number) => {
+    const refused = async (path: string, question: RequestOptions, status: number) => {
       const before = service.received.length
       const answer = await send(path, question)
       expect([path, answer.status]).toEqual([path, status])
@@ -416,9 +400,9 @@ describe('nginx asks the gateway and serves itself', () => {
         for (const { headers } of service.received)
           expect([path, headers.via]).toEqual([path, '1.1 mandate-gateway'])
       }
-      expect((await ask(before.url, '/api/crm/contacts', {})).status).toBe(401)
-      expect((await ask(before.url, '/api/crm', {})).status).toBe(401)
-      expect((await ask(before.url, '/api/crm/open/x', {})).status).toBe(200)
+      expect((await sendRequest(before.url, '/api/crm/contacts', {})).status).toBe(401)
+      expect((await sendRequest(before.url, '/api/crm', {})).status).toBe(401)
+      expect((await sendRequest(before.url, '/api/crm/open/x', {})).status).toBe(200)
       expect(service.last().headers).not.toHaveProperty('via')
     } finally {
       await before.stop()
@@ -610,7 +594,7 @@ describe('nginx asks the gateway and serves itself', () => {
           req.on('end', () => res.end())
         }),
       )
-      const { req, response } = begin(proxy.url, '/api/crm/upload', {
+      const { req, response } = beginRequest(proxy.url, '/api/crm/upload', {
         method: 'POST',
         headers: { ...asAlice(), 'Transfer-Encoding': 'chunked' },
       })
@@ -627,7 +611,7 @@ describe('nginx asks the gateway and serves itself', () => {
           resolve(res)
         }),
       )
-      const { req, response } = begin(proxy.url, '/api/crm/events', { headers: asAlice() })
+      const { req, response } = beginRequest(proxy.url, '/api/crm/events', { headers: asAlice() })
       req.end()
       const [res, stream] = [await response, await theirs]
       for (const event of ['data: 1\n\n', 'data: 2\n\n']) {
@@ -793,14 +777,14 @@ describe('what nginx makes of the gateway’s other answers', () => {
       const answers = []
       for (let call = 0; call < 4; call += 1)
         answers.push(
-          await ask(url, '/api/crm/open/x', {
+          await sendRequest(url, '/api/crm/open/x', {
             from: '127.0.0.41',
             headers: { 'X-Forwarded-For': `127.0.1.${call}` },
           }),
         )
       expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 403])
       expect(Number(answers[3]?.headers['retry-after'])).toBeGreaterThan(0)
-      expect((await ask(url, '/api/crm/open/x', { from: '127.0.0.42' })).status).toBe(200)
+      expect((await sendRequest(url, '/api/crm/open/x', { from: '127.0.0.42' })).status).toBe(200)
     })
   })
 
@@ -811,7 +795,7 @@ describe('what nginx makes of the gateway’s other answers', () => {
           gateway.database,
           'tokens',
           async () =>
-            await ask(url, '/api/crm/mine/x', {
+            await sendRequest(url, '/api/crm/mine/x', {
               from: '127.0.0.43',
               headers: bearer((await tokenFromNowhere()).token),
             }),
@@ -823,7 +807,9 @@ describe('what nginx makes of the gateway’s other answers', () => {
 
   it('no gateway at all is 503, and lets nobody in', async () => {
     const before = service.received.length
-    const answer = await withNginx((url) => ask(url, '/api/crm/open/x'), { nodes: ['http://127.0.0.1:1'] })
+    const answer = await withNginx((url) => sendRequest(url, '/api/crm/open/x'), {
+      nodes: ['http://127.0.0.1:1'],
+    })
     expect(answer.status).toBe(503)
     expect(service.received).toHaveLength(before)
   })
@@ -832,7 +818,7 @@ describe('what nginx makes of the gateway’s other answers', () => {
     const away = await startUpstream()
     await away.stop()
     const proxy = await startNginx('auth-request.conf', { nodes: [gateway.url], service: away.url })
-    const answer = await ask(proxy.url, '/api/crm/open/x', { from: '127.0.0.44' })
+    const answer = await sendRequest(proxy.url, '/api/crm/open/x', { from: '127.0.0.44' })
     expect(answer.status).toBe(503)
     expect(JSON.parse(answer.text)).toMatchObject({
       code: 'upstream_unavailable',
@@ -848,9 +834,9 @@ describe('what nginx makes of the gateway’s other answers', () => {
       environment: { TRUST_PROXY: '0' },
     })
     const before = service.received.length
-    expect((await withNginx((url) => ask(url, '/api/crm/open/x'), { nodes: [untrusting.url] })).status).toBe(
-      403,
-    )
+    expect(
+      (await withNginx((url) => sendRequest(url, '/api/crm/open/x'), { nodes: [untrusting.url] })).status,
+    ).toBe(403)
     expect(service.received).toHaveLength(before)
     await untrusting.stop()
   })

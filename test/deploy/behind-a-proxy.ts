@@ -4,7 +4,14 @@ import http2 from 'node:http2'
 import { Agent, type ServerResponse } from 'node:http'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { WebSocket } from 'ws'
-import { ask, begin, type Answer, type Question } from '../support/ask.js'
+import { callerHeaders, foldedName } from '../support/caller-headers.js'
+import {
+  bearer,
+  beginRequest,
+  type HttpResponse,
+  type RequestOptions,
+  sendRequest,
+} from '../support/http-client.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { mandates, tokenFor, users } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
@@ -24,24 +31,6 @@ routes:
   /own: { upstream: own }
   /api/crm: { upstream: crm, mandate: required, instance: optional, permission: { context: RESOURCE, item: crm } }
 `
-
-const callerHeaders = [
-  'X-User-Id',
-  'X-Username',
-  'X-Authority',
-  'X-Session-Id',
-  'X-Mandate-Id',
-  'X-Instance-Id',
-  'X-Role-Ids',
-  'X-Access-Level',
-  'X-Portal-Client-Id',
-  'X-Gateway-Identity',
-]
-
-/** How a forgiving upstream (CGI, WSGI, PHP) would read a header's name. */
-const folded = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '-')
-
-const bearer = (token: string) => ({ Authorization: `Bearer ${token}` })
 
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
 
@@ -101,7 +90,7 @@ export function describeGatewayBehind(name: string, startProxy: StartProxy): voi
       await database.drop()
     })
 
-    const send = (path: string, question: Question = {}) => ask(proxy.url, path, question)
+    const send = (path: string, question: RequestOptions = {}) => sendRequest(proxy.url, path, question)
 
     it('a login’s cookie is good for calls through every node, until it is signed out', async () => {
       const body = JSON.stringify({ username: 'alice', password: 'demo-password-1' })
@@ -129,7 +118,7 @@ export function describeGatewayBehind(name: string, startProxy: StartProxy): voi
       expect(upstream.last().headers).not.toHaveProperty('authorization')
     })
 
-    it.each<[string, string, Question]>([
+    it.each<[string, string, RequestOptions]>([
       ['400 path_ambiguous', '/own/%2e%2e%2fx', {}],
       ['401 without a token', '/own/x', {}],
       ['401 for a bad token', '/auth/me', { headers: { Authorization: 'Bearer nonsense' } }],
@@ -143,7 +132,7 @@ export function describeGatewayBehind(name: string, startProxy: StartProxy): voi
       ['415', '/auth/login', { method: 'POST', headers: { 'Content-Type': 'text/plain' }, body: 'x' }],
     ])('a problem of the gateway arrives as it was written: %s', async (_what, path, question) => {
       const same = { ...question, headers: { ...question.headers, 'X-Request-Id': 'the-same' } }
-      const [direct, through] = [await ask(nodes[0]!.url, path, same), await send(path, same)]
+      const [direct, through] = [await sendRequest(nodes[0]!.url, path, same), await send(path, same)]
       const relevant = ({
         status,
         text,
@@ -155,7 +144,7 @@ export function describeGatewayBehind(name: string, startProxy: StartProxy): voi
           'x-request-id': id,
           'x-content-type-options': sniff,
         },
-      }: Answer) => ({ status, text, type, challenge, cache, allow, id, sniff })
+      }: HttpResponse) => ({ status, text, type, challenge, cache, allow, id, sniff })
       expect(direct.headers['content-type']).toContain('application/problem+json')
       expect(relevant(through)).toEqual(relevant(direct))
     })
@@ -227,8 +216,8 @@ export function describeGatewayBehind(name: string, startProxy: StartProxy): voi
             upstream
               .last()
               .rawHeaders.filter((_, index) => index % 2 === 0)
-              .map(folded),
-          ).not.toContain(folded(header))
+              .map(foldedName),
+          ).not.toContain(foldedName(header))
         }
       },
     )
@@ -277,7 +266,7 @@ export function describeGatewayBehind(name: string, startProxy: StartProxy): voi
         res.writeHead(200, { 'Content-Type': 'text/event-stream' }).flushHeaders()
         begun[0]?.(res)
       })
-      const { req, response } = begin(proxy.url, '/own/events', { headers: bearer(alice.token) })
+      const { req, response } = beginRequest(proxy.url, '/own/events', { headers: bearer(alice.token) })
       req.end()
       const res = await response
       expect(res.headers['content-type']).toBe('text/event-stream')
@@ -304,7 +293,7 @@ export function describeGatewayBehind(name: string, startProxy: StartProxy): voi
         })
         req.on('end', () => res.end())
       })
-      const { req, response } = begin(proxy.url, '/own/upload', {
+      const { req, response } = beginRequest(proxy.url, '/own/upload', {
         method: 'POST',
         headers: { ...bearer(alice.token), 'Transfer-Encoding': 'chunked' },
       })
@@ -509,15 +498,15 @@ export function describeGatewayBehind(name: string, startProxy: StartProxy): voi
       for (let call = 0; call < 25; call += 1)
         statuses.push(
           (
-            await ask(proxy.url, '/auth/me', {
+            await sendRequest(proxy.url, '/auth/me', {
               from: '127.0.0.21',
               headers: { 'X-Forwarded-For': `127.0.1.${call}, 127.0.0.22` },
             })
           ).status,
         )
       expect(statuses).toEqual([...Array<number>(20).fill(401), ...Array<number>(5).fill(429)])
-      expect((await ask(proxy.url, '/auth/me', { from: '127.0.0.22' })).status).toBe(401)
-      expect((await ask(proxy.url, '/auth/me', { from: '127.0.1.7' })).status).toBe(401)
+      expect((await sendRequest(proxy.url, '/auth/me', { from: '127.0.0.22' })).status).toBe(401)
+      expect((await sendRequest(proxy.url, '/auth/me', { from: '127.0.1.7' })).status).toBe(401)
     })
 
     it('count failed logins by the client’s own address', async () => {
@@ -535,7 +524,7 @@ export function describeGatewayBehind(name: string, startProxy: StartProxy): voi
 async function sendLogin(url: string, from: string, forged: string): Promise<number> {
   const body = JSON.stringify({ username: 'bob', password: 'wrong-password' })
   return (
-    await ask(url, '/auth/login', {
+    await sendRequest(url, '/auth/login', {
       method: 'POST',
       from,
       headers: { 'Content-Type': 'application/json', 'X-Forwarded-For': forged },

@@ -6,7 +6,7 @@ import { validate } from 'dockerfile-utils'
 import { parse } from 'yaml'
 import { loadConfig } from '../../src/config.js'
 import { parseRouteTable } from '../../src/proxy/route-table.js'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { mandates, tokenFor } from '../support/demo.js'
 import { demoRoutes, startTestGateway, type TestGateway } from '../support/gateway.js'
 import { samplesOf, type Sample } from '../support/scrape.js'
@@ -146,15 +146,16 @@ describe('the dashboard of Grafana', () => {
       (await tokenFor(gateway.database, 'root')).token,
     ]
     const bearer = (token: string) => ({ Authorization: `Bearer ${token}`, 'X-Mandate-Id': mandates.acme })
-    await ask(gateway.url, '/api/crm/contacts', { headers: bearer(alice) })
-    await ask(gateway.url, '/api/crm/contacts', { headers: bearer(root) })
-    await ask(gateway.url, '/auth/me')
-    await ask(gateway.url, '/api/moving')
+    await sendRequest(gateway.url, '/api/crm/contacts', { headers: bearer(alice) })
+    await sendRequest(gateway.url, '/api/crm/contacts', { headers: bearer(root) })
+    await sendRequest(gateway.url, '/auth/me')
+    await sendRequest(gateway.url, '/api/moving')
     const { jti } = await tokenFor(gateway.database, 'bob')
     expect(
-      (await ask(gateway.url, `/system/tokens/${jti}`, { method: 'DELETE', headers: bearer(root) })).status,
+      (await sendRequest(gateway.url, `/system/tokens/${jti}`, { method: 'DELETE', headers: bearer(root) }))
+        .status,
     ).toBe(200)
-    samples = samplesOf((await ask(gateway.url, '/metrics')).text)
+    samples = samplesOf((await sendRequest(gateway.url, '/metrics')).text)
   })
   afterAll(() => gateway.stop())
 

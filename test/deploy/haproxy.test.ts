@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { tokenFor } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
@@ -41,7 +41,7 @@ routes: { /open: { upstream: own, auth: public }, /own: { upstream: own } }
   /** The nodes that answer some requests one after the other. */
   async function inService(): Promise<number[]> {
     const before = nodes.map(served)
-    for (let call = 0; call < 6; call += 1) expect((await ask(proxy.url, '/open/x')).status).toBe(200)
+    for (let call = 0; call < 6; call += 1) expect((await sendRequest(proxy.url, '/open/x')).status).toBe(200)
     return nodes.flatMap((node, index) => (served(node) > before[index]! ? [index] : []))
   }
   const becomes = (expected: number[]) =>
@@ -63,10 +63,10 @@ routes: { /open: { upstream: own, auth: public }, /own: { upstream: own } }
             Promise.resolve(proxy.output().includes('backend gateway has no server available') || undefined),
           10_000,
         )
-        const answer = await ask(proxy.url, '/own/x', { headers })
+        const answer = await sendRequest(proxy.url, '/own/x', { headers })
         expect(answer.status).toBe(503)
         expect(JSON.parse(answer.text)).toMatchObject({ code: 'authentication_unavailable' })
-        expect((await ask(proxy.url, '/open/x')).status).toBe(200)
+        expect((await sendRequest(proxy.url, '/open/x')).status).toBe(200)
       }),
     )
   })

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { startNginx } from '../support/nginx.js'
 import type { Proxy } from '../support/proxy-process.js'
@@ -37,7 +37,7 @@ describe('nginx itself', () => {
   })
 
   it('makes the id of a request that has none, so that it is in all logs', async () => {
-    const answer = await ask(proxy.url, '/open/x', { headers: { 'X-Request-Id': 'not well-formed' } })
+    const answer = await sendRequest(proxy.url, '/open/x', { headers: { 'X-Request-Id': 'not well-formed' } })
     expect(answer.headers['x-request-id']).toMatch(/^[0-9a-f]{32}$/)
     expect(upstream.last().headers['x-request-id']).toBe(answer.headers['x-request-id'])
   })
@@ -46,7 +46,7 @@ describe('nginx itself', () => {
     upstream.answerWith((_req, res) =>
       res.writeHead(200, { 'X-Accel-Redirect': '/healthz', Location: 'http://gateway/x' }).end('mine'),
     )
-    const answer = await ask(proxy.url, '/open/x')
+    const answer = await sendRequest(proxy.url, '/open/x')
     expect(answer.text).toBe('mine')
     expect(answer.headers).toMatchObject({ server: 'nginx', location: 'http://gateway/x' })
   })

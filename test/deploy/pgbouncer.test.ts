@@ -4,13 +4,13 @@ import path from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import pg from 'pg'
 import { connectDatabase } from '../../src/database/connect.js'
+import { makeCertificate } from '../support/certificate.js'
 import { runCli, jsonOf } from '../support/cli.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { mandates } from '../support/demo.js'
 import { cleanUpProcesses, makeDataDir, startGatewayProcess } from '../support/gateway-process.js'
 import { testSecret } from '../support/gateway.js'
 import { startPgbouncer, type Pooler } from '../support/pgbouncer.js'
-import { runToEnd } from '../support/proxy-process.js'
 import { until } from '../support/until.js'
 
 describe('PgBouncer in transaction mode, with its default settings', () => {
@@ -199,26 +199,7 @@ describe('PgBouncer in transaction mode, with its default settings', () => {
   it('doctor says whether the way to the database is encrypted, and whether its certificate is checked', async () => {
     const folder = await mkdtemp(path.join(tmpdir(), 'pgbouncer-tls-'))
     const tls = { key: path.join(folder, 'key'), certificate: path.join(folder, 'certificate') }
-    const made = await runToEnd('openssl', [
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:prime256v1',
-      '-nodes',
-      '-days',
-      '2',
-      '-subj',
-      '/CN=localhost',
-      '-addext',
-      'subjectAltName=DNS:localhost',
-      '-keyout',
-      tls.key,
-      '-out',
-      tls.certificate,
-    ])
-    expect(made.code).toBe(0)
+    await makeCertificate(tls, '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost')
     for (const [file, mode] of [
       [folder, 0o755],
       [tls.key, 0o644],

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { mandates, tokenFor } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { startNginx } from '../support/nginx.js'
@@ -42,7 +42,7 @@ describe('nginx that shows nothing but the portal', () => {
   const operator = () => ({ Cookie: `auth_token=${alice}`, 'X-Mandate-Id': mandates.acme })
 
   it('the portal can be entered, looked through and left', async () => {
-    expect((await ask(proxy.url, `/portal/enter?token=${demoPortal.token}`)).status).toBe(200)
+    expect((await sendRequest(proxy.url, `/portal/enter?token=${demoPortal.token}`)).status).toBe(200)
     const entered = await enter(proxy.url, demoPortal.token)
     expect([entered.status, entered.headers.location]).toEqual([303, '/portal'])
     const headers = { Cookie: `portal_session=${cookieOf(entered).value}` }
@@ -52,19 +52,19 @@ describe('nginx that shows nothing but the portal', () => {
       ['/portal/api/me', 'Northwind'],
       [`/portal/api/projects/${demoPortal.campaign}`, 'Spring campaign'],
     ] as const) {
-      const answer = await ask(proxy.url, where, { headers })
+      const answer = await sendRequest(proxy.url, where, { headers })
       expect([where, answer.status]).toEqual([where, 200])
       expect(answer.text).toContain(text)
     }
-    expect((await ask(proxy.url, '/portal/documents/a?b=c', { headers })).status).toBe(200)
+    expect((await sendRequest(proxy.url, '/portal/documents/a?b=c', { headers })).status).toBe(200)
     expect(upstream.last()).toMatchObject({
       url: '/portal/documents/a?b=c',
       headers: { 'x-portal-client-id': demoPortal.northwind },
     })
-    expect((await ask(proxy.url, '/portal/logout', { method: 'POST', headers })).headers.location).toBe(
-      '/portal/logout',
-    )
-    expect((await ask(proxy.url, '/portal')).text).toContain('Access required')
+    expect(
+      (await sendRequest(proxy.url, '/portal/logout', { method: 'POST', headers })).headers.location,
+    ).toBe('/portal/logout')
+    expect((await sendRequest(proxy.url, '/portal')).text).toContain('Access required')
   })
 
   it.each([
@@ -102,13 +102,16 @@ describe('nginx that shows nothing but the portal', () => {
 
   it('the preview is there for those who are not behind it', async () => {
     expect(
-      (await ask(gateway.url, `/projects/${demoPortal.relaunch}/portal-preview`, { headers: operator() }))
-        .status,
+      (
+        await sendRequest(gateway.url, `/projects/${demoPortal.relaunch}/portal-preview`, {
+          headers: operator(),
+        })
+      ).status,
     ).toBe(303)
   })
 
   it('no log holds the token of a link', async () => {
-    await ask(proxy.url, `/portal/enter?token=${demoPortal.token}`)
+    await sendRequest(proxy.url, `/portal/enter?token=${demoPortal.token}`)
     const written = (
       await Promise.all(
         ['portal.log', 'portal-error.log'].map((file) => readFile(path.join(logs, file), 'utf8')),

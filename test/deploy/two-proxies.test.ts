@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { startHaproxy } from '../support/haproxy.js'
 import { startNginx } from '../support/nginx.js'
@@ -40,7 +40,7 @@ routes: { /open: { upstream: own, auth: public } }
   })
 
   it('the client’s address and scheme are those that the outer one has seen', async () => {
-    await ask(outer.url, '/open/x', {
+    await sendRequest(outer.url, '/open/x', {
       from: '127.0.0.7',
       headers: {
         'X-Forwarded-For': '6.6.6.6, 7.7.7.7',
@@ -60,13 +60,13 @@ routes: { /open: { upstream: own, auth: public } }
     for (let call = 0; call < 22; call += 1)
       statuses.push(
         (
-          await ask(outer.url, '/auth/me', {
+          await sendRequest(outer.url, '/auth/me', {
             from: '127.0.0.51',
             headers: { 'X-Forwarded-For': `127.0.1.${call}` },
           })
         ).status,
       )
     expect(statuses.slice(19)).toEqual([401, 429, 429])
-    expect((await ask(outer.url, '/auth/me', { from: '127.0.0.52' })).status).toBe(401)
+    expect((await sendRequest(outer.url, '/auth/me', { from: '127.0.0.52' })).status).toBe(401)
   })
 })

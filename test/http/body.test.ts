@@ -1,7 +1,7 @@
 import { deflateSync, gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
-import { codeOf, openSocket, parseAnswer, sendRaw, type RawAnswer } from '../support/raw-http.js'
+import { codeOf, openSocket, parseResponse, sendRaw, type RawResponse } from '../support/raw-http.js'
 
 const credentials = { username: 'bob', password: 'demo-password-1' }
 const mebibyte = 1024 * 1024
@@ -16,7 +16,7 @@ describe('a body', () => {
   })
 
   /** Sends a body with exactly these headers. */
-  function post(path: string, body: Buffer | string, ...lines: string[]): Promise<RawAnswer> {
+  function post(path: string, body: Buffer | string, ...lines: string[]): Promise<RawResponse> {
     const bytes = Buffer.from(body as string)
     const head = [
       `POST ${path} HTTP/1.1`,
@@ -37,7 +37,7 @@ describe('a body', () => {
       body,
       ...(lines.length > 0 ? lines : ['Content-Type: application/x-www-form-urlencoded']),
     )
-  const outcome = (answer: RawAnswer) =>
+  const outcome = (answer: RawResponse) =>
     answer.status < 400 ? [answer.status] : [answer.status, codeOf(answer)]
 
   describe('of another type is 415', () => {
@@ -99,7 +99,7 @@ describe('a body', () => {
       )
       const chunk = await new Promise<Buffer>((resolve) => socket.once('data', resolve))
       socket.destroy()
-      expect(parseAnswer(chunk.toString()).status).toBe(415)
+      expect(parseResponse(chunk.toString()).status).toBe(415)
     })
   })
 
@@ -142,7 +142,7 @@ describe('a body', () => {
       )
       const chunk = await new Promise<Buffer>((resolve) => socket.once('data', resolve))
       socket.destroy()
-      expect(parseAnswer(chunk.toString()).status).toBe(413)
+      expect(parseResponse(chunk.toString()).status).toBe(413)
     })
 
     it('415 comes before 413', async () => {

@@ -4,7 +4,7 @@ import net, { type AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { loadConfig } from '../../src/config.js'
 import { createGatewayServer } from '../../src/http/server.js'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { startTestGateway } from '../support/gateway.js'
 import { until } from '../support/until.js'
 
@@ -43,17 +43,17 @@ describe('connections of one address', () => {
   it('are bounded: one too many is told so, other addresses are served, and health is answered', async () => {
     const { url, server } = await start({ MAX_CONNECTIONS_ADDRESS: '5' })
     const [first] = await openSilent(server, url, 5)
-    const refused = await ask(url, '/auth/me')
+    const refused = await sendRequest(url, '/auth/me')
     expect([
       refused.status,
       JSON.parse(refused.text).code,
       refused.headers['retry-after'],
       refused.headers.connection,
     ]).toEqual([429, 'rate_limited', '1', 'close'])
-    expect((await ask(url, '/auth/me', { from: '127.0.0.2' })).status).toBe(401)
-    expect((await ask(url, '/healthz')).status).toBe(200)
+    expect((await sendRequest(url, '/auth/me', { from: '127.0.0.2' })).status).toBe(401)
+    expect((await sendRequest(url, '/healthz')).status).toBe(200)
     first?.destroy()
-    await until(async () => (await ask(url, '/auth/me')).status === 401 || undefined)
+    await until(async () => (await sendRequest(url, '/auth/me')).status === 401 || undefined)
   })
 
   it('do not keep others from a node: ten thousand, of which one address may have a tenth', () => {
@@ -65,7 +65,7 @@ describe('connections of one address', () => {
   it('are not bounded behind a proxy, whose address they all have', async () => {
     const { url, server } = await start({ MAX_CONNECTIONS_ADDRESS: '5', TRUST_PROXY: '1' })
     await openSilent(server, url, 8)
-    expect((await ask(url, '/auth/me')).status).toBe(401)
+    expect((await sendRequest(url, '/auth/me')).status).toBe(401)
   })
 })
 
@@ -73,8 +73,8 @@ describe('a node that has all the connections it may', () => {
   it('answers health however many more say nothing, and tells everybody else that it is busy', async () => {
     const { url, server } = await start({ MAX_CONNECTIONS: '10' })
     await openSilent(server, url, 40)
-    expect((await ask(url, '/healthz')).status).toBe(200)
-    const refused = await ask(url, '/auth/me')
+    expect((await sendRequest(url, '/healthz')).status).toBe(200)
+    const refused = await sendRequest(url, '/auth/me')
     expect([refused.status, JSON.parse(refused.text).code]).toEqual([503, 'overloaded'])
     const open = await new Promise<number>((resolve) => server.getConnections((_, count) => resolve(count)))
     expect(open).toBeLessThanOrEqual(13) // ten, and room for those who are told

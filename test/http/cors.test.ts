@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { tokenFor } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
-import { sendLines, type RawAnswer } from '../support/raw-http.js'
+import { sendLines, type RawResponse } from '../support/raw-http.js'
 import { startUpstream, type Upstream } from '../support/upstream.js'
 
 const app = 'https://app.example.com'
 const second = 'http://localhost:5173'
 
-const corsHeaders = (answer: RawAnswer) =>
+const corsHeaders = (answer: RawResponse) =>
   Object.keys(answer.headers).filter((name) => name.startsWith('access-control-'))
-const listed = (answer: RawAnswer, name: string) =>
+const listed = (answer: RawResponse, name: string) =>
   (answer.headers[name] ?? [])
     .join(',')
     .toLowerCase()

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
-import { exchange, sendLines, sendRaw, type RawAnswer } from '../support/raw-http.js'
+import { exchange, sendLines, sendRaw, type RawResponse } from '../support/raw-http.js'
 import { startUpstream, type Upstream } from '../support/upstream.js'
 
 const app = 'https://app.example.com'
@@ -57,7 +57,7 @@ afterAll(async () => {
   await upstream.stop()
 })
 
-function expectReadable(answer: RawAnswer, what: unknown) {
+function expectReadable(answer: RawResponse, what: unknown) {
   const {
     'access-control-allow-origin': origin,
     'access-control-allow-credentials': credentials,

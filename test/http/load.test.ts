@@ -4,7 +4,7 @@ import net, { type AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { watchLoad } from '../../src/http/limits/load.js'
 import { createGatewayServer } from '../../src/http/server.js'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { startTestGateway } from '../support/gateway.js'
 import { valueOf } from '../support/scrape.js'
 import { until } from '../support/until.js'
@@ -39,27 +39,29 @@ describe('a gateway with as many connections as it may have', () => {
     cleanups.push(() => gateway.stop())
     const agent = new Agent({ keepAlive: true, maxSockets: 1 })
     cleanups.push(() => agent.destroy())
-    expect((await ask(gateway.url, '/auth/me', { agent })).status).toBe(401)
+    expect((await sendRequest(gateway.url, '/auth/me', { agent })).status).toBe(401)
     const [second] = [await connect(gateway.url), await connect(gateway.url)]
     await until(
       async () =>
-        valueOf((await ask(gateway.url, '/metrics', { agent })).text, 'gateway_client_connections') === 3 ||
-        undefined,
+        valueOf(
+          (await sendRequest(gateway.url, '/metrics', { agent })).text,
+          'gateway_client_connections',
+        ) === 3 || undefined,
     )
 
-    const refused = await ask(gateway.url, '/auth/me')
+    const refused = await sendRequest(gateway.url, '/auth/me')
     expect([refused.status, JSON.parse(refused.text).code, refused.headers['retry-after']]).toEqual([
       503,
       'overloaded',
       expect.any(String),
     ])
     expect(refused.headers.connection).toBe('close')
-    expect((await ask(gateway.url, '/healthz')).status).toBe(200)
-    expect((await ask(gateway.url, '/auth/me', { agent })).status).toBe(401) // who is in is served
+    expect((await sendRequest(gateway.url, '/healthz')).status).toBe(200)
+    expect((await sendRequest(gateway.url, '/auth/me', { agent })).status).toBe(401) // who is in is served
     second.destroy()
-    await until(async () => (await ask(gateway.url, '/auth/me')).status === 401 || undefined)
+    await until(async () => (await sendRequest(gateway.url, '/auth/me')).status === 401 || undefined)
     expect(
-      valueOf((await ask(gateway.url, '/metrics')).text, 'gateway_overload_refusals_total'),
+      valueOf((await sendRequest(gateway.url, '/metrics')).text, 'gateway_overload_refusals_total'),
     ).toBeGreaterThanOrEqual(1)
   })
 })
@@ -79,12 +81,12 @@ describe('a gateway whose memory is full', () => {
       step(req, res, (error?: { code: string }) => res.writeHead(error ? 503 : 200).end(error?.code))
     })
     const url = await listen(server)
-    expect((await ask(url, '/x')).status).toBe(200)
+    expect((await sendRequest(url, '/x')).status).toBe(200)
     bytes = 101 * 1024 * 1024
-    await until(async () => (await ask(url, '/x')).text === 'overloaded' || undefined)
-    expect((await ask(url, '/healthz')).status).toBe(200)
+    await until(async () => (await sendRequest(url, '/x')).text === 'overloaded' || undefined)
+    expect((await sendRequest(url, '/healthz')).status).toBe(200)
     bytes = 99 * 1024 * 1024
-    await until(async () => (await ask(url, '/x')).status === 200 || undefined)
+    await until(async () => (await sendRequest(url, '/x')).status === 200 || undefined)
   })
 })
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
-import { openSocket, sendLines, sendRaw, type RawAnswer } from '../support/raw-http.js'
+import { openSocket, sendLines, sendRaw, type RawResponse } from '../support/raw-http.js'
 import { startUpstream, type Upstream } from '../support/upstream.js'
 
 describe('what is not well-formed HTTP', () => {
@@ -20,7 +20,7 @@ describe('what is not well-formed HTTP', () => {
     await upstream.stop()
   })
 
-  function expectProblem(answer: RawAnswer, status: number) {
+  function expectProblem(answer: RawResponse, status: number) {
     expect(answer.status).toBe(status)
     expect(answer.headers['content-type']?.join()).toContain('application/problem+json')
     expect(JSON.parse(answer.body)).toMatchObject({ status })

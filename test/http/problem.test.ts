@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { mandates, tokenFor } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
-import { codeOf, sendLines, type RawAnswer } from '../support/raw-http.js'
+import { codeOf, sendLines, type RawResponse } from '../support/raw-http.js'
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
@@ -42,7 +42,7 @@ describe('answers of the gateway itself', () => {
     ['GET /api/crm/contacts', 503, 'upstream_unavailable', [bearer(), `X-Mandate-Id: ${mandates.globex}`]],
   ]
 
-  function expectProblem(answer: RawAnswer, status: number, code: string) {
+  function expectProblem(answer: RawResponse, status: number, code: string) {
     expect(answer.headers['content-type']?.join()).toMatch(
       /^application\/problem\+json(?:; ?charset=utf-8)?$/,
     )

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { loadConfig } from '../../src/config.js'
 import { mandates, tokenFor } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
-import { codeOf, sendLines, type RawAnswer } from '../support/raw-http.js'
+import { codeOf, sendLines, type RawResponse } from '../support/raw-http.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { startUpstream, type Upstream } from '../support/upstream.js'
 
@@ -40,13 +40,13 @@ routes:
   }
 
   /** Status of as many requests, one after another. */
-  async function statuses(count: number, ask: () => Promise<RawAnswer>): Promise<number[]> {
+  async function statuses(count: number, ask: () => Promise<RawResponse>): Promise<number[]> {
     const all: number[] = []
     while (all.length < count) all.push((await ask()).status)
     return all
   }
 
-  function expectRefusal(answer: RawAnswer, windowSeconds: number) {
+  function expectRefusal(answer: RawResponse, windowSeconds: number) {
     expect([answer.status, codeOf(answer)]).toEqual([429, 'rate_limited'])
     const seconds = Number(answer.headers['retry-after']?.[0])
     expect(seconds).toBeGreaterThanOrEqual(1)
@@ -65,7 +65,7 @@ routes:
       'GET /healthz',
       'GET /auth/me',
     ]
-    const answers: RawAnswer[] = []
+    const answers: RawResponse[] = []
     for (const line of lines) answers.push(await sendLines(url, line))
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 401, 204, 429, 429, 429])
     expectRefusal(answers[4]!, 60)

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { mandates, tokenFor, users } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 
@@ -25,7 +25,7 @@ async function problemOf(
   body?: object,
   headers: Record<string, string> = { Prefer: 'reasons' },
 ): Promise<Problem> {
-  const answer = await ask(gateway.url, path, {
+  const answer = await sendRequest(gateway.url, path, {
     method,
     headers: {
       Authorization: `Bearer ${tokens[as] ?? ''}`,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { mandates, tokenFor } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
-import { sendLines, sendRaw, type RawAnswer } from '../support/raw-http.js'
+import { sendLines, sendRaw, type RawResponse } from '../support/raw-http.js'
 import { startUpstream, type Upstream } from '../support/upstream.js'
 
 describe('the log', () => {
@@ -39,7 +39,7 @@ routes:
       token.split('.')[2]!,
       '$argon2',
     ]
-    const answers: RawAnswer[] = []
+    const answers: RawResponse[] = []
     const send = async (line: string, lines: string[] = [], body = '') => {
       answers.push(
         await sendLines(

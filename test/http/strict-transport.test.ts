@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { startUpstream, type Upstream } from '../support/upstream.js'
@@ -36,12 +36,14 @@ describe('where PUBLIC_URL is https, browsers are told to come by https alone', 
   it.each(['/healthz', '/', '/auth/me', '/nothing', '/a/../b', '/portal', '/own', '/auth/google/login'])(
     'by the answer of %s',
     async (path) => {
-      expect((await ask(byHttps.url, path)).headers['strict-transport-security']).toBe('max-age=31536000')
+      expect((await sendRequest(byHttps.url, path)).headers['strict-transport-security']).toBe(
+        'max-age=31536000',
+      )
     },
   )
 })
 
 it('where it is http, nothing is said of it, and no service says it of the whole host', async () => {
   for (const path of ['/healthz', '/auth/me', '/own'])
-    expect((await ask(byHttp.url, path)).headers).not.toHaveProperty('strict-transport-security')
+    expect((await sendRequest(byHttp.url, path)).headers).not.toHaveProperty('strict-transport-security')
 })

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { tokenFor } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
-import { codeOf, sendLines, type RawAnswer } from '../support/raw-http.js'
+import { codeOf, sendLines, type RawResponse } from '../support/raw-http.js'
 import { startUpstream, type Upstream } from '../support/upstream.js'
 
 const browser = [
@@ -33,11 +33,11 @@ routes:
 
   const send = (line: string, lines: string[], body = '') =>
     sendLines(gateway.url, line, ['X-Forwarded-Host: gw.eu.example.com', ...lines], body)
-  const cookiesOf = (answer: RawAnswer) => answer.headers['set-cookie'] ?? []
+  const cookiesOf = (answer: RawResponse) => answer.headers['set-cookie'] ?? []
   const meWith = async (token: string) => (await send('GET /auth/me', [`Cookie: auth_token=${token}`])).status
 
   /** Every place where a cookie of this name can have been set for this host. */
-  function expectExpiredEverywhere(answer: RawAnswer, name: string) {
+  function expectExpiredEverywhere(answer: RawResponse, name: string) {
     const expired = cookiesOf(answer).filter(
       (line) => line.startsWith(`${name}=;`) && line.includes('Max-Age=0'),
     )
@@ -166,7 +166,7 @@ describe('a second cookie of another name', () => {
     'Content-Type: application/x-www-form-urlencoded',
     `Content-Length: ${body.length}`,
   ]
-  const cookiesOf = (answer: RawAnswer) => (answer.headers['set-cookie'] ?? []).join('\n')
+  const cookiesOf = (answer: RawResponse) => (answer.headers['set-cookie'] ?? []).join('\n')
 
   it('refresh_token: refresh does not choose, and a login cures it', async () => {
     const answer = await sendLines(gateway.url, 'POST /auth/refresh', [

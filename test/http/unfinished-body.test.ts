@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
-import { codeOf, openSocket, parseAnswer, sendLines, type RawAnswer } from '../support/raw-http.js'
+import { codeOf, openSocket, parseResponse, sendLines, type RawResponse } from '../support/raw-http.js'
 import { until } from '../support/until.js'
 import { startUpstream, type Upstream } from '../support/upstream.js'
 
@@ -44,7 +44,7 @@ routes:
       }, 2)
       try {
         const [chunk] = (await once(socket, 'data', { signal: AbortSignal.timeout(10_000) })) as [Buffer]
-        expect(parseAnswer(chunk.toString('latin1')).status).toBe(413)
+        expect(parseResponse(chunk.toString('latin1')).status).toBe(413)
         await once(socket, 'close', { signal: AbortSignal.timeout(10_000) })
       } finally {
         clearInterval(feeding)
@@ -89,12 +89,12 @@ routes:
     expect(theirs.timeout).toBe(0)
     release()
     const [chunk] = (await once(socket, 'data')) as [Buffer]
-    expect(parseAnswer(chunk.toString('latin1')).body).toBe('late')
+    expect(parseResponse(chunk.toString('latin1')).body).toBe('late')
   })
 
   describe('when the answer is out is read on: who sends everything before reading anything gets to read', () => {
     /** Sends all of it, and only then looks at what has come. */
-    async function sendAllThenRead(path: string, body: Buffer, ...lines: string[]): Promise<RawAnswer> {
+    async function sendAllThenRead(path: string, body: Buffer, ...lines: string[]): Promise<RawResponse> {
       const socket = await openSocket(gateway.url)
       socket.pause()
       const finished = new Promise<void>((resolve) =>
@@ -104,7 +104,7 @@ routes:
       socket.resume()
       const [chunk] = (await once(socket, 'data', { signal: AbortSignal.timeout(5000) })) as [Buffer]
       socket.destroy()
-      return parseAnswer(chunk.toString('latin1'))
+      return parseResponse(chunk.toString('latin1'))
     }
     const large = Buffer.alloc(12 * mebibyte, 'x') // more than the buffers of a connection take
     const announced = `Content-Length: ${large.length}`

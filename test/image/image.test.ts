@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { ask, begin } from '../support/ask.js'
+import { sendRequest, beginRequest } from '../support/http-client.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { mandates } from '../support/demo.js'
 import { freePort } from '../support/proxy-process.js'
@@ -206,14 +206,14 @@ describe('a container of the image', () => {
   }, 60_000)
 
   it('serves, and at SIGTERM answers the request that is under way before it ends with code 0', async () => {
-    const login = await ask(url(), '/auth/token', {
+    const login = await sendRequest(url(), '/auth/token', {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify({ grant_type: 'password', username: 'alice', password: 'demo-password-1' }),
     })
     const { access_token: token } = JSON.parse(login.text) as { access_token: string }
     const headers = { Authorization: `Bearer ${token}`, 'X-Mandate-Id': mandates.acme }
-    expect(await ask(url(), '/api/crm/contacts', { headers })).toMatchObject({ status: 200 })
+    expect(await sendRequest(url(), '/api/crm/contacts', { headers })).toMatchObject({ status: 200 })
 
     let answer: () => void = () => undefined
     const arrived = new Promise<void>((resolve) => {
@@ -224,14 +224,14 @@ describe('a container of the image', () => {
         resolve()
       })
     })
-    const { req, response } = begin(url(), '/api/crm/slow', { headers })
+    const { req, response } = beginRequest(url(), '/api/crm/slow', { headers })
     req.end()
     await arrived
     const stopped = podman('stop', '--time', '40', name)
     // it takes no new connections any more
     await until(
       async () =>
-        await ask(url(), '/healthz').then(
+        await sendRequest(url(), '/healthz').then(
           () => undefined,
           () => true as const,
         ),

@@ -1,16 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, it } from '@jest/globals'
-import { ask } from '../support/ask.js'
-import { jsonOf, runCli } from '../support/cli.js'
-import { startTestGateway, testSecret, type TestGateway } from '../support/gateway.js'
+import { startTestGateway, type TestGateway } from '../support/gateway.js'
+import { importerOf } from '../support/importer.js'
 import { createOldSide, mappingFile, oldPasswords, type OldSide } from '../support/old-side.js'
 
 interface Report {
   kinds: Record<string, Record<string, number>>
   gone: { kind: string; key: string; ended: boolean; reason: string | null }[]
 }
-
-const demo = '00000000-0000-4000-8000-%'
 
 let gateway: TestGateway
 let old: OldSide
@@ -22,39 +19,22 @@ beforeEach(async () => {
 })
 afterEach(async () => {
   await old.drop()
-  await gateway.database.sql('delete from users where id::text not like $1', [demo])
-  await gateway.database.sql('delete from mandates where id::text not like $1', [demo])
-  await gateway.database.sql('truncate imported_rows')
+  await reset()
 })
 afterAll(() => gateway.stop())
 
-const environment = () => ({
-  DATABASE_URL: gateway.database.url,
-  DATABASE_MIGRATION_URL: gateway.database.ownerUrl,
-  APP_JWT_KEY_SECRET: testSecret,
-  SECRET_KEY: `${testSecret}-portal`,
-  OLD_DATABASE_URL: old.database.ownerUrl,
-})
-const run = (args: string[]) => runCli(['import', ...args], environment())
-/** Imports the example, and answers the report. */
-const imported = async (...args: string[]) => jsonOf<Report>(await run([mappingFile, '--json', ...args]))
-const sql = <Row = Record<string, unknown>>(statement: string, values: unknown[] = []) =>
-  gateway.database.sql<Row>(statement, values)
-const oldSql = (statement: string, values: unknown[] = []) => old.database.sql(statement, values)
-const asked = async (token: string, mandate?: string) => {
-  const { status, text } = await ask(gateway.url, '/auth/context', {
-    headers: { Authorization: `Bearer ${token}`, ...(mandate ? { 'X-Mandate-Id': mandate } : {}) },
-  })
-  return { status, body: JSON.parse(text) as Record<string, unknown> }
-}
-const logIn = async (username: string, password: string) =>
-  (
-    await ask(gateway.url, '/auth/login', {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ username, password }),
-    })
-  ).status
+const {
+  run,
+  importExample: imported,
+  sql,
+  oldSql,
+  requestContext: asked,
+  logIn,
+  reset,
+} = importerOf<Report>(
+  () => gateway,
+  () => old,
+)
 
 describe('what is gone on the old side', () => {
   /** Takes Ben and all that he has away on the old side. */

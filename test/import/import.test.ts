@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, it } from '@jest/globals'
 import bcrypt from 'bcrypt'
-import { ask } from '../support/ask.js'
-import { jsonOf, runCli } from '../support/cli.js'
-import { startTestGateway, testSecret, type TestGateway } from '../support/gateway.js'
+import { jsonOf } from '../support/cli.js'
+import { startTestGateway, type TestGateway } from '../support/gateway.js'
+import { importerOf } from '../support/importer.js'
 import { createOldSide, mappingFile, oldPasswords, type OldSide } from '../support/old-side.js'
 
 interface Report {
@@ -14,8 +14,6 @@ interface Report {
   sessionsOfTokens: number
   refused: { kind: string; row: number; reason: string }[]
 }
-
-const demo = '00000000-0000-4000-8000-%'
 
 let gateway: TestGateway
 let folder: string
@@ -29,52 +27,35 @@ beforeEach(async () => {
 })
 afterEach(async () => {
   await old.drop()
-  await gateway.database.sql('delete from users where id::text not like $1', [demo])
-  await gateway.database.sql('delete from mandates where id::text not like $1', [demo])
-  await gateway.database.sql('truncate imported_rows')
+  await reset()
 })
 afterAll(async () => {
   await gateway.stop()
   await rm(folder, { recursive: true, force: true })
 })
 
-const environment = () => ({
-  DATABASE_URL: gateway.database.url,
-  DATABASE_MIGRATION_URL: gateway.database.ownerUrl,
-  APP_JWT_KEY_SECRET: testSecret,
-  SECRET_KEY: `${testSecret}-portal`,
-  OLD_DATABASE_URL: old.database.ownerUrl,
-})
-const run = (args: string[]) => runCli(['import', ...args], environment())
-/** Imports the example, and answers the report. */
-const imported = async (...args: string[]) => jsonOf<Report>(await run([mappingFile, '--json', ...args]))
+const {
+  run,
+  importExample: imported,
+  sql,
+  oldSql,
+  requestContext: asked,
+  logIn,
+  reset,
+} = importerOf<Report>(
+  () => gateway,
+  () => old,
+)
 const totals = ({ kinds }: Report) =>
   Object.values(kinds).reduce<Record<string, number>>((sum, counts) => {
     for (const [name, count] of Object.entries(counts)) sum[name] = (sum[name] ?? 0) + count
     return sum
   }, {})
-const sql = <Row = Record<string, unknown>>(statement: string, values: unknown[] = []) =>
-  gateway.database.sql<Row>(statement, values)
-const oldSql = (statement: string, values: unknown[] = []) => old.database.sql(statement, values)
 const mapping = async (text: string) => {
   const file = path.join(folder, `${randomUUID()}.yaml`)
   await writeFile(file, text)
   return file
 }
-const asked = async (token: string, mandate?: string) => {
-  const { status, text } = await ask(gateway.url, '/auth/context', {
-    headers: { Authorization: `Bearer ${token}`, ...(mandate ? { 'X-Mandate-Id': mandate } : {}) },
-  })
-  return { status, body: JSON.parse(text) as Record<string, unknown> }
-}
-const logIn = async (username: string, password: string) =>
-  (
-    await ask(gateway.url, '/auth/login', {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ username, password }),
-    })
-  ).status
 
 describe('an import from the old database', () => {
   it('says beforehand what it will do, does just that, and does nothing the second time', async () => {
@@ -349,10 +330,7 @@ features: { from: "select repeat('x', 101) as code, 'too long' as label", column
       'The database refused this: a value is missing (SQLSTATE 23502)',
     )
     await sql('drop function refuse() cascade')
-    const away = await runCli(['import', mappingFile], {
-      ...environment(),
-      DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none',
-    })
+    const away = await run([mappingFile], { DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' })
     expect(away).toMatchObject({ code: 1, stderr: expect.stringContaining('temporarily unavailable') })
   }, 60_000)
 

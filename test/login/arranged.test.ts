@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { administrationOf, type Administration, type Asker } from '../support/administration.js'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { openBrowser } from '../support/browser.js'
 import { users } from '../support/demo.js'
 import { directoryOf, type Newcomer } from '../support/directory.js'
@@ -27,7 +27,7 @@ afterAll(() => gateway.stop())
 
 const sql = <Row>(statement: string, values: unknown[] = []) => gateway.database.sql<Row>(statement, values)
 const meWith = async (token: string) =>
-  (await ask(gateway.url, '/auth/me', { headers: { Authorization: `Bearer ${token}` } })).status
+  (await sendRequest(gateway.url, '/auth/me', { headers: { Authorization: `Bearer ${token}` } })).status
 
 /** Somebody with the demo's password and an identity that is linked. */
 async function person({ isPlatformAdmin = false } = {}) {
@@ -60,7 +60,7 @@ async function linkBy(issuer: Asker, userId: string) {
   const { status, body } = await admin.ask(issuer, 'post', `/admin/users/${userId}/first-access`)
   expect(status).toBe(201)
   const { pathname } = new URL(String(body.url))
-  return { works: async () => (await ask(gateway.url, pathname)).status === 200 }
+  return { works: async () => (await sendRequest(gateway.url, pathname)).status === 200 }
 }
 const patch = (who: Asker, id: string, body: unknown) =>
   admin.ask(who, 'patch', `/admin/users/${id}`, { body })
@@ -318,7 +318,7 @@ describe('a new sign-in ends the session that the browser had', () => {
     expect([await meWith(first), await meWith(second), await meWith(kept)]).toEqual([401, 200, 200])
     expect(
       (
-        await ask(gateway.url, '/auth/refresh', {
+        await sendRequest(gateway.url, '/auth/refresh', {
           method: 'POST',
           headers: { Cookie: `refresh_token=${refresh}` },
         })

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import { createFairQueue } from '../../src/login/fair-queue.js'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 
 /** Work that ends when it is told to. */
@@ -85,7 +85,7 @@ afterAll(async () => {
 
 const logIn = async (username: string, password: string, address: string) => {
   const begin = performance.now()
-  const { status, headers, text } = await ask(gateway.url, '/auth/login', {
+  const { status, headers, text } = await sendRequest(gateway.url, '/auth/login', {
     method: 'POST',
     headers: { 'Content-Type': 'application/json', 'X-Forwarded-For': address },
     body: JSON.stringify({ username, password }),

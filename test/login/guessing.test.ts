@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { allowedFailures, delayMs } from '../../src/login/failed-logins.js'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { users } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { until } from '../support/until.js'
@@ -20,7 +20,7 @@ describe('guessing at one account from many addresses', () => {
   const elsewhere = () => `10.0.${Math.floor((addresses += 1) / 250)}.${addresses % 250}`
   const logIn = async (username: string, typed: string, address = elsewhere()) => {
     const begin = performance.now()
-    const { status, headers } = await ask(gateway.url, '/auth/login', {
+    const { status, headers } = await sendRequest(gateway.url, '/auth/login', {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', 'X-Forwarded-For': address },
       body: JSON.stringify({ username, password: typed }),
@@ -104,7 +104,7 @@ describe('RATE_LIMIT_LOGIN=off', () => {
       const times = []
       for (let count = 0; count < 14; count += 1) {
         const begin = performance.now()
-        const { status } = await ask(gateway.url, '/auth/login', {
+        const { status } = await sendRequest(gateway.url, '/auth/login', {
           method: 'POST',
           headers: { 'Content-Type': 'application/json' },
           body: JSON.stringify({ username: 'alice', password: 'wrong' }),

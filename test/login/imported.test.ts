@@ -4,7 +4,7 @@ import bcrypt from 'bcrypt'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { createDecoys } from '../../src/login/decoys.js'
 import { connectDatabase } from '../../src/database/connect.js'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { tokenFor, users } from '../support/demo.js'
 
@@ -20,7 +20,7 @@ afterAll(async () => {
 })
 
 const logIn = async (username: string, typed: string, headers: Record<string, string> = {}) =>
-  await ask(gateway.url, '/auth/login', {
+  await sendRequest(gateway.url, '/auth/login', {
     method: 'POST',
     headers: { 'Content-Type': 'application/json', ...headers },
     body: JSON.stringify({ username, password: typed }),
@@ -141,7 +141,7 @@ describe('passwords and usernames', () => {
       claims: { sub: 'anna.MOVED', userId: id },
       row: { userId: id },
     })
-    const me = await ask(gateway.url, '/auth/me', { headers: { Authorization: `Bearer ${token}` } })
+    const me = await sendRequest(gateway.url, '/auth/me', { headers: { Authorization: `Bearer ${token}` } })
     expect([me.status, (JSON.parse(me.text) as { user: { username: string } }).user.username]).toEqual([
       200,
       'Anna.Moved',
@@ -151,7 +151,7 @@ describe('passwords and usernames', () => {
   it('prepares new usernames: mixed scripts are refused, other forms of the same letters are one name', async () => {
     const { token } = await tokenFor(gateway.database, 'petra')
     const make = async (username: string) =>
-      await ask(gateway.url, '/admin/users', {
+      await sendRequest(gateway.url, '/admin/users', {
         method: 'POST',
         headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${token}` },
         body: JSON.stringify({ username }),

@@ -4,6 +4,7 @@ import request from 'supertest'
 import { openBrowser } from '../support/browser.js'
 import { signToken, tokenFor, users } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
+import { bearer } from '../support/http-client.js'
 
 let gateway: TestGateway
 let root: Record<string, string>
@@ -15,7 +16,6 @@ afterAll(async () => {
   await gateway.stop()
 })
 
-const bearer = (token: string) => ({ Authorization: `Bearer ${token}` })
 const introspect = (token: string, headers: Record<string, string> = root, more: object = {}) =>
   request(gateway.url)
     .post('/auth/introspect')

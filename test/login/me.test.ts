@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import request from 'supertest'
-import { instances, mandates, roles, tokenFor, users, type DemoUser } from '../support/demo.js'
+import { aliceAsShown, instances, mandates, roles, tokenFor, type DemoUser } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 
 describe('GET /auth/me', () => {
@@ -21,14 +21,7 @@ describe('GET /auth/me', () => {
     const { status, body } = await me('alice')
     expect(status).toBe(200)
     expect(Object.keys(body as object).sort()).toEqual(['memberships', 'user'])
-    expect(body.user).toEqual({
-      id: users.alice,
-      username: 'alice',
-      email: 'alice@example.com',
-      fullName: expect.any(String),
-      isSysAdmin: false,
-      isPlatformAdmin: false,
-    })
+    expect(body.user).toEqual(aliceAsShown)
     const bySlug = Object.fromEntries(
       (body.memberships as { mandate: { slug: string } }[]).map((one) => [one.mandate.slug, one]),
     )

@@ -1,17 +1,12 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { decodeJwt } from 'jose'
-import { ask } from '../support/ask.js'
+import { sendRequest, statusAndCode } from '../support/http-client.js'
 import { openBrowser, type Browser } from '../support/browser.js'
 import { users, type DemoUser } from '../support/demo.js'
 import { demoRoutes, startTestGateway, type TestGateway } from '../support/gateway.js'
 import { startTwoNodes, type TwoNodes } from '../support/two-nodes.js'
 
 const demoPassword = 'demo-password-1'
-const codeOf = ({ status, text }: { status: number; text: string }) => [
-  status,
-  (JSON.parse(text) as { code?: string }).code,
-]
-
 describe('POST /auth/password', () => {
   let nodes: TwoNodes
   let demoHash: unknown
@@ -36,12 +31,12 @@ describe('POST /auth/password', () => {
     browser.send('POST', '/auth/password', { currentPassword, newPassword })
   const seenThere = async (browser: Browser) => [
     (
-      await ask(nodes.there.url, '/auth/me', {
+      await sendRequest(nodes.there.url, '/auth/me', {
         headers: { Authorization: `Bearer ${browser.cookie('auth_token')!.value}` },
       })
     ).status,
     (
-      await ask(nodes.there.url, '/auth/refresh', {
+      await sendRequest(nodes.there.url, '/auth/refresh', {
         method: 'POST',
         headers: { Cookie: `refresh_token=${browser.cookie('refresh_token')!.value}` },
       })
@@ -54,7 +49,7 @@ describe('POST /auth/password', () => {
     const [here, phone, bob] = [await signedIn(), await signedIn(), await signedIn('bob')]
     expect(
       (
-        await ask(nodes.there.url, '/auth/me', {
+        await sendRequest(nodes.there.url, '/auth/me', {
           headers: { Authorization: `Bearer ${phone.cookie('auth_token')!.value}` },
         })
       ).status,
@@ -111,7 +106,7 @@ describe('POST /auth/password', () => {
   ])('refuses a new password that is %s, at its path, and changes nothing', async (_, newPassword) => {
     const [here, phone] = [await signedIn(), await signedIn()]
     const answer = await change(here, newPassword)
-    expect(codeOf(answer)).toEqual([400, 'validation_failed'])
+    expect(statusAndCode(answer)).toEqual([400, 'validation_failed'])
     expect((JSON.parse(answer.text) as { errors: unknown }).errors).toEqual([
       { path: 'newPassword', message: expect.any(String) },
     ])
@@ -125,7 +120,7 @@ describe('POST /auth/password', () => {
     ])
     const browser = openBrowser(nodes.here.url)
     await browser.logIn('a-long-username')
-    expect(codeOf(await change(browser, 'A-Long-Username'))).toEqual([400, 'validation_failed'])
+    expect(statusAndCode(await change(browser, 'A-Long-Username'))).toEqual([400, 'validation_failed'])
   })
 
   it('accepts exactly 12 characters and exactly 1024 bytes', async () => {
@@ -137,11 +132,13 @@ describe('POST /auth/password', () => {
 
   it('refuses a wrong current password, and one that is missing, and ends nothing', async () => {
     const [here, phone] = [await signedIn(), await signedIn()]
-    expect(codeOf(await change(here, 'another-password-2', 'wrong'))).toEqual([401, 'credentials_invalid'])
-    expect(codeOf(await here.send('POST', '/auth/password', { newPassword: 'another-password-2' }))).toEqual([
-      400,
-      'validation_failed',
+    expect(statusAndCode(await change(here, 'another-password-2', 'wrong'))).toEqual([
+      401,
+      'credentials_invalid',
     ])
+    expect(
+      statusAndCode(await here.send('POST', '/auth/password', { newPassword: 'another-password-2' })),
+    ).toEqual([400, 'validation_failed'])
     expect([await seenThere(here), await seenThere(phone)]).toEqual([
       [200, 200],
       [200, 200],
@@ -151,7 +148,7 @@ describe('POST /auth/password', () => {
   it('tells a user who has no password so', async () => {
     const browser = await signedIn()
     await nodes.database.sql('update users set password_hash = null where id = $1', [users.alice])
-    expect(codeOf(await change(browser, 'another-password-2'))).toEqual([409, 'conflict'])
+    expect(statusAndCode(await change(browser, 'another-password-2'))).toEqual([409, 'conflict'])
   })
 
   it('of two changes at once one is made', async () => {

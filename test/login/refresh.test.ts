@@ -2,18 +2,13 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { createHash } from 'node:crypto'
 import { decodeJwt } from 'jose'
 import pg from 'pg'
-import { ask } from '../support/ask.js'
+import { sendRequest, statusAndCode } from '../support/http-client.js'
 import { openBrowser, type Browser } from '../support/browser.js'
-import { tokenFor, users } from '../support/demo.js'
+import { aliceAsShown, tokenFor, users } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { until } from '../support/until.js'
 
 const hashOf = (token: string) => createHash('sha256').update(token).digest('hex')
-const codeOf = ({ status, text }: { status: number; text: string }) => [
-  status,
-  (JSON.parse(text) as { code: string }).code,
-]
-
 describe('POST /auth/refresh', () => {
   let gateway: TestGateway
   beforeAll(async () => {
@@ -32,9 +27,9 @@ describe('POST /auth/refresh', () => {
   const refresh = (browser: Browser) => browser.send('POST', '/auth/refresh')
   const sidOf = (browser: Browser) => String(decodeJwt(browser.cookie('auth_token')!.value).sid)
   const meWith = async (token: string) =>
-    (await ask(gateway.url, '/auth/me', { headers: { Authorization: `Bearer ${token}` } })).status
+    (await sendRequest(gateway.url, '/auth/me', { headers: { Authorization: `Bearer ${token}` } })).status
   const refreshWith = (token: string, headers: Record<string, string> = {}) =>
-    ask(gateway.url, '/auth/refresh', {
+    sendRequest(gateway.url, '/auth/refresh', {
       method: 'POST',
       headers: { Cookie: `refresh_token=${token}`, ...headers },
     })
@@ -52,14 +47,7 @@ describe('POST /auth/refresh', () => {
     expect(answer.status).toBe(200)
     const body = JSON.parse(answer.text) as { user: { id: string }; expiresAt: string }
     expect(Object.keys(body).sort()).toEqual(['expiresAt', 'user'])
-    expect(body.user).toEqual({
-      id: users.alice,
-      username: 'alice',
-      email: 'alice@example.com',
-      fullName: expect.any(String),
-      isSysAdmin: false,
-      isPlatformAdmin: false,
-    })
+    expect(body.user).toEqual(aliceAsShown)
     expect(Math.abs(Date.parse(body.expiresAt) - Date.now() - 900_000)).toBeLessThan(10_000)
     const after = browser.cookie('refresh_token')!
     expect(after.value).toMatch(/^[\w-]{43}$/)
@@ -243,7 +231,7 @@ describe('POST /auth/refresh', () => {
   describe('reuse', () => {
     const expectFamilyEnded = async (browser: Browser, sid: string, access: string[]) => {
       for (const token of access) expect(await meWith(token)).toBe(401)
-      expect(codeOf(await refresh(browser.copy()))).toEqual([401, 'refresh_invalid'])
+      expect(statusAndCode(await refresh(browser.copy()))).toEqual([401, 'refresh_invalid'])
       expect(await sql('select ended_at is not null as ended from sessions where id = $1', [sid])).toEqual([
         { ended: true },
       ])
@@ -279,7 +267,7 @@ describe('POST /auth/refresh', () => {
       await refresh(winner)
       await meanwhile(winner, sid)
       const refused = await refresh(thief)
-      expect(codeOf(refused)).toEqual([401, 'refresh_invalid'])
+      expect(statusAndCode(refused)).toEqual([401, 'refresh_invalid'])
       // a refused refresh leaves the cookies of the other tabs alone
       expect(refused.headers['set-cookie']).toBeUndefined()
       await expectFamilyEnded(winner, sid, [old, winner.cookie('auth_token')!.value])
@@ -291,7 +279,7 @@ describe('POST /auth/refresh', () => {
       await refresh(winner)
       await passSeconds(sid, 60)
       const answers = await Promise.all(Array.from({ length: 20 }, () => refresh(thief.copy())))
-      expect(new Set(answers.map((answer) => codeOf(answer).join()))).toEqual(
+      expect(new Set(answers.map((answer) => statusAndCode(answer).join()))).toEqual(
         new Set(['401,refresh_invalid']),
       )
       await expectFamilyEnded(winner, sid, [old])
@@ -315,7 +303,7 @@ describe('POST /auth/refresh', () => {
       code: string,
     ) => {
       const { headers, ...rest } = await answer
-      expect(codeOf(rest)).toEqual([status, code])
+      expect(statusAndCode(rest)).toEqual([status, code])
       expect(headers['set-cookie']).toBeUndefined()
       expect(headers['cache-control']).toBe('no-store')
       if (status === 401) expect(headers['www-authenticate']).toMatch(/^Bearer/)
@@ -323,7 +311,11 @@ describe('POST /auth/refresh', () => {
 
     it('without a cookie, with rubbish, and with tokens of other kinds', async () => {
       const { token } = await tokenFor(gateway.database, 'alice')
-      await expectRefused(ask(gateway.url, '/auth/refresh', { method: 'POST' }), 401, 'refresh_invalid')
+      await expectRefused(
+        sendRequest(gateway.url, '/auth/refresh', { method: 'POST' }),
+        401,
+        'refresh_invalid',
+      )
       for (const bad of ['', 'rubbish', 'A'.repeat(43), token, 'demo-portal-link-token', 'A'.repeat(5000)])
         await expectRefused(refreshWith(bad), 401, 'refresh_invalid')
     })
@@ -331,7 +323,7 @@ describe('POST /auth/refresh', () => {
     it('with a token in the body, the query or a header: only the cookie counts', async () => {
       const token = (await signedIn()).cookie('refresh_token')!.value
       await expectRefused(
-        ask(gateway.url, `/auth/refresh?refresh_token=${token}`, {
+        sendRequest(gateway.url, `/auth/refresh?refresh_token=${token}`, {
           method: 'POST',
           headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${token}` },
           body: JSON.stringify({ refresh_token: token }),
@@ -381,7 +373,7 @@ describe('POST /auth/refresh', () => {
       const token = (await signedIn()).cookie('refresh_token')!.value
       expect(await meWith(token)).toBe(401)
       expect(
-        (await ask(gateway.url, '/auth/me', { headers: { Cookie: `auth_token=${token}` } })).status,
+        (await sendRequest(gateway.url, '/auth/me', { headers: { Cookie: `auth_token=${token}` } })).status,
       ).toBe(401)
     })
 
@@ -409,7 +401,7 @@ describe('POST /auth/refresh', () => {
         'cross_site_request',
       )
       await expectRefused(
-        ask(gateway.url, '/auth/refresh', { method: 'POST', headers: sent }),
+        sendRequest(gateway.url, '/auth/refresh', { method: 'POST', headers: sent }),
         403,
         'cross_site_request',
       )
@@ -480,7 +472,7 @@ describe('POST /auth/refresh', () => {
   it('no token survives a disabling that crosses refreshes and logins, also after enabling again', async () => {
     const admin = (await tokenFor(gateway.database, 'petra')).token
     const setEnabled = (enabled: boolean) =>
-      ask(gateway.url, `/admin/users/${users.erin}`, {
+      sendRequest(gateway.url, `/admin/users/${users.erin}`, {
         method: 'PATCH',
         headers: { Authorization: `Bearer ${admin}`, 'Content-Type': 'application/json' },
         body: JSON.stringify({ enabled }),
@@ -526,13 +518,13 @@ describe('a change of SECRET_KEY', () => {
       const spent = first.cookie('refresh_token')!.value
       expect((await first.send('POST', '/auth/refresh')).status).toBe(200)
       const at = (url: string) =>
-        ask(url, '/auth/refresh', { method: 'POST', headers: { Cookie: `refresh_token=${spent}` } })
+        sendRequest(url, '/auth/refresh', { method: 'POST', headers: { Cookie: `refresh_token=${spent}` } })
       const [known, unknown] = [await at(after.url), await at(stranger.url)]
       expect([
         known.status,
         known.headers['set-cookie']?.find((line) => line.startsWith('refresh_token='))?.split(/[=;]/)[1],
       ]).toEqual([200, first.cookie('refresh_token')!.value])
-      expect(codeOf(unknown)).toEqual([401, 'refresh_invalid'])
+      expect(statusAndCode(unknown)).toEqual([401, 'refresh_invalid'])
       expect((await first.send('POST', '/auth/refresh')).status).toBe(200)
     } finally {
       for (const one of [stranger, after]) await one.stop()

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { signToken, tokenFor, users } from '../support/demo.js'
 import { demoRoutes, startTestGateway } from '../support/gateway.js'
 import { startTwoNodes, type TwoNodes } from '../support/two-nodes.js'
@@ -20,7 +20,7 @@ describe('POST /auth/revoke (RFC 7009)', () => {
   })
 
   const post = async (path: string, body: string, type = 'application/x-www-form-urlencoded') => {
-    const answer = await ask(nodes.here.url, path, {
+    const answer = await sendRequest(nodes.here.url, path, {
       method: 'POST',
       headers: { 'Content-Type': type },
       body,
@@ -35,7 +35,7 @@ describe('POST /auth/revoke (RFC 7009)', () => {
   const refresh = (token: string) =>
     post('/auth/token', new URLSearchParams({ grant_type: 'refresh_token', refresh_token: token }).toString())
   const meThere = async (token: string) =>
-    (await ask(nodes.there.url, '/auth/me', { headers: { Authorization: `Bearer ${token}` } })).status
+    (await sendRequest(nodes.there.url, '/auth/me', { headers: { Authorization: `Bearer ${token}` } })).status
   const coherence = { epoch: expect.any(String), acked: 2, fenced: 0, waitedMs: expect.any(Number) }
 
   it('of an access token ends it at once on every node; the session, and its other tokens, go on', async () => {
@@ -178,7 +178,7 @@ describe('POST /auth/revoke (RFC 7009)', () => {
   })
 
   it('is for POST alone', async () => {
-    const answer = await ask(nodes.here.url, '/auth/revoke?token=x')
+    const answer = await sendRequest(nodes.here.url, '/auth/revoke?token=x')
     expect([answer.status, answer.headers.allow]).toEqual([405, 'POST, OPTIONS'])
   })
 })
@@ -196,7 +196,7 @@ it('a refresh token that was never issued costs no coherent write, neither at re
     const invented = () => randomBytes(32).toString('base64url')
     const before = await writes()
     for (let count = 0; count < 20; count += 1) {
-      const revoked = await ask(gateway.url, '/auth/revoke', {
+      const revoked = await sendRequest(gateway.url, '/auth/revoke', {
         method: 'POST',
         headers: { 'Content-Type': 'application/json' },
         body: JSON.stringify({ token: invented() }),
@@ -204,7 +204,7 @@ it('a refresh token that was never issued costs no coherent write, neither at re
       expect([revoked.status, revoked.text]).toEqual([200, '{}'])
       expect(
         (
-          await ask(gateway.url, '/auth/logout', {
+          await sendRequest(gateway.url, '/auth/logout', {
             method: 'POST',
             headers: { Cookie: `refresh_token=${invented()}` },
           })
@@ -213,7 +213,10 @@ it('a refresh token that was never issued costs no coherent write, neither at re
     }
     expect((await writes()) - before).toBe(0)
     const { token } = await tokenFor(gateway.database, 'alice')
-    await ask(gateway.url, '/auth/logout', { method: 'POST', headers: { Cookie: `auth_token=${token}` } })
+    await sendRequest(gateway.url, '/auth/logout', {
+      method: 'POST',
+      headers: { Cookie: `auth_token=${token}` },
+    })
     expect((await writes()) - before).toBe(1) // as a token that was issued costs
   } finally {
     await gateway.stop()

@@ -10,6 +10,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { mandates, roles, tokenFor, users } from '../support/demo.js'
 import { directoryOf } from '../support/directory.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
+import { bearer } from '../support/http-client.js'
 import { until } from '../support/until.js'
 
 const password = 'demo-password-1'
@@ -31,7 +32,6 @@ afterAll(async () => {
   await database.drop()
 })
 
-const bearer = (token: string) => ({ Authorization: `Bearer ${token}` })
 const basic = (id: string, secret: string) => ({
   Authorization: `Basic ${Buffer.from(`${encodeURIComponent(id)}:${encodeURIComponent(secret)}`).toString('base64')}`,
 })

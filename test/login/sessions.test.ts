@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { randomUUID } from 'node:crypto'
 import { decodeJwt } from 'jose'
-import { ask } from '../support/ask.js'
+import { sendRequest, statusAndCode } from '../support/http-client.js'
 import { openBrowser, type Browser } from '../support/browser.js'
 import { tokenFor, users } from '../support/demo.js'
 import { directoryOf } from '../support/directory.js'
@@ -23,10 +23,6 @@ interface Page {
 }
 
 const coherence = { epoch: expect.stringMatching(/^\d+$/), acked: 2, fenced: 0, waitedMs: expect.any(Number) }
-const codeOf = ({ status, text }: { status: number; text: string }) => [
-  status,
-  (JSON.parse(text) as { code?: string }).code,
-]
 const parsed = ({ text }: { text: string }) => JSON.parse(text) as unknown
 
 describe('sessions', () => {
@@ -45,10 +41,10 @@ describe('sessions', () => {
   }
   const sidOf = (browser: Browser) => String(decodeJwt(browser.cookie('auth_token')!.value).sid)
   const meThere = async (token: string) =>
-    (await ask(nodes.there.url, '/auth/me', { headers: { Authorization: `Bearer ${token}` } })).status
+    (await sendRequest(nodes.there.url, '/auth/me', { headers: { Authorization: `Bearer ${token}` } })).status
   const refreshThere = async (token: string) =>
     (
-      await ask(nodes.there.url, '/auth/refresh', {
+      await sendRequest(nodes.there.url, '/auth/refresh', {
         method: 'POST',
         headers: { Cookie: `refresh_token=${token}` },
       })
@@ -101,7 +97,7 @@ describe('sessions', () => {
     )
     const page = async (query: string) =>
       parsed(
-        await ask(nodes.here.url, `/auth/sessions${query}`, {
+        await sendRequest(nodes.here.url, `/auth/sessions${query}`, {
           headers: { Authorization: `Bearer ${token}` },
         }),
       ) as Page
@@ -148,7 +144,7 @@ describe('sessions', () => {
     '',
   ])('refuse the cursor %j with a fault that says which', async (cursor) => {
     const answer = await (await signedIn()).send('GET', `/auth/sessions?cursor=${cursor}`)
-    expect(codeOf(answer)).toEqual([400, 'validation_failed'])
+    expect(statusAndCode(answer)).toEqual([400, 'validation_failed'])
     expect(parsed(answer)).toMatchObject({ errors: [{ path: 'cursor', message: expect.any(String) }] })
   })
 
@@ -159,11 +155,11 @@ describe('sessions', () => {
       ['POST', '/auth/logout-all'],
       ['POST', '/auth/password'],
     ] as const) {
-      const answer = await ask(nodes.here.url, path, {
+      const answer = await sendRequest(nodes.here.url, path, {
         method,
         ...(path === '/auth/password' ? { headers: { 'Content-Type': 'application/json' }, body: '{}' } : {}),
       })
-      expect([path, ...codeOf(answer)]).toEqual([path, 401, 'authentication_required'])
+      expect([path, ...statusAndCode(answer)]).toEqual([path, 401, 'authentication_required'])
     }
   })
 
@@ -192,7 +188,7 @@ describe('sessions', () => {
       const [asks, other] = [await signedIn('bob'), await signedIn('alice')]
       const answers = []
       for (const id of [sidOf(other), randomUUID(), 'rubbish'])
-        answers.push(codeOf(await asks.send('DELETE', `/auth/sessions/${id}`)))
+        answers.push(statusAndCode(await asks.send('DELETE', `/auth/sessions/${id}`)))
       expect(answers).toEqual([
         [404, 'not_found'],
         [404, 'not_found'],
@@ -237,7 +233,7 @@ describe('sessions', () => {
       const access = browser.cookie('auth_token')!.value
       expect(await meThere(access)).toBe(200)
       const refreshToken = browser.cookie('refresh_token')!.value
-      const answer = await ask(nodes.here.url, '/auth/logout', {
+      const answer = await sendRequest(nodes.here.url, '/auth/logout', {
         method: 'POST',
         headers: { Cookie: `refresh_token=${refreshToken}` },
       })
@@ -260,7 +256,7 @@ describe('sessions', () => {
       for (const token of [old, expired.cookie('refresh_token')!.value])
         expect(
           (
-            await ask(nodes.here.url, '/auth/logout', {
+            await sendRequest(nodes.here.url, '/auth/logout', {
               method: 'POST',
               headers: { Cookie: `refresh_token=${token}` },
             })
@@ -272,7 +268,7 @@ describe('sessions', () => {
 
     it('by the bearer token of a cookie-less client ends its refresh token, too', async () => {
       const given = parsed(
-        await ask(nodes.here.url, '/auth/token', {
+        await sendRequest(nodes.here.url, '/auth/token', {
           method: 'POST',
           headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
           body: 'grant_type=password&username=alice&password=demo-password-1',
@@ -280,7 +276,7 @@ describe('sessions', () => {
       ) as { access_token: string; refresh_token: string }
       expect(
         (
-          await ask(nodes.here.url, '/auth/logout', {
+          await sendRequest(nodes.here.url, '/auth/logout', {
             method: 'POST',
             headers: { Authorization: `Bearer ${given.access_token}` },
           })
@@ -297,7 +293,8 @@ describe('sessions', () => {
         `refresh_token=${other.cookie('refresh_token')!.value}`
       for (const _ of [1, 2])
         expect(
-          (await ask(nodes.here.url, '/auth/logout', { method: 'POST', headers: { Cookie: header } })).status,
+          (await sendRequest(nodes.here.url, '/auth/logout', { method: 'POST', headers: { Cookie: header } }))
+            .status,
         ).toBe(204)
       expect([await seenThere(one), await seenThere(other)]).toEqual([
         [401, 401],

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { until } from '../support/until.js'
 
@@ -14,7 +14,7 @@ afterAll(async () => {
 /** Longer than any password: refused without being hashed, and a failure like any other. */
 const quicklyWrong = 'x'.repeat(2000)
 const logIn = async (username: string, password: string, address: string, url = gateway.url) =>
-  await ask(url, '/auth/login', {
+  await sendRequest(url, '/auth/login', {
     method: 'POST',
     headers: { 'Content-Type': 'application/json', 'X-Forwarded-For': address },
     body: JSON.stringify({ username, password }),

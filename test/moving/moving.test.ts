@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { runCli } from '../support/cli.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import {
@@ -80,7 +80,7 @@ const signIn = async (
   username: string,
   password: string,
 ) => {
-  const response = await ask(where, at, {
+  const response = await sendRequest(where, at, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ username, password }),
@@ -98,7 +98,7 @@ const see = async (
   mandate: string | undefined,
   more: Record<string, string> = {},
 ) => {
-  const { status, text } = await ask(where, contacts, {
+  const { status, text } = await sendRequest(where, contacts, {
     headers: { Cookie: cookie, ...(mandate ? { 'X-Mandate-Id': mandate } : {}), ...more },
   })
   const body = JSON.parse(text) as { username?: string; by?: string; code?: string; mandateId?: string }

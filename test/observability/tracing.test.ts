@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { mandates, tokenFor } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { startUpstream, type Upstream } from '../support/upstream.js'
@@ -101,13 +101,15 @@ routes:
   })
 
   it('go on from the caller to the service, with a span of each request and of its way onward', async () => {
-    await ask(gateway.url, '/api/things?secret=in-the-query', {
+    await sendRequest(gateway.url, '/api/things?secret=in-the-query', {
       headers: { ...headers, traceparent: callers, tracestate: 'vendor=1', 'X-Request-Id': 'traced' },
     })
     const sent = upstream.last()
-    await ask(gateway.url, '/api/things', { headers: { ...headers, 'X-Mandate-Id': mandates.initech } })
-    await ask(gateway.url, '/dead', { headers })
-    await ask(gateway.url, '/nothing-here')
+    await sendRequest(gateway.url, '/api/things', {
+      headers: { ...headers, 'X-Mandate-Id': mandates.initech },
+    })
+    await sendRequest(gateway.url, '/dead', { headers })
+    await sendRequest(gateway.url, '/nothing-here')
     await gateway.stop() // sends what waits
     const spans = receiver.spans()
     const of = (kind: number, name: string) => spans.find((span) => span.kind === kind && span.name === name)!
@@ -157,7 +159,7 @@ routes:
         },
       })
       const { token: own } = await tokenFor(other.database, 'alice')
-      await ask(other.url, '/api/x', { headers: { ...headers, Authorization: `Bearer ${own}` } })
+      await sendRequest(other.url, '/api/x', { headers: { ...headers, Authorization: `Bearer ${own}` } })
       expect(upstream.last().headers.traceparent).toMatch(isSampled ? /-01$/ : /-00$/)
       await other.stop()
       expect(receiver.bodies.map(({ path, type }) => [path, type])).toEqual([
@@ -171,7 +173,7 @@ routes:
     const lost = await startTestGateway({
       environment: { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9', OTEL_TRACES_EXPORTER: 'otlp' },
     })
-    expect((await ask(lost.url, '/healthz')).status).toBe(200)
+    expect((await sendRequest(lost.url, '/healthz')).status).toBe(200)
     await lost.stop()
   })
 })
@@ -193,7 +195,7 @@ routes: { /open: { upstream: service, auth: public } }`,
     await upstream.stop()
   })
   const sentOn = async (headers: Record<string, string | string[]>) => {
-    await ask(gateway.url, '/open', { headers })
+    await sendRequest(gateway.url, '/open', { headers })
     const { traceparent, tracestate } = upstream.last().headers
     return { traceparent, tracestate }
   }

@@ -4,7 +4,7 @@ import { createLogger, transports } from 'winston'
 import { connectDatabase, type Database } from '../../src/database/connect.js'
 import { startUsage, type Usage, type UsageBatch } from '../../src/observability/usage.js'
 import { addUsage, forgetUsageWriter } from '../../src/system/usage-queries.js'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { instances, mandates, tokenFor, type DemoUser } from '../support/demo.js'
 import { cleanUpProcesses, makeDataDir, startGatewayProcess } from '../support/gateway-process.js'
@@ -151,7 +151,7 @@ describe('the usage of mandates', () => {
       method = 'GET',
       path = '/api/crm/contacts',
     ) =>
-      ask(gateway.url, path, {
+      sendRequest(gateway.url, path, {
         method,
         headers: { Authorization: `Bearer ${tokens.get(user) ?? ''}`, ...headers },
       })
@@ -188,7 +188,7 @@ describe('the usage of mandates', () => {
     const askOnce = async () =>
       expect(
         (
-          await ask(url, '/auth/context', {
+          await sendRequest(url, '/auth/context', {
             headers: { Authorization: `Bearer ${token}`, 'X-Mandate-Id': mandates.acme },
           })
         ).status,

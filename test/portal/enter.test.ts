@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { mandates } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import {
@@ -30,7 +30,7 @@ describe('a link', () => {
   })
   afterAll(() => gateway.stop())
 
-  const show = (query: string, headers = {}) => ask(gateway.url, `/portal/enter${query}`, { headers })
+  const show = (query: string, headers = {}) => sendRequest(gateway.url, `/portal/enter${query}`, { headers })
   const lastUse = async (link: string) =>
     (
       await gateway.database.sql<{ last_used_at: Date | null }>(
@@ -41,7 +41,7 @@ describe('a link', () => {
   it('shows a page with one button and signs nobody in: scanners of mails look at links', async () => {
     const made = await insertClientWithLink(gateway.database, mandates.acme)
     for (const method of ['GET', 'HEAD']) {
-      const answer = await ask(gateway.url, `/portal/enter?token=${made.token}`, { method })
+      const answer = await sendRequest(gateway.url, `/portal/enter?token=${made.token}`, { method })
       expect(answer.status).toBe(200)
       expect(answer.headers).not.toHaveProperty('set-cookie')
     }
@@ -74,7 +74,8 @@ describe('a link', () => {
     expect(content.iat).toBeLessThanOrEqual(nowSeconds())
     expect(value).toBe(sealed(content))
     expect(
-      (await ask(gateway.url, '/portal/api/me', { headers: { Cookie: `portal_session=${value}` } })).status,
+      (await sendRequest(gateway.url, '/portal/api/me', { headers: { Cookie: `portal_session=${value}` } }))
+        .status,
     ).toBe(200)
     expect((await lastUse(made.link))!.getTime()).toBeGreaterThan(Date.now() - 10_000)
     expect(
@@ -128,7 +129,7 @@ describe('a link', () => {
     }
 
     it('is answered with the same page, byte for byte, and no cookie', async () => {
-      const first = comparable(await ask(gateway.url, '/portal'))
+      const first = comparable(await sendRequest(gateway.url, '/portal'))
       for (const [what, token] of Object.entries(await wrong())) {
         const answer = await enter(gateway.url, token)
         expect([what, answer.status, answer.headers['content-type']]).toEqual([
@@ -169,7 +170,7 @@ describe('a link', () => {
         '',
         `token=${demoPortal.token}&token=${demoPortal.token}`,
       ]) {
-        const answer = await ask(gateway.url, '/portal/enter', {
+        const answer = await sendRequest(gateway.url, '/portal/enter', {
           method: 'POST',
           headers: { 'Content-Type': 'application/x-www-form-urlencoded', 'Content-Length': body.length },
           body,
@@ -198,7 +199,7 @@ describe('a link', () => {
 
     it('a page without a token asks for access', async () => {
       for (const query of ['', '?token=', '?token=a&token=b', `?token=${'x'.repeat(600)}`])
-        expect(comparable(await show(query))).toBe(comparable(await ask(gateway.url, '/portal')))
+        expect(comparable(await show(query))).toBe(comparable(await sendRequest(gateway.url, '/portal')))
     })
   })
 
@@ -255,7 +256,7 @@ describe('a link', () => {
   })
 
   it('only a form is taken', async () => {
-    const answer = await ask(gateway.url, '/portal/enter', {
+    const answer = await sendRequest(gateway.url, '/portal/enter', {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify({ token: demoPortal.token }),
@@ -312,7 +313,7 @@ describe('a link', () => {
 
   describe('signing out', () => {
     it('clears the cookie and says so', async () => {
-      const answer = await ask(gateway.url, '/portal/logout', {
+      const answer = await sendRequest(gateway.url, '/portal/logout', {
         method: 'POST',
         headers: sessionOf(demoPortal.link),
       })
@@ -326,23 +327,23 @@ describe('a link', () => {
         'SameSite=Lax',
         'Secure',
       ])
-      expect((await ask(gateway.url, '/portal/logout')).text).toContain('You are signed out')
+      expect((await sendRequest(gateway.url, '/portal/logout')).text).toContain('You are signed out')
     })
 
     it('a page that is only looked at signs nobody out, and asks', async () => {
-      const answer = await ask(gateway.url, '/portal/logout', { headers: sessionOf(demoPortal.link) })
+      const answer = await sendRequest(gateway.url, '/portal/logout', { headers: sessionOf(demoPortal.link) })
       expect(answer.headers).not.toHaveProperty('set-cookie')
       expect(answer.text).toContain('<form method="post" action="/portal/logout">')
     })
 
     it('works without a session, and not from another site’s page', async () => {
-      expect((await ask(gateway.url, '/portal/logout', { method: 'POST' })).status).toBe(303)
-      const crossSite = await ask(gateway.url, '/portal/logout', {
+      expect((await sendRequest(gateway.url, '/portal/logout', { method: 'POST' })).status).toBe(303)
+      const crossSite = await sendRequest(gateway.url, '/portal/logout', {
         method: 'POST',
         headers: { ...sessionOf(demoPortal.link), 'Sec-Fetch-Site': 'cross-site' },
       })
       expect([crossSite.status, crossSite.headers['set-cookie']]).toEqual([403, undefined])
-      const withBearer = await ask(gateway.url, '/portal/logout', {
+      const withBearer = await sendRequest(gateway.url, '/portal/logout', {
         method: 'POST',
         headers: { ...sessionOf(demoPortal.link), Authorization: 'Bearer x', 'Sec-Fetch-Site': 'cross-site' },
       })

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
-import { ask, type Answer } from '../support/ask.js'
+import { sendRequest, type HttpResponse } from '../support/http-client.js'
 import { mandates, tokenFor } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import {
@@ -26,11 +26,11 @@ describe('the gate of the portal', () => {
   afterAll(() => gateway.stop())
   afterEach(() => gateway.database.sql(`update mandates set enabled = true where id = '${mandates.acme}'`))
 
-  const api = (headers: Record<string, string>) => ask(gateway.url, '/portal/api/me', { headers })
-  const page = (headers: Record<string, string>) => ask(gateway.url, '/portal', { headers })
+  const api = (headers: Record<string, string>) => sendRequest(gateway.url, '/portal/api/me', { headers })
+  const page = (headers: Record<string, string>) => sendRequest(gateway.url, '/portal', { headers })
   const cookie = (value: string) => ({ Cookie: `portal_session=${value}` })
 
-  function expectApiRefusal(answer: Answer) {
+  function expectApiRefusal(answer: HttpResponse) {
     expect(answer.status).toBe(401)
     expect(JSON.parse(answer.text)).toMatchObject({
       status: 401,
@@ -43,7 +43,7 @@ describe('the gate of the portal', () => {
     expect(answer.headers).not.toHaveProperty('set-cookie')
   }
 
-  function expectPageRefusal(answer: Answer) {
+  function expectPageRefusal(answer: HttpResponse) {
     expect(answer.status).toBe(401)
     expect(answer.headers['content-type']).toBe('text/html; charset=utf-8')
     expect(answer.text).toContain('Access required')
@@ -75,7 +75,7 @@ describe('the gate of the portal', () => {
       `/portal/api/projects/${demoPortal.campaign}`,
     ]) {
       for (const accept of ['text/html', 'application/json'])
-        expectApiRefusal(await ask(gateway.url, path, { headers: { Accept: accept } }))
+        expectApiRefusal(await sendRequest(gateway.url, path, { headers: { Accept: accept } }))
     }
   })
 
@@ -196,10 +196,10 @@ describe('the gate of the portal', () => {
       { Cookie: `auth_token=${value}` },
       { Authorization: `Bearer ${value}` },
     ]) {
-      expect((await ask(gateway.url, '/auth/me', { headers })).status).toBe(401)
+      expect((await sendRequest(gateway.url, '/auth/me', { headers })).status).toBe(401)
       expect(
         (
-          await ask(gateway.url, '/mandate/projects', {
+          await sendRequest(gateway.url, '/mandate/projects', {
             headers: { ...headers, 'X-Mandate-Id': mandates.acme },
           })
         ).status,
@@ -226,7 +226,7 @@ describe('the gate of the portal', () => {
 
   it('a client sees only its own projects; foreign ones respond like ones that do not exist', async () => {
     const list = JSON.parse(
-      (await ask(gateway.url, '/portal/api/projects', { headers: sessionOf(demoPortal.link) })).text,
+      (await sendRequest(gateway.url, '/portal/api/projects', { headers: sessionOf(demoPortal.link) })).text,
     )
     expect(list).toEqual({
       items: [
@@ -241,7 +241,7 @@ describe('the gate of the portal', () => {
       nextCursor: null,
     })
     const one = async (id: string) =>
-      await ask(gateway.url, `/portal/api/projects/${id}`, { headers: sessionOf(demoPortal.link) })
+      await sendRequest(gateway.url, `/portal/api/projects/${id}`, { headers: sessionOf(demoPortal.link) })
     expect(JSON.parse((await one(demoPortal.campaign)).text)).toEqual(list.items[0])
     const [foreign, unknown, malformed] = [
       await one(demoPortal.relaunch),
@@ -252,7 +252,7 @@ describe('the gate of the portal', () => {
     expect(comparable(foreign)).toBe(comparable(unknown))
     expect(comparable(foreign)).toBe(comparable(malformed))
     const shown = async (id: string) =>
-      await ask(gateway.url, `/portal?project=${id}`, { headers: sessionOf(demoPortal.link) })
+      await sendRequest(gateway.url, `/portal?project=${id}`, { headers: sessionOf(demoPortal.link) })
     expect((await shown(demoPortal.campaign)).status).toBe(200)
     expect((await shown(demoPortal.relaunch)).status).toBe(404)
   })
@@ -264,10 +264,11 @@ describe('the gate of the portal', () => {
         returning id`,
     )) as [{ id: string }]
     expect(
-      (await ask(gateway.url, '/portal/api/projects', { headers: sessionOf(demoPortal.link) })).text,
+      (await sendRequest(gateway.url, '/portal/api/projects', { headers: sessionOf(demoPortal.link) })).text,
     ).not.toContain('Not yours')
     expect(
-      (await ask(gateway.url, `/portal/api/projects/${id}`, { headers: sessionOf(demoPortal.link) })).status,
+      (await sendRequest(gateway.url, `/portal/api/projects/${id}`, { headers: sessionOf(demoPortal.link) }))
+        .status,
     ).toBe(404)
   })
 
@@ -282,7 +283,7 @@ describe('the gate of the portal', () => {
     for (let cursor: string | null = ''; cursor !== null;) {
       const answer: { items: { id: string }[]; nextCursor: string | null } = JSON.parse(
         (
-          await ask(gateway.url, `/portal/api/projects?limit=2${cursor && `&cursor=${cursor}`}`, {
+          await sendRequest(gateway.url, `/portal/api/projects?limit=2${cursor && `&cursor=${cursor}`}`, {
             headers: sessionOf(made.link),
           })
         ).text,
@@ -293,8 +294,11 @@ describe('the gate of the portal', () => {
     expect(new Set(seen).size).toBe(5)
     expect(seen).toHaveLength(5)
     expect(
-      (await ask(gateway.url, '/portal/api/projects?cursor=bm9wZQ', { headers: sessionOf(made.link) }))
-        .status,
+      (
+        await sendRequest(gateway.url, '/portal/api/projects?cursor=bm9wZQ', {
+          headers: sessionOf(made.link),
+        })
+      ).status,
     ).toBe(400)
   })
 

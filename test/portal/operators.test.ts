@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { ask, type Answer } from '../support/ask.js'
+import { sendRequest, type HttpResponse } from '../support/http-client.js'
 import { mandates, tokenFor, users } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import {
@@ -40,7 +40,7 @@ describe('those who run the portal', () => {
       mandate = mandates.acme,
     }: { body?: unknown; headers?: Record<string, string>; token?: string; mandate?: string } = {},
   ) =>
-    ask(gateway.url, path, {
+    sendRequest(gateway.url, path, {
       method,
       headers: {
         Authorization: `Bearer ${token}`,
@@ -51,8 +51,8 @@ describe('those who run the portal', () => {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- bodies of answers are looked at as they come
-  const bodyOf = (answer: Answer): any => JSON.parse(answer.text)
-  const codeOf = (answer: Answer) => [answer.status, bodyOf(answer).code]
+  const bodyOf = (answer: HttpResponse): any => JSON.parse(answer.text)
+  const codeOf = (answer: HttpResponse) => [answer.status, bodyOf(answer).code]
   const events = (subject: string) =>
     gateway.database.sql<{
       action: string
@@ -195,10 +195,13 @@ describe('those who run the portal', () => {
           ),
         ).toEqual([403, 'permission_denied'])
         expect(
-          (await ask(gateway.url, where, { method, headers: { 'X-Mandate-Id': mandates.acme } })).status,
+          (await sendRequest(gateway.url, where, { method, headers: { 'X-Mandate-Id': mandates.acme } }))
+            .status,
         ).toBe(401)
         expect(
-          codeOf(await ask(gateway.url, where, { method, headers: { Authorization: `Bearer ${alice}` } })),
+          codeOf(
+            await sendRequest(gateway.url, where, { method, headers: { Authorization: `Bearer ${alice}` } }),
+          ),
         ).toEqual([400, 'mandate_required'])
       }
     })
@@ -276,7 +279,8 @@ describe('those who run the portal', () => {
       const made = await insertClientWithLink(gateway.database, mandates.acme)
       const project = await insertProject(gateway.database, mandates.acme, { client_id: made.client })
       const seen = async () =>
-        (await ask(gateway.url, `/portal/api/projects/${project}`, { headers: sessionOf(made.link) })).status
+        (await sendRequest(gateway.url, `/portal/api/projects/${project}`, { headers: sessionOf(made.link) }))
+          .status
       expect(await seen()).toBe(200)
       await call('PATCH', `/mandate/projects/${project}`, { body: { clientId: null } })
       expect(await seen()).toBe(404)
@@ -348,7 +352,9 @@ describe('those who run the portal', () => {
       const project = await insertProject(gateway.database, mandates.acme, { client_id: made.client })
       expect((await call('DELETE', `/mandate/portal-clients/${made.client}`)).status).toBe(200)
       expect(bodyOf(await call('GET', `/mandate/projects/${project}`)).clientId).toBeNull()
-      expect((await ask(gateway.url, '/portal/api/me', { headers: sessionOf(made.link) })).status).toBe(401)
+      expect(
+        (await sendRequest(gateway.url, '/portal/api/me', { headers: sessionOf(made.link) })).status,
+      ).toBe(401)
       expect((await enter(gateway.url, made.token)).status).toBe(401)
     })
   })
@@ -387,9 +393,9 @@ describe('those who run the portal', () => {
       const { id, token } = bodyOf(
         await call('POST', path, { body: { expiresAt: '2099-01-01T00:00:00+02:00' } }),
       )
-      expect((await ask(gateway.url, '/portal/api/me', { headers: sessionOf(id) })).status).toBe(200)
+      expect((await sendRequest(gateway.url, '/portal/api/me', { headers: sessionOf(id) })).status).toBe(200)
       await gateway.database.sql(`update portal_access_tokens set expires_at = now() where id = '${id}'`)
-      expect((await ask(gateway.url, '/portal/api/me', { headers: sessionOf(id) })).status).toBe(401)
+      expect((await sendRequest(gateway.url, '/portal/api/me', { headers: sessionOf(id) })).status).toBe(401)
       expect((await enter(gateway.url, token)).status).toBe(401)
     })
 
@@ -407,7 +413,7 @@ describe('those who run the portal', () => {
     })
 
     it('of a preview keeps its label', async () => {
-      await ask(gateway.url, `/projects/${demoPortal.campaign}/portal-preview`, {
+      await sendRequest(gateway.url, `/projects/${demoPortal.campaign}/portal-preview`, {
         headers: { Authorization: `Bearer ${alice}` },
       })
       const preview = bodyOf(await call('GET', path)).items.find(

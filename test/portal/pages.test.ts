@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { mandates } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { demoPortal, enter, insertClientWithLink, insertProject, sessionOf } from '../support/portal.js'
@@ -19,7 +19,8 @@ routes:
   })
   afterAll(() => gateway.stop())
 
-  const get = (path: string, headers: Record<string, string> = {}) => ask(gateway.url, path, { headers })
+  const get = (path: string, headers: Record<string, string> = {}) =>
+    sendRequest(gateway.url, path, { headers })
   const session = sessionOf(demoPortal.link)
 
   const pages: [string, () => Promise<Awaited<ReturnType<typeof get>>>][] = [

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { ask, type Answer } from '../support/ask.js'
+import { type HttpResponse, sendRequest, statusAndCode } from '../support/http-client.js'
 import { mandates, tokenFor, type DemoUser } from '../support/demo.js'
 import { directoryOf } from '../support/directory.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
@@ -44,7 +44,7 @@ describe('a preview', () => {
 
   const sql = <Row>(statement: string) => gateway.database.sql<Row>(statement)
   const preview = (project: string, user: DemoUser | null = 'alice', headers: Record<string, string> = {}) =>
-    ask(gateway.url, `/projects/${project}/portal-preview`, {
+    sendRequest(gateway.url, `/projects/${project}/portal-preview`, {
       headers: {
         Accept: 'application/json',
         ...(user ? { Cookie: `auth_token=${tokens.get(user)!}` } : {}),
@@ -68,11 +68,10 @@ describe('a preview', () => {
         `select (select count(*) from portal_clients) as clients, (select count(*) from portal_access_tokens) as links`,
       )
     )[0]
-  const codeOf = ({ status, text }: Answer) => [status, (JSON.parse(text) as { code: string }).code]
-  const me = async (answer: Answer) =>
+  const me = async (answer: HttpResponse) =>
     JSON.parse(
       (
-        await ask(gateway.url, '/portal/api/me', {
+        await sendRequest(gateway.url, '/portal/api/me', {
           headers: { Cookie: `portal_session=${cookieOf(answer).value}` },
         })
       ).text,
@@ -104,7 +103,7 @@ describe('a preview', () => {
       client: { id: client.id, name: 'Brightside GmbH' },
       preview: true,
     })
-    const page = await ask(gateway.url, answer.headers.location!, {
+    const page = await sendRequest(gateway.url, answer.headers.location!, {
       headers: { Cookie: `portal_session=${value}` },
     })
     expect(page.status).toBe(200)
@@ -195,7 +194,7 @@ describe('a preview', () => {
     const project = await insertProject(gateway.database, mandates.acme, { client_id: made.client })
     const before = await counts()
     const answer = await preview(project)
-    expect(codeOf(answer)).toEqual([409, 'conflict'])
+    expect(statusAndCode(answer)).toEqual([409, 'conflict'])
     expect(answer.headers).not.toHaveProperty('set-cookie')
     expect([await counts(), (await clientOfProject(project)).active]).toEqual([before, false])
   })
@@ -203,7 +202,7 @@ describe('a preview', () => {
   it('does nothing for a client of another mandate', async () => {
     const made = await insertClientWithLink(gateway.database, mandates.globex)
     const project = await insertProject(gateway.database, mandates.acme, { client_id: made.client })
-    expect(codeOf(await preview(project))).toEqual([409, 'conflict'])
+    expect(statusAndCode(await preview(project))).toEqual([409, 'conflict'])
     expect(await linksOf(made.client)).toHaveLength(1)
   })
 
@@ -264,7 +263,8 @@ describe('a preview', () => {
     const { id: client } = await clientOfProject(project)
     await sql(`update portal_access_tokens set revoked_at = now() where client_id = '${client}'`)
     expect(
-      (await ask(gateway.url, '/portal/api/me', { headers: { Cookie: `portal_session=${old}` } })).status,
+      (await sendRequest(gateway.url, '/portal/api/me', { headers: { Cookie: `portal_session=${old}` } }))
+        .status,
     ).toBe(401)
     const answer = await preview(project)
     expect((await me(answer)).preview).toBe(true)
@@ -275,12 +275,14 @@ describe('a preview', () => {
 
   describe('whoever asks', () => {
     it('must be signed in', async () => {
-      expect(codeOf(await preview(demoPortal.relaunch, null))).toEqual([401, 'authentication_required'])
-      expect(codeOf(await preview(demoPortal.relaunch, null, { Authorization: 'Bearer x.y.z' }))).toEqual([
+      expect(statusAndCode(await preview(demoPortal.relaunch, null))).toEqual([
         401,
-        'token_invalid',
+        'authentication_required',
       ])
-      expect(codeOf(await preview(demoPortal.relaunch, null, sessionOf(demoPortal.link)))).toEqual([
+      expect(
+        statusAndCode(await preview(demoPortal.relaunch, null, { Authorization: 'Bearer x.y.z' })),
+      ).toEqual([401, 'token_invalid'])
+      expect(statusAndCode(await preview(demoPortal.relaunch, null, sessionOf(demoPortal.link)))).toEqual([
         401,
         'authentication_required',
       ])
@@ -299,7 +301,7 @@ describe('a preview', () => {
     ])('%s, %s: %i %s', async (user, _what, status, code) => {
       const before = await counts()
       const answer = await preview(demoPortal.relaunch, user)
-      expect(codeOf(answer)).toEqual([status, code])
+      expect(statusAndCode(answer)).toEqual([status, code])
       expect(answer.headers).not.toHaveProperty('set-cookie')
       expect(await counts()).toEqual(before)
     })
@@ -325,7 +327,7 @@ describe('a preview', () => {
 
     it('needs it in the mandate of the project, not in another', async () => {
       const project = await insertProject(gateway.database, mandates.globex)
-      expect(codeOf(await preview(project))).toEqual([403, 'permission_denied']) // alice only views globex
+      expect(statusAndCode(await preview(project))).toEqual([403, 'permission_denied']) // alice only views globex
     })
 
     it('finds a foreign, an unknown and a misnamed project equally unknown', async () => {
@@ -348,7 +350,7 @@ describe('a preview', () => {
         (await preview(demoPortal.relaunch, 'alice', { 'X-Mandate-Id': mandates.acme.toUpperCase() })).status,
       ).toBe(303)
       expect((await preview(demoPortal.relaunch, 'alice', { 'X-Mandate-Id': '' })).status).toBe(303)
-      expect(codeOf(await preview(demoPortal.relaunch, 'alice', { 'X-Mandate-Id': 'acme' }))).toEqual([
+      expect(statusAndCode(await preview(demoPortal.relaunch, 'alice', { 'X-Mandate-Id': 'acme' }))).toEqual([
         400,
         'mandate_id_invalid',
       ])
@@ -356,8 +358,8 @@ describe('a preview', () => {
 
     it('is told that a disabled mandate has no portal', async () => {
       const project = await insertProject(gateway.database, mandates.initech)
-      expect(codeOf(await preview(project, 'alice'))).toEqual([403, 'mandate_disabled'])
-      expect(codeOf(await preview(project, 'root'))).toEqual([409, 'conflict'])
+      expect(statusAndCode(await preview(project, 'alice'))).toEqual([403, 'mandate_disabled'])
+      expect(statusAndCode(await preview(project, 'root'))).toEqual([409, 'conflict'])
     })
 
     it('is remembered with the project, the client and the link, and the link’s secret is nowhere', async () => {
@@ -413,7 +415,7 @@ describe('a preview', () => {
       const answer = await preview(demoPortal.relaunch, 'alice', headers)
       expect(answer.status).toBe(status)
       if (status === 403) {
-        expect(codeOf(answer)).toEqual([403, 'cross_site_request'])
+        expect(statusAndCode(answer)).toEqual([403, 'cross_site_request'])
         expect(answer.headers).not.toHaveProperty('set-cookie')
       }
     })

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
-import { ask, begin } from '../support/ask.js'
+import { sendRequest, beginRequest } from '../support/http-client.js'
 import { tokenFor } from '../support/demo.js'
 import { insertClientWithLink, sessionOf } from '../support/portal.js'
 import { startTwoNodes, type TwoNodes } from '../support/two-nodes.js'
@@ -47,7 +47,7 @@ routes:
   }
 
   const call = async (method: string, path: string, mandate: string, body?: unknown) => {
-    const answer = await ask(nodes.there.url, path, {
+    const answer = await sendRequest(nodes.there.url, path, {
       method,
       headers: {
         Authorization: `Bearer ${root}`,
@@ -100,7 +100,7 @@ routes:
     const poll = async (url: string, path: string) => {
       while (polling) {
         const startedAt = performance.now()
-        const { status } = await ask(url, path, { headers })
+        const { status } = await sendRequest(url, path, { headers })
         probes.push({ startedAt, status })
       }
     }
@@ -125,11 +125,11 @@ routes:
     const made = await make()
     const headers = sessionOf(made.link)
     await nodes.allHaveHeard() // of the new mandate
-    await ask(nodes.here.url, '/portal/documents/x', { headers })
+    await sendRequest(nodes.here.url, '/portal/documents/x', { headers })
     await nodes.database.sql('alter table portal_access_tokens rename to portal_access_tokens_away')
     try {
       for (let call = 0; call < 20; call += 1)
-        expect((await ask(nodes.here.url, '/portal/documents/x', { headers })).status).toBe(200)
+        expect((await sendRequest(nodes.here.url, '/portal/documents/x', { headers })).status).toBe(200)
     } finally {
       await nodes.database.sql('alter table portal_access_tokens_away rename to portal_access_tokens')
     }
@@ -152,7 +152,7 @@ routes:
       const theirs = new Promise<ServerResponse>((resolve) =>
         upstream.answerWith((_req, res) => resolve(res)),
       )
-      const { req, response } = begin(nodes.here.url, '/portal/documents/events', {
+      const { req, response } = beginRequest(nodes.here.url, '/portal/documents/events', {
         headers: sessionOf(made.link),
       })
       req.end()

@@ -1,6 +1,6 @@
 import { createPublicKey, verify } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
-import { ask, type Answer } from '../support/ask.js'
+import { sendRequest, type HttpResponse } from '../support/http-client.js'
 import { mandates, tokenFor } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { demoPortal, insertClientWithLink, sessionOf } from '../support/portal.js'
@@ -30,7 +30,7 @@ routes:
 
   const session = sessionOf(demoPortal.link)
   const get = (path: string, headers: Record<string, string> = {}, method = 'GET') =>
-    ask(gateway.url, path, { method, headers })
+    sendRequest(gateway.url, path, { method, headers })
   const claimsOf = (token: unknown) =>
     JSON.parse(Buffer.from(String(token).split('.')[1]!, 'base64url').toString()) as Record<string, unknown>
 
@@ -146,7 +146,7 @@ routes:
 
   it('is told of another site’s page, whatever else came with it', async () => {
     const elsewhere = { ...session, 'Sec-Fetch-Site': 'cross-site' }
-    const codeOf = (answer: Answer) => (JSON.parse(answer.text) as { code?: string }).code
+    const codeOf = (answer: HttpResponse) => (JSON.parse(answer.text) as { code?: string }).code
     expect(codeOf(await get('/portal/documents', elsewhere, 'POST'))).toBe('cross_site_request')
     expect(codeOf(await get('/portal/documents', { ...elsewhere, Authorization: 'Bearer x' }, 'POST'))).toBe(
       'cross_site_request',

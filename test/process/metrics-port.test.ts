@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { cleanUpProcesses, makeDataDir, startGatewayProcess } from '../support/gateway-process.js'
 import { testSecret } from '../support/gateway.js'
@@ -26,7 +26,7 @@ async function startOne(environment: Record<string, string>) {
 
 /** Asks on a connection of its own, so that it goes to the worker whose turn it is. */
 async function askOften(url: string, times: number): Promise<void> {
-  for (let round = 0; round < times; round += 1) expect((await ask(url, '/healthz')).status).toBe(200)
+  for (let round = 0; round < times; round += 1) expect((await sendRequest(url, '/healthz')).status).toBe(200)
 }
 
 describe('METRICS_PORT', () => {
@@ -38,8 +38,9 @@ describe('METRICS_PORT', () => {
     await askOften(url, 3)
     await until(
       async () =>
-        valueOf((await ask(metrics, '/metrics')).text, 'gateway_requests_total', { route: '/healthz' }) ===
-          3 || undefined,
+        valueOf((await sendRequest(metrics, '/metrics')).text, 'gateway_requests_total', {
+          route: '/healthz',
+        }) === 3 || undefined,
       15_000,
     )
     for (const [path, method] of [
@@ -48,8 +49,8 @@ describe('METRICS_PORT', () => {
       ['/metrics', 'POST'],
       ['/auth/me', 'GET'],
     ] as const)
-      expect((await ask(metrics, path, { method })).status).toBe(404)
-    expect((await ask(url, '/metrics')).status).toBe(404)
+      expect((await sendRequest(metrics, path, { method })).status).toBe(404)
+    expect((await sendRequest(url, '/metrics')).status).toBe(404)
     gateway.child.kill('SIGTERM')
     expect(await gateway.ended).toBe(0)
   }, 60_000)
@@ -61,7 +62,7 @@ describe('METRICS_PORT', () => {
     await gateway.says(/"message":"listening".*"message":"listening"/s)
     await askOften(url, 10)
     const text = await until(async () => {
-      const now = (await ask(`http://127.0.0.1:${port}`, '/metrics')).text
+      const now = (await sendRequest(`http://127.0.0.1:${port}`, '/metrics')).text
       return valueOf(now, 'gateway_requests_total', { route: '/healthz' }) === 10 ? now : undefined
     }, 15_000)
     expect(valueOf(text, 'gateway_request_duration_seconds_count', { route: '/healthz' })).toBe(10)
@@ -77,8 +78,9 @@ describe('METRICS_PORT', () => {
     for (let round = 0; round < 4; round += 1) {
       await until(
         async () =>
-          valueOf((await ask(url, '/metrics')).text, 'gateway_requests_total', { route: '/healthz' }) ===
-            10 || undefined,
+          valueOf((await sendRequest(url, '/metrics')).text, 'gateway_requests_total', {
+            route: '/healthz',
+          }) === 10 || undefined,
         15_000,
       )
     }

@@ -6,6 +6,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { mandates, tokenFor } from '../support/demo.js'
 import { cleanUpProcesses, makeDataDir, startGatewayProcess } from '../support/gateway-process.js'
 import { testSecret } from '../support/gateway.js'
+import { programParts } from '../support/project-copy.js'
 import { until } from '../support/until.js'
 
 const root = path.resolve(import.meta.dirname, '../..')
@@ -15,17 +16,7 @@ let next: string
 let database: TestDatabase
 beforeAll(async () => {
   next = await mkdtemp(path.join(tmpdir(), 'next-version-'))
-  for (const name of [
-    'dist',
-    'locales',
-    'migrations',
-    'seeds',
-    'examples',
-    'package.json',
-    'routes.yaml',
-    'openapi.yaml',
-  ])
-    await cp(path.join(root, name), path.join(next, name), { recursive: true })
+  for (const name of programParts) await cp(path.join(root, name), path.join(next, name), { recursive: true })
   await symlink(path.join(root, 'node_modules'), path.join(next, 'node_modules'))
   await writeFile(
     path.join(next, 'migrations/20991231_99_next.js'),

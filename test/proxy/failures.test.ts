@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import net, { type AddressInfo, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
-import { codeOf, sendLines, type RawAnswer } from '../support/raw-http.js'
+import { codeOf, sendLines, type RawResponse } from '../support/raw-http.js'
 
 /** An upstream of raw sockets, which speaks HTTP as badly as a test wants. */
 async function startRude() {
@@ -61,12 +61,12 @@ routes:
     await rude.stop()
   })
 
-  function ask(path: string, behave: (socket: Socket) => void = () => undefined): Promise<RawAnswer> {
+  function ask(path: string, behave: (socket: Socket) => void = () => undefined): Promise<RawResponse> {
     rude.answerBy(behave)
     return sendLines(gateway.url, `GET ${path}`)
   }
 
-  function expectProblem(answer: RawAnswer, status: number, code: string) {
+  function expectProblem(answer: RawResponse, status: number, code: string) {
     expect([answer.status, codeOf(answer)]).toEqual([status, code])
     expect(answer.headers['content-type']?.[0]).toContain('application/problem+json')
     expect(answer.text).not.toMatch(/127\.0\.0\.1:|ECONN|ENOTFOUND|socket|undici|node:|at .*\.js/i)

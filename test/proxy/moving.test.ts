@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { RouteTableError, parseRouteTable } from '../../src/proxy/route-table.js'
 import { explainRoute } from '../../src/proxy/explain-route.js'
 import { openRoutes } from '../../src/proxy/open-routes.js'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { mandates, tokenFor, users } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { codeOf, sendLines, sendRaw } from '../support/raw-http.js'
@@ -284,7 +284,7 @@ describe('decide: watch', () => {
     const root = (await tokenFor(gateway.database, 'root')).token
     expect(
       (
-        await ask(gateway.url, `/system/tokens/${jti}`, {
+        await sendRequest(gateway.url, `/system/tokens/${jti}`, {
           method: 'DELETE',
           headers: { Authorization: `Bearer ${root}` },
         })
@@ -349,7 +349,7 @@ describe('decide: watch', () => {
   it('leaves nothing of its decision on the request: no mandate counts it, and no membership let it in', async () => {
     await send('/watched/x', [`Authorization: Bearer ${alice}`, acme])
     await send('/enforced/x', [`Authorization: Bearer ${alice}`, acme])
-    const { text } = await ask(gateway.url, '/metrics')
+    const { text } = await sendRequest(gateway.url, '/metrics')
     const tiersOf = (route: string) =>
       [...text.matchAll(new RegExp(`^gateway_requests_total\\{route="${route}".*tier="(\\w+)"`, 'gm'))].map(
         ([, tier]) => tier,
@@ -366,12 +366,14 @@ describe('decide: watch', () => {
       Authorization: `Bearer ${(await tokenFor(gateway.database, 'petra')).token}`,
       'Content-Type': 'application/json',
     }
-    const { text } = await ask(gateway.url, '/metrics')
+    const { text } = await sendRequest(gateway.url, '/metrics')
     expect(text).toMatch(
       /^gateway_watched_decisions_total\{route="\/watched",decision="not_a_member"\} [1-9]/m,
     )
     expect(text).not.toMatch(/^gateway_watched_decisions_total\{route="\/enforced"/m)
-    const { items } = JSON.parse((await ask(gateway.url, '/system/routes', { headers: root })).text) as {
+    const { items } = JSON.parse(
+      (await sendRequest(gateway.url, '/system/routes', { headers: root })).text,
+    ) as {
       items: { prefix: string; decide: string; credentials: string }[]
     }
     expect(items.find(({ prefix }) => prefix === '/watched')).toMatchObject({
@@ -384,7 +386,9 @@ describe('decide: watch', () => {
     ] as const) {
       const body = JSON.stringify({ user: 'erin', mandate: mandates.acme, method: 'GET', path })
       expect(
-        JSON.parse((await ask(gateway.url, '/admin/explain', { method: 'POST', headers: petra, body })).text),
+        JSON.parse(
+          (await sendRequest(gateway.url, '/admin/explain', { method: 'POST', headers: petra, body })).text,
+        ),
       ).toMatchObject({ allowed: false, enforced, refusal: { code: 'not_a_member' } })
     }
   })

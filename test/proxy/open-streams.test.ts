@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import type { AccessLine } from '../../src/observability/access-line.js'
 import { mandates, roles, tokenFor } from '../support/demo.js'
 import { directoryOf } from '../support/directory.js'
-import { openSocket, parseAnswer } from '../support/raw-http.js'
+import { openSocket, parseResponse } from '../support/raw-http.js'
 import { startTwoNodes, type Caller, type TwoNodes } from '../support/two-nodes.js'
 import { until } from '../support/until.js'
 import { eventually, within } from '../support/within.js'
@@ -372,7 +372,7 @@ routes:
       await meanwhile()
       socket.write(body.slice(5))
       await closed
-      return parseAnswer(text.slice(text.indexOf('\r\n\r\n') + 4))
+      return parseResponse(text.slice(text.indexOf('\r\n\r\n') + 4))
     }
     const isEnabled = async (id: string) =>
       (await nodes.database.sql<{ enabled: boolean }>('select enabled from users where id = $1', [id]))[0]

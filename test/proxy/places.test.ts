@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
@@ -11,6 +10,7 @@ import type { TLSSocket } from 'node:tls'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { examineUpstreams } from '../../src/commands/doctor/surroundings.js'
 import { RouteTableError, parseRouteTable } from '../../src/proxy/route-table.js'
+import { makeCertificate } from '../support/certificate.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { sendLines } from '../support/raw-http.js'
@@ -67,38 +67,16 @@ describe('the places of an upstream', () => {
   beforeAll(async () => {
     folder = await mkdtemp(path.join(tmpdir(), 'places-'))
     database = await createTestDatabase()
-    const run = (...words: string[]) => execFileSync('openssl', words, { cwd: folder, stdio: 'pipe' })
     const make = (name: string, subject: string, ...more: string[]) =>
-      run(
-        'req',
-        '-x509',
-        '-newkey',
-        'ec',
-        '-pkeyopt',
-        'ec_paramgen_curve:prime256v1',
-        '-nodes',
-        '-days',
-        '30',
-        '-keyout',
-        `${name}.key`,
-        '-out',
-        `${name}.crt`,
-        '-subj',
+      makeCertificate(
+        { key: path.join(folder, `${name}.key`), certificate: path.join(folder, `${name}.crt`) },
         `/CN=${subject}`,
         ...more,
       )
-    make('ca', 'authority')
-    make(
-      'service',
-      'crm.internal',
-      '-CA',
-      'ca.crt',
-      '-CAkey',
-      'ca.key',
-      '-addext',
-      'subjectAltName=DNS:crm.internal',
-    )
-    make('gateway', 'the-gateway', '-CA', 'ca.crt', '-CAkey', 'ca.key')
+    await make('ca', 'authority')
+    const byAuthority = ['-CA', path.join(folder, 'ca.crt'), '-CAkey', path.join(folder, 'ca.key')]
+    await make('service', 'crm.internal', ...byAuthority, '-addext', 'subjectAltName=DNS:crm.internal')
+    await make('gateway', 'the-gateway', ...byAuthority)
   })
   afterEach(async () => {
     await gateway?.stop()

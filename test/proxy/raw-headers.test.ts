@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
+import { callerHeaders, foldedName } from '../support/caller-headers.js'
 import { instances, mandates, tokenFor, users } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import {
@@ -20,26 +21,11 @@ routes:
   /crm: { upstream: own, mandate: required, instance: optional, permission: { context: RESOURCE, item: crm } }
 `
 
-const identityHeaders = [
-  'X-User-Id',
-  'X-Username',
-  'X-Authority',
-  'X-Session-Id',
-  'X-Mandate-Id',
-  'X-Instance-Id',
-  'X-Role-Ids',
-  'X-Access-Level',
-  'X-Portal-Client-Id',
-  'X-Gateway-Identity',
-]
-
 /**
  * What may stand in a header's name beside letters and digits (RFC 9110 §5.6.2): to a program that makes
  * variables of names, each is like a dash.
  */
 const separators = Array.from("!#$%&'*+-.^_`|~")
-const folded = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '-')
-
 const poison = 'GET /public/poison HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
 const request = (line: string, lines: string[], body = '') =>
   [`${line} HTTP/1.1`, 'Host: x', ...lines, '', body].join('\r\n')
@@ -98,9 +84,9 @@ async function expectRefused(bytes: string, outcome: string) {
 
 /** The identity headers that a request carries, as a forgiving upstream reads their names. */
 const identityOf = ({ lines }: RawRequest) =>
-  lines.filter((line) => identityHeaders.map(folded).includes(folded(line.slice(0, line.indexOf(':')))))
+  lines.filter((line) => callerHeaders.map(foldedName).includes(foldedName(line.slice(0, line.indexOf(':')))))
 
-describe.each(identityHeaders)('%s of a client', (name) => {
+describe.each(callerHeaders)('%s of a client', (name) => {
   const good =
     name === 'X-Mandate-Id' ? mandates.globex : name === 'X-Instance-Id' ? instances.globexCrm : 'spoofed'
   const same = [name, name.toLowerCase(), name.toUpperCase()]
@@ -163,7 +149,7 @@ describe('who the upstream is told is calling', () => {
   it('is the gateway’s word however a name is written', async () => {
     const spelling = fc
       .tuple(
-        fc.constantFrom(...identityHeaders),
+        fc.constantFrom(...callerHeaders),
         fc.array(fc.tuple(fc.constantFrom(...separators), fc.boolean()), { minLength: 24, maxLength: 24 }),
       )
       .map(([name, choices]) =>

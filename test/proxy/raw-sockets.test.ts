@@ -7,7 +7,7 @@ import {
   exchange,
   openSocket,
   outcomes,
-  plainAnswer,
+  plainResponse,
   startRawUpstream,
   valuesOf,
   type Exchange,
@@ -643,7 +643,7 @@ describe('a client of HTTP/1.0', () => {
 describe('requests on one connection', () => {
   it('each reach the upstream once, and are answered in their order', async () => {
     upstream.answerWith((socket, { method, target }) => {
-      setTimeout(() => socket.write(plainAnswer(`${method} ${target}`)), target.endsWith('1') ? 100 : 0)
+      setTimeout(() => socket.write(plainResponse(`${method} ${target}`)), target.endsWith('1') ? 100 : 0)
     })
     const first = post(['Content-Length: 5'], 'hello', 'POST /public/1 HTTP/1.1')
     const third = post([chunked], '5\r\nworld\r\n0\r\n\r\n', 'PUT /public/3 HTTP/1.1')
@@ -694,7 +694,7 @@ describe('requests on one connection', () => {
       events.push(`${method} came`)
       setTimeout(() => {
         events.push(`${method} answered`)
-        socket.write(plainAnswer(method))
+        socket.write(plainResponse(method))
       }, 100)
     })
     expect(
@@ -944,7 +944,7 @@ describe('an upstream that answers before it has the whole body', () => {
     ['in chunks', [chunked], `${poison.length.toString(16)}\r\n${poison}\r\n0\r\n\r\n`],
   ])('is heard, and what is left of the body reaches nobody as a request (%s)', async (_, lines, body) => {
     const before = upstream.requests.length
-    upstream.answerHeads((socket) => socket.write(plainAnswer('enough')))
+    upstream.answerHeads((socket) => socket.write(plainResponse('enough')))
     const socket = await openSocket(gateway.url)
     let text = ''
     socket.on('data', (chunk: Buffer) => {
@@ -1010,7 +1010,7 @@ describe('an upstream’s answer that is no good', () => {
       '101 that nobody asked for',
       answerOf(['Connection: Upgrade', 'Upgrade: websocket'], 'hello', '101 Switching Protocols'),
     ],
-    ['101 and an answer', answerOf([], '', '101 Switching Protocols') + plainAnswer('stolen')],
+    ['101 and an answer', answerOf([], '', '101 Switching Protocols') + plainResponse('stolen')],
     ['the status 000', answerOf(['Content-Length: 2'], 'ok', '000 OK')],
     ['the status 099', answerOf(['Content-Length: 2'], 'ok', '099 OK')],
     ['a status of four digits', answerOf(['Content-Length: 2'], 'ok', '2000 OK')],
@@ -1032,7 +1032,7 @@ describe('an upstream’s answer that is no good', () => {
       const answer = await ask(
         answerOf(['Link: </a>; rel=preload', 'Set-Cookie: auth_token=stolen', 'X-A: 1'], '', status).repeat(
           50,
-        ) + plainAnswer('final'),
+        ) + plainResponse('final'),
       )
       expect([outcomes(answer), answer.interim]).toEqual([['200 final'], []])
       expect(answer.text).not.toMatch(/stolen|preload|x-a/i)
@@ -1051,7 +1051,7 @@ describe('an upstream’s answer that is no good', () => {
   })
 
   it('a body that is longer than announced is as long as announced', async () => {
-    const answer = await ask(answerOf(['Content-Length: 5'], `hello${plainAnswer('stolen')}`))
+    const answer = await ask(answerOf(['Content-Length: 5'], `hello${plainResponse('stolen')}`))
     expect([outcomes(answer), answer.rest]).toEqual([['200 hello'], ''])
     await expectWell()
   })
@@ -1165,7 +1165,7 @@ describe('an upstream’s answer that is no good', () => {
 
   // RFC 9110 §15.2 has clients pass it over, but undici takes it for a broken answer.
   it('100 that nobody asked for is 502, and what stands behind it is nobody’s answer', async () => {
-    expect(outcomes(await ask(answerOf([], '', '100 Continue') + plainAnswer('final')))).toEqual([
+    expect(outcomes(await ask(answerOf([], '', '100 Continue') + plainResponse('final')))).toEqual([
       '502 upstream_failed',
     ])
     await expectWell()
@@ -1181,7 +1181,7 @@ describe('an upstream’s answer that is no good', () => {
 
 describe('a second answer that nobody asked for is never another caller’s', () => {
   const headOf = (status: string, ...lines: string[]) => [`HTTP/1.1 ${status}`, ...lines, '', ''].join('\r\n')
-  const stolen = plainAnswer('stolen')
+  const stolen = plainResponse('stolen')
   const ask = (user: 'alice' | 'bob', path: string, method = 'GET') =>
     exchange(
       gateway.url,
@@ -1194,7 +1194,7 @@ describe('a second answer that nobody asked for is never another caller’s', ()
     upstream.answerWith((socket, request) => {
       const [user = ''] = valuesOf(request, 'X-Username')
       if (user !== 'alice' || attacked.length > 0) {
-        socket.write(plainAnswer(`for ${user}`))
+        socket.write(plainResponse(`for ${user}`))
         return
       }
       attacked.push(socket)
@@ -1212,14 +1212,14 @@ describe('a second answer that nobody asked for is never another caller’s', ()
   }
 
   it.each([
-    ['behind the first, in the same segment', `${plainAnswer('mine')}${stolen}`, '200 mine'],
+    ['behind the first, in the same segment', `${plainResponse('mine')}${stolen}`, '200 mine'],
     ['behind the last chunk', `${headOf('200 OK', chunked)}4\r\nmine\r\n0\r\n\r\n${stolen}`, '200 mine'],
     ['as a body of 204', `${headOf('204 No Content')}${stolen}`, '204'],
     ['as a body of 304', `${headOf('304 Not Modified')}${stolen}`, '304'],
     ['behind a body of length 0', `${headOf('200 OK', 'Content-Length: 0')}${stolen}`, '200'],
-    ['as rubbish behind the first', `${plainAnswer('mine')}rubbish`, '200 mine'],
-    ['as half a head', `${plainAnswer('mine')}HTTP/1.1 200 OK\r\nX-A: `, '200 mine'],
-    ['as an interim one', `${plainAnswer('mine')}${headOf('103 Early Hints', 'X-A: 1')}`, '200 mine'],
+    ['as rubbish behind the first', `${plainResponse('mine')}rubbish`, '200 mine'],
+    ['as half a head', `${plainResponse('mine')}HTTP/1.1 200 OK\r\nX-A: `, '200 mine'],
+    ['as an interim one', `${plainResponse('mine')}${headOf('103 Early Hints', 'X-A: 1')}`, '200 mine'],
   ])('%s', async (_, bytes, outcome) => {
     const attacked = attackAlice((socket) => socket.write(bytes))
     expect(outcomes(await ask('alice', '/private/first'))).toEqual([outcome])
@@ -1240,7 +1240,7 @@ describe('a second answer that nobody asked for is never another caller’s', ()
     ['rubbish', 'rubbish'],
     ['101', headOf('101 Switching Protocols', 'Connection: Upgrade', 'Upgrade: x')],
   ])('on a connection that waits for its next request: %s', async (_, bytes) => {
-    const attacked = attackAlice((socket) => socket.write(plainAnswer('mine')))
+    const attacked = attackAlice((socket) => socket.write(plainResponse('mine')))
     expect(outcomes(await ask('alice', '/private/first'))).toEqual(['200 mine'])
     const [socket] = attacked
     if (!socket) throw new Error('alice’s request has not come')

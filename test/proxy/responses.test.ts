@@ -2,7 +2,7 @@ import type { RequestListener } from 'node:http'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { tokenFor } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
-import { sendLines, type RawAnswer } from '../support/raw-http.js'
+import { sendLines, type RawResponse } from '../support/raw-http.js'
 import { startUpstream, type Upstream } from '../support/upstream.js'
 
 describe('an upstream’s answer', () => {
@@ -29,7 +29,7 @@ routes:
     await upstream.stop()
   })
 
-  function ask(line: string, handler: RequestListener, lines: string[] = []): Promise<RawAnswer> {
+  function ask(line: string, handler: RequestListener, lines: string[] = []): Promise<RawResponse> {
     upstream.answerWith(handler)
     return sendLines(gateway.url, line, [`Authorization: Bearer ${token}`, ...lines])
   }

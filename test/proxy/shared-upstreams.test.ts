@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
-import { codeOf, openSocket, parseAnswer, sendLines } from '../support/raw-http.js'
+import { codeOf, openSocket, parseResponse, sendLines } from '../support/raw-http.js'
 import { until } from '../support/until.js'
 import { startUpstream, type Upstream } from '../support/upstream.js'
 
@@ -173,7 +173,7 @@ routes:
         ? await trickle('x'.repeat(100), 'x')
         : await trickle(`64\r\n${'x'.repeat(100)}\r\n`, '')
       await until(() => Promise.resolve(slow.text() !== ''))
-      const answer = parseAnswer(slow.text())
+      const answer = parseResponse(slow.text())
       expect([answer.status, JSON.parse(answer.body)]).toEqual([
         400,
         expect.objectContaining({

@@ -3,7 +3,7 @@ import { request as httpRequest, type IncomingMessage, type ServerResponse } fro
 import { Readable } from 'node:stream'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
-import { codeOf, openSocket, parseAnswer, sendLines } from '../support/raw-http.js'
+import { codeOf, openSocket, parseResponse, sendLines } from '../support/raw-http.js'
 import { startUpstream, type Upstream } from '../support/upstream.js'
 
 /** A promise, and what fulfils it. */
@@ -256,7 +256,7 @@ routes:
         clearInterval(feeding)
         socket.destroy()
       })) as [Buffer]
-      expect(parseAnswer(chunk.toString('latin1')).status).toBe(413)
+      expect(parseResponse(chunk.toString('latin1')).status).toBe(413)
     })
 
     it('leaves a route without one unlimited', async () => {

@@ -9,7 +9,7 @@ import {
   startGatewayProcess,
   type GatewayProcess,
 } from '../support/gateway-process.js'
-import { codeOf, openSocket, parseAnswer, sendLines } from '../support/raw-http.js'
+import { codeOf, openSocket, parseResponse, sendLines } from '../support/raw-http.js'
 
 describe('a process whose upstream takes no body', () => {
   let database: TestDatabase
@@ -78,7 +78,7 @@ routes:
         )
         if (round % 2 === 0) {
           const [chunk] = (await once(socket, 'data')) as [Buffer]
-          expect(parseAnswer(chunk.toString('latin1')).status).toBeGreaterThanOrEqual(502)
+          expect(parseResponse(chunk.toString('latin1')).status).toBeGreaterThanOrEqual(502)
         }
         socket.resetAndDestroy()
         await once(socket, 'close')

@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
-import { openSocket, parseAnswer, sendLines } from '../support/raw-http.js'
+import { openSocket, parseResponse, sendLines } from '../support/raw-http.js'
 import { until } from '../support/until.js'
 
 /** A service of raw sockets that tells how many connections it was ever given. */
@@ -158,7 +158,7 @@ describe('the connections to a target', () => {
           ]),
         )
         await once(socket, 'close')
-        return parseAnswer(text).status
+        return parseResponse(text).status
       }
       const statuses: number[] = []
       for (let round = 0; round < 10; round += 1)

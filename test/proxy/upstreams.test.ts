@@ -7,7 +7,7 @@ import { createLog } from '../../src/observability/logger.js'
 import { parseRouteTable } from '../../src/proxy/route-table.js'
 import { openUpstreams, type Target, type Upstreams } from '../../src/proxy/upstreams.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
-import { codeOf, openSocket, parseAnswer, sendLines } from '../support/raw-http.js'
+import { codeOf, openSocket, parseResponse, sendLines } from '../support/raw-http.js'
 import { until } from '../support/until.js'
 import { startUpstream, type Upstream } from '../support/upstream.js'
 
@@ -380,6 +380,6 @@ describe('an upstream that answers nobody', () => {
     socket.write('GET /public HTTP/1.1\r\nHost: x\r\n\r\n')
     const [chunk] = (await once(socket, 'data')) as [Buffer]
     socket.destroy()
-    expect(parseAnswer(chunk.toString('latin1')).status).toBe(200)
+    expect(parseResponse(chunk.toString('latin1')).status).toBe(200)
   })
 })

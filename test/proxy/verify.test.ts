@@ -3,7 +3,7 @@ import { createIdentityVerifier } from '../../packages/upstream/src/index.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { mandates, roles, tokenFor, users } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
-import { codeOf, sendLines, type RawAnswer } from '../support/raw-http.js'
+import { codeOf, sendLines, type RawResponse } from '../support/raw-http.js'
 import { withoutTable } from '../support/tables.js'
 import { until } from '../support/until.js'
 
@@ -82,7 +82,12 @@ describe('/auth/verify', () => {
   const bearer = (of = token) => `Authorization: Bearer ${of}`
   const inAcme = () => [bearer(), `X-Mandate-Id: ${mandates.acme}`]
 
-  async function verify(style: Style, method: string, uri: string, lines: string[] = []): Promise<RawAnswer> {
+  async function verify(
+    style: Style,
+    method: string,
+    uri: string,
+    lines: string[] = [],
+  ): Promise<RawResponse> {
     const [requestLine, own] = styles[style](method, uri)
     return await sendLines(gateway.url, requestLine, [...own, ...lines])
   }

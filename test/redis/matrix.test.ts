@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { Redis } from 'ioredis'
 import { startLine, type Line } from '../faults/support/line.js'
-import { ask, type Question } from '../support/ask.js'
+import { sendRequest, type RequestOptions } from '../support/http-client.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { mandates, tokenFor, users } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
@@ -71,7 +71,7 @@ let addresses = 0
 const from = (address = `198.51.100.${(addresses += 1)}`) => ({ 'X-Forwarded-For': address })
 
 /** One of each kind of request, each with the status that it has while all is well. */
-async function requests(): Promise<[string, number, string, Question][]> {
+async function requests(): Promise<[string, number, string, RequestOptions][]> {
   const [alice, root, petra, taken] = await Promise.all([
     tokenFor(database, 'alice'),
     tokenFor(database, 'root'),
@@ -79,12 +79,12 @@ async function requests(): Promise<[string, number, string, Question][]> {
     tokenFor(database, 'bob'),
   ])
   const as = ({ token }: { token: string }) => ({ Authorization: `Bearer ${token}`, ...from() })
-  const logIn = (password: string): Question => ({
+  const logIn = (password: string): RequestOptions => ({
     method: 'POST',
     headers: { ...json, ...from() },
     body: JSON.stringify({ username: 'carol', password }),
   })
-  const { headers } = await ask(node.url, '/auth/login', {
+  const { headers } = await sendRequest(node.url, '/auth/login', {
     method: 'POST',
     headers: { ...json, ...from() },
     body: JSON.stringify({ username: 'bob', password: 'demo-password-1' }),
@@ -122,7 +122,7 @@ describe('answers each kind of request without waiting, and keeps limits, in eac
         const answers = await Promise.all(
           asked.map(async ([kind, , path, question]) => {
             const startedAt = performance.now()
-            const { status } = await ask(node.url, path, question)
+            const { status } = await sendRequest(node.url, path, question)
             expect([kind, performance.now() - startedAt < 3000]).toEqual([kind, true])
             return [kind, status]
           }),
@@ -132,7 +132,7 @@ describe('answers each kind of request without waiting, and keeps limits, in eac
         const flooder = from()
         const statuses = (
           await Promise.all(
-            Array.from({ length: limit + 20 }, () => ask(node.url, '/healthz', { headers: flooder })),
+            Array.from({ length: limit + 20 }, () => sendRequest(node.url, '/healthz', { headers: flooder })),
           )
         ).map(({ status }) => status)
         expect([
@@ -148,7 +148,7 @@ describe('answers each kind of request without waiting, and keeps limits, in eac
         await until(() => Promise.resolve(said(back) > backBefore ? true : undefined), 15_000)
       const counted = from()
       await until(async () => {
-        await ask(node.url, '/healthz', { headers: counted })
+        await sendRequest(node.url, '/healthz', { headers: counted })
         return (await operator.keys('*')).some((key) => key.includes(counted['X-Forwarded-For']))
           ? true
           : undefined

@@ -1,7 +1,7 @@
 import { Agent } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { tokenFor } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
@@ -42,10 +42,13 @@ describe('limits that nodes share through Redis', () => {
   let addresses = 0
   const newAddress = () => `198.51.100.${(addresses += 1)}`
   const look = async (node: TestGateway, address: string, agent?: Agent) =>
-    await ask(node.url, '/healthz', { headers: { 'X-Forwarded-For': address }, ...(agent ? { agent } : {}) })
+    await sendRequest(node.url, '/healthz', {
+      headers: { 'X-Forwarded-For': address },
+      ...(agent ? { agent } : {}),
+    })
   const logIn = async (node: TestGateway, username: string, password: string, address: string) =>
     (
-      await ask(node.url, '/auth/login', {
+      await sendRequest(node.url, '/auth/login', {
         method: 'POST',
         headers: { 'Content-Type': 'application/json', 'X-Forwarded-For': address },
         body: JSON.stringify({ username, password }),
@@ -107,7 +110,8 @@ describe('limits that nodes share through Redis', () => {
     await start({ RATE_LIMIT_ENTRY: '10/60s', RATE_LIMIT_ADDRESS: '1000/60s' })
     await countTogether()
     const keys = async (node: TestGateway, address: string) =>
-      (await ask(node.url, '/.well-known/jwks.json', { headers: { 'X-Forwarded-For': address } })).status
+      (await sendRequest(node.url, '/.well-known/jwks.json', { headers: { 'X-Forwarded-For': address } }))
+        .status
     const address = newAddress()
     const statuses = await Promise.all(
       nodes.flatMap((node) => Array.from({ length: 15 }, () => keys(node, address))),
@@ -123,7 +127,7 @@ describe('limits that nodes share through Redis', () => {
     const [here, there] = (await start({ RATE_LIMIT_USER: '200/60s' })) as [TestGateway, TestGateway]
     const { token } = await tokenFor(database, 'alice')
     const me = async (node: TestGateway) =>
-      (await ask(node.url, '/auth/me', { headers: { Authorization: `Bearer ${token}` } })).status
+      (await sendRequest(node.url, '/auth/me', { headers: { Authorization: `Bearer ${token}` } })).status
     for (let count = 0; count < 150; count += 1) expect(await me(here)).toBe(200)
     let own = 0
     await until(async () => {

@@ -1,4 +1,4 @@
-import { ask, type Answer } from './ask.js'
+import { sendRequest, type HttpResponse } from './http-client.js'
 
 interface Cookie {
   value: string
@@ -16,8 +16,13 @@ export interface Browser {
   copy: () => Browser
   /** The same browser, whose requests another node answers. */
   at: (url: string) => Browser
-  send: (method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<Answer>
-  logIn: (username: string, password?: string) => Promise<Answer>
+  send: (
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ) => Promise<HttpResponse>
+  logIn: (username: string, password?: string) => Promise<HttpResponse>
 }
 
 /** Opens a browser at a gateway. */
@@ -40,7 +45,7 @@ export function openBrowser(url: string, jar = new Map<string, Cookie>()): Brows
       const cookies = [...jar]
         .filter(([, { path: cookiePath }]) => matches(path, cookiePath))
         .map(([key, { value }]) => `${key.slice(0, key.indexOf(' '))}=${value}`)
-      const answer = await ask(url, path, {
+      const answer = await sendRequest(url, path, {
         method,
         headers: {
           'Sec-Fetch-Site': 'same-origin',

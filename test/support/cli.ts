@@ -36,3 +36,13 @@ export async function runCli(
 /** The JSON object that a command printed. */
 // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- what a test looks at is what it expects
 export const jsonOf = <Body = Record<string, unknown>>({ stdout }: CliOutcome) => JSON.parse(stdout) as Body
+
+/** Returns the arguments of an `init` that puts a service below /orders, for the person maria. */
+export const initArguments = (service: string, more: string[]) => [
+  'init',
+  ...['--mandate', 'Example Co'],
+  ...['--service', service],
+  ...['--path', '/orders'],
+  ...['--user', 'maria'],
+  ...more,
+]

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { expect } from '@jest/globals'
 import { SignJWT } from 'jose'
 import type { TestDatabase } from './database.js'
 import { testSecret } from './gateway.js'
@@ -17,6 +18,15 @@ export const users = {
   frank: id('8'),
   reports: id('9'),
 } as const
+/** What responses show of alice: to compare with. */
+export const aliceAsShown = {
+  id: users.alice,
+  username: 'alice',
+  email: 'alice@example.com',
+  fullName: expect.any(String),
+  isSysAdmin: false,
+  isPlatformAdmin: false,
+}
 /** The demo mandates' ids. */
 export const mandates = { acme: id('101'), globex: id('102'), initech: id('103') } as const
 /** The demo instances' ids. */

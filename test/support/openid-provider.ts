@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Provider, type Configuration, type JWK } from 'oidc-provider'
-import { ask } from './ask.js'
+import { sendRequest } from './http-client.js'
 
 /** What the gateway is registered as. */
 export const client = { id: 'gateway', secret: 'client-secret-0123456789-abcdefghijkl' }
@@ -98,7 +98,7 @@ export async function startOpenIdProvider({
     const jar = new Map<string, string>()
     for (let url = authorizationUrl; ;) {
       const { pathname, search } = new URL(url)
-      const { status, headers, text } = await ask(issuer, pathname + search, {
+      const { status, headers, text } = await sendRequest(issuer, pathname + search, {
         headers: { Cookie: [...jar].map((pair) => pair.join('=')).join('; ') },
       })
       for (const line of headers['set-cookie'] ?? []) {

@@ -1,5 +1,5 @@
 import { createHash, createHmac, randomBytes, randomUUID } from 'node:crypto'
-import { ask, type Answer, type Question } from './ask.js'
+import { sendRequest, type HttpResponse, type RequestOptions } from './http-client.js'
 import type { TestDatabase } from './database.js'
 import { testSecret } from './gateway.js'
 
@@ -74,10 +74,10 @@ export async function insertProject(
 export async function enter(
   url: string,
   token: string,
-  { headers = {}, next }: Question & { next?: string } = {},
-): Promise<Answer> {
+  { headers = {}, next }: RequestOptions & { next?: string } = {},
+): Promise<HttpResponse> {
   const body = new URLSearchParams({ token, ...(next === undefined ? {} : { next }) }).toString()
-  return await ask(url, '/portal/enter', {
+  return await sendRequest(url, '/portal/enter', {
     method: 'POST',
     headers: { 'Content-Type': 'application/x-www-form-urlencoded', ...headers },
     body,
@@ -85,7 +85,7 @@ export async function enter(
 }
 
 /** The one cookie that an answer sets: its value, and its attributes in order. */
-export function cookieOf(answer: Answer): { value: string; attributes: string[] } {
+export function cookieOf(answer: HttpResponse): { value: string; attributes: string[] } {
   const [line = '', ...others] = answer.headers['set-cookie'] ?? []
   if (others.length > 0) throw new Error('more than one cookie')
   const [pair = '', ...attributes] = line.split('; ')
@@ -98,7 +98,7 @@ export const contentOf = (cookie: string) =>
   JSON.parse(Buffer.from(cookie.split('.')[0] ?? '', 'base64url').toString()) as { tid: string; iat: number }
 
 /** An answer without what tells one request from another. */
-export function comparable({ status, headers, text }: Answer): string {
+export function comparable({ status, headers, text }: HttpResponse): string {
   const { date: _date, 'x-request-id': requestId, ...others } = headers
   return JSON.stringify([
     status,

@@ -4,6 +4,18 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 
+/** What the gateway needs to run, from the root, beside the packages of npm. */
+export const programParts = [
+  'dist',
+  'locales',
+  'migrations',
+  'seeds',
+  'examples',
+  'package.json',
+  'routes.yaml',
+  'openapi.yaml',
+]
+
 const root = path.resolve(import.meta.dirname, '../..')
 
 /**

@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { makeCertificate } from './certificate.js'
 import { until } from './until.js'
 
 const root = path.resolve(import.meta.dirname, '../..')
@@ -108,26 +109,9 @@ async function listens(port: number): Promise<true | undefined> {
   return connected || undefined
 }
 
-/** Key and certificate in one file, for localhost. */
-async function makeCertificate(file: string): Promise<void> {
-  const made = await runToEnd('openssl', [
-    'req',
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:prime256v1',
-    '-nodes',
-    '-days',
-    '2',
-    '-subj',
-    '/CN=localhost',
-    '-keyout',
-    file,
-    '-out',
-    `${file}.certificate`,
-  ])
-  if (made.code !== 0) throw new Error(made.output)
+/** Puts a key and its certificate for localhost into one file. */
+async function makeKeyAndCertificate(file: string): Promise<void> {
+  await makeCertificate({ key: file, certificate: `${file}.certificate` })
   const joined = await Promise.all([readFile(file, 'utf8'), readFile(`${file}.certificate`, 'utf8')])
   await writeFile(file, joined.join(''))
 }
@@ -156,7 +140,7 @@ export async function startProxy(
     tlsPort: await freePort(),
     certificate: path.join(directory, 'tls.pem'),
   }
-  await makeCertificate(place.certificate)
+  await makeKeyAndCertificate(place.certificate)
   const running = start(command, await configure(place))
   const stop = async () => {
     running.kill()

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import net, { type AddressInfo, type Socket } from 'node:net'
 
 /** An HTTP/1.1 answer as it came over the wire. */
-export interface RawAnswer {
+export interface RawResponse {
   status: number
   /** By lower-case name; a repeated header has several values. */
   headers: Record<string, string[]>
@@ -23,7 +23,7 @@ function dechunk(body: string): string {
 }
 
 /** Reads one answer; status 0 where there was none. */
-export function parseAnswer(text: string): RawAnswer {
+export function parseResponse(text: string): RawResponse {
   const head = text.slice(0, Math.max(0, text.indexOf('\r\n\r\n')))
   const [first = '', ...lines] = head.split('\r\n')
   const headers = Object.create(null) as Record<string, string[]> // a header may be called constructor
@@ -51,14 +51,14 @@ export async function openSocket(url: string): Promise<net.Socket> {
 }
 
 /** Sends bytes as they are, and answers what comes back until the server closes the connection. */
-export async function sendRaw(url: string, bytes: string | Buffer): Promise<RawAnswer> {
+export async function sendRaw(url: string, bytes: string | Buffer): Promise<RawResponse> {
   const socket = await openSocket(url)
   const chunks: Buffer[] = []
   socket.on('data', (chunk: Buffer) => chunks.push(chunk))
   const closed = once(socket, 'close')
   socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
   await closed
-  return parseAnswer(Buffer.concat(chunks).toString('latin1'))
+  return parseResponse(Buffer.concat(chunks).toString('latin1'))
 }
 
 /** Sends one request with exactly these header lines after `Host` and `Connection: close`. */
@@ -67,7 +67,7 @@ export function sendLines(
   requestLine: string,
   lines: string[] = [],
   body = '',
-): Promise<RawAnswer> {
+): Promise<RawResponse> {
   return sendRaw(
     url,
     [`${requestLine} HTTP/1.1`, `Host: ${new URL(url).host}`, 'Connection: close', ...lines, '', body].join(
@@ -77,12 +77,12 @@ export function sendLines(
 }
 
 /** The `code` of a problem+json answer. */
-export const codeOf = (answer: RawAnswer) => (JSON.parse(answer.body) as { code?: string }).code
+export const codeOf = (answer: RawResponse) => (JSON.parse(answer.body) as { code?: string }).code
 
 /** What came back on one connection. */
 export interface Exchange {
   /** The final answers that are whole, in order. */
-  answers: RawAnswer[]
+  answers: RawResponse[]
   /** The statuses of the interim ones (1xx). */
   interim: number[]
   /** What came behind the last whole answer: the beginning of one that is not. */
@@ -97,7 +97,7 @@ export interface Exchange {
 function lengthOfAnswer(text: string, isClosed: boolean): number | undefined {
   const bodyStart = text.indexOf('\r\n\r\n') + 4
   if (bodyStart < 4) return undefined
-  const { status, headers } = parseAnswer(text.slice(0, bodyStart))
+  const { status, headers } = parseResponse(text.slice(0, bodyStart))
   if (status < 200 || status === 204 || status === 304) return bodyStart
   if (headers['transfer-encoding']?.includes('chunked') === true) {
     const chunks = readChunks(text.slice(bodyStart))
@@ -111,14 +111,14 @@ function lengthOfAnswer(text: string, isClosed: boolean): number | undefined {
 
 /** Takes the bytes of a connection apart, as a client that believes what each answer says of its length. */
 function parseAnswers(text: string, isClosed: boolean): Pick<Exchange, 'answers' | 'interim' | 'rest'> {
-  const [answers, interim]: [RawAnswer[], number[]] = [[], []]
+  const [answers, interim]: [RawResponse[], number[]] = [[], []]
   let rest = text
   for (
     let length = lengthOfAnswer(rest, isClosed);
     length !== undefined;
     length = lengthOfAnswer(rest, isClosed)
   ) {
-    const answer = parseAnswer(rest.slice(0, length))
+    const answer = parseResponse(rest.slice(0, length))
     rest = rest.slice(length)
     if (answer.status >= 200) answers.push(answer)
     else interim.push(answer.status)
@@ -212,7 +212,7 @@ function readRequest(text: string): { request: RawRequest; length: number } | un
 }
 
 /** An answer that says its length and leaves its connection open. */
-export const plainAnswer = (body: string, ...lines: string[]) =>
+export const plainResponse = (body: string, ...lines: string[]) =>
   ['HTTP/1.1 200 OK', `Content-Length: ${Buffer.byteLength(body)}`, ...lines, '', body].join('\r\n')
 
 /** An upstream of raw sockets that keeps every byte it is sent. */
@@ -238,7 +238,7 @@ export interface RawUpstream {
 export async function startRawUpstream(): Promise<RawUpstream> {
   const [requests, sockets, received]: [RawRequest[], Socket[], string[]] = [[], [], []]
   const byDefault = (socket: Socket, { method, target }: RawRequest) => {
-    socket.write(plainAnswer(`${method} ${target}`))
+    socket.write(plainResponse(`${method} ${target}`))
   }
   let onRequest = byDefault
   let onHead: ((socket: Socket, head: string) => void) | undefined

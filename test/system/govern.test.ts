@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import request from 'supertest'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { directoryOf } from '../support/directory.js'
 import { tokenFor, users } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
@@ -259,7 +259,7 @@ describe('a text', () => {
     await until(
       async () =>
         (
-          await ask(gateway.url, '/portal/enter?token=any', { headers: { 'Accept-Language': 'de' } })
+          await sendRequest(gateway.url, '/portal/enter?token=any', { headers: { 'Accept-Language': 'de' } })
         ).text.includes('<h1>Mein Portal</h1>') || undefined,
       15_000,
     )
@@ -285,7 +285,7 @@ describe('a text', () => {
           .replaceAll('&amp;', '&'),
       ) as { texts?: unknown }
     const { text: page, settings } = await until(async () => {
-      const answer = await ask(gateway.url, '/console')
+      const answer = await sendRequest(gateway.url, '/console')
       return answer.text.includes('alert')
         ? { text: answer.text, settings: settingsOf(answer.text) }
         : undefined

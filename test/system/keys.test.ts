@@ -5,6 +5,7 @@ import { loadTokenKeys } from '../../src/authentication/token-keys.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { tokenFor, users } from '../support/demo.js'
 import { startTestGateway, testSecret, type TestGateway } from '../support/gateway.js'
+import { bearer } from '../support/http-client.js'
 
 const newSecret = 'another-secret-0123456789-abcdefghijklmnop'
 const kidOf = async (secret: string) =>
@@ -32,7 +33,6 @@ async function start(environment: Record<string, string> = {}): Promise<TestGate
   return gateway
 }
 
-const bearer = (token: string) => ({ Authorization: `Bearer ${token}` })
 const me = async ({ url }: TestGateway, token: string) =>
   (await request(url).get('/auth/me').set(bearer(token))).status
 const logIn = async ({ url }: TestGateway, username: string) => {

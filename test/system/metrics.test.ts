@@ -1,18 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import { networkInterfaces } from 'node:os'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { ask } from '../support/ask.js'
+import { bearer, sendRequest } from '../support/http-client.js'
 import { mandates, roles, tokenFor, users } from '../support/demo.js'
 import { demoRoutes, startTestGateway, type TestGateway } from '../support/gateway.js'
 import { samplesOf, valueOf } from '../support/scrape.js'
 import { until } from '../support/until.js'
 
-const bearer = (token: string) => ({ Authorization: `Bearer ${token}` })
-
 describe('/metrics', () => {
   let gateway: TestGateway
   let tokens: Record<'root' | 'petra' | 'alice' | 'bob' | 'erin', string>
-  const scrape = async () => (await ask(gateway.url, '/metrics')).text
+  const scrape = async () => (await sendRequest(gateway.url, '/metrics')).text
   /** Counts are made when an answer is out, which its reader may know first. */
   const counted = (look: (text: string) => boolean) =>
     until(async () => {
@@ -35,12 +33,12 @@ describe('/metrics', () => {
 
   it('counts requests by route, method, status and how they came into the mandate', async () => {
     const inAcme = (token: string, path: string, method = 'GET') =>
-      ask(gateway.url, path, { method, headers: { ...bearer(token), 'X-Mandate-Id': mandates.acme } })
+      sendRequest(gateway.url, path, { method, headers: { ...bearer(token), 'X-Mandate-Id': mandates.acme } })
     await inAcme(tokens.alice, '/api/crm/contacts')
     await inAcme(tokens.alice, '/api/crm/contacts')
     await inAcme(tokens.root, '/api/crm/contacts')
     await inAcme(tokens.bob, '/api/crm/contacts', 'DELETE')
-    await ask(gateway.url, '/healthz')
+    await sendRequest(gateway.url, '/healthz')
     const requests = (text: string, labels: Record<string, string>) =>
       valueOf(text, 'gateway_requests_total', labels)
     const text = await counted((now) => requests(now, { route: '/healthz' }) === 1)
@@ -58,7 +56,7 @@ describe('/metrics', () => {
   })
 
   it('counts what a service refuses as granted: the decision was the gateway’s', async () => {
-    await ask(gateway.url, '/api/crm/no-such-thing', {
+    await sendRequest(gateway.url, '/api/crm/no-such-thing', {
       headers: { ...bearer(tokens.alice), 'X-Mandate-Id': mandates.acme },
     })
     const text = await counted(
@@ -70,8 +68,12 @@ describe('/metrics', () => {
   it('tells of memory, lease, pool, audit, upstreams, coherence and the process', async () => {
     const { jti } = await tokenFor(gateway.database, 'erin')
     expect(
-      (await ask(gateway.url, `/system/tokens/${jti}`, { method: 'DELETE', headers: bearer(tokens.root) }))
-        .status,
+      (
+        await sendRequest(gateway.url, `/system/tokens/${jti}`, {
+          method: 'DELETE',
+          headers: bearer(tokens.root),
+        })
+      ).status,
     ).toBe(200)
     const text = await scrape()
     expect(valueOf(text, 'gateway_memory_hits_total')).toBeGreaterThan(0)
@@ -102,12 +104,12 @@ describe('/metrics', () => {
     const before = samplesOf(await scrape()).length
     const secrets = Array.from({ length: 50 }, () => randomUUID())
     for (const secret of secrets) {
-      await ask(gateway.url, `/${secret}?token=${secret}`, { headers: { 'X-Request-Id': secret } })
-      await ask(gateway.url, `/api/crm/${secret}`, {
+      await sendRequest(gateway.url, `/${secret}?token=${secret}`, { headers: { 'X-Request-Id': secret } })
+      await sendRequest(gateway.url, `/api/crm/${secret}`, {
         headers: { ...bearer(tokens.alice), 'X-Mandate-Id': secret },
       })
-      await ask(gateway.url, '/auth/me', { headers: bearer(secret) })
-      await ask(gateway.url, `/system/tokens/${secret}`, { headers: bearer(tokens.bob) })
+      await sendRequest(gateway.url, '/auth/me', { headers: bearer(secret) })
+      await sendRequest(gateway.url, `/system/tokens/${secret}`, { headers: bearer(tokens.bob) })
     }
     const text = await counted(
       (now) => (valueOf(now, 'gateway_decisions_total', { reason: 'not_a_member' }) ?? 0) >= 50,
@@ -126,7 +128,7 @@ describe('/metrics', () => {
 
   describe('on the main port', () => {
     const statusFor = async (headers: Record<string, string>, url = gateway.url) =>
-      (await ask(url, '/metrics', { headers })).status
+      (await sendRequest(url, '/metrics', { headers })).status
 
     it('is for clients on the same machine', async () => {
       expect(await statusFor({})).toBe(200)
@@ -161,7 +163,7 @@ describe('/metrics', () => {
       expect(await statusFor({ ...remote, ...bearer(tokens.root) })).toBe(200)
       expect(await statusFor({ ...remote, ...bearer(tokens.petra) })).toBe(403)
       expect(await statusFor({ ...remote, ...bearer(tokens.alice) })).toBe(403)
-      const refused = await ask(gateway.url, '/metrics', { headers: remote })
+      const refused = await sendRequest(gateway.url, '/metrics', { headers: remote })
       expect([refused.status, JSON.parse(refused.text).code]).toEqual([403, 'sysadmin_required'])
     })
 
@@ -180,14 +182,14 @@ describe('/metrics', () => {
         })
         const bound = open.server.address()
         if (bound === null || typeof bound === 'string') throw new Error('it does not listen')
-        expect((await ask(`http://${address}:${bound.port}`, '/metrics')).status).toBe(403)
+        expect((await sendRequest(`http://${address}:${bound.port}`, '/metrics')).status).toBe(403)
       } finally {
         await open.stop()
       }
     })
 
     it('is text, and may not be kept', async () => {
-      const { headers } = await ask(gateway.url, '/metrics')
+      const { headers } = await sendRequest(gateway.url, '/metrics')
       expect(headers['content-type']).toBe('text/plain; version=0.0.4; charset=utf-8')
       expect(headers['cache-control']).toBe('no-store')
     })
@@ -199,7 +201,7 @@ describe('/metrics', () => {
         database: gateway.database,
       })
       try {
-        expect((await ask(apart.url, '/metrics', { headers: bearer(tokens.root) })).status).toBe(404)
+        expect((await sendRequest(apart.url, '/metrics', { headers: bearer(tokens.root) })).status).toBe(404)
       } finally {
         await apart.stop()
       }

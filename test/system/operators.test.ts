@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { keepRecentLines } from '../../src/observability/recent-lines.js'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { mandates, tokenFor } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { until } from '../support/until.js'
@@ -13,7 +13,7 @@ describe('what SysAdmins see of a node', () => {
     path: string,
     { method = 'GET', body, id }: { method?: string; body?: unknown; id?: string } = {},
   ) => {
-    const answer = await ask(gateway.url, path, {
+    const answer = await sendRequest(gateway.url, path, {
       method,
       body: body === undefined ? '' : JSON.stringify(body),
       headers: {
@@ -66,7 +66,7 @@ routes:
     async (path) => {
       expect((await askAs('petra', path)).status).toBe(403)
       expect((await askAs('bob', path)).status).toBe(403)
-      expect((await ask(gateway.url, path)).status).toBe(401)
+      expect((await sendRequest(gateway.url, path)).status).toBe(401)
       expect((await askAs('root', path)).status).toBe(200)
     },
   )
@@ -80,7 +80,7 @@ routes:
       }[]
 
     it('tells what became of a request, and why it was refused', async () => {
-      await ask(gateway.url, '/api/crm/contacts', {
+      await sendRequest(gateway.url, '/api/crm/contacts', {
         method: 'DELETE',
         headers: {
           Authorization: `Bearer ${tokens.bob}`,
@@ -107,8 +107,8 @@ routes:
     })
 
     it('finds lines by text and by level, newest first, and never more than it was asked for', async () => {
-      await ask(gateway.url, '/open/x', { headers: { 'X-Request-Id': 'older' } })
-      await ask(gateway.url, '/open/x', { headers: { 'X-Request-Id': 'newer' } })
+      await sendRequest(gateway.url, '/open/x', { headers: { 'X-Request-Id': 'older' } })
+      await sendRequest(gateway.url, '/open/x', { headers: { 'X-Request-Id': 'newer' } })
       const found = await until(async () => {
         const lines = await linesOf('level=error&text=REQUEST%20FAILED')
         return lines.length >= 2 ? lines : undefined
@@ -134,10 +134,10 @@ routes:
         status: 200,
         body: { level: 'error' },
       })
-      await ask(gateway.url, '/nowhere', { headers: { 'X-Request-Id': 'unwritten' } })
+      await sendRequest(gateway.url, '/nowhere', { headers: { 'X-Request-Id': 'unwritten' } })
       expect((await askAs('root', '/system/logs')).body.level).toBe('error')
       await askAs('root', '/system/logs', { method: 'PUT', body: { level: 'info' } })
-      await ask(gateway.url, '/nowhere', { headers: { 'X-Request-Id': 'written' } })
+      await sendRequest(gateway.url, '/nowhere', { headers: { 'X-Request-Id': 'written' } })
       await until(async () => (await linesOf('requestId=written')).length > 0 || undefined)
       expect(await linesOf('requestId=unwritten')).toEqual([])
       expect(gateway.logLines.some((line) => line.includes('unwritten'))).toBe(false)
@@ -205,7 +205,7 @@ routes:
       permission: { context: 'RESOURCE', item: 'crm' },
       timeoutMs: 5000,
     })
-    for (let index = 0; index < 25; index += 1) await ask(gateway.url, '/open/x', { method: 'POST' })
+    for (let index = 0; index < 25; index += 1) await sendRequest(gateway.url, '/open/x', { method: 'POST' })
     const { body: after } = await askAs('root', '/system/routes')
     expect(after.items[1].targets).toEqual([
       { address: '127.0.0.1:9', healthy: true, state: 'open', running: 0, streams: 0 },

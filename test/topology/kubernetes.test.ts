@@ -3,7 +3,7 @@ import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { parse } from 'yaml'
-import { ask } from '../support/ask.js'
+import { sendRequest } from '../support/http-client.js'
 import { until } from '../support/until.js'
 import { startService, type Service } from './support/kubernetes-service.js'
 import { failuresAmong, startLoad, type Load } from './support/load.js'
@@ -63,7 +63,7 @@ describe('pods behind a Service of Kubernetes, under load', () => {
     const coming = (async () => {
       while (!isOver) {
         came += 1
-        lost += await ask(service.url, '/healthz').then(
+        lost += await sendRequest(service.url, '/healthz').then(
           () => 0,
           () => 1,
         )

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { acceptedAfter, clientOf, tally, type Client } from '../faults/support/http.js'
-import { ask, begin } from '../support/ask.js'
+import { sendRequest, beginRequest } from '../support/http-client.js'
 import { mandates, tokenFor } from '../support/demo.js'
 import { until } from '../support/until.js'
 import { failuresAmong, startLoad, type Load, type Outcome } from './support/load.js'
@@ -125,7 +125,7 @@ describe('three nodes behind nginx, as docker-compose.yml has them, under load',
     // each node remembers it
     for (let count = 0; count < 12; count += 1) expect((await probe()).status).toBe(200)
     const uploads = Array.from({ length: 9 }, () => {
-      const one = begin(topology.url, '/api/crm/echo', {
+      const one = beginRequest(topology.url, '/api/crm/echo', {
         method: 'POST',
         headers: {
           Authorization: `Bearer ${root}`,
@@ -198,7 +198,9 @@ describe('three nodes behind nginx, as docker-compose.yml has them, under load',
       return async () => {
         const known = await Promise.all(
           topology.nodes.map(async ({ url }) => {
-            const { headers } = await ask(url, '/healthz', { headers: { 'X-Forwarded-For': address } })
+            const { headers } = await sendRequest(url, '/healthz', {
+              headers: { 'X-Forwarded-For': address },
+            })
             return 1200 - Number(/r=(\d+)/.exec(String(headers.ratelimit))?.[1])
           }),
         )

@@ -1,4 +1,5 @@
-import { Agent, request, type IncomingHttpHeaders } from 'node:http'
+import { Agent, type IncomingHttpHeaders } from 'node:http'
+import { beginRequest, bearer, readResponse } from '../../support/http-client.js'
 
 /** A request as its client saw it; times are of this process's monotonic clock. */
 export interface Answer {
@@ -41,58 +42,46 @@ const parsed = (text: string): unknown => {
  * no answer resolves with status 0.
  */
 export function clientOf(url: string, from?: string): Client {
-  const { hostname, port } = new URL(url)
   const agent = new Agent({
     keepAlive: true,
     maxSockets: 512,
     ...(from === undefined ? {} : { localAddress: from }),
   })
   return {
-    ask: (path, { method = 'GET', token, cookie, body, headers = {}, timeoutMs = 40_000 } = {}) =>
-      new Promise((resolve) => {
-        const text = body === undefined ? undefined : JSON.stringify(body)
-        const startedAt = performance.now()
-        const nothing = () => {
-          clearTimeout(limit)
-          resolve({ status: 0, headers: {}, body: undefined, startedAt, answeredAt: performance.now() })
+    ask: async (path, { method = 'GET', token, cookie, body, headers = {}, timeoutMs = 40_000 } = {}) => {
+      const text = body === undefined ? undefined : JSON.stringify(body)
+      const startedAt = performance.now()
+      const { req, response } = beginRequest(url, path, {
+        method,
+        agent,
+        headers: {
+          ...(token ? bearer(token) : {}),
+          ...(cookie ? { Cookie: cookie } : {}),
+          ...(text === undefined
+            ? {}
+            : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) }),
+          ...headers,
+        },
+      })
+      const limit = setTimeout(() => req.destroy(), timeoutMs)
+      req.end(text)
+      try {
+        const res = await response
+        const answeredAt = performance.now()
+        const whole = await readResponse(res)
+        return {
+          status: whole.status,
+          headers: whole.headers,
+          body: parsed(whole.text),
+          startedAt,
+          answeredAt,
         }
-        const req = request(
-          {
-            hostname,
-            port,
-            agent,
-            method,
-            path,
-            headers: {
-              ...(token ? { Authorization: `Bearer ${token}` } : {}),
-              ...(cookie ? { Cookie: cookie } : {}),
-              ...(text === undefined
-                ? {}
-                : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) }),
-              ...headers,
-            },
-          },
-          (res) => {
-            const answeredAt = performance.now()
-            const chunks: Buffer[] = []
-            res.on('data', (chunk: Buffer) => chunks.push(chunk))
-            res.on('error', nothing)
-            res.on('end', () => {
-              clearTimeout(limit)
-              resolve({
-                status: res.statusCode ?? 0,
-                headers: res.headers,
-                body: parsed(Buffer.concat(chunks).toString()),
-                startedAt,
-                answeredAt,
-              })
-            })
-          },
-        )
-        const limit = setTimeout(() => req.destroy(), timeoutMs)
-        req.on('error', nothing)
-        req.end(text)
-      }),
+      } catch {
+        return { status: 0, headers: {}, body: undefined, startedAt, answeredAt: performance.now() }
+      } finally {
+        clearTimeout(limit)
+      }
+    },
     close: () => agent.destroy(),
   }
 }

@@ -3,7 +3,7 @@ import { clientOf, type Answer, type Ask, type Client } from '../../faults/suppo
 import type { TestDatabase } from '../../support/database.js'
 import { mandates, tokenFor } from '../../support/demo.js'
 import { openWebSocket } from '../../support/web-sockets.js'
-import { begin } from '../../support/ask.js'
+import { beginRequest } from '../../support/http-client.js'
 
 /** A request of the load, and what became of it. */
 export interface Outcome extends Answer {
@@ -125,7 +125,7 @@ export async function startLoad(url: string, database: TestDatabase): Promise<Lo
   const events = async (token: string) => {
     while (!isOver()) {
       const startedAt = performance.now()
-      const { req, response } = begin(url, '/api/crm/events', {
+      const { req, response } = beginRequest(url, '/api/crm/events', {
         headers: { Authorization: `Bearer ${token}`, ...inAcme },
       })
       const end = () => req.destroy()
