@@ -45,7 +45,7 @@ const texts: [string, string][] = [
   ['placeholders', '?? ? $1 %s {0}'],
 ]
 
-describe('what somebody writes about a thing', () => {
+describe('a text in a request body', () => {
   it.each(texts)('%s is one event, with the text in its place', async (_name, text) => {
     const slug = randomBytes(6).toString('hex')
     const made = await ask('petra', 'post', '/admin/mandates', { body: { slug, label: text } })
@@ -62,7 +62,7 @@ describe('what somebody writes about a thing', () => {
     )
   })
   it.each(['a\nb', 'a\r\nb', 'a\u0000b', 'a\u2028b', 'a\u001b[31mb'])(
-    '%j, which would be lines of a log, is refused',
+    '%j, which would forge log lines, is refused',
     async (label) => {
       const answer = await ask('petra', 'post', '/admin/mandates', {
         body: { slug: randomBytes(6).toString('hex'), label },
@@ -72,8 +72,8 @@ describe('what somebody writes about a thing', () => {
   )
 })
 
-describe('what a client says of itself', () => {
-  it('is in the event of its login as it was said, and nowhere a line of its own', async () => {
+describe('a header of a client', () => {
+  it('is in the event of its login as it was sent, and never becomes a line of its own', async () => {
     const userAgent = `x"} {"action":"forged"} ${randomBytes(4).toString('hex')}`
     await request(gateway.server)
       .post('/auth/login')
@@ -89,11 +89,11 @@ describe('what a client says of itself', () => {
     ).toHaveLength(1)
     expect(events.every(({ action }) => action === 'session_started')).toBe(true)
   })
-  it.each(['a b', 'a"b', 'a{b', 'x'.repeat(129), 'a;b'])('the request id %j is not taken', async (id) => {
+  it.each(['a b', 'a"b', 'a{b', 'x'.repeat(129), 'a;b'])('with the request id %j is ignored', async (id) => {
     const { headers } = await request(gateway.server).get('/healthz').set('X-Request-Id', id)
     expect(headers['x-request-id']).toMatch(/^[0-9a-f-]{36}$/)
   })
-  it('a flood of refusals is some events and a count, and hides nobody else’s', async () => {
+  it('with a flood of refusals becomes some events and a count, and hides no other user’s', async () => {
     for (let count = 0; count < 60; count += 1)
       expect((await ask('bob', 'get', '/system/nodes')).status).toBe(403)
     expect((await ask('erin', 'get', '/system/nodes')).status).toBe(403)

@@ -88,7 +88,7 @@ async function filledLater(): Promise<Record<string, string>> {
   return found
 }
 
-describe('what strangers send does not fill the memory', () => {
+describe('requests of strangers do not fill the memory', () => {
   it('each Map and Set that grows has a named bound: use an LRUCache, or name the bound of a new one', async () => {
     expect(await filledLater()).toEqual(
       Object.fromEntries(Object.entries(bounds).map(([file, [names]]) => [file, names])),
@@ -122,7 +122,7 @@ describe('what strangers send does not fill the memory', () => {
     expect(count('stranger 1')).toBe(1) // it was forgotten
   })
 
-  it('refusals that are folded under very many names are counted early, and none is lost', () => {
+  it('refusals folded under very many names are counted early, and none is lost', () => {
     const told: object[] = []
     const folding = foldRefusals(
       ({ details }) => {

@@ -64,7 +64,7 @@ const html = { Accept: 'text/html', 'Sec-Fetch-Mode': 'navigate' }
 
 describe('a page of the gateway', () => {
   it.each([...new Set([...pages, ...paths])])(
-    '%s cannot be framed, runs nothing from elsewhere and tells nobody its address',
+    '%s cannot be framed, runs no foreign script and leaks no address',
     async (path) => {
       const { headers } = await sendRequest(gateway.url, path, { headers: html })
       expect(headers['x-content-type-options']).toBe('nosniff')
@@ -81,7 +81,7 @@ describe('a page of the gateway', () => {
   )
 })
 
-describe('what another site’s page can make a browser ask for', () => {
+describe('a GET that another site’s page makes a browser send', () => {
   const tables = [
     'users',
     'mandates',
@@ -111,7 +111,7 @@ describe('what another site’s page can make a browser ask for', () => {
       ),
     )
 
-  it('changes nothing, whoever is signed in: not by any GET', async () => {
+  it('changes nothing, whoever is signed in', async () => {
     const cookies = [await cookieOf('root'), await cookieOf('petra'), await cookieOf('alice')]
     const before = await everything()
     const asked = paths.filter((path) => !path.startsWith('/portal/enter'))
@@ -139,9 +139,9 @@ const unsafe = Object.entries(document.paths).flatMap(([path, operations]) =>
 /** What keeps no cookies and lets nobody in by one: programs of any page may use it. */
 const forPrograms = ['/auth/token', '/auth/revoke', '/auth/introspect', '/auth/verify']
 
-describe('what another site’s page sends with a browser’s cookies', () => {
+describe('a request of another site’s page with a browser’s cookies', () => {
   it.each(unsafe.filter(([, path]) => !forPrograms.includes(path)))(
-    '%s %s is refused before anything else is looked at',
+    '%s %s is refused before anything else is checked',
     async (method, path) => {
       for (const cookie of [await cookieOf('root'), 'refresh_token=x', 'portal_session=x']) {
         for (const elsewhere of [
@@ -166,7 +166,7 @@ describe('what another site’s page sends with a browser’s cookies', () => {
     },
   )
 
-  it('changes nothing where programs are served, which are known by what they send and not by a cookie', async () => {
+  it('changes nothing at endpoints for programs, which ignore cookies', async () => {
     const login = await tokenFor(gateway.database, 'root')
     for (const path of forPrograms) {
       const { status, headers } = await sendRequest(gateway.url, path, {
@@ -186,7 +186,7 @@ describe('what another site’s page sends with a browser’s cookies', () => {
     ).toBe(200)
   })
 
-  it('reads nothing: no answer of any address is for its eyes', async () => {
+  it('reads nothing: CORS lets it read no response of any path', async () => {
     const Cookie = await cookieOf('root')
     for (const path of [...pages, ...paths]) {
       const { headers } = await sendRequest(gateway.url, path, {
@@ -234,7 +234,7 @@ describe('a cookie that a sibling domain has set beside the gateway’s own', ()
     ['auth_token', 'GET', '/auth/me'],
     ['refresh_token', 'POST', '/auth/refresh'],
     ['portal_session', 'GET', '/portal/api/me'],
-  ] as const)('%s is not taken in its place, in whatever order: neither is', async (name, method, path) => {
+  ] as const)('%s is refused with it, in any order', async (name, method, path) => {
     const [mine, theirs] = await pairs[name]!()
     const use = (cookie: string) => sendRequest(gateway.url, path, { method, headers: { Cookie: cookie } })
     for (const both of [`${name}=${mine}; ${name}=${theirs}`, `${name}=${theirs}; a=b; ${name}=${mine}`]) {
@@ -257,7 +257,7 @@ describe('a redirect', () => {
     'continue',
     'target',
   ]
-  it('leads to no other site, whatever parameter asks for one', async () => {
+  it('leads to no other site, whatever the parameters say', async () => {
     const query = parameters.map((name) => `${name}=https%3A%2F%2Fevil.example%2F`).join('&')
     for (const path of [...pages, ...paths]) {
       const { status, headers } = await sendRequest(

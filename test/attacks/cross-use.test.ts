@@ -330,7 +330,7 @@ describe.each(Object.entries(uses))('%s', (_name, { good, status: goodStatus = 2
       expect(answer.text).not.toMatch(/access_token|eyJ/)
     }
   })
-  it('that was all of them', () => {
+  it('every kind of secret is covered', () => {
     expect(Object.keys(given)).toEqual(kinds)
     for (const kind of kinds) expect([kind, given[kind]?.length ?? 0]).not.toEqual([kind, 0])
   })

@@ -22,7 +22,7 @@ const setPassword = (path: string) =>
   })
 
 describe('a PlatformAdmin who prepares before a user becomes a SysAdmin', () => {
-  it('cannot set that SysAdmin’s password by a link that was asked for when they were none', async () => {
+  it('cannot set the SysAdmin’s password with a link that was made before', async () => {
     const made = await ask('petra', 'post', '/admin/users', {
       body: { username: `user-${randomBytes(6).toString('hex')}` },
     })

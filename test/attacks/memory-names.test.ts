@@ -42,7 +42,7 @@ const names = async () => [
   `token ${root}`,
 ]
 
-it('a name of the decision memory is no token: it is refused like any other text, and counts as no fault', async () => {
+it('a key of the decision memory is refused as a token like any other text, and is no fault', async () => {
   for (const name of await names()) {
     const bearer = await sendRequest(gateway.url, '/auth/me', {
       headers: { Authorization: `Bearer ${name}` },
@@ -65,7 +65,7 @@ it('a name of the decision memory is no token: it is refused like any other text
   expect(gateway.logLines.filter((line) => line.includes('"level":"error"'))).toEqual([])
 })
 
-it('text that no token consists of is refused before it is looked up', async () => {
+it('text with characters that no token has is refused before it is looked up', async () => {
   const misses = async () =>
     Number(/^gateway_memory_misses_total (\d+)/m.exec((await sendRequest(gateway.url, '/metrics')).text)?.[1])
   const before = await misses()

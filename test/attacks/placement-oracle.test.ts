@@ -72,7 +72,7 @@ const world = fc.record({
   ),
 })
 
-it('whoever asks for whatever place is let in, or refused, as the rows say', async () => {
+it('each caller is admitted to or refused each place as the rows say', async () => {
   const directory = directoryOf(gateway.database)
   const seen = new Set<string>()
   await fc.assert(
@@ -145,7 +145,7 @@ it('whoever asks for whatever place is let in, or refused, as the rows say', asy
   expect(seen.size).toBeGreaterThanOrEqual(5)
 }, 60_000)
 
-it('the token that asked is good, so that it was the place that refused', async () => {
+it('the token is accepted everywhere else: the place caused each refusal', async () => {
   const { token } = await tokenFor(gateway.database, 'alice')
   expect(
     (await sendRequest(gateway.url, '/auth/context', { headers: { Authorization: `Bearer ${token}` } }))

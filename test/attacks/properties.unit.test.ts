@@ -123,7 +123,7 @@ function expected(header: Parts, payload: Parts): string {
 }
 
 describe('a token', () => {
-  it('is accepted, or refused, as the table says, whatever its header and claims are', async () => {
+  it('is accepted or refused as the table says, for any header and claims', async () => {
     const verdicts = new Map<string, number>()
     await fc.assert(
       fc.asyncProperty(headers, claims, async (header, payload) => {
@@ -147,7 +147,7 @@ describe('a token', () => {
       exp: now + 900,
     }),
   )
-  it('that is another in a single character is none', async () => {
+  it('is refused with a single character changed', async () => {
     expect(await verdictOf(good)).toBe('accepted')
     await fc.assert(
       fc.asyncProperty(
@@ -173,7 +173,7 @@ describe('a token', () => {
       { numRuns: 1500 },
     )
   })
-  it('made of anything at all never ends in an error of ours', async () => {
+  it('of arbitrary text never causes an internal error', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.oneof(
@@ -281,7 +281,7 @@ const longest = (path: string) =>
     .sort((a, b) => b.length - a.length)[0]
 
 describe('a path', () => {
-  it('that is matched belongs to the same route however it is read', () => {
+  it('that matches a route belongs to the same route in every reading', () => {
     let matched = 0
     fc.assert(
       fc.property(paths, (path) => {
@@ -337,7 +337,7 @@ describe('cookies', () => {
     '"auth_token"',
     'auth_token=auth_token',
   )
-  it('are those pairs whose whole name is ours, in their order', () => {
+  it('are the pairs with exactly the gateway’s names, in their order', () => {
     fc.assert(
       fc.property(
         fc.array(
@@ -358,14 +358,14 @@ describe('cookies', () => {
     )
   })
 
-  it('have a name and a value: a text that only begins like one of ours is none', () => {
+  it('need a name and a value: a text that only begins with a name is ignored', () => {
     for (const header of ['auth_token', 'auth_tokenx', 'a; auth_tokenx; b=auth_token', '=auth_token'])
       expect(cookieValues(header, 'auth_token')).toEqual([])
     expect(cookieValues('auth_tokenx; auth_token==; auth_token=', 'auth_token')).toEqual(['=', ''])
   })
 })
 
-describe('what the operator writes', () => {
+describe('a text that an operator writes', () => {
   const variables = [
     'NODE_ENV',
     'PORT',
@@ -413,7 +413,7 @@ describe('what the operator writes', () => {
       'RS256',
     ),
   )
-  it('in variables is taken or told to be wrong, by the variable’s name and without a secret', () => {
+  it('in a variable is accepted or refused with the variable’s name and without a secret', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.constantFrom(...variables), values), (environment) => {
         try {
@@ -438,7 +438,7 @@ describe('what the operator writes', () => {
     'routes:\n' +
     '  /x: { upstream: a, auth: optional, mandate: optional }\n' +
     '  /y: { upstream: a, rateLimit: 5/1s }\n'
-  it('in the route file is taken or told to be wrong, by its line', () => {
+  it('in the route file is accepted or refused with its line', () => {
     const edits = fc.array(
       fc.record({
         at: fc.nat(file.length),

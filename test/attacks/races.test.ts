@@ -127,7 +127,7 @@ async function changedAfterwards(former: Newcomer, taken: string): Promise<strin
 }
 
 describe('a level that is taken away', () => {
-  it('from a PlatformAdmin gives nothing to a change that has waited meanwhile', async () => {
+  it('from a PlatformAdmin fails a change that has waited meanwhile', async () => {
     const [mallory, accomplice] = [await directory.user({ isPlatformAdmin: true }), await directory.user()]
     const letGo = await holdUser(accomplice.id)
     const promotion = send(here, 'PATCH', `/admin/users/${accomplice.id}`, mallory.token, {
@@ -142,7 +142,7 @@ describe('a level that is taken away', () => {
     expect(await changedAfterwards(mallory, 'user_changed')).toEqual([])
   })
 
-  it('from a PlatformAdmin is not taken back by them, who wait for their own row', async () => {
+  it('from a PlatformAdmin cannot be undone by their waiting change of their own row', async () => {
     const mallory = await directory.user({ isPlatformAdmin: true })
     const letGo = await holdUser(mallory.id)
     const demotion = send(there, 'PATCH', `/admin/users/${mallory.id}`, petra, { isPlatformAdmin: false })
@@ -197,7 +197,7 @@ describe('a level that is taken away', () => {
       () => ['DELETE', `/system/audit/persons/${users.alice}`],
     ],
   ])(
-    'from a SysAdmin gives nothing to a change at /system that has waited meanwhile: %s',
+    'from a SysAdmin fails a change at /system that has waited meanwhile: %s',
     async (what, held, request) => {
       const mallory = await directory.user({ isSysAdmin: true })
       const { sid, jti } = await tokenFor(database, 'bob')
@@ -246,61 +246,58 @@ describe('a level that is taken away', () => {
       () => ['GET', `/projects/${demoPortal.campaign}/portal-preview`],
       ({ id }) => ['PATCH', `/mandate/members/${id}`, { roleIds: [] }],
     ],
-  ])(
-    'from who governs a mandate gives them nothing that they have waiting: %s',
-    async (_what, attempt, end) => {
-      const mallory = await directory.user()
-      await directory.join(mallory.id, mandates.acme, {
-        roles: [
-          await directory.role({
-            mandateId: mandates.acme,
-            rules: [
-              {
-                context: 'RESOURCE',
-                item: 'gateway.portal',
-                view: true,
-                read: 'a',
-                create: 'a',
-                update: 'a',
-                delete: 'a',
-              },
-            ],
-          }),
-        ],
-      })
-      const [alice, letGo] = [
-        (await tokenFor(database, 'alice')).token,
-        await holdRow('mandates', mandates.acme),
-      ]
-      const [path, taken] = [attempt(mallory), end(mallory)]
-      const start = [
-        () =>
-          send(
-            there,
-            taken[0],
-            taken[1],
-            taken[1].startsWith('/admin') ? petra : alice,
-            taken[2],
-            mandates.acme,
-          ),
-        () => send(here, path[0], path[1], mallory.token, path[2], mandates.acme),
-      ]
-      // Whoever comes first to the lock is first; the end of a user needs no lock of a mandate.
-      const [ending, waited] = taken[1].startsWith('/admin')
-        ? await inTurn(start.reverse()).then((both) => both.reverse())
-        : await inTurn(start)
-      await letGo()
-      expect(await ending).toBe(200)
-      expect(await waited).toBe(403)
-      expect(
-        (await eventsOf([mallory.id])).filter(
-          ({ user_id, action }) => user_id === mallory.id && /^(portal|project)_/.test(action),
+  ])('from an admin of a mandate fails their waiting changes: %s', async (_what, attempt, end) => {
+    const mallory = await directory.user()
+    await directory.join(mallory.id, mandates.acme, {
+      roles: [
+        await directory.role({
+          mandateId: mandates.acme,
+          rules: [
+            {
+              context: 'RESOURCE',
+              item: 'gateway.portal',
+              view: true,
+              read: 'a',
+              create: 'a',
+              update: 'a',
+              delete: 'a',
+            },
+          ],
+        }),
+      ],
+    })
+    const [alice, letGo] = [
+      (await tokenFor(database, 'alice')).token,
+      await holdRow('mandates', mandates.acme),
+    ]
+    const [path, taken] = [attempt(mallory), end(mallory)]
+    const start = [
+      () =>
+        send(
+          there,
+          taken[0],
+          taken[1],
+          taken[1].startsWith('/admin') ? petra : alice,
+          taken[2],
+          mandates.acme,
         ),
-      ).toEqual([])
-    },
-  )
+      () => send(here, path[0], path[1], mallory.token, path[2], mandates.acme),
+    ]
+    // Whoever comes first to the lock is first; the end of a user needs no lock of a mandate.
+    const [ending, waited] = taken[1].startsWith('/admin')
+      ? await inTurn(start.reverse()).then((both) => both.reverse())
+      : await inTurn(start)
+    await letGo()
+    expect(await ending).toBe(200)
+    expect(await waited).toBe(403)
+    expect(
+      (await eventsOf([mallory.id])).filter(
+        ({ user_id, action }) => user_id === mallory.id && /^(portal|project)_/.test(action),
+      ),
+    ).toEqual([])
+  })
 
-  it('from a SysAdmin gives nothing to a change that has waited meanwhile', async () => {
+  it('from a SysAdmin fails a change that has waited meanwhile', async () => {
     const [mallory, accomplice] = [await directory.user({ isSysAdmin: true }), await directory.user()]
     const letGo = await holdUser(mallory.id)
     const demotion = send(there, 'DELETE', `/system/admins/${mallory.id}`, root)
@@ -336,7 +333,7 @@ describe('a level that is taken away', () => {
     ).toBe(200)
   })
 
-  it('in whatever moment, is the end of what its holder changes', async () => {
+  it('at any moment ends the changes of its holder', async () => {
     for (let round = 0; round < rounds; round += 1) {
       const [mallory, target] = [
         await directory.user({ isPlatformAdmin: true, isSysAdmin: true }),
@@ -374,8 +371,8 @@ describe('a level that is taken away', () => {
   }, 60_000)
 })
 
-describe('at two nodes, in whatever moment they cross', () => {
-  it('a refresh leaves nothing behind that a logout at the other has not ended', async () => {
+describe('at two nodes, at any moment of crossing', () => {
+  it('a refresh leaves no token that a logout at the other has not ended', async () => {
     for (let round = 0; round < rounds; round += 1) {
       const browser = openBrowser(here.url)
       expect((await browser.logIn('alice')).status).toBe(200)

@@ -22,7 +22,7 @@ const numbered = (write: (index: number) => string, bytes = 30_000) => {
   return parts.join('')
 }
 
-describe('what is read of a head takes as long as the head is, not its square', () => {
+describe('reading a head takes time in proportion to its length, not to its square', () => {
   it.each([
     ['a cookie’s name over and over', many('auth_token')],
     ['blanks before it', many(' ', 15_000) + many('auth_token', 15_000)],
@@ -37,14 +37,14 @@ describe('what is read of a head takes as long as the head is, not its square', 
     expect(parameters.size).toBeGreaterThan(5000)
     expect(quickest(5, () => entriesOf(parameters))).toBeLessThan(50)
   })
-  it('parameters: one name thousands of times, of which none is lost', () => {
+  it('parameters: one name thousands of times, and none is lost', () => {
     const parameters = new URLSearchParams(many('a=1&'))
     expect(entriesOf(parameters).a).toHaveLength(parameters.size)
     expect(quickest(5, () => entriesOf(parameters))).toBeLessThan(50)
   })
 })
 
-describe('nobody keeps the gateway busy with one request', () => {
+describe('one request cannot keep the gateway busy', () => {
   let gateway: TestGateway
   let token: string
   beforeAll(async () => {
@@ -123,7 +123,7 @@ routes:
     expect(ms).toBeLessThan(600)
   })
 
-  it('however many values a field should not have, a refusal is short', async () => {
+  it('a refusal is short, however many wrong values a field has', async () => {
     const body = `{"username":"x","roleIds":[${many('1,', 900_000)}1]}`
     const answer = await sendRequest(gateway.url, '/mandate/members', {
       method: 'POST',
@@ -161,7 +161,7 @@ describe('a body that trickles in', () => {
     await new Promise((resolve) => server.close(resolve))
   })
 
-  it('is not waited for longer than its time, though it never pauses for long', async () => {
+  it('is cut after its time, though it never pauses for long', async () => {
     const { req, response } = beginRequest(url, '/', {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', 'Content-Length': 1000 },

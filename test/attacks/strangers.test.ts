@@ -38,18 +38,18 @@ const fromMemory = (place: Parameters<typeof enter>[0]) =>
   })
 
 describe('a question about a foreign place is answered from memory, and takes the same time for any place', () => {
-  it('whether the mandate is another’s or does not exist', async () => {
+  it('also if the mandate does not exist', async () => {
     expect(codeOf(await fromMemory({ mandate: mandates.globex }))).toBe('not_a_member')
     expect(codeOf(await fromMemory({ mandate: randomUUID() }))).toBe('not_a_member')
   })
-  it('whether the instance is another’s or does not exist', async () => {
+  it('also if the instance does not exist', async () => {
     const instance = await directory.instance(mandates.globex)
     expect(codeOf(await fromMemory({ instance }))).toBe('no_instance_access')
     expect(codeOf(await fromMemory({ instance: randomUUID() }))).toBe('no_instance_access')
   })
 })
 
-describe('what did not exist and was asked about is known when it does', () => {
+describe('a place that was asked about before it existed is known once it exists', () => {
   const insertMandate = (id: string) =>
     gateway.database.sql(`insert into mandates (id, slug, label) values ($1, $2, 'Made by a test')`, [id, id])
 

@@ -185,7 +185,7 @@ function faultOf(status: number, type: string, text: string): string | undefined
   return typeof error === 'string' ? undefined : 'it has no error'
 }
 
-describe('whatever an endpoint is asked, it is answered, and not with a fault of the gateway:', () => {
+describe('no input makes an endpoint hang or fail with a fault of the gateway:', () => {
   it.each(endpoints.map((one) => [`${one.method} ${one.path}`, one] as const))(
     '%s',
     async (_name, { method, path: pattern, operation }) => {

@@ -90,7 +90,7 @@ function tokenOfLength(length: number): string {
   throw new Error(`no token is ${length} characters long`)
 }
 
-describe('row 0: a request that says twice who calls or where', () => {
+describe('row 0: a request that names its caller or its place twice', () => {
   const host = () => new URL(gateway.url).host
   const bearer = () => `Authorization: Bearer ${alice.token}`
 
@@ -121,7 +121,7 @@ describe('row 0: a request that says twice who calls or where', () => {
   })
 
   it.each(['GET /auth/me', 'POST /auth/logout', 'GET /api/crm/contacts'])(
-    'it is refused at %s too, before anybody asks for a token',
+    '%s refuses it too, before it looks for a token',
     async (line) => {
       const answer = await sendLines(gateway.url, line, [
         `X-Mandate-Id: ${mandates.acme}`,
@@ -187,7 +187,7 @@ describe('row 1: where the token is taken from', () => {
     expect(answer.body.user.username).toBe('alice')
   })
 
-  it('a bad cookie is not made good by a good header', async () => {
+  it('a bad cookie is refused beside a good header', async () => {
     expectInvalid(
       await request(gateway.server)
         .get('/auth/me')
@@ -195,7 +195,7 @@ describe('row 1: where the token is taken from', () => {
     )
   })
 
-  it('an expired cookie is not made good by a good header', async () => {
+  it('an expired cookie is refused beside a good header', async () => {
     const answer = await request(gateway.server)
       .get('/auth/me')
       .set({ Cookie: `auth_token=${withClaims({ exp: now() - 1 })}`, Authorization: `Bearer ${alice.token}` })
@@ -209,14 +209,14 @@ describe('row 1: where the token is taken from', () => {
       .expect(200)
   })
 
-  it('a token in the query counts for nothing', async () => {
+  it('a token in the query is ignored', async () => {
     const answer = await request(gateway.server).get(
       `/auth/me?access_token=${alice.token}&token=${alice.token}`,
     )
     expectProblem(answer, 401, 'authentication_required', 'Not authenticated')
   })
 
-  it('who is calling is asked before where', async () => {
+  it('the caller is checked before the place', async () => {
     const answer = await request(gateway.server).get('/auth/context').set('X-Mandate-Id', 'nonsense')
     expectProblem(answer, 401, 'authentication_required', 'Not authenticated')
     expectInvalid(await me('x').set('X-Mandate-Id', 'nonsense'))
@@ -226,17 +226,17 @@ describe('row 1: where the token is taken from', () => {
 describe('row 2: a token that is not one of this gateway', () => {
   const segments = () => alice.token.split('.') as [string, string, string]
 
-  it('tells so by RFC 6750: error="invalid_token"', async () => {
+  it('is refused with error="invalid_token" (RFC 6750)', async () => {
     const answer = await me('x.y.z')
     expectInvalid(answer)
     expect(answer.headers['www-authenticate']).toContain('error="invalid_token"')
   })
 
-  it('answers a cookie as it answers a header', async () => {
+  it('is refused alike in a cookie and in a header', async () => {
     expectInvalid(await request(gateway.server).get('/auth/me').set('Cookie', 'auth_token=x.y.z'))
   })
 
-  it('answers alike on a route of the route table', async () => {
+  it('is refused alike on a route of the route table', async () => {
     expectInvalid(
       await request(gateway.server)
         .get('/api/crm/contacts')
@@ -302,7 +302,7 @@ describe('row 2: a token that is not one of this gateway', () => {
     expectInvalid(await me(forge()))
   })
 
-  it('8 KiB are taken, a byte more is not', async () => {
+  it('is accepted up to 8 KiB, and refused with a byte more', async () => {
     const [longest, tooLong] = [tokenOfLength(8192), tokenOfLength(8193)]
     await expectAccepted(longest)
     expectInvalid(await me(tooLong))
@@ -531,7 +531,7 @@ describe('row 3: an expired token', () => {
   })
 })
 
-describe('row 4: claims that name nobody', () => {
+describe('row 4: claims that identify no user', () => {
   it.each(['sub', 'userId', 'jti'])('%s missing is token_invalid', async (claim) => {
     expectInvalid(await me(withoutClaim(claim)))
   })
@@ -570,7 +570,7 @@ describe('row 4: claims that name nobody', () => {
   })
 })
 
-describe('row 5: nobody of that name', () => {
+describe('row 5: an unknown user', () => {
   it.each([
     'nobody',
     ' alice',
@@ -586,7 +586,7 @@ describe('row 5: nobody of that name', () => {
     expectInvalid(await me(withClaims({ sub })))
   })
   it.each(['Alice', 'ALICE', '\uff21lice'])(
-    'sub %j is looked up as it is typed at a login: prepared',
+    'sub %j is prepared and looked up as a login does it',
     async (sub) => {
       expect((await me(withClaims({ sub }))).status).toBe(200)
     },
@@ -598,7 +598,7 @@ describe('rows 6 and 7: the user behind the name', () => {
   const expectMismatch = (answer: Response) =>
     expectProblem(answer, 401, 'user_mismatch', 'User context has changed. Please log in again.')
 
-  it('a disabled user is told so', async () => {
+  it('a disabled user is account_disabled', async () => {
     expectDisabled(await me(await loginOf('dave')))
   })
   it('a disabled user with another’s userId is row 6, not row 7', async () => {
@@ -608,7 +608,7 @@ describe('rows 6 and 7: the user behind the name', () => {
     expectDisabled(await me(await loginOf('dave', { jti: randomUUID() })))
     expectDisabled(await me(await loginOf('dave', {}, { status: 'revoked' })))
   })
-  it('a user who is disabled meanwhile is refused, and is let in again when enabled', async () => {
+  it('a user is refused once disabled, and accepted once enabled again', async () => {
     const newcomer = await directoryOf(gateway.database).user()
     await me(newcomer.token).expect(200)
     await gateway.database.sql('update users set enabled = false where id = $1', [newcomer.id])
@@ -623,7 +623,7 @@ describe('rows 6 and 7: the user behind the name', () => {
       expectMismatch(await me(withClaims({ userId })))
     },
   )
-  it('a name that was given to somebody else is user_mismatch', async () => {
+  it('a username that now belongs to another user is user_mismatch', async () => {
     const [before, after] = [await directoryOf(gateway.database).user(), randomUUID()]
     await gateway.database.sql('update users set username = $2 where id = $1', [
       before.id,
@@ -690,24 +690,27 @@ describe('row 8: the token’s row', () => {
       ),
     )
   })
-  it.each(authorities)('an api_token of the authority %s is none', async (authority) => {
+  it.each(authorities)('an api_token of the authority %s is no login', async (authority) => {
     expectInvalid(
       await me(
         await loginOf('alice', { authenticationAuthority: authority }, { purpose: 'api_token', authority }),
       ),
     )
   })
-  it.each(['local', ...authorities])('a data_connection of the authority %s is none', async (authority) => {
-    expectInvalid(
-      await me(
-        await loginOf(
-          'alice',
-          { authenticationAuthority: authority },
-          { purpose: 'data_connection', authority },
+  it.each(['local', ...authorities])(
+    'a data_connection of the authority %s is no login',
+    async (authority) => {
+      expectInvalid(
+        await me(
+          await loginOf(
+            'alice',
+            { authenticationAuthority: authority },
+            { purpose: 'data_connection', authority },
+          ),
         ),
-      ),
-    )
-  })
+      )
+    },
+  )
 
   const sessionOf = async (shape: (sid: string) => Record<string, unknown>, row: RowShape = {}) => {
     const login = await tokenFor(gateway.database, 'alice', { row })
@@ -855,7 +858,7 @@ describe('what is accepted', () => {
     }
   })
 
-  it('what a login issues says all that it must, and is accepted', async () => {
+  it('a token that a login issues has all required claims, and is accepted', async () => {
     const login = await request(gateway.server)
       .post('/auth/login')
       .send({ username: 'alice', password: 'demo-password-1' })
@@ -899,7 +902,7 @@ describe('a database that cannot answer', () => {
     },
   )
 
-  it('rows that need no database still answer', async () => {
+  it('rows that need no database still respond', async () => {
     await withoutTable(gateway.database, 'tokens', async () => {
       expectProblem(await request(gateway.server).get('/auth/me'), 401, 'authentication_required')
       expectInvalid(await me('x.y.z'))
@@ -908,7 +911,7 @@ describe('a database that cannot answer', () => {
     })
   })
 
-  it('says nothing of what went wrong', async () => {
+  it('is reported without any detail of the failure', async () => {
     await withoutTable(gateway.database, 'tokens', async () => {
       expect((await me(alice.token)).text).not.toMatch(/relation|tokens|select|postgres/i)
     })
@@ -993,7 +996,7 @@ describe('a login that is remembered', () => {
     })
     await context(token).expect(200)
   })
-  it('does not vouch for the same claims under another signature', async () => {
+  it('does not accept the same claims under another signature', async () => {
     const { token } = await tokenFor(gateway.database, 'alice')
     await context(token).expect(200)
     const { header, claims } = partsOf(token)

@@ -63,7 +63,7 @@ function decide(
 }
 
 describe('a token whose signature and times hold is decided by its rows', () => {
-  it('and ends with the earlier of its own end and its row’s', () => {
+  it('expires with its own claim or its row, the earlier of both', () => {
     const login = { claims, state, dependsOn: ['a'] }
     expect(decidePrincipal(login, nowMs)).toMatchObject({
       expiresAtMs: nowMs + 30_000,

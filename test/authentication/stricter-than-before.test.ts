@@ -214,7 +214,7 @@ describe('tokens of an older system, against decisions/0005', () => {
     },
   )
 
-  it('each is a row of the record, which says so of those that are let in here and were refused there', () => {
+  it('each is a row of the record, which names those that are accepted here and were refused there', () => {
     const rows = record.split('\n').filter((line) => line.startsWith('| '))
     for (const { place, there, here } of cases.filter(
       (one) => (one.there === 'in') !== (one.here === 'in'),
@@ -226,7 +226,7 @@ describe('tokens of an older system, against decisions/0005', () => {
     expect(record).not.toContain('nothing that was refused before is let in')
   })
 
-  it('another secret is refused in both', async () => {
+  it('a token under another secret is refused in both', async () => {
     const { jti, sid } = await tokenFor(gateway.database, 'alice')
     const token = sign(
       { alg: 'HS256' },

@@ -123,7 +123,7 @@ describe.each([
     }
   })
 
-  it('the public key is no secret: what is signed with it as HMAC is refused', async () => {
+  it('a token signed by HMAC with the public key is refused', async () => {
     const { header, claims } = partsOf(token)
     for (const secret of publicForms(current)) {
       expectProblem(
@@ -157,7 +157,7 @@ describe.each([
     )
   })
 
-  it('a key that the header brings along counts for nothing', async () => {
+  it('a key in the token’s header is ignored', async () => {
     const { header, claims } = partsOf(token)
     const brought = { ...header, kid: 'mine', jwk: createPublicKey(foreign).export({ format: 'jwk' }) }
     expectProblem(await me(gateway, signWith(foreign, brought, claims)), 401, 'token_invalid')
@@ -168,7 +168,7 @@ describe('HS384 and HS512', () => {
   it.each([
     ['HS384', 'sha384'],
     ['HS512', 'sha512'],
-  ])('%s is the one algorithm where it is configured', async (algorithm, hash) => {
+  ])('%s is the only algorithm if it is configured', async (algorithm, hash) => {
     const gateway = await start(algorithm, {})
     try {
       const token = await login(gateway)
@@ -274,13 +274,16 @@ describe('a key that cannot be used', () => {
     await expect(load({ APP_JWT_KEY_SECRET: 'ü'.repeat(16) })).resolves.toMatchObject({ algorithm: 'HS256' })
   })
 
-  it.each(['none', 'hs256', 'PS256', 'ES384', 'HS1'])('%s is no algorithm to choose', async (algorithm) => {
-    expect(await faultsOf({ AUTH_ALGORITHM: algorithm, APP_JWT_KEY_SECRET: testSecret })).toEqual([
-      expect.stringMatching(/^AUTH_ALGORITHM: /),
-    ])
-  })
+  it.each(['none', 'hs256', 'PS256', 'ES384', 'HS1'])(
+    '%s cannot be chosen as the algorithm',
+    async (algorithm) => {
+      expect(await faultsOf({ AUTH_ALGORITHM: algorithm, APP_JWT_KEY_SECRET: testSecret })).toEqual([
+        expect.stringMatching(/^AUTH_ALGORITHM: /),
+      ])
+    },
+  )
 
-  it('keys in the forms that openssl writes are taken', async () => {
+  it('keys in the forms that openssl writes are accepted', async () => {
     const [ec, modulus] = [p256(), rsa()]
     for (const [algorithm, value] of [
       ['ES256', pem(ec, 'sec1')],

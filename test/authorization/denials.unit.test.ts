@@ -54,7 +54,7 @@ const requestOf = (shape: object = {}) =>
 const refusal = (code: ErrorCode) => new GatewayError(code, `refused: ${code}`)
 
 describe('a refusal', () => {
-  it('is read of the audit as it was written there, whatever rules decided', async () => {
+  it('is read from the audit as it was written, whatever rules decided', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(rule, { maxLength: 30 }),
@@ -119,7 +119,7 @@ describe('a refusal', () => {
     expect(denials.find('r1')[0]!.deciding).toHaveLength(25)
   })
 
-  it('whose rules cannot be had is remembered without them', async () => {
+  it('is remembered without its rules if they cannot be loaded', async () => {
     const { recorded, denials } = remembering()
     denials.note(
       requestOf({
@@ -134,7 +134,7 @@ describe('a refusal', () => {
     ])
   })
 
-  it('of each mandate is remembered under it only where whoever was refused has a row there', () => {
+  it('is remembered under a mandate only if the refused user has a row there', () => {
     const { recorded, denials } = remembering()
     const note = (id: string, code: ErrorCode, shape: object = {}) =>
       denials.note(
@@ -161,7 +161,7 @@ describe('a refusal', () => {
     )
   })
 
-  it('by a guard is not written twice, and is remembered all the same', () => {
+  it('by a guard is remembered, and not written twice', () => {
     const { recorded, denials } = remembering()
     denials.note(requestOf({ id: 'a', isRefusalAudited: true }), refusal('sysadmin_required'))
     denials.note(requestOf({ id: 'b', isRefusalAudited: true }), refusal('platform_admin_required'))
@@ -173,7 +173,7 @@ describe('a refusal', () => {
       expect(denials.find(id)).toMatchObject([{ requestId: id, subject: null, deciding: [] }])
   })
 
-  it('by what an endpoint itself found out has no rules, nor has one by another step about the same item', () => {
+  it('by an endpoint’s own check, or by another step about the same item, has no rules', () => {
     const { recorded, denials } = remembering()
     const context = {
       mandateId: mandate,
@@ -197,7 +197,7 @@ describe('a refusal', () => {
     for (const id of ['a', 'b']) expect(denials.find(id)).toMatchObject([{ subject: null, deciding: [] }])
   })
 
-  it('of nobody, or that is no 403, is none', () => {
+  it('without a caller, or with another status than 403, is not recorded', () => {
     const { recorded, denials } = remembering()
     denials.note(requestOf({ principal: undefined }), refusal('not_a_member'))
     denials.note(requestOf(), refusal('token_invalid'))
@@ -206,7 +206,7 @@ describe('a refusal', () => {
     expect([recorded, denials.find('r1')]).toEqual([[], []])
   })
 
-  it('of one request id has four before it at the most, the newest first', () => {
+  it('of a request id is listed with at most four earlier ones, the newest first', () => {
     const { denials } = remembering()
     for (let n = 0; n < 7; n += 1) denials.note(requestOf({ routePattern: `/${n}` }), refusal('not_a_member'))
     expect(denials.find('r1').map(({ route }) => route)).toEqual(['/6', '/5', '/4', '/3', '/2'])
@@ -221,7 +221,7 @@ describe('a refusal', () => {
   })
 })
 
-describe('what the audit says', () => {
+describe('an event of the audit', () => {
   const event = (action: string, details: unknown) => ({
     occurredAt: new Date(),
     userId: user,
@@ -246,7 +246,7 @@ describe('what the audit says', () => {
     })
   })
 
-  it('and is not of this form is no refusal', () => {
+  it('of another form is no refusal', () => {
     for (const details of [
       null,
       'text',

@@ -72,8 +72,8 @@ const asked = fc.constantFrom(
 
 const cases = 10_000
 
-describe('rules that were looked at once', () => {
-  it('give what the same rules give word by word, for any item in any order', () => {
+describe('rules that are indexed once', () => {
+  it('give the same result as the plain rules, for any item in any order', () => {
     fc.assert(
       fc.property(
         rules,
@@ -96,7 +96,7 @@ describe('rules that were looked at once', () => {
     )
   }, 120_000)
 
-  it('5,000 of 200 roles decide in microseconds, also about items that nobody has asked for', () => {
+  it('decide in microseconds for 5,000 rules of 200 roles, also about new items', () => {
     const many = Array.from({ length: 5000 }, (_, n): PrioritisedRule => ({
       priority: 2,
       rule: {
@@ -145,7 +145,7 @@ describe('rules that were looked at once', () => {
 })
 
 describe('an explanation', () => {
-  it('says what enforcement does, on generated directories', async () => {
+  it('equals enforcement, on generated directories', async () => {
     const placement = fc.record({
       mandate: fc.constantFrom('enabled', 'disabled', 'missing'),
       membership: fc.constantFrom('enabled', 'disabled', 'missing'),
@@ -375,7 +375,7 @@ describe('an explanation', () => {
     ).toEqual([false, 'rules', 'n'])
   })
 
-  it('is none where the directory cannot be asked, or something is wrong here', async () => {
+  it('fails if the directory is away or the gateway has a fault', async () => {
     for (const error of [
       new GatewayError('directory_unavailable', 'away'),
       new GatewayError('internal_error', 'wrong'),
@@ -408,7 +408,7 @@ describe('an explanation', () => {
     }
   })
 
-  it('tells the rules about the item that did not count, and no rule about another', async () => {
+  it('lists the rules about the item that did not count, and no rule about another item', async () => {
     const overruling = ruled(3, 0, 'crm.a', 'm')
     const overruled = [
       ruled(1, 1, null, 'a'),
@@ -430,7 +430,7 @@ describe('an explanation', () => {
     expect([all.deciding.map(({ rule: one }) => one), all.overruled]).toEqual([[overruled[0]], []])
   })
 
-  it('tells first the rule that gave the level', async () => {
+  it('lists the rule that gave the level first', async () => {
     const [low, high] = [ruled(2, 1, 'crm', 'm'), ruled(2, 2, 'crm.a', 'g')]
     expect((await about([low, high])).deciding.map(({ rule: one }) => one)).toEqual([high, low])
     expect((await about([high, low])).deciding.map(({ rule: one }) => one)).toEqual([high, low])
@@ -570,7 +570,7 @@ describe('asked over HTTP', () => {
     expect(body.toChange).toHaveLength(1)
   })
 
-  it('knows the gateway’s own endpoints, and what comes to none', async () => {
+  it('explains the gateway’s own endpoints, and paths that match nothing', async () => {
     const ask = async (user: string, method: string, path: string, mandate?: string) =>
       (
         await send('petra', 'post', '/admin/explain')
@@ -603,7 +603,7 @@ describe('asked over HTTP', () => {
     })
   })
 
-  it('a mandate’s admin asks about members in that mandate, and hears of nothing else', async () => {
+  it('shows an admin of a mandate its members in that mandate, and nothing else', async () => {
     const ask = (body: object, caller = 'alice', mandate: string = mandates.acme) =>
       send(caller, 'post', '/mandate/explain', mandate).send({
         context: 'RESOURCE',
@@ -628,7 +628,7 @@ describe('asked over HTTP', () => {
       .expect(403)
   })
 
-  it('a question must be whole', async () => {
+  it('refuses an incomplete question', async () => {
     for (const body of [
       { user: 'bob' },
       { user: 'bob', method: 'GET' },
@@ -641,7 +641,7 @@ describe('asked over HTTP', () => {
       .expect(404)
   })
 
-  it('a 403 explains itself by its request id to those who may see it', async () => {
+  it('explains a 403 by its request id to callers who may see it', async () => {
     const id = randomUUID()
     await send('bob', 'delete', '/api/crm/contacts/1', mandates.acme, id).expect(403)
     const expected = {
@@ -666,14 +666,14 @@ describe('asked over HTTP', () => {
     await send('petra', 'get', `/admin/explain/${randomUUID()}`).expect(404)
   })
 
-  it('one of another mandate does not', async () => {
+  it('explains no 403 of another mandate', async () => {
     const id = randomUUID()
     await send('alice', 'post', '/api/crm/contacts', mandates.globex, id).send({}).expect(403)
     await send('alice', 'get', `/mandate/explain/${id}`, mandates.acme).expect(404)
     await send('petra', 'get', `/admin/explain/${id}`).expect(200)
   })
 
-  it('another node explains it, too, by the audit', async () => {
+  it('explains it on another node too, from the audit', async () => {
     const [id, guarded] = [randomUUID(), randomUUID()]
     await send('bob', 'delete', '/api/crm/contacts/1', mandates.acme, id).expect(403)
     await send('bob', 'get', '/system/nodes', undefined, guarded).expect(403)
@@ -702,7 +702,7 @@ describe('asked over HTTP', () => {
     }
   })
 
-  it('a refusal is one event, under its mandate', async () => {
+  it('records a refusal as one event, under its mandate', async () => {
     const [id, guarded] = [randomUUID(), randomUUID()]
     await send('carol', 'get', '/api/crm/contacts', mandates.acme, id).expect(403)
     await send('carol', 'get', '/system/nodes', undefined, guarded).expect(403)

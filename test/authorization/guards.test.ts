@@ -91,18 +91,18 @@ const guards = [
 ] as const
 
 describe.each(guards)('$action', ({ path, user, stranger, flag, action, text, code, detail, routed }) => {
-  it('its level passes without any mandate, and its answer is private', async () => {
+  it('lets its level pass without any mandate, and responds privately', async () => {
     const answer = await get(path, user).expect(200)
     expect(answer.headers['cache-control']).toBe('no-store')
   })
   it.each(['alice', 'bob', 'erin', stranger] as DemoUser[])('%s is refused', async (caller) => {
     expectProblem(await get(path, caller), 403, code, detail)
   })
-  it('who has both levels passes', async () => {
+  it('lets a user with both levels pass', async () => {
     const both = await directory.user({ isSysAdmin: true, isPlatformAdmin: true })
     await get(path, both.token).expect(200)
   })
-  it('a level that was taken away or given counts with the next request', async () => {
+  it('notices with the next request that a level was given or taken away', async () => {
     const newcomer = await directory.user(flag)
     await get(path, newcomer.token).expect(200)
     await gateway.database.sql(
@@ -116,12 +116,12 @@ describe.each(guards)('$action', ({ path, user, stranger, flag, action, text, co
     )
     await get(path, newcomer.token).expect(200)
   })
-  it('who is calling is asked first', async () => {
+  it('checks the caller first', async () => {
     expectProblem(await request(gateway.server).get(path), 401, 'authentication_required')
     expectProblem(await get(path, 'no-token'), 401, 'token_invalid')
     expectProblem(await get(path, (await tokenFor(gateway.database, 'dave')).token), 403, 'user_disabled')
   })
-  it('each use is one audit event under system, in the table within a second', async () => {
+  it('records each use as one audit event under system, within a second', async () => {
     const [requestId, caller, before] = [randomUUID(), await directory.user(flag), Date.now()]
     await get(path, caller.token, requestId).expect(200)
     const event = await eventOf(requestId)
@@ -136,7 +136,7 @@ describe.each(guards)('$action', ({ path, user, stranger, flag, action, text, co
     expect(event.occurred_at.getTime()).toBeGreaterThanOrEqual(before - 1000)
     expect(event.occurred_at.getTime()).toBeLessThanOrEqual(Date.now() + 1000)
   })
-  it('so is each refused use', async () => {
+  it('records each refused use likewise', async () => {
     const [requestId, caller] = [randomUUID(), await directory.user()]
     expectProblem(await get(path, caller.token, requestId), 403, code)
     const event = await eventOf(requestId)
@@ -149,7 +149,7 @@ describe.each(guards)('$action', ({ path, user, stranger, flag, action, text, co
     })
     expect(Object.values(event.details)).toContain(text)
   })
-  it('fifty uses are fifty events: only refusals are folded', async () => {
+  it('records fifty uses as fifty events: only refusals are folded', async () => {
     const caller = await directory.user(flag)
     await Promise.all(Array.from({ length: 50 }, () => get(path, caller.token).expect(200)))
     const rows = await until(async () => {
@@ -161,7 +161,7 @@ describe.each(guards)('$action', ({ path, user, stranger, flag, action, text, co
     expect(rows).toHaveLength(50)
     expect(new Set(rows.map((row) => row.request_id)).size).toBe(50)
   })
-  it('a caller who is nobody leaves no event', async () => {
+  it('records nothing for an anonymous caller', async () => {
     const [nobody, later] = [randomUUID(), randomUUID()]
     await request(gateway.server).get(path).set('X-Request-Id', nobody).expect(401)
     await get(path, user, later).expect(200)
@@ -183,15 +183,15 @@ describe.each(guards)('$action', ({ path, user, stranger, flag, action, text, co
   })
 })
 
-describe('what the levels do not give', () => {
-  it('a PlatformAdmin does not pass by rules that nobody gave', async () => {
+describe('beyond the levels', () => {
+  it('a PlatformAdmin without a rule does not pass', async () => {
     expectProblem(
       await get(`/governed${echo}`, 'petra').set('X-Mandate-Id', mandates.acme),
       403,
       'permission_denied',
     )
   })
-  it('the guard is asked before the permission, and the place before the guard', async () => {
+  it('the place is checked before the guard, and the guard before the permission', async () => {
     expectProblem(
       await get(`/both${echo}`, 'alice').set('X-Mandate-Id', mandates.acme),
       403,
@@ -253,7 +253,7 @@ describe('requirePermission', () => {
       },
     ],
   ])(
-    '%s in %s: the action is taken from the method, and its level is told to the upstream',
+    '%s in %s: takes the action from the method, and tells the upstream its level',
     async (caller, _where, place, levels) => {
       for (const method of ['get', 'options', 'post', 'put', 'patch', 'delete'] as const) {
         const answer = await send(method, `/crm${echo}`, caller, place)
@@ -289,7 +289,7 @@ describe('requirePermission', () => {
       await send(method, `/crm${echo}`, newcomer.token, acme).expect(passes ? 200 : 403)
     }
   })
-  it('to see is not to read', async () => {
+  it('view does not allow read', async () => {
     const newcomer = await directory.user()
     const role = await directory.role({
       mandateId: mandates.acme,
@@ -298,7 +298,7 @@ describe('requirePermission', () => {
     await directory.join(newcomer.id, mandates.acme, { roles: [role] })
     expectProblem(await send('get', `/crm${echo}`, newcomer.token, acme), 403, 'permission_denied')
   })
-  it('another context’s rule opens nothing', async () => {
+  it('a rule of another context allows nothing', async () => {
     const newcomer = await directory.user()
     const role = await directory.role({
       rules: [
@@ -310,16 +310,16 @@ describe('requirePermission', () => {
     expectProblem(await send('get', `/crm${echo}`, newcomer.token, acme), 403, 'permission_denied')
     await send('get', `/deals${echo}`, newcomer.token, acme).expect(200)
   })
-  it('an item is opened by a rule about what is above it', async () => {
+  it('a rule about a parent item allows the item', async () => {
     await send('get', `/deals${echo}`, 'bob', acme).expect(200)
   })
-  it('without a mandate there are no rules: only a SysAdmin passes', async () => {
+  it('lets only a SysAdmin pass without a mandate, where no rules apply', async () => {
     for (const caller of ['alice', 'petra'])
       expectProblem(await send('get', `/deals${echo}`, caller, {}), 403, 'permission_denied')
     const answer = await send('delete', `/deals${echo}`, 'root', {}).expect(200)
     expect(answer.body.headers['x-access-level']).toBe('a')
   })
-  it('what a client says of its level is dropped', async () => {
+  it('drops the level that a client claims', async () => {
     const answer = await send('get', `/crm${echo}`, 'bob', {
       ...acmeCrm,
       'X-Access-Level': 'a',
@@ -328,7 +328,7 @@ describe('requirePermission', () => {
     expect(answer.body.headers['x-access-level']).toBe('g')
     expect(answer.body.headers).not.toHaveProperty('x_access_level')
   })
-  it('a role that is taken away counts with the next request', async () => {
+  it('notices with the next request that a role was taken away', async () => {
     const newcomer = await directory.user()
     await directory.join(newcomer.id, mandates.acme, { roles: [roles.viewer] })
     await send('get', `/crm${echo}`, newcomer.token, acme).expect(200)
@@ -344,7 +344,7 @@ describe('requirePermission', () => {
     })
     await send('get', `/crm${echo}`, 'bob', acme).expect(200)
   })
-  it('the body of what is refused is not looked at', async () => {
+  it('does not read the body of a refused request', async () => {
     const answer = await request(gateway.server)
       .post(`/crm${echo}`)
       .set({ Authorization: bearer('bob'), ...acme, 'Content-Type': 'application/json' })

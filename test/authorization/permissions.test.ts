@@ -124,14 +124,14 @@ describe('the demo’s permissions', () => {
     expect(await permissionOf(caller, place, context, item)).toEqual(permission)
   })
 
-  it('names the item exactly: a prefix ends at a dot, and case counts', async () => {
+  it('match the item exactly: a prefix ends at a dot, and case matters', async () => {
     for (const item of ['crmx', 'crm-contacts', 'cr', 'CRM', 'Crm.contacts', 'contacts.crm'])
       expect(await permissionOf('bob', acme, 'DATA', item)).toEqual(nothing)
   })
 })
 
 describe('of each role’s rules the most specific one', () => {
-  it('wins over less specific ones of the same role, also where it allows less', async () => {
+  it('wins over less specific ones of the same role, also if it allows less', async () => {
     const { caller, place } = await memberWith([
       { item: null, ...everything },
       { item: 'crm', view: true, read: 'g' },
@@ -170,7 +170,7 @@ describe('of each role’s rules the most specific one', () => {
       update: 'g',
     })
   })
-  it('an item that nobody asked for is matched by rules for all only', async () => {
+  it('a request without an item is matched by rules for all items only', async () => {
     const { caller, place } = await memberWith([
       { item: 'crm', ...everything },
       { item: null, read: 'm' },
@@ -194,7 +194,7 @@ describe('of the roles’ rules those of the largest priority', () => {
       delete: 'm',
     })
   })
-  it('silence a global role’s, also where they say nothing but no, and less specifically', async () => {
+  it('override a global role’s, also if they only deny and are less specific', async () => {
     const { caller, place, roleIds } = await memberWith([{ item: null }])
     const global = await directory.role({
       rules: [
@@ -210,7 +210,7 @@ describe('of the roles’ rules those of the largest priority', () => {
     expect(await permissionOf(caller.token, place, 'DATA', 'crm.contacts')).toEqual(nothing)
     expect(await permissionOf(caller.token, place, 'UI', 'crm')).toEqual(everything)
   })
-  it('of an instance silence those of its mandate, in that instance only', async () => {
+  it('of an instance override those of its mandate, in that instance only', async () => {
     const { caller, place } = await memberWith([{ item: 'crm', ...everything }])
     const instance = await directory.instance(place.mandate)
     const role = await directory.role({
@@ -405,7 +405,7 @@ describe('the rules that /auth/context lists', () => {
   })
 })
 
-describe('what /auth/permissions is asked', () => {
+describe('/auth/permissions', () => {
   it.each([
     ['no context', ''],
     ['another context', '?context=data'],
@@ -556,7 +556,7 @@ describe('permissions of any rules', () => {
   const asked = fc.record({ context, item })
   const isHere = (entry: Assigned): entry is PrioritisedRule => entry.priority !== undefined
 
-  it('are what the contract’s words say', () => {
+  it('equal a literal reading of the contract', () => {
     fc.assert(
       fc.property(assigned, asked, (given, ask) => {
         const counting = given.filter(isHere)

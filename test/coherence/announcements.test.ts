@@ -400,7 +400,7 @@ describe('what is announced', () => {
       'an upsert that changes nothing',
       `insert into mandates (slug, label) values ('acme', 'Acme') on conflict (slug) do update set label = 'another'`,
     ],
-  ])('%s: nothing', async (_what, statement) => {
+  ])('nothing of %s', async (_what, statement) => {
     await owner.query('set local synchronous_commit = off')
     await owner.query(statement)
     expect(await announced()).toEqual([])
@@ -559,14 +559,14 @@ describe('what is announced', () => {
     expect(await setting()).toBe('on')
   })
 
-  it('also what the gateway’s own login writes, which may not write elsewhere than it must', async () => {
+  it('changes by the gateway’s own login, which can write nowhere else', async () => {
     await owner.query('set local role gateway_app')
     await owner.query(`update users set enabled = false where username = 'bob'`)
     expect(await announced()).toEqual(sorted(userKeys(users.bob, 'bob')))
     await expect(owner.query(`update coherence.changes set key = ''`)).rejects.toThrow('permission denied')
   })
 
-  it('whatever tables of the same name a session has made for itself', async () => {
+  it('changes, also if the session has temporary tables of the same names', async () => {
     await owner.query(
       `
         create temporary table changes (key text);

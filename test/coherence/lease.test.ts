@@ -21,7 +21,7 @@ describe('a node', () => {
     return Number(/^gateway_lease_remaining_seconds\S* (\S+)$/m.exec(text)?.[1])
   }
 
-  it('that hears of nothing new counts its lease from each renewal, not from the one before', async () => {
+  it('counts its lease from each renewal, not from the one before, if nothing is new', async () => {
     await pause(700) // a node that starts renews twice at once
     const left: number[] = []
     for (const end = performance.now() + 1500; performance.now() < end;) {
@@ -47,7 +47,7 @@ describe('a node', () => {
     await becomes(200)
   })
 
-  it('that says nothing any more is waited for as long as its lease and a hundredth of it, and no longer', async () => {
+  it('that falls silent delays writers by its lease and a hundredth of it, no longer', async () => {
     const root = await tokenFor(gateway.database, 'root')
     for (let round = 0; ; round += 1) {
       const { jti } = await tokenFor(gateway.database, 'alice')
@@ -65,7 +65,7 @@ describe('a node', () => {
     }
   })
 
-  it('that was taken for dead begins anew as soon as it hears of that', async () => {
+  it('that was given up as dead starts afresh as soon as it learns of it', async () => {
     const beginsAnew = async () => {
       await pause(200) // in the midst between two renewals
       const begun = performance.now()

@@ -40,13 +40,13 @@ describe('memory', () => {
 
   const asked = async (load: () => Promise<Loaded<string>>) => await memory.read('a', load)
 
-  it('answers what it remembers at once, without a promise', async () => {
+  it('returns a remembered value at once, without a promise', async () => {
     expect(await memory.read('a', holding('first', ['key']))).toBe('first')
     expect(memory.read('a', holding('second', ['key']))).toBe('first')
     expect(memory.counts()).toEqual({ entries: 1, hits: 1, misses: 1 })
   })
 
-  it('remembers at most as many values as it was told, and forgets the least recently used first', async () => {
+  it('keeps at most the configured number of values, and evicts the least recently used first', async () => {
     for (const name of ['a', 'b', 'c']) await memory.read(name, holding(name, ['key']))
     expect(memory.read('a', holding('again', []))).toBe('a')
     await memory.read('d', holding('d', ['key']))
@@ -59,7 +59,7 @@ describe('memory', () => {
     expect(await memory.read('b', holding('again', ['key']))).toBe('again')
   })
 
-  it('sends one load for all who ask meanwhile', async () => {
+  it('sends one load for all callers that ask meanwhile', async () => {
     const { sent, load } = loads()
     const answers = [asked(load), asked(load), asked(load)]
     await turn()
@@ -69,12 +69,12 @@ describe('memory', () => {
     expect(memory.counts()).toEqual({ entries: 1, hits: 0, misses: 1 })
   })
 
-  it('does not keep what a load says is not to be kept', async () => {
+  it('does not keep a value whose load forbids it', async () => {
     expect(await memory.read('a', holding('absent', ['key'], false))).toBe('absent')
     expect(await memory.read('a', holding('present', ['key']))).toBe('present')
   })
 
-  it('neither answers from memory nor joins a load without a lease', async () => {
+  it('neither serves from memory nor joins a load without a lease', async () => {
     await memory.read('kept', holding('old', ['key']))
     const { sent, load } = loads()
     const first = memory.read('a', load)
@@ -126,7 +126,7 @@ describe('memory', () => {
     expect(memory.read('a', load)).toBe('found')
   })
 
-  it('forgets by key whatever depends on it and nothing else', async () => {
+  it('drops by key all values that depend on it, and no others', async () => {
     await memory.read('a', holding('a', ['user:1', 'mandate:1']))
     await memory.read('b', holding('b', ['user:2', 'mandate:1']))
     await memory.read('c', holding('c', ['user:2', 'mandate:2']))
@@ -171,7 +171,7 @@ describe('memory', () => {
     expect(await memory.read('a', holding('present', ['key']))).toBe('present')
   })
 
-  it('does not remember a rejected load, and whoever asks next sends another', async () => {
+  it('does not remember a rejected load, and the next caller sends another', async () => {
     const { sent, load } = loads()
     const answers = [asked(load), asked(load)]
     await turn()
@@ -184,7 +184,7 @@ describe('memory', () => {
     expect(await memory.read('a', holding('there', ['key']))).toBe('there')
   })
 
-  it('takes a load that throws for one that is rejected', async () => {
+  it('treats a load that throws as one that is rejected', async () => {
     await expect(
       Promise.resolve(
         memory.read('a', () => {

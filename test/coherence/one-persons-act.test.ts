@@ -18,7 +18,7 @@ interface Act {
   prepare: () => Promise<() => Promise<{ status: number; text: string }>>
 }
 
-describe('what one person does, or what is done to one, makes no node forget anybody else', () => {
+describe('an act of one person, or on one person, makes no node forget anybody else', () => {
   let gateway: TestGateway
   let directory: ReturnType<typeof directoryOf>
   let petra: string

@@ -76,7 +76,7 @@ describe('a snapshot', () => {
     '10:20:\n',
     '1e3:20:',
     'null',
-  ])('is nothing else: %j', (text) => {
+  ])('cannot be read from %j', (text) => {
     expect(() => parseSnapshot(text)).toThrow('not a snapshot')
   })
 })

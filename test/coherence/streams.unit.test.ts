@@ -36,7 +36,7 @@ function stream(dependsOn: string[]) {
   return one
 }
 
-it('asks those again that a change concerns, and cuts whom it refuses, before the change is acknowledged', async () => {
+it('decides affected streams again, and cuts refused ones, before it acknowledges a change', async () => {
   const [first, second, other] = [stream(['a', 'b']), stream(['b']), stream(['c'])]
   for (const one of [first, second, other]) streams.open(one.open, streams.era())
   second.refuses = true
@@ -47,7 +47,7 @@ it('asks those again that a change concerns, and cuts whom it refuses, before th
   expect([first.said, second.said, other.said]).toEqual([['decide', 'decide'], ['decide', 'cut'], ['decide']])
 })
 
-it('forgets those that have ended: what they depended on concerns nobody', () => {
+it('forgets streams that have ended: a later change of their keys decides nothing', () => {
   const [one, another] = [stream(['a', 'b']), stream(['b'])]
   const passages = [one, another].map(({ open }) => streams.open(open, streams.era()))
   passages[0]!.close()
@@ -59,7 +59,7 @@ it('forgets those that have ended: what they depended on concerns nobody', () =>
   expect(one.said).toEqual([])
 })
 
-it('lets nothing pass while it is decided, nor without a lease', async () => {
+it('passes nothing while a stream is being decided, nor without a lease', async () => {
   const one = stream(['a'])
   const passage = streams.open(one.open, streams.era())
   expect(passage.isOpen()).toBe(true)
@@ -76,7 +76,7 @@ it('lets nothing pass while it is decided, nor without a lease', async () => {
   expect(passage.isOpen()).toBe(false)
 })
 
-it('decides once more what changed while it was decided, and what it was let in by before a change', async () => {
+it('decides once more a stream whose keys changed while it was being decided', async () => {
   const one = stream(['a'])
   const era = streams.era()
   expect(streams.drop(['a'])).toBeUndefined()
@@ -94,7 +94,7 @@ it('decides once more what changed while it was decided, and what it was let in 
   expect(one.said.length).toBeGreaterThanOrEqual(2)
 })
 
-it('decides once more where it turns out to depend on what changed while it was decided', async () => {
+it('decides once more if the decision depends on a key that changed meanwhile', async () => {
   const one = stream(['a'])
   const passage = streams.open(one.open, streams.era())
   let allow: () => void = () => undefined
@@ -128,7 +128,7 @@ it('a slow decision does not delay a writer, and the stream passes nothing until
   expect(one.said).toEqual(['decide', 'cut'])
 })
 
-it('lets nothing more of one pass that ended while it was decided', async () => {
+it('passes nothing more of a stream that ended while it was being decided', async () => {
   const one = stream(['a'])
   const passage = streams.open(one.open, streams.era())
   let allow: () => void = () => undefined
@@ -145,7 +145,7 @@ it('lets nothing more of one pass that ended while it was decided', async () => 
   expect(passage.isOpen()).toBe(false)
 })
 
-it('asks all again when nobody knows what has changed', async () => {
+it('decides all streams again if the changes are unknown', async () => {
   const one = stream(['a'])
   const era = streams.era()
   streams.open(one.open, era)
@@ -155,7 +155,7 @@ it('asks all again when nobody knows what has changed', async () => {
   expect(one.said).toEqual(['decide'])
 })
 
-it('asks all again, from time to time, while there is no lease', async () => {
+it('decides all streams again, from time to time, without a lease', async () => {
   const one = stream(['a'])
   streams.open(one.open, streams.era())
   await pause(700)
@@ -167,7 +167,7 @@ it('asks all again, from time to time, while there is no lease', async () => {
   expect(streams.isCurrent(streams.era())).toBe(false)
 })
 
-it('tells those that are open that the process is about to end, and those that begin then', () => {
+it('notifies open streams that the process is about to end, and those that begin then', () => {
   const [one, another] = [stream(['a']), stream(['a'])]
   streams.open(one.open, streams.era())
   streams.drain()

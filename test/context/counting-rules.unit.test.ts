@@ -37,7 +37,7 @@ function priorityOf(
 }
 
 describe('the rules that count in a place', () => {
-  it('are those of global roles, of the mandate’s and of the instance’s own, in this order, and no others', () => {
+  it('are of global roles, the mandate’s and the instance’s roles, in this order, and no others', () => {
     fc.assert(
       fc.property(
         fc.array(rule, { maxLength: 12 }),
@@ -56,7 +56,7 @@ describe('the rules that count in a place', () => {
     )
   })
 
-  it('are worked out once for each place', () => {
+  it('are computed once for each place', () => {
     const rules = [ruleOf(here, mine), ruleOf(null, null), ruleOf(there, null)]
     expect(countingRules(rules, here, mine)).toBe(countingRules(rules, here, mine))
     expect(countingRules(rules, here, null)).not.toBe(countingRules(rules, here, mine))

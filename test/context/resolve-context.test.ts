@@ -106,13 +106,13 @@ describe('row 1: headers that name no place', () => {
     expectProblem(await contextOf('alice', { mandate, instance: value }), 400, 'instance_id_invalid')
     expectProblem(await contextOf('alice', { instance: value }), 400, 'instance_id_invalid')
   })
-  it('the header is refused before anybody looks for a membership, and for every platform level', async () => {
+  it('the header is refused before a membership is looked up, also for every platform level', async () => {
     expectProblem(await contextOf('erin', { mandate, instance: 'x' }), 400, 'instance_id_invalid')
     expectProblem(await contextOf('carol', { mandate, instance: 'x' }), 400, 'instance_id_invalid')
     for (const level of ['root', 'petra', 'frank'])
       expectProblem(await contextOf(level, { mandate: 'x' }), 400, 'mandate_id_invalid')
   })
-  it('an invalid header is told before a missing one', async () => {
+  it('an invalid header is refused before a missing one', async () => {
     expectProblem(await at(`/somewhere${echo}`, 'alice', { instance: 'x' }), 400, 'instance_id_invalid')
     expectProblem(await at(`/somewhere${echo}`, 'alice', { mandate: 'x' }), 400, 'mandate_id_invalid')
   })
@@ -139,7 +139,7 @@ describe('row 1: headers that name no place', () => {
     })
     expectProblem(await at(`/tenant${echo}`, 'alice', { mandate: empty }), 400, 'mandate_required')
   })
-  it('no header is nowhere, without roles and rules', async () => {
+  it('a request without headers has no place, no roles and no rules', async () => {
     const answer = await contextOf('alice', {})
     expectPlace(answer, { mandateId: null, featureInstanceId: null, roleIds: [] })
     expect(answer.body.rules).toEqual([])
@@ -170,7 +170,7 @@ describe('row 2: a place that the route requires', () => {
       'instance_required',
     )
   })
-  it('it is told before the membership', async () => {
+  it('a missing place is refused before the membership is checked', async () => {
     expectProblem(await at(`/somewhere${echo}`, 'erin', { mandate: mandates.acme }), 400, 'instance_required')
     expectProblem(
       await at(`/somewhere${echo}`, 'carol', { mandate: mandates.acme }),
@@ -212,7 +212,7 @@ describe('row 3: a disabled membership', () => {
       expectDisabled(await contextOf(newcomer.token, { mandate: mandates.acme }))
     }
   })
-  it('is told before a disabled mandate, an unknown instance and a disabled access', async () => {
+  it('is refused before a disabled mandate, an unknown instance and a disabled access', async () => {
     const newcomer = await directory.user()
     await directory.join(newcomer.id, mandates.initech, { enabled: false })
     expectDisabled(await contextOf(newcomer.token, { mandate: mandates.initech }))
@@ -221,7 +221,7 @@ describe('row 3: a disabled membership', () => {
       expectDisabled(await contextOf('frank', { mandate: mandates.acme, instance }))
     }
   })
-  it('that is enabled again lets in', async () => {
+  it('lets the member in once it is enabled again', async () => {
     const newcomer = await directory.user()
     const membership = await directory.join(newcomer.id, mandates.acme, {
       enabled: false,
@@ -255,7 +255,7 @@ describe('row 4: no membership', () => {
   ])('of %s in %s is not_a_member', async (caller, mandate) => {
     expectStranger(await contextOf(caller, { mandate }))
   })
-  it('a foreign, a disabled and an unknown mandate answer alike, byte for byte', async () => {
+  it('a foreign, a disabled and an unknown mandate respond alike, byte for byte', async () => {
     const answers = await Promise.all(
       [mandates.globex, mandates.initech, randomUUID(), '00000000-0000-0000-0000-000000000000'].map(
         (mandate) => contextOf('bob', { mandate }),
@@ -264,7 +264,7 @@ describe('row 4: no membership', () => {
     for (const answer of answers) expectStranger(answer)
     expect(new Set(answers.map(withoutRequestId)).size).toBe(1)
   })
-  it('they answer alike with an instance of theirs, and on a route', async () => {
+  it('they respond alike with an instance of theirs, and on a route', async () => {
     const answers = await Promise.all([
       contextOf('bob', { mandate: mandates.globex, instance: instances.globexCrm }),
       contextOf('bob', { mandate: mandates.globex, instance: randomUUID() }),
@@ -280,7 +280,7 @@ describe('row 4: no membership', () => {
     await directory.grant(newcomer.id, instances.acmeCrm, { roles: [roles.crmEditor] })
     expectStranger(await contextOf(newcomer.token, { mandate: mandates.acme, instance: instances.acmeCrm }))
   })
-  it('who was removed is a stranger with the next request', async () => {
+  it('a removed member is not_a_member with the next request', async () => {
     const newcomer = await directory.user()
     await directory.join(newcomer.id, mandates.acme)
     await contextOf(newcomer.token, { mandate: mandates.acme }).expect(200)
@@ -317,7 +317,7 @@ describe('rows 5 and 6: the mandate itself', () => {
       )
     }
   })
-  it('a disabled one is open to platform levels, with a row and without', async () => {
+  it('a disabled one is open to platform levels, with and without a membership', async () => {
     for (const caller of ['root', 'petra', 'frank']) {
       expectPlace(await contextOf(caller, { mandate: mandates.initech }), {
         mandateId: mandates.initech,
@@ -333,7 +333,7 @@ describe('rows 5 and 6: the mandate itself', () => {
       roleIds: [roles.viewer],
     })
   })
-  it('one that is disabled meanwhile shuts its members out until it is enabled again', async () => {
+  it('shuts its members out once disabled, until it is enabled again', async () => {
     const [mandate, newcomer] = [await directory.mandate(), await directory.user()]
     await directory.join(newcomer.id, mandate)
     await contextOf(newcomer.token, { mandate }).expect(200)
@@ -380,7 +380,7 @@ describe('a mandate that is entered', () => {
     expectPlace(acme, { mandateId: mandates.acme, featureInstanceId: null, roleIds: [roles.acmeAdmin] })
     expectPlace(globex, { mandateId: mandates.globex, featureInstanceId: null, roleIds: [roles.viewer] })
   })
-  it('says who is there', async () => {
+  it('responds with the caller', async () => {
     const answer = await contextOf('alice', { mandate: mandates.acme })
     const { rules, ...rest } = answer.body
     expect(rest).toEqual({
@@ -436,7 +436,7 @@ describe('rows 7 and 8: the instance and its mandate', () => {
     expectNoAccess(await at(`/somewhere${echo}`, caller, { mandate, instance }))
   })
 
-  it('one of another mandate is told before its disabled access', async () => {
+  it('one of another mandate is refused before its disabled access', async () => {
     for (const flags of [{}, { isPlatformAdmin: true }]) {
       const newcomer = await directory.user(flags)
       await directory.join(newcomer.id, mandates.acme)
@@ -448,7 +448,7 @@ describe('rows 7 and 8: the instance and its mandate', () => {
     }
   })
 
-  it('a foreign, an unknown, a disabled one and one without an access row answer alike, byte for byte', async () => {
+  it('foreign, unknown, disabled and without an access row: all respond alike, byte for byte', async () => {
     const unreached = await directory.instance(mandates.acme)
     const places = [instances.globexCrm, randomUUID(), instances.acmeArchive, unreached]
     const answers = await Promise.all(
@@ -466,7 +466,7 @@ describe('rows 9 and 10: the access row and the instance', () => {
   it.each(['carol', 'frank'])('a disabled access row shuts %s out, platform level or not', async (caller) => {
     expectDisabled(await contextOf(caller, { mandate: mandates.globex, instance: instances.globexCrm }))
   })
-  it('a disabled access row shuts every level out that has no membership, too', async () => {
+  it('a disabled access row also shuts out platform levels without a membership', async () => {
     for (const flags of [{ isSysAdmin: true }, { isPlatformAdmin: true }]) {
       const newcomer = await directory.user(flags)
       await directory.grant(newcomer.id, instances.acmeCrm, { enabled: false })
@@ -474,7 +474,7 @@ describe('rows 9 and 10: the access row and the instance', () => {
       expectDisabled(await contextOf(newcomer.token, { instance: instances.acmeCrm }))
     }
   })
-  it('a disabled access row is told before a disabled instance', async () => {
+  it('a disabled access row is refused before a disabled instance', async () => {
     const newcomer = await directory.user()
     await directory.join(newcomer.id, mandates.acme)
     await directory.grant(newcomer.id, instances.acmeArchive, { enabled: false })
@@ -526,7 +526,7 @@ describe('rows 9 and 10: the access row and the instance', () => {
       roleIds,
     })
   })
-  it('a role that both rows give is one', async () => {
+  it('a role that both rows give counts once', async () => {
     const newcomer = await directory.user()
     await directory.join(newcomer.id, mandates.acme, { roles: [roles.viewer] })
     await directory.grant(newcomer.id, instances.acmeCrm, { roles: [roles.viewer] })
@@ -560,7 +560,7 @@ describe('an instance without a mandate header', () => {
       delete: 'n',
     })
   })
-  it('is told to the upstream without a mandate', async () => {
+  it('is forwarded to the upstream without a mandate', async () => {
     const answer = await at(`/installed${echo}`, 'alice', { instance: instances.acmeCrm }).expect(200)
     expect(answer.body.headers['x-instance-id']).toBe(instances.acmeCrm)
     expect(answer.body.headers).not.toHaveProperty('x-mandate-id')
@@ -631,10 +631,10 @@ describe('where the headers are ignored', () => {
     { mandate: randomUUID() },
   ]
 
-  it('/auth/me answers whatever they say', async () => {
+  it('/auth/me responds whatever they say', async () => {
     for (const place of nonsense) await at('/auth/me', 'bob', place).expect(200)
   })
-  it('a route that asks for neither answers, and passes neither on', async () => {
+  it('a route that needs no place responds, and forwards neither header', async () => {
     for (const place of nonsense) {
       const answer = await at(`/nowhere${echo}`, 'bob', place).expect(200)
       expect(answer.body.headers).not.toHaveProperty('x-mandate-id')
@@ -642,7 +642,7 @@ describe('where the headers are ignored', () => {
       expect(answer.body.headers).not.toHaveProperty('x-role-ids')
     }
   })
-  it('/system and /admin answer whatever they say', async () => {
+  it('/system and /admin respond whatever they say', async () => {
     for (const place of nonsense) {
       await at('/system/nodes', 'root', place).expect(200)
       await at('/admin/users', 'petra', place).expect(200)
@@ -658,7 +658,7 @@ describe('where the headers are ignored', () => {
       expectProblem(await at('/auth/me', token, {}), 401, 'token_invalid')
     }
   })
-  it('an anonymous caller of an optional route is nowhere', async () => {
+  it('an anonymous caller of an optional route has no place', async () => {
     const answer = await request(gateway.server)
       .get(`/maybe${echo}`)
       .set({ 'X-Mandate-Id': mandates.acme, 'X-Instance-Id': instances.acmeCrm })
@@ -867,7 +867,7 @@ describe('a directory that cannot answer', () => {
     })
     await contextOf(newcomer.token, { mandate: mandates.acme, instance: instances.acmeCrm }).expect(200)
   })
-  it('what asks for no place still answers', async () => {
+  it('requests that need no place still respond', async () => {
     await withoutTable(gateway.database, 'user_mandates', async () => {
       await contextOf('alice', {}).expect(200)
       await at(`/nowhere${echo}`, 'alice', { mandate: mandates.acme }).expect(200)

@@ -94,7 +94,7 @@ describe('the circuit of a target', () => {
     expect(states()).toEqual(['open', 'closed'])
   })
 
-  it('neither counts what was given up, nor takes it for an answer', () => {
+  it('counts an abandoned request neither as a failure nor as an answer', () => {
     const { to, states } = open()
     const target = to(one)
     send(target, 'cut', 50)
@@ -161,7 +161,7 @@ describe('the circuit of a target', () => {
     expect(states()).toEqual(['open', 'closed'])
   })
 
-  it('that is open is not passed by where the other target is busy: that is overloaded', () => {
+  it('stays open while the other target is busy: the request is overloaded', () => {
     const { to, next } = open()
     send(to(one), 'failed', failures)
     const other = to(two)
@@ -309,7 +309,7 @@ describe('the circuit of a target', () => {
     expect(new Set(told.map(({ message }) => message)).size).toBe(3)
   })
 
-  it('asks for the time only where a request failed', () => {
+  it('reads the clock only after a failed request', () => {
     const { next, clock } = open()
     for (const outcome of ['answered', 'cut', 'answered', 'cut', 'answered'] as const) send(next(), outcome)
     expect(clock.asked).toBe(0)

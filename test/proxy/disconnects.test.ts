@@ -95,7 +95,7 @@ describe('a client that goes away', () => {
     socket.destroy()
   })
 
-  it('has a line that says so: 499 where nothing was answered, else the status, and aborted', async () => {
+  it('has an access line with 499 if nothing was sent, else the status, and aborted', async () => {
     const open = countOpen()
     const [silent, streaming] = [await openSocket(gateway.url), await openSocket(gateway.url)]
     silent.write(get('/public/wait', 'gone-silent'))
@@ -129,7 +129,7 @@ describe('a client that goes away', () => {
     expect(linesOf('whole-')).toHaveLength(1)
   })
 
-  it('while it was found out who it is leaves nothing behind at the upstream', async () => {
+  it('during authentication leaves nothing behind at the upstream', async () => {
     const open = countOpen()
     const { token } = await tokenFor(gateway.database, 'alice')
     const server = once(gateway.server, 'connection') as Promise<[Socket]>

@@ -98,7 +98,7 @@ describe('the explanation of a request', () => {
   })
 })
 
-describe('what is explained is what the gateway does', () => {
+describe('an explanation equals what the gateway does', () => {
   let upstream: Upstream
   let gateway: TestGateway
   let table: RouteTable

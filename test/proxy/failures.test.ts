@@ -80,7 +80,7 @@ routes:
     expectProblem(await ask('/rude', (socket) => socket.end()), 502, 'upstream_failed'))
   it('a connection that is reset is 502 upstream_failed', async () =>
     expectProblem(await ask('/rude', (socket) => socket.resetAndDestroy()), 502, 'upstream_failed'))
-  it('an answer that is no HTTP is 502 upstream_failed', async () =>
+  it('an answer that is not HTTP is 502 upstream_failed', async () =>
     expectProblem(
       await ask('/rude', (socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n\r\n')),
       502,

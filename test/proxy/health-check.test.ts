@@ -130,7 +130,7 @@ describe('the health check of an upstream', () => {
     await untilHealthy(true)
   })
 
-  it('takes an answer by its head: a body that never ends is no fault', async () => {
+  it('judges an answer by its head: a body that never ends is no fault', async () => {
     const endless = await startChecked((_req, res) => {
       res.write('on and on')
     })
@@ -151,7 +151,7 @@ describe('the health check of an upstream', () => {
     expect([refusalOf(upstreams), healthy()]).toEqual([undefined, [true]])
   })
 
-  it('counts only what was said in a row', async () => {
+  it('counts only consecutive results', async () => {
     let count = 0
     const shaky = await startChecked((_req, res) => {
       count += 1

@@ -254,7 +254,7 @@ describe('a key at rest', () => {
     expect(warnings()).toHaveLength(1)
   })
 
-  it('of somebody who can write to the database and does not know the secret is not published', async () => {
+  it('by a writer of the database without the secret is not published', async () => {
     const keys = await open()
     const { kid } = keys.signing()
     await database.sql(
@@ -271,7 +271,7 @@ describe('a key at rest', () => {
 })
 
 describe('without the database', () => {
-  it('the keys at hand go on signing, and it is told once', async () => {
+  it('the present keys go on signing, and the fault is logged once', async () => {
     const keys = await open()
     const before = keys.jwks()
     await withoutTable(database, 'identity_keys', async () => {
@@ -296,7 +296,7 @@ describe('without the database', () => {
     expect(kidsOf(keys)).toEqual(await storedKids())
   })
 
-  it('what the gateway’s role may do to the table is to read, add and remove', async () => {
+  it('the gateway’s role may read, add and remove rows of the table, and nothing else', async () => {
     await open()
     await expect(pool.run(`update identity_keys set created_at = now()`)).rejects.toMatchObject({
       code: 'directory_unavailable',

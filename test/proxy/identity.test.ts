@@ -118,13 +118,13 @@ describe('an identity', () => {
     })
   })
 
-  it.each(['isSysAdmin', 'isPlatformAdmin'] as const)('says %s of nobody else', async (flag) => {
+  it.each(['isSysAdmin', 'isPlatformAdmin'] as const)('never says %s of another caller', async (flag) => {
     expect(await claimsOf({ caller: alice({ [flag]: true }) })).toMatchObject({ [flag]: true })
     expect(Object.keys(await claimsOf({}))).not.toContain(flag)
   })
 
   describe('is signed once', () => {
-    it('and all who ask meanwhile wait for the same signature; who asks later gets it at once', async () => {
+    it('and concurrent callers await the same signature; later ones get it at once', async () => {
       const identityFor = identities()
       const same = introduction()
       const first = identityFor(same)
@@ -290,14 +290,14 @@ routes:
     )
   })
 
-  it('nobody is introduced who has not signed in, and a client cannot introduce himself', async () => {
+  it('an anonymous caller gets no identity, and a client cannot forge one', async () => {
     const forged = { 'X-Gateway-Identity': 'forged' }
     expect(await get('/public/x', { ...asAlice(), ...forged })).not.toHaveProperty('x-gateway-identity')
     expect(await get('/optional/x', forged)).not.toHaveProperty('x-gateway-identity')
     expect((await get('/optional/x', { ...asAlice(), ...forged }))['x-gateway-identity']).toMatch(/^ey/)
   })
 
-  it('what a role no longer gives is not said of anybody any more', async () => {
+  it('an identity stops saying what a role no longer gives', async () => {
     const bob = await tokenFor(gateway.database, 'bob')
     const ask = async () =>
       partsOf(
@@ -346,7 +346,7 @@ routes:
       'token_invalid',
     )
   })
-  it('nor is anything of that type, though the key of access tokens signed it and its row is there', async () => {
+  it('an identity signed with the key of access tokens, with a row, is no access token either', async () => {
     const shaped = await tokenFor(gateway.database, 'alice', { header: { typ: 'gateway-identity+jwt' } })
     expectProblem(
       await request(gateway.url).get('/auth/me').set('Authorization', `Bearer ${shaped.token}`),

@@ -80,7 +80,7 @@ routes:
       await line.stop()
     })
 
-    it('get nothing more once the lease is over, and end; what nobody was asked for goes on', async () => {
+    it('get nothing more once the lease is over, and end; public streams go on', async () => {
       const { token } = await tokenFor(database, 'alice')
       const headers = { Authorization: `Bearer ${token}`, 'X-Mandate-Id': mandates.acme }
       const arriving = sockets.next()
@@ -130,7 +130,7 @@ routes:
     })
   })
 
-  describe('because it is to have none', () => {
+  describe('because it is configured without one', () => {
     let gateway: TestGateway
     beforeAll(async () => {
       gateway = await startTestGateway({
@@ -170,7 +170,7 @@ routes:
       expect([...client.messages, ...service.messages, events.heard.text].join()).not.toMatch(/too late/)
     })
 
-    it('an upload gets no further with what its caller lost meanwhile', async () => {
+    it('an upload stops if its caller has lost the right meanwhile', async () => {
       const { token, jti } = await tokenFor(database, 'alice')
       const arrived: Buffer[] = []
       const gone = new Promise<void>((resolve) =>

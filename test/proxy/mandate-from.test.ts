@@ -227,7 +227,7 @@ routes:
       ['with a parameter', `${acme};v=1`],
       ['as a URN', `urn:uuid:${acme}`],
       ['in parentheses', `(${acme.replaceAll('-', '')})`],
-    ])('that somebody would take for an id is refused: %s', async (_name, written) => {
+    ])('that a service could take for an id is refused: %s', async (_name, written) => {
       expect(await ask(`/path/${written}/x`)).toMatch(/^(mandate_id_invalid|path_ambiguous)$/)
     })
 
@@ -365,7 +365,7 @@ routes:
       second.socket.terminate()
     })
 
-    it('answers none where none was offered', async () => {
+    it('chooses none if none was offered', async () => {
       const client = await openRawWebSocket(`${gateway.url}/ws`, { ...headers(), 'X-Mandate-Id': acme })
       expect(client.head).toMatch(/^HTTP\/1\.1 101 /)
       expect(client.head).not.toMatch(/sec-websocket-protocol/i)

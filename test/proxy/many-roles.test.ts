@@ -8,7 +8,7 @@ import { partsOf } from '../support/hand-signed.js'
 import { sendLines } from '../support/raw-http.js'
 import { startUpstream, type Upstream } from '../support/upstream.js'
 
-describe('what a service is told of the caller', () => {
+describe('the caller information for a service', () => {
   let upstream: Upstream
   let gateway: TestGateway
   beforeAll(async () => {
@@ -61,7 +61,7 @@ routes:
   const verifier = () => createIdentityVerifier({ gatewayUrl: gateway.url, audience: 'crm' })
   const identity = () => String(upstream.last().headers['x-gateway-identity'])
 
-  it('stays under 8 KiB whatever the roles, and a service that asks knows them all', async () => {
+  it('stays under 8 KiB for any number of roles, and a service can request all of them', async () => {
     for (const [inMandate, onInstance] of [
       [2, 1],
       [30, 10],
@@ -97,7 +97,7 @@ routes:
     }
   }, 120_000)
 
-  it('is small also of somebody with the longest name', async () => {
+  it('is small also for the longest username', async () => {
     const user = await userWith(40, 0)
     const name = '東'.repeat(256)
     await gateway.database.sql('update users set username = $1 where id = $2', [name, user.id])
@@ -110,7 +110,7 @@ routes:
     expect((await verifier().verify(identity())).roleIds.sort()).toEqual(user.roleIds)
   })
 
-  it('tells no roles to whoever has no identity that is good now', async () => {
+  it('shows no roles to a caller without a valid identity', async () => {
     const user = await userWith(120, 0)
     await ask(user.token)
     const send = (value: string) =>
@@ -130,7 +130,7 @@ routes:
     ])
   })
 
-  it('is what the route says and no more, in the headers and in the signed identity', async () => {
+  it('has what the route says and no more, in the headers and in the signed identity', async () => {
     const { token } = await tokenFor(gateway.database, 'alice')
     const told = () =>
       Object.keys(upstream.last().headers)

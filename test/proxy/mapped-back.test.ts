@@ -72,21 +72,21 @@ routes:
     },
   )
 
-  it('hears the host that the client called only with preserveHost', async () => {
+  it('receives the client’s Host only with preserveHost', async () => {
     const host = async (path: string) =>
       (JSON.parse((await follow(gateway.url, path)).body) as { host: string }).host
     expect(await host('/ex/new')).toBe(`127.0.0.1:${(expressServer.address() as AddressInfo).port}`)
     expect(await host('/apps/ex/new')).toBe(new URL(gateway.url).host)
   })
 
-  it('hears nobody else’s prefix', async () => {
+  it('receives no prefix that a client claims', async () => {
     for (const line of ['X-Forwarded-Prefix: /evil', 'X_Forwarded_Prefix: /evil', 'X-Script-Name: /evil']) {
       expect((await sendLines(gateway.url, 'GET /ex/new', [line])).body).toContain('"prefix":"/ex"')
     }
   })
 })
 
-describe('what an answer says', () => {
+describe('a header of an answer', () => {
   let upstream: Upstream
   let gateway: TestGateway
   let port: string
@@ -122,7 +122,7 @@ routes:
   }
   const target = (path: string) => `http://127.0.0.1:${port}${path}`
 
-  it('of an address is the client’s own, where something was taken off the path or put in its place', async () => {
+  it('with an address is mapped to the client’s path, if the route strips or rewrites', async () => {
     const here = new URL(gateway.url).host
     for (const [path, said, heard] of [
       ['/own/app/a', '/b', '/own/app/b'],
@@ -172,7 +172,7 @@ routes:
     }
   })
 
-  it('of a refresh leads where the client can go', async () => {
+  it('with a refresh leads to a path that the client can reach', async () => {
     for (const [said, heard] of [
       ['0; url=/b', '0; url=/own/app/b'],
       [`5;URL='${target('/b')}'`, `5;URL='/own/app/b'`],
@@ -184,7 +184,7 @@ routes:
       expect([said, await answered('/own/app/a', 'Refresh', said ?? '')]).toEqual([said, [heard]])
   })
 
-  it('of a cookie returns to its own service only, and names no host for which browsers drop it', async () => {
+  it('with a cookie returns to its own service only, and names no host for which browsers drop it', async () => {
     for (const [path, said, heard] of [
       ['/own/app/a', 'a=1; Path=/', 'a=1; Path=/own/app/'],
       ['/own/app/a', 'a=1; path=/b; HttpOnly', 'a=1; Path=/own/app/b; HttpOnly'],

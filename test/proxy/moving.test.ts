@@ -156,7 +156,7 @@ describe('credentials: pass', () => {
     ).not.toHaveProperty('x-mandate-id')
   })
 
-  it('changes nothing of who is refused: a foreign mandate, a revoked token and nobody stay outside', async () => {
+  it('still refuses a foreign mandate, a revoked token and an anonymous caller', async () => {
     const { token, jti } = await tokenFor(gateway.database, 'alice')
     await gateway.database.sql("update tokens set status = 'revoked' where id = $1", [jti])
     for (const [lines, status, code] of [
@@ -172,7 +172,7 @@ describe('credentials: pass', () => {
   })
 
   it.each(['/public/x', '/enforced/x', '/watched/x', '/anywhere/x'])(
-    'lets nobody forge what the gateway says of a caller (%s)',
+    'lets no client forge what the gateway says of a caller (%s)',
     async (path) => {
       const { heard } = await send(path, [`Authorization: Bearer ${alice}`, acme, ...forged])
       const isTold = path === '/enforced/x' || path === '/anywhere/x'
@@ -215,7 +215,7 @@ describe('decide: watch', () => {
     ],
     ['somebody who may', () => [`Authorization: Bearer ${alice}`, acme], 'granted', users.alice],
   ] as const)(
-    'sends on %s, tells the service of nobody, and notes what it would have decided',
+    'forwards %s without a caller, and notes what it would have decided',
     async (_who, linesOf, decision, user) => {
       const lines = linesOf()
       const { id, answer, heard } = await send('/watched/x', [...lines, ...forged])
@@ -259,7 +259,7 @@ describe('decide: watch', () => {
     expect(Object.keys(granted.headers).sort()).toEqual(Object.keys(refused.headers).sort())
   })
 
-  it('audits nothing, and denies nothing that could be asked about', async () => {
+  it('audits nothing, and records no denial to explain', async () => {
     const { id } = await send('/watched/x', [acme, `Authorization: Bearer ${erin}`])
     await lineOf(id)
     expect(await gateway.database.sql('select action from audit_events where request_id = $1', [id])).toEqual(
@@ -346,7 +346,7 @@ describe('decide: watch', () => {
     }
   })
 
-  it('leaves nothing of its decision on the request: no mandate counts it, and no membership let it in', async () => {
+  it('leaves no trace of its decision on the request: no mandate counts it', async () => {
     await send('/watched/x', [`Authorization: Bearer ${alice}`, acme])
     await send('/enforced/x', [`Authorization: Bearer ${alice}`, acme])
     const { text } = await sendRequest(gateway.url, '/metrics')
@@ -428,7 +428,7 @@ describe('decide: watch', () => {
 describe('an open route', () => {
   const table = () => parseRouteTable(routesTo('http://127.0.0.1:9000'), 'routes.yaml')
 
-  it('is never unseen: it is warned of when it comes into force', () => {
+  it('is warned of when it comes into force', () => {
     const warnings = gateway.logLines
       .map((line) => JSON.parse(line) as { level: string; message: string })
       .filter(({ level }) => level === 'warn')

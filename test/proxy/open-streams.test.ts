@@ -19,7 +19,7 @@ interface Reading {
   hasEnded: () => boolean
 }
 
-describe('what goes on for a while, when what let it in is taken away at another node', () => {
+describe('a stream whose authority is taken away at another node', () => {
   let nodes: TwoNodes
   let upstream: Upstream
   beforeAll(async () => {
@@ -79,7 +79,7 @@ routes:
 
   const sse = { 'Content-Type': 'text/event-stream' }
 
-  it('is cut though another of the same login has gone before it', async () => {
+  it('is cut, also if another of the same login was cut before', async () => {
     const caller = await nodes.caller()
     const [gone, stays] = [await begin(caller, sse), await begin(caller, sse)]
     gone.theirs.end()
@@ -90,7 +90,7 @@ routes:
     expect(stays.reading.text()).toBe('data: 1\n\n')
   })
 
-  it('is cut by a rule of a role that it was given only after it had begun', async () => {
+  it('is cut by a rule of a role that was given only after it had begun', async () => {
     const directory = directoryOf(nodes.database)
     const caller = await nodes.caller()
     const stronger = await directory.role({ mandateId: mandates.acme })
@@ -204,7 +204,7 @@ routes:
     expect(answer.text()).not.toMatch(/secret/)
   })
 
-  it('events that a route takes for public are nobody’s, and go on', async () => {
+  it('events of a public route go on', async () => {
     const caller = await nodes.caller()
     const asked = nextAnswer()
     const reading = read('/public', caller.headers)
@@ -295,7 +295,7 @@ routes:
       },
     )
 
-    it('that has only been announced is answered 401, and the service never hears of it', async () => {
+    it('that has only been announced is answered 401, and never reaches the service', async () => {
       const caller = await nodes.caller()
       const { state } = nextUpload()
       const req = httpRequest(`${nodes.here.url}/upload`, {
@@ -397,7 +397,7 @@ routes:
       expect(answer.body).toMatch(/platform_admin_required/)
     })
 
-    it('does what it says when nothing that concerns it changed', async () => {
+    it('takes effect when nothing that concerns it has changed', async () => {
       const [petra, target] = [await tokenFor(nodes.database, 'petra'), await nodes.caller()]
       const answer = await changeSlowly(petra.token, target.id, () => nodes.allHaveHeard())
       expect([answer.status, await isEnabled(target.id)]).toEqual([200, false])

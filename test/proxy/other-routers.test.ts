@@ -253,7 +253,7 @@ routes:
     service.close()
   })
 
-  it('shows nothing of it to anybody who writes the path in other letters, directly and by /auth/verify', async () => {
+  it('hides it from paths in other letters, directly and by /auth/verify', async () => {
     for (const target of [
       '/ex/ADMIN/secret',
       '/ex/Admin/secret',

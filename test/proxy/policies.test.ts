@@ -140,7 +140,7 @@ describe('a route’s policy', () => {
     })
   })
 
-  describe('asks who is calling', () => {
+  describe('checks the caller', () => {
     it('required: without a token 401, and nothing reaches the upstream', async () => {
       expect(await ask('GET', '/api/x')).toEqual({
         status: 401,
@@ -151,7 +151,7 @@ describe('a route’s policy', () => {
       expect(await ask('OPTIONS', '/api/x')).toMatchObject({ status: 401, forwarded: false })
     })
 
-    it('public: anybody, and a bad token is not looked at', async () => {
+    it('public: anonymous callers pass, and a bad token is not checked', async () => {
       expect(await ask('GET', '/x')).toEqual(passed)
       expect(
         await ask('GET', '/x', undefined, { Authorization: 'Bearer rubbish', Cookie: 'auth_token=rubbish' }),
@@ -181,7 +181,7 @@ describe('a route’s policy', () => {
       })
     })
 
-    it('guards: each level opens its own door only', async () => {
+    it('guards: each level passes its own guard only', async () => {
       expect(await ask('GET', '/ops')).toMatchObject({ status: 401, forwarded: false })
       for (const user of ['alice', 'petra', 'frank'] as const)
         expect(await ask('GET', '/ops', user)).toEqual({
@@ -234,7 +234,7 @@ describe('a route’s policy', () => {
     })
   })
 
-  describe('asks where', () => {
+  describe('checks the place', () => {
     it('a mandate that is required and one that is not the caller’s', async () => {
       expect(await ask('GET', '/members', 'alice')).toMatchObject({ status: 400, code: 'mandate_required' })
       expect(await ask('GET', '/members', 'alice', { 'X-Mandate-Id': '' })).toMatchObject({
@@ -265,7 +265,7 @@ describe('a route’s policy', () => {
       expect(upstream.last().headers['x-instance-id']).toBe(instances.acmeCrm)
     })
 
-    it('headers that a route does not ask for are ignored, however wrong', async () => {
+    it('headers that a route does not use are ignored, however wrong', async () => {
       expect(
         await ask('GET', '/api/x', 'alice', { 'X-Mandate-Id': 'nonsense', 'X-Instance-Id': 'nonsense' }),
       ).toEqual(passed)
@@ -273,7 +273,7 @@ describe('a route’s policy', () => {
     })
   })
 
-  describe('asks for permission, by the method', () => {
+  describe('checks the permission, by the method', () => {
     const acme = { 'X-Mandate-Id': mandates.acme }
 
     it.each([
@@ -301,7 +301,7 @@ describe('a route’s policy', () => {
     )
 
     it.each(['TRACE', 'PROPFIND', 'LINK', 'PURGE', 'SEARCH'])(
-      '%s has no action, so nobody’s passes',
+      '%s has no action, so it passes for no caller',
       async (method) => {
         for (const user of ['alice', 'root'] as const) {
           expect(await ask(method, '/contacts/1', user, acme)).toMatchObject({ forwarded: false })
@@ -309,7 +309,7 @@ describe('a route’s policy', () => {
       },
     )
 
-    it('a level of one action gives no other', async () => {
+    it('the level of one action allows no other action', async () => {
       await gateway.database.sql(
         `insert into access_rules (role_id, context, item, "delete")
           select role_id, $2, $3, $4

@@ -145,8 +145,8 @@ describe.each(callerHeaders)('%s of a client', (name) => {
   })
 })
 
-describe('who the upstream is told is calling', () => {
-  it('is the gateway’s word however a name is written', async () => {
+describe('the caller that the upstream receives', () => {
+  it('is the gateway’s, in any spelling of the header', async () => {
     const spelling = fc
       .tuple(
         fc.constantFrom(...callerHeaders),
@@ -215,14 +215,14 @@ describe('who the upstream is told is calling', () => {
     `\xa0${mandates.acme}`,
     `${mandates.acme}\xa0`,
     mandates.acme.replace('0', '\xb2'),
-  ])('a place that is no one place is refused: %j', async (value) => {
+  ])('an ambiguous place is refused: %j', async (value) => {
     await expectRefused(
       request('GET /crm/x', [asAlice, `X-Mandate-Id: ${value}`, 'Connection: close']),
       '400 mandate_id_invalid',
     )
   })
 
-  it('a place in another spelling is none: it neither counts nor contradicts', async () => {
+  it('a place in another spelling of the header is ignored', async () => {
     await expectRefused(
       request('GET /crm/x', [asAlice, `X_Mandate_Id: ${mandates.acme}`, 'Connection: close']),
       '400 mandate_required',
@@ -258,7 +258,7 @@ describe('Connection', () => {
     'close, close',
     ',,close,,',
     'close, Expect, Upgrade, TE, Trailer',
-  ])('%s takes nothing from what is decided, nor from what the upstream is told', async (value) => {
+  ])('%s changes neither the decision nor what the upstream receives', async (value) => {
     const lines = [
       asAlice,
       `X-Mandate-Id: ${mandates.acme}`,
@@ -295,7 +295,7 @@ describe('Connection', () => {
     ]).toEqual([1, 1, []])
   })
 
-  it('hides nobody’s mandate: who is no member is refused, also where it names the header', async () => {
+  it('cannot hide the mandate: a caller who is no member is refused, also if it names the header', async () => {
     for (const value of ['close, X-Mandate-Id', 'close, X-Mandate-Id, X-User-Id, Authorization']) {
       await expectRefused(
         request('GET /crm/x', [
@@ -326,7 +326,7 @@ describe('Connection', () => {
     ])
   })
 
-  it('takes a chunked body’s framing from nobody', async () => {
+  it('cannot remove the framing of a chunked body', async () => {
     const came = await sent(
       'POST /public/x',
       ['Connection: Transfer-Encoding, close', 'Transfer-Encoding: chunked'],
@@ -336,10 +336,10 @@ describe('Connection', () => {
   })
 })
 
-describe('another method than the one that was decided on', () => {
+describe('a method other than the one that was decided on', () => {
   const names = ['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override']
 
-  it.each(names)('is asked for by nobody: %s reaches no upstream, in any spelling', async (name) => {
+  it.each(names)('cannot be requested: %s reaches no upstream, in any spelling', async (name) => {
     for (const spelling of [
       name,
       name.toLowerCase(),
@@ -352,7 +352,7 @@ describe('another method than the one that was decided on', () => {
     }
   })
 
-  it.each(names)('counts for nothing in what is allowed: %s', async (name) => {
+  it.each(names)('does not change what is allowed: %s', async (name) => {
     const asBob = [
       `Authorization: Bearer ${tokens.bob}`,
       `X-Mandate-Id: ${mandates.acme}`,
@@ -384,7 +384,7 @@ describe('Host', () => {
     'under_score.example',
     'xn--bcher-kva.example',
     'a-b.c~d',
-  ])('%s is passed on as X-Forwarded-Host, and the upstream has its own', async (host) => {
+  ])('%s is forwarded as X-Forwarded-Host, and the upstream gets its own Host', async (host) => {
     const before = upstream.requests.length
     expect(
       outcomes(
@@ -573,7 +573,7 @@ describe('where a request comes from', () => {
     'True-Client-IP: 6.6.6.6',
   ]
 
-  it('is what the gateway saw, whatever a client says of it', async () => {
+  it('is what the gateway saw, whatever a client claims', async () => {
     for (const [path, lines] of [
       ['/public/x', []],
       ['/private/x', [asAlice]],
@@ -588,7 +588,7 @@ describe('where a request comes from', () => {
     }
   })
 
-  it('is not told by Via, which decides nothing', async () => {
+  it('is not taken from Via', async () => {
     const came = await sent('GET /private/x', [
       asAlice,
       'Via: 1.1 6.6.6.6',
@@ -601,7 +601,7 @@ describe('where a request comes from', () => {
     ])
   })
 
-  describe.each([1, 2])('behind %i of our proxies', (trustProxy) => {
+  describe.each([1, 2])('behind %i trusted proxies', (trustProxy) => {
     let behind: TestGateway
     beforeAll(async () => {
       behind = await startTestGateway({
@@ -651,7 +651,7 @@ describe('where a request comes from', () => {
       ).toEqual([believed])
     })
 
-    it('the client’s other headers say nothing', async () => {
+    it('the client’s other headers are ignored', async () => {
       const came = await forwarded([
         ...forged,
         `X-Forwarded-For: ${appended.join(', ')}`,
@@ -668,7 +668,7 @@ describe('where a request comes from', () => {
 
     // The entry that the proxy wrote is no address: the one before it was written by whoever calls.
     it.each(['unknown', '_hidden', 'unix:', ''])(
-      'an entry of theirs that is no address makes nobody else’s believed: %j',
+      'an entry of theirs that is no address makes no other entry believed: %j',
       async (entry) => {
         expect(
           valuesOf(

@@ -256,7 +256,7 @@ routes:
 
   // The examples are what is wrong by now: a segment of a parameter alone, and an escaped semicolon.
   it.each(['/open/;/secret', '/open/;x=1/secret', '/open/secret%3bx', '/open/..%3b/api/crm'])(
-    'does so for those who leave parameters out, too: %s',
+    'does so also for programs that drop parameters: %s',
     async (example) => {
       await fc.assert(
         fc.asyncProperty(trickyPath, (path) => expectInPlace(path, false, forgiving)),
@@ -295,7 +295,7 @@ routes:
     ['/open/a..b/..c', '/open', '/a..b/..c'],
     ['/open/%7Ealice', '/open', '/~alice'],
     ['/open/a:b@c', '/open', '/a:b@c'],
-  ])('%s goes where it belongs, once, as it is matched', async (path, prefix, rest) => {
+  ])('%s reaches its upstream once, as it was matched', async (path, prefix, rest) => {
     const { outcome, got } = await send(path, true)
     expect([outcome.slice(0, 3), got]).toEqual(['200', expected(prefix, rest)])
     const withQuery = await send(`${path}?a=/../%2f&b=//`, true)
@@ -390,7 +390,7 @@ routes:
     '/open%23',
     '/%20open',
     '/api%20/crm',
-  ])('%s belongs to nobody', async (path) => {
+  ])('%s belongs to no route', async (path) => {
     const { outcome, got } = await send(path, true)
     expect([outcome, got]).toEqual(['404 not_found', []])
   })
@@ -421,7 +421,7 @@ routes:
   })
 
   it.each(['/open/secret%3bx', '/open/secret%3B/y', '/open/%73ecret%3bx=1'])(
-    '%s is refused, as it is with a semicolon: without its parameter it is another route’s',
+    '%s is refused like a semicolon: without its parameter it belongs to another route',
     async (path) => {
       const { outcome, got } = await send(path, false)
       expect([outcome, got]).toEqual(['400 path_ambiguous', []])

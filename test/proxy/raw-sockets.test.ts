@@ -103,7 +103,7 @@ async function expectServed(bytes: string, expected: string[], bodies: Record<st
   for (const { target, body } of came) expect([target, body]).toEqual([target, bodies[target] ?? ''])
 }
 
-describe('a length that two programs could read differently is refused, and its connection ends with it', () => {
+describe('a length that two programs could read differently is refused, and its connection ends', () => {
   it.each([
     ['a length, then chunks', [`Content-Length: 5`, chunked]],
     ['chunks, then a length', [chunked, `Content-Length: ${hidden.length}`]],
@@ -236,7 +236,7 @@ describe('a length that two programs could read differently is refused, and its 
   })
 })
 
-describe('a length that all programs read alike is taken', () => {
+describe('a length that all programs read alike is accepted', () => {
   it.each([
     ['blanks before it', ' 5'],
     ['a blank behind it', '5 '],
@@ -267,7 +267,7 @@ describe('a length that all programs read alike is taken', () => {
     expect(upstream.last().lines.join('\n')).not.toMatch(/transfer.encoding/i)
   })
 
-  it('nor is one that it may take for the length', async () => {
+  it('nor is a name that it may take for the length', async () => {
     await expectServed(
       post(['Content_Length: 99', 'Content.Length: 98', 'Content-Length: 5', 'Connection: close'], 'hello'),
       ['POST /public/outer'],
@@ -289,7 +289,7 @@ describe('a chunked body', () => {
     ['in several', '2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n'],
     ['with small extensions', '5;a=b;c="d;e"\r\nhello\r\n0;f\r\n\r\n'],
     ['with leading zeros', `${'0'.repeat(20)}5\r\nhello\r\n000\r\n\r\n`],
-  ])('%s is taken, and what comes behind it is the next request', async (_, body) => {
+  ])('%s is accepted, and the bytes behind it are the next request', async (_, body) => {
     await expectServed(
       post([chunked], body) + get('/public/second', 'Connection: close'),
       ['POST /public/outer', 'GET /public/second'],
@@ -391,7 +391,7 @@ describe('a body and its length', () => {
     await expectWell()
   })
 
-  it('a body of a request that is taken is that one’s body, whatever stands in it', async () => {
+  it('a body of an accepted request is never read as a request, whatever it holds', async () => {
     const text = get('/public/inner')
     await expectServed(
       post([`Content-Length: ${text.length}`, 'Connection: close'], text),
@@ -428,7 +428,7 @@ describe('a body and its length', () => {
     },
   )
 
-  it('the upstream gets as much of a body as was announced, and no byte of what comes behind', async () => {
+  it('the upstream gets as much of a body as was announced, and no byte behind it', async () => {
     const before = upstream.requests.length
     await exchange(gateway.url, post(['Content-Length: 5'], 'hello world'))
     await until(() => Promise.resolve(upstream.requests.length > before || undefined))
@@ -581,13 +581,13 @@ describe('a request line', () => {
     },
   )
 
-  it('of CONNECT is answered, as everything is', async () => {
+  it('of CONNECT gets a response', async () => {
     const answer = await exchange(gateway.url, `CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n`)
     expect(outcomes(answer)).toEqual([expect.stringMatching(/^4\d\d [a-z_]+$/)])
     expectProblem(answer)
   })
 
-  it('that is none is told that its connection ends', async () => {
+  it('that is malformed gets a response with Connection: close', async () => {
     const [answer] = (await exchange(gateway.url, 'rubbish\r\n\r\n')).answers
     expect(answer?.headers).toMatchObject({ connection: ['close'], 'cache-control': ['no-store'] })
   })
@@ -713,7 +713,7 @@ describe('requests on one connection', () => {
     ['rubbish', 'rubbish\r\n\r\n'],
     ['a request that two programs could read differently', post(['Content-Length: 5', chunked], hidden)],
     ['a request of another version', `GET /public/x HTTP/1.2\r\nHost: x\r\n\r\n`],
-  ])('that are good are answered before %s behind them is refused', async (_, bad) => {
+  ])('that are well-formed are answered before %s behind them is refused', async (_, bad) => {
     const before = upstream.requests.length
     const answer = await exchange(gateway.url, post(['Content-Length: 5'], 'hello') + bad)
     expect(upstream.requests.slice(before).map(({ target, body }) => [target, body])).toEqual([
@@ -730,23 +730,20 @@ describe('requests on one connection', () => {
     ['a request', poison],
     ['rubbish', 'rubbish\r\n\r\n'],
     ['what was too much of a body', 'XYZ'],
-  ])(
-    'of which one says Connection: close end with its answer, whatever stands behind: %s',
-    async (_, behind) => {
-      const before = upstream.requests.length
-      const answer = await exchange(
-        gateway.url,
-        post(['Content-Length: 5', 'Connection: close'], 'hello') + behind,
-      )
-      expect([outcomes(answer), answer.rest, answer.isClosed]).toEqual([['200 POST /public/outer'], '', true])
-      expect(upstream.requests.slice(before).map(({ target }) => target)).toEqual(['/public/outer'])
-    },
-  )
+  ])('end with the answer to one that says Connection: close, whatever follows: %s', async (_, behind) => {
+    const before = upstream.requests.length
+    const answer = await exchange(
+      gateway.url,
+      post(['Content-Length: 5', 'Connection: close'], 'hello') + behind,
+    )
+    expect([outcomes(answer), answer.rest, answer.isClosed]).toEqual([['200 POST /public/outer'], '', true])
+    expect(upstream.requests.slice(before).map(({ target }) => target)).toEqual(['/public/outer'])
+  })
 
   it.each([
     ['rubbish', 'rubbish\r\n\r\n'],
     ['a request that two programs could read differently', post(['Content-Length: 5', chunked], hidden)],
-  ])('that are good reach the upstream once, and %s behind them never', async (_, bad) => {
+  ])('that are well-formed reach the upstream once, and %s behind them never', async (_, bad) => {
     const before = upstream.requests.length
     const answer = await exchange(gateway.url, post(['Content-Length: 5'], 'hello') + bad)
     expect(answer.isClosed).toBe(true)
@@ -776,7 +773,7 @@ describe('requests on one connection', () => {
       post(['Expect: 100-continue', 'Expect: 100-continue', 'Content-Length: 5'], 'hello'),
       '417 expectation_failed',
     ],
-  ])('end with one that is malformed: what stands behind %s is not served', async (_, bytes, outcome) => {
+  ])('end with one that is malformed: requests behind %s are not served', async (_, bytes, outcome) => {
     await expectRefused(bytes + poison, outcome)
   })
 })
@@ -825,7 +822,7 @@ describe('100 Continue', () => {
     ],
     ['by a method that is not there', '/auth/me', [], '405 method_not_allowed'],
   ])(
-    'is not sent where the request is refused %s, and what comes instead of its body is not served',
+    'is not sent if the request is refused %s, and bytes in place of its body are not served',
     async (_, path, lines, outcome) => {
       const before = upstream.seen()
       const length = lines.some((line) => line.startsWith('Content-Length'))
@@ -861,7 +858,7 @@ describe('100 Continue', () => {
     ])
   })
 
-  it('expected without a body ends the connection with the answer, and what stands behind is not served', async () => {
+  it('expected without a body ends the connection with the answer; later bytes are not served', async () => {
     await expectServed(
       get('/public/outer', 'Expect: 100-continue') + get('/public/second', 'Connection: close'),
       ['GET /public/outer'],
@@ -913,7 +910,7 @@ describe('an upgrade that the gateway does not know', () => {
   it.each([
     ['h2c', h2c],
     ['websocket', webSocket],
-  ])('loses nothing: what stands behind it is served, or the connection ends (%s)', async (_, lines) => {
+  ])('loses nothing: the next request is served, or the connection ends (%s)', async (_, lines) => {
     const before = upstream.requests.length
     const answer = await exchange(
       gateway.url,
@@ -923,7 +920,7 @@ describe('an upgrade that the gateway does not know', () => {
     expect([answer.isClosed, answer.answers.length]).toEqual([true, upstream.requests.length - before])
   })
 
-  it('is no way to hide half a request', async () => {
+  it('cannot hide half a request', async () => {
     const socket = await openSocket(gateway.url)
     const before = upstream.requests.length
     socket.write(
@@ -942,7 +939,7 @@ describe('an upstream that answers before it has the whole body', () => {
   it.each([
     ['of announced length', [`Content-Length: ${poison.length}`], poison],
     ['in chunks', [chunked], `${poison.length.toString(16)}\r\n${poison}\r\n0\r\n\r\n`],
-  ])('is heard, and what is left of the body reaches nobody as a request (%s)', async (_, lines, body) => {
+  ])('gets through, and the rest of the body is never read as a request (%s)', async (_, lines, body) => {
     const before = upstream.requests.length
     upstream.answerHeads((socket) => socket.write(plainResponse('enough')))
     const socket = await openSocket(gateway.url)
@@ -965,7 +962,7 @@ describe('an upstream that answers before it has the whole body', () => {
   })
 })
 
-describe('an upstream’s answer that is no good', () => {
+describe('a malformed answer of an upstream', () => {
   const answerOf = (lines: string[], body = '', status = '200 OK') =>
     [`HTTP/1.1 ${status}`, ...lines, '', body].join('\r\n')
   const inChunks = '5\r\nhello\r\n0\r\n\r\n'
@@ -1027,7 +1024,7 @@ describe('an upstream’s answer that is no good', () => {
   })
 
   it.each(['102 Processing', '103 Early Hints', '199 Whatever'])(
-    '%s is not passed on, nor are its headers, and the answer behind it is',
+    '%s is not forwarded, nor are its headers, but the answer behind it is',
     async (status) => {
       const answer = await ask(
         answerOf(['Link: </a>; rel=preload', 'Set-Cookie: auth_token=stolen', 'X-A: 1'], '', status).repeat(
@@ -1128,7 +1125,7 @@ describe('an upstream’s answer that is no good', () => {
     ['refresh_token=stolen; Path=/auth'],
     ['portal_session=stolen; Domain=example.com'],
     ['auth_token\xa0=stolen'],
-  ])('a cookie of ours is not set: Set-Cookie: %j', async (cookie) => {
+  ])('a cookie of the gateway’s name is not set: Set-Cookie: %j', async (cookie) => {
     for (const name of ['Set-Cookie', 'set-cookie', 'SET-COOKIE']) {
       const answer = await ask(
         answerOf(['Set-Cookie: theme=dark', `${name}: ${cookie}`, 'Content-Length: 2'], 'ok'),
@@ -1164,7 +1161,7 @@ describe('an upstream’s answer that is no good', () => {
   })
 
   // RFC 9110 §15.2 has clients pass it over, but undici takes it for a broken answer.
-  it('100 that nobody asked for is 502, and what stands behind it is nobody’s answer', async () => {
+  it('an unexpected 100 is 502, and the bytes behind it answer no request', async () => {
     expect(outcomes(await ask(answerOf([], '', '100 Continue') + plainResponse('final')))).toEqual([
       '502 upstream_failed',
     ])
@@ -1179,7 +1176,7 @@ describe('an upstream’s answer that is no good', () => {
   })
 })
 
-describe('a second answer that nobody asked for is never another caller’s', () => {
+describe('an unrequested second answer never reaches another caller', () => {
   const headOf = (status: string, ...lines: string[]) => [`HTTP/1.1 ${status}`, ...lines, '', ''].join('\r\n')
   const stolen = plainResponse('stolen')
   const ask = (user: 'alice' | 'bob', path: string, method = 'GET') =>

@@ -43,7 +43,7 @@ routes:
 /** How a forgiving upstream (CGI, WSGI, PHP) would read a header's name. */
 const folded = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '-')
 
-describe('what an upstream is told', () => {
+describe('an upstream receives', () => {
   let upstream: Upstream
   let gateway: TestGateway
   let alice: { token: string; sid: string }
@@ -79,7 +79,7 @@ describe('what an upstream is told', () => {
       },
     )
 
-    it('of a signed-in client is the gateway’s word or none, however it is spelled', async () => {
+    it('of a signed-in client comes from the gateway or not at all, in any spelling', async () => {
       for (const spell of spellings) {
         const answer = await sendLines(gateway.url, 'GET /required/x', [
           `Authorization: Bearer ${alice.token}`,
@@ -146,7 +146,7 @@ describe('what an upstream is told', () => {
     }
   })
 
-  it('no session of a program, which has none', async () => {
+  it('no session for a program, which has none', async () => {
     const program = await tokenFor(gateway.database, 'reports', {
       row: { purpose: 'api_token', sessionId: null },
       claims: { sid: undefined },
@@ -156,7 +156,7 @@ describe('what an upstream is told', () => {
     expect(receivedNames()).not.toContain('x-session-id')
   })
 
-  it('no roles of somebody who has none', async () => {
+  it('no roles for a caller without roles', async () => {
     const directory = directoryOf(gateway.database)
     const nobody = await directory.user()
     await directory.join(nobody.id, mandates.acme)
@@ -169,7 +169,7 @@ describe('what an upstream is told', () => {
     expect(upstream.last().headers).not.toHaveProperty('x-role-ids')
   })
 
-  it('no place where a route asks for none, and no level where it asks for no permission', async () => {
+  it('no place if a route needs none, and no level if it needs no permission', async () => {
     await request(gateway.url)
       .get('/required/x')
       .set('Authorization', `Bearer ${alice.token}`)
@@ -318,7 +318,7 @@ describe('what an upstream is told', () => {
     }
   })
 
-  it('where the request really came from: what a client says of that is dropped, however it is spelled', async () => {
+  it('the real origin of the request: a client’s claim is dropped, in any spelling', async () => {
     await sendLines(gateway.url, 'GET /public/x', [
       'X-Forwarded-For: 1.2.3.4',
       'X_Forwarded_For: 1.2.3.4',
@@ -354,7 +354,7 @@ describe('what an upstream is told', () => {
     'X-Rewrite-URL',
     'X-Original-URI',
     'HTTP2-Settings',
-  ])('no %s, by which a client could say who, where or what it is instead', async (name) => {
+  ])('no %s, by which a client could claim another caller, place or path', async (name) => {
     for (const spelling of [name, name.toUpperCase(), name.replaceAll('-', '_')]) {
       const answer = await sendLines(gateway.url, 'GET /public/x', [`${spelling}: /system`, 'X-Stays: 1'])
       expect([
@@ -366,7 +366,7 @@ describe('what an upstream is told', () => {
     }
   })
 
-  it('no second length or host, whatever a forgiving service would take for one', async () => {
+  it('no header that a forgiving service could take for a second length or host', async () => {
     const answer = await sendLines(
       gateway.url,
       'POST /public/x',
@@ -430,7 +430,7 @@ describe('what an upstream is told', () => {
     expect(decodeURIComponent(String(upstream.last().headers['x-username']))).toBe('zo%c3%ab')
   })
 
-  it('a username with a line break begins no header of its own', async () => {
+  it('no header of its own from a username with a line break', async () => {
     const username = 'eve\r\nx-user-id: spoofed'
     await gateway.database.sql('update users set username = $1 where id = $2', [username, users.erin])
     const { token } = await tokenFor(gateway.database, 'erin', { claims: { sub: username } })
@@ -456,7 +456,7 @@ describe('what an upstream is told', () => {
   })
 })
 
-describe('behind a proxy of ours', () => {
+describe('behind a trusted proxy', () => {
   let upstream: Upstream
   let gateway: TestGateway
   beforeAll(async () => {
@@ -504,7 +504,7 @@ describe('behind a proxy of ours', () => {
     }
   })
 
-  it('a host that would have to be quoted is not told', async () => {
+  it('a host that needs quoting is not forwarded', async () => {
     for (const host of ['a"b', 'a;b=c', 'a b', 'ä.example']) {
       const { status } = await sendLines(gateway.url, 'GET /public/x', [`X-Forwarded-Host: ${host}`])
       const { headers } = upstream.last()
@@ -517,7 +517,7 @@ describe('behind a proxy of ours', () => {
     }
   })
 
-  it('of several header lines the last is the proxy’s', async () => {
+  it('the last of several header lines counts, as the proxy’s', async () => {
     await sendLines(gateway.url, 'GET /public/x', [
       'X-Forwarded-For: 6.6.6.6',
       'X-Forwarded-For: 203.0.113.9',
@@ -525,7 +525,7 @@ describe('behind a proxy of ours', () => {
     expect(upstream.last().headers['x-forwarded-for']).toBe('203.0.113.9, 127.0.0.1')
   })
 
-  it('a proxy that said nothing is the client', async () => {
+  it('a proxy that sent no header counts as the client', async () => {
     await sendLines(gateway.url, 'GET /public/x')
     expect(upstream.last().headers).toMatchObject({
       'x-forwarded-for': '127.0.0.1',

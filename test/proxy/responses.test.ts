@@ -58,7 +58,7 @@ routes:
     expect(alike.headers['x-own']).toEqual(['auth_token=1', '2']) // only a cookie is a cookie
   })
 
-  it('keeps its other cookies, and none by the names of ours', async () => {
+  it('keeps its cookies, except those with the gateway’s names', async () => {
     const answer = await ask('GET /public', (_req, res) =>
       res
         .writeHead(200, {
@@ -81,7 +81,7 @@ routes:
     expect(single.headers).not.toHaveProperty('set-cookie')
   })
 
-  it('cannot set our cookies by a nameless one, which browsers send as its value stands', async () => {
+  it('cannot set the gateway’s cookies by a nameless one, which browsers send as its value', async () => {
     const answer = await ask('GET /public', (_req, res) =>
       res.writeHead(200, { 'Set-Cookie': '=auth_token=stolen; Path=/' }).end(),
     )
@@ -186,7 +186,7 @@ routes:
     expect(answer.headers).not.toHaveProperty('transfer-encoding')
   })
 
-  it('of nothing is nothing: length 0', async () => {
+  it('without a body has length 0', async () => {
     const answer = await ask('GET /public', (_req, res) =>
       res.writeHead(200, { 'Content-Length': '0' }).end(),
     )

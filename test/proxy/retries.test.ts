@@ -180,7 +180,7 @@ routes:
     ])
   })
 
-  it('in time is not sent again: whoever is slow gets no more to do', async () => {
+  it('that timed out is not sent again: a slow service gets no more work', async () => {
     const answers = [await sendLines(gateway.url, 'GET /slow'), await sendLines(gateway.url, 'GET /slow')]
     expect(answers.map(({ status }) => status)).toEqual([504, 200])
     expect(answers.slice(0, 1).map(codeOf)).toEqual(['upstream_timeout'])

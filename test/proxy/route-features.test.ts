@@ -186,7 +186,7 @@ describe('a route', () => {
   })
 })
 
-describe('a header by which software believes a proxy', () => {
+describe('a header by which software trusts a proxy', () => {
   it.each([
     'X-Original-Method',
     'X-Remote-User',
@@ -238,7 +238,7 @@ describe('a header by which software believes a proxy', () => {
 })
 
 describe('X-Forwarded-Host', () => {
-  it('of a client is believed only where the proxies are said to write it', async () => {
+  it('of a client is believed only if the proxies are configured to write it', async () => {
     const upstream = await startUpstream()
     const routes = `
 upstreams: { own: { targets: ['${upstream.url}'] } }

@@ -79,7 +79,7 @@ routes:
       expect(await statuses('/by/user', { user: 'bob' })).toEqual([200])
     })
 
-    it('by user count those who are nobody by address', async () => {
+    it('by user count anonymous callers by address', async () => {
       expect(await statuses('/by/user', {}, {}, {}, { address: '203.0.113.2' }, { user: 'alice' })).toEqual([
         200, 200, 429, 200, 200,
       ])
@@ -122,7 +122,7 @@ routes:
       ).toEqual([200, 200, 429, 200])
     })
 
-    it('are told in the RateLimit headers, and a refusal says when to come again and reaches nobody', async () => {
+    it('are in the RateLimit headers, and a refusal says when to retry and reaches no service', async () => {
       const first = await ask('/by/user', { user: 'alice' })
       expect(first.headers['ratelimit-policy']?.[0]).toMatch(/^"route-[0-9a-f]{12}";q=2;w=60$/)
       expect(first.headers.ratelimit?.[0]).toMatch(/^"route-[0-9a-f]{12}";r=1;t=\d+$/)

@@ -384,7 +384,7 @@ routes:
     for (const fault of faults) expect(fault).toMatch(/^routes\.yaml:\d+: /)
   })
 
-  it('of a file says which file, and that it is missing where it is', async () => {
+  it('of a file names the file, and says that it is missing if it is', async () => {
     const folder = await mkdtemp(path.join(tmpdir(), 'routes-'))
     try {
       const file = path.join(folder, 'my-routes.yaml')

@@ -109,7 +109,7 @@ describe('the field rewrite', () => {
     expect(withRoute('{ upstream: own }').match('/x')?.rewrite).toBeUndefined()
   })
 
-  it('may name what as a prefix would be the gateway’s own: it is a path of the upstream', () => {
+  it('may be a prefix that belongs to the gateway, as it is a path of the upstream', () => {
     expect(faultsOf('{ upstream: own, rewrite: /auth }')).toEqual([])
   })
 

@@ -11,7 +11,7 @@ import {
 } from '../support/gateway-process.js'
 import { codeOf, openSocket, parseResponse, sendLines } from '../support/raw-http.js'
 
-describe('a process whose upstream takes no body', () => {
+describe('a process whose upstream reads no body', () => {
   let database: TestDatabase
   let gateway: GatewayProcess
   let url: string

@@ -80,7 +80,7 @@ routes:
       }
     })
 
-    it('reach nobody else, and the service is not told that they would', async () => {
+    it('reach no other client, and the service is not told to send them', async () => {
       for (const te of [[], ['TE: gzip'], ['TE: no-trailers']]) {
         const answer = await answeredBy(withTrailers('X-Checksum: abc'), te)
         expect([answer.status, answer.body]).toEqual([200, 'hello'])
@@ -270,7 +270,7 @@ routes:
       return { line: text.split('\r\n', 1)[0], socket, text: () => text }
     }
 
-    it('asks for the body of whoever is let in', async () => {
+    it('requests the body of an admitted caller', async () => {
       const { token } = await tokenFor(gateway.database, 'alice')
       for (const [path, ...lines] of [['/public'], ['/private', `Authorization: Bearer ${token}`]] as [
         string,
@@ -287,7 +287,7 @@ routes:
       }
     })
 
-    it('refuses the others without it, and the service hears nothing', async () => {
+    it('refuses the others without it, and nothing reaches the service', async () => {
       const before = upstream.received.length
       for (const [path, status, ...lines] of [
         ['/private', 401, 'Content-Length: 4'],

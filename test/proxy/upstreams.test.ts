@@ -101,7 +101,7 @@ describe('the targets of an upstream', () => {
     expect(upstreams.next('own')).toBe(two)
   })
 
-  it('of which none runs, or that nobody named, are unavailable and not overloaded', () => {
+  it('are unavailable, not overloaded, if none runs or none is named', () => {
     expect(codeOfNext(open(['demo']))).toBe('upstream_unavailable')
     expect(codeOfNext(open(['http://127.0.0.1:1']), 'other')).toBe('upstream_unavailable')
     expect(codeOfNext(open(['demo'], 'http://127.0.0.1:1'))).toBeUndefined()
@@ -155,7 +155,7 @@ describe('the targets of an upstream', () => {
       expect(upstreams.next('own', undefined, new Set([first!]))).not.toBe(first)
   })
 
-  it('of which the only one left is busy are overloaded, of which none is left are unavailable', () => {
+  it('are overloaded if the only one left is busy, and unavailable if none is left', () => {
     const upstreams = open(['http://127.0.0.1:1', 'http://127.0.0.1:2'])
     const [one, two] = [upstreams.next('own'), upstreams.next('own')]
     fill(one)
@@ -182,7 +182,7 @@ describe('the targets of an upstream', () => {
     expect(codeOfNext(upstreams, 'own', new Set([probe]))).toBe('upstream_unavailable')
   })
 
-  it('are told to operators, with what is under way', () => {
+  it('are shown to operators, with their requests under way', () => {
     const upstreams = open(['http://127.0.0.1:1', 'https://example.com', 'http://[::1]:2'])
     upstreams.next('own').begin()
     expect(upstreams.status()).toEqual([
@@ -218,7 +218,7 @@ describe('the targets of an upstream', () => {
   })
 })
 
-describe('an upstream that answers nobody', () => {
+describe('an upstream that answers no request', () => {
   let upstream: Upstream
   let gateway: TestGateway
   beforeAll(async () => {
@@ -276,7 +276,7 @@ describe('an upstream that answers nobody', () => {
     expect((await sendLines(gateway.url, 'GET /public')).status).toBe(200)
   })
 
-  it('does not hold up an end: what is under way is cut', async () => {
+  it('does not delay a shutdown: its requests are cut', async () => {
     const upstreams = openTargets([upstream.url])
     const begun = new Promise<ServerResponse>((resolve) => upstream.answerWith((_req, res) => resolve(res)))
     const outcome = upstreams

@@ -123,7 +123,7 @@ describe('/auth/verify', () => {
         expect([method, await outcome(style, method, '/crm/x', inAcme())]).toEqual([method, 200])
     })
 
-    it('answers 403 for what would be 400 or 404, with its code', async () => {
+    it('answers 403 in place of 400 or 404, with its code', async () => {
       expect(await outcome(style, 'GET', '/crm/x', [bearer()])).toEqual([403, 'mandate_required'])
       expect(await outcome(style, 'GET', '/crm/x', [bearer(), 'X-Mandate-Id: x'])).toEqual([
         403,
@@ -148,7 +148,7 @@ describe('/auth/verify', () => {
       ).toEqual([403, 'header_ambiguous'])
     })
 
-    it('answers who is calling, for the upstream of that route', async () => {
+    it('responds with the caller, for the upstream of that route', async () => {
       const { status, headers } = await verify(style, 'GET', '/crm/x', inAcme())
       expect(status).toBe(200)
       expect(headers).toMatchObject({
@@ -174,7 +174,7 @@ describe('/auth/verify', () => {
       ).toMatchObject({ userId: users.alice, mandateId: null })
     })
 
-    it('answers nothing that the client made up', async () => {
+    it('responds with nothing that the client made up', async () => {
       const forged = [
         'X-User-Id: forged',
         'X_User_Id: forged',
@@ -203,7 +203,7 @@ describe('/auth/verify', () => {
       expect(public_.headers).not.toHaveProperty('x-user-id')
     })
 
-    it('refuses what another site’s page made a browser send', async () => {
+    it('refuses a request that another site’s page made a browser send', async () => {
       const cookie = `Cookie: auth_token=${token}`
       expect(await outcome(style, 'POST', '/private', [cookie, 'Sec-Fetch-Site: cross-site'])).toEqual([
         403,
@@ -263,7 +263,7 @@ describe('/auth/verify', () => {
       'public',
       '//gateway.example/public',
       '*',
-    ])('%s: refuses what two programs could read differently', async (uri) => {
+    ])('%s: refuses a path that two programs could read differently', async (uri) => {
       const answer = await verify(style, 'GET', uri, [bearer()])
       expect(answer.status).toBe(403)
     })
@@ -332,7 +332,7 @@ describe('/auth/verify', () => {
     expect(await outcome('Envoy', 'GET', '/public/..%2fprivate')).toEqual([403, 'path_ambiguous'])
   })
 
-  it('as Envoy names an ambiguous path is never granted', async () => {
+  it('never grants an ambiguous path as Envoy names it', async () => {
     for (const uri of [
       '/public/..%2fprivate',
       '/public/%2e%2e/private',
@@ -367,7 +367,7 @@ describe('/auth/verify', () => {
     expect(rows).toMatchObject([{ action: 'platform_admin_action', details: { method: 'DELETE' } }])
   })
 
-  it('without another request answers who is calling, and where', async () => {
+  it('without another request responds with the caller and the place', async () => {
     for (const { url } of [gateway, untrusting]) {
       const answer = await sendLines(url, 'GET /auth/verify', [...inAcme(), 'X-User-Id: forged'])
       expect([answer.status, answer.headers['x-user-id'], answer.headers['x-mandate-id']]).toEqual([

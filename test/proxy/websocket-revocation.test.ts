@@ -13,7 +13,7 @@ import {
   type SocketUpstream,
 } from '../support/web-sockets.js'
 
-describe('an open WebSocket, when what let it in is taken away at another node', () => {
+describe('an open WebSocket whose authority is taken away at another node', () => {
   let nodes: TwoNodes
   let upstream: SocketUpstream
   beforeAll(async () => {
@@ -253,7 +253,7 @@ routes:
     expect(socket.readyState).toBeGreaterThan(socket.OPEN)
   })
 
-  it('is closed when a role is taken that the service was told of, though another would let it in', async () => {
+  it('is closed when a role that the service knows of is taken, though another would let it in', async () => {
     const directory = directoryOf(nodes.database)
     const caller = await nodes.caller()
     const { client } = await join(caller.headers)

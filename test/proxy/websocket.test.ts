@@ -328,7 +328,7 @@ routes:
       expect(client.head).toMatch(/^HTTP\/1\.1 502 /)
     })
 
-    it('is 502 when nobody is there, and 504 when nobody answers in time', async () => {
+    it('is 502 when no service runs, and 504 when none answers in time', async () => {
       expect((await openWebSocket(at('/gone'))).status).toBe(502)
       upstream.nextUpgrade((_req, socket) => socket.resume())
       const client = await openWebSocket(at('/slow'))
@@ -336,7 +336,7 @@ routes:
     })
   })
 
-  describe('before anybody at the service hears of it', () => {
+  describe('before it reaches the service', () => {
     /** The outcome of asking for an upgrade: 101, or the code of the refusal. */
     async function outcome(path: string, headers: Record<string, string>): Promise<number | string> {
       const before = upstream.count()
@@ -423,7 +423,7 @@ routes:
     })
   })
 
-  describe('as the service hears of it', () => {
+  describe('as it reaches the service', () => {
     it('comes with the caller as the gateway knows them, and nothing that the client made up', async () => {
       const forged = {
         'X-User-Id': users.root,
@@ -465,7 +465,7 @@ routes:
       socket.terminate()
     })
 
-    it('of which nobody is told who calls where nobody was asked', async () => {
+    it('on a public route tells the service no caller', async () => {
       const arriving = upstream.next()
       const { socket } = await openWebSocket(at('/open'), {
         'X-User-Id': users.root,
@@ -531,7 +531,7 @@ routes:
       expect((await gone)[0]).toBe(1001)
     })
 
-    it('with 1001 when the gateway is about to end, also on a route that asks nobody', async () => {
+    it('with 1001 when the gateway is about to end, also on a public route', async () => {
       const second = await startTestGateway({
         routes: routes(),
         database: gateway.database,
