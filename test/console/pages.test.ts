@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { byLanguage } from '../../src/domain/languages.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 
 let gateway: TestGateway
@@ -118,12 +119,12 @@ describe('what a page is told', () => {
     expect(await settingsOf(gateway.url)).toEqual({
       authorities: ['msft'],
       demo: false,
-      texts: { de: {}, en: {} },
+      texts: byLanguage(() => ({})),
     })
     expect(await settingsOf(production.url)).toEqual({
       authorities: [],
       demo: false,
-      texts: { de: {}, en: {} },
+      texts: byLanguage(() => ({})),
     })
   })
 })

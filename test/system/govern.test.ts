@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import request from 'supertest'
+import { byLanguage } from '../../src/domain/languages.js'
 import { sendRequest } from '../support/http-client.js'
 import { directoryOf } from '../support/directory.js'
 import { tokenFor, users } from '../support/demo.js'
@@ -291,7 +292,7 @@ describe('a text', () => {
         : undefined
     }, 15_000)
     expect(page).not.toContain('<script>alert')
-    expect(settings.texts).toEqual({ de: { signIn: text }, en: {} })
+    expect(settings.texts).toEqual({ ...byLanguage(() => ({})), de: { signIn: text } })
     await sysAdmin('delete', path).expect(200)
   })
   it('that somebody else has changed meanwhile is not overwritten', async () => {
@@ -306,7 +307,7 @@ describe('a text', () => {
       .expect(412)
   })
   it('has a language and a key, and is not empty', async () => {
-    await sysAdmin('put', '/system/translations/fr/portal.enterTitle').send({ text: 'a' }).expect(404)
+    await sysAdmin('put', '/system/translations/xx/portal.enterTitle').send({ text: 'a' }).expect(404)
     await sysAdmin('put', '/system/translations/de/a%20b').send({ text: 'a' }).expect(404)
     await sysAdmin('put', path).send({ text: '' }).expect(400)
   })
