@@ -54,7 +54,7 @@ const onlyIn = {
 const columns = ['test', 'bench', 'scripts', 'examples', 'seeds', 'packages', 'deploy']
 
 /** Helpers in test/support/ that unit tests may use: they start no database, server or program. */
-const startNothing = ['hand-signed', 'quickest', 'tables', 'until', 'within']
+const startNothing = ['hand-signed', 'naive-permission', 'paths', 'quickest', 'tables', 'until', 'within']
 
 /** @param {string} folder */
 function directionOf(folder) {
