@@ -140,7 +140,7 @@ describe('while the database does not take events', () => {
     ])
   })
 
-  it('what several processes find at once is written once', async () => {
+  it('events that several processes find at once are written once', async () => {
     const log = start()
     await takeAway()
     for (let n = 0; n < 700; n += 1) log.record(event(`event-${n}`))
@@ -215,17 +215,17 @@ it('a file that cannot be read is left aside and holds nothing up', async () => 
   )
 })
 
-it('what is not written yet is written when the process ends', async () => {
+it('events that are not written yet are written when the process ends', async () => {
   const log = start()
   log.record(event('a'))
   await log.close()
   expect(await actions()).toEqual(['a'])
 })
 
-describe('what is on disk', () => {
+describe('the spilled events on disk', () => {
   const dated = (action: string) => ({ ...event(action), id: randomUUID(), occurredAt: new Date() })
 
-  it('is counted as it is written; where there is nothing, nothing is', async () => {
+  it('are counted as they are written; without any the count is zero', async () => {
     const spill = openSpill(path.join(directory, 'not-there-yet'), logger)
     const written: string[] = []
     const write = (events: AuditEvent[]) => {
@@ -240,14 +240,14 @@ describe('what is on disk', () => {
     expect(written.sort()).toEqual(['a', 'b', 'c'])
   })
 
-  it('is not taken for nothing where it cannot be looked at', async () => {
+  it('are not counted as none if the folder cannot be read', async () => {
     await writeFile(path.join(directory, 'file'), '')
     await expect(
       openSpill(path.join(directory, 'file', 'below'), logger).replay(() => Promise.resolve()),
     ).rejects.toThrow('ENOTDIR')
   })
 
-  it('is 256 MiB at the most, so that a flood during an outage does not fill the disk', async () => {
+  it('take 256 MiB at most, so that a flood during an outage does not fill the disk', async () => {
     const spill = openSpill(directory, logger)
     const file = path.join(directory, '000-flood.jsonl')
     await writeFile(file, '')

@@ -90,7 +90,7 @@ const positions = async () =>
     )
   ).map(({ action }) => action)
 
-describe('a chain that nobody touched', () => {
+describe('an untouched chain', () => {
   it('holds every event once, in order, and its end is signed', async () => {
     const one = await sealed(5)
     await insertAuditEvents(database, [event('event-6'), event('event-7')])
@@ -131,7 +131,7 @@ describe('a chain that nobody touched', () => {
     expect(await verify()).toMatchObject({ events: 2345, signatures: 3, faults: [] })
   })
 
-  it('holds what only the database can tell apart: numbers beyond doubles, microseconds, endless times', async () => {
+  it('keeps numbers beyond doubles, microseconds and infinite times apart', async () => {
     const one = sealer()
     await own.sql(
       `insert into audit_events (occurred_at, action, details)
@@ -269,7 +269,7 @@ describe('tampering is found', () => {
     expect(await kinds([kept])).toEqual(['rewritten 4'])
   })
 
-  it('a chain that was made anew as a whole: whoever has the database alone cannot sign', async () => {
+  it('a chain that was rebuilt as a whole: the database alone cannot sign it', async () => {
     await sealed(3)
     await own.sql('delete from audit_seals')
     await sealer('another-secret-0123456789-abcdefghijk').seal()
@@ -409,7 +409,7 @@ describe('the sealer', () => {
     ])
   })
 
-  it('notices that the chain was rewritten, by what it remembers', async () => {
+  it('notices that the chain was rewritten, by the checkpoint in memory', async () => {
     const one = await sealed(3)
     await own.sql(`delete from audit_seals`)
     await own.sql(`delete from audit_events where action = 'event-3'`)
@@ -419,7 +419,7 @@ describe('the sealer', () => {
     ])
   })
 
-  it('notices it after a restart, too, by what it kept on disk, and keeps the proof', async () => {
+  it('notices it after a restart too, by the checkpoint on disk, and keeps the proof', async () => {
     const first = await sealed(3)
     const kept = await last()
     await first.close()

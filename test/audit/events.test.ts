@@ -170,7 +170,7 @@ describe('the audit of the platform', () => {
     ).toEqual([])
   })
 
-  it('does not say what a mandate has of its own: that it changed, but not what', async () => {
+  it('says that a mandate’s own data changed, but not what it is', async () => {
     const project = await events(1, {
       details: {
         subject: `project:${randomUUID()}`,
@@ -298,7 +298,7 @@ describe('how much there is of it', () => {
     expect([answer.status, answer.body.errors[0].path]).toEqual([400, 'from'])
   })
 
-  it('is for those who may read the events themselves', async () => {
+  it('needs the right to read the events themselves', async () => {
     expectProblem(
       await get(`/mandate/audit/activity?${span}`, 'bob', mandates.acme),
       403,
@@ -367,7 +367,7 @@ describe('an export', () => {
     expect(bytes).toBeGreaterThan(3000 * 20_000)
   })
 
-  it('is cut when who reads it loses the right to', async () => {
+  it('is cut when its reader loses the right', async () => {
     const action = await manyLong()
     const directory = directoryOf(gateway.database)
     const caller = await directory.user()
@@ -415,7 +415,7 @@ describe('a change', () => {
     ])
   })
 
-  it('is told whole, while the table of events holds nothing about persons and nothing secret', async () => {
+  it('is shown whole, while the table of events holds nothing personal and nothing secret', async () => {
     const action = `test-${randomUUID()}`
     await database.transaction((tx) =>
       recordChange(tx, {
@@ -462,7 +462,7 @@ describe('a change', () => {
     'refreshToken',
     'authorization',
     'cookie',
-  ])('never holds what is called %s', async (name) => {
+  ])('never holds a field called %s', async (name) => {
     const action = `test-${randomUUID()}`
     await database.transaction((tx) =>
       recordChange(tx, { ...change, action, after: { [name]: 'hush-hush' } }),
@@ -481,7 +481,7 @@ describe('a change', () => {
   })
 
   it.each(['username', 'email', 'fullName', 'address', 'userAgent', 'displayName', 'operator'])(
-    'holds what is called %s apart, where it can be erased',
+    'holds a field called %s apart, where it can be erased',
     async (name) => {
       const action = `test-${randomUUID()}`
       await database.transaction((tx) =>
@@ -496,7 +496,7 @@ describe('a change', () => {
     },
   )
 
-  it('whose place for a value about somebody is gone is still told', async () => {
+  it('whose personal value was erased is still shown', async () => {
     const action = `test-${randomUUID()}`
     await database.transaction((tx) =>
       recordChange(tx, { ...change, action, after: { identities: [{ email: 'b@example.org' }] } }),

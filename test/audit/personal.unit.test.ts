@@ -72,7 +72,7 @@ describe('an event', () => {
       .array(fc.tuple(name, tie('value')), { maxLength: 4 })
       .map((pairs) => Object.fromEntries(pairs)),
   })).record
-  it('is whole again when what was kept apart is put back where it was', () => {
+  it('is whole again once the personal values are put back', () => {
     fc.assert(
       fc.property(details, (original) => {
         const split = splitEvent(event(original))

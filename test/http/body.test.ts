@@ -230,7 +230,7 @@ describe('a body', () => {
       expect(outcome(await login(body))).toEqual([400, 'validation_failed'])
     })
 
-    it('a field that nobody knows is named', async () => {
+    it('an unknown field is named', async () => {
       const answer = await login(JSON.stringify({ ...credentials, remember: true }))
       expect(outcome(answer)).toEqual([400, 'validation_failed'])
       expect(answer.body).toContain('remember')
@@ -263,7 +263,7 @@ describe('a body', () => {
       ).toBe(200)
     })
 
-    it('may hold each parameter once: of two, none is believed', async () => {
+    it('may hold each parameter once: two are refused', async () => {
       for (const body of [
         `${good}&username=alice`,
         `${good}&password=x`,
@@ -286,7 +286,7 @@ describe('a body', () => {
       expect(JSON.parse(answer.body)).toMatchObject({ error: 'invalid_request' })
     })
 
-    it('may hold words in UTF-8, and what is none is refused or unknown, never an error of ours', async () => {
+    it('may hold UTF-8; other bytes are refused or unknown, never an internal error', async () => {
       for (const [body, type] of [
         ['grant_type=password&username=%ff%fe&password=x', ''],
         ['grant_type=password&username=%&password=x', ''],
@@ -311,7 +311,7 @@ describe('a body', () => {
     })
   })
 
-  it('where none is taken is not read', async () => {
+  it('is not read by an endpoint that takes none', async () => {
     expect((await post('/auth/logout', 'anything at all', 'Content-Type: text/strange')).status).toBe(204)
   })
 

@@ -40,7 +40,7 @@ async function openSilent(
 }
 
 describe('connections of one address', () => {
-  it('are bounded: one too many is told so, other addresses are served, and health is answered', async () => {
+  it('are bounded: one too many is refused, other addresses and health are served', async () => {
     const { url, server } = await start({ MAX_CONNECTIONS_ADDRESS: '5' })
     const [first] = await openSilent(server, url, 5)
     const refused = await sendRequest(url, '/auth/me')
@@ -70,7 +70,7 @@ describe('connections of one address', () => {
 })
 
 describe('a node that has all the connections it may', () => {
-  it('answers health however many more say nothing, and tells everybody else that it is busy', async () => {
+  it('serves health beside any number of silent ones, and responds busy to all others', async () => {
     const { url, server } = await start({ MAX_CONNECTIONS: '10' })
     await openSilent(server, url, 40)
     expect((await sendRequest(url, '/healthz')).status).toBe(200)
@@ -127,7 +127,7 @@ describe('an answer that its client', () => {
     expect(performance.now() - begun).toBeGreaterThan(600)
   })
 
-  it('reads whole, and that says nothing more, stays open', async () => {
+  it('reads whole, and that then stays silent, stays open', async () => {
     const { server, url } = await serve()
     const [socket] = await openSilent(server, url, 1)
     let isClosed = false

@@ -64,7 +64,7 @@ routes:
     }
   })
 
-  it('ask first and are told, without a token and without the upstream hearing of it', async () => {
+  it('get their preflight answered without a token and without the upstream', async () => {
     const before = upstream.received.length
     for (const path of ['/required/x', '/auth/me', '/auth/login']) {
       for (const method of ['PUT', 'DELETE', 'POST', 'PATCH']) {
@@ -129,7 +129,7 @@ routes:
     expect(listed(answer, 'vary')).toEqual(expect.arrayContaining(['accept', 'origin']))
   })
 
-  it('an OPTIONS that asks for no method is no preflight', async () => {
+  it('an OPTIONS without Access-Control-Request-Method is no preflight', async () => {
     expect((await sendLines(gateway.url, 'OPTIONS /required', [`Origin: ${app}`])).status).toBe(401)
     const own = await sendLines(gateway.url, 'OPTIONS /auth/login', [`Origin: ${app}`])
     expect([own.status, listed(own, 'allow')]).toEqual([204, ['post', 'options']])
@@ -145,7 +145,7 @@ describe('without CORS_ORIGINS', () => {
     await gateway.stop()
   })
 
-  it('nobody gets a CORS header', async () => {
+  it('no response has a CORS header', async () => {
     for (const origin of [app, gateway.url, 'null', '*', '']) {
       expect(corsHeaders(await sendLines(gateway.url, 'GET /healthz', [`Origin: ${origin}`]))).toEqual([])
       expect(

@@ -6,7 +6,7 @@ import { startUpstream, type Upstream } from '../support/upstream.js'
 
 const app = 'https://app.example.com'
 
-describe('what another site’s page makes a browser send', () => {
+describe('a request that another site’s page makes a browser send', () => {
   let upstream: Upstream
   let gateway: TestGateway
   let token: string
@@ -63,7 +63,7 @@ routes:
       )
     })
 
-    it('and no cookie of ours is no browser’s ambient authority', async () => {
+    it('without a cookie of the gateway is not checked', async () => {
       expect(await send('POST /public', 'Sec-Fetch-Site: cross-site', 'Origin: https://evil.example')).toBe(
         200,
       )
@@ -127,7 +127,7 @@ routes:
       expect(await send('POST /required', cookie(), `Origin: ${origin}`)).toBe('refused')
     })
 
-    it('is compared with PUBLIC_URL, never with Host or what claims to be forwarded', async () => {
+    it('is compared with PUBLIC_URL, never with Host or a forwarded host', async () => {
       expect(
         await send(
           'POST /required',
@@ -185,7 +185,7 @@ routes:
       ).toBe(200)
     })
 
-    it('does not count beside the cookie, which is what is taken', async () => {
+    it('does not count beside the cookie, which takes precedence', async () => {
       expect(
         await send(
           'POST /required',
@@ -270,7 +270,7 @@ routes:
     expect(answer.headers).not.toHaveProperty('set-cookie')
   })
 
-  it('the refusal comes before the token is looked at and tells nothing of it', async () => {
+  it('is refused before the token is checked, and the refusal says nothing of it', async () => {
     expect(await send('POST /required', 'Cookie: auth_token=rubbish', 'Sec-Fetch-Site: cross-site')).toBe(
       'refused',
     )

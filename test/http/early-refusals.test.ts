@@ -89,7 +89,7 @@ describe('every early refusal', () => {
   })
 
   it.each(early)(
-    'says nothing to a page of another origin: %i %s',
+    'has no CORS header for a page of another origin: %i %s',
     async (status, line, lines, body = '') => {
       const answer = await sendLines(
         gateway.url,
@@ -132,7 +132,7 @@ describe('every early refusal', () => {
   })
 })
 
-describe('another proxy that asks about a request', () => {
+describe('another proxy that asks for a decision', () => {
   const ask = (lines: string[], line = 'HEAD /auth/verify') =>
     sendLines(gateway.url, line, ['X-Original-Method: GET', 'X-Original-URI: /private/x', ...lines])
 
@@ -149,7 +149,7 @@ describe('another proxy that asks about a request', () => {
     ['a length that no double holds', ['Content-Length: 9007199254740993']],
     ['two mandates', ['X-Mandate-Id: a', 'X-Mandate-Id: b']],
     ['two tokens', ['Cookie: auth_token=a; auth_token=b']],
-  ])('is told 403, never a status that it takes for an outage: %s', async (_, lines) => {
+  ])('gets 403, never a status that it takes for an outage: %s', async (_, lines) => {
     for (const line of [
       'HEAD /auth/verify',
       'GET /auth/verify',
@@ -160,7 +160,7 @@ describe('another proxy that asks about a request', () => {
     }
   })
 
-  it('is told 403 about a host that is none, or that is missing', async () => {
+  it('gets 403 for a malformed or missing host', async () => {
     for (const host of ['Host: a@b\r\n', 'Host: a b\r\n', '']) {
       const answer = await sendRaw(
         gateway.url,
@@ -171,7 +171,7 @@ describe('another proxy that asks about a request', () => {
     }
   })
 
-  it('is no excuse for other paths: those say 400', async () => {
+  it('does not change other paths: those respond 400', async () => {
     expect((await sendLines(gateway.url, 'GET /auth/verifyx', ['X-Bad: a\x01b'])).status).toBe(400)
     expect((await sendLines(gateway.url, 'GET /public/auth/verify', ['X-Bad: a\x01b'])).status).toBe(400)
   })

@@ -4,7 +4,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { codeOf, sendLines } from '../support/raw-http.js'
 
-describe('endpoints that anybody may ask', () => {
+describe('endpoints without authentication', () => {
   let database: TestDatabase
   let gateway: TestGateway | undefined
   beforeAll(async () => {
@@ -50,7 +50,7 @@ describe('endpoints that anybody may ask', () => {
     expect(refused.headers.ratelimit?.join()).toMatch(/^"discovery";r=0;t=\d+$/)
   })
 
-  it('are limited group by group: who reads keys again and again can still set a first password', async () => {
+  it('are limited group by group: a client that reads keys often can still set a first password', async () => {
     const ask = await begin({ RATE_LIMIT_ENTRY: '1/60s' })
     await ask('GET /.well-known/jwks.json')
     expect((await ask('GET /.well-known/jwks.json')).status).toBe(429)
@@ -58,7 +58,7 @@ describe('endpoints that anybody may ask', () => {
     expect((await ask('GET /healthz')).status).toBe(200)
   })
 
-  it('have a quarter of RATE_LIMIT_ADDRESS, and none where that is off; RATE_LIMIT_ENTRY says otherwise', () => {
+  it('have a quarter of RATE_LIMIT_ADDRESS, none if that is off, or RATE_LIMIT_ENTRY', () => {
     const limitOf = (environment: Record<string, string>) => loadConfig(environment).RATE_LIMIT_ENTRY
     expect(limitOf({})).toEqual({ requests: 300, windowMs: 60_000 })
     expect(limitOf({ RATE_LIMIT_ADDRESS: 'off' })).toBeUndefined()

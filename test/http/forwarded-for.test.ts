@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { sendLines } from '../support/raw-http.js'
 
-describe('rate limits behind a proxy that tells ports', () => {
+describe('rate limits behind a proxy that adds ports', () => {
   let gateway: TestGateway
   beforeAll(async () => {
     gateway = await startTestGateway({

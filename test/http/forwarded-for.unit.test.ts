@@ -19,7 +19,7 @@ describe('X-Forwarded-For of a trusted proxy', () => {
     ['[2001:db8::1]', '2001:db8::1'],
     ['[2001:db8::1]:4711', '2001:db8::1'],
     ['6.6.6.6:1, 203.0.113.7:2', '203.0.113.7'],
-  ])('%j is the address %s: a port tells no clients apart', (forwarded, address) => {
+  ])('%j is the address %s: a port does not distinguish clients', (forwarded, address) => {
     expect(seen(forwarded)).toBe(address)
   })
 
@@ -37,7 +37,7 @@ describe('X-Forwarded-For of a trusted proxy', () => {
     '[203.0.113.7',
     '::g',
     'a'.repeat(5000),
-  ])('%j names nobody: the proxy is the client', (forwarded) => {
+  ])('%j names no address: the proxy is the client', (forwarded) => {
     expect(seen(forwarded)).toBe('10.0.0.9')
     expect(
       trustedAddresses(

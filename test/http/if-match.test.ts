@@ -147,7 +147,7 @@ const inOrder = (list: [Edit, string][]) =>
 
 describe('If-Match', () => {
   it.each(inOrder(versioned))(
-    '%s %s changes what was read, and refuses what somebody else has changed since',
+    '%s %s changes what was read, and refuses an item that has changed since',
     async (method, address) => {
       const item = items.get(address)
       if (item === undefined)
@@ -172,7 +172,7 @@ describe('If-Match', () => {
   )
 
   it.each(edits.filter(([, address]) => unversioned.has(address)))(
-    '%s %s, whose item has no ETag, refuses what it cannot check, and does nothing',
+    '%s %s, whose item has no ETag, refuses If-Match, and changes nothing',
     async (method, address) => {
       const item = address.replace(/\{\w+\}/g, users.dave)
       const answer = await ask(adminOf(address), method, item, {

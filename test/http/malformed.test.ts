@@ -4,7 +4,7 @@ import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { openSocket, sendLines, sendRaw, type RawResponse } from '../support/raw-http.js'
 import { startUpstream, type Upstream } from '../support/upstream.js'
 
-describe('what is not well-formed HTTP', () => {
+describe('malformed HTTP', () => {
   let upstream: Upstream
   let gateway: TestGateway
   beforeAll(async () => {
@@ -133,7 +133,7 @@ describe('what is not well-formed HTTP', () => {
     expectProblem(await sendRaw(gateway.url, 'GET /public HTTP/1.1\r\nConnection: close\r\n\r\n'), 400)
   })
 
-  it('an expectation that nobody can meet is 417', async () => {
+  it('an unknown expectation is 417', async () => {
     expectProblem(await sendLines(gateway.url, 'GET /public', ['Expect: miracles']), 417)
   })
 
@@ -142,7 +142,7 @@ describe('what is not well-formed HTTP', () => {
     expect(answer.status).not.toBe(200)
   })
 
-  it('an upgrade that is not asked for of a WebSocket is an ordinary request', async () => {
+  it('an upgrade to another protocol than WebSocket is an ordinary request', async () => {
     expect((await sendLines(gateway.url, 'GET /public', ['Upgrade: h2c'])).status).toBe(200)
     expect(upstream.last().headers).not.toHaveProperty('upgrade')
   })

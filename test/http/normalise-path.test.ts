@@ -44,7 +44,7 @@ routes:
     expect(upstream.received).toHaveLength(before)
   })
 
-  it('what is matched is what the upstream gets', async () => {
+  it('the upstream gets the path that was matched', async () => {
     for (const [path, expected] of harmless.filter(([one]) => !one.startsWith('/.well-known'))) {
       const answer = await sendLines(gateway.url, `GET ${path}?q=%2f`)
       expect([path, answer.status]).toEqual([path, 200])

@@ -46,7 +46,7 @@ const header = fc
   .array(fc.tuple(name, fc.constantFrom('=', ' = ', ''), value), { maxLength: 4 })
   .map((pairs) => pairs.map((pair) => pair.join('')).join(';'))
 
-describe('cookies of what the router serves', () => {
+describe('cookies of endpoints on the router', () => {
   it('are read as on every other path, whatever the header', () => {
     let byParser = 0
     fc.assert(
@@ -74,7 +74,7 @@ describe('cookies of what the router serves', () => {
     ])
   })
 
-  it('are not taken from what an embedding program has parsed', () => {
+  it('are not taken from an embedding program’s parser', () => {
     const req = parsed('auth_token=from-the-header', { auth_token: 'from-the-program' })
     expect(cookieValue(req, 'auth_token')).toBe('from-the-header')
   })

@@ -117,7 +117,7 @@ describe('answers of the gateway itself', () => {
     }
   })
 
-  it('is told to nobody as anything but what it is: nosniff', async () => {
+  it('has nosniff, so that no client reads it as another type', async () => {
     for (const line of ['GET /healthz', 'GET /nothing', 'GET /auth/me', 'GET /a//b'])
       expect((await ask(line)).headers['x-content-type-options']).toEqual(['nosniff'])
   })
@@ -178,7 +178,7 @@ describe('answers of the gateway itself', () => {
       expect(JSON.stringify(lines)).not.toContain('hidden')
     })
 
-    it('finds the refusal’s reason, and who was refused', async () => {
+    it('finds the refusal’s reason, and its caller', async () => {
       const answer = await ask('GET /system/nodes', 'X-Request-Id: line-2', bearer())
       expect(codeOf(answer)).toBe('sysadmin_required')
       const [line] = gateway.logLines

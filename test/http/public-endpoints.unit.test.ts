@@ -56,7 +56,7 @@ const reasons: Record<string, string> = {
 describe('endpoints that need no token', () => {
   const open = endpoints.filter(({ access }) => access.auth === 'public' || access.auth === 'optional')
 
-  it('have a limit of their own (`entry`), or a reason in this file why they need none', () => {
+  it('have an `entry` limit, or a reason in this file why they need none', () => {
     expect(open.length).toBeGreaterThan(25)
     const unlimited = open
       .filter(({ entry }) => entry === undefined)
@@ -64,7 +64,7 @@ describe('endpoints that need no token', () => {
     expect(unlimited.sort()).toEqual(Object.keys(reasons).sort())
   })
 
-  it('are the only ones with such a limit: whoever has a token is counted by user', () => {
+  it('are the only ones with such a limit: callers with a token are counted by user', () => {
     expect(
       endpoints.filter((one) => one.entry !== undefined && !open.includes(one)).map(({ path }) => path),
     ).toEqual([])

@@ -74,7 +74,7 @@ routes:
     expect(upstream.received).toHaveLength(before)
   })
 
-  it('are told in the headers of draft 8: policy, what is left, and until when', async () => {
+  it('are in the headers of draft 8: policy, remaining requests, and reset', async () => {
     const url = await begin({ RATE_LIMIT_ADDRESS: '3/60s' })
     for (const [left, path] of [
       [2, '/healthz'],
@@ -235,7 +235,7 @@ routes:
     expect(status).toBe(200)
   })
 
-  it('that are off limit nothing and are not told', async () => {
+  it('that are off limit nothing and set no header', async () => {
     const url = await begin({ RATE_LIMIT_ADDRESS: 'off', RATE_LIMIT_USER: 'off' })
     const { token } = await tokenFor(database, 'alice')
     const answer = await sendLines(url, 'GET /required', [`Authorization: Bearer ${token}`])

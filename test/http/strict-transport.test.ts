@@ -32,7 +32,7 @@ afterAll(async () => {
   await database.drop()
 })
 
-describe('where PUBLIC_URL is https, browsers are told to come by https alone', () => {
+describe('with an https PUBLIC_URL, Strict-Transport-Security is set', () => {
   it.each(['/healthz', '/', '/auth/me', '/nothing', '/a/../b', '/portal', '/own', '/auth/google/login'])(
     'by the answer of %s',
     async (path) => {
@@ -43,7 +43,7 @@ describe('where PUBLIC_URL is https, browsers are told to come by https alone', 
   )
 })
 
-it('where it is http, nothing is said of it, and no service says it of the whole host', async () => {
+it('with an http one it is not set, and no service sets it for the whole host', async () => {
   for (const path of ['/healthz', '/auth/me', '/own'])
     expect((await sendRequest(byHttp.url, path)).headers).not.toHaveProperty('strict-transport-security')
 })

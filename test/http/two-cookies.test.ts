@@ -56,7 +56,7 @@ routes:
     expect(expired.join()).not.toContain('Domain=com')
   }
 
-  it('keeps nobody from health, public routes and pages', async () => {
+  it('blocks no health, public routes or pages', async () => {
     const two = `Cookie: auth_token=a.b.c; auth_token=${foreign}`
     for (const line of [
       'GET /healthz',

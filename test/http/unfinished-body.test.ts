@@ -92,7 +92,7 @@ routes:
     expect(parseResponse(chunk.toString('latin1')).body).toBe('late')
   })
 
-  describe('when the answer is out is read on: who sends everything before reading anything gets to read', () => {
+  describe('is read on after the answer, so that a client that sends first can still read it', () => {
     /** Sends all of it, and only then looks at what has come. */
     async function sendAllThenRead(path: string, body: Buffer, ...lines: string[]): Promise<RawResponse> {
       const socket = await openSocket(gateway.url)
@@ -133,7 +133,7 @@ routes:
       ).toBe(415)
     })
 
-    it('a refusal of who it is, and one for want of a target', async () => {
+    it('a refusal of the caller, and one without a target', async () => {
       expect((await sendAllThenRead('/private', large, announced)).status).toBe(401)
       expect((await sendAllThenRead('/none', large, announced)).status).toBe(503)
     })

@@ -65,12 +65,12 @@ async function linkBy(issuer: Asker, userId: string) {
 const patch = (who: Asker, id: string, body: unknown) =>
   admin.ask(who, 'patch', `/admin/users/${id}`, { body })
 
-describe('what somebody else arranged does not survive', () => {
+describe('an earlier arrangement by another person does not survive', () => {
   it.each<[string, (id: string) => Promise<{ status: number }>]>([
     ['a SysAdmin', (id) => admin.ask('root', 'put', `/system/admins/${id}`)],
     ['a PlatformAdmin', (id) => patch('petra', id, { isPlatformAdmin: true })],
   ])(
-    'that somebody becomes %s: sessions end, identities are unlinked, links are withdrawn',
+    'when its user becomes %s: sessions end, identities are unlinked, links withdrawn',
     async (_level, promote) => {
       const { id, token } = await signedIn()
       const link = await linkBy('petra', id)
@@ -146,7 +146,7 @@ describe('what somebody else arranged does not survive', () => {
 })
 
 describe('links to a first password', () => {
-  it('are listed with who issued them, and withdrawn; never shown', async () => {
+  it('are listed with their issuer, and withdrawn; never shown', async () => {
     const { id, username } = await person()
     const link = await linkBy('petra', id)
     const listed = (await admin.all('petra', '/admin/first-access', { limit: 50 })).find(

@@ -116,7 +116,7 @@ describe('failed logins', () => {
   })
 })
 
-describe('logins beyond what can be hashed', () => {
+describe('logins beyond the hashing capacity', () => {
   it('are refused at once with 503 overloaded and Retry-After, while those in the queue are served', async () => {
     const gateway = await startTestGateway()
     const logIn = (username: string) =>

@@ -33,7 +33,7 @@ describe('the link to a first password', () => {
   const logIn = (password: string) =>
     api().post('/auth/login').send({ username: newcomer.username, password })
 
-  it('opens a page with a form, however often, and signs nobody in', async () => {
+  it('opens a page with a form, any number of times, and signs no user in', async () => {
     for (let round = 0; round < 3; round += 1) {
       const { status, text, headers } = await api().get(path).set('Accept', html)
       expect(status).toBe(200)
@@ -77,7 +77,7 @@ describe('the link to a first password', () => {
     expect((await logIn(`${good} ${winner}`)).status).toBe(200)
   })
 
-  it('ends the sessions that the user had: whoever had the account before is out', async () => {
+  it('ends the sessions that the user had: an earlier holder of the account is out', async () => {
     const me = () => api().get('/auth/me').set('Authorization', `Bearer ${newcomer.token}`)
     expect((await me()).status).toBe(200)
     expect((await set(path, { password: good })).status).toBe(204)
@@ -177,7 +177,7 @@ describe('the link to a first password', () => {
     expect((await set(path, { password: good }).set('Origin', gateway.url)).status).toBe(204)
   })
 
-  it('is not made for a service account, nor for nobody', async () => {
+  it('is not made for a service account or an unknown user', async () => {
     for (const id of [users.reports, '00000000-0000-4000-8000-00000000ffff'])
       await expect(issue(id)).rejects.toMatchObject({ code: 'not_found' })
   })

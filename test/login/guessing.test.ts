@@ -72,7 +72,7 @@ describe('guessing at one account from many addresses', () => {
     expect(allowedFailures(1, 1000)).toBe(1)
   })
 
-  it('is audited under the account, with the address, and without what was typed', async () => {
+  it('is audited under the account, with the address, and without the typed password', async () => {
     await logIn('carol', 'a typed secret', '192.0.2.77')
     const event = await until(
       async () =>

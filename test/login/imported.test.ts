@@ -71,7 +71,7 @@ describe('a hash that was made elsewhere', () => {
     },
   )
 
-  it('that is none matches nothing', async () => {
+  it('that is malformed matches nothing', async () => {
     for (const rubbish of ['', 'plain', '$2b$99$x', '$2b$10$short', '$argon2id$v=19$m=19456,t=2,p=1$x']) {
       const username = `rubbish-${randomUUID()}`
       await insertUser(username, rubbish)

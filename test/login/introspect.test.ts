@@ -24,7 +24,7 @@ const introspect = (token: string, headers: Record<string, string> = root, more:
     .send({ token, ...more })
 
 describe('introspection (RFC 7662)', () => {
-  it('tells what an access token says, and until when it counts', async () => {
+  it('shows the claims of an access token, and when it expires', async () => {
     const { token, jti, sid } = await tokenFor(gateway.database, 'alice')
     const { status, body, headers } = await introspect(token)
     expect([status, body]).toEqual([
@@ -45,7 +45,7 @@ describe('introspection (RFC 7662)', () => {
     expect(body.exp - Date.now() / 1000).toBeLessThanOrEqual(900)
   })
 
-  it('tells of a refresh token, as long as it has not been used', async () => {
+  it('shows a refresh token, as long as it has not been used', async () => {
     const browser = openBrowser(gateway.url)
     await browser.logIn('bob')
     const token = browser.cookie('refresh_token')!.value
@@ -73,7 +73,7 @@ describe('introspection (RFC 7662)', () => {
     expect(told).not.toHaveProperty('sid')
   })
 
-  it('tells nothing of a token that does not count, whatever is wrong with it', async () => {
+  it('shows nothing of an inactive token, whatever is wrong with it', async () => {
     const revoked = await tokenFor(gateway.database, 'alice')
     expect((await introspect(revoked.token)).body.active).toBe(true)
     await request(gateway.url).delete(`/system/tokens/${revoked.jti}`).set(root).expect(200)

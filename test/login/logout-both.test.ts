@@ -21,7 +21,7 @@ describe('POST /auth/logout with a cookie and a bearer token', () => {
   const meWith = async (token: string) =>
     (await request(gateway.url).get('/auth/me').set('Authorization', `Bearer ${token}`)).status
 
-  it('ends the sessions of both, and nobody else’s', async () => {
+  it('ends the sessions of both, and no others', async () => {
     const [cookie, bearer, other] = [
       await tokenFor(gateway.database, 'alice'),
       await tokenFor(gateway.database, 'bob'),

@@ -84,7 +84,7 @@ describe('POST /auth/logout', () => {
     }
   })
 
-  it('without a token, with rubbish or with one that is forged is 204 too, and ends nobody’s session', async () => {
+  it('without a token, or with a malformed or forged one, is 204 too, and ends no session', async () => {
     const { token, jti, sid } = await tokenFor(gateway.database, 'alice')
     const forged = await signToken('alice', jti, sid, { secret: 'another-secret-0123456789-abcdefghij' })
     const unsigned = `${Buffer.from('{"alg":"none"}').toString('base64url')}.${token.split('.')[1]!}.`
@@ -112,7 +112,7 @@ describe('POST /auth/logout', () => {
     ).toEqual(before)
   })
 
-  it('while the directory is away is 503 and not 204: nobody is told of an end that was not', async () => {
+  it('while the directory is away is 503 and not 204: it confirms no logout that did not happen', async () => {
     const { token, jti } = await tokenFor(gateway.database, 'alice')
     await gateway.database.sql('alter table sessions rename to sessions_away')
     try {

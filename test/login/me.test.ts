@@ -74,7 +74,7 @@ describe('GET /auth/me', () => {
       .expect(200)
   })
 
-  it('never tells of somebody else’s instances in the same mandate', async () => {
+  it('never shows another user’s instances in the same mandate', async () => {
     const { body } = await me('bob')
     expect(JSON.stringify(body)).not.toContain(instances.acmeArchive)
     expect(JSON.stringify(body)).not.toContain(roles.crmEditor)

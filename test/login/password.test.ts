@@ -145,7 +145,7 @@ describe('POST /auth/password', () => {
     ])
   })
 
-  it('tells a user who has no password so', async () => {
+  it('says so to a user without a password', async () => {
     const browser = await signedIn()
     await nodes.database.sql('update users set password_hash = null where id = $1', [users.alice])
     expect(statusAndCode(await change(browser, 'another-password-2'))).toEqual([409, 'conflict'])

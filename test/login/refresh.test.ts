@@ -345,7 +345,7 @@ describe('POST /auth/refresh', () => {
       for (const browser of [one, other]) expect((await refresh(browser)).status).toBe(200)
     })
 
-    it('for a disabled user, who may again when they are enabled: the token was not spent', async () => {
+    it('for a disabled user, and works once they are enabled: the token was not spent', async () => {
       const browser = await signedIn('bob')
       await sql('update users set enabled = false where id = $1', [users.bob])
       await expectRefused(refresh(browser), 403, 'user_disabled')

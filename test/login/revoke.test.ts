@@ -120,7 +120,7 @@ describe('POST /auth/revoke (RFC 7009)', () => {
     ])
   })
 
-  it('asks the database of nothing that can be no token', async () => {
+  it('looks up no text that cannot be a token', async () => {
     await nodes.database.sql('alter table refresh_tokens rename to refresh_tokens_away')
     try {
       expect((await revoke({ token: 'rubbish' })).body).toEqual({})

@@ -302,7 +302,7 @@ describe('secrets', () => {
     expect((await admin('delete', `${path}/secrets/${old.id}`)).status).toBe(404)
   })
 
-  it('that have expired let nobody in', async () => {
+  it('that have expired are refused', async () => {
     const { id, secret } = await makeSecret()
     await database.sql('update service_secrets set expires_at = now() where id = $1', [id])
     expect((await ask({ client_id: account.username, client_secret: secret })).status).toBe(401)

@@ -148,7 +148,7 @@ describe('sessions', () => {
     expect(parsed(answer)).toMatchObject({ errors: [{ path: 'cursor', message: expect.any(String) }] })
   })
 
-  it('are listed to nobody without a token', async () => {
+  it('are not listed without a token', async () => {
     for (const [method, path] of [
       ['GET', '/auth/sessions'],
       ['DELETE', `/auth/sessions/${randomUUID()}`],
@@ -184,7 +184,7 @@ describe('sessions', () => {
       expect([browser.cookie('auth_token'), browser.cookie('refresh_token')]).toEqual([undefined, undefined])
     })
 
-    it('answers another user’s, an unknown one and what is no id alike, and ends nothing', async () => {
+    it('responds alike to a foreign id, an unknown one and a malformed one, and ends nothing', async () => {
       const [asks, other] = [await signedIn('bob'), await signedIn('alice')]
       const answers = []
       for (const id of [sidOf(other), randomUUID(), 'rubbish'])

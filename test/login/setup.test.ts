@@ -15,7 +15,7 @@ import { until } from '../support/until.js'
 const good = 'correct horse battery'
 const html = 'text/html,application/xhtml+xml'
 
-describe('the link by which the first admin makes themselves', () => {
+describe('the setup link for the first admin', () => {
   let database: TestDatabase
   let gateway: TestGateway
   let other: TestGateway
@@ -66,7 +66,7 @@ describe('the link by which the first admin makes themselves', () => {
       'select username from users where is_sys_admin and is_platform_admin order by username',
     )
 
-  it('is printed by each start as long as there is nobody, and a new one replaces the one of before', async () => {
+  it('is printed by each start until there is an admin, and replaces the one before', async () => {
     const first = await offered()
     expect(await opens(first)).toBe(200)
     await passTime()
@@ -76,7 +76,7 @@ describe('the link by which the first admin makes themselves', () => {
     expect(await offered()).toBe('')
   })
 
-  it('makes an admin of both levels, who is known to every node at once; nobody is signed in by it', async () => {
+  it('makes an admin of both levels, known to every node at once, and signs nobody in', async () => {
     const path = await offered()
     const logIn = (at: TestGateway) =>
       request(at.url).post('/auth/login').send({ username: 'first', password: good })
@@ -133,7 +133,7 @@ describe('the link by which the first admin makes themselves', () => {
     expect((await set(path)).status).toBe(204)
   })
 
-  it('makes nobody an admin where another one is being made at the same moment', async () => {
+  it('makes no second admin while another one is being made', async () => {
     const path = await offered()
     await database.sql(`insert into users (username) values ('other')`)
     const answer = await pool.transaction(async (tx) => {
@@ -170,7 +170,7 @@ describe('the link by which the first admin makes themselves', () => {
     expect(answers[0]).toMatch(/^404 /)
   })
 
-  it('works on where the form is not good enough, and takes nobody’s account over', async () => {
+  it('still works after an invalid form, and takes over no account', async () => {
     const path = await offered()
     await database.sql(
       `insert into users (id, username, password_hash) values ('00000000-0000-4000-8000-00000000aaaa', 'taken', 'x')`,

@@ -57,8 +57,8 @@ async function signIn(provider: TamperingProvider, authority: string, how: Tampe
   }
 }
 
-describe('what a provider says', () => {
-  it('is believed when all of it is right, and only with the verifier that belongs to the challenge', async () => {
+describe('a provider’s response', () => {
+  it('is accepted if all of it is right, and only with the verifier of the challenge', async () => {
     expect((await signIn(google, 'google', {})).status).toBe(303)
     expect(google.lastTokenRequest().get('code_verifier')!.length).toBeGreaterThanOrEqual(43)
     expect((await browser.send('GET', '/auth/me')).status).toBe(200)
@@ -135,7 +135,7 @@ describe('what a provider says', () => {
       401,
       'sign_in_refused',
     ],
-  ])('is told apart: %s', async (_, token, status, code) => {
+  ])('is distinguished: %s', async (_, token, status, code) => {
     const answer = await signIn(google, 'google', { token })
     expect([answer.status, answer.code, answer.cookies]).toEqual([status, code, undefined])
     expect(answer.text).not.toContain('provider-secret')
@@ -163,7 +163,7 @@ describe('Microsoft, whose issuer is a template for all tenants', () => {
     expect([status, code, cookies]).toEqual([401, 'sign_in_refused', undefined])
   })
 
-  it('has subjects of each tenant: the same subject of another one is somebody else', async () => {
+  it('has subjects of each tenant: the same subject of another tenant is another person', async () => {
     const other = '00000000-0000-4000-8000-00000000aaaa'
     const { status, code } = await signIn(microsoft, 'msft', issued(other, other)())
     expect([status, code]).toEqual([403, 'identity_unknown'])

@@ -171,7 +171,7 @@ describe.each(['google', 'msft'] as const)('signing in with %s', (authority) => 
     expect((await me(thief)).status).toBe(401)
   })
 
-  it('tells why when the provider says no', async () => {
+  it('says why when the provider refuses', async () => {
     const { headers } = await visit(browser, `/auth/${authority}/login`)
     const state = new URL(headers.location!).searchParams.get('state')!
     const iss = encodeURIComponent((authority === 'google' ? google : microsoft).issuer)
@@ -189,7 +189,7 @@ describe.each(['google', 'msft'] as const)('signing in with %s', (authority) => 
 })
 
 describe('two providers', () => {
-  it('are not taken for one another: what one was asked for does not count at the callback of the other', async () => {
+  it('are not confused: a flow of one is refused at the callback of the other', async () => {
     await identity(users.alice, 'google', 'alice-there')
     await identity(users.alice, 'msft', 'alice-there')
     const back = await goOut(browser, 'google', 'alice-there')
@@ -286,7 +286,7 @@ describe('identities', () => {
     )
   }
 
-  it('are linked by who is signed in, and then let them in', async () => {
+  it('are linked by a signed-in user, and then sign that user in', async () => {
     await browser.logIn('bob')
     const done = await visit(browser, await begin(browser, 'google', 'somebody'))
     expect([done.status, done.headers.location]).toEqual([303, '/done'])
@@ -308,7 +308,7 @@ describe('identities', () => {
     expect(events).toEqual([{ user_id: users.bob }])
   })
 
-  it('belong to one user: a second one is told so, and the first keeps it', async () => {
+  it('belong to one user: a second user is refused, and the first keeps it', async () => {
     await identity(users.alice, 'google', 'shared')
     await browser.logIn('bob')
     const refused = await visit(browser, await begin(browser, 'google', 'shared'))
@@ -347,7 +347,7 @@ describe('identities', () => {
     ).toBe(400)
   })
 
-  it('are unlinked: then they let nobody in, and what they let in has ended', async () => {
+  it('are unlinked: then they sign no user in, and their sessions have ended', async () => {
     await browser.logIn('bob')
     await visit(browser, await begin(browser, 'google', 'mine'))
     const elsewhere = openBrowser(gateway.url)
@@ -376,7 +376,7 @@ describe('identities', () => {
     expect((await browser.send('DELETE', `/auth/identities/${id}`)).status).toBe(200)
   })
 
-  it('of somebody else are not there', async () => {
+  it('of another user are not found', async () => {
     await identity(users.alice, 'google', 'hers')
     const [{ id }] = (await gateway.database.sql<{ id: string }>('select id from user_identities')) as [
       { id: string },

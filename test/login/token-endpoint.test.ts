@@ -79,7 +79,7 @@ describe('POST /auth/token', () => {
     }
   })
 
-  it('answers what cannot be read in the same form', async () => {
+  it('responds to an unreadable body in the same form', async () => {
     for (const [type, body, status] of [
       ['text/plain', 'x', 415],
       ['application/json', '{', 400],
