@@ -1,32 +1,24 @@
 import type { RequestListener } from 'node:http'
 import express, { type Request, type Response } from 'express'
-import type { AuditLog } from '../audit/audit-log.js'
 import { recordPlatformEntry } from '../audit/record-platform-entry.js'
 import { authenticate } from '../authentication/authenticate.js'
 import { currentClient } from '../authentication/current-client.js'
 import { sealKeysOf } from '../authentication/portal-session.js'
-import type { TokenKeys } from '../authentication/token-keys.js'
 import { verifyToken } from '../authentication/verify-token.js'
 import { rememberDenials } from '../authorization/denials.js'
 import { requirePermission, requirePlatformAdmin, requireSysAdmin } from '../authorization/guards.js'
-import type { Directory } from '../coherence/directory.js'
-import type { Node } from '../coherence/node.js'
-import type { Config } from '../config.js'
 import { consolePages } from '../console/pages.js'
 import { resolveContext } from '../context/resolve-context.js'
-import type { Database } from '../database/connect.js'
 import { decideAgain, decideSilently } from './decide-silently.js'
 import { limitByQuota } from '../directory/request-quota.js'
 import { showProfiles } from '../directory/show-profiles.js'
 import { GatewayError } from '../errors.js'
 import { chain, type Middleware } from '../http/endpoint/chain.js'
 import { allowOrigins, corsHeadersOf } from '../http/cors.js'
-import type { Counts } from '../http/limits/counts.js'
 import { refuseCrossSite, type CrossSitePolicy } from '../http/cross-site.js'
 import { showPending } from '../http/head.js'
 import { mountEndpoints, mountPages, serveDirectly } from '../http/endpoint/endpoint.js'
 import { identifyRequest } from '../http/identify-request.js'
-import type { Load } from '../http/limits/load.js'
 import { limitEntries } from '../http/limits/limit-entry.js'
 import { limitByAddress, limitByUser } from '../http/limits/limit-rate.js'
 import { checkQuery, normalisePath } from '../http/normalise-path.js'
@@ -36,56 +28,17 @@ import { refuseAmbiguousHeaders } from '../http/refuse-ambiguous-headers.js'
 import { refuseMalformed } from '../http/refuse-malformed.js'
 import { watchBody } from '../http/unfinished-body.js'
 import { watch } from '../http/watch.js'
-import type { Passwords } from '../login/password.js'
-import type { TokenUses } from '../oauth/token-uses.js'
 import { logAccess } from '../http/log-access.js'
-import type { AccessLine, LogRequest, Tier } from '../observability/access-line.js'
-import type { Log, Logger } from '../observability/logger.js'
-import type { Metrics, Scrape } from '../observability/metrics.js'
-import type { Tracing } from '../observability/tracing.js'
-import type { Usage } from '../observability/usage.js'
+import type { AccessLine, Tier } from '../observability/access-line.js'
+import type { Dependencies } from './dependencies.js'
 import { ownEndpoints } from './endpoints.js'
 import { portalErrorPage } from '../portal/error-page.js'
 import { forwardByTable } from '../proxy/forward-by-table.js'
-import type { IdentityKeys } from '../proxy/identity-keys.js'
 import { createIdentities } from '../proxy/identity.js'
-import type { LiveRoutes } from '../proxy/live-routes.js'
 import { isOwnPath } from '../proxy/route-schema.js'
 import { verifyForProxies } from '../proxy/forward-auth-endpoints.js'
 import { consolePrefix } from '../system/shipped-texts.js'
 import { changedTexts, livePortalTexts } from '../system/live-texts.js'
-
-/** What a gateway is made of. */
-export interface Dependencies {
-  config: Config
-  /** What links and the gateway's own `Origin` are made of; known once the server listens. */
-  publicUrl: () => string
-  database: Database
-  directory: Directory
-  /** This process as a node: its lease, its memory, and the way to write what decisions depend on. */
-  node: Pick<Node, 'lease' | 'commitAndAwaitNodes' | 'performDryRun' | 'streams'>
-  keys: TokenKeys
-  identityKeys: Pick<IdentityKeys, 'signing' | 'jwks' | 'list' | 'rotate' | 'refresh'>
-  passwords: Passwords
-  tokenUses: TokenUses
-  /** What limits count with. */
-  counts: Counts
-  audit: AuditLog
-  logger: Logger
-  logRequest: LogRequest
-  /** The log as SysAdmins read it, and set its level. */
-  log: Log
-  metrics: Pick<Metrics, 'requests'>
-  /** Refuses what is too much. */
-  load: Pick<Load, 'refuse'>
-  /** Where spans are exported. */
-  tracing: Pick<Tracing, 'begin'> | undefined
-  usage: Pick<Usage, 'count'>
-  /** Everything that is counted, as Prometheus reads it. */
-  scrape: Scrape
-  routes: LiveRoutes
-  isDraining: () => boolean
-}
 
 /** A gateway, by itself or as a part of another program. */
 export interface Gateway {

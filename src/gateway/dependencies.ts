@@ -1,0 +1,49 @@
+import type { AuditLog } from '../audit/audit-log.js'
+import type { TokenKeys } from '../authentication/token-keys.js'
+import type { Directory } from '../coherence/directory.js'
+import type { Node } from '../coherence/node.js'
+import type { Config } from '../config.js'
+import type { Database } from '../database/connect.js'
+import type { Counts } from '../http/limits/counts.js'
+import type { Load } from '../http/limits/load.js'
+import type { Passwords } from '../login/password.js'
+import type { TokenUses } from '../oauth/token-uses.js'
+import type { LogRequest } from '../observability/access-line.js'
+import type { Log, Logger } from '../observability/logger.js'
+import type { Metrics, Scrape } from '../observability/metrics.js'
+import type { Tracing } from '../observability/tracing.js'
+import type { Usage } from '../observability/usage.js'
+import type { IdentityKeys } from '../proxy/identity-keys.js'
+import type { LiveRoutes } from '../proxy/live-routes.js'
+
+/** What a gateway is made of. */
+export interface Dependencies {
+  config: Config
+  /** What links and the gateway's own `Origin` are made of; known once the server listens. */
+  publicUrl: () => string
+  database: Database
+  directory: Directory
+  /** This process as a node: its lease, its memory, and the way to write what decisions depend on. */
+  node: Pick<Node, 'lease' | 'commitAndAwaitNodes' | 'performDryRun' | 'streams'>
+  keys: TokenKeys
+  identityKeys: Pick<IdentityKeys, 'signing' | 'jwks' | 'list' | 'rotate' | 'refresh'>
+  passwords: Passwords
+  tokenUses: TokenUses
+  /** What limits count with. */
+  counts: Counts
+  audit: AuditLog
+  logger: Logger
+  logRequest: LogRequest
+  /** The log as SysAdmins read it, and set its level. */
+  log: Log
+  metrics: Pick<Metrics, 'requests'>
+  /** Refuses what is too much. */
+  load: Pick<Load, 'refuse'>
+  /** Where spans are exported. */
+  tracing: Pick<Tracing, 'begin'> | undefined
+  usage: Pick<Usage, 'count'>
+  /** Everything that is counted, as Prometheus reads it. */
+  scrape: Scrape
+  routes: LiveRoutes
+  isDraining: () => boolean
+}

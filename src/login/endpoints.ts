@@ -1,0 +1,51 @@
+import type { CommitAndAwaitNodes } from '../coherence/commit-and-await-nodes.js'
+import type { Config } from '../config.js'
+import type { Database } from '../database/connect.js'
+import type { Endpoint } from '../http/endpoint/endpoint.js'
+import { firstAccessEndpoints } from './first-access-endpoints.js'
+import { identityEndpoints } from './identities-endpoints.js'
+import { loginEndpoints as passwordLoginEndpoints } from './login-endpoints.js'
+import type { LoginServices } from './login-services.js'
+import { myselfEndpoints } from './myself-endpoints.js'
+import { passwordEndpoints } from './password-endpoints.js'
+import type { Passwords } from './password.js'
+import { sessionEndpoints } from './sessions-endpoints.js'
+import { setupEndpoints } from './setup-endpoints.js'
+import { signInEndpoints } from './sign-in-endpoints.js'
+import { signInFlows } from './sign-in-flow.js'
+import { signInProviders } from './sign-in-provider.js'
+
+interface Dependencies extends LoginServices {
+  config: Config
+  database: Database
+  commitAndAwaitNodes: CommitAndAwaitNodes
+  passwords: Passwords
+  publicUrl: () => string
+}
+
+/** The endpoints of people who sign in and out, in groups. The caller sets the order in `openapi.yaml`. */
+export interface LoginEndpoints {
+  /** Login with a password, refresh and logout. */
+  login: Endpoint[]
+  /** Sign-in at other authorities, and the links for a first access and for the setup. */
+  signIn: Endpoint[]
+  /** The caller's own sessions, password and context. */
+  account: Endpoint[]
+}
+
+/** Returns the endpoints of people who sign in and out. */
+export function loginEndpoints(deps: Dependencies): LoginEndpoints {
+  const { config, database } = deps
+  const rows = { ...deps, sql: database }
+  const signIn = { ...deps, providers: signInProviders(config), flows: signInFlows(config) }
+  return {
+    login: passwordLoginEndpoints(rows),
+    signIn: [
+      ...signInEndpoints(signIn),
+      ...identityEndpoints(signIn, deps),
+      ...firstAccessEndpoints(rows),
+      ...setupEndpoints(rows),
+    ],
+    account: [...sessionEndpoints(rows), ...passwordEndpoints(rows), ...myselfEndpoints(rows)],
+  }
+}
