@@ -81,8 +81,9 @@ async function makeCluster(kept) {
     await copy(path.join(dataDir, 'postgres-passwords.json'), half)
     await copy(await realpath(path.join(dataDir, 'postgres')), path.join(half, 'postgres'))
     for (const name of await readdir(cache))
-      if (/^cluster-[0-9a-f]+$/.test(name)) await rm(path.join(cache, name), { recursive: true, force: true })
-    // where another run was faster, its cluster is as good
+      if (/^cluster-[0-9a-f]+$/.test(name) && name !== path.basename(kept))
+        await rm(path.join(cache, name), { recursive: true, force: true })
+    // another run may have been faster: its cluster is as good
     await rename(half, kept).catch(() => access(kept))
   } finally {
     await rm(half, { recursive: true, force: true })
