@@ -155,6 +155,11 @@ export default tseslint.config(
   ]),
   restricted('src/proxy/identity*.ts', directionOf('proxy'), ['knex', 'pg']),
   restricted(
+    'src/{config,errors}.ts',
+    [{ regex: '^\\./(?!domain/)', message: 'config.ts and errors.ts may import domain/ alone' }],
+    [],
+  ),
+  restricted(
     'packages/client/src/**/*.ts',
     [{ regex: '^[^.]', message: 'the client is a package without dependencies' }],
     [],

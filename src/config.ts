@@ -1,9 +1,10 @@
 import { deflateRawSync } from 'node:zlib'
 import { z } from 'zod'
-import { dayMs } from './domain/time.js'
+import { entryLimit, limitOf, widerLimit } from './domain/rate-limit.js'
 import { resembles } from './domain/resembling-names.js'
+import { flag, origin, postgresUrl, rateLimit, secret, url, whole } from './domain/variable-schemas.js'
 
-/** The configuration cannot be used; `faults` lists everything wrong with it, by variable. */
+/** The configuration is invalid. `faults` lists every fault, each with the name of its variable. */
 export class ConfigError extends Error {
   constructor(readonly faults: string[]) {
     super(
@@ -13,55 +14,6 @@ export class ConfigError extends Error {
   }
 }
 
-interface Limit {
-  requests: number
-  windowMs: number
-}
-
-/** A limit of `requests` in a window of `windowMs`; undefined is no limit. */
-export type RateLimit = Limit | undefined
-
-const flag = z
-  .enum(['true', 'false', '1', '0'], 'must be true or false')
-  .transform((value) => value === 'true' || value === '1')
-const whole = (least: number, most: number) =>
-  z
-    .string()
-    .regex(/^\d{1,12}$/, `must be a whole number from ${least} to ${most}`)
-    .transform(Number)
-    .refine((value) => value >= least && value <= most, `must be a whole number from ${least} to ${most}`)
-const url = (protocols: string[]) =>
-  z
-    .string()
-    .refine(
-      (value) => URL.canParse(value) && protocols.includes(new URL(value).protocol),
-      `must be a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
-    )
-const origin = url(['http:', 'https:'])
-  .transform((value) => value.replace(/\/$/, ''))
-  .refine(
-    (value) => new URL(value).origin === value.toLowerCase() && !value.includes('*'),
-    'must be an origin such as https://app.example.com, without a path',
-  )
-const postgresUrl = url(['postgres:', 'postgresql:'])
-const rateLimit = z
-  .string()
-  .regex(/^(off|\d{1,9}\/\d{1,6}s)$/, 'must be REQUESTS/SECONDSs, such as 1200/60s, or off')
-  .transform((value): Limit | 'off' => {
-    if (value === 'off') return value
-    const [requests, seconds] = value.slice(0, -1).split('/').map(Number) as [number, number]
-    return { requests, windowMs: seconds * 1000 }
-  })
-  .refine(
-    (value) => value === 'off' || (value.requests > 0 && value.windowMs > 0 && value.windowMs <= dayMs),
-    'must allow at least one request, in a window of 1 to 86400 seconds; or off',
-  )
-const secret = z
-  .string()
-  .refine(
-    (value) => Buffer.byteLength(value) >= 32,
-    'must be at least 32 bytes long; make one with: openssl rand -base64 48',
-  )
 const algorithms = ['HS256', 'HS384', 'HS512', 'ES256', 'RS256', 'EdDSA'] as const
 /** OpenTelemetry's names. */
 const samplers = [
@@ -160,80 +112,76 @@ const variables = z.object({
 
 type Variables = z.infer<typeof variables>
 
-/** A guess at what no generator makes: what can be said in so few bytes was typed, not drawn. */
+/** Returns whether a secret was probably typed by a person: it compresses too well to be random. */
 const looksWeak = (value: string) => deflateRawSync(value, { level: 9 }).length < 24
 
 const isLoopback = (host: string) =>
   host === 'localhost' || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host)
 
-function* faultsBetween(values: Variables): Generator<string> {
-  const production = values.NODE_ENV === 'production'
-  const symmetric = values.AUTH_ALGORITHM.startsWith('HS')
-  if (!symmetric && !values.APP_JWT_PRIVATE_KEY)
-    yield `APP_JWT_PRIVATE_KEY: must be set with AUTH_ALGORITHM=${values.AUTH_ALGORITHM}: a private key as PEM or JWK`
-  if (production) {
-    for (const name of [...(symmetric ? (['APP_JWT_KEY_SECRET'] as const) : []), 'SECRET_KEY'] as const) {
-      const value = values[name]
-      if (!value) yield `${name}: must be set in production; make one with: openssl rand -base64 48`
-      else if (looksWeak(value))
-        yield `${name}: is too weak for production; make one with: openssl rand -base64 48`
-    }
-    for (const name of ['APP_JWT_KEY_SECRET_PREVIOUS', 'SECRET_KEY_PREVIOUS'] as const) {
-      const value = values[name]
-      if (value !== undefined && looksWeak(value)) yield `${name}: is too weak for production; leave it out`
-    }
-    if (!values.DATABASE_URL && !values.EMBEDDED_DATABASE)
-      yield "DATABASE_URL: must be set in production; to use the gateway's own Postgres below DATA_DIR on purpose, set EMBEDDED_DATABASE=true"
-    if (values.SEED_DEMO)
-      yield 'SEED_DEMO: demo data has published passwords and cannot be used with NODE_ENV=production'
+const isSymmetric = ({ AUTH_ALGORITHM }: Variables) => AUTH_ALGORITHM.startsWith('HS')
+
+function* productionFaults(values: Variables): Generator<string> {
+  const needed = [...(isSymmetric(values) ? (['APP_JWT_KEY_SECRET'] as const) : []), 'SECRET_KEY'] as const
+  for (const name of needed) {
+    const value = values[name]
+    if (!value) yield `${name}: must be set in production; make one with: openssl rand -base64 48`
+    else if (looksWeak(value))
+      yield `${name}: is too weak for production; make one with: openssl rand -base64 48`
   }
+  for (const name of ['APP_JWT_KEY_SECRET_PREVIOUS', 'SECRET_KEY_PREVIOUS'] as const) {
+    const value = values[name]
+    if (value !== undefined && looksWeak(value)) yield `${name}: is too weak for production; leave it out`
+  }
+  if (!values.DATABASE_URL && !values.EMBEDDED_DATABASE)
+    yield (
+      "DATABASE_URL: must be set in production; to use the gateway's own Postgres below DATA_DIR " +
+      'on purpose, set EMBEDDED_DATABASE=true'
+    )
+  if (values.SEED_DEMO)
+    yield 'SEED_DEMO: demo data has published passwords and cannot be used with NODE_ENV=production'
+}
+
+function* databaseFaults(values: Variables): Generator<string> {
   if (values.DATABASE_URL && values.EMBEDDED_DATABASE)
     yield 'EMBEDDED_DATABASE: must not be true with DATABASE_URL: which of the two is meant?'
-  if (!production && !values.DATABASE_URL && values.EMBEDDED_DATABASE === false)
+  if (values.NODE_ENV !== 'production' && !values.DATABASE_URL && values.EMBEDDED_DATABASE === false)
     yield 'DATABASE_URL: must be set with EMBEDDED_DATABASE=false'
   if (values.METRICS_PORT !== undefined && values.METRICS_PORT !== 0 && values.METRICS_PORT === values.PORT)
     yield 'METRICS_PORT: must be another one than PORT'
-  if (values.DATABASE_MIGRATION_URL && !values.DATABASE_URL)
-    yield 'DATABASE_MIGRATION_URL: needs DATABASE_URL, the database that requests use'
-  if (values.DATABASE_DIRECT_URL && !values.DATABASE_URL)
-    yield 'DATABASE_DIRECT_URL: needs DATABASE_URL, the database that requests use'
-  if (values.COOKIE_SAMESITE === 'none' && values.COOKIE_SECURE === false)
-    yield 'COOKIE_SECURE: must not be false with COOKIE_SAMESITE=none: browsers refuse such cookies'
+  for (const name of ['DATABASE_MIGRATION_URL', 'DATABASE_DIRECT_URL'] as const) {
+    if (values[name] && !values.DATABASE_URL)
+      yield `${name}: needs DATABASE_URL, the database that requests use`
+  }
+}
+
+function* providerFaults(values: Variables): Generator<string> {
   for (const authority of ['GOOGLE', 'MSFT'] as const) {
     const issuer = values[`${authority}_ISSUER`]
     if (issuer?.startsWith('http:') && !isLoopback(new URL(issuer).hostname))
       yield `${authority}_ISSUER: must start with https://, unless it is this machine`
-    if (Boolean(values[`${authority}_CLIENT_ID`]) !== Boolean(values[`${authority}_CLIENT_SECRET`])) {
-      yield `${authority}_CLIENT_${values[`${authority}_CLIENT_ID`] ? 'SECRET' : 'ID'}: must be set too: both or neither`
-    }
+    const id = values[`${authority}_CLIENT_ID`]
+    if (Boolean(id) !== Boolean(values[`${authority}_CLIENT_SECRET`]))
+      yield `${authority}_CLIENT_${id ? 'SECRET' : 'ID'}: must be set too: both or neither`
   }
 }
 
+/** Yields the faults that several variables have together, each with the name of the one to correct. */
+function* faultsBetween(values: Variables): Generator<string> {
+  if (!isSymmetric(values) && !values.APP_JWT_PRIVATE_KEY)
+    yield `APP_JWT_PRIVATE_KEY: must be set with AUTH_ALGORITHM=${values.AUTH_ALGORITHM}: a private key as PEM or JWK`
+  if (values.NODE_ENV === 'production') yield* productionFaults(values)
+  yield* databaseFaults(values)
+  if (values.COOKIE_SAMESITE === 'none' && values.COOKIE_SECURE === false)
+    yield 'COOKIE_SECURE: must not be false with COOKIE_SAMESITE=none: browsers refuse such cookies'
+  yield* providerFaults(values)
+}
+
 /**
- * Connections that one address may have: by default a tenth of all, and a hundred at least. Behind proxies
- * the peer is a proxy, which carries everybody.
+ * Returns how many connections one address may have: by default a tenth of all, at least 100. Behind a proxy
+ * there is no such limit, because all connections come from the proxy.
  */
 const connectionsOfAddress = ({ TRUST_PROXY, MAX_CONNECTIONS, MAX_CONNECTIONS_ADDRESS }: Variables) =>
   TRUST_PROXY > 0 ? undefined : (MAX_CONNECTIONS_ADDRESS ?? Math.max(100, Math.ceil(MAX_CONNECTIONS / 10)))
-
-const limitOf = (value: Limit | 'off'): RateLimit => (value === 'off' ? undefined : value)
-
-/**
- * Returns the limit of each group of endpoints that anybody may ask: a quarter of what an address may ask in
- * all.
- */
-const entryLimit = (limit: RateLimit): RateLimit =>
-  limit && { ...limit, requests: Math.ceil(limit.requests / 4) }
-
-/**
- * How many times as much an IPv6 network of /48 may as one of its /64s: a provider may have given each of
- * those to somebody else.
- */
-export const customersOfWideNetwork = 20
-
-/** Returns the limit of a /48 that goes with the limit of a /64. */
-export const widerLimit = (limit: RateLimit): RateLimit =>
-  limit && { ...limit, requests: customersOfWideNetwork * limit.requests }
 
 function settle(values: Variables) {
   const production = values.NODE_ENV === 'production'
@@ -259,14 +207,12 @@ function settle(values: Variables) {
   }
 }
 
-/**
- * The validated configuration, by the names of its variables, with what follows from several of them settled.
- */
+/** The validated configuration by variable name, with defaults that depend on several variables. */
 export type Config = Readonly<ReturnType<typeof settle>>
 
 /**
- * Reads the configuration from `environment` (an empty variable counts as unset).
- * Throws a ConfigError that lists every fault together, never a value.
+ * Returns the configuration from `environment`. An empty variable counts as unset. Throws a ConfigError with
+ * all faults; it never contains a value.
  */
 export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config {
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''))
@@ -276,8 +222,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
   })
   if (!parsed.success) {
     const single = parsed.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`)
-    // The rules between variables still apply to what could be read, so that one start shows all that is to
-    // mend.
+    // Check the rules between the valid variables too, so that one start reports every fault.
     const broken = new Set(parsed.error.issues.map((issue) => String(issue.path[0])))
     const readable = variables.safeParse(
       Object.fromEntries(Object.entries(given).filter(([name]) => !broken.has(name))),
@@ -293,8 +238,8 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
 }
 
 /**
- * Returns a warning for each variable that the gateway does not read but that looks as if it were meant for
- * it: a misspelt variable is otherwise ignored without a word.
+ * Returns a warning for each variable that the gateway does not read, but whose name resembles one of its
+ * own. Without it, a misspelt variable is ignored silently.
  */
 export function unknownVariables(environment: NodeJS.ProcessEnv = process.env): string[] {
   const known = [...Object.keys(variables.shape), 'Auth_ALGORITHM']
@@ -308,18 +253,15 @@ export function unknownVariables(environment: NodeJS.ProcessEnv = process.env): 
   })
 }
 
-/**
- * The route file that `environment` names, for those who want no more of the configuration and do not care
- * whether the rest is right.
- */
+/** Returns the path of the route file. It does not validate the other variables. */
 export function routeFile(environment: NodeJS.ProcessEnv = process.env): string {
   return variables.shape.GATEWAY_ROUTES.parse(environment.GATEWAY_ROUTES || undefined)
 }
 
-/** Returns whether `environment` names a route file, rather than leaving the default. */
+/** Returns whether `environment` names a route file, in place of the default. */
 export function namesRouteFile({ GATEWAY_ROUTES }: NodeJS.ProcessEnv = process.env): boolean {
   return GATEWAY_ROUTES !== undefined && GATEWAY_ROUTES !== ''
 }
 
-/** Returns a variable that something of the operator's names, such as the old database's URL of an import. */
+/** Returns a variable that the operator's own file names, such as the URL of an import's source database. */
 export const environmentVariable = (name: string): string | undefined => process.env[name]

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import pLimit, { type LimitFunction } from 'p-limit'
 import { minuteMs } from '../domain/time.js'
-import type { RateLimit } from '../config.js'
+import type { RateLimit } from '../domain/rate-limit.js'
 import { GatewayError } from '../errors.js'
 import type { Counts, Tally } from '../http/limits/counts.js'
 import { networkOf, wideNetworkOf } from '../http/limits/limit-rate.js'

@@ -1,5 +1,5 @@
 import { rateLimit, type RateLimitInfo, type Store } from 'express-rate-limit'
-import type { RateLimit } from '../../config.js'
+import type { RateLimit } from '../../domain/rate-limit.js'
 import type { Middleware } from '../endpoint/chain.js'
 import type { Counts, Tally } from './counts.js'
 import { networkOf, tellLimit, tooManyRequests } from './limit-rate.js'
