@@ -22,7 +22,7 @@ export function sentences(markdown: string): string[] {
 /** Returns whether a statement begins with a question word as its noun, or says that somebody "is told". */
 export const isRiddle = (sentence: string) =>
   (/^(?:Who|Whoever|Whose|What|Whatever|Of what)\b/.test(sentence) && !sentence.endsWith('?')) ||
-  /\b(?:is|are) (?:told|said) to\b/.test(sentence)
+  /\b(?:whoever|(?:is|are|was|were) told)\b/i.test(sentence)
 
 /** Returns the number of words of a sentence. */
 export const wordsOf = (sentence: string) => sentence.split(' ').length
