@@ -1,13 +1,14 @@
 import type { Level, Action, RuleContext } from '../domain/permissions.js'
 import type { Directory, User } from '../coherence/directory.js'
 import type { RequestedPlace } from '../context/decide-placement.js'
-import type { PrioritisedRule } from '../context/request-context.js'
+import type { PrioritisedRule, RequestContext } from '../context/request-context.js'
 import { enterPlace, type PlacePolicy } from '../context/resolve-context.js'
 import { requirePlace } from '../context/requested-place.js'
 import { GatewayError, type ErrorCode, statusOf } from '../errors.js'
 import type { Policy } from '../http/endpoint/policy.js'
 import { levelGuards, permissionDenied } from './guards.js'
 import { decide } from './permissions.js'
+import { decidingStepsOf, type DecidingStep } from './steps.js'
 
 /** What is asked: may this user do that there. */
 export interface Question {
@@ -41,7 +42,7 @@ const isAbout = (ruleItem: string | null, item: string | null) =>
   ruleItem === null || (item !== null && (item === ruleItem || item.startsWith(`${ruleItem}.`)))
 
 /**
- * Decides as a request would be decided, by the same functions in the same order, and says why. Rejects with
+ * Decides as a request would be decided, by the same list of steps, and returns the reasons. Rejects with
  * `directory_unavailable` only.
  */
 export async function explainAccess(
@@ -51,14 +52,17 @@ export async function explainAccess(
   const explanation: Explanation = {
     allowed: false,
     refusal: null,
-    decidedBy: 'account',
+    decidedBy: 'public',
     roleIds: [],
     level: null,
     deciding: [],
     overruled: [],
   }
   try {
-    await pass(question, directory, explanation)
+    const state: Explaining = { question, directory, explanation }
+    const { policy, subject } = question
+    const asked = policy.auth === 'public' ? [] : decidingStepsOf({ ...policy, permission: subject })
+    for (const step of asked) await explainers[step](state)
     explanation.allowed = true
   } catch (error) {
     if (!(error instanceof GatewayError) || statusOf(error.code) >= 500) throw error
@@ -67,27 +71,44 @@ export async function explainAccess(
   return explanation
 }
 
-async function pass(
-  { user, place, policy, subject, method }: Question,
-  directory: Pick<Directory, 'placement' | 'rules'>,
-  explanation: Explanation,
-): Promise<void> {
-  if (policy.auth === 'public') {
-    explanation.decidedBy = 'public'
-    return
-  }
-  if (!user.enabled) throw new GatewayError('user_disabled', 'User is disabled')
-  explanation.decidedBy = 'place'
-  const isPlaced = policy.mandate !== 'none' || policy.instance !== 'none'
-  if (isPlaced) requirePlace(policy, place)
-  const context = isPlaced ? await enterPlace(user, place, directory) : undefined
-  explanation.roleIds = context?.roleIds ?? []
-  explanation.decidedBy = 'nothing_asked'
-  if (policy.guard) {
+/** The state of an explanation between two steps. */
+interface Explaining {
+  question: Question
+  directory: Pick<Directory, 'placement' | 'rules'>
+  explanation: Explanation
+  /** The context, once its step has run. */
+  context?: RequestContext
+}
+
+/** How each deciding step decides a question. A refusal is thrown, as for a request. */
+const explainers: Record<DecidingStep, (state: Explaining) => void | Promise<void>> = {
+  authenticate: ({ question: { user }, explanation }) => {
+    explanation.decidedBy = 'account'
+    if (!user.enabled) throw new GatewayError('user_disabled', 'User is disabled')
+    explanation.decidedBy = 'nothing_asked'
+  },
+  resolveContext: async (state) => {
+    const { question, directory, explanation } = state
+    explanation.decidedBy = 'place'
+    requirePlace(question.policy, question.place)
+    state.context = await enterPlace(question.user, question.place, directory)
+    explanation.roleIds = state.context.roleIds
+    explanation.decidedBy = 'nothing_asked'
+  },
+  requireGuard: ({ question: { user, policy }, explanation }) => {
+    if (!policy.guard) return
     explanation.decidedBy = 'guard'
     const { holds, code, refusal } = levelGuards[policy.guard]
     if (!holds(user)) throw new GatewayError(code, refusal)
-  }
+  },
+  requirePermission: explainPermission,
+}
+
+async function explainPermission({
+  question: { subject, method },
+  explanation,
+  context,
+}: Explaining): Promise<void> {
   if (!subject) return
   if (context?.isSysAdmin === true && subject.action) {
     Object.assign(explanation, { decidedBy: 'sysadmin', level: 'a' })

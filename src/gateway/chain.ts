@@ -1,36 +1,23 @@
 import type { RequestListener } from 'node:http'
 import express, { type Request, type Response } from 'express'
-import { recordPlatformEntry } from '../audit/record-platform-entry.js'
-import { authenticate } from '../authentication/authenticate.js'
-import { currentClient } from '../authentication/current-client.js'
-import { sealKeysOf } from '../authentication/portal-session.js'
-import { verifyToken } from '../authentication/verify-token.js'
 import { rememberDenials } from '../authorization/denials.js'
-import { requirePermission, requirePlatformAdmin, requireSysAdmin } from '../authorization/guards.js'
+import { admission } from './admission.js'
+import type { Dependencies } from './dependencies.js'
 import { consolePages } from '../console/pages.js'
-import { resolveContext } from '../context/resolve-context.js'
-import { decideAgain, decideSilently } from './decide-silently.js'
-import { limitByQuota } from '../directory/request-quota.js'
 import { showProfiles } from '../directory/show-profiles.js'
 import { GatewayError } from '../errors.js'
 import { chain, type Middleware } from '../http/endpoint/chain.js'
 import { allowOrigins, corsHeadersOf } from '../http/cors.js'
-import { refuseCrossSite, type CrossSitePolicy } from '../http/cross-site.js'
 import { showPending } from '../http/head.js'
 import { mountEndpoints, mountPages, serveDirectly } from '../http/endpoint/endpoint.js'
 import { identifyRequest } from '../http/identify-request.js'
-import { limitEntries } from '../http/limits/limit-entry.js'
-import { limitByAddress, limitByUser } from '../http/limits/limit-rate.js'
 import { checkQuery, normalisePath } from '../http/normalise-path.js'
-import type { Admit, Policy } from '../http/endpoint/policy.js'
+import type { Policy } from '../http/endpoint/policy.js'
 import { answerProblem } from '../http/endpoint/problem.js'
-import { refuseAmbiguousHeaders } from '../http/refuse-ambiguous-headers.js'
 import { refuseMalformed } from '../http/refuse-malformed.js'
 import { watchBody } from '../http/unfinished-body.js'
-import { watch } from '../http/watch.js'
 import { logAccess } from '../http/log-access.js'
 import type { AccessLine, Tier } from '../observability/access-line.js'
-import type { Dependencies } from './dependencies.js'
 import { ownEndpoints } from './endpoints.js'
 import { portalErrorPage } from '../portal/error-page.js'
 import { forwardByTable } from '../proxy/forward-by-table.js'
@@ -177,96 +164,6 @@ function takeLine({
     if (namedMandateId !== undefined)
       usage.count(namedMandateId, !line.granted && line.status < 500 && line.reason !== 'client_closed')
   }
-}
-
-interface Admission extends Dependencies {
-  /** Told of a member who enters, and whose profile the mandate does not see yet. */
-  onFirstEntry: (membershipId: string) => void
-}
-
-/** What a request passes between being matched and being served, as the endpoint's or route's policy asks. */
-function admission(deps: Admission): Admit {
-  const {
-    config,
-    directory,
-    keys,
-    audit,
-    node: { streams },
-  } = deps
-  const perAddress = limitByAddress(config.RATE_LIMIT_ADDRESS, config.RATE_LIMIT_NETWORK, deps.counts)
-  const perEntry = limitEntries(config.RATE_LIMIT_ENTRY, deps.counts)
-  const perUser = limitByUser(
-    config.RATE_LIMIT_USER,
-    (req) => req.principal?.user.id ?? req.portalClient?.id,
-    deps.counts,
-  )
-  const unambiguous = {
-    token: refuseAmbiguousHeaders({ readsToken: true }),
-    noToken: refuseAmbiguousHeaders({ readsToken: false }),
-  }
-  const sameSite = refuseCrossSite({
-    ownOrigin: () => new URL(deps.publicUrl()).origin,
-    allowedOrigins: config.CORS_ORIGINS,
-  })
-  const identify = authenticate({
-    directory,
-    verifyToken: (token) => verifyToken(token, keys),
-    atMs: (req) => req.decidedAtMs,
-    onApiToken: deps.tokenUses.note,
-  })
-  const identifyClient = currentClient({
-    directory,
-    keys: sealKeysOf(config),
-    atMs: (req) => req.decidedAtMs,
-  })
-  const place = resolveContext({
-    directory,
-    onPlatformEntry: recordPlatformEntry(audit),
-    onFirstEntry: deps.onFirstEntry,
-  })
-  const guards = { sysAdmin: requireSysAdmin(audit), platformAdmin: requirePlatformAdmin(audit) }
-  const noteMoment: Middleware = (req, _res, next) => {
-    req.decidedIn = streams.era()
-    req.decidedAtMs = Date.now()
-    next()
-  }
-
-  const withinQuota = limitByQuota({ sql: deps.database, logger: deps.logger })
-  const again = decideAgain(deps, streams)
-  const decide = decideSilently(deps, (token) => verifyToken(token, keys))
-  const isPlaced = (policy: Policy) => policy.mandate !== 'none' || policy.instance !== 'none'
-  /** Only what protects the gateway itself holds on a route that watches. */
-  const watching = (policy: Policy, crossSite: CrossSitePolicy) => [
-    ...perAddress,
-    watch(chain(unambiguous.token, sameSite(crossSite), noteMoment, decide(policy))),
-  ]
-  return (policy, crossSite, { entry, parse } = {}) =>
-    policy.decide === 'watch'
-      ? { steps: watching(policy, crossSite) }
-      : {
-          steps: [
-            ...perAddress,
-            ...(entry ? perEntry(entry) : []),
-            policy.auth === 'required' || policy.auth === 'optional'
-              ? unambiguous.token
-              : unambiguous.noToken,
-            ...(parse ? [parse] : []),
-            sameSite(policy.auth === 'portal' && crossSite === 'ambient' ? 'cookie' : crossSite),
-            // from here on there is a principal, or a client of the portal
-            ...(policy.auth === 'public'
-              ? []
-              : [
-                  noteMoment,
-                  policy.auth === 'portal' ? identifyClient : identify(policy.auth),
-                  perUser.count(isPlaced(policy)),
-                ]),
-            ...(isPlaced(policy) ? [place(policy), perUser.entered] : []), // from here on there is a context
-            ...(isPlaced(policy) && policy.prefix !== undefined ? [withinQuota] : []), // what is sold is what routes serve: the gateway's own endpoints are not
-            ...(policy.guard ? [guards[policy.guard]] : []),
-            ...(policy.permission ? [requirePermission(policy.permission)] : []),
-          ],
-          ...(policy.auth === 'public' ? {} : { again: again(policy) }),
-        }
 }
 
 /** Normalises the path once, for all that match it or send it on. */

@@ -3,18 +3,20 @@ import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import type { Level } from '../../src/domain/permissions.js'
 import { explainAccess, whatWouldHelp } from '../../src/authorization/explain.js'
-import {
-  actionOfMethod,
-  requirePermission,
-  requirePlatformAdmin,
-  requireSysAdmin,
-} from '../../src/authorization/guards.js'
+import { loadTokenKeys } from '../../src/authentication/token-keys.js'
+import type { VerifiedClaims } from '../../src/authentication/verify-token.js'
+import { actionOfMethod } from '../../src/authorization/guards.js'
 import { decide, permissionFrom } from '../../src/authorization/permissions.js'
 import type { Directory, Placement, ScopedRule, User } from '../../src/coherence/directory.js'
 import type { PrioritisedRule } from '../../src/context/request-context.js'
-import { resolveContext } from '../../src/context/resolve-context.js'
+import { createStreams } from '../../src/coherence/streams.js'
+import { loadConfig } from '../../src/config.js'
+import { admission } from '../../src/gateway/admission.js'
+import { openCounts } from '../../src/http/limits/counts.js'
+import { signAccessToken } from '../../src/login/issue-token.js'
+import { createLog } from '../../src/observability/logger.js'
 import { GatewayError } from '../../src/errors.js'
-import { chain } from '../../src/http/endpoint/chain.js'
+import { chain, runStep, type Middleware } from '../../src/http/endpoint/chain.js'
 import type { Policy } from '../../src/http/endpoint/policy.js'
 import { naivePermission } from '../support/naive-permission.js'
 
@@ -140,8 +142,91 @@ describe('rules that are indexed once', () => {
   })
 })
 
+/** What a directory says about one user, one requested context and their rules. */
+interface DirectoryState {
+  user: User & { enabled: boolean }
+  placed: Placement
+  rules: ScopedRule[]
+}
+
+const directoryOf = (state: () => DirectoryState): Pick<Directory, 'placement' | 'rules'> => ({
+  placement: () => state().placed,
+  rules: (ids) => state().rules.filter(({ roleId }) => ids.includes(roleId)),
+})
+
+/** The gateway's own admission over a directory that says what a test wants, and a signed token for its user. */
+async function admissionOf(state: () => DirectoryState) {
+  const config = loadConfig({
+    APP_JWT_KEY_SECRET: 'a-secret-of-this-test-0123456789-abcdef',
+    SECRET_KEY: 'another-secret-of-this-test-0123456789',
+    RATE_LIMIT_ADDRESS: 'off',
+    RATE_LIMIT_USER: 'off',
+  })
+  const keys = await loadTokenKeys(config)
+  const expiresAt = new Date(Date.now() + 3_600_000)
+  const token = await signAccessToken(keys, {
+    id: uuid(10),
+    user: { id: uuid(9), username: 'x' },
+    authority: 'local',
+    sessionId: null,
+    issuedAt: new Date(),
+    expiresAt,
+  })
+  const login = async (presented: string, verify: (token: string) => Promise<VerifiedClaims>) => ({
+    claims: await verify(presented),
+    state: {
+      user: state().user,
+      token: {
+        userId: uuid(9),
+        authority: 'local',
+        purpose: 'auth_session',
+        status: 'active',
+        sessionId: null,
+        sessionEnded: false,
+        expiresAtMs: expiresAt.getTime(),
+      },
+      keyRetired: false,
+    },
+    dependsOn: [],
+  })
+  const { logger } = createLog(
+    { LOG_LEVEL: 'error', LOG_FORMAT: 'json' },
+    { write: () => undefined, flush: () => undefined },
+  )
+  const streams = createStreams({ holdsLease: () => true })
+  streams.stop()
+  const admit = admission({
+    config,
+    keys,
+    logger,
+    directory: { ...directoryOf(state), login },
+    node: { streams },
+    counts: openCounts({ redisUrl: undefined, logger }),
+    audit: { record: () => undefined, recordRefusal: () => undefined, recordOnce: () => undefined },
+    tokenUses: { note: () => undefined },
+    publicUrl: () => 'http://127.0.0.1:8080',
+    onFirstEntry: () => undefined,
+  } as unknown as Parameters<typeof admission>[0])
+  return { admit, token }
+}
+
+const codeOf = (refusal: unknown) => {
+  if (refusal === undefined) return undefined
+  if (!(refusal instanceof GatewayError)) throw new Error('it was refused by no refusal', { cause: refusal })
+  return refusal.code
+}
+
+/** What a decision has left on its request. */
+const decisionIn = ({ principal, context, accessLevel }: Request) => ({
+  user: principal?.user.id,
+  mandateId: context?.mandateId,
+  instanceId: context?.featureInstanceId,
+  roleIds: context?.roleIds,
+  accessLevel,
+})
+
 describe('an explanation', () => {
-  it('equals enforcement, on generated directories', async () => {
+  it('agrees with admission, and with deciding again, on generated directories', async () => {
     const placement = fc.record({
       mandate: fc.constantFrom('enabled', 'disabled', 'missing'),
       membership: fc.constantFrom('enabled', 'disabled', 'missing'),
@@ -176,6 +261,8 @@ describe('an explanation', () => {
       namesInstance: fc.boolean(),
     })
     const outcomes = { allowed: 0, refused: 0 }
+    let state: DirectoryState | undefined
+    const { admit, token } = await admissionOf(() => state!)
     await fc.assert(
       fc.asyncProperty(shape, async (one) => {
         const who: User & { enabled: boolean } = {
@@ -205,10 +292,7 @@ describe('an explanation', () => {
           access: one.namesInstance ? grant(one.placement.access, one.assigned.slice(3)) : undefined,
           dependsOn: [],
         }
-        const directory: Pick<Directory, 'placement' | 'rules'> = {
-          placement: () => placed,
-          rules: (ids) => one.rules.filter(({ roleId }) => ids.includes(roleId)),
-        }
+        const directory = directoryOf(() => state!)
         const { guard, item, context, ...places } = one.policy
         const asks: Policy = {
           auth: 'required',
@@ -217,35 +301,33 @@ describe('an explanation', () => {
           ...(item === null ? {} : { permission: { context, item } }),
         }
 
-        // As a request passes it; who is disabled does not come so far.
-        const silent = { record: () => undefined, recordRefusal: () => undefined }
-        const steps = chain(
-          ...(asks.mandate !== 'none' || asks.instance !== 'none'
-            ? [
-                resolveContext({
-                  directory,
-                  onPlatformEntry: () => undefined,
-                  onFirstEntry: () => undefined,
-                })(asks),
-              ]
-            : []),
-          ...(guard ? [(guard === 'sysAdmin' ? requireSysAdmin : requirePlatformAdmin)(silent)] : []),
-          ...(asks.permission ? [requirePermission(asks.permission)] : []),
-        )
-        const req = {
-          method: one.method,
-          search: '',
-          headers: {
-            ...(one.namesMandate ? { 'x-mandate-id': here } : {}),
-            ...(one.namesInstance ? { 'x-instance-id': instance } : {}),
-          },
-          principal: { user: who },
-        } as unknown as Request
-        const enforced = who.enabled
-          ? await new Promise<unknown>((resolve) => {
-              void steps(req, {} as Response, (error?: unknown) => resolve(error))
-            })
-          : new GatewayError('user_disabled', 'User is disabled')
+        state = { user: who, placed, rules: one.rules }
+        const arrive = (decidedIn?: symbol) =>
+          ({
+            id: 'request',
+            method: one.method,
+            search: '',
+            clientAddress: '192.0.2.1',
+            headers: {
+              authorization: `Bearer ${token}`,
+              ...(one.namesMandate ? { 'x-mandate-id': here } : {}),
+              ...(one.namesInstance ? { 'x-instance-id': instance } : {}),
+            },
+            rawHeaders: ['Authorization', ''],
+            decidedIn,
+            decidedAtMs: Date.now(),
+          }) as unknown as Request
+        const { steps, again } = admit(asks, 'ambient')
+        const refusalBy = async (step: Middleware, request: Request) =>
+          await runStep(step, request, {} as Response).catch((error: unknown) => error)
+        const req = arrive()
+        const enforced = await refusalBy(chain(...steps), req)
+
+        // The same request once more, after something changed that this node has heard of.
+        const later = arrive(Symbol('an era before'))
+        const decidedAgain = await refusalBy(again!, later)
+        expect(codeOf(decidedAgain)).toBe(codeOf(enforced))
+        if (enforced === undefined) expect(decisionIn(later)).toEqual(decisionIn(req))
 
         const explained = await explainAccess(
           {
