@@ -19,9 +19,7 @@ function say({ exitCode, stdout, stderr }: Said): void {
   process.exitCode = exitCode
 }
 
-/**
- * Upper-case, as it goes over the wire. Of other methods the gateway's HTTP parser makes no request at all.
- */
+/** Returns the method in upper case. Throws for a method that Node's HTTP parser does not accept. */
 function methodOf(value: string): string {
   const method = value.toUpperCase()
   if (!METHODS.includes(method) || method === 'CONNECT')
@@ -109,7 +107,8 @@ Examples:
   mandate-gateway routes match GET '/api/crm/contacts?x=1'
   mandate-gateway routes match DELETE /api/crm/contacts/7 --json -f new-routes.yaml
 
-Exit codes: ${exitCodes.ok} when a route takes it, ${exitCodes.no} when none does or the path is refused, ${exitCodes.configuration} when the file has faults.`,
+Exit codes: ${exitCodes.ok} when a route takes it, ${exitCodes.no} when none does or the path is refused, ` +
+      `${exitCodes.configuration} when the file has faults.`,
   )
   .action(
     async (method: string, target: string, { file, json = false, host }: FileOptions & { host?: string }) => {

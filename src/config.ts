@@ -7,9 +7,8 @@ import { flag, origin, postgresUrl, rateLimit, secret, url, whole } from './doma
 /** The configuration is invalid. `faults` lists every fault, each with the name of its variable. */
 export class ConfigError extends Error {
   constructor(readonly faults: string[]) {
-    super(
-      `The configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n${faults.map((fault) => `  ${fault}`).join('\n')}`,
-    )
+    const count = faults.length === 1 ? 'a fault' : `${faults.length} faults`
+    super(`The configuration has ${count}:\n${faults.map((fault) => `  ${fault}`).join('\n')}`)
     this.name = 'ConfigError'
   }
 }
@@ -245,11 +244,9 @@ export function unknownVariables(environment: NodeJS.ProcessEnv = process.env): 
   const known = [...Object.keys(variables.shape), 'Auth_ALGORITHM']
   return Object.keys(environment).flatMap((name) => {
     const meant = known.includes(name) ? undefined : resembles(name, known)
-    return meant === undefined
-      ? []
-      : [
-          `${name} is not a variable of the gateway and is ignored. ${meant === '' ? 'README.md lists them.' : `Is ${meant} meant?`}`,
-        ]
+    if (meant === undefined) return []
+    const hint = meant === '' ? 'README.md lists them.' : `Is ${meant} meant?`
+    return [`${name} is not a variable of the gateway and is ignored. ${hint}`]
   })
 }
 

@@ -30,9 +30,9 @@ export interface GatewayOptions {
 }
 
 /**
- * A gateway as Express middleware, to be used before everything that it guards: it answers its own endpoints
- * and the routes of its table, and passes on the rest, which `requireUser` and the other guards then let in
- * or refuse. To be mounted at the root.
+ * A gateway as Express middleware. Mount it at the root, before everything that it guards. It responds to its
+ * own endpoints and to the routes of its table. It passes on other requests, which `requireUser` and the other
+ * guards then admit or refuse.
  */
 export type EmbeddedGateway = RequestHandler & {
   /**
@@ -40,7 +40,7 @@ export type EmbeddedGateway = RequestHandler & {
    * routes.
    */
   createServer: (app: Express) => Server
-  /** Ends what the gateway has started. To be called when the server has closed. */
+  /** Stops everything that the gateway has started. Call it after the server has closed. */
   close: () => Promise<void>
 }
 
@@ -96,52 +96,52 @@ export async function gateway({
   }
 }
 
-/** Whatever a policy asks for, decided by the embedded gateway, in whose words a refusal is answered. */
+/** Returns middleware that applies a policy. The embedded gateway decides, and responds to what it refuses. */
 function require(policy: Policy): RequestHandler {
-  const lanes = new WeakMap<Gateway, RequestHandler>()
+  const guards = new WeakMap<Gateway, RequestHandler>()
   return (req, res, next) => {
     const { gateway: own } = req
     if (!own)
       throw new Error('A guard of mandate-gateway needs the gateway before it: app.use(await gateway())')
-    const lane = lanes.get(own) ?? own.guard(policy)
-    lanes.set(own, lane)
-    return lane(req, res, next)
+    const guard = guards.get(own) ?? own.guard(policy)
+    guards.set(own, guard)
+    return guard(req, res, next)
   }
 }
 
-/** Who may come in where. */
+/** Which mandate and instance a request must name. */
 export type Place = Partial<Pick<Policy, 'mandate' | 'instance' | 'mandateFrom'>>
 
 /**
- * Lets in callers with a valid token; `req.principal` is who they are. With a place also where:
- * `req.context`.
+ * Admits callers with a valid token and sets `req.principal`. With a place it also resolves the mandate and
+ * sets `req.context`.
  */
 export function requireUser(place: Place = {}): RequestHandler {
   return require({ ...signedIn, ...place })
 }
 
 /**
- * Counts and checks requests like all others, and lets everybody in; with `identify` it finds out who has a
- * token, and refuses a bad one.
+ * Admits everybody, but counts and checks requests like all others. With `identify` it sets `req.principal`
+ * for callers with a token, and refuses an invalid token.
  */
 export function allowAnyone({ identify = false }: { identify?: boolean } = {}): RequestHandler {
   return require(identify ? { ...anyone, auth: 'optional' } : anyone)
 }
 
 /**
- * Lets in whose rules give them the action (by default what the method does) on the item, in the mandate that
- * the request names.
+ * Admits callers whose rules grant the action on the item in the mandate that the request names. By default
+ * the action follows from the HTTP method.
  */
 export function requirePermission(subject: Subject, place: Place = {}): RequestHandler {
   return require({ ...signedInSomewhere, mandate: 'required', ...place, permission: subject })
 }
 
-/** Lets SysAdmins in; audited. */
+/** Admits SysAdmins. Each use is audited. */
 export function requireSysAdmin(): RequestHandler {
   return require(sysAdmins)
 }
 
-/** Lets PlatformAdmins in; audited. */
+/** Admits PlatformAdmins. Each use is audited. */
 export function requirePlatformAdmin(): RequestHandler {
   return require(platformAdmins)
 }

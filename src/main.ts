@@ -17,10 +17,10 @@ import { stopSignal } from './process/stop-signals.js'
 import { answerPrimary, gatherMetrics, scrapeAll } from './process/worker-metrics.js'
 import { receiveTask, startWorkers, tellListening } from './process/workers.js'
 
-/** Past this something hangs that should not; what was accepted has been answered or cut long before. */
+/** The stop is cut short after this time, because a part hangs: the drain of requests ends far earlier. */
 const longestStopMs = 60_000
 
-/** The process that was started: alone, or the one that keeps the workers. */
+/** Starts the process of the command: it serves by itself, or it keeps the workers. */
 async function startPrimary(
   loaded: Config,
   log: Log,
@@ -28,7 +28,7 @@ async function startPrimary(
   lifecycle: Lifecycle,
   signal: AbortSignal,
 ): Promise<void> {
-  // a fault in it is worth knowing before anything has been started
+  // a fault in the route file is reported before any part starts
   await loadRouteTable(loaded.GATEWAY_ROUTES)
   const { config, generated } = await withDevelopmentSecrets(loaded)
   for (const warning of unknownVariables()) log.logger.warn(warning)
@@ -58,15 +58,15 @@ const reportTo =
   (part, error) =>
     logger.error('a part did not stop as it should', { part, error })
 
-/** Why the process cannot start, in words for whoever started it. */
+/** Returns why the process cannot start, for the operator. */
 function explain(error: unknown): string {
-  // knex puts the statement, with its values, before the database's own words
+  // knex puts the statement, with its values, before the database's message
   return error instanceof Error ? (error.message.split(' - ').at(-1) ?? '') : String(error)
 }
 
 /**
- * SIGUSR2: everything is written, and at the next one only what LOG_LEVEL says. A primary process says so to
- * its workers.
+ * Switches the log between `debug` and LOG_LEVEL on SIGUSR2. A primary process sends the signal on to its
+ * workers.
  */
 function toggleDebug(log: Log, { LOG_LEVEL }: Config): void {
   const level = log.level() === 'debug' ? LOG_LEVEL : 'debug'
@@ -99,7 +99,7 @@ async function main(): Promise<number> {
   } catch (error) {
     if (logger) await lifecycle.stop(reportTo(logger))
     output.flush()
-    if (stopping.signal.aborted) return 0 // it was told to end before it had begun
+    if (stopping.signal.aborted) return 0 // a signal asked it to stop during the start
     process.stderr.write(`mandate-gateway cannot start. ${explain(error)}\n`)
     return error instanceof ConfigError || error instanceof RouteTableError ? exitCodes.configuration : 1
   }
@@ -107,5 +107,5 @@ async function main(): Promise<number> {
 
 process.exitCode = await main()
 if (cluster.isWorker) process.disconnect()
-// Whatever is still open (a stream of standard output, a timer) has nothing left to say.
+// Open handles (standard output, a timer) do not keep the process any longer.
 setTimeout(() => process.exit(), 1000).unref()

@@ -1,19 +1,19 @@
 /** How a request came into a mandate: as a member, by platform level alone, or into none. */
 export type Tier = 'none' | 'member' | 'platform'
 
-/** What one request came to. */
+/** The access log's line for one request. */
 export interface AccessLine {
   requestId: string
   method: string
   /** The pattern of the endpoint or route, never the URL: queries hold secrets. */
   route: string | null
   status: number
-  /** From the head of the request to the end of the answer. */
+  /** Milliseconds from the head of the request to the end of the response. */
   ms: number
   user: string | undefined
   mandate: string | undefined
   tier: Tier
-  /** Whether it was let in; what a service then answered is its own. */
+  /** Whether the gateway admitted the request, whatever the upstream then responded. */
   granted: boolean
   /** The code of the refusal. */
   reason: string | undefined

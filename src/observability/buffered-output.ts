@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs'
 
-/** Where lines are written to, some time soon. */
+/** Takes lines and writes them a little later. */
 export interface Output {
   write: (line: string) => void
   /** Writes what is waiting now. */
@@ -10,22 +10,22 @@ export interface Output {
 const flushAfterMs = 50
 const flushAtCharacters = 64 * 1024
 
-/** A full pipe says EAGAIN: its reader is slow, and the line is worth waiting for. */
+/** Writes the text. A full pipe gives EAGAIN, because its reader is slow; then it tries again. */
 function writeAll(fd: number, text: string): void {
   let bytes = Buffer.from(text)
   while (bytes.length > 0) {
     try {
       bytes = bytes.subarray(writeSync(fd, bytes))
     } catch (error) {
-      // nobody reads any more
+      // the reader has closed the pipe
       if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) return
     }
   }
 }
 
 /**
- * Gathers lines and writes them together: a system call a line costs more than all that the line tells of.
- * The rest goes out when the process ends.
+ * Returns an output that gathers lines and writes them together, because one system call per line is slow.
+ * Waiting lines are written when the process ends.
  */
 export function bufferedOutput(fd: number): Output {
   let waiting: string[] = []

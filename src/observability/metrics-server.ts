@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net'
 import { metricsType, type Scrape } from './metrics.js'
 
 /**
- * Serves `/metrics`, and nothing else, on a port of its own. Rejects where it cannot listen there. Answers
- * the port, and how to stop.
+ * Serves `/metrics`, and nothing else, on a port of its own. Returns the port and a function that stops it.
+ * Rejects when it cannot listen there.
  */
 export async function serveMetrics(
   scrape: Scrape,

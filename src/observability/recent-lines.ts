@@ -8,13 +8,13 @@ export interface Line {
   timestamp: string
   level: Level
   message: string
-  /** Everything else that it says. */
+  /** All other fields of the line. */
   fields: Record<string, unknown>
 }
 
-/** What is looked for: all of it must hold. */
+/** A search in the log: a line must match all of it. */
 export interface Wanted {
-  /** Lines of this level, or of a graver one. */
+  /** Lines of this level or a more severe one. */
   level?: Level | undefined
   requestId?: string | undefined
   /** A part of the line, in any case. */
@@ -22,10 +22,10 @@ export interface Wanted {
   limit: number
 }
 
-/** The lines that were written last, however many there were. */
+/** The last lines of the log. */
 export interface RecentLines {
   add: (line: Line) => void
-  /** Keeps a request's line, which becomes one for reading only if somebody asks. */
+  /** Keeps a request's line. It is formatted only when a search reads it. */
   addRequest: (line: AccessLine) => void
   /** Newest first. */
   find: (wanted: Wanted) => Line[]
@@ -55,7 +55,7 @@ function matches({ timestamp, level, message, fields }: Line, wanted: Wanted): b
   )
 }
 
-/** Keeps `most` lines in a ring: what is written over is forgotten. */
+/** Returns a ring of the last `most` lines. A new line replaces the oldest. */
 export function keepRecentLines(most = 5000): RecentLines {
   const ring: Kept[] = []
   let next = 0

@@ -10,7 +10,7 @@ const methodIndex = new Map<string, number>(
   methods.slice(0, otherMethod).map((method, index) => [method, index]),
 )
 const boundsMs = latencyBounds.map((seconds) => seconds * 1000)
-/** Route files come and go; each names some hundred routes at the most. */
+/** The bound of `byRoute`. Route files change; each names a few hundred routes. */
 const mostRoutes = 2000
 
 /**
@@ -56,7 +56,7 @@ export class RouteCounts {
   }
 }
 
-/** What all requests of this process came to. */
+/** Counts of all requests of this process. */
 export interface RequestCounts {
   count: (line: AccessLine) => void
   /** By the pattern of the endpoint or route; `none` where there was none. */
@@ -65,7 +65,7 @@ export interface RequestCounts {
   byReason: ReadonlyMap<string, number>
 }
 
-/** Begins to count. */
+/** Returns empty counts. */
 export function countRequests(): RequestCounts {
   const byRoute = new Map<string, RouteCounts>()
   const byReason = new Map<string, number>()

@@ -14,8 +14,8 @@ export interface TraceContext {
 const wellFormed = /^(?!ff)([0-9a-f]{2})-((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/
 
 /**
- * The trace context that the caller sent; undefined where it sent none that can be read, and its `tracestate`
- * then counts no more.
+ * Returns the caller's trace context; undefined without a valid `traceparent`, in which case its `tracestate`
+ * must be ignored too.
  */
 export function callersTrace({ headers: { traceparent } }: IncomingMessage): TraceContext | undefined {
   if (typeof traceparent !== 'string') return undefined
@@ -26,14 +26,14 @@ export function callersTrace({ headers: { traceparent } }: IncomingMessage): Tra
   return { traceId, spanId, flags }
 }
 
-/** Ids of traces that begin here: of this process, counted. */
+/** New traces have the id of this process and a counter. */
 const processPart = randomUUID().replaceAll('-', '')
 const [tracePart, parentPart] = [`1${processPart.slice(1, 24)}`, `1${processPart.slice(25)}`]
 let traces = 0
 
 /**
- * The `traceparent` of what is sent on: the caller's, else of a trace that begins here, so that a service can
- * always correlate.
+ * Returns the `traceparent` for the forwarded request: the caller's, else one of a new trace. So an upstream can
+ * always correlate its logs.
  */
 export function traceparentFrom(caller: TraceContext | undefined): string {
   if (caller) return `00-${caller.traceId}-${caller.spanId}-${caller.flags}`

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { dayMs } from '../domain/time.js'
 import type { Logger } from './logger.js'
 
-/** What one mandate was used on one day (UTC, `YYYY-MM-DD`). */
+/** The requests of one mandate on one day (UTC, `YYYY-MM-DD`). */
 export interface UsageRow {
   mandateId: string
   day: string
@@ -11,7 +11,7 @@ export interface UsageRow {
   denials: number
 }
 
-/** Rows that are added together, once, however often they are sent. */
+/** Rows that are added together. The database adds a batch once, even if it is sent again. */
 export interface UsageBatch {
   /** Of this process. */
   writerId: string
@@ -20,10 +20,10 @@ export interface UsageBatch {
   rows: UsageRow[]
 }
 
-/** Counts what mandates are used, in memory; a second later it is in the database. */
+/** Counts requests per mandate in memory, and writes them to the database every second. */
 export interface Usage {
   count: (mandateId: string, denied: boolean) => void
-  /** Mandates that wait to be written, and requests that were not counted for want of space. */
+  /** How many mandates wait to be written, and how many requests were not counted because the memory was full. */
   counts: () => { waiting: number; dropped: number }
   /** Writes what waits, then stops. */
   close: () => Promise<void>
@@ -34,7 +34,7 @@ interface Dependencies {
    * Adds the rows, unless a batch of that number has been added before. Rejects where that is not certain.
    */
   write: (batch: UsageBatch) => Promise<void>
-  /** Forgets the writer: nothing comes from it any more. */
+  /** Removes the writer, which sends no further batches. */
   forget: (writerId: string) => Promise<void>
   logger: Logger
   now?: () => number
@@ -44,8 +44,8 @@ interface Dependencies {
 }
 
 /**
- * Begins to count. A batch whose fate is unknown is sent again as it was, under its number, before anything
- * newer is.
+ * Starts to count. A batch whose result is unknown is sent again unchanged, with the same number, before any
+ * newer batch.
  */
 export function startUsage({
   write,
@@ -92,8 +92,8 @@ export function startUsage({
     failing = false
   }
   /**
-   * First the batch of which it is not known whether it was written, then one of all that was counted by now:
-   * what comes meanwhile waits for the next time.
+   * Writes the batch whose result is unknown, then a new one of all counts so far. Later counts wait for the
+   * next time.
    */
   const writeAll = async () => {
     try {

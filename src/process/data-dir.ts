@@ -2,8 +2,8 @@ import { access, constants, mkdir } from 'node:fs/promises'
 import path from 'node:path'
 
 /**
- * Makes the data directory where it is missing. Rejects, with a sentence for the operator, when it cannot be
- * written.
+ * Creates the data directory if it is missing. Rejects, with a sentence for the operator, when this user
+ * cannot write to it.
  */
 export async function makeDataDir(dataDir: string): Promise<void> {
   try {
@@ -11,7 +11,8 @@ export async function makeDataDir(dataDir: string): Promise<void> {
     await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (error) {
     throw new Error(
-      `The data directory ${path.resolve(dataDir)} cannot be written by this user. Set DATA_DIR to a directory that can be, or run as its owner.`,
+      `The data directory ${path.resolve(dataDir)} cannot be written by this user. ` +
+        'Set DATA_DIR to a directory that can be, or run as its owner.',
       { cause: error },
     )
   }

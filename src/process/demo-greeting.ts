@@ -1,6 +1,6 @@
 const acme = '00000000-0000-4000-8000-000000000101'
 
-/** What a first start tells: where the gateway is, who can log in, and three lines to try. */
+/** Returns the greeting of a demo: its URL, its logins and three commands to try. */
 export function demoGreeting(url: string): string {
   return `
 Mandate Gateway is ready: ${url}

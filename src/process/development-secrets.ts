@@ -9,7 +9,7 @@ import { makeDataDir } from './data-dir.js'
 const secretsSchema = z.object({ APP_JWT_KEY_SECRET: z.string().min(32), SECRET_KEY: z.string().min(32) })
 type Secrets = z.infer<typeof secretsSchema>
 
-/** Several processes may start at once: whoever links its file first made the secrets for all. */
+/** Writes new secrets. Of several processes that start at once, the first to link its file sets them for all. */
 async function makeSecrets(file: string): Promise<void> {
   const secrets: Secrets = {
     APP_JWT_KEY_SECRET: randomBytes(48).toString('base64url'),
@@ -32,15 +32,17 @@ async function readSecrets(file: string): Promise<Secrets> {
   } catch (error) {
     if (hasCode(error, 'ENOENT')) throw error
     throw new Error(
-      `${file} cannot be read as the development secrets. Remove it to have new ones made; everybody is signed out then.`,
+      `${file} cannot be read as the development secrets. Remove it to have new ones made; ` +
+        'everybody is signed out then.',
       { cause: error },
     )
   }
 }
 
 /**
- * The configuration with the secrets that it lacks: outside production they are made once and kept in
- * `DATA_DIR`. Answers the names of those that were not configured, to warn of.
+ * Returns the configuration with the secrets that it lacks, and the names of those secrets. They are
+ * generated once and kept in DATA_DIR. In production, the configuration requires them. Rejects when the file
+ * cannot be read.
  */
 export async function withDevelopmentSecrets(
   config: Config,

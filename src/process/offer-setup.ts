@@ -5,21 +5,24 @@ import { issueSetupLink } from '../login/setup-endpoints.js'
 import type { Logger } from '../observability/logger.js'
 import type { Prepared } from '../gateway/compose.js'
 
-/** What a start tells whoever looks at it, as long as there is nobody. */
+const setupAgain =
+  'Each start prints a new one as long as there is nobody, and so does: mandate-gateway admin setup-link'
+
+/** Returns the text that a start prints while there are no users. */
 function setupGreeting(url: string, expiresAt: Date): string {
   return `
 Mandate Gateway has no users yet. Open this link to become the first admin:
 
   ${url}
 
-It works once, until ${expiresAt.toISOString()}. Each start prints a new one as long as there is nobody, and so does: mandate-gateway admin setup-link
+It works once, until ${expiresAt.toISOString()}. ${setupAgain}
 
 `
 }
 
 /**
- * Prints, where there is nobody at all, a link by which the first admin makes themselves. It goes to `write`,
- * past the log, which forgets nothing and is read by others. A start does not fail for it.
+ * Prints a setup link for the first admin while there are no users. The link goes to `write` and never to the
+ * log, because other people read that. A failure is logged and does not stop the start.
  */
 export async function offerSetup(
   config: Config,

@@ -30,7 +30,7 @@ async function openDatabase(config: Config, logger: Logger, lifecycle: Lifecycle
     dataDir: config.DATA_DIR,
     log: (message) => logger.info(message),
   })
-  process.once('exit', postgres.interrupt) // however this process ends by itself, its Postgres ends with it
+  process.once('exit', postgres.interrupt) // Postgres ends whenever this process exits by itself
   lifecycle.onStop('embedded Postgres', async () => {
     await postgres.stop()
     process.off('exit', postgres.interrupt)
@@ -39,9 +39,9 @@ async function openDatabase(config: Config, logger: Logger, lifecycle: Lifecycle
 }
 
 /**
- * Migrates, and seeds the demo if it is asked for. Without DATABASE_MIGRATION_URL a login of requests is
- * enough on a database that somebody else has migrated: it may not take the owner's lock. Rejects when
- * migrations are missing that the login may not apply.
+ * Migrates the database, and seeds the demo if SEED_DEMO is set. Without DATABASE_MIGRATION_URL it first checks
+ * for pending migrations, because the login of requests cannot take the owner's lock. Rejects when migrations
+ * are missing that the login may not apply.
  */
 async function migrate(config: Config, ownerUrl: string, logger: Logger): Promise<void> {
   const isOwnerNamed = config.DATABASE_URL === undefined || config.DATABASE_MIGRATION_URL !== undefined
@@ -54,7 +54,10 @@ async function migrate(config: Config, ownerUrl: string, logger: Logger): Promis
     })
   } catch (error) {
     if (pending?.[0] === undefined || !hasCode(error, '42501')) throw error
-    const missing = `The database lacks ${pending.length === 1 ? 'a migration' : `${pending.length} migrations`}, the first of them ${pending[0]}, and the login of DATABASE_URL may not apply them`
+    const count = pending.length === 1 ? 'a migration' : `${pending.length} migrations`
+    const missing =
+      `The database lacks ${count}, the first of them ${pending[0]}, ` +
+      'and the login of DATABASE_URL may not apply them'
     throw new Error(
       `${missing}. Run mandate-gateway migrate with the owner's login in DATABASE_MIGRATION_URL.`,
       { cause: error },

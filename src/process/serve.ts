@@ -5,7 +5,7 @@ import type { Config } from '../config.js'
 import { drainable } from '../http/drain.js'
 import { isOnTerminal } from './stop-signals.js'
 
-/** The host as a URL writes it. */
+/** Returns the host in the form of a URL: an IPv6 address in brackets. */
 const hostOf = ({ HOST }: Config) => (HOST.includes(':') ? `[${HOST}]` : HOST)
 
 async function listen(server: Server, { HOST, PORT }: Config): Promise<number> {
@@ -20,7 +20,8 @@ async function listen(server: Server, { HOST, PORT }: Config): Promise<number> {
       })
     if (code === 'EACCES')
       throw new Error(
-        `${HOST}:${PORT} may not be opened by this user: ports below 1024 are for root. Choose another PORT, such as 8080, and put a proxy in front.`,
+        `${HOST}:${PORT} may not be opened by this user: ports below 1024 are for root. ` +
+          'Choose another PORT, such as 8080, and put a proxy in front.',
         { cause: error },
       )
     if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')

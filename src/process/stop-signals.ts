@@ -1,9 +1,9 @@
 import { isatty } from 'node:tty'
 
-/** Returns whether this process was started on a terminal, whose end (SIGHUP) ends it. */
+/** Returns whether this process runs on a terminal. Closing the terminal (SIGHUP) then stops the process. */
 export const isOnTerminal = () => [0, 1, 2].some((fd) => isatty(fd))
 
-/** Ctrl-C arrives twice within a moment: from the terminal, and from npm, which forwards its own. */
+/** Ctrl-C arrives twice at nearly the same time: from the terminal and, forwarded, from npm. */
 const sameKeyMs = 1000
 
 /**

@@ -4,9 +4,9 @@ import { z } from 'zod'
 import type { Scrape } from '../observability/metrics.js'
 
 /**
- * What workers count, added up by the process that keeps them: whoever scrapes must not see one worker now
- * and another then. A worker that asks (`wanted`) gets the text of all; one that is asked (`asked`) answers
- * its own counts.
+ * The primary process adds up the metrics of its workers, so that every scrape sees all of them. A worker
+ * requests the text of all with `wanted`, and receives `text`. The primary process requests the counts of a
+ * worker with `asked`, and receives `counts`.
  */
 const message = z.union([
   z.object({ metrics: z.literal('wanted'), id: z.number() }),
@@ -17,13 +17,13 @@ const message = z.union([
 type Message = z.infer<typeof message>
 
 /**
- * A worker that does not answer within this time is left out: it is starting, ending, or busy beyond measure.
+ * A worker that does not respond within this time is left out: it starts, stops or is overloaded.
  */
 const patienceMs = 2000
 
 const messageOf = (value: unknown): Message | undefined => message.safeParse(value).data
 
-/** Counts of one worker; undefined when it does not answer. */
+/** Returns the counts of one worker; undefined when it does not respond in time. */
 function countsOf(worker: Worker, id: number): Promise<unknown[] | undefined> {
   return new Promise((resolve) => {
     const settle = (counts: unknown[] | undefined) => {
@@ -32,8 +32,8 @@ function countsOf(worker: Worker, id: number): Promise<unknown[] | undefined> {
       resolve(counts)
     }
     const onMessage = (value: unknown) => {
-      const told = messageOf(value)
-      if (told?.metrics === 'counts' && told.id === id) settle(told.counts)
+      const received = messageOf(value)
+      if (received?.metrics === 'counts' && received.id === id) settle(received.counts)
     }
     const late = setTimeout(() => settle(undefined), patienceMs)
     worker.on('message', onMessage)
@@ -45,7 +45,7 @@ function countsOf(worker: Worker, id: number): Promise<unknown[] | undefined> {
 
 let asked = 0
 
-/** In the primary process: what all workers count, added up. */
+/** In the primary process: returns the metrics of all workers, added up, as Prometheus reads them. */
 export async function gatherMetrics(): Promise<string> {
   const id = (asked += 1)
   const workers = Object.values(cluster.workers ?? {})
@@ -55,29 +55,29 @@ export async function gatherMetrics(): Promise<string> {
   return await AggregatorRegistry.aggregate(counts.filter((one) => one !== undefined)).metrics()
 }
 
-/** In the primary process: answers a worker that is asked for the metrics of all. */
+/** In the primary process: sends the metrics of all workers to a worker that requests them. */
 export function answerWorker(worker: Worker): void {
   worker.on('message', (value: unknown) => {
-    const told = messageOf(value)
-    if (told?.metrics !== 'wanted') return
+    const received = messageOf(value)
+    if (received?.metrics !== 'wanted') return
     void gatherMetrics().then((text) => {
-      if (worker.isConnected()) worker.send({ metrics: 'text', id: told.id, text } satisfies Message)
+      if (worker.isConnected()) worker.send({ metrics: 'text', id: received.id, text } satisfies Message)
     })
   })
 }
 
-/** In a worker: answers the primary process what is counted here. */
+/** In a worker: sends its own counts to the primary process on request. */
 export function answerPrimary(registry: Registry): void {
   process.on('message', (value: unknown) => {
-    const told = messageOf(value)
-    if (told?.metrics !== 'asked') return
+    const received = messageOf(value)
+    if (received?.metrics !== 'asked') return
     void registry
       .getMetricsAsJSON()
-      .then((counts) => process.send?.({ metrics: 'counts', id: told.id, counts } satisfies Message))
+      .then((counts) => process.send?.({ metrics: 'counts', id: received.id, counts } satisfies Message))
   })
 }
 
-/** In a worker: the metrics of all, from the primary process. Rejects when it does not answer. */
+/** In a worker: returns the metrics of all, from the primary process. Rejects when that does not respond. */
 export const scrapeAll: Scrape = () =>
   new Promise((resolve, reject) => {
     const id = (asked += 1)
@@ -86,10 +86,10 @@ export const scrapeAll: Scrape = () =>
       process.off('message', onMessage)
     }
     const onMessage = (value: unknown) => {
-      const told = messageOf(value)
-      if (told?.metrics !== 'text' || told.id !== id) return
+      const received = messageOf(value)
+      if (received?.metrics !== 'text' || received.id !== id) return
       settle()
-      resolve(told.text)
+      resolve(received.text)
     }
     const late = setTimeout(() => {
       settle()

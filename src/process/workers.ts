@@ -7,7 +7,7 @@ import type { Prepared } from '../gateway/compose.js'
 import type { Lifecycle } from '../gateway/lifecycle.js'
 import { answerWorker } from './worker-metrics.js'
 
-/** What the primary process tells a worker: all that a worker cannot prepare for itself. */
+/** The message of the primary process to a worker: what a worker cannot prepare for itself. */
 const task = z.object({
   databaseUrl: z.string(),
   setRole: z.boolean(),
@@ -15,21 +15,21 @@ const task = z.object({
   secrets: z.record(z.string(), z.string()),
 })
 
-/** What a worker says once it listens to its primary process: a message that came before would be lost. */
+/** A worker's message once it listens to its primary process. An earlier message would be lost. */
 const asksForTask = 'ready for a task'
 
 /**
- * A worker that ends sooner than this after its start is not replaced at once, so that a fault at the start
- * does not spin.
+ * A worker that ends sooner than this after its start is replaced later, so that a fault at the start does
+ * not loop.
  */
 const shortLifeMs = 5000
 
-/** Secrets that were made at the start, and that all workers must share. */
+/** Generated secrets that all workers must share. */
 const shared = ['APP_JWT_KEY_SECRET', 'SECRET_KEY'] as const
 
 /**
- * Starts the workers, each a node of its own, and replaces one that crashes. Answers the public URL when all
- * listen.
+ * Starts the workers, each a node of its own, and replaces one that crashes. Returns the public URL when all
+ * listen. Rejects when a worker ends during its start.
  */
 export async function startWorkers(
   config: Config,
@@ -81,12 +81,12 @@ export async function startWorkers(
   return url ?? ''
 }
 
-/** The URL that a worker listens on; rejects when it ends before it does. */
+/** Returns the URL that a worker listens on. Rejects when the worker ends before it listens. */
 async function listening(worker: Worker): Promise<string> {
   return await new Promise((resolve, reject) => {
     worker.on('message', (message: unknown) => {
-      const told = z.object({ listening: z.string() }).safeParse(message)
-      if (told.success) resolve(told.data.listening)
+      const parsed = z.object({ listening: z.string() }).safeParse(message)
+      if (parsed.success) resolve(parsed.data.listening)
     })
     worker.once('exit', (code) =>
       reject(new Error(`a worker ended at its start, with ${String(code)}; its log says why`)),
@@ -94,9 +94,9 @@ async function listening(worker: Worker): Promise<string> {
   })
 }
 
-/** In a worker: what the primary process prepared, with the secrets of all. */
+/** In a worker: returns what the primary process prepared, and the configuration with the shared secrets. */
 export async function receiveTask(config: Config): Promise<{ config: Config; prepared: Prepared }> {
-  const told = new Promise<z.infer<typeof task>>((resolve) => {
+  const received = new Promise<z.infer<typeof task>>((resolve) => {
     const onMessage = (message: unknown) => {
       const parsed = task.safeParse(message)
       if (!parsed.success) return // of something else, such as metrics
@@ -106,11 +106,11 @@ export async function receiveTask(config: Config): Promise<{ config: Config; pre
     process.on('message', onMessage)
   })
   process.send?.(asksForTask)
-  const { secrets, databaseUrl, setRole, demoUrl } = await told
+  const { secrets, databaseUrl, setRole, demoUrl } = await received
   return { config: Object.freeze({ ...config, ...secrets }), prepared: { databaseUrl, setRole, demoUrl } }
 }
 
-/** In a worker: tells the primary process that requests may come. */
+/** In a worker: reports to the primary process that the worker listens. */
 export function tellListening(url: string): void {
   process.send?.({ listening: url })
 }
