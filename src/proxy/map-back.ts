@@ -1,6 +1,5 @@
 import type { Request } from 'express'
-import type { Route } from './route-table.js'
-import { sentPath } from './sent-path.js'
+import { sentPath, type PathMapping } from './sent-path.js'
 
 /** Returns what a header of an answer says in the client's own terms. */
 export type MapBack = (name: string, value: string, req: Request) => string
@@ -31,11 +30,7 @@ const decoded = (value: string) =>
   beyondAscii.test(value) ? Buffer.from(value, 'latin1').toString('utf8') : value
 
 /** Returns the client's path for a path of the service, which may have a query and a fragment. */
-function pathMapper({
-  prefix,
-  strip,
-  rewrite,
-}: Pick<Route, 'prefix' | 'strip' | 'rewrite'>): ((path: string) => string) | undefined {
+function pathMapper({ prefix, strip, rewrite }: PathMapping): ((path: string) => string) | undefined {
   const base = strip ? '/' : rewrite
   if (base === undefined || base === prefix) return undefined
   const own = prefix === '/' ? '' : prefix
@@ -106,10 +101,7 @@ const refreshForm = /^([\d.]*\s*[;,]\s*(?:url\s*=\s*)?)(.*)$/is
  * target's own address out of them. A service may say its own path, its path behind the prefix, or an
  * absolute address by the name that it was called by or that the client called.
  */
-export function createMapBack(
-  route: Pick<Route, 'prefix' | 'strip' | 'rewrite'>,
-  targets: string[],
-): MapBack {
+export function createMapBack(route: PathMapping, targets: string[]): MapBack {
   const mapPath = pathMapper(route)
   const isTarget = targetMatcher(targets)
   const mapCookie = cookieMapper(mapPath, targets)

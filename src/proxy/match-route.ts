@@ -1,7 +1,7 @@
 import { GatewayError } from '../errors.js'
 import { forgivingReadings } from './path-readings.js'
 import { isOwnPath, mayBePortals } from './route-schema.js'
-import type { Route } from './route-table.js'
+import type { Route } from './route.js'
 
 /**
  * Returns the route of a normalised path and of the host that the client asked for. Throws `path_ambiguous`.

@@ -2,7 +2,10 @@ import { readFile } from 'node:fs/promises'
 import { hasCode } from '../errors.js'
 import { readYaml } from '../domain/yaml-faults.js'
 import { createMatcher, type MatchRoute } from './match-route.js'
+import type { Route } from './route.js'
 import { coversOwnPaths, routeTableSchema, type RouteFile } from './route-schema.js'
+
+export type { Route } from './route.js'
 
 /** A route file cannot be used; `faults` lists everything wrong with it, by file and line. */
 export class RouteTableError extends Error {
@@ -10,15 +13,6 @@ export class RouteTableError extends Error {
     super(`The route table cannot be used:\n${faults.map((fault) => `  ${fault}`).join('\n')}`)
     this.name = 'RouteTableError'
   }
-}
-
-/** One route, with its prefix. */
-export type Route = RouteFile['routes'][string][number] & {
-  prefix: string
-  /** The prefix, behind the host where it has one: what logs and limits call it. */
-  name: string
-  /** True where some paths below the prefix are the gateway's own all the same. */
-  coversOwn: boolean
 }
 
 /** The routes and upstreams of one version of the route file. */
