@@ -8,8 +8,8 @@ import { keepRecentLines, levels, type Level, type RecentLines } from './recent-
 export type Logger = Pick<Winston, 'error' | 'warn' | 'info' | 'debug'>
 
 /**
- * What may be told of an error in a log: its kind, message, code and stack, but not the values it carries (a
- * failed statement's, a request's).
+ * Returns the parts of an error that a log may contain: its kind, message, code and stack. It leaves out the
+ * values that the error carries, such as those of a failed statement.
  */
 function describeError(error: unknown): unknown {
   if (!(error instanceof Error)) return error
@@ -59,7 +59,7 @@ const isReadable = (config: Pick<Config, 'LOG_FORMAT'>) =>
 
 const levelOf = (name: string): Level => levels.find((level) => level === name) ?? 'info'
 
-/** Takes lines that are as they will be written: nothing is in them any more that may not be told. */
+/** Keeps the lines in their final form, after secrets have been removed. */
 const remembered = (recent: RecentLines) =>
   format(({ level, message, timestamp, ...fields }) => {
     recent.add({ timestamp: String(timestamp), level: levelOf(level), message: String(message), fields })
@@ -120,9 +120,12 @@ function jsonLine({
   aborted,
 }: AccessLine): string {
   return (
-    `{"timestamp":"${new Date().toISOString()}","level":"info","message":"request","requestId":"${requestId}","method":"${method}","route":${route === null ? 'null' : JSON.stringify(route)}` +
-    `,"status":${status},"ms":${ms}${user === undefined ? '' : `,"user":"${user}"`}${mandate === undefined ? '' : `,"mandate":"${mandate}"`}` +
-    `,"granted":${granted ? 'true' : 'false'}${reason === undefined ? '' : `,"reason":"${reason}"`}${watched === undefined ? '' : `,"watched":"${watched}"`}${aborted ? ',"aborted":true' : ''}}\n`
+    `{"timestamp":"${new Date().toISOString()}","level":"info","message":"request",` +
+    `"requestId":"${requestId}","method":"${method}","route":${route === null ? 'null' : JSON.stringify(route)}` +
+    `,"status":${status},"ms":${ms}${user === undefined ? '' : `,"user":"${user}"`}` +
+    (mandate === undefined ? '' : `,"mandate":"${mandate}"`) +
+    `,"granted":${granted ? 'true' : 'false'}${reason === undefined ? '' : `,"reason":"${reason}"`}` +
+    `${watched === undefined ? '' : `,"watched":"${watched}"`}${aborted ? ',"aborted":true' : ''}}\n`
   )
 }
 
@@ -139,7 +142,9 @@ function prettyLine({
   aborted,
 }: AccessLine): string {
   return (
-    `${new Date().toISOString()} info ${method} ${route ?? '-'} ${status} ${ms} ms${reason === undefined ? '' : ` ${reason}`}${watched === undefined ? '' : ` watched=${watched}`}` +
-    `${user === undefined ? '' : ` user=${user}`}${mandate === undefined ? '' : ` mandate=${mandate}`}${aborted ? ' aborted' : ''} id=${requestId}\n`
+    `${new Date().toISOString()} info ${method} ${route ?? '-'} ${status} ${ms} ms` +
+    `${reason === undefined ? '' : ` ${reason}`}${watched === undefined ? '' : ` watched=${watched}`}` +
+    `${user === undefined ? '' : ` user=${user}`}${mandate === undefined ? '' : ` mandate=${mandate}`}` +
+    `${aborted ? ' aborted' : ''} id=${requestId}\n`
   )
 }
