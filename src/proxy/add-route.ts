@@ -6,18 +6,18 @@ export interface NewRoute {
   prefix: string
   /** The service's address, such as `http://127.0.0.1:9000`. */
   target: string
-  /** What the permission is for; its name is also the upstream's, as far as that is free. */
+  /** The item of the permission. The upstream gets this name, too, if it is free. */
   item: string
   strip: boolean
 }
 
-/** A route file with one more route; or the file as it is, where it has that route. */
+/** Adds a route to a route file. A file that has the route already is returned as it is. */
 export interface Added {
   text: string
   made: boolean
 }
 
-/** A route file that lacks a section is begun with this. */
+/** The beginning of a section that a route file lacks. */
 const beginning =
   '# The route table: which path prefixes go to which upstream, and what a caller must be to get there. See docs/routes.md.\n'
 
@@ -60,8 +60,8 @@ const routeLines = (upstream: string, { prefix, item, strip }: NewRoute) => [
 const indented = (lines: string[], indent: string) => lines.map((line) => `${indent}${line}\n`).join('')
 
 /**
- * Returns where a section's entries begin and how far they are indented; undefined for a section in one line
- * that holds some.
+ * Returns where a section's entries begin, and their indentation; undefined for a section with entries in one
+ * line.
  */
 function placeIn(
   text: string,
@@ -84,9 +84,7 @@ function placeIn(
   }
 }
 
-/**
- * Puts lines at the beginning of a section. Everything else of the text stays as it is, comments included.
- */
+/** Inserts lines at the beginning of a section. The rest of the text, with its comments, stays as it is. */
 function insertInto(text: string, section: 'upstreams' | 'routes', lines: string[]): string | undefined {
   const document: Document = parseDocument(text)
   const { contents } = document
@@ -104,9 +102,9 @@ function insertInto(text: string, section: 'upstreams' | 'routes', lines: string
 }
 
 /**
- * Adds a route to the text of a route file, which is undefined where there is no file. Throws a
- * RouteTableError where the file or the new route has faults, and an Error where the prefix is taken or the
- * file is written in a way that cannot be added to.
+ * Adds a route to the text of a route file, which is undefined when there is no file. Throws a
+ * RouteTableError when the file or the new route has faults, and an Error when the prefix is taken or the
+ * file's form does not allow it.
  */
 export function addRoute(text: string | undefined, file: string, route: NewRoute): Added {
   const before = text ?? `${beginning}upstreams: {}\nroutes: {}\n`

@@ -14,13 +14,13 @@ interface Options {
   name: string
   settings: UpstreamSettings['resolve']
   logger: Logger
-  /** Called with all addresses of the name, sorted, whenever they are others than before; never with none. */
+  /** Called with all addresses of the name, sorted, when they have changed; never with none. */
   onChange: (addresses: string[]) => void
 }
 
 /**
- * The machine's own resolver puts the family first that it can reach (RFC 6724). Addresses of the other are
- * left out, since one service would count twice.
+ * The machine's resolver puts the reachable family first (RFC 6724). Addresses of the other family are left
+ * out, since one service would count twice.
  */
 async function lookUp(name: string): Promise<string[]> {
   const found = await lookup(name, { all: true, verbatim: true })
@@ -38,7 +38,7 @@ async function askServer(resolver: Resolver, name: string): Promise<string[]> {
   }
 }
 
-/** Returns what asks the DNS server of an upstream, where it has one of its own. */
+/** Returns the resolver of an upstream's DNS server, if it has one. */
 export function resolverOf({ server }: UpstreamSettings['resolve']): Resolver | undefined {
   if (server === undefined) return undefined
   const resolver = new Resolver({ timeout: 2000, tries: 2 })
@@ -60,7 +60,7 @@ export function lookupBy(resolver: Resolver): LookupFunction {
   }
 }
 
-/** Begins to look a name up. While it cannot be, the addresses stay that were found last. */
+/** Starts to resolve a name again and again. While that fails, the last addresses stay. */
 export function watchAddresses({ upstream, name, settings, logger, onChange }: Options): Watch {
   const resolver = resolverOf(settings)
   let [known, isFailing, isStopped] = ['', false, false]

@@ -1,6 +1,6 @@
 import type { Request } from 'express'
 
-/** The headers by which an upstream is told who is calling. Clients may send none of them. */
+/** The headers that tell an upstream the caller. Clients may send none of them. */
 export const callerHeaders = [
   'x-user-id',
   'x-username',
@@ -14,14 +14,14 @@ export const callerHeaders = [
   'x-gateway-identity',
 ] as const
 
-/** The parts of what a route may tell its service of the caller. */
+/** The parts of the caller's identity that a route may disclose to its service. */
 export const disclosedParts = ['user', 'session', 'place', 'roles', 'level', 'identity'] as const
 type Part = (typeof disclosedParts)[number]
 
 /** Which parts a route tells. `key` tells two of them apart. */
 export type Disclosure = Readonly<Record<Part, boolean> & { key: string }>
 
-/** Returns what a route tells its service; without a list, everything. */
+/** Returns the parts that a route discloses to its service; without a list, all. */
 export function disclosureOf(tell: readonly Part[] | undefined): Disclosure {
   const tells = (part: Part) => tell?.includes(part) ?? true
   return {
@@ -36,16 +36,14 @@ export function disclosureOf(tell: readonly Part[] | undefined): Disclosure {
 }
 
 /**
- * Identity and forwarding headers stay under this together: many servers take no more than 8 KiB of headers,
- * some in all.
+ * Identity and forwarding headers together stay below this: many servers accept 8 KiB of headers in a line or
+ * in all.
  */
 const maxBytes = 8192
-/** What a header line takes beside its name and value. */
+/** Bytes of a header line beside its name and value. */
 const separators = 4
 
-/**
- * A header's value may hold printable ASCII: everything else, and `%` itself, is percent-encoded as UTF-8.
- */
+/** Encodes a header value: everything but printable ASCII, and `%` itself, is percent-encoded as UTF-8. */
 const asHeaderValue = (text: string) => text.replace(/[^\x21-\x24\x26-\x7e]/gu, encodeURIComponent)
 
 function bytesOf(headers: string[], from: number): number {
@@ -64,9 +62,8 @@ interface Telling {
 }
 
 /**
- * Adds what an upstream is told of the caller and the place: names and values, in turn. `X-Role-Ids` comes
- * last, and only if all stays under 8 KiB: the identity then holds a digest, by which the service can ask for
- * the roles.
+ * Adds the forwarded identity: names and values in turn. `X-Role-Ids` comes last, and only if all headers
+ * stay under 8 KiB. Without it the identity holds a digest, by which the service can ask for the roles.
  */
 export function pushCallerHeaders(
   headers: string[],

@@ -1,26 +1,26 @@
 import { GatewayError } from '../errors.js'
 import type { UpstreamSettings } from './upstream-schema.js'
 
-/** What one caller has under way at an upstream. */
+/** The requests and streams of one caller at an upstream. */
 export interface Share {
   readonly key: string
   requests: number
   streams: number
 }
 
-/** Keeps each caller to a part of an upstream. Remembers only those who have something under way. */
+/** Limits each caller to a share of an upstream. Only callers with open requests are kept. */
 export interface Callers {
   /** Counts one more request of a caller. Throws `rate_limited` when there are too many. */
   enter: (key: string) => Share
-  /** Whether one more of the caller's requests may count as a stream. */
+  /** Returns whether one more of the caller's requests may become a stream. */
   mayStream: (share: Share) => boolean
   /** Counts one of the caller's requests as a stream from now on. */
   stream: (share: Share) => void
-  /** One of the caller's requests, or streams, has ended. */
+  /** Call it when a request, or a stream, of the caller has ended. */
   leave: (share: Share, isStream: boolean) => void
 }
 
-/** Returns the bounds of each caller of an upstream. */
+/** Returns the limits of each caller of an upstream. */
 export function createCallers({ requestsPerCaller, streamsPerCaller }: UpstreamSettings['limits']): Callers {
   const shares = new Map<string, Share>()
   return {

@@ -1,15 +1,15 @@
 import type { UpstreamSettings } from './upstream-schema.js'
 
 /**
- * Whether requests go to a target: `closed`, they do; `open`, none does for a while, as long as there is
- * another; `half-open`, one at a time does, to see how it fares.
+ * The state of a target's circuit. `closed`: requests are sent. `open`: none are sent for a while, if there
+ * is another target. `half-open`: one request at a time probes the target.
  */
 export type CircuitState = 'closed' | 'open' | 'half-open'
 
 /**
- * How a request ended. `failed`: the target did not answer as a living server does (no connection, or cut
- * before the answer's head). `late`: the answer did not begin in time. `cut`: we or the client gave up, which
- * says nothing about the target.
+ * How a request ended. `failed`: no connection, or it was cut before the response's head. `late`: the
+ * response did not begin in time. `cut`: the gateway or the client gave up, which says nothing about the
+ * target.
  */
 export type Outcome = 'answered' | 'failed' | 'late' | 'cut'
 
@@ -17,7 +17,7 @@ export type Outcome = 'answered' | 'failed' | 'late' | 'cut'
 export interface CircuitBreaker {
   isClosed: () => boolean
   state: () => CircuitState
-  /** Whether a request may go as the probe now. */
+  /** Returns whether a request may be the probe now. */
   mayProbe: () => boolean
   /** The probe is sent. */
   beginProbe: () => void
@@ -32,23 +32,23 @@ export interface CircuitBreaker {
 interface Options {
   settings: UpstreamSettings['circuit']
   /**
-   * Milliseconds on a monotonic clock. Asked only when a request has failed, and while the circuit is not
+   * Returns milliseconds on a monotonic clock. It is called after a failure and while the circuit is not
    * closed.
    */
   now: () => number
   /**
-   * How long a probe can take to fail. One that runs longer is an answer that is long, such as a stream, and
-   * the next may go.
+   * How long a probe can take to fail. A longer one is a long response, such as a stream, and the next probe
+   * may be sent.
    */
   probeMs: number
   /** Called once for each change. */
   onChange: (state: CircuitState) => void
 }
 
-/** The part of each wait that is left to chance, so that many nodes do not come back in one moment. */
+/** The random share of each wait, so that many nodes do not return at the same moment. */
 const jitter = 0.1
 
-/** Returns a circuit, closed at first. */
+/** Creates a circuit, closed at first. */
 export function createCircuitBreaker({
   settings: { failures: least, share, windowMs, openMs: firstOpenMs, longestOpenMs },
   now,
@@ -56,7 +56,7 @@ export function createCircuitBreaker({
   onChange,
 }: Options): CircuitBreaker {
   let state: CircuitState = 'closed'
-  /** What ended since the first failure of the window. */
+  /** Requests that ended since the first failure of the window. */
   let [failures, answers, windowEndsAt] = [0, 0, 0]
   let openMs = firstOpenMs
   /** When the next probe may go. */
@@ -83,7 +83,7 @@ export function createCircuitBreaker({
   }
 
   const count = (isWell: boolean) => {
-    // What was sent before the circuit opened, and ends late, tells of the time before.
+    // A request that was sent before the circuit opened tells about the time before.
     if (state !== 'closed') return
     if (isWell) answers += 1
     else countFailure()

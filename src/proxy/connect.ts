@@ -9,11 +9,11 @@ export interface Place {
   origin: string
   /** The address that is connected to, where the origin has a name that was looked up. */
   address?: string
-  /** The path of its Unix socket, in place of an address. */
+  /** The path of a Unix socket, in place of an address. */
   socketPath?: string
 }
 
-/** Returns the place that a target of the route table stands for. */
+/** Returns the address or socket of a target. */
 export function placeOf(target: string): Place {
   return target.startsWith('unix:')
     ? { origin: 'http://localhost', socketPath: target.slice('unix:'.length) }
@@ -22,7 +22,7 @@ export function placeOf(target: string): Place {
 
 const bareHost = (url: URL) => url.hostname.replace(/^\[|\]$/g, '')
 
-/** Returns `host:port` of a place, or its socket, for logs. */
+/** Returns `host:port`, or the socket's path, for logs. */
 export function labelOf({ origin, address, socketPath }: Place): string {
   if (socketPath !== undefined) return `unix:${socketPath}`
   const url = new URL(origin)
@@ -30,10 +30,7 @@ export function labelOf({ origin, address, socketPath }: Place): string {
   return `${host}:${url.port || (url.protocol === 'https:' ? '443' : '80')}`
 }
 
-/**
- * Returns the name that has to be looked up to reach a place; none for addresses, sockets, and this machine
- * itself.
- */
+/** Returns the name to resolve; undefined for addresses, sockets, and this machine. */
 export function nameOf({ origin, socketPath }: Place): string | undefined {
   const host = bareHost(new URL(origin))
   const isLocal = host === 'localhost' || host.endsWith('.localhost')
@@ -41,10 +38,9 @@ export function nameOf({ origin, socketPath }: Place): string | undefined {
 }
 
 /**
- * Lets an answer be read that came before the request was sent as a whole. A service that answers early (413,
- * 401) and closes the connection makes the next write fail, and Node would destroy the socket, with the
- * answer still unread in it. Reading meets the same end as soon as it has read all that came, so a failed
- * write need not be told of at all.
+ * Lets a response be read that came before the whole request was sent. A service that responds early (413,
+ * 401) and closes makes the next write fail, and Node would destroy the socket with the response unread.
+ * Reading meets the same end after the response, so a failed write need not be reported.
  */
 export function readBeforeWriteErrors(socket: Socket): void {
   type Done = (error?: Error | null) => void
@@ -60,13 +56,13 @@ export function readBeforeWriteErrors(socket: Socket): void {
   socket._writev = (chunks, done) => writeMany(chunks, unlessFailed(done))
 }
 
-/** Returns how a name is looked up for a connection, where the upstream has a DNS server of its own. */
+/** Returns the look-up of an upstream with its own DNS server. */
 export function lookupOf({ resolve }: UpstreamSettings): { lookup?: LookupFunction } {
   const resolver = resolverOf(resolve)
   return resolver ? { lookup: lookupBy(resolver) } : {}
 }
 
-/** Returns whom TLS trusts at a place, under which name, and what the gateway shows. */
+/** Returns the TLS options: the trusted authorities, the expected name, and the gateway's own certificate. */
 export function tlsOptions(
   { origin }: Place,
   { tls = {} }: UpstreamSettings,
@@ -80,10 +76,7 @@ export function tlsOptions(
   }
 }
 
-/**
- * Returns what opens connections to a place, HTTP/1.1 each; one that is not there after `timeoutMs` is given
- * up.
- */
+/** Returns the function that opens HTTP/1.1 connections. It gives up after `timeoutMs`. */
 export function connectorTo(
   place: Place,
   settings: UpstreamSettings,

@@ -21,13 +21,15 @@ interface Options {
   onConnectError: (error: Error) => void
 }
 
-/** The part of its life by which a connection may end earlier, so that not all of them end in one moment. */
+/**
+ * The random share of its life by which a connection may end earlier, so that they do not all end at once.
+ */
 const jitter = 0.1
 
 /**
- * The connections to one target, with one request at a time on each; the one that was used last is used
- * first. Unlike undici's own pool, it opens none for a request that was given up, and gives each connection a
- * longest life.
+ * The connections to one target. Each carries one request at a time; the most recently used one is used
+ * first. Unlike undici's pool, it opens none for a request that was given up, and limits each connection's
+ * life.
  */
 export class Connections extends Dispatcher {
   private readonly all = new Set<Connection>()
@@ -41,8 +43,8 @@ export class Connections extends Dispatcher {
   }
 
   /**
-   * Sends a request on a free connection, or on a new one, as must be where a kept one has just failed it.
-   * The handler hears of all that goes wrong.
+   * Sends a request on a free connection, or on a new one after a kept one has just failed it. The handler
+   * receives every failure.
    */
   override dispatch(
     options: Dispatcher.DispatchOptions,
@@ -64,7 +66,7 @@ export class Connections extends Dispatcher {
     return connection.client.dispatch(options, handler)
   }
 
-  /** Lets what is under way end, then closes the connections. */
+  /** Waits until open requests have ended, then closes the connections. */
   override async close(): Promise<void> {
     this.isClosing = true
     for (const [options, handler] of this.waiting.splice(0)) this.dispatch(options, handler)
@@ -77,7 +79,7 @@ export class Connections extends Dispatcher {
     this.destroyed = true
   }
 
-  /** Cuts what is under way, and closes the connections. */
+  /** Cuts open requests and closes the connections. */
   override async destroy(): Promise<void> {
     this.isClosing = true
     for (const [options, handler] of this.waiting.splice(0)) this.dispatch(options, handler)
@@ -130,8 +132,8 @@ export class Connections extends Dispatcher {
   }
 
   /**
-   * A kept connection may end before the request that is to go on it next has been written: undici connects
-   * again for it, and for one that was given up.
+   * A kept connection may end before its next request is written. undici would connect again for it, even for
+   * one that was given up.
    */
   private disconnected(connection: Connection, error: Error): void {
     clearTimeout(connection.life)

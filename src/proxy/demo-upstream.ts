@@ -11,7 +11,7 @@ export interface DemoUpstream {
 
 const program = fileURLToPath(new URL('../../examples/demo-upstream.js', import.meta.url))
 
-/** Starts the program of `examples/` on a free port. It ends with this process, however that ends. */
+/** Starts the program of `examples/` on a free port. It ends with this process in any case. */
 export async function startDemoUpstream(): Promise<DemoUpstream> {
   const child = fork(program, { env: {}, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   const ended = once(child, 'exit')

@@ -9,7 +9,7 @@ import type { Route } from './route-table.js'
 import type { UpstreamSettings } from './upstream-schema.js'
 import type { Upstreams } from './upstreams.js'
 
-/** One request on its way through a route. */
+/** One request that is forwarded by a route. */
 export interface Exchange {
   req: Request
   res: Response
@@ -22,7 +22,7 @@ export interface Lane {
   route: Route
   upstreams: Upstreams
   answers: AnswerSettings
-  /** Who has what under way at the route's upstream. */
+  /** The open requests of each caller at the route's upstream. */
   callers: Callers
   /** By whom a request is counted: the user, the client of the portal, or the address. */
   callerOf: (req: Request) => string
@@ -30,7 +30,7 @@ export interface Lane {
   /** Silence after which a WebSocket ends. */
   idleMs: number
   streams: Streams
-  /** Decides again; absent on routes that ask nobody. */
+  /** Decides again; undefined on routes that identify no caller. */
   again: Middleware | undefined
 }
 
@@ -44,12 +44,12 @@ function dependenciesOf({ principal, portalClient, context }: Request): string[]
   ]
 }
 
-/** What an upstream is told of the caller's authority. */
+/** The authority of the caller as the upstream is told. */
 type Told = Pick<Request, 'principal' | 'portalClient' | 'context' | 'accessLevel'>
 
 const reach = { n: 0, m: 1, g: 2, a: 3 }
 
-/** What an upstream is told now, to be compared later. */
+/** The authority that the upstream is told now, to compare it later. */
 export function toldOf({ principal, portalClient, context, accessLevel }: Request): Told {
   return {
     ...(principal && { principal }),
@@ -60,8 +60,8 @@ export function toldOf({ principal, portalClient, context, accessLevel }: Reques
 }
 
 /**
- * The caller may still come in, but the service goes by what it was told. Where that was more than holds now,
- * whoever asks again has it told anew.
+ * The caller may still enter, but the service relies on the authority that it was told. If that was more than
+ * what holds now, the exchange ends, and the next request tells the service anew.
  */
 export function refuseLess(told: Told, now: Request): void {
   const isLess =
@@ -86,8 +86,8 @@ export function decideAgain({ req, res, lane: { again } }: Exchange): Promise<vo
 }
 
 /**
- * Registers what goes on for a while, so that it ends with what let it in; where nobody was asked, with this
- * process at the latest.
+ * Registers a long exchange, so that it ends with its admission; without a caller, with this process at the
+ * latest.
  */
 export function openPassage(exchange: Exchange, ends: Pick<OpenStream, 'cut' | 'drain'>): Passage {
   const {
@@ -115,8 +115,8 @@ export function openPassage(exchange: Exchange, ends: Pick<OpenStream, 'cut' | '
 const longestTimerMs = 2 ** 31 - 1
 
 /**
- * Calls back when the caller's token or session ends: what has no end of its own does not outlive it. Answers
- * how to stop waiting.
+ * Calls back when the caller's token or session ends, because an exchange without an end must not outlive it.
+ * Returns the function that stops the wait.
  */
 export function atTokenEnd({ principal, portalClient }: Request, end: () => void): () => void {
   const leftMs = (principal?.expiresAtMs ?? portalClient?.expiresAtMs ?? Infinity) - Date.now()

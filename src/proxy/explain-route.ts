@@ -9,7 +9,7 @@ import { isOwnPath, type RouteFile } from './route-schema.js'
 import type { Route, RouteTable } from './route-table.js'
 import { sentPath } from './sent-path.js'
 
-/** What was asked about: a method, and a path with or without its query, as a client would send them. */
+/** The question: a method, and a path with or without a query, as a client would send them. */
 interface Asked {
   method: string
   target: string
@@ -23,13 +23,13 @@ interface Refused extends Asked {
   detail: string
 }
 
-/** No route takes the path: it is the gateway's own, or nobody's. */
+/** No route matches: the path is the gateway's own, or unknown. */
 interface Unmatched extends Asked {
   outcome: 'own' | 'not_found'
   path: string
 }
 
-/** A route takes the path; what follows is all that its request has to pass and where it goes then. */
+/** A route matches. The fields are what its request must pass, and where it is sent. */
 export interface Matched
   extends Asked, Pick<Route, 'auth' | 'credentials' | 'decide' | 'mandate' | 'instance'> {
   outcome: 'matched'
@@ -37,17 +37,17 @@ export interface Matched
   route: string
   upstream: string
   targets: string[]
-  /** The path and query that the upstream is asked for; null where the method can never be permitted. */
+  /** The path and query for the upstream; null when the method can never be permitted. */
   sent: string | null
   guard: Route['guard'] | null
-  /** The action is null where the method means none: whoever asks is refused. */
+  /** Null when the method stands for no action. Every caller is then refused. */
   permission: (NonNullable<Route['permission']> & { action: Action | null }) | null
   mandateFrom: readonly MandateSource[]
   rateLimit: Route['rateLimit'] | null
   concurrency: Route['concurrency'] | null
   bodyLimit: number | null
   timeouts: RouteFile['upstreams'][string]['timeouts']
-  /** What only few routes say; left out where a route does not. */
+  /** Fields of few routes, left out in the others. */
   host?: string[]
   addresses?: string[]
   tell?: string[]

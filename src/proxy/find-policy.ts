@@ -33,8 +33,8 @@ function find(
 }
 
 /**
- * What a request for a path has to pass, of the route table or of the gateway's own endpoints; or what it is
- * answered where it comes to none.
+ * Returns the policy for a path, of the route table or of the gateway's own endpoints; or the refusal when
+ * nothing matches.
  */
 export function findPolicy(
   where: { endpoints: Endpoint[]; table: RouteTable },

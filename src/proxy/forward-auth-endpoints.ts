@@ -24,7 +24,7 @@ interface Dependencies {
   trustProxy: number
 }
 
-/** What another proxy asks about: the request that it holds. */
+/** The request that another proxy asks about. */
 interface Original {
   method: string
   uri: string
@@ -37,8 +37,8 @@ const families = [
 ] as const
 
 /**
- * The request that the proxy names: nginx in `X-Original-*`, Traefik in `X-Forwarded-*`, Envoy in the path
- * below `/auth/verify` and the method itself. Undefined where none is named.
+ * Returns the request that the proxy names: nginx in `X-Original-*`, Traefik in `X-Forwarded-*`, Envoy by the
+ * method and the path below `/auth/verify`. Undefined when none is named.
  */
 function originalOf(req: Request): Original | undefined {
   const named = families.filter((family) => family.some((name) => req.headers[name] !== undefined))
@@ -92,8 +92,8 @@ function answerCaller(identityFor: IdentityFor, route: Route): Middleware {
 
 /**
  * Decides for another proxy, by the route table, on the request that it holds (nginx `auth_request`, Traefik
- * ForwardAuth, Envoy ext_authz over HTTP): 200 with the caller's headers, else 401, 403 or 503. Passes on
- * everything else, and `/auth/verify` itself where no other request is named.
+ * ForwardAuth, Envoy ext_authz over HTTP). Responds 200 with the caller's headers, else 401, 403 or 503.
+ * Passes on everything else, and `/auth/verify` itself when no other request is named.
  */
 export function verifyForProxies({
   routes,
@@ -139,7 +139,7 @@ export function verifyForProxies({
   }
 }
 
-/** `/auth/verify` for a request that names no other: is the caller who it says, where it says? */
+/** `/auth/verify` for a request that names no other: it verifies the caller's token and context. */
 export function verifyEndpoints(): Endpoint[] {
   return [
     endpoint({

@@ -26,7 +26,7 @@ const keys = countingKeys({
   mandateOf: (req) => req.context?.mandateId ?? req.portalClient?.mandateId,
 })
 
-/** A route counts once, whoever asks about it. */
+/** The limits of a route are shared by all ways to ask for it. */
 const counters = new WeakMap<Route, Middleware[]>()
 
 const concurrencyLimits = (concurrency: Route['concurrency']): Middleware[] => {
@@ -46,7 +46,7 @@ export function routeLimits(route: Route, counts: Pick<Counts, 'each'>): Middlew
   return limits
 }
 
-/** What a route asks of a request before it is sent on. */
+/** Returns the policy of a route. */
 export function policyOf({
   auth,
   mandate,
@@ -70,7 +70,8 @@ export function policyOf({
 }
 
 /**
- * The answer to TRACE holds all that was sent, the caller's identity included. Throws `method_not_allowed`.
+ * Refuses TRACE: its response would hold everything that was sent, with the caller's identity. Throws
+ * `method_not_allowed`.
  */
 export function refuseTrace(method: string): void {
   if (method === 'TRACE')
@@ -79,7 +80,7 @@ export function refuseTrace(method: string): void {
     })
 }
 
-/** Forwards what a route claims, behind what `admit` makes of its policy; passes on what none does. */
+/** Forwards requests that a route matches, after the admission of its policy. Passes on the others. */
 export function forwardByTable({
   routes,
   admit,

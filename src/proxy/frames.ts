@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 const closeOpcode = 0x8
 
 /**
- * Follows the WebSocket frames of one direction (RFC 6455 §5.2), without reading what they hold, to know
+ * Follows the WebSocket frames of one direction (RFC 6455 §5.2), without reading their contents, to know
  * where one ends.
  */
 export class FrameFollower {
@@ -11,7 +11,7 @@ export class FrameFollower {
   private payloadLeft = 0
   private isLast = false
 
-  /** Whether a frame could begin here: the last one is out as a whole, and it was no Close. */
+  /** Returns whether a frame may begin here: the last one is complete, and was no Close. */
   get mayBeginFrame(): boolean {
     return this.payloadLeft === 0 && this.header.length === 0 && !this.isLast
   }
@@ -36,7 +36,7 @@ export class FrameFollower {
     this.isLast ||= (first & 0x0f) === closeOpcode
     const short = second & 0x7f
     const extended = short < 126 ? [] : this.header.slice(2, short === 126 ? 4 : 10)
-    // A length beyond what a number holds exactly is beyond what anybody will live to see the end of.
+    // No connection lives long enough to reach a length beyond what a number holds exactly.
     this.payloadLeft = short < 126 ? short : extended.reduce((length, byte) => length * 256 + byte, 0)
     this.header = []
   }
@@ -50,8 +50,8 @@ function headerLength([, second]: number[]): number {
 }
 
 /**
- * A Close frame (RFC 6455 §5.5.1) with a code and a reason of up to 123 bytes; `masked` as clients must send
- * it.
+ * Returns a Close frame (RFC 6455 §5.5.1) with a code and a reason of up to 123 bytes. Clients must send it
+ * `masked`.
  */
 export function closeFrame(code: number, reason: string, masked: boolean): Buffer {
   const payload = Buffer.concat([Buffer.from([code >> 8, code & 0xff]), Buffer.from(reason).subarray(0, 123)])

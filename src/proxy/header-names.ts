@@ -28,7 +28,7 @@ const rebuilt = [
 ]
 
 /**
- * Headers by which common software lets a proxy say another method, path, host or scheme than the one that
+ * Headers by which a proxy can tell common software another method, path, host or scheme than the one that
  * was decided on.
  */
 const overrides = [
@@ -147,13 +147,13 @@ const dropped = new Set<string>([
   ...identities,
 ])
 
-/** A client names its place in these, in no other spelling. */
+/** Names that clients may send in this spelling only. */
 const placeHeaders = new Set(['x-mandate-id', 'x-instance-id'])
 
-/** What becomes of a client's header. */
+/** The policy of a client's header. */
 export type HeaderPolicy = 'drop' | 'keep' | 'cookie' | 'authorization' | 'place' | 'protocols' | 'tracestate'
 
-/** Returns a name as the most forgiving program would read it: to some, `X_User_Id` is `X-User-Id`. */
+/** Returns a name as the most lenient program reads it: some take `X_User_Id` for `X-User-Id`. */
 export const foldName = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '-')
 
 function headerPolicy(name: string, alsoDropped: ReadonlySet<string>): HeaderPolicy {
@@ -170,8 +170,8 @@ function headerPolicy(name: string, alsoDropped: ReadonlySet<string>): HeaderPol
 const maxRemembered = 2000
 
 /**
- * Returns the policy of each header name, with the names in `alsoDropped` (folded) dropped as well. Clients
- * send the same few names, so it remembers.
+ * Returns the policy of each header name. Names in `alsoDropped` (folded) are dropped as well. It remembers
+ * results, because clients send the same few names.
  */
 export function headerPolicies(alsoDropped: ReadonlySet<string>): (name: string) => HeaderPolicy {
   const remembered = new Map<string, HeaderPolicy>()
@@ -185,8 +185,8 @@ export function headerPolicies(alsoDropped: ReadonlySet<string>): (name: string)
 }
 
 /**
- * Request headers that no route file may set or remove: who is calling, where the request came from, its
- * framing and its trace.
+ * Request headers that a route file may neither set nor remove: those of the caller, of the request's origin,
+ * of its framing and of its trace.
  */
 const reserved = new Set<string>([
   ...callerHeaders,
@@ -198,6 +198,6 @@ const reserved = new Set<string>([
   'x-role-ids-digest',
 ])
 
-/** Returns whether a request header is the gateway's own to write. */
+/** Returns whether only the gateway may write a request header. */
 export const isReservedOnRequests = (name: string) =>
   reserved.has(foldName(name)) || foldName(name).startsWith('sec-websocket-')

@@ -21,15 +21,17 @@ const rules = (isReserved: (name: string) => boolean) =>
     remove: z.array(notReserved(isReserved)).default([]),
   })
 
-/** What becomes of the headers of requests on their way to an upstream. */
+/** Rules for request headers on their way to an upstream. */
 export const requestHeaderRules = rules(isReservedOnRequests)
-/** What becomes of the headers of an upstream's answers. */
+/** Rules for the headers of an upstream's responses. */
 export const responseHeaderRules = rules(isReservedOnResponses)
 
 /** Headers of clients that an operator knows some service to believe. */
 export const droppedHeaders = z.array(notReserved(isReservedOnRequests))
 
-/** What pages of other origins may read: not cookies (Fetch §"CORS-safelisted response-header name"). */
+/**
+ * Headers that pages of other origins may read; not cookies (Fetch §"CORS-safelisted response-header name").
+ */
 export const exposedHeaders = z
   .array(
     headerName.refine(
@@ -43,13 +45,19 @@ export type HeaderRules = z.infer<typeof requestHeaderRules>
 
 /** Rules as a request needs them. */
 export interface CompiledRules {
-  /** Folded names (requests) or lower-case names (responses) that are left out: removed ones, and those that are set anew. */
+  /**
+   * Names that are left out: removed ones, and those that are set anew. They are folded (requests) or in
+   * lower case (responses).
+   */
   dropped: ReadonlySet<string>
   /** Names and values, in turn. */
   added: readonly string[]
 }
 
-/** Returns the rules of an upstream and one of its routes as one: what the route sets replaces what the upstream sets, and setting goes before removing. */
+/**
+ * Merges the rules of an upstream and of one of its routes. The route's rules replace the upstream's. Headers
+ * are set before others are removed.
+ */
 export function compileRules(fold: typeof foldName, ...all: (HeaderRules | undefined)[]): CompiledRules {
   const added = new Map<string, [string, string]>()
   const dropped = new Set<string>()
@@ -64,13 +72,16 @@ export function compileRules(fold: typeof foldName, ...all: (HeaderRules | undef
   return { dropped, added: [...added.values()].flat() }
 }
 
-/** The headers that rules are about. Names alone: a value may be a secret of the service. */
+/** The headers of rules. They have names only: a value may be a secret of the service. */
 export interface RuleNames {
   set: string[]
   removed: string[]
 }
 
-/** Returns the headers that the rules of an upstream and one of its routes set and remove; undefined where neither has any. */
+/**
+ * Returns the headers that the rules of an upstream and of one of its routes set and remove; undefined
+ * without rules.
+ */
 export function ruleNames(...rules: (HeaderRules | undefined)[]): RuleNames | undefined {
   const given = rules.filter((one) => one !== undefined)
   const compiled = compileRules((name) => name.toLowerCase(), ...given)

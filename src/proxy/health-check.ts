@@ -19,12 +19,12 @@ interface Options {
 }
 
 /**
- * The part of an interval within which the first check comes, so that many nodes do not all ask in one
+ * The share of an interval within which the first check comes, so that many nodes do not check at the same
  * moment.
  */
 const firstWithin = 0.2
 
-/** Sends one GET on a connection of its own. Answers whether 2xx or 3xx came back in time. */
+/** Sends one GET on its own connection. Returns whether 2xx or 3xx came in time. */
 async function answersWell(client: Client, path: string, timeoutMs: number): Promise<boolean> {
   const timer = setTimeout(() => void client.destroy(), timeoutMs).unref()
   try {
@@ -49,8 +49,8 @@ async function answersWell(client: Client, path: string, timeoutMs: number): Pro
 }
 
 /**
- * Starts to check a target, which counts as healthy at first. Never two checks at a time: `intervalMs` is the
- * pause between them.
+ * Starts the checks of a target, which is healthy at first. Checks do not overlap: `intervalMs` is the pause
+ * between them.
  */
 export function checkHealth({
   origin,
@@ -59,7 +59,7 @@ export function checkHealth({
   onChange,
 }: Options): HealthCheck {
   let isHealthy = true
-  /** Checks in a row that said the contrary. */
+  /** Consecutive checks with the opposite result. */
   let contrary = 0
   let isStopped = false
   let client: Client | undefined

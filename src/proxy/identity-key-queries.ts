@@ -1,6 +1,6 @@
 import type { Sql } from '../database/connect.js'
 
-/** A key as it is stored: only who knows the secret can open its private part. */
+/** A key as it is stored. Its private part can be opened with the secret only. */
 export interface StoredIdentityKey {
   kid: string
   /** A compact JWE (RFC 7516). */
@@ -10,7 +10,9 @@ export interface StoredIdentityKey {
   createdAt: Date
 }
 
-/** Any fixed number: whoever may make a new key holds the lock of that number until its transaction ends. */
+/**
+ * Any fixed number. A process that may create a key holds the lock of this number until its transaction ends.
+ */
 const identityKeysLock = 7_162_002
 
 /** All keys, newest first. */
@@ -38,14 +40,12 @@ export async function insertIdentityKey(
   ])
 }
 
-/** Removes a key. Answers whether it was there. */
+/** Deletes a key. Returns whether it existed. */
 export async function deleteIdentityKey(sql: Sql, kid: string): Promise<boolean> {
   return (await sql.run('delete from identity_keys where kid = ?', [kid])) > 0
 }
 
-/**
- * Removes keys of that age, but only where a newer one has signed in their place for long. Answers how many.
- */
+/** Deletes keys of that age, if a newer one has signed in their place for long enough. Returns how many. */
 export async function deleteOldIdentityKeys(
   sql: Sql,
   { olderThanSeconds, successorSeconds }: { olderThanSeconds: number; successorSeconds: number },

@@ -37,27 +37,25 @@ export interface SigningIdentityKey {
   key: CryptoKey
 }
 
-/**
- * The keys that all nodes share for telling upstreams who is calling. They change by themselves, a day each.
- */
+/** The keys that all nodes share, to sign the caller's identity for upstreams. They rotate once a day. */
 export interface IdentityKeys {
   /** The key that signs now. Throws `directory_unavailable` as long as there is none. */
   signing: () => SigningIdentityKey
-  /** What signatures are checked with: also the keys that sign soon, and those that did until a while ago. */
+  /** The keys that verify signatures: also those that sign soon, and those that signed until a while ago. */
   jwks: () => { keys: PublicIdentityKey[] }
   /** Every key that is published, newest first; one of them signs now. */
   list: () => { kid: string; createdAt: Date; signing: boolean }[]
   /**
-   * Makes a new key now. It is published at once and signs when upstreams know it. `begin` and `note` run
-   * first and last in its transaction.
+   * Creates a key now. It is published at once and signs when upstreams know it. `begin` and `note` run first
+   * and last in its transaction.
    */
   rotate: (
     begin: (tx: Tx) => Promise<void>,
     note: (tx: Tx, kid: string) => Promise<void>,
   ) => Promise<{ kid: string }>
   /**
-   * Looks at the stored keys, makes a new one where it is time, and forgets old ones. Never rejects: without
-   * the database the keys at hand stay.
+   * Reads the stored keys, creates one when it is time, and deletes old ones. Never rejects: without the
+   * database the known keys stay.
    */
   refresh: () => Promise<void>
   close: () => Promise<void>
@@ -68,7 +66,7 @@ interface Options {
   logger: Logger
   /** SECRET_KEY: seals the private keys. */
   secret: string
-  /** Still opens what it sealed. */
+  /** The earlier secret. It still opens what it sealed. */
   previousSecret?: string | undefined
 }
 
@@ -80,7 +78,7 @@ type KeyAge = Pick<StoredIdentityKey, 'ageSeconds' | 'createdAt'>
 
 /** The newest key is followed by a new one at this age. */
 const rotateAfterSeconds = daySeconds
-/** A new key is published that long before it signs: longer than upstreams keep what they fetched. */
+/** A new key is published for this long before it signs: longer than upstreams cache keys. */
 const signsAfterSeconds = 600
 /** Long after the last signature of a key. */
 const deletion = { olderThanSeconds: 2 * daySeconds, successorSeconds: hourSeconds }
@@ -105,8 +103,8 @@ async function seal(jwk: PrivateJwk, sealingKey: Uint8Array): Promise<string> {
 }
 
 /**
- * What was sealed with one of these keys; undefined if it was none of them. Why it does not open is nobody's
- * business.
+ * Returns the plain text of a value that one of these keys sealed; undefined otherwise. The reason is not
+ * reported.
  */
 async function unseal(sealed: string, sealingKeys: Uint8Array[]): Promise<PrivateJwk | undefined> {
   for (const sealingKey of sealingKeys) {
@@ -135,8 +133,8 @@ async function makeKey(sealingKey: Uint8Array): Promise<Parameters<typeof insert
 }
 
 /**
- * The public part is what the sealed one says it is: nobody who can only write to the database can have a key
- * of his own published.
+ * The public part must match the sealed one, so that write access to the database is not enough to have a key
+ * published.
  */
 async function openKey(
   { kid, sealedPrivateKey }: StoredIdentityKey,
@@ -149,8 +147,8 @@ async function openKey(
 }
 
 /**
- * Opens each stored key once, as long as it is stored; tells once of those that cannot be opened, which
- * neither sign nor are published.
+ * Opens each stored key once. Reports once the keys that cannot be opened; those neither sign nor are
+ * published.
  */
 function keyReader(sealingKeys: Uint8Array[], logger: Logger): (sql: Sql) => Promise<(OpenedKey & KeyAge)[]> {
   let known = new Map<string, OpenedKey | undefined>()
@@ -174,8 +172,8 @@ function keyReader(sealingKeys: Uint8Array[], logger: Logger): (sql: Sql) => Pro
 }
 
 /**
- * Opens the identity keys, making the first one if there is none. Answers also when the database is away:
- * then nothing can be signed until it is back.
+ * Opens the identity keys, and creates the first one. It resolves without the database, too; then nothing can
+ * be signed until the database is back.
  */
 export async function openIdentityKeys({
   database,
@@ -195,7 +193,7 @@ export async function openIdentityKeys({
   const isRotationDue = ([newest]: typeof usable) =>
     newest === undefined || newest.ageSeconds >= rotateAfterSeconds
 
-  /** Under the lock it is looked once more: of several nodes one makes the key, and the others find it. */
+  /** Reads the keys again under the lock: one node creates the key, and the others find it. */
   const rotate = () =>
     database.transaction(async (tx) => {
       await lockIdentityKeys(tx)
@@ -233,7 +231,7 @@ export async function openIdentityKeys({
 
   let running = Promise.resolve()
   const refresh = () => {
-    running = running.then(attempt) // one after the other: who asks now gets what is stored now
+    running = running.then(attempt) // One after the other: each caller gets what is stored at that moment.
     return running
   }
 
@@ -248,7 +246,7 @@ export async function openIdentityKeys({
   await refresh()
   refreshLater()
 
-  // Where all are too new for upstreams to know them, the oldest is the one that most know.
+  // When all keys are too new for upstreams to know, the oldest is the best known.
   const chosen = () => usable.find(({ ageSeconds }) => ageSeconds >= signsAfterSeconds) ?? usable.at(-1)
 
   return {

@@ -12,7 +12,7 @@ const question = z.strictObject({
 })
 const answer = z.strictObject({ roleIds: z.array(z.uuid()) }).meta({ id: 'IdentityRoles' })
 
-/** What a user's identity says of the place. */
+/** The claims of a user's identity about mandate and instance. */
 const claims = z.object({
   sub: z.string(),
   userId: z.uuid(),
@@ -29,7 +29,7 @@ interface Dependencies {
 }
 
 /**
- * Returns the claims of an identity that this gateway has signed and that names its roles by a digest. Throws
+ * Returns the claims of an identity that this gateway has signed with a digest of its roles. Throws
  * `token_invalid`.
  */
 async function readIdentity(
@@ -57,9 +57,9 @@ async function readIdentity(
 }
 
 /**
- * `POST /auth/identity/roles`: the roles of an identity that holds only their digest, for services. Whoever
- * holds an identity may ask: it says all else of the caller. The roles are those that hold now, in the place
- * of the identity.
+ * `POST /auth/identity/roles`: responds to services with the roles of an identity that holds only their
+ * digest. Every holder of the identity may ask, because it says everything else about the caller. The roles
+ * are the current ones in the identity's context.
  */
 export function identityRolesEndpoints({ keys, directory }: Dependencies): Endpoint[] {
   return [

@@ -6,7 +6,7 @@ import type { Principal } from '../authentication/principal.js'
 import { disclosureOf, type Disclosure } from './caller-headers.js'
 import type { IdentityKeys } from './identity-keys.js'
 
-/** Where a caller is, as far as an upstream is told. */
+/** The context of a caller, as far as an upstream is told. */
 interface Place {
   /** The decision that let the caller in: the same object as long as it is remembered. */
   readonly entry: object
@@ -18,18 +18,18 @@ interface Place {
 /** Of whom, and to whom, an identity speaks. */
 export interface Introduction {
   caller: Principal | PortalClient
-  /** Undefined on routes that ask for no place. */
+  /** Undefined on routes without a context. */
   context: Place | undefined
   /** The level that the route's permission gave. */
   accessLevel: Level | undefined
-  /** The upstream's name in the route table: nobody else may accept the identity. */
+  /** The upstream's name in the route table. No other upstream may accept the identity. */
   upstream: string
-  /** What the route tells its service; without it everything. */
+  /** The parts that the route discloses to its service. The default is all. */
   disclosure?: Disclosure
 }
 
 /**
- * The JWT for the header `X-Gateway-Identity`: at once where one is remembered. Throws or rejects when
+ * Returns the JWT for the header `X-Gateway-Identity`, at once if it is cached. Throws or rejects when
  * nothing can be signed.
  */
 export type IdentityFor = (introduction: Introduction) => string | Promise<string>
@@ -41,7 +41,7 @@ interface Signed {
   token: string | Promise<string>
 }
 
-/** What is remembered of one caller: by place, then by access level and upstream. */
+/** The cached tokens of one caller: by context, then by access level and upstream. */
 interface Shelf {
   byEntry: WeakMap<object, Map<string, Signed>>
   /** Tokens put here since it was empty. */
@@ -50,10 +50,10 @@ interface Shelf {
 
 const lifetimeSeconds = 60
 const reusedForMs = (lifetimeSeconds * 1000) / 2
-/** Tokens of one caller: one who is in many places costs some signatures more, and not memory. */
+/** Tokens of one caller. A caller in many contexts costs more signatures, not more memory. */
 const maxTokens = 200
 
-/** A client of the portal is nobody that a user's claims could be read of. */
+/** The claims of a client of the portal, who is not a user. */
 const claimsOfClient = ({ id, mandateId, isPreview }: PortalClient) => ({
   sub: id,
   portalClientId: id,
@@ -64,8 +64,8 @@ const claimsOfClient = ({ id, mandateId, isPreview }: PortalClient) => ({
 const everything = disclosureOf(undefined)
 
 /**
- * Bytes that role ids and the username may take in the claims: with the header `X-Role-Ids` beside them all
- * stays under 8 KiB.
+ * Bytes that role ids and the username may take in the claims. Together with the header `X-Role-Ids`
+ * everything stays under 8 KiB.
  */
 const maxListedBytes = 2600
 /** A UUID in quotes and a comma, and the username, in base64url. */
@@ -73,7 +73,7 @@ const listedBytes = (roleIds: string[], username: string) =>
   roleIds.length * 52 + (Buffer.byteLength(username) * 4) / 3
 
 /**
- * The roles, or, of many, the SHA-256 of `X-Role-Ids`: a service checks that header by it, or asks
+ * The roles. Many roles become the SHA-256 of `X-Role-Ids`: a service checks that header by it, or asks
  * `/auth/identity/roles`.
  */
 function roleClaims(roleIds: string[], username: string): { roleIds: string[] } | { roleIdsDigest: string } {
@@ -81,7 +81,7 @@ function roleClaims(roleIds: string[], username: string): { roleIds: string[] } 
   return { roleIdsDigest: createHash('sha256').update(roleIds.join(',')).digest('base64url') }
 }
 
-/** What an upstream is told; what does not apply is left out. */
+/** The claims for an upstream. Claims that do not apply are left out. */
 function claimsOf(
   { caller, context, accessLevel, upstream, disclosure = everything }: Introduction,
   iat: number,
@@ -105,9 +105,9 @@ function claimsOf(
 }
 
 /**
- * Tells upstreams who is calling, in JWTs that live for a minute. Each is signed once and used for half its
- * life by all requests that say the same; it is forgotten with the login and the place that it speaks of, and
- * when another key signs.
+ * Signs the caller's identity in JWTs that live for a minute. Each is signed once and used for half its life
+ * by all requests with the same claims. It is dropped with the login and context that it describes, and when
+ * another key signs.
  */
 export function createIdentities({
   keys,
@@ -119,7 +119,7 @@ export function createIdentities({
   const shelves = new WeakMap<object, Shelf>()
   const nowhere = {}
 
-  /** The tokens of a caller in a place. With room for one more. */
+  /** The tokens of a caller in one context, with room for one more. */
   const tokensOf = (principal: object, entry: object): { shelf: Shelf; tokens: Map<string, Signed> } => {
     let shelf = shelves.get(principal)
     if (!shelf || shelf.count >= maxTokens) {
@@ -143,13 +143,13 @@ export function createIdentities({
     return { kid, atMs, token }
   }
 
-  /** A clock that was set back makes the token one of the future, which upstreams would refuse. */
+  /** If the clock was set back, the token would lie in the future, and upstreams would refuse it. */
   const isGood = ({ kid, atMs }: Signed, nowMs: number) =>
     kid === keys.signing().kid && nowMs >= atMs && nowMs - atMs < reusedForMs
 
   return (introduction) => {
     const { caller, context, accessLevel, upstream, disclosure = everything } = introduction
-    const owner = 'link' in caller ? caller.link : caller // what lives as long as it is remembered
+    const owner = 'link' in caller ? caller.link : caller // an object that lives as long as it is cached
     const name = `${accessLevel ?? ''} ${upstream} ${disclosure.key}`
     const entry = context?.entry ?? nowhere
     const known = shelves.get(owner)?.byEntry.get(entry)?.get(name)

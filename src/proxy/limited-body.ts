@@ -7,7 +7,7 @@ import type { UpstreamSettings } from './upstream-schema.js'
 const tooLarge = (limit: number) =>
   new GatewayError('body_too_large', `The body is larger than ${limit} bytes`)
 
-/** Throws `body_too_large` for a body that says itself that it is longer than `limit` bytes. */
+/** Throws `body_too_large` for a body whose own length is over `limit` bytes. */
 export function checkLength(req: Request, limit: number | undefined): void {
   if (limit !== undefined && Number(req.headers['content-length'] ?? 0) > limit) throw tooLarge(limit)
 }
@@ -15,15 +15,15 @@ export function checkLength(req: Request, limit: number | undefined): void {
 const tooSlow = (bytesPerSecond: number) =>
   new GatewayError('request_malformed', `The body came more slowly than ${bytesPerSecond} bytes a second`)
 
-/** What a body may be. */
+/** The limits of a body. */
 interface Bounds {
   /** Bytes in all. */
   limit: number | undefined
-  /** Only what the body says is counted, and only while the service takes it. */
+  /** Only time in which the service accepts data counts. */
   leastRate: UpstreamSettings['limits']['leastBodyRate']
 }
 
-/** Ends a body of which less came in a window than should have, though all that came was taken. */
+/** Ends a body that was too slow in a window, although everything that came was taken. */
 function watchRate(
   body: Readable & Writable,
   lengthNow: () => number,
@@ -42,10 +42,9 @@ function watchRate(
 }
 
 /**
- * Returns the request's body. It ends in `body_too_large` as soon as it is longer than its limit, in
- * `request_malformed` when it comes too slowly, and nothing of it goes on while the passage is shut. A stream
- * of its own: whoever is done with it early destroys it, and must not destroy the client's connection, which
- * waits for the answer.
+ * Returns the request's body as its own stream. It ends with `body_too_large` past its limit, and with
+ * `request_malformed` when it comes too slowly. Nothing passes while the passage is shut. A consumer that is
+ * done early destroys this stream, and not the client's connection, which waits for the response.
  */
 export function limitedBody(req: Request, { limit, leastRate }: Bounds, passage: Passage): Readable {
   let length = 0
@@ -61,7 +60,7 @@ export function limitedBody(req: Request, { limit, leastRate }: Bounds, passage:
         )
     },
   })
-  // whoever sends it on hears of it; without a listener it would end the process
+  // the sender receives it; without a listener it would end the process
   body.on('error', () => undefined)
   req.once('error', (error) => body.destroy(error))
   if (leastRate.bytesPerSecond > 0) {

@@ -3,10 +3,7 @@ import { openRoutes } from './open-routes.js'
 import type { RouteTable } from './route-table.js'
 import { openUpstreams, type Upstreams } from './upstreams.js'
 
-/**
- * The route table that is in force, and the connections to its upstreams. A new one takes its place as a
- * whole.
- */
+/** The route table in force, and the connections to its upstreams. A new table replaces the whole. */
 export interface LiveRoutes {
   current: () => { table: RouteTable; upstreams: Upstreams }
   /** Requests under way end on the old table. */
@@ -14,10 +11,10 @@ export interface LiveRoutes {
   close: () => Promise<void>
 }
 
-/** How long a former table may still be sent requests that were matched by it and are being decided. */
+/** How long requests that an earlier table matched, and that are still being decided, may be sent. */
 const retireAfterMs = 30_000
 
-/** Puts a route table in force. `demoUrl` is where the demo upstream listens, if it runs. */
+/** Puts a route table in force. `demoUrl` is the address of the demo upstream, if it runs. */
 export function liveRoutes(
   first: RouteTable,
   { demoUrl, logger }: { demoUrl: string | undefined; logger: Logger },

@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net'
 import { Client } from 'undici'
 
 /**
- * Asks a server of its own once. undici reads its HTTP parser from the disk at the first connection; by then
- * `npm ci` may have taken the package away under a gateway that runs.
+ * Sends one request to its own server. undici reads its HTTP parser from disk at the first connection, and by
+ * then `npm ci` may have removed the package under a running gateway.
  */
 export async function loadClient(): Promise<void> {
   const server = createServer((_req, res) => res.end()).listen(0, '127.0.0.1')

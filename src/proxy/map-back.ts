@@ -1,7 +1,7 @@
 import type { Request } from 'express'
 import { sentPath, type PathMapping } from './sent-path.js'
 
-/** Returns what a header of an answer says in the client's own terms. */
+/** Returns a response header's value in the client's own addresses. */
 export type MapBack = (name: string, value: string, req: Request) => string
 
 /** The headers of an answer that hold addresses. */
@@ -39,14 +39,14 @@ function pathMapper({ prefix, strip, rewrite }: PathMapping): ((path: string) =>
     const asWritten = end === -1 ? reference : reference.slice(0, end)
     const path = asWritten.includes('/.') ? new URL(asWritten, nowhere).pathname : asWritten
     const rest = end === -1 ? '' : reference.slice(end)
-    // A service that goes by X-Forwarded-Prefix, or knows its prefix, has put it there.
+    // A service that uses X-Forwarded-Prefix, or knows its prefix, has added it already.
     if (base === '/') return (isWithin(path, prefix) ? path : own + path) + rest
     return (isWithin(path, base) ? own + path.slice(base.length) || '/' : path) + rest
   }
 }
 
 /**
- * Returns whether an address is one of the targets': by the same name, or, on this machine, by the same port.
+ * Returns whether an address is one of the targets: by the same name, or, on this machine, by the same port.
  */
 function targetMatcher(targets: string[]): (url: URL) => boolean {
   const own = targets.filter((target) => URL.canParse(target)).map((target) => new URL(target))
@@ -61,13 +61,10 @@ function targetMatcher(targets: string[]): (url: URL) => boolean {
 const isPublic = (url: URL, requestedHost: string | undefined) =>
   requestedHost?.toLowerCase().replace(url.protocol === 'https:' ? /:443$/ : /:80$/, '') === url.host
 
-/** Whether a cookie's `Domain` takes in a host (RFC 6265 §5.1.3). */
+/** Returns whether a cookie's `Domain` includes a host (RFC 6265 §5.1.3). */
 const domainTakes = (domain: string, host: string) => host === domain || host.endsWith(`.${domain}`)
 
-/**
- * Maps a cookie's path, and leaves out a domain that is the target's and not the client's: browsers would
- * drop such a cookie.
- */
+/** Maps a cookie's path, and drops a domain of the target, because browsers would drop such a cookie. */
 function cookieMapper(mapPath: ((path: string) => string) | undefined, targets: string[]) {
   const hosts = targets.filter((target) => URL.canParse(target)).map((target) => new URL(target).hostname)
   return (cookie: string, { requestedHost }: Request): string => {
@@ -97,9 +94,9 @@ function cookieMapper(mapPath: ((path: string) => string) | undefined, targets: 
 const refreshForm = /^([\d.]*\s*[;,]\s*(?:url\s*=\s*)?)(.*)$/is
 
 /**
- * Returns what undoes, in the answers of a route, what was done to the request's path, and what takes a
- * target's own address out of them. A service may say its own path, its path behind the prefix, or an
- * absolute address by the name that it was called by or that the client called.
+ * Returns the function that maps the addresses in a route's responses back to the client's. It reverts the
+ * change of the path and replaces a target's own address. A service may send its own path, its path with the
+ * prefix, or an absolute address with either name.
  */
 export function createMapBack(route: PathMapping, targets: string[]): MapBack {
   const mapPath = pathMapper(route)

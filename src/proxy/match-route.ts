@@ -3,9 +3,7 @@ import { forgivingReadings } from './path-readings.js'
 import { isOwnPath, mayBePortals } from './route-schema.js'
 import type { Route } from './route.js'
 
-/**
- * Returns the route of a normalised path and of the host that the client asked for. Throws `path_ambiguous`.
- */
+/** Returns the route of a normalised path and of the requested host. Throws `path_ambiguous`. */
 export type MatchRoute = (pathname: string, host?: string) => Route | undefined
 
 /** One route under one of its hosts. */
@@ -18,18 +16,18 @@ interface Entry {
   host: string | undefined
 }
 
-/** A segment's parameter, which some programs leave out. Encoded twice it has been refused before. */
+/** A parameter of a segment, which some programs remove. Double encoding was refused before. */
 const parameter = /;|%3B/
 const parameters = /(?:;|%3B)[^/]*/g
 
 /**
- * What a forgiving router may read as something else: capitals, escapes, parameters, and a dot at the end of
- * a segment.
+ * Characters that a lenient router may read differently: capitals, escapes, parameters, and a dot at the end
+ * of a segment.
  */
 const unusual = /[^a-z0-9\-_~/.!$&'()*+,=:@]|\.(?:\/|$)/
 /**
- * What may lead out of the route's own prefix: a segment that begins like a step up, also where its dots are
- * escaped twice, or are other forms of dots.
+ * Segments that may lead out of the route's prefix: those that begin like `..`, also with dots escaped twice
+ * or in other forms.
  */
 const mayClimb = /\/\.\.|%(?:25|E[2F])/
 
@@ -37,12 +35,12 @@ const isWithin = (path: string, prefix: string) =>
   prefix === '/' ||
   (path.startsWith(prefix) && (path.length === prefix.length || path.charCodeAt(prefix.length) === 0x2f))
 
-/** Returns a host in lower case, without its port and without the dot at its end. */
+/** Returns a host in lower case, without its port and its final dot. */
 function plainHost(host: string | undefined): string {
   return (host ?? '').toLowerCase().replace(/:\d+$/, '').replace(/\.$/, '')
 }
 
-/** Exact hosts before wildcards, longer wildcards before shorter ones, and routes of every host last. */
+/** Exact hosts come before wildcards, longer wildcards before shorter ones, and routes of every host last. */
 const hostRank = ({ host }: Entry) => (host === undefined ? 0 : host.startsWith('.') ? host.length : 1000)
 
 function entriesOf(route: Route): Entry[] {
@@ -61,8 +59,8 @@ const takesHost = (entry: Entry, host: string) =>
   (entry.host.startsWith('.') && host.endsWith(entry.host) && host.length > entry.host.length)
 
 /**
- * Returns, for each route, whether a path that matches it has to be read once more; all that can be known
- * before a request is worked out here.
+ * Returns, for each route, whether a matching path must be read again. Everything that is known before a
+ * request is computed here.
  */
 function doubtsOf(entries: Entry[]): (route: Route, pathname: string) => boolean {
   const doubts = new Map<Route, RegExp>()
@@ -75,9 +73,9 @@ function doubtsOf(entries: Entry[]): (route: Route, pathname: string) => boolean
 }
 
 /**
- * Returns the matcher of a table. The longest prefix on whole segments wins, then the most specific host. A
- * path that a common router would take for another route's is refused: without regard to letter case, to `;`
- * parameters, to blanks and dots at a segment's end, or decoded once more.
+ * Creates the matcher of a table. The longest prefix of whole segments wins, then the most specific host. It
+ * refuses a path that a common router would take for another route's: ignoring case, `;` parameters, blanks
+ * and dots at a segment's end, or decoding once more.
  */
 export function createMatcher(routes: Route[]): MatchRoute {
   const entries = routes

@@ -12,15 +12,15 @@ interface Options {
   logger: Logger
 }
 
-/** What went wrong, where it is several things that all went wrong in the same way, too. */
+/** The reason, also of several failures with the same reason. */
 function reasonOf(error: Error): string {
   const first: unknown = error instanceof AggregateError ? error.errors[0] : error
   return first instanceof Error ? first.message : String(first)
 }
 
 /**
- * Returns the connections to a place. None is made before a request needs it. Why there is none is logged,
- * once for each reason.
+ * Returns the connections to a target. The first request opens the first one. Each reason for a failure is
+ * logged once.
  */
 export function openConnections({ upstream, place, settings, logger }: Options): Connections {
   const { timeouts, limits } = settings

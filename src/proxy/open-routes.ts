@@ -1,8 +1,8 @@
 import type { RouteTable } from './route-table.js'
 
 /**
- * Returns what should not be forgotten of a table: its routes that enforce nothing, or that hand on
- * credentials. They are meant for a move, and to be closed after it.
+ * Returns warnings about routes that enforce nothing, or that pass credentials on. They are meant for a move,
+ * and to be removed after it.
  */
 export function openRoutes({ routes }: Pick<RouteTable, 'routes'>): string[] {
   return routes.flatMap(({ name, credentials, decide }) => {

@@ -34,9 +34,9 @@ function trimSegment(segment: string): string {
 }
 
 /**
- * Returns how the most forgiving routers read a path: decoded as often as it can be, without regard to letter
- * case, without `;` parameters, without blanks and dots at the end of a segment. A second reading follows
- * where a segment such as `..%20` is a step up to some.
+ * Returns how the most lenient routers read a path: fully decoded, ignoring case, without `;` parameters,
+ * without blanks and dots at the end of a segment. A second reading follows when some routers take a segment
+ * such as `..%20` for a step up.
  */
 export function forgivingReadings(path: string): string[] {
   const kept: string[] = []

@@ -1,7 +1,7 @@
 import type { Language } from '../domain/languages.js'
 import type { RouteTable } from './route-table.js'
 
-/** What a route is called without a title of its own: the last segment of its prefix. */
+/** Returns the title of a route without one: the last segment of its prefix. */
 function nameOf(prefix: string): string {
   const segment = prefix
     .slice(prefix.lastIndexOf('/') + 1)
@@ -11,8 +11,8 @@ function nameOf(prefix: string): string {
 }
 
 /**
- * Where the routes with `auth: portal` lead to: their prefixes, and `project` in the query, by which a
- * service knows what is asked about.
+ * Returns the links to routes with `auth: portal`: their prefixes, with `project` in the query for the
+ * service.
  */
 export function portalPlaces(
   { routes }: Pick<RouteTable, 'routes'>,

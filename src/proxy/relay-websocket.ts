@@ -3,17 +3,14 @@ import type { Passage } from '../coherence/streams.js'
 import { GatewayError, statusOf } from '../errors.js'
 import { closeFrame, FrameFollower } from './frames.js'
 
-/** What either side gets to read a Close frame in before it is cut. */
+/** How long each side may take to read a Close frame before it is cut. */
 const closingMs = 1000
 
 /** RFC 6455 §7.4.1 */
 const goingAway = 1001
 const tryAgainLater = 1013
 
-/**
- * The close code of a refusal: 4401 and 4403 are HTTP's 401 and 403, in the range that is left to
- * applications.
- */
+/** The close code of a refusal: 4401 and 4403 stand for HTTP's 401 and 403, in the range for applications. */
 function closeCodeOf(refusal: unknown): number {
   const status = refusal instanceof GatewayError ? statusOf(refusal.code) : 500
   if (status === 401) return 4401
@@ -22,7 +19,7 @@ function closeCodeOf(refusal: unknown): number {
 
 interface Side {
   socket: Duplex
-  /** Follows what has been written to it. */
+  /** Follows the frames that were written to the side. */
   written: FrameFollower
   /** Only what a client sends is masked. */
   masked: boolean
@@ -48,7 +45,7 @@ export class WebSocketRelay {
     this.idle = setTimeout(() => this.end(goingAway, 'silent for too long'), idleMs)
   }
 
-  /** Begins to relay, through the passage. */
+  /** Begins to relay, as long as the passage is open. */
   start(passage: Passage): void {
     this.passage = passage
     if (this.isEnding) passage.close()
@@ -103,7 +100,7 @@ export class WebSocketRelay {
     to.socket.once('drain', () => from.socket.resume())
   }
 
-  /** Tells both sides why, where a frame may begin; else the connection is cut. */
+  /** Sends the reason to both sides, if a frame may begin here; otherwise cuts the connection. */
   private end(code: number, reason: string): void {
     if (this.isEnding) return
     this.isEnding = true

@@ -12,9 +12,7 @@ import type { Target } from './upstreams.js'
 
 const timeouts = [errors.HeadersTimeoutError, errors.BodyTimeoutError, errors.ConnectTimeoutError]
 
-/**
- * What went wrong beyond the gateway, as the caller hears it: what the upstream said of itself stays inside.
- */
+/** Returns the caller's error of a failure beyond the gateway. The upstream's own words stay inside. */
 function upstreamError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error
   return timeouts.some((kind) => error instanceof kind)
@@ -24,54 +22,54 @@ function upstreamError(error: unknown): GatewayError {
     : new GatewayError('upstream_failed', 'The service behind the gateway failed to answer', { cause: error })
 }
 
-/** What undici would not send says nothing of the target. */
+/** A request that undici refuses to send says nothing about the target. */
 const neverSent = [
   errors.InvalidArgumentError,
   errors.NotSupportedError,
   errors.RequestContentLengthMismatchError,
 ]
 
-/** An answer of up to this many bytes that comes in one piece goes out in one piece. */
+/** A response of up to this many bytes that comes in one piece is sent in one piece. */
 const smallBytes = 8192
-/** A client that reads nothing for this long holds nothing up any longer. */
+/** A client that reads nothing for this long is given up. */
 const stalledMs = 60_000
-/** RFC 9110 §9.2.2: doing it twice is doing it once. */
+/** RFC 9110 §9.2.2: repeating these methods has no further effect. */
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 const maxRetries = 2
 const bodiless = new Set([204, 304])
 /**
- * Answers that have no end of their own: events, and pictures that replace each other. Anything else may be a
- * download, which does not end with its token.
+ * Types of responses without an end: events, and pictures that replace each other. Any other response may be
+ * a download, which does not end with its token.
  */
 const endless = /^(?:text\/event-stream|multipart\/x-mixed-replace)\b/i
 
-/** What a connection ends with that had been kept, and that its other side closed at that moment. */
+/** Errors of a kept connection that its other side closed at that moment. */
 const isStale = (error: Error) =>
   error instanceof errors.SocketError
     ? error.message === 'other side closed'
     : 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
 
 /**
- * Sends a request to a target, and writes the answer to the client as it comes, no faster than the client
+ * Sends a request to a target and writes the response to the client as it comes, no faster than the client
  * reads.
  */
 export class Relay implements Dispatcher.DispatchHandler {
   private controller: Dispatcher.DispatchController | undefined = undefined
   protected isDone = false
   private isGivenUp = false
-  /** Whether the target has begun to answer. */
+  /** Whether the target has begun to respond. */
   private isAnswered = false
   private retries = 0
   private tried: Set<Target> | undefined = undefined
   /**
-   * The answer's head, until something of the answer is there to go with it: so long a failure still can
-   * become a problem of its own.
+   * The response's head, until its first bytes are there. Up to then, a failure can still become a problem
+   * response.
    */
   private head: { status: number; headers: UpstreamHeaders; length: number } | undefined = undefined
   private stopWaiting: (() => void) | undefined = undefined
   private stalled: NodeJS.Timeout | undefined = undefined
   private isEndless = false
-  /** Whether it counts as a stream, and no longer as a request that waits. */
+  /** Whether it counts as a stream, and no longer as a waiting request. */
   private isStream = false
 
   constructor(
@@ -83,7 +81,7 @@ export class Relay implements Dispatcher.DispatchHandler {
   ) {
     exchange.res.on('close', () => {
       clearTimeout(this.stalled)
-      // The client is gone before the end: the upstream need not go on.
+      // The client is gone before the end, so the upstream need not go on.
       if (!this.isDone) this.giveUp(new Error('the client went away'))
     })
   }
@@ -103,7 +101,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     } else if (!res.destroyed) next(refusal)
   }
 
-  /** The process is about to end: what has an end of its own may come to it. */
+  /** The process stops. A response with an end may reach it. */
   drain(): void {
     if (!this.isEndless) return
     this.giveUp(new Error('the gateway is about to end'))
@@ -122,7 +120,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     _headers: UpstreamHeaders,
     socket: Duplex,
   ): void {
-    socket.destroy() // nobody asked for it
+    socket.destroy() // no caller was identified
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: UpstreamHeaders): void {
@@ -141,7 +139,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     this.target.answered()
     const length = headers['content-length']
     this.head = { status, headers, length: Number(length) }
-    // A stream may begin long before its first byte; what has a length goes out with it.
+    // A stream may begin long before its first byte. A response with a length is sent together with its head.
     if (length !== undefined) return
     this.watch(endless.test(String(headers['content-type'])))
     this.begin()
@@ -190,7 +188,7 @@ export class Relay implements Dispatcher.DispatchHandler {
       bodiless.has(this.head.status) &&
       error instanceof errors.ResponseContentLengthMismatchError
     ) {
-      // It said how long another answer would have been (RFC 9110 §8.6), and undici waited for that.
+      // The length belongs to the response of another method (RFC 9110 §8.6), and undici waited for it.
       this.onResponseEnd(_controller, {})
       return
     }
@@ -201,7 +199,7 @@ export class Relay implements Dispatcher.DispatchHandler {
       req.errored !== null ||
       neverSent.some((kind) => error instanceof kind)
     const other = isOurs || res.destroyed ? undefined : this.targetForRetry(error)
-    // A connection that had been kept may have been closed just then: that says nothing of the target.
+    // A kept connection may have been closed just then. That says nothing about the target.
     this.finish(
       isOurs || other === this.target ? 'cut' : this.isAnswered ? 'answered' : isLate ? 'late' : 'failed',
       other !== undefined,
@@ -212,9 +210,9 @@ export class Relay implements Dispatcher.DispatchHandler {
   }
 
   /**
-   * Where the request may be sent once more. One of which nothing was sent, since there was no connection,
-   * goes to any other target; one of which something may have arrived only where that changes nothing for the
-   * service, and the budget allows it.
+   * Returns where the request may be sent again. If nothing was sent, because there was no connection, any
+   * other target will do. If something may have arrived, the method must be safe to repeat, and the budget
+   * must allow it.
    */
   private targetForRetry(error: Error): Target | undefined {
     const {
@@ -245,11 +243,11 @@ export class Relay implements Dispatcher.DispatchHandler {
     try {
       return upstreams.next(route.upstream, route, (this.tried ??= new Set()).add(this.target))
     } catch {
-      return undefined // what went wrong first says more than that there is no other
+      return undefined // the first failure says more than that there is no other target
     }
   }
 
-  /** By then the caller may not be allowed to ask any more. */
+  /** By then the caller may not be allowed to go on. */
   private retry(target: Target): void {
     this.target = target
     target.begin()
@@ -269,7 +267,7 @@ export class Relay implements Dispatcher.DispatchHandler {
       })
   }
 
-  /** Lets the answer end with what the request was let in by, once it turns out to be more than one piece. */
+  /** Makes a response of more than one piece end with its admission. */
   private watch(isEndless: boolean): void {
     this.isEndless ||= isEndless
     this.passage ??= openPassage(this.exchange, this)
@@ -320,8 +318,8 @@ export class Relay implements Dispatcher.DispatchHandler {
   }
 
   /**
-   * What goes on for long takes no place of a request, of which there are fewer. Where there are too many
-   * streams it stays one.
+   * A long response takes the place of a stream, of which there may be more than requests. If there are too
+   * many streams, it stays a request.
    */
   protected countAsStream(): void {
     const {
@@ -345,7 +343,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     this.passage?.close()
   }
 
-  /** Gives back what it took of the upstream. */
+  /** Gives back the places that it took at the upstream. */
   protected leave(outcome: Outcome, isRetried = false): void {
     this.target.end(this.isAnswered ? undefined : outcome, this.isStream)
     if (!isRetried) this.exchange.lane.callers.leave(this.share, this.isStream)

@@ -10,15 +10,12 @@ import { RouteTableError, loadRouteTable, type RouteTable } from './route-table.
  */
 const lookEveryMs = 500
 
-/**
- * A file that changed is read when one look after that found it as it was: whoever still writes it is left to
- * finish.
- */
+/** A changed file is read when the next look finds it unchanged, so that a writer can finish. */
 const quietMs = 600
 
 interface Reloading {
   file: string
-  /** Whether a missing file is a table without routes. */
+  /** Whether a missing file means that there are no routes. */
   mayBeMissing: boolean
   routes: LiveRoutes
   logger: Logger
@@ -30,8 +27,8 @@ const isSame = (one: RouteTable, other: RouteTable) =>
   isDeepStrictEqual({ ...one, match: undefined }, { ...other, match: undefined })
 
 /**
- * Runs `work`, never twice at once: who asks during a run gets one that begins after it, so that what was
- * read last is what stays.
+ * Runs `work`, never twice at once. A call during a run causes another run after it, so that the last reading
+ * stays.
  */
 function oneAtATime(work: () => Promise<void>): () => void {
   let running = false
@@ -51,8 +48,8 @@ function oneAtATime(work: () => Promise<void>): () => void {
 }
 
 /**
- * Reads the route file anew at SIGHUP and, with `watch`, some moments after it has changed. A table with
- * faults changes nothing, and the log says why. Answers what ends it.
+ * Reads the route file again at SIGHUP and, with `watch`, shortly after it has changed. A table with faults
+ * changes nothing, and the log says why. Returns the function that ends it.
  */
 export function reloadRoutes({ file, mayBeMissing, routes, logger, watch }: Reloading): () => Promise<void> {
   let stopped = false
@@ -61,7 +58,7 @@ export function reloadRoutes({ file, mayBeMissing, routes, logger, watch }: Relo
       const table = await loadRouteTable(file, { mayBeMissing })
       if (stopped) return
       const changed = !isSame(table, routes.current().table)
-      // the same one again would only cost connections and begin limits anew
+      // replacing a table by the same one would only cost connections and reset limits
       if (changed) routes.replace(table)
       logger.info('the route table was read anew', { file, routes: table.routes.length, changed })
     } catch (error) {
@@ -70,12 +67,12 @@ export function reloadRoutes({ file, mayBeMissing, routes, logger, watch }: Relo
       })
     }
   })
-  // stays to the end: without it the signal would cut a stop short
+  // The listener stays: without one the signal would end the process before it has drained.
   process.on('SIGHUP', () => {
     if (!stopped) reload()
   })
 
-  // The first time without a change: the file may have been written between being read and being watched.
+  // The file may have changed between being read and being watched, so it is read once more.
   const timer = watch ? setTimeout(reload, quietMs).unref() : undefined
   const wait = () => {
     timer?.refresh()

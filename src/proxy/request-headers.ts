@@ -16,7 +16,7 @@ function withoutCookies(header: string, names: readonly GatewayCookie[]): string
   return others.length > 0 ? others.join(';').trim() : undefined
 }
 
-/** Subprotocols that name a place have been read by the gateway. */
+/** The gateway has read the subprotocols that name a mandate or instance. */
 function withoutPlaces(protocols: string): string | undefined {
   return (
     protocols
@@ -27,7 +27,7 @@ function withoutPlaces(protocols: string): string | undefined {
   )
 }
 
-/** Names that `Connection` declares to be for this hop only, lower-case. */
+/** Names that `Connection` declares to be for this hop only, in lower case. */
 function connectionNames(req: Request): Set<string> | undefined {
   const connection = req.headers.connection
   if (connection === undefined || connection === 'keep-alive' || connection === 'close') return undefined
@@ -39,10 +39,10 @@ function connectionNames(req: Request): Set<string> | undefined {
   )
 }
 
-/** A host that needs no thought about quoting; another is not worth telling. */
+/** A host that needs no quoting. Any other is left out. */
 const plainHost = /^[\w.~\-:[\]]{1,261}$/
 
-/** RFC 7239 §4: who came through whom, and by what name the client called. */
+/** RFC 7239 §4: the addresses that the request came through, and the host that the client asked for. */
 function forwardedHeader(addresses: string[], proto: string, host: string | undefined): string {
   const [client = '', ...proxies] = addresses.map((address) =>
     address.includes(':') ? `for="[${address}]"` : `for=${address}`,
@@ -51,13 +51,10 @@ function forwardedHeader(addresses: string[], proto: string, host: string | unde
   return [`${client}${asked};proto=${proto}`, ...proxies].join(', ')
 }
 
-/**
- * The protocols by which a client may have come to a trusted proxy, as it may call them: a WebSocket's are
- * those of its handshake.
- */
+/** The schemes that a trusted proxy may report of a client. A WebSocket's is that of its handshake. */
 const encrypted = new Set(['https', 'wss'])
 
-/** Addresses for which `Forwarded` says once more what `X-Forwarded-For` says, so that headers stay small. */
+/** Addresses for which `Forwarded` repeats `X-Forwarded-For`. There are few, so that headers stay small. */
 const maxForwarded = 8
 
 function pushForwardingHeaders(headers: string[], req: Request, trustProxy: number): void {
@@ -72,27 +69,27 @@ function pushForwardingHeaders(headers: string[], req: Request, trustProxy: numb
   if (host !== undefined && plainHost.test(host)) headers.push('X-Forwarded-Host', host)
 }
 
-/** What a route does to the headers of its requests, worked out once for all of them. */
+/** The header rules of a route's requests, computed once for all of them. */
 export interface HeaderSettings {
   trustProxy: number
   keepAuthorization: boolean
-  /** The cookies of a login go on. */
+  /** The cookies of a login are passed on. */
   keepCookies: boolean
-  /** The place that the client names goes on as it was sent: nobody has checked it. */
+  /** The mandate and instance that the client names are passed on unchecked. */
   keepPlace: boolean
-  /** True where a WebSocket's subprotocols may have named the place. */
+  /** True when a WebSocket's subprotocols may have named the mandate or instance. */
   hidesPlaceProtocols: boolean
   policyOf: (name: string) => HeaderPolicy
   /** Names and values that the route file sets, in turn. */
   added: readonly string[]
-  /** What was taken off the path. */
+  /** The removed prefix of the path. */
   strippedPrefix: string | undefined
   /** The service is called by the host that the client asked for. */
   preservesHost: boolean
   disclosure: Disclosure
 }
 
-/** The span that an upstream is to go on with, where spans are exported. */
+/** The span that the upstream continues, if spans are exported. */
 type Onward = string | undefined
 
 function sentValue(
@@ -106,14 +103,14 @@ function sentValue(
   if (policy === 'cookie') return withoutCookies(value, keepCookies ? neverPassedCookies : gatewayCookies)
   if (policy === 'place') return keepPlace ? value : undefined
   if (policy === 'authorization') return keepAuthorization ? value : undefined
-  if (policy === 'tracestate') return hasTrace ? value : undefined // W3C: it goes with the caller's trace, or not at all
+  if (policy === 'tracestate') return hasTrace ? value : undefined // W3C: it is sent with the caller's trace, or not at all
   if (policy === 'protocols') return hidesPlaceProtocols ? withoutPlaces(value) : value
   return undefined
 }
 
 /**
- * What one request's headers become on their way to an upstream, with the caller's signed identity: names and
- * values, in turn.
+ * Returns the headers of one request for its upstream, with the caller's signed identity: names and values in
+ * turn.
  */
 export function upstreamHeaders(
   req: Request,

@@ -11,10 +11,7 @@ const hopByHop = [
   'transfer-encoding',
   'upgrade',
 ]
-/**
- * Headers of the gateway's own, which an upstream does not overwrite: how browsers come here is said of the
- * whole host.
- */
+/** The gateway's own headers, which an upstream cannot overwrite: they hold for the whole host. */
 const own = [
   'x-request-id',
   'x-content-type-options',
@@ -34,26 +31,26 @@ const reserved = new Set([
   'www-authenticate',
 ])
 
-/** Returns whether a response header is the gateway's own to write, or belongs to the answer's framing. */
+/** Returns whether only the gateway may write a response header, or whether it belongs to the framing. */
 export const isReservedOnResponses = (name: string) =>
   reserved.has(name.toLowerCase()) || name.toLowerCase().startsWith('access-control-')
 
-/** What a route does to the headers of its answers, worked out once for all of them. */
+/** The header rules of a route's responses, computed once for all of them. */
 export interface AnswerSettings {
-  /** The answer depends on its caller. */
+  /** The response depends on its caller. */
   isPrivate: boolean
   /** The service may set the cookies of a login. */
   keepCookies: boolean
   mapBack: MapBack
-  /** Lower-case names that the route file removes or sets. */
+  /** Names that the route file removes or sets, in lower case. */
   dropped: ReadonlySet<string>
   /** Names and values that it sets, in turn. */
   added: readonly string[]
 }
 
 /**
- * A cookie without a name, `=auth_token=x`, comes back as `auth_token=x`: what stands before the second `=`
- * is looked at too.
+ * A cookie without a name, `=auth_token=x`, is sent back as `auth_token=x`. So the part before the second `=`
+ * is checked, too.
  */
 const setsCookie = (value: string, names: readonly string[]) => {
   const [name = '', rest = ''] =
@@ -64,7 +61,7 @@ const setsCookie = (value: string, names: readonly string[]) => {
   return names.includes(name === '' ? rest : name)
 }
 
-/** Headers by lower-case name, as undici has them. */
+/** Headers by name in lower case, as undici returns them. */
 export type UpstreamHeaders = Record<string, string | string[] | undefined>
 
 /** Names that `Connection` declares to be for one hop only. */
@@ -79,9 +76,9 @@ function connectionNames(connection: string | string[] | undefined): Set<string>
 }
 
 /**
- * An upstream's response headers, less those for one hop, our own, and cookies by our names: names and
- * values, in turn. Addresses are mapped back to the client's. An answer that depends on its caller is stored
- * nowhere, and which pages may read it is the gateway's to say, whatever the upstream thinks.
+ * Returns an upstream's response headers without those for one hop, the gateway's own, and cookies with the
+ * gateway's names: names and values in turn. Addresses are mapped back to the client's. A response that
+ * depends on its caller is not stored. Only the gateway decides which pages may read it.
  */
 export function responseHeaders(
   headers: UpstreamHeaders,
@@ -116,18 +113,18 @@ export function responseHeaders(
   return lines
 }
 
-/** Whether a client said that it reads trailers (RFC 9110 §10.1.4). */
+/** Returns whether a client said that it reads trailers (RFC 9110 §10.1.4). */
 export const takesTrailers = ({ headers: { te } }: Request) =>
   typeof te === 'string' && /(?:^|,)\s*trailers\s*(?:;|,|$)/i.test(te)
 
-/** Only an answer in chunks has trailers; of another Node refuses even to say that it had. */
+/** Only a chunked response has trailers. For any other, Node refuses to announce them. */
 const mayHaveTrailers = (headers: UpstreamHeaders, req: Request) =>
   takesTrailers(req) &&
   headers['transfer-encoding'] !== undefined &&
   req.method !== 'HEAD' &&
   req.httpVersion === '1.1'
 
-/** Framing, caching and cookies are not to be changed when the answer is almost over (RFC 9110 §6.5.1). */
+/** Framing, caching and cookies cannot change at the end of a response (RFC 9110 §6.5.1). */
 const neverTrailers = new Set([
   'content-length',
   'content-encoding',
@@ -144,7 +141,7 @@ const neverTrailers = new Set([
   'retry-after',
 ])
 
-/** An upstream's trailers, less those that may not be any. */
+/** Returns an upstream's trailers without those that are not allowed. */
 export function responseTrailers(trailers: UpstreamHeaders, req: Request): [string, string][] {
   if (!takesTrailers(req)) return []
   return Object.entries(trailers).flatMap(([name, value]) => {

@@ -1,20 +1,17 @@
-/**
- * How often requests of one upstream may be sent again: so that retries cannot multiply the load on what
- * already struggles.
- */
+/** The budget of an upstream's retries, so that retries cannot multiply the load on a struggling service. */
 export interface RetryBudget {
-  /** A request was sent for the first time. */
+  /** Call it when a request was sent for the first time. */
   earn: () => void
-  /** Takes one retry from the budget, if it holds one. */
+  /** Takes one retry from the budget, if there is one. Returns whether there was. */
   spend: () => boolean
 }
 
-/** So many requests earn one retry. Counted in requests, since whole numbers add up exactly. */
+/** This many requests earn one retry. The budget counts requests, because whole numbers add up exactly. */
 const requestsPerRetry = 5
 
 /**
- * Returns a token bucket of retries, full at first. It holds as many as one target has under way: all of them
- * are lost together when it dies.
+ * Creates a token bucket of retries, full at first. It holds as many as one target can have open, because all
+ * of these fail together when it dies.
  */
 export function createRetryBudget(mostRetries: number): RetryBudget {
   const most = mostRetries * requestsPerRetry

@@ -9,8 +9,8 @@ import { droppedHeaders, exposedHeaders, requestHeaderRules, responseHeaderRules
 import { milliseconds, upstreamSchema } from './upstream-schema.js'
 
 /**
- * Path prefixes of the gateway itself, which no route may claim; below `/portal` an `auth: portal` route may
- * live.
+ * Path prefixes of the gateway itself, which no route may claim. A route with `auth: portal` may lie below
+ * `/portal`.
  */
 const ownPrefixes = [
   '/auth',
@@ -28,17 +28,17 @@ const ownPrefixes = [
   '/console',
 ]
 
-/** What the portal itself has below its prefix. */
+/** The portal's own paths below its prefix. */
 const ownPortalPrefixes = ['/portal/enter', '/portal/logout', '/portal/api']
 
 const isWithin = (path: string, prefix: string) => path === prefix || path.startsWith(`${prefix}/`)
 
-/** Whether a prefix is above something of the gateway's own. */
+/** Returns whether a prefix lies above a path of the gateway. */
 export function coversOwnPaths(prefix: string): boolean {
   return prefix === '/' || ownPrefixes.some((own) => own.startsWith(`${prefix}/`)) || isOwnPath(prefix)
 }
 
-/** Whether a path is the gateway's own, so that no route, not even `/`, takes it. */
+/** Returns whether a path is the gateway's own. No route matches it, not even `/`. */
 export function isOwnPath(pathname: string): boolean {
   return ownPrefixes.some((own) => isWithin(pathname, own))
 }
@@ -56,7 +56,7 @@ const subject = z.strictObject({
 
 const place = z.enum(['required', 'optional', 'none'], 'must be required, optional or none')
 
-/** Of whom requests can be counted. */
+/** By what requests can be counted. */
 export const limitedBy = ['user', 'mandate', 'address'] as const
 
 const requestsInWindow = z
@@ -65,7 +65,7 @@ const requestsInWindow = z
   .transform((value) => value.slice(0, -1).split('/').map(Number) as [number, number])
   .transform(([requests, seconds]) => ({ requests, windowMs: seconds * 1000 }))
 
-/** `100/60s` is by user; `{limit, by}` says by whom. */
+/** `100/60s` counts by user; `{limit, by}` names another key. */
 const rateLimit = z.union(
   [
     requestsInWindow.transform((limit) => ({ limit, by: 'user' as const })),
@@ -79,7 +79,7 @@ const rateLimit = z.union(
 
 const atATime = z.int('must be a whole number of 1 or more').min(1, 'must be a whole number of 1 or more')
 
-/** `20` is of all together; `{limit, by}` says of whom each. */
+/** `20` counts all requests; `{limit, by}` counts by a key. */
 const concurrency = z.union(
   [
     atATime.transform((limit) => ({ limit, by: 'route' as const })),
@@ -92,8 +92,8 @@ const concurrency = z.union(
 )
 
 /**
- * A route's path. Unreserved characters only: any other might be written in two ways, one of which would pass
- * the prefix by.
+ * A route's path, of unreserved characters only. Any other character could be encoded in two ways, and one of
+ * them would miss the prefix.
  */
 export const routePrefix = z
   .string()
@@ -108,7 +108,7 @@ export const routePrefix = z
 
 const title = z.string().trim().min(1, 'must not be empty').max(100)
 
-/** One title for each language; the English one stands for those that are left out. */
+/** One title for each language. The English one is the fallback. */
 const titles = z
   .strictObject({ ...byLanguage(() => title.optional()), en: title })
   .transform((given): Record<Language, string> => ({ ...byLanguage(() => given.en), ...given }))
@@ -138,7 +138,7 @@ const addressRange = z
 
 const route = z.strictObject({
   upstream: z.string(),
-  /** Without it the route is there for every host. */
+  /** Without it, the route matches every host. */
   host: z
     .preprocess(
       (value) => (typeof value === 'string' ? [value] : value),
@@ -151,9 +151,9 @@ const route = z.strictObject({
   auth: z
     .enum(['required', 'optional', 'public', 'portal'], 'must be required, optional, public or portal')
     .default('required'),
-  /** What the service gets of the caller's own credentials, and may set of the gateway's cookies. */
+  /** Whether the service gets the caller's own credentials, and may set the gateway's cookies. */
   credentials: z.enum(['strip', 'pass'], 'must be strip or pass').default('strip'),
-  /** Whether a refusal is answered, or only noted. */
+  /** Whether a refusal is enforced, or only noted. */
   decide: z.enum(['enforce', 'watch'], 'must be enforce or watch').default('enforce'),
   mandate: place.default('none'),
   instance: place.default('none'),
@@ -167,15 +167,15 @@ const route = z.strictObject({
   concurrency: concurrency.optional(),
   timeoutMs: milliseconds.optional(),
   bodyLimit: bytes.optional(),
-  /** What the service is told of the caller; without it everything. */
+  /** The parts of the caller's identity that the service gets. The default is all. */
   tell: z.array(z.enum(disclosedParts, `must be some of ${disclosedParts.join(', ')}`)).optional(),
-  /** Client addresses that may come; without it all. */
+  /** Client addresses that may enter. The default is all. */
   addresses: z.array(addressRange).min(1, 'must name at least one range').optional(),
   requestHeaders: requestHeaderRules.optional(),
   responseHeaders: responseHeaderRules.optional(),
-  /** What pages of `CORS_ORIGINS` may read beside what they may read everywhere. */
+  /** Headers that pages of `CORS_ORIGINS` may read, beside those that they may always read. */
   exposeHeaders: exposedHeaders.optional(),
-  /** What the portal calls the way there: one text, or one for each language. */
+  /** The title of the link in the portal: one text, or one for each language. */
   title: z
     .union(
       [title.transform((text) => byLanguage(() => text)), titles],
@@ -187,7 +187,8 @@ const route = z.strictObject({
 type RouteInput = z.infer<typeof route>
 
 /**
- * A prefix holds one route, or a list of routes for different hosts. Each fault keeps its place in the file.
+ * A prefix holds one route, or a list of routes for different hosts. Each fault keeps its position in the
+ * file.
  */
 const routesAt = z.unknown().transform((value, ctx): RouteInput[] => {
   const list: unknown[] = Array.isArray(value) ? value : [value]
@@ -205,7 +206,7 @@ const routesAt = z.unknown().transform((value, ctx): RouteInput[] => {
   })
 })
 
-/** Whether a path below `/portal` is free for an `auth: portal` route. */
+/** Returns whether a path below `/portal` is free for a route with `auth: portal`. */
 export function mayBePortals(path: string): boolean {
   return path.startsWith('/portal/') && !ownPortalPrefixes.some((own) => isWithin(path, own))
 }
@@ -213,7 +214,7 @@ export function mayBePortals(path: string): boolean {
 const lowerCased = (headers: Record<string, string>) =>
   Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
 
-/** What contradicts itself in one route, as [field, message]. */
+/** Yields the contradictions in one route, as [field, message]. */
 function* contradictions(
   path: string,
   {
@@ -275,7 +276,7 @@ function* contradictions(
   if (permission) yield ['permission', `cannot be set with auth: ${auth}: it needs a caller`]
 }
 
-/** What contradicts itself among the routes of a table, as [path, message]. */
+/** Yields the contradictions among the routes of a table, as [path, message]. */
 function* contradictionsBetween(routes: Record<string, RouteInput[]>): Generator<[PropertyKey[], string]> {
   const known = new Map<string, string>()
   for (const [prefix, at] of Object.entries(routes)) {
@@ -291,7 +292,7 @@ function* contradictionsBetween(routes: Record<string, RouteInput[]>): Generator
   }
 }
 
-/** The route table as its file holds it. */
+/** The route table, as its file holds it. */
 export const routeTableSchema = z
   .strictObject({
     upstreams: z.record(

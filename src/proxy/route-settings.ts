@@ -9,7 +9,7 @@ import type { HeaderSettings } from './request-headers.js'
 import type { AnswerSettings } from './response-headers.js'
 import type { Route, RouteTable } from './route-table.js'
 
-/** Routes without header rules of their own share what is remembered of names. */
+/** Routes without header rules of their own share the cache of names. */
 const shared = new WeakMap<RouteTable, (name: string) => HeaderPolicy>()
 
 function policiesOf(table: RouteTable, alsoDropped: ReadonlySet<string>): (name: string) => HeaderPolicy {
@@ -24,13 +24,13 @@ function policiesOf(table: RouteTable, alsoDropped: ReadonlySet<string>): (name:
 export const isWatching = ({ decide }: Pick<Route, 'decide'>) => decide === 'watch'
 
 /**
- * Returns what a route tells its service of the caller: where it only watches, nothing, since nobody was let
- * in by it.
+ * Returns the parts of the caller's identity that a route discloses. A route that only watches discloses
+ * none, since it has admitted no one.
  */
 export const disclosureOfRoute = ({ tell, decide }: Route): Disclosure =>
   disclosureOf(isWatching({ decide }) ? [] : tell)
 
-/** Returns what a route does to the headers of its requests. */
+/** Returns the header rules of a route's requests. */
 export function requestSettings(route: Route, table: RouteTable, trustProxy: number): HeaderSettings {
   const { dropped, added } = compileRules(
     foldName,
@@ -51,7 +51,7 @@ export function requestSettings(route: Route, table: RouteTable, trustProxy: num
   }
 }
 
-/** Returns what a route does to the headers of its answers. */
+/** Returns the header rules of a route's responses. */
 export function answerSettings(route: Route, table: RouteTable): AnswerSettings {
   const upstream = table.upstreams[route.upstream]
   return {
@@ -78,7 +78,7 @@ function limitAddresses(ranges: string[]): Middleware {
   }
 }
 
-/** Lets pages of `CORS_ORIGINS` read more headers of an answer than they can everywhere. */
+/** Lets pages of `CORS_ORIGINS` read further headers of a response. */
 function exposeHeaders(names: string[]): Middleware {
   const more = names.join(', ')
   return (_req, res, next) => {
@@ -88,7 +88,7 @@ function exposeHeaders(names: string[]): Middleware {
   }
 }
 
-/** Returns the steps of a route that come before anybody is asked who they are. */
+/** Returns the steps of a route before authentication. */
 export function routeGates({ addresses, exposeHeaders: names }: Route): Middleware[] {
   return [...(names ? [exposeHeaders(names)] : []), ...(addresses ? [limitAddresses(addresses)] : [])]
 }

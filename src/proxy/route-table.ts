@@ -19,7 +19,7 @@ export class RouteTableError extends Error {
 export interface RouteTable {
   upstreams: RouteFile['upstreams']
   routes: Route[]
-  /** Headers of clients that reach no upstream, beside those that the gateway knows of. */
+  /** Headers of clients that reach no upstream, beside those that the gateway always drops. */
   dropRequestHeaders: string[]
   match: MatchRoute
 }

@@ -9,8 +9,8 @@ export interface PathMapping {
 }
 
 /**
- * The path and query that a route's upstream is asked for: as they came, with the route's prefix taken off
- * (`strip`) or replaced (`rewrite`).
+ * Returns the path and query for a route's upstream: unchanged, or with the route's prefix removed (`strip`)
+ * or replaced (`rewrite`).
  */
 export function sentPath({ prefix, strip, rewrite }: PathMapping, pathname: string, search: string): string {
   const base = strip ? '/' : rewrite

@@ -7,27 +7,25 @@ import { openConnections } from './open-connections.js'
 import type { UpstreamSettings } from './upstream-schema.js'
 import { openWays, type Load, type Target, type Ways } from './ways.js'
 
-/** What operators see of a target. */
+/** The state of a target, for operators. */
 export interface TargetStatus {
   address: string
   state: CircuitState
   healthy: boolean
-  /** Requests that wait for their answer. */
+  /** Requests that wait for their response. */
   running: number
-  /** Answers that go on, WebSockets included. */
+  /** Long responses, with WebSockets. */
   streams: number
 }
 
-/** A target as its upstream sees it, which decides whether it is sent a request. */
+/** A target, as its upstream uses it. */
 export interface OwnTarget {
   /**
-   * What a request of a route may go through now: the target, the same as a probe, or nothing while it is out
-   * of use.
+   * Returns how a request of a route may be sent now: normally, or as a probe; undefined while the target is
+   * out of use.
    */
   offer: (route: object | undefined) => Target | undefined
-  /**
-   * The target for a request that has no other place to go to; nothing where it is known not to be healthy.
-   */
+  /** Returns the target for a request without another choice; undefined when it is known to be unhealthy. */
   offerAnyway: (route: object | undefined) => Target | undefined
   isBusy: () => boolean
   isIn: (tried: ReadonlySet<Target>) => boolean
@@ -68,7 +66,7 @@ function circuitOf({
   })
 }
 
-/** Returns the circuit of a target for one route, which answers that are late open. */
+/** Returns the circuit of a target for one route. Late responses open it. */
 function latenessOf({
   upstream,
   place,
@@ -92,7 +90,7 @@ function latenessOf({
   })
 }
 
-/** Begins to check a target's health, where its upstream says how. */
+/** Begins to check a target's health, if its upstream says how. */
 function checksOf(
   { upstream, place, settings, logger }: Options,
   breaker: CircuitBreaker,
@@ -115,7 +113,7 @@ function checksOf(
   )
 }
 
-/** Opens a target, and begins to check its health where the upstream says how. */
+/** Opens a target, and begins to check its health, if the upstream says how. */
 export function openTarget(options: Options): OwnTarget {
   const {
     place,

@@ -4,14 +4,14 @@ import { nameOf, placeOf, type Place } from './connect.js'
 import { openTarget, type OwnTarget } from './target.js'
 import type { UpstreamSettings } from './upstream-schema.js'
 
-/** The targets of one upstream. They change while a name that the route table gives has other addresses. */
+/** The targets of one upstream. They change with the addresses of a name in the route table. */
 export interface Targets {
-  /** Those in use, replaced as a whole by each change. */
+  /** The targets in use. Each change replaces the array. */
   current: readonly OwnTarget[]
   readonly settings: UpstreamSettings
-  /** Stops the checks and look-ups, lets what is under way end, then closes the connections. */
+  /** Stops checks and look-ups, waits for open requests, then closes the connections. */
   retire: () => Promise<void>
-  /** Cuts what is under way and closes the connections. */
+  /** Cuts open requests and closes the connections. */
   close: () => Promise<void>
 }
 
@@ -19,19 +19,18 @@ interface Options {
   /** The name of the upstream, for logs. */
   upstream: string
   settings: UpstreamSettings
-  /** Where the demo upstream listens, if it runs. */
+  /** The address of the demo upstream, if it runs. */
   demoUrl: string | undefined
   logger: Logger
   /** Milliseconds on a monotonic clock. */
   now: () => number
 }
 
-/** How long a target may still be sent requests that were given it, once it is out of use. */
+/** How long a target that is out of use may be sent requests that were given it. */
 const retireAfterMs = 30_000
 
 /**
- * Opens the targets of an upstream. One with a name is a target of its own for each address that the name
- * has, once that is known.
+ * Opens the targets of an upstream. A name becomes one target for each of its addresses, once they are known.
  */
 export function openTargets({ upstream, settings, demoUrl, logger, now }: Options): Targets {
   const places = settings.targets
@@ -44,7 +43,7 @@ export function openTargets({ upstream, settings, demoUrl, logger, now }: Option
     return target
   }
   const opened = new Set<OwnTarget>()
-  /** For each entry of the route table, what it stands for now: one target, or one for each address. */
+  /** For each entry of the route table, its current targets: one, or one for each address. */
   const entries = places.map((place) => new Map([['', open(place)]]))
   const targets = { current: entries.flatMap((entry) => [...entry.values()]), settings }
 

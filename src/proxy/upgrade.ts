@@ -11,8 +11,8 @@ import { responseHeaders, type UpstreamHeaders } from './response-headers.js'
 import { isWatching } from './route-settings.js'
 
 /**
- * Sends an upgrade to a target. Where that refuses, its answer is passed on like any other; else both sides
- * are joined.
+ * Sends an upgrade to a target. A refusal is passed on like any other response; otherwise both sides are
+ * joined.
  */
 export class UpgradeRelay extends Relay {
   private joined: WebSocketRelay | undefined = undefined
@@ -65,7 +65,8 @@ export class UpgradeRelay extends Relay {
       ...answers,
       isPrivate: false,
     })
-    // A browser that offered only names of places would take an answer without any protocol for a refusal.
+    // Without a protocol in the response, a browser that offered only names of mandates or instances would
+    // report a failure.
     const placeProtocol =
       route.mandateFrom?.includes('subprotocol') === true &&
       !isWatching(route) &&
@@ -84,7 +85,7 @@ export class UpgradeRelay extends Relay {
     this.joined = new WebSocketRelay(client, upstream, idleMs, () => {
       stopWaiting()
       this.leave('answered')
-      res.emit('close') // so that its access line is written, with how long it lasted
+      res.emit('close') // so that its access line is written, with its duration
     })
     this.joined.start(openPassage(this.exchange, this))
   }

@@ -8,7 +8,7 @@ import { requestHeaderRules, responseHeaderRules } from './header-rules.js'
 /** A time in the route table. */
 export const milliseconds = z.int().min(1).max(hourMs)
 
-/** How many of something there may be at a time. */
+/** A limit of how many there may be at a time. */
 const atATime = z
   .int('must be a whole number of 1 or more')
   .min(1, 'must be a whole number of 1 or more')
@@ -26,7 +26,7 @@ export const upstreamTarget = z.string().refine((value) => {
 
 const checksInARow = z.int().min(1).max(100)
 
-/** A path alone stands for checks that are as they usually are. */
+/** A path alone stands for checks with default settings. */
 const health = z.preprocess(
   (value) => (typeof value === 'string' ? { path: value } : value),
   z.strictObject({
@@ -38,7 +38,7 @@ const health = z.preprocess(
   }),
 )
 
-/** A number alone is measured for as long as usual; 0 is none. */
+/** A number alone uses the default window; 0 turns it off. */
 const leastBodyRate = z.preprocess(
   (value) => (typeof value === 'number' ? { bytesPerSecond: value } : value),
   z.strictObject({
@@ -48,8 +48,8 @@ const leastBodyRate = z.preprocess(
 )
 
 /**
- * The contents of a file that the route table names. It is read with the table, so that a wrong one is a
- * fault of its line.
+ * The contents of a file that the route table names. The file is read with the table, so that a fault names
+ * its line.
  */
 const pemFile = z
   .string()
@@ -68,14 +68,14 @@ const pemFile = z
 
 const tls = z
   .strictObject({
-    /** The authorities that may vouch for the targets, in place of those that this machine trusts. */
+    /** The authorities for the targets' certificates, in place of those that this machine trusts. */
     ca: pemFile.optional(),
-    /** The name that the certificate must have, where it is another than the target's. */
+    /** The name in the certificate, if it is not the target's. */
     serverName: z
       .string()
       .regex(/^[A-Za-z0-9.-]+$/, 'must be a host name')
       .optional(),
-    /** The certificate and key that the gateway shows. */
+    /** The certificate and key that the gateway presents. */
     cert: pemFile.optional(),
     key: pemFile.optional(),
   })
@@ -97,52 +97,52 @@ const addressOfServer = z.string().refine((value) => {
   return isIP(value) !== 0 || isIP(parts?.[1] ?? parts?.[2] ?? '') !== 0
 }, 'must be the address of a DNS server, such as 10.0.0.2 or 127.0.0.1:5353')
 
-/** Places and connections of a service, as the route table names them. */
+/** The targets and connections of a service, as the route table names them. */
 export const upstreamSchema = z.strictObject({
   targets: z.array(upstreamTarget).min(1, 'must name at least one target'),
   timeouts: z
     .strictObject({
       connectMs: milliseconds.default(2000),
       headersMs: milliseconds.default(30_000),
-      /** Silence within an answer's body. */
+      /** Longest silence within a response's body. */
       bodyMs: milliseconds.default(60_000),
-      /** Silence of a WebSocket. */
+      /** Longest silence of a WebSocket. */
       idleMs: milliseconds.default(300_000),
-      /** How long a connection is kept that nobody uses. */
+      /** How long an unused connection is kept. */
       keepAliveMs: milliseconds.default(4000),
       /** How long a connection is given new requests. */
       connectionMs: milliseconds.default(60_000),
     })
     .prefault({}),
-  /** What may be under way in one process of the gateway. */
+  /** Limits for one process of the gateway. */
   limits: z
     .strictObject({
-      /** Requests to one target that wait for their answer. */
+      /** Requests to one target that wait for their response. */
       requests: atATime.default(512),
-      /** Answers of one target that go on: events, downloads, WebSockets. */
+      /** Long responses of one target: events, downloads, WebSockets. */
       streams: atATime.default(4096),
-      /** Connections to one target, whatever they are used for. */
+      /** Connections to one target, of all kinds. */
       connections: atATime.optional(),
       requestsPerCaller: atATime.default(128),
       streamsPerCaller: atATime.default(256),
       leastBodyRate: leastBodyRate.prefault({}),
     })
     .prefault({}),
-  /** When a target is taken to be out of order. */
+  /** When a target counts as out of order. */
   circuit: z
     .strictObject({
-      /** So many failures open it at the earliest … */
+      /** At least this many failures … */
       failures: z.int().min(1).max(100_000).default(10),
-      /** … where they are this share of the requests that ended … */
+      /** … which are this share of the requests that ended … */
       share: z.number().gt(0).max(1).default(0.5),
-      /** … within this time. */
+      /** … within this time, open the circuit. */
       windowMs: milliseconds.default(10_000),
-      /** How long it is open, at first and at most. */
+      /** How long it stays open, at first and at most. */
       openMs: milliseconds.default(1000),
       longestOpenMs: milliseconds.default(30_000),
     })
     .prefault({}),
-  /** How the names of targets are looked up. */
+  /** How the names of targets are resolved. */
   resolve: z
     .strictObject({
       intervalMs: milliseconds.default(5000),

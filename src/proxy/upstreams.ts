@@ -10,7 +10,7 @@ import type { Target } from './ways.js'
 
 export type { Target } from './ways.js'
 
-/** What operators see of an upstream. */
+/** The state of an upstream, for operators. */
 export interface UpstreamStatus {
   name: string
   targets: TargetStatus[]
@@ -19,24 +19,24 @@ export interface UpstreamStatus {
 /** The targets of the upstreams of one route table, each with its connections. */
 export interface Upstreams {
   /**
-   * The next usable target of an upstream for a request of `route`, in turn; never one of `except`, which
-   * were tried already for this request. Throws `upstream_unavailable` when there is none, `overloaded` when
-   * all of them are busy.
+   * Returns the next usable target of an upstream for a request of `route`, in turn; never one of `except`,
+   * which were tried for this request. Throws `upstream_unavailable` without any, and `overloaded` when all
+   * are busy.
    */
   next: (name: string, route?: object, except?: ReadonlySet<Target>) => Target
-  /** Who has what under way at an upstream. */
+  /** The open requests of each caller at an upstream. */
   callers: (name: string) => Callers
-  /** Whether one more retry is within the upstream's budget; takes it from the budget if so. */
+  /** Takes one retry from the upstream's budget. Returns whether there was one. */
   mayRetry: (name: string) => boolean
   status: () => UpstreamStatus[]
-  /** Gives out no more targets, lets what is under way end, then closes the connections. */
+  /** Gives out no more targets, waits for open requests, then closes the connections. */
   retire: () => Promise<void>
-  /** Cuts what is under way and closes the connections. */
+  /** Cuts open requests and closes the connections. */
   close: () => Promise<void>
 }
 
 interface Options {
-  /** Where the demo upstream listens, if it runs. */
+  /** The address of the demo upstream, if it runs. */
   demoUrl: string | undefined
   logger: Logger
   /** Milliseconds on a monotonic clock. */
@@ -46,7 +46,7 @@ interface Options {
 interface Upstream {
   targets: Targets
   callers: Callers
-  /** Which of the targets is asked first, next time. */
+  /** The index of the target that is asked first next time. */
   turn: number
   budget: RetryBudget
 }
@@ -63,7 +63,7 @@ const overloaded = () =>
     'The service behind the gateway has as many requests as it may. Try again shortly.',
   )
 
-/** Runs before each forwarded request: makes nothing unless it fails. */
+/** Runs before each forwarded request, so it allocates nothing unless it fails. */
 function nextOf(
   upstream: Upstream,
   route: object | undefined,
@@ -91,12 +91,12 @@ function nextOf(
     if (except === undefined || except.size === 0) upstream.budget.earn()
     return target
   }
-  // Where all of them fail, each may still serve some: to send nobody anything would be worse.
+  // When all targets fail, each may still serve some requests. Sending none would be worse.
   if (isOut && !isBusy && !anyway && except === undefined) return nextOf(upstream, route, except, true)
   throw isBusy ? overloaded() : unavailable(settings.health)
 }
 
-/** Opens the targets of the upstreams, and begins the health checks. */
+/** Opens the targets of the upstreams and begins the health checks. */
 export function openUpstreams(
   upstreams: RouteFile['upstreams'],
   { demoUrl, logger, now = () => performance.now() }: Options,

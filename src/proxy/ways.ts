@@ -2,37 +2,38 @@ import type { CircuitBreaker, Outcome } from './circuit-breaker.js'
 import type { Connections } from './connections.js'
 import type { UpstreamSettings } from './upstream-schema.js'
 
-/** One place that an upstream runs at. `begin` and `end` frame each request that is sent there. */
+/** A target of an upstream. Call `begin` and `end` around each request that is sent to it. */
 export interface Target {
   /** `host:port`, for logs. */
   readonly address: string
   readonly pool: Connections
-  /** A request is sent there. To be called in the same turn as the `next` that gave the target. */
+  /** Call it when a request is sent, in the same turn as the `next` that returned the target. */
   begin: () => void
-  /** It has begun to answer. */
+  /** Call it when the target has begun to respond. */
   answered: () => void
   /**
-   * Its answer goes on for a while. Returns whether it counts as a stream from now on: there may be too many.
+   * Call it when the response goes on for a while. Returns whether it counts as a stream from now on; there
+   * may be too many.
    */
   stream: () => boolean
-  /** It has ended; without an outcome where that was told before. */
+  /** Call it when the request has ended; without an outcome when that was reported before. */
   end: (outcome: Outcome | undefined, isStream?: boolean) => void
 }
 
-/** What is under way to a target. */
+/** The open requests and streams of a target. */
 export interface Load {
   running: number
   streams: number
 }
 
-/** The ways to a target for the requests of one route, which differ in what the end of a request says. */
+/** The ways to a target for the requests of one route. They differ in what the end of a request means. */
 export interface Ways {
   usual: Target
-  /** To find out whether a target that failed is back. */
+  /** A probe, to find out whether a target that failed is back. */
   probe: Target
-  /** To find out whether a target that was too late for this route is in time again. */
+  /** A probe, to find out whether a target that was too late for this route is in time again. */
   lateProbe: Target
-  /** For a request that has no other place to go to. */
+  /** For a request without another target. */
   anyway: Target
 }
 
@@ -43,16 +44,15 @@ interface Options {
   limits: UpstreamSettings['limits']
   /** The target's circuit. */
   breaker: CircuitBreaker
-  /** The circuit of the target for one route, opened by answers that come too late. */
+  /** The circuit of the target for one route. Late responses open it. */
   lateness: CircuitBreaker
 }
 
-/** `true` well, `false` badly; `undefined` where the outcome says nothing of the target. */
+/** `true` for success, `false` for failure; `undefined` when the outcome says nothing about the target. */
 const isWell = (outcome: Outcome) => (outcome === 'cut' ? undefined : outcome === 'answered')
 
 /**
- * Returns the ways to a target for one route. An answer that is late is the route's own fault, not the
- * target's: only it is counted there.
+ * Returns the ways to a target for one route. A late response counts for the route only, not for the target.
  */
 export function openWays({ address, pool, load, limits, breaker, lateness }: Options): Ways {
   const way = (judge: (outcome: Outcome) => void, begin?: () => void): Target => ({
