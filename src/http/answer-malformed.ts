@@ -6,27 +6,24 @@ import type { CorsHeaders } from './cors.js'
 import { pausedCode, runningResponse } from './in-turn.js'
 import { noteForm, refusalOf, type Refused } from './endpoint/problem.js'
 
-/** What Node reports of a request that its parser refused. */
+/** An error of Node's parser, which refused a request. */
 export interface ParserError extends Error {
   code?: string
-  /** The packet that was being read, and how much of it had been. */
+  /** The packet that was being read, and how much of it was read. */
   rawPacket?: Buffer
   bytesParsed?: number
 }
 
-/** What is known of a request that never became one. */
+/** The known parts of a request that the parser refused. */
 interface Known extends Refused {
   method: string
   url: string
 }
 
-/** Headers that change how a refusal looks. */
+/** Headers that change the form of a refusal. */
 const read = new Set(['origin', 'accept', 'accept-language', 'sec-fetch-mode'])
 
-/**
- * Header lines beyond the first few have been taken from the packets already: Node keeps them with its
- * parser.
- */
+/** Header lines beyond the first few are no longer in the packets: Node keeps them in its parser. */
 function headSoFar(socket: Socket): { url: string; lines: string[] } {
   const parser: unknown = Reflect.get(socket, 'parser')
   if (typeof parser !== 'object' || parser === null) return { url: '', lines: [] }
@@ -50,13 +47,13 @@ function headersIn(lines: string[]): IncomingHttpHeaders {
 }
 
 /**
- * Returns what can be read of a refused head: its packet begins with it, unless other requests or parts of it
- * came before.
+ * Returns the readable part of a refused head. Its packet begins with it, unless other requests or parts of
+ * it came before.
  */
 function readHead(error: ParserError, socket: Socket): Omit<Known, 'id'> {
   const packet = error.rawPacket?.toString('latin1') ?? ''
   const end = packet.indexOf('\r\n\r\n')
-  if (end !== -1 && end + 4 <= (error.bytesParsed ?? 0)) return { method: '', url: '', headers: {} } // another request's
+  if (end !== -1 && end + 4 <= (error.bytesParsed ?? 0)) return { method: '', url: '', headers: {} } // of another request
   const { url, lines } = headSoFar(socket)
   const [first = '', ...rest] = (end === -1 ? packet : packet.slice(0, end)).split('\r\n')
   const [method = '', target = ''] = /^[\r\n]*[A-Z-]+ \S/.test(first) ? first.trim().split(' ') : []
@@ -78,9 +75,9 @@ function problemOf({ code }: ParserError, maxHeaderBytes: number): GatewayError 
 }
 
 /**
- * Makes the answer to what Node's parser refused, which never became a request: in the same form as every
- * refusal, as far as the request can be known. Another proxy that asks gets 403, a page of another origin its
- * CORS headers, a person a page.
+ * Creates the handler of requests that Node's parser refused. It responds in the same form as every refusal,
+ * as far as the request is known: 403 to another proxy that asks, CORS headers to a page of another origin, a
+ * page to a person.
  */
 export function answerMalformed({
   corsHeaders,
@@ -90,7 +87,7 @@ export function answerMalformed({
   maxHeaderBytes: number
 }): (error: ParserError, socket: Socket) => void {
   const answer = (error: ParserError, socket: Socket): void => {
-    if (error.code === pausedCode) return // too many requests wait: the connection ends with their answers
+    if (error.code === pausedCode) return // too many requests wait: the connection ends after their responses
     const running = runningResponse(socket)
     if (
       running?.req.complete === true &&
@@ -98,7 +95,7 @@ export function answerMalformed({
       socket.writable &&
       error.code !== 'ECONNRESET'
     ) {
-      // What is malformed came behind a request that was not: that gets its own answer first.
+      // The malformed request came after a valid one, which is answered first.
       running.once('close', () => {
         if (!socket.destroyed) answer(error, socket)
       })

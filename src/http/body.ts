@@ -6,12 +6,15 @@ import { hasBody } from './unfinished-body.js'
 const maxBytes = 1024 * 1024
 const maxLevels = 64
 const maxFields = 100
-/** In which a body must be whole: one that trickles in holds its connection no longer. */
+/** Time limit for a whole body, so that a slow one does not hold its connection. */
 const wholeWithinMs = 60_000
 
 const bodyTooLarge = () => new GatewayError('body_too_large', `The body is larger than ${maxBytes} bytes`)
 
-/** Nesting is measured before parsing: a parser returns what overflows the stack of whoever walks it. */
+/**
+ * The depth is measured before parsing, because a deeply nested result overflows the stack of code that walks
+ * it.
+ */
 function refuseDeepNesting(text: Buffer): void {
   let level = 0
   let inString = false
@@ -43,7 +46,7 @@ function decode(text: Buffer): string {
 export type BodyType = 'application/json' | 'application/x-www-form-urlencoded'
 
 /**
- * Says a charset at most once, and that it is UTF-8: two could be read in two ways, also where one is hidden
+ * A content type with at most one charset, UTF-8. Two could be read in two ways, even with one of them hidden
  * in quotes.
  */
 function isUtf8(contentType: string): boolean {
@@ -51,7 +54,9 @@ function isUtf8(contentType: string): boolean {
   return mentions === 0 || (mentions === 1 && /;\s*charset="?utf-?8"?\s*(?:;|$)/.test(contentType))
 }
 
-/** Refuses, before a byte is read, a body whose type, charset or coding the endpoint does not take. */
+/**
+ * Refuses, before a byte is read, a body with a type, charset or coding that the endpoint does not accept.
+ */
 function refuseOtherTypes(accepted: BodyType[]): Middleware {
   const expected = `Send the body as ${accepted.join(' or ')} in UTF-8`
   return (req, res, next) => {
@@ -83,7 +88,7 @@ function refuseOtherTypes(accepted: BodyType[]): Middleware {
   }
 }
 
-/** Gathers the body. Refuses it as soon as it is too large or too slow, not only when all of it has come. */
+/** Collects the body. It refuses the body as soon as it is too large or too slow. */
 function gather(req: Request, withinMs: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
@@ -119,14 +124,14 @@ function parseJson(text: Buffer): unknown {
   try {
     return JSON.parse(decoded)
   } catch (error) {
-    // V8's words quote the body: they stay out of the answer, and out of the log.
+    // V8's message quotes the body, so it stays out of the response and of the log.
     throw new GatewayError('body_invalid', 'The body is not valid JSON', {
       cause: error instanceof Error ? error.name : undefined,
     })
   }
 }
 
-/** A form as an object; a field that came twice is an array, which no schema of one value takes. */
+/** Returns a form as an object. A repeated field is an array, which no schema of one value accepts. */
 function parseForm(text: Buffer): Record<string, string | string[]> {
   const form = decode(text)
   if (form.split('&', maxFields + 1).length > maxFields)
@@ -134,7 +139,7 @@ function parseForm(text: Buffer): Record<string, string | string[]> {
   return entriesOf(new URLSearchParams(form))
 }
 
-/** Parameters by name; one that came more than once is an array of its values. */
+/** Returns parameters by name. A repeated one is an array of its values. */
 export function entriesOf(parameters: URLSearchParams): Record<string, string | string[]> {
   const entries = new Map<string, string | string[]>()
   for (const [name, value] of parameters) {

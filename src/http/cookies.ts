@@ -3,28 +3,22 @@ import { isIP } from 'node:net'
 import type { Response } from 'express'
 import type { Config } from '../config.js'
 
-/**
- * The names of the cookies that this gateway sets. They reach an upstream only by a route with `credentials:
- * pass`.
- */
+/** The names of the gateway's cookies. They reach an upstream only by a route with `credentials: pass`. */
 export const gatewayCookies = ['auth_token', 'refresh_token', 'portal_session', 'sign_in_flow'] as const
 export type GatewayCookie = (typeof gatewayCookies)[number]
 
-/**
- * Those that not even a route with `credentials: pass` lets through: they were never of another program's
- * login.
- */
+/** Cookies that even a route with `credentials: pass` drops, because no other program's login uses them. */
 export const neverPassedCookies = ['portal_session', 'sign_in_flow'] as const
 
 /**
- * Every value of the cookie `name` in a `Cookie` header, in order: repeated ones are all there, nothing is
- * decoded; blanks around name and value do not count.
+ * Returns every value of the cookie `name` in a `Cookie` header, in order, without decoding. Blanks around
+ * name and value are removed.
  */
 export function cookieValues(header: string | undefined, name: string): string[] {
   const values: string[] = []
   if (header?.includes(name) !== true) return values
   for (const pair of header.split(';')) {
-    // pair by pair, so that a long header takes no longer than it is
+    // pair by pair, so that the time grows with the length only
     const equals = pair.indexOf('=')
     if (equals !== -1 && pair.slice(0, equals).trim() === name) values.push(pair.slice(equals + 1).trim())
   }
@@ -32,8 +26,8 @@ export function cookieValues(header: string | undefined, name: string): string[]
 }
 
 /**
- * Returns the value of one of our cookies; an empty one counts as absent. cookie-parser has read it where
- * Express's router serves.
+ * Returns the value of one of the gateway's cookies; an empty one counts as absent. On routes of Express's
+ * router, cookie-parser has read it.
  */
 export function cookieValue(
   req: IncomingMessage & { parsedCookies?: Record<string, string> },
@@ -44,7 +38,7 @@ export function cookieValue(
   return cookieValues(req.headers.cookie, name).find((value) => value !== '')
 }
 
-/** True when the request carries any cookie of this gateway. */
+/** Returns whether the request carries a cookie of this gateway. */
 export function carriesGatewayCookie(req: IncomingMessage): boolean {
   const header = req.headers.cookie
   return header !== undefined && gatewayCookies.some((name) => cookieValues(header, name).length > 0)
@@ -66,14 +60,14 @@ export function accessCookie(config: CookieConfig, maxAgeSeconds: number): Cooki
   return { path: '/', sameSite: config.COOKIE_SAMESITE, secure: config.COOKIE_SECURE, maxAgeSeconds }
 }
 
-/** Attributes of the refresh-token cookie, which only `/auth` ever sees. */
+/** Attributes of the refresh-token cookie, which is sent to `/auth` only. */
 export function refreshCookie(config: CookieConfig, maxAgeSeconds: number): CookieAttributes {
   return { ...accessCookie(config, maxAgeSeconds), path: '/auth', sameSite: 'strict' }
 }
 
 /**
- * Attributes of the portal's session: links in mails and on other sites lead to the portal, so that it is
- * never `strict`.
+ * Attributes of the portal's session cookie. It is never `strict`, because links in mails and on other sites
+ * lead to the portal.
  */
 export function portalCookie(
   { COOKIE_SECURE }: Pick<Config, 'COOKIE_SECURE'>,
@@ -83,17 +77,20 @@ export function portalCookie(
 }
 
 /**
- * True when the request carries this cookie more than once: another application of the parent domain has set
- * one, too.
+ * Returns whether the request carries this cookie more than once. Then another application of the parent
+ * domain has set one, too.
  */
 export function carriesTwo(req: IncomingMessage, name: GatewayCookie): boolean {
   return cookieValues(req.headers.cookie, name).length > 1
 }
 
-/** A host has at most so many parent domains that matter here. */
+/** More parent domains than this do not matter. */
 const mostDomains = 8
 
-/** The domains that a cookie of this host can belong to: the host and its parents, without the last label. */
+/**
+ * Returns the domains that a cookie of this host can belong to: the host and its parents, without the last
+ * label.
+ */
 function domainsOf(requestedHost: string | undefined): string[] {
   const host = (requestedHost ?? '').replace(/:\d*$/, '').toLowerCase()
   if (isIP(host) !== 0 || !/^[\w-]+(?:\.[\w-]+)+$/.test(host)) return []
@@ -105,9 +102,9 @@ function domainsOf(requestedHost: string | undefined): string[] {
 }
 
 /**
- * Expires every cookie of this name that the browser can have sent here. RFC 6265 §5.3 tells cookies apart by
- * name, domain and path, and the request names neither domain nor path: so each parent domain and the usual
- * paths are named in turn.
+ * Expires every cookie of this name that the browser may have sent. RFC 6265 §5.3 identifies cookies by name,
+ * domain and path, and the request shows neither domain nor path. So each parent domain and the usual paths
+ * are named in turn.
  */
 function expireAll(res: Response, name: GatewayCookie, { path, secure }: CookieAttributes): void {
   const end = `Max-Age=0; Expires=${new Date(0).toUTCString()}; HttpOnly${secure ? '; Secure' : ''}`
@@ -119,9 +116,9 @@ function expireAll(res: Response, name: GatewayCookie, { path, secure }: CookieA
 }
 
 /**
- * Sets one of our cookies, which no script may read. `value` is base64url with dots, so it needs no encoding.
- * A browser that sent several of this name is told to forget them all first: else it would go on sending two,
- * which are refused.
+ * Sets one of the gateway's cookies, which no script can read. `value` is base64url with dots and needs no
+ * encoding. If the browser sent several of this name, all are expired first; otherwise it would go on sending
+ * two, which are refused.
  */
 export function setCookie(
   res: Response,

@@ -3,15 +3,15 @@ import type { Response } from 'express'
 import type { Middleware } from './endpoint/chain.js'
 import { endWithout } from './head.js'
 
-/** Headers of answers that the pages of other origins may read. */
+/** Response headers that pages of other origins may read. */
 const exposedHeaders = ['X-Request-Id', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'Location', 'ETag']
 
 /** Returns the CORS headers for a request of this `Origin`: names and values, in turn. */
 export type CorsHeaders = (origin: string | undefined) => string[]
 
 /**
- * Makes the CORS headers of refusals that leave before `allowOrigins`, so that single-page apps can read why
- * a request was refused (Fetch standard, CORS check). Without origins there are none.
+ * Creates the CORS headers of refusals that are sent before `allowOrigins`, so that single-page apps can read
+ * the reason (Fetch standard, CORS check). Without origins there are none.
  */
 export function corsHeadersOf(origins: string[]): CorsHeaders {
   const allowed = new Set(origins)
@@ -31,14 +31,14 @@ export function corsHeadersOf(origins: string[]): CorsHeaders {
   }
 }
 
-/** True when `allowOrigins` has judged the request, and its headers go out with whatever is answered. */
+/** Returns whether `allowOrigins` has run for the response, so that its headers are sent with it. */
 export function hasCors(res: Response): boolean {
   return res.hasHeader('Access-Control-Allow-Origin') || res.pendingHeaders.includes('Vary')
 }
 
 /**
- * Lets the pages of `origins` call with credentials and read the headers that callers need; everybody else
- * gets no CORS header.
+ * Lets the pages of `origins` call with credentials and read the headers that callers need. Other pages get
+ * no CORS header.
  */
 export function allowOrigins(origins: string[]): Middleware {
   if (origins.length === 0) return (_req, _res, next) => next()

@@ -4,27 +4,27 @@ import type { Middleware } from './endpoint/chain.js'
 import { carriesGatewayCookie, cookieValue } from './cookies.js'
 
 /**
- * When a request is checked for having been made by another site's page: `ambient` when a browser may have
- * added our cookies to an unsafe method by itself; `cookie` likewise, where no token of a header would count;
- * `always` for endpoints that give out cookies; `navigation` for those that do so when a link or button is
- * followed, which may also be on a page of the same site.
+ * When a request is checked for having been caused by another site's page. `ambient`: when a browser may have
+ * added the gateway's cookies to an unsafe method. `cookie`: the same, for endpoints that ignore header
+ * tokens. `always`: for endpoints that set cookies. `navigation`: for those that set cookies after a followed
+ * link or button, which may be on a page of the same site.
  */
 export type CrossSitePolicy = 'ambient' | 'cookie' | 'always' | 'navigation'
 
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 
 /**
- * Browsers add credentials of other schemes, such as Basic, by themselves; a bearer token only a program
- * adds.
+ * Browsers add credentials of other schemes, such as Basic, by themselves. Only a program adds a bearer
+ * token.
  */
 const hasBearer = (req: IncomingMessage) => /^bearer +\S/i.test(req.headers.authorization ?? '')
 
 /**
- * A page of any site may open a WebSocket, and the browser adds cookies: it is no safe request, though its
- * method says so.
+ * A page of any site may open a WebSocket, and the browser adds cookies. So it is not a safe request, despite
+ * its method.
  */
 const opensWebSocket = ({ headers }: IncomingMessage) =>
-  headers.upgrade?.toLowerCase() === 'websocket' || headers['sec-websocket-key'] !== undefined // another proxy takes `Upgrade` away when it asks
+  headers.upgrade?.toLowerCase() === 'websocket' || headers['sec-websocket-key'] !== undefined // another proxy removes `Upgrade` when it asks
 
 const isCredentialAmbient = (req: IncomingMessage) =>
   cookieValue(req, 'auth_token') !== undefined || !hasBearer(req)
@@ -54,7 +54,7 @@ function comesFromElsewhere(
   return origin !== undefined && origin !== ownOrigin
 }
 
-/** Refuses what another site's page made the browser send (Fetch Metadata, else `Origin`). */
+/** Refuses requests that another site's page made the browser send (Fetch Metadata, else `Origin`). */
 export function refuseCrossSite({
   ownOrigin,
   allowedOrigins,

@@ -1,19 +1,19 @@
 import { Server as NetServer } from 'node:net'
 import type { Server } from 'node:http'
 
-/** Ends a server without losing a request that it has accepted. */
+/** Ends a server without losing an accepted request. */
 export interface Drain {
   isDraining: () => boolean
-  /** Takes no new connections, lets every request end, and answers when the last connection is closed. */
+  /** Accepts no new connections and lets every request end. Resolves when the last connection is closed. */
   drain: () => Promise<void>
 }
 
-/** How long a kept-alive client may go on using its connection: its next answer tells it to close. */
+/** How long a kept-alive client may go on using its connection. Its next response tells it to close. */
 const idleGraceMs = 500
-/** How long requests may take to end; then they are cut. */
+/** How long requests may take to end. Then they are cut. */
 const longestMs = 25_000
 
-/** Makes the end of a server orderly. */
+/** Prepares the orderly end of a server. */
 export function drainable(server: Server): Drain {
   let draining = false
   return {
@@ -21,8 +21,8 @@ export function drainable(server: Server): Drain {
     drain: () =>
       new Promise((resolve) => {
         draining = true
-        // Not the HTTP server's own `close`: that would cut kept-alive connections at once, and with them
-        // requests on their way.
+        // Not the HTTP server's own `close`, which would cut kept-alive connections at once, and requests on
+        // their way with them.
         setImmediate(() =>
           NetServer.prototype.close.call(server, () => {
             clearInterval(sweep)

@@ -17,9 +17,8 @@ declare global {
 }
 
 /**
- * Writes the answer's head: what the steps before left in `pendingHeaders`, then `headers` (names and values,
- * in turn). One list for Node costs a fraction of what setting each header does; where a library has set
- * some, they are kept.
+ * Writes the response's head: the `pendingHeaders` of earlier steps, then `headers` (names and values, in
+ * turn). One list for Node costs a fraction of setting each header. Headers that a library has set are kept.
  */
 export function writeHead(res: Response, status: number, headers: string[]): void {
   const { pendingHeaders: pending, rateLimitPolicy, rateLimit } = res
@@ -41,10 +40,7 @@ export function endWithout(res: Response, status: number, headers: string[] = []
   res.end()
 }
 
-/**
- * Puts what the steps before left for the answer's head where other programs' handlers leave it alone: on the
- * response itself.
- */
+/** Sets the pending headers on the response itself, for handlers of other programs. */
 export function showPending(res: Response): void {
   const { pendingHeaders: pending, rateLimitPolicy, rateLimit } = res
   for (let index = 0; index + 1 < pending.length; index += 2)

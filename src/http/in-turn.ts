@@ -1,32 +1,30 @@
 import { ServerResponse, type RequestListener } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** Requests that may wait on one connection: no client that means well sends so many. */
+/** Requests that may wait on one connection. No well-behaved client sends so many. */
 const mostWaiting = 100
 
-/** The code of the error that Node reports for a parser that was paused. */
+/** The code of Node's error for a paused parser. */
 export const pausedCode = 'HPE_PAUSED'
 
-/**
- * Reads no more requests from a connection, not even from the bytes that have arrived. Answers still go out.
- */
+/** Reads no more requests from a connection, not even from received bytes. Responses are still sent. */
 function stopReading(socket: Socket): void {
   const parser = Reflect.get(socket, 'parser') as { pause?: () => void } | null | undefined
   parser?.pause?.()
   socket.pause()
 }
 
-/** The response that is going out on a connection, if there is one. */
+/** The response that is being sent on a connection, if any. */
 export function runningResponse(socket: Socket): ServerResponse | undefined {
   const running: unknown = Reflect.get(socket, '_httpMessage') // as Node's own handlers ask
   return running instanceof ServerResponse ? running : undefined
 }
 
 /**
- * Begins the requests of one connection in turn (RFC 9112 §9.3.2): Node hands over all that were pipelined at
- * once. What stands behind an answer that ends the connection is never begun: whoever sent it cannot know
- * where it would have been taken to begin. When more than `mostWaiting` wait, the first of them are answered,
- * and the connection ends with the last of those.
+ * Begins the requests of one connection in turn (RFC 9112 §9.3.2), because Node hands over all pipelined ones
+ * at once. A request after a response that ends the connection is never begun: its sender cannot know where
+ * it would have begun. When more than `mostWaiting` wait, the first of them are answered, and the connection
+ * ends after them.
  */
 export function inTurn(listener: RequestListener): RequestListener {
   const lines = new WeakMap<Socket, { last: ServerResponse; waiting: number }>()
@@ -40,7 +38,7 @@ export function inTurn(listener: RequestListener): RequestListener {
     const before = line && !line.last.closed ? line.last : runningResponse(socket)
     const waiting = (line?.waiting ?? 0) + 1
     if (waiting > mostWaiting) {
-      if (line) line.last.shouldKeepAlive = false // Node closes the connection when it has been answered
+      if (line) line.last.shouldKeepAlive = false // Node closes the connection after the response
       stopReading(socket)
       return
     }

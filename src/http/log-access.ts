@@ -2,14 +2,14 @@ import type { Request, Response } from 'express'
 import type { AccessLine, Tier } from '../observability/access-line.js'
 import type { Middleware } from './endpoint/chain.js'
 
-/** Who and where a request turned out to be, for its line. */
+/** How to find the user, mandate and tier of a request, for its access line. */
 interface DescribeCaller {
   userOf: (req: Request) => string | undefined
   mandateOf: (req: Request) => string | undefined
   tierOf: (req: Request) => Tier
 }
 
-/** One line a request, for all who `take` them, when its answer is out or its client gone. */
+/** Logs one access line a request, when its response has been sent or its client is gone. */
 export function logAccess(
   take: (line: AccessLine, req: Request) => void,
   { userOf, mandateOf, tierOf }: DescribeCaller,
@@ -32,7 +32,7 @@ export function logAccess(
         granted,
         reason: req.refusal,
         watched: req.watched?.decision,
-        aborted: !this.writableFinished && status !== 101, // a WebSocket ends as it ends
+        aborted: !this.writableFinished && status !== 101, // a WebSocket has no response that could be cut short
       },
       req,
     )

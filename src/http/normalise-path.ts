@@ -3,14 +3,14 @@ import { GatewayError } from '../errors.js'
 const ambiguous = (detail: string) => new GatewayError('path_ambiguous', detail)
 
 /**
- * Printable ASCII without `\` and `#`: what a request target may hold as it is. Anything else must come
+ * Printable ASCII without `\` and `#`: characters that a request target may contain. All others must be
  * percent-encoded.
  */
 const plain = /^[\x21\x22\x24-\x5b\x5d-\x7e]*$/
 const encodedSeparator = /%(?:2f|5c|00)/i
 const encodedTwice = /%(?:25)+(?:2f|5c|2e|3b|00)/i
 const badEscape = /%(?![0-9a-f]{2})/i
-/** Also one that is empty once its parameters are left out. */
+/** An empty segment, also after its parameters are removed. */
 const emptySegment = /\/(?:\/|;|%3B)/
 const dotSegment = /(?:^|\/)\.{1,2}(?:[/;]|%3B|$)/
 const needsWork = /%|\/\/|\/\.|\/;|[^\x21\x22\x24-\x5b\x5d-\x7e]/
@@ -26,9 +26,10 @@ function isUtf8(path: string): boolean {
 }
 
 /**
- * Normalises a request target's path once (RFC 3986 §6.2.2): escapes of unreserved characters are decoded,
- * the others are written in upper case. Throws `path_ambiguous` for what two programs could read differently:
- * encoded or back slashes, dot segments, empty segments, NUL, bad escapes, and double encoding of those.
+ * Normalises a request target's path once (RFC 3986 §6.2.2): it decodes escapes of unreserved characters and
+ * writes the others in upper case. Throws `path_ambiguous` for paths that two programs could read
+ * differently: encoded or back slashes, dot segments, empty segments, NUL, bad escapes, and double encoding
+ * of those.
  */
 export function normalisePath(path: string): string {
   if (path.charCodeAt(0) !== 0x2f)
@@ -51,8 +52,8 @@ export function normalisePath(path: string): string {
 }
 
 /**
- * Refuses a query that is not printable ASCII, or that holds the beginning of a fragment (RFC 9112 §3.2): one
- * program would cut there, another not.
+ * Refuses a query that is not printable ASCII, or that holds the beginning of a fragment (RFC 9112 §3.2),
+ * because some programs would cut it there.
  */
 export function checkQuery(search: string): void {
   if (!/^[\x21\x22\x24-\x7e]*$/.test(search))

@@ -3,7 +3,7 @@ import type { Middleware } from './endpoint/chain.js'
 import { cookieValues } from './cookies.js'
 
 /**
- * Headers that decide who and where: Node keeps the first or joins them, another program might keep the last.
+ * Headers that decide who and where. Node keeps the first or joins them; another program might keep the last.
  */
 const single = new Set(['authorization', 'host', 'x-mandate-id', 'x-instance-id'])
 
@@ -17,9 +17,8 @@ const twoTokens = () =>
   )
 
 /**
- * Refuses a request that names its caller or its place twice (row 0 of the authentication table). Two
- * `auth_token` cookies that differ are refused only where `readsToken` says that one is read: nobody else has
- * to care for what another application has set.
+ * Refuses a request that names its caller or its context twice (row 0 of the authentication table). Two
+ * different `auth_token` cookies are refused only with `readsToken`, because other endpoints ignore them.
  */
 export function refuseAmbiguousHeaders({ readsToken }: { readsToken: boolean }): Middleware {
   return (req, res, next) => {
@@ -27,7 +26,7 @@ export function refuseAmbiguousHeaders({ readsToken }: { readsToken: boolean }):
     let seen = ''
     for (let index = 0; index < lines.length; index += 2) {
       const raw = lines[index] ?? ''
-      // Only four names matter: their lengths tell most others apart without lower-casing them.
+      // Only four names matter. Their lengths exclude most others without lower-casing them.
       if (raw.length !== 4 && raw.length !== 12 && raw.length !== 13) continue
       const name = raw.toLowerCase()
       if (!single.has(name)) continue

@@ -6,11 +6,13 @@ import { requestLineFault } from './request-line.js'
 /** Header lines of one request. */
 const maxHeaderLines = 200
 
-/** A name or an address, and perhaps a port (RFC 3986 §3.2.2, without what no host is called). */
+/**
+ * A host name or an address, with an optional port (RFC 3986 §3.2.2, without characters that no host has).
+ */
 const host = /^(?:[\w.~-]+|\[[0-9a-f:.]+\])(?::\d{0,5})?$/i
 
 /**
- * A length that a double holds exactly (RFC 9110 §8.6): what is rounded would be another length to the next
+ * A length that a double holds exactly (RFC 9110 §8.6). A rounded one would be another length to the next
  * program.
  */
 const isExactLength = (length: string) =>
@@ -46,8 +48,8 @@ function faultOf(req: IncomingMessage): GatewayError | undefined {
 }
 
 /**
- * Refuses what Node's parser lets pass and another program might read differently. Nothing more is read from
- * its connection.
+ * Refuses requests that Node's parser accepts and another program might read differently. It reads nothing
+ * more from their connection.
  */
 export const refuseMalformed: Middleware = (req, res, next) => {
   const fault = faultOf(req)

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../errors.js'
 
 /**
- * The methods of other protocols that Node's parser reads: RTSP's own (RFC 2326 §10), and the only one of ICE
+ * Methods of other protocols that Node's parser accepts: RTSP's own (RFC 2326 §10), and the only one of ICE
  * (Icecast).
  */
 const foreignMethods = new Set([
@@ -20,29 +20,26 @@ const foreignMethods = new Set([
   'SOURCE',
 ])
 
-/** A head is no longer than this. */
+/** The longest head. */
 const maxBytes = 32 * 1024
 
 interface Parser {
   getCurrentBuffer?: () => Buffer
 }
 
-/** What Node's parser is reading at the moment: the bytes that arrived with the end of the head. */
+/** Returns the bytes that Node's parser is reading now: those that arrived with the end of the head. */
 function bytesBeingParsed({ socket }: IncomingMessage): string {
   const parser = Reflect.get(socket, 'parser') as Parser | null | undefined
   return parser?.getCurrentBuffer?.().toString('latin1', 0, maxBytes) ?? ''
 }
 
-/**
- * A request line that Node's parser takes: three words, whatever the protocol is called and however far they
- * are apart.
- */
+/** A request line that Node's parser accepts: three words, with any protocol and any number of blanks. */
 const lenientLine = /^[\r\n]*([A-Z_-]+) +([^ \r\n]+) +([A-Z]+\/\d\.\d)\r?\n/
 
 /**
  * Returns the fault of a request line that is not `method SP target SP HTTP-version` (RFC 9112 §3), else
- * undefined. Node's parser also takes the protocols RTSP and ICE, and several blanks, and does not tell.
- * Methods show it on every request; the rest is read on the first request of a connection alone, because a
+ * undefined. Node's parser also accepts the protocols RTSP and ICE, and several blanks, without telling.
+ * Methods are checked on every request. The rest is read on the first request of a connection only, because a
  * copy of the bytes costs 3 µs. A line that arrived in several packets is not read.
  */
 export function requestLineFault(req: IncomingMessage): GatewayError | undefined {

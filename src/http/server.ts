@@ -9,8 +9,8 @@ import { GatewayRequest, listenToUpgrades } from './upgrade.js'
 /** Bytes of a request's head; a token alone may take 8 KiB. */
 const maxHeaderBytes = 32 * 1024
 /**
- * Idle keep-alive connections are kept for longer than the 60 s of common proxies in front, so that they
- * close first.
+ * Idle keep-alive connections are kept for longer than the 60 s of common proxies in front, so that the
+ * proxies close first.
  */
 const usualPatience: Patience = {
   headersTimeoutMs: 15_000,
@@ -19,21 +19,21 @@ const usualPatience: Patience = {
   unreadMs: 60_000,
 }
 
-/** How slowly clients may send, and how often that is looked at. */
+/** How slowly clients may send, and how often that is checked. */
 interface Patience {
   headersTimeoutMs: number
   keepAliveTimeoutMs: number
   lookEveryMs: number
-  /** After which a client that reads nothing of its answer is given up. */
+  /** A client that reads nothing of its response for this long is given up. */
   unreadMs: number
 }
 
 interface ServerOptions extends Partial<Patience> {
-  /** The CORS headers of what is refused before it is a request. */
+  /** The CORS headers of refusals before a request exists. */
   corsHeaders?: CorsHeaders
 }
 
-/** An HTTP server with limits on what a client may send and how slowly. */
+/** Creates an HTTP server with limits on what clients may send, and how slowly. */
 export function createGatewayServer(
   gateway: RequestListener,
   { corsHeaders = () => [], ...patience }: ServerOptions = {},
@@ -47,22 +47,20 @@ export function createGatewayServer(
       maxHeaderSize: maxHeaderBytes,
       headersTimeout: headersTimeoutMs,
       keepAliveTimeout: keepAliveTimeoutMs,
-      connectionsCheckingInterval: lookEveryMs, // Node's own 30 s would let a slow head live for as much longer
-      requireHostHeader: false, // `identifyRequest` refuses it in our own words
-      requestTimeout: 0, // bodies may be long; a route's own time limit holds
+      connectionsCheckingInterval: lookEveryMs, // Node's default of 30 s would let a slow head live for as much longer
+      requireHostHeader: false, // `identifyRequest` refuses it with a problem document
+      requestTimeout: 0, // bodies may be long; a route has its own time limit
       noDelay: true,
     },
     listener,
   )
-  server.maxHeadersCount = 0 // Node would drop the lines past its count without a word; `identifyRequest` refuses them
-  // Without a listener Node sends 100 at once; with one the body is asked for when the decision has been
-  // made.
+  server.maxHeadersCount = 0 // Node would silently drop the lines past its limit; `identifyRequest` refuses them
   server.on('checkContinue', listener)
   server.on('checkExpectation', listener)
   listenToUpgrades(server, gateway)
   closeUnread(server, { unreadMs })
   server.on('connect', (_req, socket: Socket) => {
-    socket.on('error', () => undefined) // Node has taken its own listeners away
+    socket.on('error', () => undefined) // Node has removed its own listeners
     if (runningResponse(socket)) {
       socket.destroy()
       return

@@ -6,21 +6,21 @@ declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
   namespace Express {
     interface Request {
-      /** What would have been decided, on a route that only watches. */
+      /** The decision on a route that only watches. */
       watched?: Watched
     }
   }
 }
 
-/** What a route that only watches would have decided. */
+/** The decision on a route that only watches. */
 export interface Watched {
-  /** `granted`, the code of the refusal, or `undecided` where it was not known in time. */
+  /** `granted`, the code of the refusal, or `undecided` when it was not known in time. */
   decision: string
   user: string | undefined
   mandate: string | undefined
 }
 
-/** A caller does not wait longer for a decision that changes nothing for them. */
+/** A caller waits no longer for a decision that changes nothing for them. */
 const patienceMs = 250
 
 function watchedOf({ principal, context }: Request, decision: string): Watched {
@@ -28,9 +28,8 @@ function watchedOf({ principal, context }: Request, decision: string): Watched {
 }
 
 /**
- * Runs `decide` without effect: the request goes on whatever it decides, and carries nothing of it but
- * `req.watched`. It works on a view of the request, so that nobody behind it can take a watched caller for
- * one who was let in.
+ * Runs `decide` without effect: the request goes on in any case, and carries only `req.watched`. It works on
+ * a view of the request, so that no later step takes a watched caller for an admitted one.
  */
 export function watch(decide: Middleware): Middleware {
   return (req, res, next) => {

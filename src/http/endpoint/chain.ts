@@ -1,8 +1,6 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 
-/**
- * A step of a request's life: Express's middleware signature; a promise that rejects counts as `next(error)`.
- */
+/** A step of a request, with Express's middleware signature. A rejected promise counts as `next(error)`. */
 export type Middleware = RequestHandler
 
 /**
@@ -29,7 +27,7 @@ export function chain(...steps: Middleware[]): Middleware {
   }
 }
 
-/** Runs one step by itself. Rejects with whatever it refuses with. */
+/** Runs one step alone. Rejects with its refusal. */
 export function runStep(step: Middleware, req: Request, res: Response): Promise<void> {
   return new Promise((resolve, reject) => {
     void chain(step)(req, res, (error?: unknown) => {
@@ -39,7 +37,7 @@ export function runStep(step: Middleware, req: Request, res: Response): Promise<
   })
 }
 
-/** `next(undefined)` would mean that all is well: whatever was thrown must not be taken for that. */
+/** Returns the thrown value as an Error: `next(undefined)` would mean success. */
 export function asError(thrown: unknown): Error {
   return thrown instanceof Error
     ? thrown

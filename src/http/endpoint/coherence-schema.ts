@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** What a call that takes authority away answers: no node anywhere still acts on the old state. */
+/** The response of a call that takes authority away: no node acts on the old state any more. */
 export const coherenceSchema = z
   .strictObject({
     epoch: z.string().meta({ description: "the transaction's id" }),

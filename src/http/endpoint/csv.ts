@@ -3,23 +3,23 @@ import type { Request } from 'express'
 import { GatewayError, faultAt } from '../../errors.js'
 import type { Answer } from './endpoint.js'
 
-/** Rows that a table may have: it is made in memory. */
+/** Most rows of a table, which is made in memory. */
 export const mostCsvRows = 50_000
 
-/** Whether a caller asked for a table: by `format=csv`, or by `Accept` without a word of JSON. */
+/** Returns whether a caller asked for a table: by `format=csv`, or by `Accept` without JSON. */
 export function wantsCsv(req: Request, format: 'json' | 'csv' | undefined): boolean {
   return format === undefined ? /^\s*text\/csv\b/i.test(req.headers.accept ?? '') : format === 'csv'
 }
 
 /**
- * Where a cell begins for some reader, and with it a formula: spreadsheets split lines at commas, semicolons,
- * tabs or bars, whatever the file uses, and some pass over blanks and quotes. Full-width signs count, because
- * some take them for the others.
+ * Where a cell, and with it a formula, begins for some program. Spreadsheets split lines at commas,
+ * semicolons, tabs or bars, and some skip blanks and quotes. Full-width signs count, because some read them
+ * as the others.
  */
 const formula = /(^|[,;\t|\r\n"'])([ \u00a0]*)([=+\-@\uff1d\uff0b\uff0d\uff20])/g
 
 /**
- * Puts an apostrophe before everything that some reader would take for a formula, so that it is text (OWASP,
+ * Adds an apostrophe before everything that some program would read as a formula, so that it is text (OWASP,
  * CSV Injection).
  */
 const withoutFormulas = (text: string) => text.replace(formula, "$1$2'$3")
@@ -31,19 +31,16 @@ function textOf(value: unknown): string {
   return withoutFormulas(typeof value === 'string' ? value : JSON.stringify(value))
 }
 
-/** A cell as RFC 4180 has it, in quotes also where another reader than that would split it. */
+/** Returns a cell as RFC 4180 has it, also in quotes when another program would split it. */
 function cell(value: unknown): string {
   const text = textOf(value)
   return /[",;\t|\r\n']|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
-/** By it spreadsheets see that the text is UTF-8. */
+/** It tells spreadsheets that the text is UTF-8. */
 const byteOrderMark = '\ufeff'
 
-/**
- * Returns a table of these columns, as a file `NAME.csv`. Throws `validation_failed` where there are more
- * rows than fit into one.
- */
+/** Returns a table of these columns, as a file `NAME.csv`. Throws `validation_failed` for too many rows. */
 export function csvAnswer<Row extends object>(
   name: string,
   columns: readonly (keyof Row & string)[],

@@ -14,7 +14,7 @@ import type { Entry } from '../limits/limit-entry.js'
 import { parseCookies } from '../parse-cookies.js'
 import type { Admit, Policy } from './policy.js'
 
-/** A request whose inputs have been parsed by the endpoint's schemas. */
+/** A request with inputs that the endpoint's schemas have parsed. */
 export interface Call<Body, Query> {
   req: Request
   res: Response
@@ -22,8 +22,8 @@ export interface Call<Body, Query> {
   query: Query
   params: Record<string, string>
   /**
-   * Decides once more, by what holds now, whether the caller may have this; rejects with the refusal. For
-   * answers that take long.
+   * Decides again, on the current state, whether the caller may have this. Rejects with the refusal. For long
+   * responses.
    */
   decideAgain: () => Promise<void>
 }
@@ -34,58 +34,53 @@ interface Text {
   content: string
 }
 
-/**
- * Lines that are sent as they come, as fast as the client takes them; what rejects meanwhile cuts the answer.
- */
+/** Lines that are sent as fast as the client reads. A rejection cuts the response. */
 interface Lines {
   type: 'application/x-ndjson'
   content: AsyncIterable<string>
 }
 
-/** What a handler answers: a status, and a body that is sent as JSON where there is one. */
+/** A handler's response: a status, and a body that is sent as JSON, if there is one. */
 export interface Answer {
   status: number
   body?: unknown
   /** In place of a body: text of another type, such as a page or a table. */
   text?: Text
-  /** In place of a body: an answer of any length. */
+  /** In place of a body: a response of any length. */
   lines?: Lines
-  /** Headers that belong to this answer, such as `Location` and `ETag`. */
+  /** Headers of this response, such as `Location` and `ETag`. */
   headers?: Record<string, string>
-  /** How long anybody may keep the answer. Without it nobody may: it belongs to its caller alone. */
+  /** How long caches may keep the response. By default they may not, because it belongs to its caller. */
   cacheSeconds?: number
 }
 
-/**
- * One endpoint of the gateway itself. `access` is what a caller must be; there is no default, so it cannot be
- * forgotten.
- */
+/** One endpoint of the gateway. `access` is its policy. There is no default, so it cannot be forgotten. */
 export interface EndpointSpec<Body extends z.ZodType, Query extends z.ZodType> {
   method: 'get' | 'post' | 'put' | 'patch' | 'delete'
   /** Express's pattern, such as `/system/tokens/:id`. */
   path: string
   summary: string
   access: Policy
-  /** `always` where the endpoint gives out cookies. */
+  /** `always` when the endpoint sets cookies. */
   crossSite?: CrossSitePolicy
-  /** The limit of an endpoint that anybody may ask and that has no other limit but the one by address. */
+  /** The limit of a public endpoint that has no other limit but the one by address. */
   entry?: Entry
   body?: Body
   bodyTypes?: BodyType[]
   query?: Query
   /**
-   * Set on a change of something that has no ETag, such as ending a session: an `If-Match`, which it could
-   * not check, is refused.
+   * Set for a change of something without an ETag, such as ending a session. Its `If-Match` could not be
+   * checked and is refused.
    */
   unversioned?: true
   /**
-   * RFC 6749 §5.2 errors in place of problem+json; or only the statuses that other proxies understand; or
-   * pages, where a person looks at them; or the portal's pages, always.
+   * The form of errors in place of problem+json: RFC 6749 §5.2; only the statuses that other proxies
+   * understand; pages, for a person; or always the portal's pages.
    */
   errors?: 'oauth' | 'verify' | 'page' | 'portal'
   /**
-   * What each good answer's body is, by status: its schema, or the type of a text that is no JSON; null where
-   * there is no body.
+   * The bodies of successful responses, by status: a schema, or the type of a text that is not JSON; null
+   * without a body.
    */
   answers: Record<number, z.ZodType | Text['type'] | null>
   handle: (call: Call<z.infer<Body>, z.infer<Query>>) => Answer | Promise<Answer>
@@ -93,7 +88,7 @@ export interface EndpointSpec<Body extends z.ZodType, Query extends z.ZodType> {
 
 /** An endpoint, ready to be mounted and described. */
 export interface Endpoint extends Omit<EndpointSpec<z.ZodType, z.ZodType>, 'handle'> {
-  /** Waits for the body, where there is one. */
+  /** Parses the inputs. It waits for the body, if there is one. */
   receive?: Middleware
   serve: Middleware
 }
@@ -103,11 +98,10 @@ declare global {
   namespace Express {
     interface Request {
       /**
-       * Set where errors are answered as RFC 6749 §5.2 has them, as other proxies understand them (401, 403
-       * and 503 only), or as pages.
+       * The form of errors: RFC 6749 §5.2, the statuses for other proxies (401, 403 and 503 only), or pages.
        */
       errorForm?: 'oauth' | 'verify' | 'page' | 'portal'
-      /** Decides the same once more; absent where nobody is asked. */
+      /** Decides again; undefined when no caller is identified. */
       again?: Middleware
     }
   }
@@ -129,14 +123,14 @@ function parseInput<Schema extends z.ZodType>(schema: Schema, value: unknown, wh
   return parsed.data
 }
 
-/** Who wants to know what a call would do must not have it done. */
+/** A call without dry-run support rejects `dryRun` and changes nothing. */
 const withoutRehearsal = z.looseObject({
   dryRun: z.undefined(fieldError('no_dry_run')).optional(),
 })
 
 /**
- * The `id` of a path such as `/system/tokens/:id`, or another parameter that is one, lower-case. Throws
- * `not_found` for what is no UUID: nothing has such an id.
+ * Returns the `id` of a path such as `/system/tokens/:id`, or another id parameter, in lower case. Throws
+ * `not_found` for a text that is not a UUID, because nothing has such an id.
  */
 export function idOf({ params }: Pick<Call<unknown, unknown>, 'params'>, name = 'id'): string {
   const id = params[name] ?? ''
@@ -144,7 +138,7 @@ export function idOf({ params }: Pick<Call<unknown, unknown>, 'params'>, name = 
   return id.toLowerCase()
 }
 
-/** Sends what belongs to its caller alone, unless the answer says that it may be kept. */
+/** Sends a response that belongs to its caller, unless it says that caches may keep it. */
 export function sendAnswer(res: Response, { status, body, text, headers = {}, cacheSeconds }: Answer): void {
   const own = Object.entries(headers).flat()
   own.push('Cache-Control', cacheSeconds === undefined ? 'no-store' : `public, max-age=${cacheSeconds}`)
@@ -160,7 +154,7 @@ export function sendAnswer(res: Response, { status, body, text, headers = {}, ca
     String(Buffer.byteLength(content)),
   )
   writeHead(res, status, own)
-  res.end(content) // a string goes out with the head in one write, a buffer in two parts
+  res.end(content) // a string is sent with the head in one write, a buffer in two
 }
 
 const decideAgain = (req: Request, res: Response) =>
@@ -201,8 +195,7 @@ const isClientGone = (error: unknown) =>
   error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE'
 
 /**
- * Declares an endpoint: what it asks, takes and answers, in one place, which the documentation is made of
- * too.
+ * Declares an endpoint: its policy, inputs and responses in one place. The documentation is made of it, too.
  */
 export function endpoint<Body extends z.ZodType = z.ZodUndefined, Query extends z.ZodType = z.ZodUnknown>(
   spec: EndpointSpec<Body, Query>,
@@ -237,7 +230,7 @@ export function endpoint<Body extends z.ZodType = z.ZodUndefined, Query extends 
   }
 }
 
-/** The whole life of a request to an endpoint, once it has matched. */
+/** Returns the handler of an endpoint for requests that match it. */
 function laneOf(
   { path, access, crossSite, entry, errors, receive, serve }: Endpoint,
   admit: Admit,
@@ -257,8 +250,8 @@ function laneOf(
 }
 
 /**
- * Serves endpoints whose path has no parameters without asking Express's router, which looks at each route in
- * turn; passes on everything else.
+ * Serves endpoints without path parameters directly, because Express's router tries each route in turn.
+ * Passes on everything else.
  */
 export function serveDirectly(endpoints: Endpoint[], admit: Admit): Middleware {
   const lanes = new Map(
@@ -278,8 +271,8 @@ export function serveDirectly(endpoints: Endpoint[], admit: Admit): Middleware {
 }
 
 /**
- * Mounts endpoints behind what `admit` makes of each one's policy. Other methods of a path are 405, OPTIONS
- * answers them.
+ * Mounts endpoints behind the admission of each one's policy. Other methods of a path respond 405; OPTIONS
+ * lists the methods.
  */
 export function mountEndpoints(app: Express, endpoints: Endpoint[], admit: Admit): void {
   for (const one of endpoints)
@@ -290,10 +283,7 @@ export function mountEndpoints(app: Express, endpoints: Endpoint[], admit: Admit
   }
 }
 
-/**
- * Mounts pages, which Express's router serves whatever their path looks like: they are not what is asked for
- * most.
- */
+/** Mounts pages. Express's router serves them whatever their path is, because they are requested rarely. */
 export function mountPages(app: Express, pages: Endpoint[], admit: Admit): void {
   for (const one of pages) {
     app[one.method](one.path, laneOf(one, admit, parseCookies))

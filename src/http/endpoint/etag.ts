@@ -3,14 +3,17 @@ import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { GatewayError, faultAt } from '../../errors.js'
 
-/** A strong validator (RFC 9110 §8.8.3) of a representation: the same as long as it says the same. */
+/**
+ * Returns a strong validator (RFC 9110 §8.8.3) of a representation. It is the same as long as the
+ * representation is.
+ */
 export function etagOf(representation: unknown): string {
   return `"${createHash('sha256').update(JSON.stringify(representation)).digest('base64url').slice(0, 22)}"`
 }
 
 /**
- * Refuses an edit whose `If-Match` (RFC 9110 §13.1.1) does not name what is there now, so that two people do
- * not overwrite each other. `current` is what a GET would answer, read in the transaction that changes it.
+ * Refuses an edit whose `If-Match` (RFC 9110 §13.1.1) does not match the current state, so that two people do
+ * not overwrite each other. `current` is the response of a GET, read in the transaction that changes it.
  * Without the header nothing is refused. Throws `changed_meanwhile`.
  */
 export function checkIfMatch(req: IncomingMessage, current: unknown): void {
@@ -26,8 +29,8 @@ export function checkIfMatch(req: IncomingMessage, current: unknown): void {
 }
 
 /**
- * Refuses an `If-Match` that cannot be checked, since what is changed has no validator (RFC 9110 §13.1.1: a
- * condition that is not met must not be ignored).
+ * Refuses an `If-Match` that cannot be checked, because the changed thing has no validator (RFC 9110 §13.1.1:
+ * a condition must not be ignored).
  */
 export function refuseIfMatch(req: IncomingMessage): void {
   const wanted = req.headers['if-match']

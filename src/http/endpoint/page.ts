@@ -5,8 +5,7 @@ import { faultAt, GatewayError } from '../../errors.js'
 const most = 200
 
 /**
- * What every list is asked for: `limit` is cut to 200; `cursor` is what the page before answered as
- * `nextCursor`.
+ * The parameters of every list: `limit` is at most 200; `cursor` is the `nextCursor` of the previous page.
  */
 export const pageFields = {
   limit: z
@@ -25,7 +24,7 @@ export const pageQuery = z.object(pageFields)
 export const pageOf = (item: z.ZodType) =>
   z.strictObject({ items: z.array(item), nextCursor: z.string().nullable() })
 
-/** The place in a list after which the next page begins, as the opaque text that callers hold. */
+/** Returns the position after which the next page begins, as an opaque text for callers. */
 export const encodeCursor = (position: string) => Buffer.from(JSON.stringify(position)).toString('base64url')
 
 const notOfThisList = (cause: unknown) =>
@@ -35,8 +34,8 @@ const notOfThisList = (cause: unknown) =>
   })
 
 /**
- * The position that `encodeCursor` hid, of that form. Throws `validation_failed` for a text that it did not
- * make.
+ * Returns the position in a cursor, if it has that form. Throws `validation_failed` for a text that
+ * `encodeCursor` did not make.
  */
 export function decodeCursor(cursor: string | undefined, form = /^[^\0]*$/): string | undefined {
   if (cursor === undefined) return undefined
@@ -50,14 +49,14 @@ export function decodeCursor(cursor: string | undefined, form = /^[^\0]*$/): str
   }
 }
 
-/** The place in a list that is sorted by several columns. */
+/** Returns a position in a list that is sorted by several columns. */
 export const positionOf = (...values: (string | null)[]) => JSON.stringify(values)
 
 const positions = z.array(z.string().nullable())
 
 /**
- * The values that `positionOf` made one of, for as many columns. Throws `validation_failed` for the cursor of
- * another list.
+ * Returns the values that `positionOf` was given, for as many columns. Throws `validation_failed` for the
+ * cursor of another list.
  */
 export function decodePosition(cursor: string | undefined, columns: number): (string | null)[] | undefined {
   const position = decodeCursor(cursor)
@@ -67,7 +66,7 @@ export function decodePosition(cursor: string | undefined, columns: number): (st
       try {
         return JSON.parse(String(text)) as unknown
       } catch {
-        return undefined // which is no array
+        return undefined // not an array
       }
     }, positions.length(columns))
     .safeParse(position)
@@ -75,7 +74,7 @@ export function decodePosition(cursor: string | undefined, columns: number): (st
   return values.data
 }
 
-/** A page of `limit` out of rows that were asked for with one more than that. */
+/** Returns a page of `limit` rows. The query must have asked for one row more. */
 export function pageFrom<Row>(
   rows: Row[],
   limit: number,
@@ -89,7 +88,7 @@ export function pageFrom<Row>(
   }
 }
 
-/** As `pageFrom`, of rows that say where they stand, which the page does not. */
+/** Like `pageFrom`, for rows that hold their position. The page does not show it. */
 export function positionedPage<Row extends { position: (string | null)[] }>(
   rows: Row[],
   limit: number,

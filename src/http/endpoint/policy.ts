@@ -3,80 +3,83 @@ import type { Middleware } from './chain.js'
 import type { CrossSitePolicy } from '../cross-site.js'
 import type { Entry } from '../limits/limit-entry.js'
 
-/** What an endpoint or a route asks of a request before it is served: plain data, which the rooms enforce. */
+/**
+ * What an endpoint or a route demands of a request before it is served. It is plain data; the rooms enforce
+ * it.
+ */
 export interface Policy {
-  /** `optional`: no token is anonymous, a bad one still is refused. */
+  /** `optional`: without a token the caller is anonymous; an invalid token is still refused. */
   auth: 'required' | 'optional' | 'public' | 'portal'
   mandate: 'required' | 'optional' | 'none'
   instance: 'required' | 'optional' | 'none'
   guard?: 'sysAdmin' | 'platformAdmin'
   permission?: Subject
-  /** Where a request may name its mandate and instance; by default in the headers alone. */
+  /** Where a request may name its mandate and instance. The default is the headers. */
   mandateFrom?: readonly MandateSource[]
-  /** The path prefix of a route, which `path` counts from. */
+  /** The path prefix of a route, from which `path` counts. */
   prefix?: string
   /**
-   * The request goes on whatever is decided; what would have been answered is noted. By default a decision is
+   * `watch`: the request goes on whatever is decided, and the decision is noted. By default a decision is
    * enforced.
    */
   decide?: 'enforce' | 'watch'
 }
 
 /**
- * Where callers that cannot set headers (navigations, downloads, EventSource, WebSocket, images) name their
- * mandate.
+ * Where callers that cannot set headers (navigations, downloads, EventSource, WebSocket, images) may name
+ * their mandate.
  */
 export const mandateSources = ['header', 'query', 'path', 'host', 'subprotocol'] as const
 export type MandateSource = (typeof mandateSources)[number]
 
-/** What stands between a match and its handler. */
+/** The steps between a match and its handler. */
 export interface Admission {
   steps: Middleware[]
   /**
-   * Decides the same again, without counting or noting it: for a request that has waited. Absent where nobody
-   * is asked.
+   * Decides again, without counting or auditing, for a request that has waited. Undefined when no caller is
+   * identified.
    */
   again?: Middleware
 }
 
-/** What an endpoint may add to the admission that its policy asks for. */
+/** What an endpoint adds to the admission of its policy. */
 export interface AdmissionOptions {
-  /** The limit of an endpoint that anybody may ask. */
+  /** The limit of a public endpoint. */
   entry?: Entry | undefined
-  /** A step behind the check for repeated headers and cookies. */
+  /** A step after the check for repeated headers and cookies. */
   parse?: Middleware | undefined
 }
 
-/** Makes the admission that a policy asks for. */
+/** Creates the admission of a policy. */
 export type Admit = (policy: Policy, crossSite: CrossSitePolicy, options?: AdmissionOptions) => Admission
 
 declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
   namespace Express {
     interface Request {
-      /** The era of this node's knowledge that the decision was made in. */
+      /** The era of this node's knowledge in which the decision was made. */
       decidedIn: symbol
-      /** When it was made, milliseconds since 1970. */
+      /** When the decision was made, in milliseconds since 1970. */
       decidedAtMs: number
     }
   }
 }
 
-/** What a permission is asked for. */
+/** The subject of a permission. */
 export interface Subject {
   context: RuleContext
   item: string
-  /** What is done with it; by default what the method does. */
+  /** The action; by default that of the method. */
   action?: Action
 }
 
 const nowhere = { mandate: 'none', instance: 'none' } as const
 
-/** Anybody, without a token. */
+/** Every caller, without a token. */
 export const anyone: Policy = { auth: 'public', ...nowhere }
-/** Anybody with a valid token. */
+/** Every caller with a valid token. */
 export const signedIn: Policy = { auth: 'required', ...nowhere }
-/** Anybody with a valid token, in the place that the request names, if it names one. */
+/** Every caller with a valid token, in the mandate and instance that the request names, if any. */
 export const signedInSomewhere: Policy = { auth: 'required', mandate: 'optional', instance: 'optional' }
 /** Clients of the portal. */
 export const portalClients: Policy = { auth: 'portal', ...nowhere }
@@ -85,7 +88,7 @@ export const sysAdmins: Policy = { auth: 'required', ...nowhere, guard: 'sysAdmi
 /** PlatformAdmins; audited. */
 export const platformAdmins: Policy = { auth: 'required', ...nowhere, guard: 'platformAdmin' }
 /**
- * Those whose rules in the mandate that the request names let them do it with `RESOURCE item`, such as
+ * Callers whose rules in the requested mandate allow the action on `RESOURCE item`, such as
  * `gateway.members`.
  */
 export const mandateAdmins = (item: string, action?: Subject['action']): Policy => ({

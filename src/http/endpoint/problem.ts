@@ -15,7 +15,7 @@ function challenge(kind: 'scheme' | 'token', { detail }: GatewayError): string {
     : 'Bearer realm="mandate-gateway"'
 }
 
-/** The response headers that go with a refusal, with those it brings itself: names and values, in turn. */
+/** Returns the headers of a refusal, with those that it brings itself: names and values, in turn. */
 function refusalHeaders(error: GatewayError): string[] {
   const kind = kindOf(error.code)
   const headers = Object.entries(error.headers ?? {}).flat()
@@ -33,11 +33,13 @@ const reasonsOf = ({ reason, errors = [] }: GatewayError) => [
   ...errors.flatMap(({ path, reason: why }) => (why ? [{ path, code: why.code, values: why.values }] : [])),
 ]
 
-/** Whether a request asks for reasons by the preference (RFC 7240) of that name. */
+/** Returns whether a request asks for reasons by the preference (RFC 7240) of that name. */
 const prefersReasons = ({ headers }: Pick<Request, 'headers'>) =>
   [headers.prefer].flat().some((one) => one?.split(/[,;]/).some((part) => part.trim() === 'reasons'))
 
-/** An RFC 9457 problem document. The reasons by code are an extension, for those who ask for them. */
+/**
+ * Returns an RFC 9457 problem document. The reasons by code are an extension, for callers that ask for them.
+ */
 export function problemDocument(
   error: GatewayError,
   { id: requestId, headers }: Pick<Request, 'id' | 'headers'>,
@@ -57,7 +59,7 @@ export function problemDocument(
 }
 
 /**
- * Whatever was thrown, as a GatewayError: what is not one already is an `internal_error` that says nothing.
+ * Returns whatever was thrown as a GatewayError. Any other error becomes an `internal_error` without details.
  */
 export function asGatewayError(error: unknown): GatewayError {
   return error instanceof GatewayError
@@ -65,7 +67,7 @@ export function asGatewayError(error: unknown): GatewayError {
     : new GatewayError('internal_error', 'Internal error', { cause: error })
 }
 
-/** An RFC 6749 §5.2 error, for the endpoints that owe one to their callers. */
+/** Returns an RFC 6749 §5.2 error, for the endpoints that owe one to their callers. */
 function oauthDocument(error: GatewayError): Record<string, unknown> {
   const status = statusOf(error.code)
   const code =
@@ -80,7 +82,7 @@ function oauthDocument(error: GatewayError): Record<string, unknown> {
   return { error: code, error_description: faults ? `${error.detail}: ${faults}` : error.detail }
 }
 
-/** The status of an answer. Other proxies understand three of them. */
+/** Returns the status of a response. Other proxies understand three of them. */
 function answeredStatus(error: GatewayError, form: Request['errorForm']): number {
   const status = statusOf(error.code)
   if (form !== 'verify' || status === 401) return status
@@ -88,29 +90,26 @@ function answeredStatus(error: GatewayError, form: Request['errorForm']): number
 }
 
 /**
- * The page by which some part of the gateway tells a person of an error in its own words; undefined where it
- * does not.
+ * Returns the page by which a part of the gateway shows a person an error in its own words; undefined without
+ * one.
  */
 export type ErrorPage = (error: GatewayError, status: number, req: Request) => Answer | undefined
 
-/** What a refusal needs to know of its request: less than a request where the parser has refused it. */
+/** The parts of a request that a refusal needs. The parser may have refused the request itself. */
 export type Refused = Pick<Request, 'id' | 'headers' | 'errorForm'> & { pathname?: string }
 
-/** Where only programs ask, whatever they accept. */
+/** Paths for programs only, whatever they accept. */
 const forPrograms = /^\/portal\/api(?:\/|$)/
 
 /** The path at which other proxies ask, whatever else is wrong with the request. */
 const verifyPath = /^\/auth\/verify(?:[/?]|$)/
 
-/**
- * Notes that a request is another proxy's question, which is answered with the statuses that such proxies
- * understand.
- */
+/** Notes that another proxy asks. The response then has one of the statuses that such proxies understand. */
 export function noteForm(req: Refused, url: string): void {
   if (req.errorForm === undefined && verifyPath.test(url)) req.errorForm = 'verify'
 }
 
-/** A page for each refusal that a person sees; programs and other proxies have their own forms. */
+/** Returns a page for a refusal that a person sees. Programs and other proxies have their own forms. */
 const pageFor = (req: Refused, error: GatewayError, status: number) =>
   req.errorForm !== 'oauth' &&
   req.errorForm !== 'verify' &&
@@ -119,7 +118,7 @@ const pageFor = (req: Refused, error: GatewayError, status: number) =>
     ? problemPage(req, error, status)
     : undefined
 
-/** Returns what a refusal says to its caller: names and values of headers in turn, and the body. */
+/** Returns a refusal's response: names and values of headers in turn, and the body. */
 export function refusalOf(
   req: Refused,
   error: GatewayError,
@@ -176,8 +175,8 @@ interface ProblemOptions {
 }
 
 /**
- * The one place where an error becomes an answer: problem+json (RFC 9457) or a page, with nothing inside that
- * was not meant for the caller.
+ * Creates the one place where an error becomes a response: problem+json (RFC 9457) or a page, without
+ * anything that the caller must not see.
  */
 export function answerProblem(
   logger: Logger,
@@ -188,8 +187,8 @@ export function answerProblem(
     onRefusal(req, error)
     noteRefusal(req, error, logger)
     if (res.headersSent) {
-      // Half an answer is out: cutting the connection is the only way left to say that it is not whole.
-      // whose answers may end with their connection
+      // Half a response has been sent. Cutting the connection is the only way to say so. In HTTP/1.0 a
+      // response may end with its connection, so it is reset.
       if (req.httpVersion === '1.0') req.socket.resetAndDestroy()
       else res.destroy()
       return
@@ -201,6 +200,6 @@ export function answerProblem(
       ownPage(error, answeredStatus(error, req.errorForm), req),
     )
     writeHead(res, status, [...(hasCors(res) ? [] : corsHeaders(req.headers.origin)), ...headers])
-    res.end(body) // Node leaves it out where HEAD asked
+    res.end(body) // Node leaves it out for HEAD
   }
 }

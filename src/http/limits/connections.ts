@@ -8,8 +8,8 @@ interface Limits {
   /** Connections of this process. */
   maxConnections: number
   /**
-   * Connections of one address (an IPv6 network of /64; half of all for one of /48); undefined where peers
-   * are proxies, which carry everybody.
+   * Connections of one address (an IPv6 network of /64; a /48 may hold half of all); undefined when peers are
+   * proxies, which carry all clients.
    */
   maxPerAddress: number | undefined
 }
@@ -22,12 +22,12 @@ export interface Connections {
   count: () => number
 }
 
-/** Beyond the ceiling, this share of it is let in to be told so, and for whoever watches over the process. */
+/** Beyond the limit, this share of it is accepted to be refused with a response, and for monitoring. */
 const roomForRefusals = 0.1
 
 /**
- * What an IPv6 network of /48, which one customer may have, can hold of all connections: others are still
- * heard.
+ * The share of all connections that an IPv6 network of /48, which one customer may have, can hold. Others
+ * still get in.
  */
 const shareOfWideNetwork = 0.5
 
@@ -41,9 +41,9 @@ const tooManyOfAddress = (most: number) =>
   )
 
 /**
- * Counts connections, in all and by address. One too many is let in to be told so. When too many of those
- * wait, the one that has waited longest is closed: so a newcomer is always heard, and `/healthz` is answered
- * however many connections somebody holds.
+ * Counts connections, in all and by address. A connection too many is accepted to be refused. When too many
+ * of those wait, the one that has waited longest is closed. So a newcomer always gets a response, and
+ * `/healthz` responds however many connections one client holds.
  */
 export function countConnections({ maxConnections, maxPerAddress }: Limits): Connections {
   const room = Math.ceil(maxConnections * roomForRefusals) + 1

@@ -3,26 +3,24 @@ export interface Window {
   count: number
   /** On the monotonic clock. */
   endsAt: number
-  /** Of the count, what other nodes have not been told yet. */
+  /** The part of the count that other nodes do not know yet. */
   unsent: number
 }
 
 /** Fixed windows by key, in this process's memory. */
 export interface Windows {
-  /** The running window of a key: a new one where there is none. */
+  /** Returns the current window of a key, or a new one. */
   of: (key: string, now: number) => Window
   forget: (key: string) => void
 }
 
-/**
- * Of one generation. Strangers choose the keys: without a bound they would choose how much memory is taken.
- */
+/** Keys of one generation. Callers choose the keys, so without a bound they could fill the memory. */
 const mostWindows = 100_000
 
 /**
- * Keeps windows of that length. Synchronous, because it is asked before every request. They live in two
- * generations of `windowMs`, or of `most` keys: what was not touched in one is forgotten with the next,
- * without looking at each.
+ * Creates windows of that length. It is synchronous, because every request asks it. Windows live in two
+ * generations of `windowMs`, or of `most` keys: a window without use in one is dropped with the next, without
+ * a look at each.
  */
 export function keepWindows(windowMs: number, most = mostWindows): Windows {
   let current = new Map<string, Window>()

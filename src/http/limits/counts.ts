@@ -2,40 +2,37 @@ import type { Logger } from '../../observability/logger.js'
 import { keepWindows, type Window } from './count-windows.js'
 import { connectRedisCounters, type SharedCounters } from './redis-counters.js'
 
-/** Adds to a key's running window, at once: one, if no other amount is given. */
+/** Adds to a key's current window at once: one by default. */
 export type CountOne = (key: string, now: number, amount?: number) => Window
 
-/** Counts what is rare, together with the other nodes before it answers. */
+/** Counts rare events, together with the other nodes, before it returns. */
 export interface Tally {
-  /** Adds to a key's running window: 0 only looks. */
+  /** Adds to a key's current window. 0 only reads it. */
   add: (key: string, amount: number) => Promise<Pick<Window, 'count' | 'endsAt'>>
   forget: (key: string) => Promise<void>
 }
 
-/** The counters of rate limits: of this process alone or, with Redis, of all nodes that share it. */
+/** The counters of rate limits, of this process alone, or of all nodes that share a Redis. */
 export interface Counts {
-  /**
-   * For every request: waits for nobody. What other nodes have counted is heard of within a tenth of a
-   * second.
-   */
+  /** For every request. It does not wait: the counts of other nodes arrive within a tenth of a second. */
   each: (name: string, windowMs: number) => CountOne
   tally: (name: string, windowMs: number) => Tally
   close: () => Promise<void>
 }
 
-/** How often nodes tell each other: until then, each lets in what its own count allows. */
+/** How often nodes exchange counts. Until then, each admits what its own count allows. */
 const tellEveryMs = 100
 const atATime = 500
-/** While Redis is away, nobody is told of more: each node counts by itself then. */
+/** Most keys to exchange. While Redis is away, further ones are not kept: each node then counts alone. */
 const mostUntold = 100_000
 
-/** A window with something to tell. */
+/** A window with something to exchange. */
 interface Untold {
   key: string
   window: Window
 }
 
-/** Tells the shared counters what was counted here, and takes over what they say. */
+/** Sends the counts of this process to the shared counters, and takes over theirs. */
 function createTeller(shared: SharedCounters) {
   const untold = new Map<Window, string>()
   let telling: Promise<void> | undefined
@@ -54,7 +51,7 @@ function createTeller(shared: SharedCounters) {
     for (const [index, { key, window }] of some.entries()) {
       const count = counts[index]
       if (count) {
-        // Not less than what was counted here: a Redis that was started anew has forgotten.
+        // Never less than the count of this process: a restarted Redis has lost its counts.
         window.count = Math.max(window.count, count.count + window.unsent)
         window.endsAt = performance.now() + count.ttlMs
       } else {
@@ -84,7 +81,7 @@ function createTeller(shared: SharedCounters) {
       telling = tell().finally(() => {
         telling = undefined
       })
-    else if ((ticks += 1) % 10 === 0) dropEnded() // or an outage would keep all that was ever counted in it
+    else if ((ticks += 1) % 10 === 0) dropEnded() // otherwise an outage would keep everything that was ever counted in it
   }, tellEveryMs)
   timer.unref()
 

@@ -2,25 +2,24 @@ import type { Request } from 'express'
 import { GatewayError } from '../../errors.js'
 import type { Middleware } from '../endpoint/chain.js'
 
-/** What counts requests under way. */
+/** A count of open requests. */
 export interface Running {
   limit: number
   /**
-   * By what they are counted; undefined for a request that the limit does not concern. Without it all are
+   * The key by which requests are counted; undefined for a request without this limit. By default all are
    * counted together.
    */
   keyOf?: (req: Request) => string | undefined
 }
 
 /**
- * Limits how many requests of one key are under way at a time, from here to the end of their answers. Where
- * all are counted together, one too many says that the service is busy (503); where by a key, that its caller
- * is (429).
+ * Limits the open requests of one key, from here to the end of their responses. If all count together, one
+ * too many means that the service is busy (503); with a key, that its caller is (429).
  */
 export function limitConcurrency({ limit, keyOf }: Running): Middleware {
   const running = new Map<string, number>()
   return (req, res, next) => {
-    if (res.closed || res.destroyed) return // nobody waits any more, and its end has been told
+    if (res.closed || res.destroyed) return // the client is gone, and its end has been reported
     const key = keyOf ? keyOf(req) : ''
     if (key === undefined) {
       next()

@@ -8,16 +8,16 @@ declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
   namespace Express {
     interface Request {
-      /** What express-rate-limit has counted. */
+      /** The counts of express-rate-limit. */
       rateLimit?: RateLimitInfo
     }
   }
 }
 
-/** Endpoints that anybody may ask, by what they lead to: each group has a limit of its own, by address. */
+/** Public endpoints, in groups. Each group has its own limit by address. */
 export type Entry = 'first-access' | 'setup' | 'portal-entry' | 'sign-in' | 'discovery'
 
-/** The shared counters, as express-rate-limit asks them: all nodes count together before one answers. */
+/** The shared counters in the form of express-rate-limit. All nodes count together before one responds. */
 function storeOf(tally: Tally): Store {
   return {
     localKeys: false,
