@@ -12,33 +12,39 @@ interface Dependencies {
   directory: Pick<Directory, 'login'>
   verifyToken: (token: string) => Promise<VerifiedClaims>
   atMs: (req: Request) => number
-  /** Hears of each use of a long-lived token. */
+  /** Called for each use of a long-lived token. */
   onApiToken?: (tokenId: string) => void
 }
 
-/** RFC 6750 §2.1: the token of an `Authorization: Bearer` header, its scheme in any case. */
+/** Returns the token of an `Authorization: Bearer` header (RFC 6750 §2.1), with the scheme in any case. */
 function bearerToken(header: string | undefined): string | undefined {
   return /^bearer +([^ ].*)$/i.exec(header ?? '')?.[1]
 }
 
-/** Tokens of one request that are looked at: each costs a verification. */
+/** Most tokens of one request that are verified, because each costs a verification. */
 const mostPresented = 32
 
 /**
- * Returns the tokens that a request presents, whether or not they would decide, each once and at most 32: for
- * signing out.
+ * Returns the tokens that a request presents, each once and at most 32, for signing out. Tokens that would
+ * not decide are among them.
  */
 export function presentedTokens(req: IncomingMessage): string[] {
   const tokens = [bearerToken(req.headers.authorization), ...cookieValues(req.headers.cookie, 'auth_token')]
   return [...new Set(tokens.flatMap((token) => (token ? [token] : [])))].slice(0, mostPresented)
 }
 
-/** The cookie's token, and only without one the header's: a page cannot choose what its cookie says. */
+/**
+ * Returns the cookie's token, and the header's only without a cookie: a page cannot choose its cookie's
+ * value.
+ */
 function extractToken(req: IncomingMessage): string | undefined {
   return cookieValue(req, 'auth_token') ?? bearerToken(req.headers.authorization)
 }
 
-/** Whatever failed but the token itself is the directory's failing: 503, never 401. */
+/**
+ * Returns the refusal of a failed authentication. Anything but the token's own fault is the directory's: 503,
+ * never 401.
+ */
 function refusalOf(error: unknown): GatewayError {
   if (error instanceof GatewayError && error.code !== 'directory_unavailable') return error
   return new GatewayError(
@@ -49,7 +55,7 @@ function refusalOf(error: unknown): GatewayError {
 }
 
 /**
- * The login of a token as it was presented. Throws `token_invalid` for text that is none, before it is looked
+ * Finds the login of a presented token. Throws `token_invalid` for a text that is no token, before any look-
  * up.
  */
 export function findLogin(
@@ -61,12 +67,10 @@ export function findLogin(
   return directory.login(token, verifyToken)
 }
 
-/**
- * Who a remembered login turned out to be. Lives as long as the login is remembered; only time can change it.
- */
+/** The decision about a remembered login. It lives as long as the login; only time can change it. */
 const decided = new WeakMap<Login<VerifiedClaims>, Principal>()
 
-/** Rows 3 to 8 for a login that may have been remembered: time has passed since its token was verified. */
+/** Decides rows 3 to 8 for a login that may be remembered: time has passed since its token was verified. */
 function principalOf(login: Login<VerifiedClaims>, nowMs: number): Principal {
   const known = decided.get(login)
   if (known && nowMs < known.expiresAtMs) return known
@@ -77,8 +81,8 @@ function principalOf(login: Login<VerifiedClaims>, nowMs: number): Principal {
 }
 
 /**
- * Finds out who is calling, into `req.principal`: the authentication table, row by row. Waits for nothing
- * that is remembered. `atMs` is the moment (milliseconds since 1970) at which the token must not have
+ * Authenticates the caller into `req.principal`, by the rows of the authentication table. It does not wait
+ * for what is remembered. `atMs` is the moment (milliseconds since 1970) at which the token must not have
  * expired.
  */
 export function authenticate({

@@ -5,16 +5,16 @@ import type { Middleware } from '../http/endpoint/chain.js'
 import { cookieValues } from '../http/cookies.js'
 import { openSession, sessionSeconds, type SealKeys } from './portal-session.js'
 
-/** A client of the portal, who has no user account: whoever holds a link of theirs. */
+/** A client of the portal, who has no user account but holds a link. */
 export interface PortalClient {
   id: string
   name: string
   mandateId: string
   /** True for an operator who looks at the portal as this client sees it. */
   isPreview: boolean
-  /** What let the client in: the same object as long as it is remembered. */
+  /** The link that admitted the client. It is the same object as long as it is remembered. */
   link: PortalLink
-  /** The keys whose change makes this untrue. */
+  /** A change of one of these keys makes this outdated. */
   dependsOn: readonly string[]
   /** Milliseconds since 1970: the session's end, or the link's. */
   expiresAtMs: number
@@ -24,7 +24,7 @@ declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
   namespace Express {
     interface Request {
-      /** The client of the portal who is calling; only where the endpoint or route is the portal's. */
+      /** The client of the portal; only on endpoints and routes of the portal. */
       portalClient?: PortalClient
     }
   }
@@ -36,22 +36,22 @@ interface Dependencies {
   atMs: (req: Request) => number
 }
 
-/** The label of the links by which operators look at the portal. No link that is given out has it. */
+/** The label of the links by which operators look at the portal. No other link has it. */
 export const previewLabel = 'preview'
 
-/** One refusal for everything: which of the reasons it was concerns nobody. */
+/** One refusal for every reason, so that it tells nothing. */
 export const portalAccessRequired = () =>
   new GatewayError(
     'portal_access_required',
     'Access to the portal is required: open the link that you were given',
   )
 
-/** Cookies of one name that are looked at. */
+/** Most cookies of one name that are read. */
 const mostCookies = 8
 
 /**
- * The session of the cookie. Two that are ours are none, as nobody can say which was meant; what another
- * application has set does not count.
+ * Returns the session in the cookie. Two of the gateway's own are none, because it is unknown which was
+ * meant. Cookies of other applications do not count.
  */
 function sessionOf(req: Request, keys: SealKeys, nowMs: number): ReturnType<typeof openSession> {
   const cookies = [...new Set(cookieValues(req.headers.cookie, 'portal_session'))].slice(0, mostCookies)
@@ -76,9 +76,9 @@ function clientOf(link: PortalLink | undefined, issuedAt: number, nowMs: number)
 }
 
 /**
- * The one gate of the portal: finds out which client is calling, into `req.portalClient`, or refuses with
- * `portal_access_required`. Link, client and mandate are looked at each time, and waited for only where they
- * are not remembered. Another way of signing in takes the place of this and of nothing else.
+ * Identifies the portal's client, into `req.portalClient`, or refuses with `portal_access_required`. Link,
+ * client and mandate are checked each time, and waited for only when they are not remembered. It is the only
+ * step that another way of signing in would replace.
  */
 export function currentClient({ directory, keys, atMs }: Dependencies): Middleware {
   return (req, _res, next) => {

@@ -1,24 +1,24 @@
 import type { CoherentTx } from '../coherence/commit-and-await-nodes.js'
 
-/** A session that has ended just now, and whose it was. */
+/** A session that has just ended, and its user. */
 export interface EndedSession {
   id: string
   userId: string
 }
 
 /**
- * Tokens that somebody may still be let in by. Others are left as they are: a session has one for each
- * refresh, and each row that changes is announced to all nodes. An hour, for nodes whose clocks are behind.
+ * Tokens that may still admit somebody. Others are left alone, because a session has one for each refresh,
+ * and each changed row is announced to all nodes. The hour is for nodes whose clocks are behind.
  */
 export const liveTokens = `status = 'active' and expires_at > now() - interval '1 hour'`
 
 /**
- * Ends sessions and revokes their access tokens; their refresh tokens are good for nothing from then on.
- * Returns those that had not ended before.
+ * Ends sessions and revokes their access tokens. Their refresh tokens stop working. Returns the sessions that
+ * had not ended before.
  */
 export async function endSessions(tx: CoherentTx, ids: string[]): Promise<EndedSession[]> {
-  // One order for all who lock several; and a refresh that is under way holds the lock until its tokens can
-  // be seen below.
+  // Every transaction locks several sessions in the same order. A running refresh holds the lock until its
+  // tokens are visible below.
   await tx.rows('select from sessions where id = any (?::uuid[]) order by id for update', [ids])
   const ended = await tx.rows<EndedSession>(
     'update sessions set ended_at = now() where ended_at is null and id = any (?::uuid[]) returning id, user_id as "userId"',
@@ -31,7 +31,7 @@ export async function endSessions(tx: CoherentTx, ids: string[]): Promise<EndedS
   return ended
 }
 
-/** Ends all sessions of a user but one, and revokes logins that have no session. */
+/** Ends all sessions of a user but one, and revokes logins without a session. */
 export async function endSessionsOfUser(
   tx: CoherentTx,
   userId: string,
@@ -54,7 +54,7 @@ export async function endSessionsOfUser(
   return ended
 }
 
-/** What a caller presents to show which login is theirs. */
+/** The tokens by which a caller shows a login. */
 export interface Presented {
   /** Ids of access tokens. */
   tokenIds: string[]
@@ -66,7 +66,7 @@ const sessionsOf = `
     select session_id as id from tokens where id = any (?::uuid[]) and session_id is not null
     union select session_id from refresh_tokens where token_hash = any (?::text[])`
 
-/** The sessions of these tokens that have not ended. */
+/** Lists the sessions of these tokens that have not ended. */
 export async function listLiveSessionIds(
   sql: Pick<CoherentTx, 'rows'>,
   { tokenIds, refreshHashes }: Presented,
@@ -78,9 +78,7 @@ export async function listLiveSessionIds(
   return sessions.map(({ id }) => id)
 }
 
-/**
- * Ends the logins of these tokens: their sessions with all tokens of those, and tokens that have no session.
- */
+/** Ends the logins of these tokens: their sessions with all their tokens, and tokens without a session. */
 export async function endLogins(
   tx: CoherentTx,
   { tokenIds, refreshHashes }: Presented,
@@ -97,7 +95,7 @@ export async function endLogins(
   return ended
 }
 
-/** The session of that id, if it is the user's. Ended ones count: ending one again is no error. */
+/** Finds the session with that id, if it is the user's. Ended ones count: ending one again is no error. */
 export async function findSessionOfUser(
   tx: CoherentTx,
   id: string,
@@ -111,8 +109,8 @@ export async function findSessionOfUser(
 }
 
 /**
- * Revokes one access token, or an API token, by its id; other tokens of its session stay. Answers whose it
- * was, if it counted until now.
+ * Revokes one access token, or an API token, by its id. Other tokens of its session stay. Returns its user,
+ * if it was active until now.
  */
 export async function revokeAccessToken(tx: CoherentTx, id: string): Promise<{ userId: string } | undefined> {
   const [revoked] = await tx.rows<{ userId: string }>(
@@ -124,7 +122,7 @@ export async function revokeAccessToken(tx: CoherentTx, id: string): Promise<{ u
   return revoked
 }
 
-/** Revokes the tokens of a user that belong to no session, such as those for programs. */
+/** Revokes the tokens of a user without a session, such as those of programs. */
 export async function revokeLooseTokens(tx: CoherentTx, userId: string): Promise<void> {
   await tx.run(
     `
@@ -140,8 +138,8 @@ export async function withdrawLinksOf(tx: CoherentTx, userId: string): Promise<v
 }
 
 /**
- * Ends all that somebody may be let in by as this user, but their password: others may have arranged it, and
- * kept it, before the user came to hold a platform level.
+ * Ends every way to act as this user but their password. Others may have arranged such a way, and kept it,
+ * before the user got a platform level.
  */
 export async function endWaysIn(tx: CoherentTx, userId: string): Promise<void> {
   await endSessionsOfUser(tx, userId)

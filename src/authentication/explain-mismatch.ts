@@ -3,7 +3,7 @@ import type { VerifiedClaims } from './verify-token.js'
 
 const longestShown = 80
 
-/** A claim or a column, as the operator reads it: what a token says may be anything. */
+/** Returns a claim or a column for the operator. A claim may hold anything. */
 function shown(value: unknown): string {
   if (value === null || value === undefined || value === '') return 'none'
   const text = typeof value === 'string' ? value : JSON.stringify(value)
@@ -11,9 +11,8 @@ function shown(value: unknown): string {
 }
 
 /**
- * Returns why a token does not count, by row 5 or 8 of the authentication table, for an operator. Callers
- * never learn it: one answer for all of these rows tells a stranger nothing. Undefined where these rows have
- * no objection.
+ * Returns why a token is refused by row 5 or 8 of the authentication table, for an operator. Callers get one
+ * answer for all of these rows. Undefined when these rows accept it.
  */
 export function explainMismatch(
   claims: VerifiedClaims,

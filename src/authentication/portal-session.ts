@@ -4,18 +4,18 @@ import { daySeconds } from '../domain/time.js'
 import { lowerCaseUuid } from '../domain/ids.js'
 import type { Config } from '../config.js'
 
-/** What the cookie `portal_session` says: which link was opened, and when. */
+/** The contents of the cookie `portal_session`: the opened link, and when it was opened. */
 export interface PortalSession {
-  /** The id of the portal access token, lower-case. */
+  /** The id of the portal access token, in lower case. */
   linkId: string
   /** Seconds since 1970. */
   issuedAt: number
 }
 
-/** The keys of the seal, the current one first; only that one seals. */
+/** The sealing keys. The first one seals; all of them open. */
 export type SealKeys = readonly [string, ...string[]]
 
-/** The keys that the configuration holds. */
+/** Returns the keys in the configuration. */
 export function sealKeysOf({
   SECRET_KEY,
   SECRET_KEY_PREVIOUS,
@@ -24,7 +24,7 @@ export function sealKeysOf({
   return SECRET_KEY_PREVIOUS === undefined ? [SECRET_KEY] : [SECRET_KEY, SECRET_KEY_PREVIOUS]
 }
 
-/** How long a session counts, whatever the cookie's own age says. */
+/** How long a session lasts, whatever the cookie's own age is. */
 export const sessionSeconds = 30 * daySeconds
 
 /** Clocks of nodes differ. */
@@ -46,7 +46,7 @@ export function sealSession({ linkId, issuedAt }: PortalSession, [key]: SealKeys
   return `${payload}.${macOf(payload, key).digest('hex')}`
 }
 
-/** Whether any key made the seal. Each is tried to its end, so that the time tells nothing. */
+/** Returns whether one of the keys made the seal. All are tried, so that the time tells nothing. */
 function isSealed(payload: string, seal: string, keys: SealKeys): boolean {
   const given = Buffer.from(seal, 'hex')
   return keys.map((key) => timingSafeEqual(macOf(payload, key).digest(), given)).includes(true)
@@ -54,7 +54,7 @@ function isSealed(payload: string, seal: string, keys: SealKeys): boolean {
 
 function parseContent(payload: string): z.infer<typeof content> | undefined {
   const bytes = Buffer.from(payload, 'base64url')
-  if (bytes.toString('base64url') !== payload) return undefined // another text for the same bytes
+  if (bytes.toString('base64url') !== payload) return undefined // another text with the same bytes
   try {
     return content.safeParse(JSON.parse(bytes.toString())).data
   } catch {
@@ -63,8 +63,8 @@ function parseContent(payload: string): z.infer<typeof content> | undefined {
 }
 
 /**
- * Opens what `sealSession` has sealed, with any of the keys. Undefined for everything else, for a session
- * that is too old, and for one of the future.
+ * Opens a sealed session with any of the keys. Returns undefined for everything else, for a session that is
+ * too old, and for one of the future.
  */
 export function openSession(cookie: string, keys: SealKeys, nowMs: number): PortalSession | undefined {
   const [, payload, seal] = cookie.length > maxLength ? [] : (form.exec(cookie) ?? [])

@@ -3,7 +3,7 @@
  * those of the running Node.
  */
 
-/** RFC 8264 §9.6: code points whose class is not what their properties say. */
+/** RFC 8264 §9.6: code points whose class differs from their properties. */
 const allowedByException = new Set('\u00df\u03c2\u06fd\u06fe\u0f0b\u3007')
 const refusedByException = new Set('\u0640\u07fa\u302e\u302f\u3031\u3032\u3033\u3034\u3035\u303b')
 const inContext = /[\u00b7\u0375\u05f3\u05f4\u30fb\u0660-\u0669\u06f0-\u06f9]/u
@@ -18,7 +18,7 @@ const viramas = new Set(
 )
 
 /**
- * RFC 5892 appendix A, by neighbours; between letters that join (A.1) is taken for: between Arabic letters.
+ * RFC 5892 appendix A, by neighbours. A.1 (between joining letters) is approximated: between Arabic letters.
  */
 function holdsInContext(point: string, index: number, points: string[]): boolean {
   const [before = '', after = '', whole] = [points[index - 1], points[index + 1], points.join('')]
@@ -41,7 +41,7 @@ function holdsInContext(point: string, index: number, points: string[]): boolean
   }
 }
 
-/** RFC 8264 §8: whether a code point of a string belongs to the class. */
+/** RFC 8264 §8: returns whether a code point of a string belongs to the class. */
 function isOf(isFreeform: boolean): (point: string, index: number, points: string[]) => boolean {
   return (point, index, points) => {
     if (allowedByException.has(point)) return true
@@ -58,8 +58,8 @@ const isFreeform = isOf(true)
 const isIdentifier = isOf(false)
 
 /**
- * OpaqueString (RFC 8265 §4.2): the password as it is hashed. Undefined where it holds what no password may,
- * or nothing.
+ * OpaqueString (RFC 8265 §4.2): returns the password as it is hashed; undefined when it is empty or holds a
+ * forbidden character.
  */
 export function preparePassword(password: string): string | undefined {
   const prepared = password.replace(/\p{Zs}/gu, ' ').normalize('NFC')
@@ -69,7 +69,7 @@ export function preparePassword(password: string): string | undefined {
 const rightToLeft = /[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u
 const isRightToLeft = (point: string) => rightToLeft.test(point) && /\p{L}/u.test(point)
 
-/** RFC 5893 §2, with letters taken for what their scripts say. */
+/** RFC 5893 §2, with letters classified by their scripts. */
 function followsBidiRule(points: string[]): boolean {
   if (!points.some((point) => rightToLeft.test(point))) return true
   const last = points.filter((point) => !/\p{Mn}/u.test(point)).at(-1) ?? ''
@@ -88,8 +88,8 @@ const narrow = (text: string) =>
   text.replace(/[\uff01-\uffdc\uffe0-\uffee\u3000]/gu, (wide) => wide.normalize('NFKC'))
 
 /**
- * UsernameCaseMapped (RFC 8265 §3.3). Undefined for what is no username: also one that mixes Latin, Cyrillic
- * and Greek letters.
+ * UsernameCaseMapped (RFC 8265 §3.3). Returns undefined for a text that is no username, and for one that
+ * mixes Latin, Cyrillic and Greek letters.
  */
 export function prepareUsername(username: string): string | undefined {
   const prepared = narrow(username).toLowerCase().normalize('NFC')
@@ -102,8 +102,8 @@ export function prepareUsername(username: string): string | undefined {
 }
 
 /**
- * The names under which a typed or claimed one is looked up, the likeliest first: as it is, in lower case
- * (older names are as they were typed then), and prepared.
+ * Returns the names by which a typed or claimed one is looked up, the likeliest first: as it is, in lower
+ * case (older names are stored as they were typed), and prepared.
  */
 export function namesOf(typed: string): string[] {
   const prepared = prepareUsername(typed)

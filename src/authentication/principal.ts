@@ -4,16 +4,16 @@ import { GatewayError } from '../errors.js'
 import { explainMismatch } from './explain-mismatch.js'
 import { tokenInvalid, type VerifiedClaims } from './verify-token.js'
 
-/** Who is calling: the user, and the login that the token came from. */
+/** The caller: the user, and the login of the token. */
 export interface Principal {
   user: User
   tokenId: string
   sessionId: string | null
   authority: string
   purpose: string
-  /** The keys whose change makes this untrue. */
+  /** A change of one of these keys makes this outdated. */
   dependsOn: readonly string[]
-  /** Milliseconds since 1970: the token's own end, or its row's. */
+  /** Milliseconds since 1970: the earlier end of the token and of its row. */
   expiresAtMs: number
 }
 
@@ -21,13 +21,13 @@ declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
   namespace Express {
     interface Request {
-      /** Who is calling; absent where the endpoint asks nobody. */
+      /** The caller; undefined when the endpoint identifies none. */
       principal?: Principal
     }
   }
 }
 
-/** A platform level enters mandates without a membership. */
+/** Returns whether a user has a platform level, which enters mandates without a membership. */
 export const hasPlatformLevel = (user: User) => user.isSysAdmin || user.isPlatformAdmin
 
 function matchesRow(
@@ -50,8 +50,8 @@ function matchesRow(
 }
 
 /**
- * Rows 5 to 8 of the authentication table, in their order: what the directory says of verified claims. A key
- * that has been retired verifies nothing (row 2).
+ * Decides rows 5 to 8 of the authentication table, in order: what the directory says about verified claims. A
+ * retired key verifies nothing (row 2).
  */
 export function decidePrincipal(
   { claims, state, dependsOn }: Login<VerifiedClaims>,

@@ -2,13 +2,15 @@ import { createHash, createPrivateKey, createPublicKey, subtle, type KeyObject }
 import { calculateJwkThumbprint, importJWK, type CryptoKey, type JWK } from 'jose'
 import { ConfigError, type Config } from '../config.js'
 
-/** A key by its id (RFC 7515 §4.1.4): the id tells nothing of the key. */
+/** A key by its id (RFC 7515 §4.1.4). The id tells nothing about the key. */
 export interface TokenKey {
   kid: string
   key: CryptoKey
 }
 
-/** The one algorithm of access tokens, the key that signs, and all that verify (the signing one first). */
+/**
+ * The one algorithm of access tokens, the key that signs, and all keys that verify (the signing one first).
+ */
 export interface TokenKeys {
   algorithm: Config['AUTH_ALGORITHM']
   signing: TokenKey
@@ -31,7 +33,7 @@ async function symmetricKey(secret: string, algorithm: string): Promise<TokenKey
   }
 }
 
-/** What each asymmetric algorithm asks of its key. */
+/** What each asymmetric algorithm requires of its key. */
 const fits: Record<string, (key: KeyObject) => boolean> = {
   ES256: (key) => key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1',
   RS256: (key) => key.asymmetricKeyType === 'rsa' && (key.asymmetricKeyDetails?.modulusLength ?? 0) >= 2048,
@@ -64,7 +66,7 @@ async function keyPair(
   }
 }
 
-/** The access-token keys that the configuration names. Throws a ConfigError for a key that cannot be used. */
+/** Loads the access-token keys in the configuration. Throws a ConfigError for an unusable key. */
 export async function loadTokenKeys(
   config: Pick<
     Config,

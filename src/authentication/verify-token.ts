@@ -6,19 +6,19 @@ import { namesOf } from './precis.js'
 import type { TokenKey, TokenKeys } from './token-keys.js'
 
 /**
- * The claims of a token whose signature, form and times hold (RFC 7519). Whether it still counts, its row
- * says.
+ * The claims of a token with a valid signature, form and times (RFC 7519). Its row says whether it is still
+ * active.
  */
 export interface VerifiedClaims {
   username: string
-  /** The names under which the user is looked up: as claimed, else as typed ones are. */
+  /** The names under which the user is looked up: as claimed, then as a typed name would be. */
   names: readonly string[]
   userId: string
   jti: string
-  /** As it was claimed, whatever it was: compared with the token's row. */
+  /** The claimed authority, of any type. It is compared with the token's row. */
   authority: unknown
   /**
-   * The claim `sid`; where that is absent, null or empty, `sessionId`; undefined where the token names no
+   * The claim `sid`, or `sessionId` when that is absent, null or empty; undefined when the token names no
    * session.
    */
   sessionId: unknown
@@ -28,7 +28,7 @@ export interface VerifiedClaims {
   kid: string
 }
 
-/** What the token says, before anybody asked whether that is enough. */
+/** The claims of a token, before they are checked. */
 type Claims = Record<string, unknown>
 
 interface SignedClaims {
@@ -43,14 +43,14 @@ const clockSkewSeconds = 5
 const tokenForm = /^[\w.-]+$/
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** Row 2 of the authentication table: one answer for all that is wrong with a token. */
+/** Row 2 of the authentication table: one answer for every fault of a token. */
 export const tokenInvalid = (cause?: unknown) =>
   new GatewayError('token_invalid', 'Invalid authentication credentials', { cause })
 
 /** Row 3. */
 export const tokenExpired = () => new GatewayError('token_expired', 'Token has expired')
 
-/** A segment in canonical base64url, decoded: libraries forgive white space, padding and stray bits. */
+/** Decodes a segment in canonical base64url. Libraries tolerate white space, padding and stray bits. */
 function segmentBytes(segment: string): Buffer {
   const bytes = Buffer.from(segment, 'base64url')
   if (bytes.toString('base64url') !== segment) throw tokenInvalid()
@@ -82,8 +82,8 @@ function checkTimes(claims: Claims, nowSeconds: number): number {
 }
 
 /**
- * `kid` is a hint: its key is tried first, and if it is absent or unknown, each. Answers the id of the key
- * that it was.
+ * Finds the key by `kid`, which is a hint: if it is absent or unknown, each key is tried. Returns the id of
+ * the key that fits.
  */
 async function checkSignature(token: string, kid: unknown, keys: TokenKeys): Promise<string> {
   const hinted = keys.verifying.filter((candidate) => candidate.kid === kid)
@@ -100,8 +100,8 @@ async function checkSignature(token: string, kid: unknown, keys: TokenKeys): Pro
 }
 
 /**
- * Refuses text that holds other characters than base64url and dots (RFC 7515 §3.1), or is too long: it is
- * never looked up. Throws `token_invalid`.
+ * Refuses a text with other characters than base64url and dots (RFC 7515 §3.1), or one that is too long. Such
+ * a text is never looked up. Throws `token_invalid`.
  */
 export function refuseNoToken(text: string): void {
   if (text.length > maxTokenBytes || !tokenForm.test(text)) throw tokenInvalid()
@@ -119,16 +119,14 @@ async function checkForm(token: string, keys: TokenKeys, nowSeconds: number): Pr
   return { claims, expiresAt, kid }
 }
 
-/**
- * Rows 2 to 4: checks a token as far as it can be without its row. Throws `token_invalid` or `token_expired`.
- */
+/** Decides rows 2 to 4: verifies a token without its row. Throws `token_invalid` or `token_expired`. */
 export async function verifyToken(token: string, keys: TokenKeys): Promise<VerifiedClaims> {
   const claims = await verifySignedToken(token, keys)
   if (claims.expiresAt <= Date.now() / 1000) throw tokenExpired()
   return identityOf(claims)
 }
 
-/** As `verifyToken`, but an expired token is as good as any: for signing out. */
+/** Like `verifyToken`, but accepts expired tokens, for signing out. */
 export async function verifyTokenOfAnyAge(token: string, keys: TokenKeys): Promise<VerifiedClaims> {
   return identityOf(await verifySignedToken(token, keys))
 }
@@ -141,7 +139,7 @@ async function verifySignedToken(token: string, keys: TokenKeys): Promise<Signed
   }
 }
 
-/** A claim that says nothing counts as absent: systems before this one wrote `"sid": null`. */
+/** An empty claim counts as absent: earlier systems wrote `"sid": null`. */
 const given = (claim: unknown): unknown => (claim === null || claim === '' ? undefined : claim)
 
 function identityOf({ claims, expiresAt, kid }: SignedClaims): VerifiedClaims {

@@ -10,12 +10,12 @@ import type { AuditedDenial } from './explain-queries.js'
 import { levelGuards } from './guards.js'
 import { decide } from './permissions.js'
 
-/** Why a 403 was given. */
+/** The reason of a 403. */
 export interface Denial {
   requestId: string
   at: Date
   userId: string
-  /** The mandate that the request had entered, or belonged to; `system` where it had come to none. */
+  /** The mandate that the request had entered, or belonged to; `system` without one. */
   mandateId: string
   method: string
   route: string | null
@@ -25,17 +25,11 @@ export interface Denial {
   deciding: PrioritisedRule[]
 }
 
-/** The refusals of this node, for as long as they explain themselves. */
+/** The refusals of this node, as long as they can be explained. */
 export interface Denials {
-  /**
-   * Remembers a refusal of somebody who is signed in, here and in the audit. What else goes wrong it passes
-   * by.
-   */
+  /** Stores a refusal of a signed-in user, here and in the audit. It ignores other failures. */
   note: (req: Request, error: GatewayError) => void
-  /**
-   * The refusals of a request, newest first. A request's id is its caller's to choose, so that there may be
-   * several.
-   */
+  /** Returns the refusals of a request, newest first. Callers choose request ids, so there may be several. */
   find: (requestId: string) => Denial[]
 }
 
@@ -43,10 +37,10 @@ const level = z.enum(levels)
 const explainedForMs = hourMs
 const maxDenials = 10_000
 const maxOfOneRequest = 5
-/** Rules that an event holds at the most. */
+/** Most rules in an event. */
 const maxRules = 20
 
-/** Only who has a row in a mandate is refused like that: its admins may know. */
+/** Codes that only members of a mandate get. Its admins may see them. */
 const ofMandate = new Set(['membership_disabled', 'mandate_disabled', 'feature_access_disabled'])
 const guardCodes = new Set(['sysadmin_required', 'platform_admin_required'])
 
@@ -56,7 +50,7 @@ function mandateOf(req: Request, code: string): string {
   )
 }
 
-/** Makes the memory of refusals. Granted requests do not come near it. */
+/** Creates the store of refusals. Granted requests do not use it. */
 export function rememberDenials({ audit }: { audit: Pick<AuditLog, 'recordRefusal'> }): Denials {
   const known = new LRUCache<string, Denial[]>({ max: maxDenials, ttl: explainedForMs })
 
@@ -146,7 +140,7 @@ const audited = z.object({
   deciding: z.array(ruleSchema).default([]),
 })
 
-/** A refusal as the audit remembers it, which all nodes share. */
+/** Returns a refusal in the form of the audit, which all nodes share. */
 export function denialFrom(
   requestId: string,
   { occurredAt, userId, mandateId, action, details }: AuditedDenial,

@@ -112,7 +112,7 @@ const question = z
   )
 type Asked = z.infer<typeof question>
 
-/** What a request for a path has to pass, or why it comes nowhere. */
+/** Returns the policy for a path, or the refusal when nothing matches. */
 export type FindPolicy = (
   method: string,
   path: string,
@@ -256,7 +256,7 @@ async function answerDenial(sql: Sql, requestId: string, here: Denial[]): Promis
   }
 }
 
-/** Why somebody may, or may not; for those who govern the platform, or one mandate. */
+/** Endpoints that explain a decision, to those who govern the platform or one mandate. */
 export function explainEndpoints(dependencies: Dependencies): Endpoint[] {
   const { database, denials } = dependencies
   const placeOf = (mandateId: string | null | undefined) => {

@@ -2,7 +2,7 @@ import { isUuid } from '../domain/ids.js'
 import type { User } from '../coherence/directory.js'
 import type { Sql } from '../database/connect.js'
 
-/** The user of that id or exact username, as far as the transaction sees them. */
+/** Finds the user with that id or exact username, if the transaction sees them. */
 export async function findUserToExplain(
   sql: Sql,
   user: string,
@@ -16,7 +16,7 @@ export async function findUserToExplain(
   return row
 }
 
-/** The labels of roles by their ids. */
+/** Returns the labels of roles by their ids. */
 export async function listRoleLabels(sql: Sql, roleIds: string[]): Promise<Map<string, string>> {
   const rows = await sql.rows<{ id: string; label: string }>(
     'select id, label from roles where id = any (?::uuid[])',
@@ -25,12 +25,12 @@ export async function listRoleLabels(sql: Sql, roleIds: string[]): Promise<Map<s
   return new Map(rows.map(({ id, label }) => [id, label]))
 }
 
-/** Whether the transaction sees this instance. */
+/** Returns whether the transaction sees this instance. */
 export async function seesInstance(sql: Sql, id: string): Promise<boolean> {
   return (await sql.rows('select from feature_instances where id = ?', [id])).length > 0
 }
 
-/** A refusal that the audit holds. */
+/** A refusal in the audit. */
 export interface AuditedDenial {
   occurredAt: Date
   userId: string
@@ -39,7 +39,7 @@ export interface AuditedDenial {
   details: Record<string, unknown>
 }
 
-/** Refusals of a request in the last hour, newest first, as far as the transaction sees them. */
+/** Lists refusals of a request in the last hour, newest first, as far as the transaction sees them. */
 export async function listAuditedDenials(sql: Sql, requestId: string): Promise<AuditedDenial[]> {
   return await sql.rows(
     `

@@ -10,26 +10,26 @@ import { levelGuards, permissionDenied } from './guards.js'
 import { decide } from './permissions.js'
 import { decidingStepsOf, type DecidingStep } from './steps.js'
 
-/** What is asked: may this user do that there. */
+/** The question: may this user do that in this mandate and instance. */
 export interface Question {
   user: User & { enabled: boolean }
   place: RequestedPlace
   policy: PlacePolicy & Pick<Policy, 'auth' | 'guard' | 'decide'>
   subject?: { context: RuleContext; item: string | null; action: Action | undefined } | undefined
-  /** For the words of a refusal, where a method means no action. */
+  /** The method, for the text of a refusal when it stands for no action. */
   method?: string | undefined
 }
 
-/** Why a request is let in or refused. */
+/** The decision about a question, and its reasons. */
 export interface Explanation {
   allowed: boolean
-  /** What the caller is answered, where it is refused. */
+  /** The response to a refused caller. */
   refusal: { status: number; code: ErrorCode; detail: string } | null
   /** The step that decided. */
   decidedBy: 'public' | 'account' | 'place' | 'guard' | 'sysadmin' | 'rules' | 'nothing_asked'
   roleIds: string[]
   level: Level | null
-  /** Rules that decided, those first that gave the level. */
+  /** Rules that decided, those that gave the level first. */
   deciding: PrioritisedRule[]
   /**
    * Rules about the item that did not count: of a lower priority, or less specific than another of their
@@ -144,7 +144,7 @@ const cures: Partial<Record<string, string>> & Partial<Record<ErrorCode, string>
   platform_admin_required: 'Make the user a PlatformAdmin, if they are to govern across mandates.',
 }
 
-/** What would have to change for the answer to be yes. */
+/** Returns what would have to change to allow it. */
 export function whatWouldHelp(
   { refusal, deciding }: { refusal: { code: string } | null; deciding: PrioritisedRule[] },
   subject: Question['subject'],

@@ -12,7 +12,7 @@ declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
   namespace Express {
     interface Request {
-      /** What the rules refused. */
+      /** The subject that the rules refused. */
       deniedSubject?: { context: Subject['context']; item: string; action: Action | null }
       /** Whether the refusal is in the audit already. */
       isRefusalAudited?: boolean
@@ -20,7 +20,7 @@ declare global {
   }
 }
 
-/** A guard of a platform level: whom it lets pass, and what the others are told. */
+/** A guard of a platform level: who passes, and how the others are refused. */
 interface LevelGuard {
   holds: (user: User) => boolean
   action: 'sysadmin_action' | 'platform_admin_action'
@@ -29,7 +29,7 @@ interface LevelGuard {
   refusal: string
 }
 
-/** Where the uses of a guard are remembered. */
+/** Where the uses of a guard are recorded. */
 export type GuardAudit = Pick<AuditLog, 'record' | 'recordRefusal'>
 
 function requireLevel(guard: LevelGuard, audit: GuardAudit): Middleware {
@@ -72,12 +72,12 @@ export const levelGuards: Record<'sysAdmin' | 'platformAdmin', LevelGuard> = {
   },
 }
 
-/** Lets SysAdmins pass; each use is audited, refused ones too. Needs no mandate. */
+/** Admits SysAdmins. Each use is audited, refusals too. It needs no mandate. */
 export const requireSysAdmin = (audit: GuardAudit): Middleware => requireLevel(levelGuards.sysAdmin, audit)
 
 /**
- * Lets PlatformAdmins pass; each use is audited, refused ones too. Needs no mandate, and gives no mandate's
- * data.
+ * Admits PlatformAdmins. Each use is audited, refusals too. It needs no mandate, and gives access to no
+ * mandate's data.
  */
 export const requirePlatformAdmin = (audit: GuardAudit): Middleware =>
   requireLevel(levelGuards.platformAdmin, audit)
@@ -89,14 +89,11 @@ const permissionReason = (action: string, context: string, item: string | null):
   text: `Permission denied: ${action} on ${context} ${item ?? ''}`.trimEnd(),
 })
 
-/** The refusal of what no rule allows. */
+/** Returns the refusal of an action that no rule allows. */
 export const permissionDenied = (wanted: string, context: string, item: string | null) =>
   new GatewayError('permission_denied', permissionReason(wanted, context, item))
 
-/**
- * What a method does with what a permission is asked for; a method that is not here does nothing that could
- * be permitted.
- */
+/** The action of a method. A method that is not listed stands for none, and cannot be permitted. */
 export const actionOfMethod: Readonly<Record<string, Action>> = {
   GET: 'read',
   HEAD: 'read',
@@ -108,8 +105,8 @@ export const actionOfMethod: Readonly<Record<string, Action>> = {
 }
 
 /**
- * Lets callers pass whose rules give the subject's action (else what the method does) any level. The level is
- * left on the request.
+ * Admits callers whose rules give any level to the subject's action (else the method's). The level is set on
+ * the request.
  */
 export function requirePermission({ context, item, action }: Subject): Middleware {
   const decide = (

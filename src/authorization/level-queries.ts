@@ -3,14 +3,14 @@ import type { Tx } from '../database/connect.js'
 const administrationLock = 7_162_050
 
 /**
- * Admins' changes and changes of who is an admin are made one after the other: until the transaction ends,
- * nobody's level changes but by it.
+ * Makes admins' changes, and changes of who is an admin, run one after the other. Until the transaction ends,
+ * only it changes a user's level.
  */
 export async function lockAdministration(tx: Tx): Promise<void> {
   await tx.rows('select pg_advisory_xact_lock(?)', [administrationLock])
 }
 
-/** The levels of a user who is enabled, as the transaction sees them. */
+/** Finds the levels of an enabled user, as the transaction sees them. */
 export async function findLevels(
   tx: Tx,
   userId: string,

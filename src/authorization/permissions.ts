@@ -7,7 +7,7 @@ declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
   namespace Express {
     interface Request {
-      /** The level that the rules gave for what was asked. */
+      /** The level that the rules gave to the request's action. */
       accessLevel?: Level
     }
   }
@@ -15,12 +15,12 @@ declare global {
 
 export type { Permission }
 
-/** A permission, with the rules that it was made of. */
+/** A permission, with the rules that it was merged from. */
 export interface Decision {
   permission: Permission
   /**
-   * Of each role the most specific rule, as far as it is of the highest priority: merged, field by field,
-   * they are the permission.
+   * The most specific rule of each role, among those of the highest priority. Merged field by field, they are
+   * the permission.
    */
   deciding: PrioritisedRule[]
 }
@@ -29,7 +29,7 @@ const reach: Record<Level, number> = { n: 0, m: 1, g: 2, a: 3 }
 const nothing = (): Permission => ({ view: false, read: 'n', create: 'n', update: 'n', delete: 'n' })
 const everything = (): Permission => ({ view: true, read: 'a', create: 'a', update: 'a', delete: 'a' })
 
-/** What the rules about one item come to; they come closest first. */
+/** Merges the rules about one item; the closest come first. */
 function merge(closestFirst: PrioritisedRule[]): Decision {
   const closest = new Map<string, PrioritisedRule>()
   for (const entry of closestFirst) if (!closest.has(entry.rule.roleId)) closest.set(entry.rule.roleId, entry)
@@ -46,12 +46,12 @@ function merge(closestFirst: PrioritisedRule[]): Decision {
   return { permission, deciding }
 }
 
-/** What rules came to, for as long as they are remembered: a change of theirs makes another array. */
+/** Results live as long as the rules are remembered: a change of the rules makes another array. */
 const indexes = new WeakMap<PrioritisedRule[], RuleIndex<Decision>>()
 
 /**
- * The permission that rules give for (context, item), and why: the highest priority decides, within it the
- * most permissive, field by field.
+ * Returns the permission that rules give for (context, item), with its reasons. The highest priority decides,
+ * and within it the most permissive rule, field by field.
  */
 export function decide(rules: PrioritisedRule[], context: RuleContext, item: string | null): Decision {
   let index = indexes.get(rules)
@@ -59,7 +59,7 @@ export function decide(rules: PrioritisedRule[], context: RuleContext, item: str
   return index.decide(context, item, merge)
 }
 
-/** The permission that rules give for (context, item). */
+/** Returns the permission that rules give for (context, item). */
 export const permissionFrom = (
   rules: PrioritisedRule[],
   context: RuleContext,
@@ -67,8 +67,8 @@ export const permissionFrom = (
 ): Permission => decide(rules, context, item).permission
 
 /**
- * What a context's user may do with (context, item): at once where the rules are remembered. A SysAdmin may
- * do everything; a PlatformAdmin only what rules say.
+ * Returns what a context's user may do with (context, item), at once if the rules are remembered. A SysAdmin
+ * may do everything; a PlatformAdmin only what rules say.
  */
 export function permissionIn(
   requestContext: RequestContext,

@@ -3,20 +3,19 @@ import type { PrioritisedRule } from '../context/request-context.js'
 
 interface Node<Worked> {
   rules: PrioritisedRule[]
-  /** What its rules and those above it come to, once somebody has asked. */
+  /** The result of its rules and those above it, once it was needed. */
   worked?: Worked
 }
 
-/** What an item lies in, no longer than `atMost`: what is before its last dot. */
+/** Returns the item that contains an item, no longer than `atMost`: the text before its last dot. */
 function before(item: string, atMost = Infinity): string | undefined {
   const dot = item.lastIndexOf('.', atMost)
   return dot > 0 ? item.slice(0, dot) : undefined
 }
 
 /**
- * The rules of one context by their item. All items whose closest named ancestor is the same are decided
- * alike, so that what is worked out is kept there: as much as there are rules, however many items are asked
- * for.
+ * The rules of one context by item. All items with the same closest named ancestor are decided alike, so the
+ * result is stored there. The memory grows with the rules, not with the items that are asked for.
  */
 class ContextIndex<Worked> {
   private readonly nodes = new Map<string, Node<Worked>>()
@@ -35,7 +34,7 @@ class ContextIndex<Worked> {
     this.longest = Math.max(this.longest, item.length)
   }
 
-  /** What the rules about an item come to; `work` is given them, closest first. */
+  /** Returns the result of the rules about an item. `work` gets the rules, closest first. */
   decide(item: string | null, work: (closestFirst: PrioritisedRule[]) => Worked): Worked {
     let name = this.closest(item)
     const node = name === undefined ? this.root : (this.nodes.get(name) ?? this.root)
@@ -46,7 +45,7 @@ class ContextIndex<Worked> {
     return (node.worked = work(rules))
   }
 
-  /** The item itself or, of what it lies in, the closest that some rule names. */
+  /** Returns the item itself, or its closest ancestor that a rule names. */
   private closest(item: string | null): string | undefined {
     let name = item === null || item.length <= this.longest ? (item ?? undefined) : before(item, this.longest)
     while (name !== undefined && !this.nodes.has(name)) name = before(name)
@@ -54,7 +53,7 @@ class ContextIndex<Worked> {
   }
 }
 
-/** Rules, looked at once, to be asked often. */
+/** Indexes rules, to be asked often. */
 export class RuleIndex<Worked> {
   private readonly contexts = new Map<ScopedRule['context'], ContextIndex<Worked>>()
 

@@ -5,8 +5,8 @@ import { levelGuards } from './guards.js'
 import { findLevels, lockAdministration } from './level-queries.js'
 
 /**
- * Begins a change that an admin's level allows, before it waits for anything else. Whoever has lost a level
- * that they were let in with, while the request waited, changes nothing; whoever has not, keeps it until the
+ * Begins a change that an admin's level allows, before it waits for anything else. It reads the level again:
+ * an admin who lost it while the request waited changes nothing. It also keeps the level until the
  * transaction ends. Throws as the level's guard does.
  */
 export async function beginAsAdmin(

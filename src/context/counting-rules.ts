@@ -12,14 +12,12 @@ function priorityOf(
   return rule.roleInstanceId === instanceId ? 3 : undefined
 }
 
-/**
- * What has been worked out of an array of rules lives as long as the array does, and coherence drops that.
- */
+/** Results about an array of rules live as long as the array. Coherence drops it. */
 const workedOut = new WeakMap<ScopedRule[], Map<string, PrioritisedRule[]>>()
 
 /**
- * The rules that count in a place, by their roles' own scope; those of a role of another mandate or instance
- * do not.
+ * Returns the rules that count in a mandate and instance, by their roles' own scope. Rules of other mandates
+ * and instances are left out.
  */
 export function countingRules(
   rules: ScopedRule[],

@@ -2,20 +2,23 @@ import { hasPlatformLevel } from '../authentication/principal.js'
 import type { Placement, User } from '../coherence/directory.js'
 import { GatewayError } from '../errors.js'
 
-/** The place a request asks for, as its headers name it (lower-case UUIDs). */
+/** The mandate and instance that a request names (lower-case UUIDs). */
 export interface RequestedPlace {
   mandateId: string | undefined
   instanceId: string | undefined
 }
 
-/** Where a caller was let in. */
+/** The mandate and instance into which a caller was admitted. */
 export interface Entry {
   mandateId: string | null
   featureInstanceId: string | null
   roleIds: string[]
-  /** True where without a platform level the caller could not enter, or could do nothing: to be audited. */
+  /**
+   * True when the caller could not enter, or could do nothing, without a platform level. Such an entry is
+   * audited.
+   */
   byPlatformLevel: boolean
-  /** The keys whose change makes this untrue. */
+  /** A change of one of these keys makes this outdated. */
   dependsOn: readonly string[]
 }
 
@@ -42,8 +45,8 @@ function enterInstance({ mandate, instance, access }: Placement, platform: boole
 }
 
 /**
- * Whether a platform level opened what no enabled row did; or no role counts for a SysAdmin, whom no rule
- * binds.
+ * Returns whether only a platform level admitted the caller; or, for a SysAdmin, whom rules do not bind,
+ * whether no role counts.
  */
 function needsLevel(
   user: User,
@@ -59,8 +62,8 @@ function needsLevel(
 }
 
 /**
- * The context table, row by row: may this user enter this place, and with which roles.
- * An instance without a mandate is entered through its own mandate, but `mandateId` stays null.
+ * Decides the context table, row by row: whether this user may enter, and with which roles. An instance
+ * without a mandate is entered through its own mandate, but `mandateId` stays null.
  */
 export function decidePlacement(user: User, requested: RequestedPlace, placement: Placement): Entry {
   const platform = hasPlatformLevel(user)

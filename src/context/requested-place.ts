@@ -5,7 +5,7 @@ import { GatewayError } from '../errors.js'
 import type { MandateSource, Policy } from '../http/endpoint/policy.js'
 import type { RequestedPlace } from './decide-placement.js'
 
-/** What an endpoint or route asks of the place it works in, and where a request may name it. */
+/** What an endpoint or route asks for of mandate and instance, and where a request may name them. */
 export type PlacePolicy = Pick<Policy, 'mandate' | 'instance' | 'mandateFrom' | 'prefix'>
 
 type Kind = 'mandate' | 'instance'
@@ -34,7 +34,7 @@ function checked(values: string[], kind: Kind, where: string): string[] {
     })
 }
 
-/** How some programs would read an id: without parameters, braces, a scheme and hyphens. */
+/** Returns an id as some programs would read it: without parameters, braces, a scheme and hyphens. */
 const asReadByOthers = (text: string) =>
   decodeURIComponent(text)
     .replace(/;.*$/s, '')
@@ -42,8 +42,8 @@ const asReadByOthers = (text: string) =>
     .replace(/[{}()-]/g, '')
 
 /**
- * What comes first in a path or host is an id only if it is written like one: it may be something else, but
- * nothing that somebody would take for an id.
+ * The first part of a path or host is an id only if it is written like one. It may be something else, but not
+ * a text that some program would take for an id.
  */
 function ifUuid(text: string | undefined, where: string): string[] {
   if (text === undefined) return []
@@ -53,8 +53,8 @@ function ifUuid(text: string | undefined, where: string): string[] {
 }
 
 /**
- * A parameter's name as the most forgiving program would read it: `MandateID`, `mandate_id`, `mandateId[]`
- * and `[mandateId]` are one.
+ * Returns a parameter's name as the most lenient program would read it: `MandateID`, `mandate_id`,
+ * `mandateId[]` and `[mandateId]` are one.
  */
 const asForgivenByOthers = (name: string) =>
   name
@@ -64,8 +64,8 @@ const asForgivenByOthers = (name: string) =>
     .replace(/[^a-z0-9]/g, '')
 
 /**
- * The ids that the query names. Another spelling is refused, and one behind a semicolon: the service could
- * read a place there that nobody has checked.
+ * Returns the ids in the query. Another spelling is refused, and one after a semicolon: the service could
+ * read an unchecked mandate there.
  */
 function parametersOf({ search }: Request, kind: Kind): string[] {
   const name = `${kind}Id`
@@ -78,8 +78,8 @@ function parametersOf({ search }: Request, kind: Kind): string[] {
   const alike = couldBe
     .flatMap((pair) => [...new URLSearchParams(pair).keys()])
     .filter((one) => asForgivenByOthers(one) === name.toLowerCase())
-  // Some programs read the last value of a name, and some the first: with an empty one beside it the service
-  // could read no id at all.
+  // Some programs read the last value of a name, and some the first. With an empty one beside it the service
+  // might read no id at all.
   if (values.length > 1 && values.includes('') && values.some((value) => value !== ''))
     throw new GatewayError(
       'header_ambiguous',
@@ -93,7 +93,7 @@ function parametersOf({ search }: Request, kind: Kind): string[] {
   return values
 }
 
-/** Subprotocols that name a place are for the gateway, not for the service. */
+/** Subprotocols that name a mandate or instance are for the gateway, not for the service. */
 const placeProtocol = /^(mandate|instance)\.(.*)$/
 
 /** The WebSocket subprotocols that a request offers (RFC 6455 §4.1). */
@@ -104,7 +104,7 @@ export function offeredProtocols(req: IncomingMessage): string[] {
     .filter(Boolean)
 }
 
-/** Whether a subprotocol is `mandate.<id>` or `instance.<id>`. */
+/** Returns whether a subprotocol is `mandate.<id>` or `instance.<id>`. */
 export const namesPlace = (protocol: string) => placeProtocol.test(protocol)
 
 const named: Record<MandateSource, (req: Request, kind: Kind, policy: PlacePolicy) => string[]> = {
@@ -130,7 +130,10 @@ const named: Record<MandateSource, (req: Request, kind: Kind, policy: PlacePolic
     ),
 }
 
-/** The id that all sources agree on. Two that disagree are refused: who could say which was meant? */
+/**
+ * Returns the id that all sources agree on. Two different ones are refused, because it is unknown which was
+ * meant.
+ */
 function agreed(
   req: Request,
   kind: Kind,
@@ -143,10 +146,7 @@ function agreed(
   return first
 }
 
-/**
- * Whoever asks for a mandate or an instance gets both looked at, so that they cannot contradict each other
- * unseen.
- */
+/** If either is asked for, both the mandate and the instance are read, so that a contradiction is noticed. */
 export function requestedPlace(req: Request, policy: PlacePolicy): RequestedPlace {
   const { mandateFrom } = policy
   const mandateId = mandateFrom ? agreed(req, 'mandate', policy, mandateFrom) : placeHeader(req, 'mandate')
@@ -155,7 +155,7 @@ export function requestedPlace(req: Request, policy: PlacePolicy): RequestedPlac
   return { mandateId, instanceId }
 }
 
-/** Refuses a request that names no place where its endpoint or route needs one. */
+/** Refuses a request that does not name what its endpoint or route requires. */
 export function requirePlace(
   { mandate, instance, mandateFrom }: PlacePolicy,
   { mandateId, instanceId }: RequestedPlace,

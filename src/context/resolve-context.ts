@@ -11,16 +11,16 @@ export type { PlacePolicy }
 
 interface Dependencies {
   directory: Pick<Directory, 'placement' | 'rules'>
-  /** Told of a mandate that was entered by platform level alone. */
+  /** Called for a mandate that was entered by platform level alone. */
   onPlatformEntry: (user: User, mandateId: string, requestId: string) => void
   /**
-   * Told of a membership whose mandate does not see the member's profile yet, when the member enters: about
-   * once for each time that it is loaded.
+   * Called when a member enters a mandate that does not see their profile yet, about once for each load of
+   * the membership.
    */
   onFirstEntry: (membershipId: string) => void
 }
 
-/** The context of one request. Its rules are asked for once, so that all of the request sees the same. */
+/** The context of one request. Its rules are read once, so that the whole request uses the same. */
 class PlacedContext implements RequestContext {
   readonly mandateId: string | null
   readonly featureInstanceId: string | null
@@ -55,10 +55,7 @@ class PlacedContext implements RequestContext {
   }
 }
 
-/**
- * What was decided of a remembered placement, for the user it was decided of. Lives as long as both are
- * remembered.
- */
+/** The decision about a remembered placement and its user. It lives as long as both are remembered. */
 const entered = new WeakMap<Placement, { user: User; entry: Entry }>()
 
 function entryOf(
@@ -83,7 +80,10 @@ const nowhere: Entry = {
   dependsOn: [],
 }
 
-/** Where a user works who asks for a place: as a request would be let in or refused, without being one. */
+/**
+ * Returns the context of a user in a mandate and instance, decided as for a request. Throws as the context
+ * table says.
+ */
 export async function enterPlace(
   user: User,
   requested: RequestedPlace,
@@ -105,7 +105,7 @@ function entering({ directory, onPlatformEntry, onFirstEntry }: Dependencies) {
 }
 
 /**
- * Lets a caller into the mandate of what was asked for, into `req.context`, as if the request had named that
+ * Admits a caller into the mandate of an object, into `req.context`, as if the request had named that
  * mandate. Throws as the context table says.
  */
 export function enterMandate(dependencies: Dependencies): (req: Request, mandateId: string) => Promise<void> {
@@ -122,7 +122,9 @@ export function enterMandate(dependencies: Dependencies): (req: Request, mandate
   }
 }
 
-/** Finds out where a request works, into `req.context`: the context table. An anonymous caller is nowhere. */
+/**
+ * Resolves the context of a request, into `req.context`, by the context table. An anonymous caller has none.
+ */
 export function resolveContext(dependencies: Dependencies): (policy: PlacePolicy) => Middleware {
   const { directory } = dependencies
   const enter = entering(dependencies)

@@ -31,16 +31,16 @@ import { changedTexts, livePortalTexts } from '../system/live-texts.js'
 export interface Gateway {
   /** Responds to every request. */
   listener: RequestListener
-  /**
-   * Answers what is the gateway's own or a route's, and passes on the rest, of which nobody has asked
-   * anything yet.
-   */
+  /** Responds to the gateway's own paths and to routes. Passes on the rest, without any check. */
   middleware: Middleware
-  /** Lets in what the policy allows; answers the rest. For requests that have passed the middleware. */
+  /** Admits requests by the policy, and refuses the others. For requests that have passed the middleware. */
   guard: (policy: Policy) => Middleware
 }
 
-/** A request's life, top to bottom. Order is behaviour: test/http/order.test.ts pins it. */
+/**
+ * Builds the steps of a request, from top to bottom. Their order is behaviour: test/http/order.test.ts holds
+ * it.
+ */
 export function buildGateway(deps: Dependencies): Gateway {
   const { config, logger } = deps
   const app = express()
@@ -77,7 +77,7 @@ export function buildGateway(deps: Dependencies): Gateway {
   app.use(answer)
 
   const arrive = chain(
-    // every line logged below carries its id
+    // every later log line carries its id
     identifyRequest({
       trustProxy: config.TRUST_PROXY,
       trustsForwardedHost: config.TRUST_FORWARDED_HOST,
@@ -95,15 +95,15 @@ export function buildGateway(deps: Dependencies): Gateway {
     watchBody,
     settlePath,
     allowOrigins(config.CORS_ORIGINS),
-    forwardByTable(forwarding), // what the route table claims leaves here
-    verifyForProxies(forwarding), // what other proxies ask about
-    serveDirectly(endpoints, admit), // and the gateway's own here, but for paths with parameters and other methods
+    forwardByTable(forwarding), // routes of the table end here
+    verifyForProxies(forwarding), // questions of other proxies
+    serveDirectly(endpoints, admit), // the gateway's own endpoints without path parameters
   )
   const refuse = (error: unknown, req: Request, res: Response) => answer(error, req, res, () => undefined)
   return {
     listener: (raw, rawResponse) => {
-      // What the chain uses of Express's types is what Node's own objects have: only what the router serves
-      // needs more, and gets it there.
+      // The chain uses only what Node's own objects have. The router gives the requests that it serves
+      // everything else of Express's types.
       const [req, res] = [raw, rawResponse] as unknown as [Request, Response]
       arrive(req, res, (error?: unknown) => {
         if (error === undefined) app(req, res)
@@ -139,7 +139,7 @@ const tierOf = ({ context }: Request): Tier => {
   return context.entry.byPlatformLevel ? 'platform' : 'member'
 }
 
-/** A request's span, where spans are exported; else not even a step. */
+/** The step that begins a request's span; none without an exporter. */
 function beginSpan(tracing: Dependencies['tracing']): Middleware[] {
   if (!tracing) return []
   return [
@@ -150,7 +150,7 @@ function beginSpan(tracing: Dependencies['tracing']): Middleware[] {
   ]
 }
 
-/** What becomes of a request's line: it is logged and counted, for its mandate too. */
+/** Returns the function that logs and counts a request's access line, also for its mandate. */
 function takeLine({
   logRequest,
   metrics: { requests },
@@ -166,7 +166,7 @@ function takeLine({
   }
 }
 
-/** Normalises the path once, for all that match it or send it on. */
+/** Normalises the path once, for everything that matches or forwards it. */
 const settlePath: Middleware = (req, _res, next) => {
   const query = req.url.indexOf('?')
   req.search = query === -1 ? '' : req.url.slice(query)

@@ -16,10 +16,10 @@ import type { Usage } from '../observability/usage.js'
 import type { IdentityKeys } from '../proxy/identity-keys.js'
 import type { LiveRoutes } from '../proxy/live-routes.js'
 
-/** What a gateway is made of. */
+/** The parts of a gateway. */
 export interface Dependencies {
   config: Config
-  /** What links and the gateway's own `Origin` are made of; known once the server listens. */
+  /** The base of links, and the gateway's own `Origin`. It is known once the server listens. */
   publicUrl: () => string
   database: Database
   directory: Directory
@@ -29,20 +29,20 @@ export interface Dependencies {
   identityKeys: Pick<IdentityKeys, 'signing' | 'jwks' | 'list' | 'rotate' | 'refresh'>
   passwords: Passwords
   tokenUses: TokenUses
-  /** What limits count with. */
+  /** The counters of limits. */
   counts: Counts
   audit: AuditLog
   logger: Logger
   logRequest: LogRequest
-  /** The log as SysAdmins read it, and set its level. */
+  /** The log, as SysAdmins read it and set its level. */
   log: Log
   metrics: Pick<Metrics, 'requests'>
-  /** Refuses what is too much. */
+  /** Refuses requests under overload. */
   load: Pick<Load, 'refuse'>
-  /** Where spans are exported. */
+  /** The exporter of spans. */
   tracing: Pick<Tracing, 'begin'> | undefined
   usage: Pick<Usage, 'count'>
-  /** Everything that is counted, as Prometheus reads it. */
+  /** All metrics, in Prometheus's format. */
   scrape: Scrape
   routes: LiveRoutes
   isDraining: () => boolean

@@ -2,7 +2,7 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 import { errorTable, statusOf, type ErrorCode } from '../errors.js'
 import { countRequests, latencyBounds, type RequestCounts } from './request-counts.js'
 
-/** Where the numbers are that are read when somebody asks, and not before. */
+/** Sources of numbers that are read at a scrape only. */
 export interface Sources {
   memory: () => { entries: number; hits: number; misses: number }
   lease: { remainingMs: () => number; unacked: () => number }
@@ -23,28 +23,25 @@ export interface Sources {
   }[]
 }
 
-/** Prometheus's text format, in UTF-8. */
+/** The media type of Prometheus's text format. */
 export const metricsType = 'text/plain; version=0.0.4'
 
-/** Everything that is counted, in Prometheus's text format. */
+/** Returns all metrics, in Prometheus's text format. */
 export type Scrape = () => Promise<string>
 
-/** What a process counts, for Prometheus. */
+/** The metrics of a process. */
 export interface Metrics {
   registry: Registry
   requests: RequestCounts
-  /** Notes how long a change waited for the nodes, and how many of them had to be fenced. */
+  /** Records how long a change waited for the nodes, and how many of them were fenced. */
   noteWait: (wait: { waitedMs: number; fenced: number }) => void
-  /** Begins to read what is not counted here. */
+  /** Begins to read the sources. */
   watch: (sources: Sources) => void
 }
 
 type Gathered = Awaited<ReturnType<Histogram['get']>>
 
-/**
- * Latencies, from the counts that requests have left: the library's own way costs more than all that a
- * request is decided with.
- */
+/** Latencies, from the counts of requests. The library's own way costs more than a whole decision. */
 class LatencyHistogram extends Histogram {
   private readonly empty: Histogram
 
@@ -81,7 +78,7 @@ class LatencyHistogram extends Histogram {
     return { ...description, name, values }
   }
 
-  /** The name by which the library asks when it writes text. */
+  /** The library calls this name when it writes text. */
   getForPromString(): Promise<Gathered> {
     return this.get()
   }
@@ -286,7 +283,7 @@ function gauge(
   })
 }
 
-/** Begins to count; `collectDefaultMetrics` adds what Node says of the process, its event loop included. */
+/** Creates the metrics. `collectDefaultMetrics` adds those of Node, with its event loop. */
 export function createMetrics(): Metrics {
   const registry = new Registry()
   const requests = countRequests()

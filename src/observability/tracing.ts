@@ -5,11 +5,14 @@ import { callersTrace } from './trace-context.js'
 import type { AccessLine } from './access-line.js'
 import type { Logger } from './logger.js'
 
-/** The span of a request, and of its way onward. Holds routes, statuses and ids, never what a client sent. */
+/**
+ * The span of a request and of its forwarding. It holds routes, statuses and ids, and nothing that a client
+ * sent.
+ */
 export interface RequestSpan {
-  /** Begins the span of what is sent to an upstream; answers its `traceparent`. */
+  /** Begins the span of a forwarded request. Returns its `traceparent`. */
   forward: (upstream: string, target: string) => string
-  /** The upstream's answer has ended, or failed; of several tries the last one counts. */
+  /** Call it when the upstream's response has ended or failed. Of several tries the last one counts. */
   forwarded: (outcome: 'answered' | 'failed' | 'cut') => void
   end: (line: AccessLine) => void
 }
@@ -17,7 +20,7 @@ export interface RequestSpan {
 /** Spans for OpenTelemetry. */
 export interface Tracing {
   begin: (req: IncomingMessage) => RequestSpan
-  /** Sends what waits, then stops. */
+  /** Sends waiting spans and stops. */
   stop: () => Promise<void>
 }
 
@@ -31,7 +34,7 @@ declare global {
   }
 }
 
-/** A receiver that does not answer must not hold up the end of the process. */
+/** A receiver that does not answer must not delay the end of the process. */
 const longestStopMs = 3000
 
 export type TracingConfig = Pick<
@@ -45,7 +48,7 @@ export type TracingConfig = Pick<
   | 'OTEL_SDK_DISABLED'
 >
 
-/** Whether traces go anywhere, by OpenTelemetry's own variables. */
+/** Returns whether OpenTelemetry's own variables ask for an export of traces. */
 export const tracesAreExported = ({
   OTEL_SDK_DISABLED,
   OTEL_TRACES_EXPORTER,
@@ -84,7 +87,8 @@ async function openSampler({
 }
 
 /**
- * Starts to export spans; undefined, and nothing loaded, where no variable of OpenTelemetry's asks for it.
+ * Starts to export spans. Returns undefined, and loads nothing, when no variable of OpenTelemetry asks for
+ * it.
  */
 export async function startTracing(config: TracingConfig, logger: Logger): Promise<Tracing | undefined> {
   if (!tracesAreExported(config)) return undefined
