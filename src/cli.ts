@@ -7,13 +7,13 @@ import { z } from 'zod'
 import { registerOperatorCommands } from './commands/register.js'
 import { routeFile } from './config.js'
 import { exitCodes } from './domain/exit-codes.js'
-import { checkRoutes, matchRoute, type Said } from './commands/routes-command.js'
+import { checkRoutes, matchRoute, type CommandResult } from './commands/routes-command.js'
 
 const { version } = z
   .object({ version: z.string() })
   .parse(JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')))
 
-function say({ exitCode, stdout, stderr }: Said): void {
+function say({ exitCode, stdout, stderr }: CommandResult): void {
   process.stderr.write(stderr)
   process.stdout.write(stdout)
   process.exitCode = exitCode

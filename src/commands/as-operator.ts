@@ -8,9 +8,9 @@ import { loadConfig, type Config } from '../config.js'
 import { connectDatabase, type Database } from '../database/connect.js'
 import { withMigrator } from '../database/migrate.js'
 import { withDevelopmentSecrets } from '../process/development-secrets.js'
-import { operatorRealm, type OperatorRealm } from '../directory/realm.js'
-import type { Said } from './routes-command.js'
-import { failed } from './said.js'
+import { operatorScope, type OperatorScope } from '../directory/scope.js'
+import type { CommandResult } from './routes-command.js'
+import { failed } from './command-result.js'
 import { useDatabase } from './use-database.js'
 
 /** What a command line has that changes what decisions depend on. */
@@ -19,7 +19,7 @@ export interface Operator {
   database: Database
   commitAndAwaitNodes: CommitAndAwaitNodes
   performDryRun: PerformDryRun
-  realm: OperatorRealm
+  scope: OperatorScope
   /** Brings the database to this version, as a start does. */
   migrate: () => Promise<unknown>
   /** Says in the audit that it was the command line, and who called it. */
@@ -50,9 +50,9 @@ export const operatorActor = (): Actor => ({
  * requests. `timeoutMs`: how long a statement may take, by default as long as a request's.
  */
 export async function asOperator(
-  work: (operator: Operator) => Promise<Said>,
+  work: (operator: Operator) => Promise<CommandResult>,
   { timeoutMs }: { timeoutMs?: number } = {},
-): Promise<Said> {
+): Promise<CommandResult> {
   try {
     const { config } = await withDevelopmentSecrets(loadConfig())
     return await useDatabase(config, async ({ url, ownerUrl, setRole }) => {
@@ -75,7 +75,7 @@ export async function asOperator(
           database,
           ...writer,
           actor,
-          realm: operatorRealm({ database, ...writer }, actor),
+          scope: operatorScope({ database, ...writer }, actor),
           migrate,
         })
       } finally {

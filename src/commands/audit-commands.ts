@@ -21,9 +21,9 @@ import { loadConfig, type Config } from '../config.js'
 import { connectDatabase, type Database, type Sql } from '../database/connect.js'
 import { withDevelopmentSecrets } from '../process/development-secrets.js'
 import { exitCodes } from '../domain/exit-codes.js'
-import type { Said } from './routes-command.js'
+import type { CommandResult } from './routes-command.js'
 import { operatorActor } from './as-operator.js'
-import { failed, said } from './said.js'
+import { failed, said } from './command-result.js'
 import { useDatabase } from './use-database.js'
 
 interface Surroundings {
@@ -37,9 +37,9 @@ const ownerTimeoutMs = 30 * minuteMs
 
 async function withAudit(
   publicKeys: string[],
-  work: (surroundings: Surroundings) => Promise<Said>,
+  work: (surroundings: Surroundings) => Promise<CommandResult>,
   asOwner = false,
-): Promise<Said> {
+): Promise<CommandResult> {
   try {
     const { config } = await withDevelopmentSecrets(loadConfig())
     const keys = checkpointKeys({
@@ -138,7 +138,7 @@ export async function verifyAudit({
   checkpoints: string[]
   archives: string[]
   keys: string[]
-}): Promise<Said> {
+}): Promise<CommandResult> {
   return await withAudit(publicKeys, async ({ sql, keys, config }) => {
     const kept = await readKnownCheckpoints(auditDirectories(config.DATA_DIR).checkpoints)
     const named = await Promise.all(files.map(readCheckpoint))
@@ -179,7 +179,7 @@ export async function verifyAudit({
 }
 
 /** `audit checkpoint`: the end of the chain, signed, to be kept elsewhere. */
-export async function printCheckpoint(): Promise<Said> {
+export async function printCheckpoint(): Promise<CommandResult> {
   return await withAudit([], async ({ sql }) => {
     const checkpoint = await findLastCheckpoint(sql)
     return checkpoint
@@ -212,7 +212,7 @@ async function* exportLines(sql: Sql, checkpoint: Checkpoint): AsyncGenerator<st
  * `audit export`: the sealed events in the order of the chain, as JSON lines to `out`; the last line is the
  * checkpoint.
  */
-export async function exportAudit({ out }: { out: string | undefined }): Promise<Said> {
+export async function exportAudit({ out }: { out: string | undefined }): Promise<CommandResult> {
   return await withAudit([], async ({ sql }) => {
     const checkpoint = await findLastCheckpoint(sql)
     if (!checkpoint) return { exitCode: exitCodes.no, stdout: '', stderr: 'Nothing has been sealed yet.\n' }
@@ -232,7 +232,7 @@ export async function archive({
   before: Date | undefined
   to: string | undefined
   json: boolean
-}): Promise<Said> {
+}): Promise<CommandResult> {
   return await withAudit(
     [],
     async ({ sql, keys, config }) => {

@@ -1,7 +1,7 @@
 import { loadConfig, type Config } from '../config.js'
 import { exitCodes } from '../domain/exit-codes.js'
-import type { Said } from './routes-command.js'
-import { failed, said } from './said.js'
+import type { CommandResult } from './routes-command.js'
+import { failed, said } from './command-result.js'
 
 const secretName = /SECRET|PRIVATE_KEY|PASSWORD|TOKEN$/
 const hidden = '(set, not shown)'
@@ -26,7 +26,7 @@ export function showConfig(config: Config): Record<string, unknown> {
 }
 
 /** `config print`: what a start would use. */
-export function printConfig({ json }: { json: boolean }): Said {
+export function printConfig({ json }: { json: boolean }): CommandResult {
   try {
     const values = showConfig(loadConfig())
     return said(

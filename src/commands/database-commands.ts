@@ -3,12 +3,12 @@ import { loadConfig } from '../config.js'
 import { withMigrator } from '../database/migrate.js'
 import { exitCodes } from '../domain/exit-codes.js'
 import { createPasswords } from '../login/password.js'
-import type { Said } from './routes-command.js'
-import { failed, said } from './said.js'
+import type { CommandResult } from './routes-command.js'
+import { failed, said } from './command-result.js'
 import { useDatabase } from './use-database.js'
 
 /** `migrate`: applies what is missing, as a start does. */
-export async function migrate({ json }: { json: boolean }): Promise<Said> {
+export async function migrate({ json }: { json: boolean }): Promise<CommandResult> {
   try {
     const applied = await useDatabase(loadConfig(), ({ ownerUrl }) =>
       withMigrator(ownerUrl, (migrator) => migrator.up()),
@@ -25,7 +25,7 @@ export async function migrate({ json }: { json: boolean }): Promise<Said> {
 }
 
 /** `seed`: the demo data, once; never in production, as its passwords are published. */
-export async function seed({ json }: { json: boolean }): Promise<Said> {
+export async function seed({ json }: { json: boolean }): Promise<CommandResult> {
   try {
     const config = loadConfig()
     if (config.production)
@@ -50,7 +50,7 @@ export async function seed({ json }: { json: boolean }): Promise<Said> {
 const ownFiles = ['development-secrets.json', 'audit']
 
 /** `backup`: the data directory with the embedded database, also while a gateway runs on it. */
-export async function backup({ to, json }: { to: string; json: boolean }): Promise<Said> {
+export async function backup({ to, json }: { to: string; json: boolean }): Promise<CommandResult> {
   try {
     const config = loadConfig()
     if (config.DATABASE_URL !== undefined)

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { featureCode, label, username } from '../directory/fields.js'
 import { firstRoles, makeFirstProduct, type FirstProduct, type Step } from '../directory/first-product.js'
-import type { Edit } from '../directory/realm.js'
+import type { Edit } from '../directory/scope.js'
 import { GatewayError } from '../errors.js'
 import { exitCodes } from '../domain/exit-codes.js'
 import { issueFirstAccess } from '../login/first-access-endpoints.js'
@@ -12,11 +12,11 @@ import { slugFrom } from '../portal/slug.js'
 import { addRoute } from '../proxy/add-route.js'
 import { routePrefix } from '../proxy/route-schema.js'
 import { upstreamTarget } from '../proxy/upstream-schema.js'
-import type { Said } from './routes-command.js'
+import type { CommandResult } from './routes-command.js'
 import { asOperator, heard, type Operator } from './as-operator.js'
 import { ask, readNewPassword } from './read-secret.js'
 import { readRouteFile, writeRouteFile } from './route-file.js'
-import { failed, isNotMigrated, said } from './said.js'
+import { failed, isNotMigrated, said } from './command-result.js'
 import { madeOf, publicUrlOf } from './user-commands.js'
 
 /** What `init` is called with; what is missing is asked for on a terminal. */
@@ -120,10 +120,10 @@ interface Outcome {
 }
 
 /** Finds out what would be made, and makes nothing. */
-async function planProduct({ realm }: Pick<Operator, 'realm'>, wanted: FirstProduct): Promise<Outcome> {
+async function planProduct({ scope }: Pick<Operator, 'scope'>, wanted: FirstProduct): Promise<Outcome> {
   let steps = allSteps(wanted)
   try {
-    await realm.change(
+    await scope.change(
       async (edit) => {
         ;({ steps } = await makeFirstProduct(edit, wanted))
       },
@@ -147,13 +147,13 @@ async function letIn(
 }
 
 async function make(
-  { realm, config }: Pick<Operator, 'realm' | 'config'>,
+  { scope, config }: Pick<Operator, 'scope' | 'config'>,
   wanted: FirstProduct,
   password: string | undefined,
 ): Promise<Outcome> {
   const passwordHash = password === undefined ? undefined : await createPasswords().hash(password)
   const { result, coherence } = madeOf(
-    await realm.change(async (edit) => {
+    await scope.change(async (edit) => {
       const made = await makeFirstProduct(edit, wanted)
       return {
         ...made,
@@ -208,7 +208,7 @@ const howToReload = (file: string) =>
  * `init`: makes a mandate, its roles, a person and a route for a service of one's own, as far as they are not
  * there.
  */
-export async function initProduct(options: InitOptions): Promise<Said> {
+export async function initProduct(options: InitOptions): Promise<CommandResult> {
   try {
     const wanted = await complete(options)
     return await asOperator((operator) => setUp(operator, wanted, options))
@@ -221,7 +221,7 @@ async function setUp(
   operator: Operator,
   wanted: Product,
   { file, strip, password: withPassword, dryRun, yes, json }: InitOptions,
-): Promise<Said> {
+): Promise<CommandResult> {
   const { config } = operator
   const routes = file ?? config.GATEWAY_ROUTES
   const added = addRoute(await readRouteFile(routes), routes, {

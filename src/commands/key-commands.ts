@@ -4,10 +4,10 @@ import { ConfigError } from '../config.js'
 import { exitCodes } from '../domain/exit-codes.js'
 import { createLog } from '../observability/logger.js'
 import { openIdentityKeys } from '../proxy/identity-keys.js'
-import type { Said } from './routes-command.js'
+import type { CommandResult } from './routes-command.js'
 import { keyRing, type KeyRing } from '../system/keys-endpoints.js'
 import { asOperator, heard, type Operator } from './as-operator.js'
-import { said } from './said.js'
+import { said } from './command-result.js'
 
 const silent = createLog(
   { LOG_LEVEL: 'error', LOG_FORMAT: 'json' },
@@ -15,7 +15,9 @@ const silent = createLog(
 ).logger
 
 /** Runs `work` with the keys that this configuration has, as a node of it would. */
-async function withKeys(work: (ring: KeyRing, operator: Operator) => Promise<Said>): Promise<Said> {
+async function withKeys(
+  work: (ring: KeyRing, operator: Operator) => Promise<CommandResult>,
+): Promise<CommandResult> {
   return await asOperator(async (operator) => {
     const { config, database, commitAndAwaitNodes } = operator
     if (config.SECRET_KEY === undefined) throw new ConfigError(['SECRET_KEY: must be set'])
@@ -43,7 +45,7 @@ async function withKeys(work: (ring: KeyRing, operator: Operator) => Promise<Sai
 }
 
 /** `keys list`. */
-export async function listKeys(json: boolean): Promise<Said> {
+export async function listKeys(json: boolean): Promise<CommandResult> {
   return await withKeys(async (ring) => {
     const keys = await ring.list()
     return said(
@@ -59,7 +61,7 @@ export async function listKeys(json: boolean): Promise<Said> {
 }
 
 /** `keys rotate`: a new key for identities; the others come from the environment. */
-export async function rotateKeys(json: boolean): Promise<Said> {
+export async function rotateKeys(json: boolean): Promise<CommandResult> {
   return await withKeys(async (ring, { actor }) => {
     const made = await ring.rotate({ actor, begin: lockAdministration })
     return said(exitCodes.ok, json, made, [
@@ -72,7 +74,7 @@ export async function rotateKeys(json: boolean): Promise<Said> {
 export async function retireKey(
   kid: string,
   { force, json }: { force: boolean; json: boolean },
-): Promise<Said> {
+): Promise<CommandResult> {
   return await withKeys(async (ring, { actor }) => {
     const coherence = await ring.retire(kid, force, { actor, begin: lockAdministration })
     return said(exitCodes.ok, json, { kid, coherence }, [`${kid} is retired.`, heard(coherence)])

@@ -1,9 +1,9 @@
 import { GatewayError } from '../errors.js'
 import { exitCodes } from '../domain/exit-codes.js'
 import { deleteLink, findOpenLink, listOpenLinks, type OpenLink } from '../directory/issued-queries.js'
-import type { Said } from './routes-command.js'
+import type { CommandResult } from './routes-command.js'
 import { asOperator, heard } from './as-operator.js'
-import { said } from './said.js'
+import { said } from './command-result.js'
 import { madeOf } from './user-commands.js'
 
 /** More are not printed: the list is for people. */
@@ -13,19 +13,19 @@ const lineOf = ({ id, username, issuedBy, expiresAt }: OpenLink) =>
   `${id}  ${username}  until ${expiresAt.toISOString()}  issued by ${issuedBy ?? 'the command line'}`
 
 /** `user links`: the links to a first password that still work, newest first. */
-export async function listLinks(json: boolean): Promise<Said> {
-  return await asOperator(async ({ realm }) => {
-    const rows = await realm.see((sql) => listOpenLinks(sql, { after: undefined, atMost: mostLinks }))
+export async function listLinks(json: boolean): Promise<CommandResult> {
+  return await asOperator(async ({ scope }) => {
+    const rows = await scope.see((sql) => listOpenLinks(sql, { after: undefined, atMost: mostLinks }))
     const items = rows.map(({ position: _position, ...link }) => link)
     return said(exitCodes.ok, json, { items }, items.length === 0 ? ['No link works.'] : items.map(lineOf))
   })
 }
 
 /** `user withdraw-link`: makes one of them work no more. */
-export async function withdrawLink(id: string, json: boolean): Promise<Said> {
-  return await asOperator(async ({ realm }) => {
+export async function withdrawLink(id: string, json: boolean): Promise<CommandResult> {
+  return await asOperator(async ({ scope }) => {
     const { result: link, coherence } = madeOf(
-      await realm.change(async ({ tx, record }) => {
+      await scope.change(async ({ tx, record }) => {
         const open = await findOpenLink(tx, id)
         if (!open)
           throw new GatewayError(

@@ -1,13 +1,13 @@
 import type { Command } from 'commander'
 import { exitCodes } from '../domain/exit-codes.js'
-import type { Said } from './routes-command.js'
+import type { CommandResult } from './routes-command.js'
 import type { InitOptions } from './init-command.js'
 import { asJson, examples } from './options.js'
 
 type Given = Partial<InitOptions>
 
 /** The command that leads from the demo to a product of one's own. */
-export function registerInit(program: Command, say: (said: Said) => void): void {
+export function registerInit(program: Command, say: (said: CommandResult) => void): void {
   program
     .command('init')
     .description(

@@ -1,11 +1,11 @@
 import { Argument, InvalidArgumentError, type Command } from 'commander'
 import { isUuid } from '../domain/ids.js'
 import { exitCodes } from '../domain/exit-codes.js'
-import type { Said } from './routes-command.js'
+import type { CommandResult } from './routes-command.js'
 import { asJson, examples, wholeFrom, type Json } from './options.js'
 import type { AdminLevel } from './user-commands.js'
 
-type Say = (said: Said) => void
+type Say = (said: CommandResult) => void
 
 // Loaded when they are called: help, and what is called wrongly, need none of what they need.
 const users = () => import('./user-commands.js')

@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { exitCodes } from '../domain/exit-codes.js'
 import { kindNames, type KindName } from './import/kinds.js'
-import type { Said } from './routes-command.js'
+import type { CommandResult } from './routes-command.js'
 import { asJson, examples, type Json } from './options.js'
 import { registerInit } from './register-init.js'
 import { registerPeopleCommands } from './register-people.js'
@@ -19,7 +19,7 @@ function timeOf(value: string): Date {
 
 const collect = (value: string, before: string[]) => [...before, value]
 
-function registerAuditCommands(program: Command, say: (said: Said) => void): void {
+function registerAuditCommands(program: Command, say: (said: CommandResult) => void): void {
   const audit = program.command('audit').description('verify and export the audit')
   audit
     .command('verify')
@@ -91,7 +91,7 @@ function registerAuditCommands(program: Command, say: (said: Said) => void): voi
 }
 
 /** The commands of operators: the database, the configuration, what is wrong, and how fast it is. */
-export function registerOperatorCommands(program: Command, say: (said: Said) => void): void {
+export function registerOperatorCommands(program: Command, say: (said: CommandResult) => void): void {
   registerInit(program, say)
   registerAuditCommands(program, say)
   registerPeopleCommands(program, say)

@@ -4,7 +4,7 @@ import { openRoutes } from '../proxy/open-routes.js'
 import { RouteTableError, loadRouteTable, type RouteTable } from '../proxy/route-table.js'
 
 /** What a command has to say, and the exit code that goes with it. */
-export interface Said {
+export interface CommandResult {
   exitCode: number
   stdout: string
   stderr: string
@@ -35,7 +35,7 @@ function unusedUpstreams({ upstreams, routes }: RouteTable): string[] {
 }
 
 /** `routes check`: whether a gateway would start with this route file, and what in it has no use. */
-export async function checkRoutes({ file, json }: Options): Promise<Said> {
+export async function checkRoutes({ file, json }: Options): Promise<CommandResult> {
   const loaded = await load(file)
   if ('faults' in loaded) {
     const { faults } = loaded
@@ -67,7 +67,7 @@ export async function matchRoute({
   method,
   target,
   host,
-}: Options & { method: string; target: string; host?: string | undefined }): Promise<Said> {
+}: Options & { method: string; target: string; host?: string | undefined }): Promise<CommandResult> {
   const loaded = await load(file)
   if ('faults' in loaded) {
     return {

@@ -12,11 +12,11 @@ import { findLiveRefreshToken } from '../oauth/introspection-queries.js'
 import { refreshTokenHash } from '../login/refresh-token.js'
 import { findServiceAccount, lockServiceAccount } from '../oauth/service-credential-queries.js'
 import { makeApiToken } from '../oauth/service-tokens.js'
-import type { Said } from './routes-command.js'
+import type { CommandResult } from './routes-command.js'
 import { findToken, revokeEverything, revokeToken } from '../system/token-queries.js'
 import { asOperator, heard, type Operator } from './as-operator.js'
 import { readSecret } from './read-secret.js'
-import { said } from './said.js'
+import { said } from './command-result.js'
 
 /**
  * `token issue`: a long-lived token of a service account. It is printed alone, so that a shell can take it.
@@ -24,7 +24,7 @@ import { said } from './said.js'
 export async function issueToken(
   name: string,
   { label, days, json }: { label: string; days: number; json: boolean },
-): Promise<Said> {
+): Promise<CommandResult> {
   return await asOperator(async ({ config, database, commitAndAwaitNodes, actor }) => {
     const keys = await loadTokenKeys(config)
     const found = await findServiceAccount(database, name)
@@ -69,7 +69,7 @@ async function verifiedOf(token: string, config: Operator['config']): Promise<Ve
 }
 
 /** `token revoke`: by its id, or the token itself from standard input. */
-export async function revokeOne(named: string | undefined, json: boolean): Promise<Said> {
+export async function revokeOne(named: string | undefined, json: boolean): Promise<CommandResult> {
   return await asOperator(async ({ config, commitAndAwaitNodes, actor }) => {
     const id = named ?? (await verifiedOf(await readSecret('Token'), config)).jti
     const { result: userId, coherence } = await commitAndAwaitNodes(async (tx) => {
@@ -95,7 +95,7 @@ export async function revokeOne(named: string | undefined, json: boolean): Promi
  * `token revoke --all`: everybody signs in again. For a database that was restored: what has been revoked
  * since counts in it.
  */
-export async function revokeAll(json: boolean): Promise<Said> {
+export async function revokeAll(json: boolean): Promise<CommandResult> {
   return await asOperator(async ({ commitAndAwaitNodes, actor }) => {
     const { result: ended, coherence } = await commitAndAwaitNodes(async (tx) => {
       const counts = await revokeEverything(tx)
@@ -264,7 +264,7 @@ const inLines = (title: string, values: object | null | undefined) =>
   )
 
 /** `token inspect`: what a token says and whether it counts; never the token. */
-export async function inspectToken(named: string | undefined, asJson: boolean): Promise<Said> {
+export async function inspectToken(named: string | undefined, asJson: boolean): Promise<CommandResult> {
   return await asOperator(async (operator) => {
     const found = await inspect(named, operator)
     const { kind, counts, reason, why, claims, row } = found

@@ -3,7 +3,7 @@ import { recordChange } from '../audit/record-change.js'
 import { GatewayError } from '../errors.js'
 import { exitCodes } from '../domain/exit-codes.js'
 import { label, username } from '../directory/fields.js'
-import type { Edit, Outcome, Seen } from '../directory/realm.js'
+import type { Edit, Outcome, Seen } from '../directory/scope.js'
 import { exportUser } from '../directory/export-queries.js'
 import { changeUser, eraseUser, makeUser } from '../directory/users-endpoints.js'
 import {
@@ -18,11 +18,11 @@ import { issueSetupLink } from '../login/setup-endpoints.js'
 import { lockSetup, voidSetupLinks } from '../login/setup-queries.js'
 import { checkNewPassword } from '../login/password-policy.js'
 import { createPasswords } from '../login/password.js'
-import type { Said } from './routes-command.js'
+import type { CommandResult } from './routes-command.js'
 import { changeSysAdmin } from '../system/admins-endpoints.js'
 import { asOperator, heard, type Operator } from './as-operator.js'
 import { confirmName, readNewPassword } from './read-secret.js'
-import { failed, said } from './said.js'
+import { failed, said } from './command-result.js'
 
 /** Whoever runs the gateway has its secrets: nothing of a SysAdmin is beyond them. */
 const operator = { isSysAdmin: true }
@@ -78,7 +78,7 @@ export async function createUser({
   serviceAccount,
   password: withPassword,
   json,
-}: NewUser): Promise<Said> {
+}: NewUser): Promise<CommandResult> {
   const parsed = newUser.safeParse({ username: name, email: email ?? null, fullName: fullName ?? null })
   if (!parsed.success) {
     return failed(
@@ -87,11 +87,11 @@ export async function createUser({
       }),
     )
   }
-  return await asOperator(async ({ config, realm }) => {
+  return await asOperator(async ({ config, scope }) => {
     const password = withPassword ? await readNewPassword() : undefined
     if (password !== undefined) checkNewPassword(password, name)
     const passwordHash = password === undefined ? undefined : await createPasswords().hash(password)
-    const made = await realm.change(async (edit) => {
+    const made = await scope.change(async (edit) => {
       const { tx } = edit
       const user = await makeUser(edit, {
         ...parsed.data,
@@ -135,9 +135,9 @@ async function changing(
   json: boolean,
   words: (user: ListedUser) => string,
   work: (edit: Edit, user: ListedUser, admins: Admins) => Promise<void>,
-): Promise<Said> {
+): Promise<CommandResult> {
   return await asOperator(async (caller) => {
-    const changed = await caller.realm.change(async (edit) => {
+    const changed = await caller.scope.change(async (edit) => {
       const admins = await lockEnabledAdmins(edit.tx) // first, as everybody does who locks several users
       const user = await userOf(edit.tx, named)
       await work(edit, user, admins)
@@ -152,7 +152,7 @@ async function changing(
 }
 
 /** `user disable`, `user enable`. */
-export async function enableUser(named: string, enabled: boolean, json: boolean): Promise<Said> {
+export async function enableUser(named: string, enabled: boolean, json: boolean): Promise<CommandResult> {
   const words = ({ username: name }: ListedUser) =>
     `${name} is ${enabled ? 'enabled' : 'disabled; all their sessions have ended'}.`
   return await changing(named, json, words, async ({ tx, record }, before, admins) => {
@@ -167,7 +167,7 @@ export async function enableUser(named: string, enabled: boolean, json: boolean)
 }
 
 /** `user password`: sets what is read; ends what was begun with another one. */
-export async function setPassword(named: string, json: boolean): Promise<Said> {
+export async function setPassword(named: string, json: boolean): Promise<CommandResult> {
   try {
     const password = await readNewPassword()
     checkNewPassword(password, named)
@@ -204,7 +204,7 @@ export async function setAdmin(
   named: string,
   granted: boolean,
   json: boolean,
-): Promise<Said> {
+): Promise<CommandResult> {
   const words = ({ username: name }: ListedUser) =>
     `${name} is ${granted ? 'a' : 'no'} ${titles[level]} ${granted ? 'now' : 'any more'}.`
   return await changing(named, json, words, async ({ tx, record, actor }, before, admins) => {
@@ -222,7 +222,7 @@ export async function setAdmin(
 }
 
 /** `admin setup-link`: while there is no admin, a link by which the first makes themselves. */
-export async function printSetupLink(json: boolean): Promise<Said> {
+export async function printSetupLink(json: boolean): Promise<CommandResult> {
   return await asOperator(async ({ config, database, actor }) => {
     const link = await database.transaction((tx) => issueSetupLink(tx, actor, 'all'))
     if (!link)
@@ -236,9 +236,9 @@ export async function printSetupLink(json: boolean): Promise<Said> {
 }
 
 /** `user export`: all that the directory holds of a person, as JSON. */
-export async function exportPerson(named: string): Promise<Said> {
-  return await asOperator(async ({ realm, database, actor }) => {
-    const found = await realm.see(async (sql) => await exportUser(sql, await userIdOf(sql, named)))
+export async function exportPerson(named: string): Promise<CommandResult> {
+  return await asOperator(async ({ scope, database, actor }) => {
+    const found = await scope.see(async (sql) => await exportUser(sql, await userIdOf(sql, named)))
     await database.transaction((tx) =>
       recordChange(tx, {
         actor,
@@ -262,7 +262,10 @@ interface EraseOptions {
  * `user erase`: deletes a user and what the audit says about them; or says what that would end. It cannot be
  * undone, so the name must be typed once more on the terminal; elsewhere `--yes` is needed.
  */
-export async function erasePerson(named: string, { dryRun, yes, json }: EraseOptions): Promise<Said> {
+export async function erasePerson(
+  named: string,
+  { dryRun, yes, json }: EraseOptions,
+): Promise<CommandResult> {
   if (!dryRun && !yes && !(await confirmName(named))) {
     return {
       exitCode: exitCodes.no,
@@ -270,8 +273,8 @@ export async function erasePerson(named: string, { dryRun, yes, json }: EraseOpt
       stderr: `Nothing was changed. Erasing ${named} cannot be undone: type the name as asked, or give --yes. --dry-run says what it would end.\n`,
     }
   }
-  return await asOperator(async ({ realm }) => {
-    const outcome = await realm.change(
+  return await asOperator(async ({ scope }) => {
+    const outcome = await scope.change(
       async (edit) => {
         const admins = await lockEnabledAdmins(edit.tx)
         const user = await userOf(edit.tx, named)

@@ -8,7 +8,7 @@ import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../htt
 import { listOpenMemberships, listPlaces, listRolesAbout, type Placed } from './access-overview-queries.js'
 import { fields, pointsOf, rulesOf, type Point } from './authority.js'
 import { id } from './fields.js'
-import { platformRealm, type Governing, type Seen } from './realm.js'
+import { platformScope, type Governing, type Seen } from './scope.js'
 
 const context = z.enum(ruleContexts, 'must be DATA, UI or RESOURCE')
 const item = z
@@ -135,7 +135,7 @@ const rowsOf = (accesses: Access[]) =>
 
 /** Who can do what, and where. SysAdmins can do everything everywhere, and are not listed for that. */
 export function accessOverviewEndpoints(governing: Governing): Endpoint[] {
-  const { access, see } = platformRealm(governing)
+  const { access, see } = platformScope(governing)
   return [
     endpoint({
       method: 'get',

@@ -1,6 +1,6 @@
 import { allOf, where } from '../database/conditions.js'
 import type { Point } from './authority.js'
-import type { Seen } from './realm.js'
+import type { Seen } from './scope.js'
 
 /** A place that somebody may enter, with their roles there. */
 export interface Placed {

@@ -21,7 +21,7 @@ export interface Point {
 }
 
 /** A change of what a role gives by itself, whoever holds it. */
-interface Gift {
+interface RoleGrant {
   /** Where it counts. */
   instanceId: string | null
   before: string[]
@@ -29,12 +29,12 @@ interface Gift {
 }
 
 /** What a change concerns: whose authority, and which roles are handed out or changed by it. */
-export interface Concern extends Scope {
-  gifts?: Gift[]
+export interface AffectedHolders extends Scope {
+  grants?: RoleGrant[]
 }
 
 /** Somebody's rules at a place, before a change and after it. Without a holder: those of a role alone. */
-export interface Shift {
+export interface AuthorityChange {
   holder: Pick<Holding, 'userId' | 'username'> | undefined
   mandateId: string
   instanceId: string | null
@@ -48,9 +48,9 @@ export interface Shift {
 
 /** All that a change does to what people may do. */
 export interface Effect {
-  shifts: Shift[]
+  changes: AuthorityChange[]
   /** What it does to what people could do if nothing of theirs were disabled. Listed only where asked for. */
-  latent: Shift[]
+  latent: AuthorityChange[]
   /** How many memberships and accesses it concerns, where that is more than were looked at. */
   unseen: number
   sessions: string[]
@@ -58,25 +58,25 @@ export interface Effect {
 }
 
 /** Looks at what people may do before a change and after it. */
-export interface Watch {
+export interface AuthorityComparison {
   /** To be told before the change, once. */
-  about: (concern: Concern) => Promise<void>
+  about: (affected: AffectedHolders) => Promise<void>
   /** To be asked after it. */
   effect: () => Promise<Effect>
 }
 
-type Book = Map<string, ScopedRule[]>
+type RulesByRole = Map<string, ScopedRule[]>
 
-async function readBook(sql: Sql, roleIds: string[]): Promise<Book> {
-  const book: Book = new Map()
+async function readRulesByRole(sql: Sql, roleIds: string[]): Promise<RulesByRole> {
+  const rulesByRole: RulesByRole = new Map()
   for (const rule of roleIds.length > 0 ? await listRulesOfRoles(sql, [...new Set(roleIds)]) : [])
-    book.set(rule.roleId, [...(book.get(rule.roleId) ?? []), rule])
-  return book
+    rulesByRole.set(rule.roleId, [...(rulesByRole.get(rule.roleId) ?? []), rule])
+  return rulesByRole
 }
 
 /** Returns the rules of roles at a place. Those who hold the same roles share the same array. */
 function ruleReader(
-  book: Book,
+  rulesByRole: RulesByRole,
 ): (place: { mandateId: string; instanceId: string | null; roleIds: string[] }) => PrioritisedRule[] {
   const known = new Map<string, PrioritisedRule[]>()
   return ({ mandateId, instanceId, roleIds }) => {
@@ -84,7 +84,7 @@ function ruleReader(
     const rules =
       known.get(key) ??
       countingRules(
-        roleIds.flatMap((id) => book.get(id) ?? []),
+        roleIds.flatMap((id) => rulesByRole.get(id) ?? []),
         mandateId,
         instanceId,
       )
@@ -95,13 +95,13 @@ function ruleReader(
 
 /** Reads the rules of roles once, for as many places as are asked about. */
 export async function rulesOf(sql: Sql, roleIds: string[]): Promise<ReturnType<typeof ruleReader>> {
-  return ruleReader(await readBook(sql, roleIds))
+  return ruleReader(await readRulesByRole(sql, roleIds))
 }
 
 interface Before {
-  concern: Concern
+  affected: AffectedHolders
   holdings: Holding[]
-  book: Book
+  rulesByRole: RulesByRole
   logins: { sessions: string[]; tokens: string[] }
 }
 
@@ -109,22 +109,25 @@ const placeOf = ({ userId, mandateId, instanceId }: Holding) => `${userId} ${man
 const noLogins = { sessions: [], tokens: [] }
 
 /**
- * The shifts of holders who can enter, and of roles that are handed out; and what holders who cannot, before
+ * The changes of holders who can enter, and of roles that are handed out; and what holders who cannot, before
  * or after, would hold.
  */
-async function shiftsOf(
+async function changesOf(
   sql: Sql,
-  { concern, holdings, book }: Before,
+  { affected, holdings, rulesByRole }: Before,
   mandateId: string,
   listed: Listed,
-): Promise<{ shifts: Shift[]; latent: Shift[] }> {
-  const gifts = concern.gifts ?? []
+): Promise<{ changes: AuthorityChange[]; latent: AuthorityChange[] }> {
+  const grants = affected.grants ?? []
   // Who holds a role stays who they are when its rules change, and when it goes.
-  const later = concern.roleId === undefined ? await listHoldings(sql, concern, listed) : holdings
+  const later = affected.roleId === undefined ? await listHoldings(sql, affected, listed) : holdings
   const after = ruleReader(
-    await readBook(sql, [...later.flatMap(({ roleIds }) => roleIds), ...gifts.flatMap((gift) => gift.after)]),
+    await readRulesByRole(sql, [
+      ...later.flatMap(({ roleIds }) => roleIds),
+      ...grants.flatMap((grant) => grant.after),
+    ]),
   )
-  const before = ruleReader(book)
+  const before = ruleReader(rulesByRole)
   const [was, is] = [holdings, later].map((all) => new Map(all.map((one) => [placeOf(one), one]))) as [
     Map<string, Holding>,
     Map<string, Holding>,
@@ -134,10 +137,10 @@ async function shiftsOf(
     old: was.get(place),
     now: is.get(place),
   }))
-  const shift = (
+  const change = (
     { holder, old, now }: (typeof places)[number],
     counts: (one: Holding) => boolean,
-  ): Shift => ({
+  ): AuthorityChange => ({
     holder,
     mandateId: holder.mandateId,
     instanceId: holder.instanceId,
@@ -148,56 +151,57 @@ async function shiftsOf(
   const isOpen = (one: Holding | undefined) => one?.isOpen === true
   const isDisabled = (one: Holding | undefined) => one?.isOpen === false
   return {
-    shifts: [
-      ...places.filter(({ old, now }) => isOpen(old) || isOpen(now)).map((one) => shift(one, isOpen)),
-      ...gifts.map(({ instanceId, ...gift }): Shift => ({
+    changes: [
+      ...places.filter(({ old, now }) => isOpen(old) || isOpen(now)).map((one) => change(one, isOpen)),
+      ...grants.map(({ instanceId, ...grant }): AuthorityChange => ({
         holder: undefined,
         mandateId,
         instanceId,
         entered: true,
-        before: before({ mandateId, instanceId, roleIds: gift.before }),
-        after: after({ mandateId, instanceId, roleIds: gift.after }),
+        before: before({ mandateId, instanceId, roleIds: grant.before }),
+        after: after({ mandateId, instanceId, roleIds: grant.after }),
       })),
     ],
     latent: places
       .filter(({ old, now }) => isDisabled(old) || isDisabled(now))
-      .map((one) => ({ ...shift(one, () => true), isLatent: true })),
+      .map((one) => ({ ...change(one, () => true), isLatent: true })),
   }
 }
 
 /**
- * Watches a transaction. `mandateId` is where gifts count; with `atMost` no more holders than that are looked
- * at; `withDisabled` lists latent shifts, too.
+ * Watches a transaction. `mandateId` is where grants count; with `atMost` no more holders than that are looked
+ * at; `withDisabled` lists latent changes, too.
  */
-export function watchAuthority(
+export function compareAuthority(
   sql: Sql,
   { mandateId = '', ...listed }: { mandateId?: string | undefined } & Listed,
-): Watch {
+): AuthorityComparison {
   let seen: Before | undefined
-  const isPerson = ({ userId, mandateId: within }: Concern) => userId !== undefined && within === undefined
+  const isPerson = ({ userId, mandateId: within }: AffectedHolders) =>
+    userId !== undefined && within === undefined
   return {
-    about: async (concern) => {
-      const holdings = await listHoldings(sql, concern, listed)
-      const book = await readBook(sql, [
+    about: async (affected) => {
+      const holdings = await listHoldings(sql, affected, listed)
+      const rulesByRole = await readRulesByRole(sql, [
         ...holdings.flatMap(({ roleIds }) => roleIds),
-        ...(concern.gifts ?? []).flatMap((gift) => gift.before),
+        ...(affected.grants ?? []).flatMap((grant) => grant.before),
       ])
       seen = {
-        concern,
+        affected,
         holdings,
-        book,
-        logins: isPerson(concern) ? await listLogins(sql, concern.userId ?? '') : noLogins,
+        rulesByRole,
+        logins: isPerson(affected) ? await listLogins(sql, affected.userId ?? '') : noLogins,
       }
     },
     effect: async () => {
-      if (!seen) return { shifts: [], latent: [], unseen: 0, ...noLogins }
-      const { concern, logins, holdings } = seen
-      const left = isPerson(concern) ? await listLogins(sql, concern.userId ?? '') : noLogins
+      if (!seen) return { changes: [], latent: [], unseen: 0, ...noLogins }
+      const { affected, logins, holdings } = seen
+      const left = isPerson(affected) ? await listLogins(sql, affected.userId ?? '') : noLogins
       return {
-        ...(await shiftsOf(sql, seen, mandateId, listed)),
+        ...(await changesOf(sql, seen, mandateId, listed)),
         unseen:
           holdings.length === listed.atMost
-            ? Math.max(0, (await countHoldings(sql, concern)) - holdings.length)
+            ? Math.max(0, (await countHoldings(sql, affected)) - holdings.length)
             : 0,
         sessions: logins.sessions.filter((id) => !left.sessions.includes(id)),
         tokens: logins.tokens.filter((id) => !left.tokens.includes(id)),
@@ -222,18 +226,23 @@ export function pointsOf(...rules: PrioritisedRule[][]): Point[] {
 export const fields = ['view', ...actions] as const
 
 /** A permission that is another after a change. */
-export interface Flip extends Point {
+export interface PermissionChange extends Point {
   before: Permission
   after: Permission
 }
 
 /** What differs between the rules before and after. */
-export function flipsOf({ before, after }: Pick<Shift, 'before' | 'after'>): Flip[] {
+export function permissionChangesOf({
+  before,
+  after,
+}: Pick<AuthorityChange, 'before' | 'after'>): PermissionChange[] {
   return pointsOf(before, after)
     .map((point) => ({
       ...point,
       before: permissionFrom(before, point.context, point.item),
       after: permissionFrom(after, point.context, point.item),
     }))
-    .filter((flip) => fields.some((field) => flip.before[field] !== flip.after[field]))
+    .filter((permissionChange) =>
+      fields.some((field) => permissionChange.before[field] !== permissionChange.after[field]),
+    )
 }

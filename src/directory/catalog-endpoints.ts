@@ -4,7 +4,7 @@ import { endpoint, type Endpoint } from '../http/endpoint/endpoint.js'
 import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../http/endpoint/page.js'
 import { listNamedItems } from './access-overview-queries.js'
 import type { Point } from './authority.js'
-import { platformRealm, type Governing } from './realm.js'
+import { platformScope, type Governing } from './scope.js'
 
 const sources = ['gateway', 'route', 'rule'] as const
 const known = z
@@ -55,7 +55,7 @@ const catalogQuery = z.strictObject(pageFields)
 export function catalogEndpoints(
   governing: Governing & { routeItems: () => { context: Point['context']; item: string }[] },
 ): Endpoint[] {
-  const { access, see } = platformRealm(governing)
+  const { access, see } = platformScope(governing)
   return [
     endpoint({
       method: 'get',

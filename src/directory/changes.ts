@@ -3,8 +3,8 @@ import { levels } from '../domain/permissions.js'
 import { coherenceSchema } from '../http/endpoint/coherence-schema.js'
 import type { Answer } from '../http/endpoint/endpoint.js'
 import { etagOf } from '../http/endpoint/etag.js'
-import { flipsOf, type Effect } from './authority.js'
-import type { Outcome } from './realm.js'
+import { permissionChangesOf, type Effect } from './authority.js'
+import type { Outcome } from './scope.js'
 
 const dryRun = z
   .enum(['0', '1', 'true', 'false'], 'must be 1 or 0')
@@ -54,16 +54,16 @@ const preview = z
 /** Flips and ids that a preview lists; it counts the others. */
 const listed = 200
 
-function previewOf({ shifts, unseen, sessions, tokens }: Effect): z.infer<typeof preview> {
-  const flips = shifts.flatMap((shift) => {
-    const { holder, mandateId, instanceId } = shift
+function previewOf({ changes, unseen, sessions, tokens }: Effect): z.infer<typeof preview> {
+  const permissionChanges = changes.flatMap((change) => {
+    const { holder, mandateId, instanceId } = change
     return holder
-      ? flipsOf(shift).map((flip) => ({
+      ? permissionChangesOf(change).map((permissionChange) => ({
           userId: holder.userId,
           username: holder.username,
           mandateId,
           instanceId,
-          ...flip,
+          ...permissionChange,
         }))
       : []
   })
@@ -72,7 +72,7 @@ function previewOf({ shifts, unseen, sessions, tokens }: Effect): z.infer<typeof
     dryRun: true,
     sessions: first(sessions),
     tokens: first(tokens),
-    permissions: { count: flips.length, items: flips.slice(0, listed), unseen },
+    permissions: { count: permissionChanges.length, items: permissionChanges.slice(0, listed), unseen },
   }
 }
 

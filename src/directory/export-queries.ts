@@ -1,4 +1,4 @@
-import type { Seen } from './realm.js'
+import type { Seen } from './scope.js'
 
 type Row = Record<string, unknown>
 

@@ -1,5 +1,5 @@
 import { allOf, where } from '../database/conditions.js'
-import type { Changing, Seen } from './realm.js'
+import type { Changing, Seen } from './scope.js'
 
 /** A product module that can be installed in mandates. */
 export interface Feature {

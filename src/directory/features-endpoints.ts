@@ -25,7 +25,7 @@ import {
   type Feature,
 } from './feature-queries.js'
 import { featureCode, found, label } from './fields.js'
-import { platformRealm, type Edit, type Governing } from './realm.js'
+import { platformScope, type Edit, type Governing } from './scope.js'
 
 const featureFields = { code: z.string(), label: z.string() }
 const feature = z.strictObject(featureFields).meta({ id: 'Feature' })
@@ -45,7 +45,7 @@ export async function makeFeature(
 
 /** Product modules that can be installed in mandates, as platform admins keep them. */
 export function featureEndpoints(governing: Governing): Endpoint[] {
-  const { access, see, change } = platformRealm(governing)
+  const { access, see, change } = platformScope(governing)
   return [
     endpoint({
       method: 'get',

@@ -1,5 +1,5 @@
 import { allOf, where } from '../database/conditions.js'
-import type { Changing, Seen } from './realm.js'
+import type { Changing, Seen } from './scope.js'
 
 /** A feature instance: one installed copy of a feature, inside one mandate. */
 export interface Instance {

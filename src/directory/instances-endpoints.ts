@@ -26,7 +26,7 @@ import {
 } from './instance-queries.js'
 import { findMandate } from './mandate-queries.js'
 import { refuseOverQuota } from './quota-queries.js'
-import { ownMandate, platformRealm, type Edit, type Governing, type Realm } from './realm.js'
+import { ownMandate, platformScope, type Edit, type Governing, type AdminScope } from './scope.js'
 
 const instanceFields = {
   id: z.uuid(),
@@ -61,13 +61,13 @@ async function makeInstance(
 }
 
 interface Collection {
-  realm: Realm
+  scope: AdminScope
   path: string
   title: string
   newInstance: typeof newInstance | typeof newOwnInstance
 }
 
-function readEndpoints({ realm: { access, see }, path, title }: Collection): Endpoint[] {
+function readEndpoints({ scope: { access, see }, path, title }: Collection): Endpoint[] {
   return [
     endpoint({
       method: 'get',
@@ -102,7 +102,7 @@ function readEndpoints({ realm: { access, see }, path, title }: Collection): End
   ]
 }
 
-function writeEndpoints({ realm: { access, change }, path, newInstance: body }: Collection): Endpoint[] {
+function writeEndpoints({ scope: { access, change }, path, newInstance: body }: Collection): Endpoint[] {
   const begin = async ({ tx, about }: Edit, call: Call<unknown, unknown>) => {
     const before = found(await findInstanceForUpdate(tx, idOf(call)))
     checkIfMatch(call.req, before)
@@ -183,13 +183,13 @@ const endpointsOf = (collection: Collection) => [...readEndpoints(collection), .
 export function instanceEndpoints(governing: Governing): Endpoint[] {
   return [
     ...endpointsOf({
-      realm: platformRealm(governing),
+      scope: platformScope(governing),
       path: '/admin/instances',
       title: 'feature instances',
       newInstance,
     }),
     ...endpointsOf({
-      realm: ownMandate(governing, 'gateway.instances'),
+      scope: ownMandate(governing, 'gateway.instances'),
       path: '/mandate/instances',
       title: "a mandate's feature instances",
       newInstance: newOwnInstance,

@@ -12,7 +12,7 @@ import {
   listOpenLinks,
   withdrawIssued,
 } from './issued-queries.js'
-import { platformRealm, type Edit, type Governing } from './realm.js'
+import { platformScope, type Edit, type Governing } from './scope.js'
 import { levelOf, refuseForeignSysAdmin } from './users-endpoints.js'
 
 const maker = z.uuid().nullable().meta({ description: 'the admin who issued it; null: the command line' })
@@ -46,7 +46,7 @@ const listQuery = z.strictObject(pageFields)
 
 /** What admins made by which others are let in: who issued it, and how it is withdrawn. */
 export function issuedEndpoints(governing: Governing): Endpoint[] {
-  const { access, see, change } = platformRealm(governing)
+  const { access, see, change } = platformScope(governing)
   return [
     endpoint({
       method: 'get',

@@ -1,6 +1,6 @@
 import { liveTokens } from '../authentication/end-queries.js'
 import { allOf, type Page, type Positioned } from '../database/conditions.js'
-import type { Changing, Seen } from './realm.js'
+import type { Changing, Seen } from './scope.js'
 
 /** A link by which a user can set a password, as long as it works. */
 export interface OpenLink {

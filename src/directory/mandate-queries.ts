@@ -1,6 +1,6 @@
 import { allOf, beginsWith, where, type Positioned } from '../database/conditions.js'
 import type { Sql } from '../database/connect.js'
-import type { Changing, Seen } from './realm.js'
+import type { Changing, Seen } from './scope.js'
 
 /** A mandate, as platform admins see one. */
 export interface Mandate {

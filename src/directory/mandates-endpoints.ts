@@ -25,7 +25,7 @@ import {
   updateMandate,
   type Mandate,
 } from './mandate-queries.js'
-import { platformRealm, type Edit, type Governing } from './realm.js'
+import { platformScope, type Edit, type Governing } from './scope.js'
 
 const mandateFields = {
   id: z.uuid(),
@@ -67,7 +67,7 @@ export async function makeMandate(
 
 /** Mandates, as platform admins govern them. */
 export function mandateEndpoints(governing: Governing): Endpoint[] {
-  const { access, see, change } = platformRealm(governing)
+  const { access, see, change } = platformScope(governing)
   return [
     endpoint({
       method: 'get',

@@ -1,6 +1,6 @@
 import { allOf, beginsWith, where, type Condition } from '../database/conditions.js'
 import type { Sql } from '../database/connect.js'
-import type { Changing, Seen } from './realm.js'
+import type { Changing, Seen } from './scope.js'
 
 /** A user's row in a mandate, or on an instance. */
 export interface Member {

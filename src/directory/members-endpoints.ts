@@ -34,7 +34,7 @@ import {
 } from './member-queries.js'
 import { refuseOverQuota } from './quota-queries.js'
 import { findMandateIdOf } from './mandate-queries.js'
-import { mandateOfPath, ownMandate, type Edit, type Governing, type Realm, type Seen } from './realm.js'
+import { mandateOfPath, ownMandate, type Edit, type Governing, type AdminScope, type Seen } from './scope.js'
 import { findUserId, hasLevel } from './user-queries.js'
 import { levelOf } from './users-endpoints.js'
 
@@ -75,7 +75,7 @@ const memberQuery = z.strictObject({ ...pageFields, q: search, enabled: flag, ro
 /** A collection of members: of a mandate or an instance, for one of those who may govern it. */
 interface Collection {
   governing: Governing
-  realm: Realm
+  scope: AdminScope
   path: string
   kind: Kind
   /** What they are called in summaries. */
@@ -131,7 +131,7 @@ const concernOf = ({ mandateId, rows: { kind, withinId } }: At, userId: string, 
   userId,
   mandateId,
   ...(kind === accesses ? { instanceId: withinId } : {}),
-  gifts: given.map((roleId) => ({
+  grants: given.map((roleId) => ({
     instanceId: kind === accesses ? withinId : null,
     before: [],
     after: [roleId],
@@ -139,16 +139,16 @@ const concernOf = ({ mandateId, rows: { kind, withinId } }: At, userId: string, 
 })
 
 /** Nobody governs themself: neither up, nor out of reach of those who could undo it. */
-function refuseOwn({ granter }: Edit, userId: string): void {
-  if (granter?.userId === userId) throw new GatewayError('conflict', reason('about_yourself'))
+function refuseOwn({ delegatedAdmin }: Edit, userId: string): void {
+  if (delegatedAdmin?.userId === userId) throw new GatewayError('conflict', reason('about_yourself'))
 }
 
 /**
  * Operators must not be shut out, nor be made people like others, by those whom they govern. Throws
  * `permission_denied`.
  */
-async function refuseOperator({ granter, tx }: Edit, userId: string): Promise<void> {
-  if (granter && (await hasLevel(tx, userId))) {
+async function refuseOperator({ delegatedAdmin, tx }: Edit, userId: string): Promise<void> {
+  if (delegatedAdmin && (await hasLevel(tx, userId))) {
     throw new GatewayError('permission_denied', reason('governs_platform'))
   }
 }
@@ -226,7 +226,7 @@ async function changeMember(
 
 function readEndpoints(collection: Collection): Endpoint[] {
   const {
-    realm: { access, see },
+    scope: { access, see },
     path,
     title,
   } = collection
@@ -273,7 +273,7 @@ function readEndpoints(collection: Collection): Endpoint[] {
 function writeEndpoints(collection: Collection): Endpoint[] {
   const {
     governing,
-    realm: { access, change },
+    scope: { access, change },
     path,
     kind,
     title,
@@ -363,7 +363,7 @@ export function accessEndpoints(governing: Governing): Endpoint[] {
       seesAll: everything,
       path: '/admin/instances/:id/access',
       stranger: () => new GatewayError('conflict', reason('no_member')),
-      realm: mandateOfPath(governing, (sql, call) => findMandateIdOf(sql, 'instance', idOf(call))),
+      scope: mandateOfPath(governing, (sql, call) => findMandateIdOf(sql, 'instance', idOf(call))),
     }),
     ...endpointsOf({
       governing,
@@ -373,7 +373,7 @@ export function accessEndpoints(governing: Governing): Endpoint[] {
       seesAll: onlyAsSysAdmin,
       path: '/mandate/instances/:id/access',
       stranger: notFound,
-      realm: ownMandate(governing, 'gateway.instances'),
+      scope: ownMandate(governing, 'gateway.instances'),
     }),
   ]
 }
@@ -391,7 +391,7 @@ export function memberEndpoints(governing: Governing): Endpoint[] {
       seesAll: everything,
       path: '/admin/mandates/:id/members',
       stranger: notFound,
-      realm: mandateOfPath(governing, (sql, call) => findMandateIdOf(sql, 'mandate', idOf(call))),
+      scope: mandateOfPath(governing, (sql, call) => findMandateIdOf(sql, 'mandate', idOf(call))),
     }),
     ...endpointsOf({
       governing,
@@ -401,7 +401,7 @@ export function memberEndpoints(governing: Governing): Endpoint[] {
       seesAll: onlyAsSysAdmin,
       path: '/mandate/members',
       stranger: notFound,
-      realm: ownMandate(governing, 'gateway.members'),
+      scope: ownMandate(governing, 'gateway.members'),
     }),
   ]
 }

@@ -1,7 +1,7 @@
 import { reason } from '../domain/reasons.js'
 import { GatewayError } from '../errors.js'
 import { lockMandate } from './authority-queries.js'
-import type { Changing } from './realm.js'
+import type { Changing } from './scope.js'
 
 const counted = {
   members: 'select count(*) from user_mandates where mandate_id = ?',

@@ -1,5 +1,5 @@
 import { allOf, where, type Condition } from '../database/conditions.js'
-import type { Changing, Seen } from './realm.js'
+import type { Changing, Seen } from './scope.js'
 
 /** A role, with its scope: global without either id, a mandate's, or an instance's, which has both. */
 export interface Role {

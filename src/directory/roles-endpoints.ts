@@ -17,7 +17,7 @@ import {
 import { found, id, invalid, label, search } from './fields.js'
 import { findInstance } from './instance-queries.js'
 import { findMandate } from './mandate-queries.js'
-import { ownMandate, platformRealm, type Edit, type Governing, type Realm } from './realm.js'
+import { ownMandate, platformScope, type Edit, type Governing, type AdminScope } from './scope.js'
 import {
   deleteRole,
   findRole,
@@ -69,7 +69,7 @@ export async function roleToChange({ tx, mandateId }: Edit, roleId: string): Pro
 /** What a change of a role's rules concerns: whoever holds it, and what it gives by itself. */
 export const concernOfRole = ({ id: roleId, featureInstanceId }: Role, after = [roleId]) => ({
   roleId,
-  gifts: [{ instanceId: featureInstanceId, before: [roleId], after }],
+  grants: [{ instanceId: featureInstanceId, before: [roleId], after }],
 })
 
 /** Makes a role without rules. Rejects with `not_found` where there is no such mandate or instance. */
@@ -93,13 +93,13 @@ export async function makeRole(
 }
 
 interface Collection {
-  realm: Realm
+  scope: AdminScope
   path: string
   title: string
   newRole: typeof newRole | typeof newOwnRole
 }
 
-function readEndpoints({ realm: { access, see }, path, title }: Collection): Endpoint[] {
+function readEndpoints({ scope: { access, see }, path, title }: Collection): Endpoint[] {
   return [
     endpoint({
       method: 'get',
@@ -136,7 +136,7 @@ function readEndpoints({ realm: { access, see }, path, title }: Collection): End
   ]
 }
 
-function writeEndpoints({ realm: { access, change }, path, newRole: body }: Collection): Endpoint[] {
+function writeEndpoints({ scope: { access, change }, path, newRole: body }: Collection): Endpoint[] {
   const begin = async (edit: Edit, call: Call<unknown, unknown>) => {
     const before = await roleToChange(edit, idOf(call))
     checkIfMatch(call.req, shown(before))
@@ -212,9 +212,9 @@ const endpointsOf = (collection: Collection) => [...readEndpoints(collection), .
 /** Roles: all of them for platform admins, and a mandate's own for those who govern it. */
 export function roleEndpoints(governing: Governing): Endpoint[] {
   return [
-    ...endpointsOf({ realm: platformRealm(governing), path: '/admin/roles', title: 'roles', newRole }),
+    ...endpointsOf({ scope: platformScope(governing), path: '/admin/roles', title: 'roles', newRole }),
     ...endpointsOf({
-      realm: ownMandate(governing, 'gateway.roles'),
+      scope: ownMandate(governing, 'gateway.roles'),
       path: '/mandate/roles',
       title: "a mandate's roles, and the global ones,",
       newRole: newOwnRole,

@@ -1,7 +1,7 @@
 import type { Permission, ScopedRule } from '../coherence/directory.js'
 import { allOf, where } from '../database/conditions.js'
 import { rolesSeenIn } from './role-queries.js'
-import type { Changing, Seen } from './realm.js'
+import type { Changing, Seen } from './scope.js'
 
 /** An access rule. */
 export interface Rule extends Permission {

@@ -15,7 +15,7 @@ import {
   deletedAnswers,
 } from './changes.js'
 import { found, id } from './fields.js'
-import { ownMandate, platformRealm, type Edit, type Governing, type Realm } from './realm.js'
+import { ownMandate, platformScope, type Edit, type Governing, type AdminScope } from './scope.js'
 import { concernOfRole, roleToChange } from './roles-endpoints.js'
 import {
   deleteRule,
@@ -72,12 +72,12 @@ export async function makeRule(edit: Edit, body: Omit<Rule, 'id'>): Promise<Rule
 }
 
 interface Collection {
-  realm: Realm
+  scope: AdminScope
   path: string
   title: string
 }
 
-function readEndpoints({ realm: { access, see }, path, title }: Collection): Endpoint[] {
+function readEndpoints({ scope: { access, see }, path, title }: Collection): Endpoint[] {
   return [
     endpoint({
       method: 'get',
@@ -115,7 +115,7 @@ function readEndpoints({ realm: { access, see }, path, title }: Collection): End
   ]
 }
 
-function writeEndpoints({ realm: { access, change }, path }: Collection): Endpoint[] {
+function writeEndpoints({ scope: { access, change }, path }: Collection): Endpoint[] {
   const begin = async (edit: Edit, call: Call<unknown, unknown>) => {
     const before = found(await findRuleForUpdate(edit.tx, idOf(call)))
     const role = await roleToChange(edit, before.roleId)
@@ -191,9 +191,9 @@ const endpointsOf = (collection: Collection) => [...readEndpoints(collection), .
  */
 export function ruleEndpoints(governing: Governing): Endpoint[] {
   return [
-    ...endpointsOf({ realm: platformRealm(governing), path: '/admin/rules', title: 'rules' }),
+    ...endpointsOf({ scope: platformScope(governing), path: '/admin/rules', title: 'rules' }),
     ...endpointsOf({
-      realm: ownMandate(governing, 'gateway.roles'),
+      scope: ownMandate(governing, 'gateway.roles'),
       path: '/mandate/rules',
       title: "the rules of a mandate's roles, and of the global ones",
     }),

@@ -5,7 +5,7 @@ import { beginAsAdmin } from '../authorization/still-admin.js'
 import type { Tx } from '../database/connect.js'
 import type { MandateTx } from '../database/mandate.js'
 import { lockMandate } from './authority-queries.js'
-import { findGranter, refuseUnpermitted, type Granter } from './granter.js'
+import { findDelegatedAdmin, refuseUnpermitted, type DelegatedAdmin } from './delegated-admin.js'
 
 /** Whether a request changes something. */
 export const isChange = ({ method }: Request) => method !== 'GET' && method !== 'HEAD'
@@ -33,10 +33,10 @@ export async function findGovernor(
   inside: MandateTx,
   { method, principal }: Request,
   { mandateId, instanceId, item, action = actionOfMethod[method] ?? 'delete' }: Asked,
-): Promise<Granter | undefined> {
+): Promise<DelegatedAdmin | undefined> {
   await lockMandate(inside, mandateId)
   if (principal?.user.isSysAdmin === true) return undefined
-  const granter = await findGranter(inside, principal?.user.id ?? '', mandateId)
-  refuseUnpermitted(granter, instanceId, item, action)
-  return granter
+  const delegatedAdmin = await findDelegatedAdmin(inside, principal?.user.id ?? '', mandateId)
+  refuseUnpermitted(delegatedAdmin, instanceId, item, action)
+  return delegatedAdmin
 }

@@ -1,6 +1,6 @@
 import { allOf, where } from '../database/conditions.js'
 import type { Sql } from '../database/connect.js'
-import type { Changing, Seen } from './realm.js'
+import type { Changing, Seen } from './scope.js'
 
 /** What a mandate has been sold; null is no limit. */
 export interface Subscription {

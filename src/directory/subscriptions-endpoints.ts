@@ -15,7 +15,7 @@ import {
 } from './changes.js'
 import { found, id } from './fields.js'
 import { findMandate } from './mandate-queries.js'
-import { platformRealm, type Governing } from './realm.js'
+import { platformScope, type Governing } from './scope.js'
 import {
   deleteSubscription,
   findSubscription,
@@ -57,7 +57,7 @@ const subscriptionQuery = z.strictObject({ ...pageFields, plan: plan.optional() 
 
 /** What mandates have been sold, as platform admins keep it. */
 export function subscriptionEndpoints(governing: Governing): Endpoint[] {
-  const { access, see, change } = platformRealm(governing)
+  const { access, see, change } = platformScope(governing)
   return [
     endpoint({
       method: 'get',

@@ -5,7 +5,7 @@ import { csvAnswer, mostCsvRows, wantsCsv } from '../http/endpoint/csv.js'
 import { endpoint, type Endpoint } from '../http/endpoint/endpoint.js'
 import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../http/endpoint/page.js'
 import { id } from './fields.js'
-import { platformRealm, type Governing } from './realm.js'
+import { platformScope, type Governing } from './scope.js'
 import { listBills, listUsage, sumUsage, type Bill, type DayOfUse } from './usage-queries.js'
 
 const day = z.iso.date(fieldError('day', { example: '2026-11-25' }))
@@ -103,7 +103,7 @@ const billColumns = [
 
 /** What mandates are used, and what they have been sold of that. */
 export function usageEndpoints(governing: Governing): Endpoint[] {
-  const { access, see } = platformRealm(governing)
+  const { access, see } = platformScope(governing)
   return [
     endpoint({
       method: 'get',

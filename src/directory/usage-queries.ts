@@ -1,5 +1,5 @@
 import { allOf, where } from '../database/conditions.js'
-import type { Seen } from './realm.js'
+import type { Seen } from './scope.js'
 
 /** What a mandate was used on a day (UTC). The mandate may be gone. */
 export interface DayOfUse {

@@ -2,7 +2,7 @@ import type { CoherentTx } from '../coherence/commit-and-await-nodes.js'
 import type { User } from '../coherence/directory.js'
 import { allOf, beginsWith, where, type Page, type Positioned } from '../database/conditions.js'
 import type { Sql } from '../database/connect.js'
-import type { Changing, Seen } from './realm.js'
+import type { Changing, Seen } from './scope.js'
 
 /** A user, as those who govern users see one. */
 export interface ListedUser extends User {

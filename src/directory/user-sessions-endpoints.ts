@@ -11,7 +11,7 @@ import { endpoint, idOf, type Endpoint } from '../http/endpoint/endpoint.js'
 import { decodePosition, pageFields, pageOf, positionedPage } from '../http/endpoint/page.js'
 import { answerDeleted, changeQuery, deletedAnswers } from './changes.js'
 import { found } from './fields.js'
-import { platformRealm, type Edit, type Governing } from './realm.js'
+import { platformScope, type Edit, type Governing } from './scope.js'
 import { levelOf, refuseForeignSysAdmin } from './users-endpoints.js'
 import { findUser, findUserForUpdate, listUserSessions } from './user-queries.js'
 
@@ -30,7 +30,7 @@ const sessionQuery = z.strictObject(pageFields)
 
 /** The logins of a user, as platform admins end them. */
 export function userSessionEndpoints(governing: Governing): Endpoint[] {
-  const { access, see, change } = platformRealm(governing)
+  const { access, see, change } = platformScope(governing)
   const begin = async ({ tx, about }: Edit, call: Parameters<typeof change>[0]) => {
     const user = found(await findUserForUpdate(tx, idOf(call)))
     refuseForeignSysAdmin(levelOf(call.req), user)

@@ -21,7 +21,7 @@ import {
 } from './changes.js'
 import { exportUser, exportedLists } from './export-queries.js'
 import { flag, found, label, search, username } from './fields.js'
-import { platformRealm, type Changing, type Edit, type Governing, type Seen } from './realm.js'
+import { platformScope, type Changing, type Edit, type Governing, type Seen } from './scope.js'
 import {
   columnsOf,
   deleteUser,
@@ -227,7 +227,7 @@ async function listed(
 /** Users, as platform admins govern them. */
 export function userEndpoints(governing: Governing & { issueFirstAccess: IssueFirstAccess }): Endpoint[] {
   const { issueFirstAccess } = governing
-  const { access, see, change } = platformRealm(governing)
+  const { access, see, change } = platformScope(governing)
   return [
     endpoint({
       method: 'get',

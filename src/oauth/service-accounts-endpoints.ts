@@ -14,7 +14,7 @@ import {
   deletedAnswers,
 } from '../directory/changes.js'
 import { found, label, search, username } from '../directory/fields.js'
-import { platformRealm, type Changing, type Governing } from '../directory/realm.js'
+import { platformScope, type Changing, type Governing } from '../directory/scope.js'
 import {
   deleteUser,
   findUser,
@@ -65,7 +65,7 @@ const lockProgram = async (tx: Changing, id: string) => programOf(await findUser
  * of theirs.
  */
 export function serviceAccountEndpoints(governing: Governing): Endpoint[] {
-  const { access, see, change } = platformRealm(governing)
+  const { access, see, change } = platformScope(governing)
   return [
     endpoint({
       method: 'get',

@@ -1,6 +1,6 @@
 import type { CommitAndAwaitNodes, CoherentTx, PerformDryRun } from '../coherence/commit-and-await-nodes.js'
-import { watchAuthority } from '../directory/authority.js'
-import { previewed, type Outcome } from '../directory/realm.js'
+import { compareAuthority } from '../directory/authority.js'
+import { previewed, type Outcome } from '../directory/scope.js'
 
 /** What changes on all nodes, or is tried and taken back. */
 export interface Changing {
@@ -27,7 +27,7 @@ export async function changeLogins(
   if (!dryRun) return await commitAndAwaitNodes(change)
   const effect = await performDryRun(async (tx) => {
     const userId = await ownerOf(tx)
-    const watch = watchAuthority(tx, { atMost: previewed })
+    const watch = compareAuthority(tx, { atMost: previewed })
     if (userId !== undefined) await watch.about({ userId })
     await change(tx)
     return await watch.effect()

@@ -23,9 +23,9 @@ const bounds: Record<string, [names: string, bound: string]> = {
   'coherence/streams.ts': ['missed, byKey, all', underWay],
   'coherence/sweep-nodes.ts': ['seen', 'one for each node'],
   'database/connections.ts': ['identities', 'the size of the pool'],
-  'directory/authority.ts': ['book, known', oneCall],
+  'directory/authority.ts': ['rulesByRole, known', oneCall],
   'directory/catalog-endpoints.ts': ['items', oneCall],
-  'directory/granter.ts': ['looked, ids', oneCall],
+  'directory/delegated-admin.ts': ['looked, ids', oneCall],
   'directory/request-quota.ts': ['known, wanted', 'one for each mandate that exists and was entered'],
   'directory/show-profiles.ts': [
     'underWay',

@@ -11,9 +11,9 @@ import {
   examineUpstreams,
 } from './surroundings.js'
 import { exitCodes } from '../../domain/exit-codes.js'
-import type { Said } from '../routes-command.js'
+import type { CommandResult } from '../routes-command.js'
 import { readSecret } from '../read-secret.js'
-import { said } from '../said.js'
+import { said } from '../command-result.js'
 import { inspectAccessToken } from '../token-commands.js'
 import { useDatabase } from '../use-database.js'
 
@@ -69,7 +69,7 @@ function configFindings(): { findings: Finding[]; config?: Config } {
 const marks = { ok: 'ok      ', warning: 'warning ', fault: 'FAULT   ' } as const
 
 /** `doctor`: all that can be found out before a start, each finding with what to do. */
-export async function runDoctor({ json, token }: { json: boolean; token: boolean }): Promise<Said> {
+export async function runDoctor({ json, token }: { json: boolean; token: boolean }): Promise<CommandResult> {
   const { findings: ofConfig, config } = configFindings()
   const { findings: ofRoutes, table } = await examineRoutes(config?.GATEWAY_ROUTES ?? routeFile())
   const findings = [

@@ -5,9 +5,9 @@ import { exitCodes } from '../../domain/exit-codes.js'
 import type { GoneRow } from './gone-queries.js'
 import { loadMapping, MappingError } from './mapping.js'
 import { openSource, runImport, type GoneOptions, type Report } from './run-import.js'
-import type { Said } from '../routes-command.js'
+import type { CommandResult } from '../routes-command.js'
 import { asOperator, heard } from '../as-operator.js'
-import { failed, said } from '../said.js'
+import { failed, said } from '../command-result.js'
 
 interface Options extends GoneOptions {
   dryRun: boolean
@@ -70,7 +70,7 @@ function linesOf({ kinds, sessionsOfTokens, refused, refusedBeyond, gone, goneBe
 export async function importDirectory(
   file: string,
   { dryRun, json, endGone, endAll }: Options,
-): Promise<Said> {
+): Promise<CommandResult> {
   try {
     if (endAll.length > 0 && !endGone) throw new Error('--end-all ends nothing by itself. Add --end-gone.')
     const mapping = await loadMapping(file)

@@ -13,15 +13,15 @@ import { inMandate } from '../database/mandate.js'
 import { GatewayError, notFound } from '../errors.js'
 import type { Call } from '../http/endpoint/endpoint.js'
 import { mandateAdmins, platformAdmins, type Policy } from '../http/endpoint/policy.js'
-import { watchAuthority, type Concern, type Effect } from './authority.js'
-import { refuseBeyond, refuseLockout, type Granter } from './granter.js'
+import { compareAuthority, type AffectedHolders, type Effect } from './authority.js'
+import { refuseBeyond, refuseLockout, type DelegatedAdmin } from './delegated-admin.js'
 import { beginAsGovernor, findGovernor, isChange } from './still-governs.js'
 
 declare const seenBrand: unique symbol
 
 /**
  * What runs SQL and sees what an administrator may see: the whole platform, or one mandate's rows alone. Only
- * a realm makes one.
+ * a scope makes one.
  */
 export type Seen = Sql & { readonly [seenBrand]: true }
 
@@ -34,11 +34,11 @@ export interface Edit {
   /** The mandate that it is made in; undefined: on the platform. */
   mandateId: string | undefined
   /** Who makes it, where they may give only what they hold. */
-  granter: Granter | undefined
+  delegatedAdmin: DelegatedAdmin | undefined
   actor: Actor
   /** To be called before the change, where it changes rights: what it concerns. */
-  about: (concern: Concern) => Promise<void>
-  /** Writes the event; in a realm of one mandate under that mandate. */
+  about: (affected: AffectedHolders) => Promise<void>
+  /** Writes the event; in the scope of one mandate under that mandate. */
   record: (change: Omit<Change, 'actor' | 'mandateId'> & { mandateId?: string | null }) => Promise<void>
 }
 
@@ -49,7 +49,7 @@ type AnyCall = Pick<Call<unknown, unknown>, 'req' | 'params'>
 type ChangeCall = Pick<Call<unknown, { dryRun: boolean }>, 'req' | 'params' | 'query'>
 
 /** For whom an endpoint works, and within what. */
-export interface Realm {
+export interface AdminScope {
   access: Policy
   /** Reads. */
   see: <Result>(
@@ -75,7 +75,7 @@ export const previewed = 1000
 
 interface Inside {
   mandateId: string | undefined
-  granter?: Granter
+  delegatedAdmin?: DelegatedAdmin
 }
 
 type Enter = <Transaction extends Tx, Result>(
@@ -97,34 +97,34 @@ async function carryOut<Result>(
   work: (edit: Edit) => Promise<Result>,
 ): Promise<Outcome<Result>> {
   const run = (outer: CoherentTx) =>
-    enter(outer, async (tx, { mandateId, granter }) => {
-      const watch = watchAuthority(tx, {
+    enter(outer, async (tx, { mandateId, delegatedAdmin }) => {
+      const watch = compareAuthority(tx, {
         mandateId,
-        ...(granter ? { withDisabled: true } : { atMost: previewed }),
+        ...(delegatedAdmin ? { withDisabled: true } : { atMost: previewed }),
       })
-      const isWatched = granter !== undefined || dryRun
+      const isWatched = delegatedAdmin !== undefined || dryRun
       const result = await work({
         tx,
         mandateId,
-        granter,
+        delegatedAdmin,
         actor,
-        about: async (concern) => {
-          if (isWatched) await watch.about(concern)
+        about: async (affected) => {
+          if (isWatched) await watch.about(affected)
         },
         record: (one) =>
           recordChange(tx, { ...one, actor, mandateId: mandateId ?? one.mandateId ?? 'system' }),
       })
       const effect = isWatched ? await watch.effect() : undefined
-      if (granter && effect) {
+      if (delegatedAdmin && effect) {
         // what is disabled now may be enabled by somebody else
-        refuseBeyond(granter, [...effect.shifts, ...effect.latent])
-        refuseLockout(granter, effect.shifts)
+        refuseBeyond(delegatedAdmin, [...effect.changes, ...effect.latent])
+        refuseLockout(delegatedAdmin, effect.changes)
       }
       return { result, effect }
     })
   if (dryRun) {
     const { effect } = await performDryRun(run)
-    return { effect: effect ?? { shifts: [], latent: [], unseen: 0, sessions: [], tokens: [] } }
+    return { effect: effect ?? { changes: [], latent: [], unseen: 0, sessions: [], tokens: [] } }
   }
   const {
     result: { result },
@@ -139,7 +139,7 @@ function realmOf(
   governing: Governing,
   access: Policy,
   { begin, enter }: { begin: Begin; enter: Enter },
-): Realm {
+): AdminScope {
   return {
     access,
     see: (call, work) =>
@@ -165,7 +165,7 @@ const asSeen = <Transaction extends Tx>(tx: Transaction) => tx as Transaction & 
 const beginOnPlatform: Begin = (tx, { req }) => beginAsAdmin(tx, req.principal?.user, 'platformAdmin')
 
 /** All of the platform, for platform admins. */
-export function platformRealm(governing: Governing): Realm {
+export function platformScope(governing: Governing): AdminScope {
   return realmOf(governing, platformAdmins, {
     begin: beginOnPlatform,
     enter: (tx, _call, work) => work(asSeen(tx), { mandateId: undefined }),
@@ -173,7 +173,7 @@ export function platformRealm(governing: Governing): Realm {
 }
 
 /** All of the platform, for whoever runs the gateway and has its secrets: from its command line. */
-export interface OperatorRealm {
+export interface OperatorScope {
   see: <Result>(work: (sql: Seen) => Promise<Result>) => Promise<Result>
   change: <Result>(
     work: (edit: Edit) => Promise<Result>,
@@ -182,7 +182,7 @@ export interface OperatorRealm {
 }
 
 /** Makes it; `actor` says who calls the command line. */
-export function operatorRealm(governing: Governing, actor: Actor): OperatorRealm {
+export function operatorScope(governing: Governing, actor: Actor): OperatorScope {
   return {
     see: (work) => governing.database.transaction((tx) => work(asSeen(tx))),
     change: (work, { dryRun } = { dryRun: false }) =>
@@ -205,7 +205,7 @@ export function operatorRealm(governing: Governing, actor: Actor): OperatorRealm
 export function mandateOfPath(
   governing: Governing,
   findMandateId: (sql: Sql, call: AnyCall) => Promise<string | undefined>,
-): Realm {
+): AdminScope {
   return realmOf(governing, platformAdmins, {
     begin: beginOnPlatform,
     enter: async (tx, call, work) => {
@@ -226,14 +226,17 @@ function placeOf(req: Request): { mandateId: string; instanceId: string | null }
  * The mandate that the request names, for those whose rules there give them `RESOURCE item`: they can give
  * only what they hold.
  */
-export function ownMandate(governing: Governing, item: string): Realm {
+export function ownMandate(governing: Governing, item: string): AdminScope {
   return realmOf(governing, mandateAdmins(item), {
     begin: (tx, { req }) => beginAsGovernor(tx, req),
     enter: async (tx, { req }, work) => {
       const place = placeOf(req)
       return await inMandate(tx, place.mandateId, async (inside) => {
-        const granter = isChange(req) ? await findGovernor(inside, req, { ...place, item }) : undefined
-        return await work(asSeen(inside), { mandateId: place.mandateId, ...(granter ? { granter } : {}) })
+        const delegatedAdmin = isChange(req) ? await findGovernor(inside, req, { ...place, item }) : undefined
+        return await work(asSeen(inside), {
+          mandateId: place.mandateId,
+          ...(delegatedAdmin ? { delegatedAdmin } : {}),
+        })
       })
     },
   })

@@ -2,10 +2,10 @@ import { ConfigError } from '../config.js'
 import { sqlState } from '../database/directory-error.js'
 import { GatewayError } from '../errors.js'
 import { exitCodes } from '../domain/exit-codes.js'
-import type { Said } from './routes-command.js'
+import type { CommandResult } from './routes-command.js'
 
 /** What a command has to say: one JSON object, or lines. */
-export function said(exitCode: number, json: boolean, value: unknown, lines: string[]): Said {
+export function said(exitCode: number, json: boolean, value: unknown, lines: string[]): CommandResult {
   return {
     exitCode,
     stdout: json ? `${JSON.stringify(value, undefined, 2)}\n` : lines.map((line) => `${line}\n`).join(''),
@@ -69,7 +69,7 @@ function wordsOf(error: unknown): string {
 }
 
 /** What a command could not do, in words for whoever called it. */
-export function failed(error: unknown): Said {
+export function failed(error: unknown): CommandResult {
   return {
     exitCode: error instanceof ConfigError ? exitCodes.configuration : exitCodes.no,
     stdout: '',
