@@ -71,6 +71,6 @@ export type ProtectingStep = Extract<AnyStep, { decides: false }>['name']
 export const stepsOf = (policy: Asked, options: AdmissionOptions): AnyStep[] =>
   steps.filter((step: Step) => step.applies(policy, options))
 
-/** Returns the steps that decide under a policy, in order. There are none for `auth: public`. */
+/** Returns the steps that decide under a policy, in order. */
 export const decidingStepsOf = (policy: Asked): DecidingStep[] =>
   stepsOf(policy, {}).flatMap((step) => (step.decides ? [step.name] : []))
