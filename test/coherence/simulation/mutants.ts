@@ -479,11 +479,17 @@ export async function loadMutant({ patches = [] }: Mutant): Promise<Production> 
   const folder = await mkdtemp(path.join(tmpdir(), 'mutant-'))
   try {
     await writeFile(path.join(folder, 'package.json'), '{ "type": "module" }')
-    await writeFile(
-      path.join(folder, 'errors.js'),
-      compile(await readFile(path.join(root, 'src/errors.ts'), 'utf8')),
-    )
-    await symlink(path.join(root, 'node_modules'), path.join(folder, 'node_modules'))
+    for (const shared of ['node_modules', 'locales'])
+      await symlink(path.join(root, shared), path.join(folder, shared))
+    const copy = path.join(folder, 'src')
+    for (const room of ['coherence', 'database', 'domain'])
+      await mkdir(path.join(copy, room), { recursive: true })
+    const domain = (await readdir(path.join(root, 'src/domain'))).map((file) => `domain/${file}`)
+    for (const file of ['errors.ts', ...domain])
+      await writeFile(
+        path.join(copy, file.replace(/\.ts$/, '.js')),
+        compile(await readFile(path.join(root, 'src', file), 'utf8')),
+      )
     const files = [
       ...(await readdir(path.join(root, 'src/coherence'))).map((file) => file.replace(/\.ts$/, '')),
       ...['confirmed', 'history', 'commit-connection', 'connections', 'own-connection'].map(
@@ -492,13 +498,12 @@ export async function loadMutant({ patches = [] }: Mutant): Promise<Production> 
     ]
     const unknown = patches.find(([file]) => !files.includes(file))
     if (unknown) throw new Error(`there is no ${unknown[0]} to make a mutant of`)
-    for (const directory of ['coherence', 'database']) await mkdir(path.join(folder, directory))
     for (const file of files) {
       const place = file.includes('/') ? file : `coherence/${file}`
       const source = await readFile(path.join(root, 'src', `${place}.ts`), 'utf8')
-      await writeFile(path.join(folder, `${place}.js`), compile(patched(file, source, patches)))
+      await writeFile(path.join(copy, `${place}.js`), compile(patched(file, source, patches)))
     }
-    const together = path.join(folder, 'coherence', 'together.js')
+    const together = path.join(copy, 'coherence', 'together.js')
     await writeFile(
       together,
       `export * from './commit-and-await-nodes.js'\n` +
