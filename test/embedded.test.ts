@@ -19,6 +19,7 @@ import {
 import { createTestDatabase, type TestDatabase } from './support/database.js'
 import { mandates, tokenFor, type DemoUser } from './support/demo.js'
 import { testSecret } from './support/gateway.js'
+import { makeDataDir } from './support/gateway-process.js'
 import { until } from './support/until.js'
 
 const root = path.resolve(import.meta.dirname, '..')
@@ -32,6 +33,7 @@ describe('a program that embeds the gateway', () => {
     database = await createTestDatabase()
     own = await gateway({
       environment: {
+        DATA_DIR: await makeDataDir(),
         DATABASE_URL: database.url,
         DATABASE_MIGRATION_URL: database.ownerUrl,
         APP_JWT_KEY_SECRET: testSecret,
