@@ -10,6 +10,7 @@ import { readFile, readdir } from 'node:fs/promises'
  */
 const free = new Set([
   'MIT',
+  'MIT-0',
   'ISC',
   'Apache-2.0',
   'BSD-2-Clause',
