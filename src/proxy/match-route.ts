@@ -53,6 +53,53 @@ function entriesOf(route: Route): Entry[] {
   }))
 }
 
+/** A segment of the routes' prefixes: what lies below it, and the entries whose prefix ends here. */
+interface Segment {
+  below: Map<string, Segment>
+  entries: Entry[]
+}
+
+const emptySegment = (): Segment => ({ below: new Map(), entries: [] })
+
+/** Returns the tree of prefixes, by segment. Entries of one prefix keep their order. */
+function treeOf(entries: Entry[], form: 'prefix' | 'folded'): Segment {
+  const root = emptySegment()
+  for (const entry of entries) {
+    let at = root
+    for (const name of entry[form] === '/' ? [] : entry[form].slice(1).split('/')) {
+      const below = at.below.get(name) ?? emptySegment()
+      at.below.set(name, below)
+      at = below
+    }
+    at.entries.push(entry)
+  }
+  return root
+}
+
+/**
+ * Returns the first entry of the longest prefix that contains a path and takes its host. The work grows with
+ * the segments of the matching prefix, not with the number of routes.
+ */
+function longestIn(
+  root: Segment,
+  path: string,
+  takes: ((entry: Entry) => boolean) | undefined,
+): Entry | undefined {
+  const choose = ({ entries }: Segment) => (takes ? entries.find(takes) : entries[0])
+  let found = choose(root)
+  let at: Segment | undefined = root
+  let start = path.startsWith('/') ? 1 : Infinity
+  while (start <= path.length && at.below.size > 0) {
+    const slash = path.indexOf('/', start)
+    const end = slash < 0 ? path.length : slash
+    at = at.below.get(path.slice(start, end))
+    if (!at) break
+    found = choose(at) ?? found
+    start = end + 1
+  }
+  return found
+}
+
 const takesHost = (entry: Entry, host: string) =>
   entry.host === undefined ||
   entry.host === host ||
@@ -83,8 +130,9 @@ export function createMatcher(routes: Route[]): MatchRoute {
     .sort((a, b) => b.prefix.length - a.prefix.length || hostRank(b) - hostRank(a))
   const byHost = entries.some(({ host }) => host !== undefined)
   const inDoubt = doubtsOf(entries)
+  const trees = { prefix: treeOf(entries, 'prefix'), folded: treeOf(entries, 'folded') }
   const longest = (path: string, host: string, form: 'prefix' | 'folded') =>
-    entries.find((entry) => isWithin(path, entry[form]) && (!byHost || takesHost(entry, host)))?.route
+    longestIn(trees[form], path, byHost ? (entry) => takesHost(entry, host) : undefined)?.route
 
   return (pathname, requestedHost) => {
     const host = byHost ? plainHost(requestedHost) : ''
