@@ -145,8 +145,6 @@ describe('a length that two programs could read differently is refused, and its 
     '5.0',
     '5e0',
     '5_',
-    '\t5\t',
-    '5\t',
     '5\x0b',
     '\xb25',
     '18446744073709551616',
@@ -154,6 +152,20 @@ describe('a length that two programs could read differently is refused, and its 
     '9'.repeat(400),
   ])('Content-Length: %j', async (length) => {
     await expectRefused(post([`Content-Length: ${length}`], `hello${poison}`))
+  })
+
+  // RFC 9110 §5.5: tabs around a value are not part of it. The parser of Node 20 refuses them, that of Node 22
+  // and later leaves them out.
+  it.each(['\t5\t', '5\t'])('Content-Length: %j, or has the length 5 for all', async (length) => {
+    const before = upstream.requests.length
+    const answer = await exchange(gateway.url, post([`Content-Length: ${length}`], 'hello'))
+    const came = upstream.requests.slice(before)
+    if (outcomes(answer)[0]?.startsWith('400') === true) {
+      expect([outcomes(answer), answer.isClosed, came]).toEqual([['400 request_malformed'], true, []])
+      return
+    }
+    expect(outcomes(answer)).toEqual(['200 POST /public/outer'])
+    expect(came.map(({ body }) => body)).toEqual(['hello'])
   })
 
   it.each([
