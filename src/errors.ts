@@ -39,6 +39,9 @@ export const errorTable = {
   credentials_invalid: { status: 401, challenge: 'scheme' },
   client_invalid: { status: 401, challenge: 'scheme' },
   refresh_invalid: { status: 401, challenge: 'scheme' },
+  second_factor_required: { status: 401, challenge: 'scheme' },
+  factor_invalid: { status: 401, challenge: 'scheme' },
+  insufficient_user_authentication: { status: 401, challenge: 'scheme' },
   portal_access_required: { status: 401 },
   sign_in_invalid: { status: 400 },
   sign_in_refused: { status: 401, challenge: 'scheme' },
@@ -61,6 +64,7 @@ export const errorTable = {
   instance_not_found: { status: 404 },
   method_not_allowed: { status: 405 },
   conflict: { status: 409 },
+  factor_required: { status: 409 },
   changed_meanwhile: { status: 412 },
   rate_limited: { status: 429 },
   internal_error: { status: 500 },
@@ -98,6 +102,8 @@ interface GatewayErrorOptions {
   errors?: Fault[]
   /** Response headers that belong to this refusal, such as `Allow`. */
   headers?: Record<string, string>
+  /** Further members of the problem document (RFC 9457 §3.2). */
+  members?: Readonly<Record<string, unknown>>
 }
 
 /**
@@ -111,6 +117,7 @@ export class GatewayError extends Error {
   readonly reason: Reason | undefined
   readonly errors: Fault[] | undefined
   readonly headers: Record<string, string> | undefined
+  readonly members: Readonly<Record<string, unknown>> | undefined
 
   constructor(code: ErrorCode, why: string | Reason, options: GatewayErrorOptions = {}) {
     const detail = typeof why === 'string' ? why : why.text
@@ -121,6 +128,7 @@ export class GatewayError extends Error {
     this.reason = typeof why === 'string' ? undefined : why
     this.errors = options.errors
     this.headers = options.headers
+    this.members = options.members
   }
 }
 

@@ -1,5 +1,5 @@
 import { isAuthority } from '../domain/authorities.js'
-import type { Login, PrincipalState, User } from '../coherence/directory.js'
+import type { Login, PrincipalState, SessionState, User } from '../coherence/directory.js'
 import { GatewayError } from '../errors.js'
 import { explainMismatch } from './explain-mismatch.js'
 import { tokenInvalid, type VerifiedClaims } from './verify-token.js'
@@ -11,6 +11,10 @@ export interface Principal {
   sessionId: string | null
   authority: string
   purpose: string
+  /** When the token was issued, in milliseconds since 1970. */
+  issuedAtMs: number
+  /** The session, with the proof that the token has. Undefined for a token without one. */
+  session: SessionState | undefined
   /** A change of one of these keys makes this outdated. */
   dependsOn: readonly string[]
   /** Milliseconds since 1970: the earlier end of the token and of its row. */
@@ -71,6 +75,8 @@ export function decidePrincipal(
     sessionId: token.sessionId,
     authority: token.authority,
     purpose: token.purpose,
+    issuedAtMs: token.issuedAtMs,
+    session: state.session,
     dependsOn,
     expiresAtMs: Math.min(claims.expiresAt * 1000, token.expiresAtMs),
   }

@@ -5,6 +5,7 @@ import type {
   Placement,
   PortalLink,
   PrincipalState,
+  Proof,
   ScopedRule,
 } from './directory-rows.js'
 
@@ -24,7 +25,29 @@ interface PrincipalRow {
   session_id: string | null
   session_ended: boolean
   expires_at: Date | number
+  issued_at: number
+  kept_proof: Proof | null
+  session_created_at: number | null
+  auth_time: number | null
+  mfa_at: number | null
+  phr_at: number | null
+  amr: string[]
+  last_used_at: number | null
   key_retired: boolean
+}
+
+/** Milliseconds since 1970, to the microsecond: a proof counts for tokens issued at or after it. */
+const ms = (column: string) => `extract(epoch from ${column})::float8 * 1000`
+
+/** Returns the session of a token's row, with the proof that the token has. */
+function sessionOf(row: PrincipalRow): PrincipalState['session'] {
+  if (row.session_created_at === null) return undefined
+  const { auth_time: authTimeMs, mfa_at: mfaAtMs, phr_at: phrAtMs, amr } = row
+  return {
+    createdAtMs: row.session_created_at,
+    lastUsedAtMs: row.last_used_at,
+    ...(row.kept_proof ?? { authTimeMs, mfaAtMs, phrAtMs, amr }),
+  }
 }
 
 /**
@@ -39,7 +62,10 @@ export async function findPrincipal(
     `
     select u.id as user_id, u.username, u.email, u.full_name, u.enabled, u.is_sys_admin, u.is_platform_admin,
            t.id as token_id, t.user_id as token_user_id, t.authority, t.purpose, t.status, t.session_id, t.expires_at,
-           s.ended_at is not null as session_ended,
+           ${ms('t.issued_at')} as issued_at, t.kept_proof,
+           s.ended_at is not null as session_ended, ${ms('s.created_at')} as session_created_at,
+           ${ms('s.auth_time')} as auth_time, ${ms('s.mfa_at')} as mfa_at, ${ms('s.phr_at')} as phr_at, s.amr,
+           ${ms('s.last_used_at')} as last_used_at,
            exists (select from token_keys k where k.kid = ? and k.retired_at is not null) as key_retired
       from (select 1) as one
       left join lateral (
@@ -76,7 +102,9 @@ export async function findPrincipal(
             sessionId: row.session_id,
             sessionEnded: row.session_ended,
             expiresAtMs: Number(row.expires_at), // a Date, or Infinity for 'infinity'
+            issuedAtMs: row.issued_at,
           },
+    session: sessionOf(row),
     keyRetired: row.key_retired,
   }
 }

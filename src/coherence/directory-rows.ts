@@ -20,6 +20,31 @@ export interface TokenState {
   sessionEnded: boolean
   /** Milliseconds since 1970. */
   expiresAtMs: number
+  /** Milliseconds since 1970, by the database's clock. */
+  issuedAtMs: number
+}
+
+/** How and when the person of a session was proved. Times are milliseconds since 1970; null for never. */
+export interface Proof {
+  authTimeMs: number | null
+  mfaAtMs: number | null
+  phrAtMs: number | null
+  /** The methods (RFC 8176). */
+  amr: readonly string[]
+}
+
+/**
+ * The session of a token, with the proof that the token has: an older token keeps what its session had before
+ * it was proved again.
+ */
+export interface SessionState extends Proof {
+  /** Milliseconds since 1970. */
+  createdAtMs: number
+  /**
+   * When a request was admitted last where a policy asks for it; null for never. Changes of it are not
+   * announced.
+   */
+  lastUsedAtMs: number | null
 }
 
 /**
@@ -29,6 +54,8 @@ export interface TokenState {
 export interface PrincipalState {
   user: (User & { enabled: boolean }) | undefined
   token: TokenState | undefined
+  /** Undefined for a token without one. */
+  session: SessionState | undefined
   /** Whether the key that signed the token has been retired. */
   keyRetired: boolean
 }

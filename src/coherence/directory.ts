@@ -6,6 +6,8 @@ import type { Loaded, Memory } from './memory.js'
 export type {
   User,
   TokenState,
+  SessionState,
+  Proof,
   PrincipalState,
   Placement,
   PortalLink,

@@ -38,7 +38,9 @@ const state: PrincipalState & { user: object; token: TokenState } = {
     sessionId: session,
     sessionEnded: false,
     expiresAtMs: nowMs + 30_000,
+    issuedAtMs: nowMs - 30_000,
   },
+  session: undefined,
   keyRetired: false,
 }
 

@@ -63,6 +63,21 @@ describe('what is announced', () => {
       [`token:${token}`],
     ],
     [
+      'a token issued at another time, for which other proofs count',
+      `update tokens set issued_at = now() + '1 hour' where id = '${token}'`,
+      [`token:${token}`],
+    ],
+    ...['created_at', 'auth_time', 'mfa_at', 'phr_at'].map((column): [string, string, string[]] => [
+      `a session proved at another time (${column})`,
+      `update sessions set ${column} = now() + '1 hour' where id = '${session}'`,
+      [`session:${session}`],
+    ]),
+    [
+      'a session proved in another way',
+      `update sessions set amr = '{pwd,otp,mfa}' where id = '${session}'`,
+      [`session:${session}`],
+    ],
+    [
       'a token given to another user',
       `update tokens set user_id = '${users.alice}' where id = '${token}'`,
       [`token:${token}`],
@@ -356,7 +371,8 @@ describe('what is announced', () => {
       'a session seen',
       `update sessions set last_seen_at = now() + '1 hour', address = '192.0.2.1', user_agent = 'another'`,
     ],
-    ['a token named', `update tokens set label = 'another', issued_at = now() + '1 hour'`],
+    ['a token named', `update tokens set label = 'another'`],
+    ['a session used where a policy asks for it', `update sessions set last_used_at = now()`],
     ['a portal link used', `update portal_access_tokens set last_used_at = now() where id = '${link}'`],
     [
       'a portal client made, and a link',

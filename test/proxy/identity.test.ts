@@ -27,6 +27,8 @@ const alice = (flags: { isSysAdmin?: boolean; isPlatformAdmin?: boolean } = {}):
   sessionId: 'a-session',
   authority: 'local',
   purpose: 'auth_session',
+  issuedAtMs: 0,
+  session: undefined,
   dependsOn: [],
   expiresAtMs: Infinity,
 })

@@ -53,6 +53,7 @@ export function problemDocument(
     detail: error.detail,
     code: error.code,
     requestId,
+    ...error.members,
     ...(error.errors ? { errors: error.errors.map(({ path, message }) => ({ path, message })) } : {}),
     ...(reasons.length > 0 ? { reasons } : {}),
   }
