@@ -57,7 +57,27 @@ const columns = [
 ]
 
 /** Helpers in test/support/ that unit tests may use: they start no database, server or program. */
-const startNothing = ['hand-signed', 'naive-permission', 'paths', 'quickest', 'tables', 'until', 'within']
+const startNothing = [
+  'hand-signed',
+  'naive-permission',
+  'paths',
+  'quickest',
+  'request-state',
+  'tables',
+  'until',
+  'within',
+]
+
+/** The fields of a request that are for the handlers of embedding programs, in every form of a read. */
+const forEmbedders = [
+  'MemberExpression[property.name=FIELD]:matches([object.name=/^(req|request|call)$/], [object.property.name=req])',
+  'ObjectPattern[typeAnnotation.typeAnnotation.typeName.name=Request] > Property[key.name=FIELD]',
+  'VariableDeclarator[init.name=req] > ObjectPattern > Property[key.name=FIELD]',
+  'Property[key.name=req] > ObjectPattern > Property[key.name=FIELD]',
+].map((selector) => ({
+  selector: selector.replaceAll('FIELD', '/^(principal|context|accessLevel)$/'),
+  message: 'Read req.state: this field is set for the handlers of embedding programs alone.',
+}))
 
 /** @param {string} folder */
 function directionOf(folder) {
@@ -174,6 +194,11 @@ export default tseslint.config(
     ],
     [],
   ),
+  {
+    files: ['src/**/*.ts'],
+    ignores: ['src/gateway/chain.ts'], // sets them
+    rules: { 'no-restricted-syntax': ['error', ...forEmbedders] },
+  },
   {
     files: ['console/**/*.{ts,tsx}'],
     rules: {

@@ -3,7 +3,7 @@ import type { Express, RequestHandler } from 'express'
 import { compose } from './gateway/compose.js'
 import { loadConfig, namesRouteFile } from './config.js'
 import { withDevelopmentSecrets } from './process/development-secrets.js'
-import type { Gateway } from './gateway/chain.js'
+import type { Gateway } from './gateway/gateway.js'
 import {
   anyone,
   platformAdmins,
@@ -42,16 +42,6 @@ export type EmbeddedGateway = RequestHandler & {
   createServer: (app: Express) => Server
   /** Stops everything that the gateway has started. Call it after the server has closed. */
   close: () => Promise<void>
-}
-
-declare global {
-  // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
-  namespace Express {
-    interface Request {
-      /** The embedded gateway that the request has passed. */
-      gateway?: Gateway
-    }
-  }
 }
 
 /**

@@ -134,7 +134,7 @@ export function auditActivityEndpoints({ database }: { database: Database }): En
       query: mandateQuery,
       answers: { 200: activity },
       handle: ({ req, query }) => {
-        const mandateId = req.context?.mandateId
+        const mandateId = req.state.context?.mandateId
         if (!mandateId) throw new Error('an endpoint of a mandate was reached without one')
         return database.transaction((tx) =>
           inMandate(tx, mandateId, (inside) => answerActivity(inside, query, mandateId)),

@@ -81,7 +81,7 @@ export function auditChainEndpoints({ database, keys, beginAsSysAdmin }: Depende
       answers: { 200: z.strictObject({ erased: z.int() }) },
       handle: async (call) => {
         const id = idOf(call)
-        if (call.req.principal?.user.id === id)
+        if (call.req.state.principal?.user.id === id)
           throw new GatewayError(
             'conflict',
             'Nobody erases what the audit says about themselves. Another SysAdmin must do it.',

@@ -165,7 +165,7 @@ export function auditEventEndpoints({ database }: { database: Database }): Endpo
       query: mandateQuery,
       answers: { 200: pageOf(listedEvent) },
       handle: (call) => {
-        const mandateId = call.req.context?.mandateId
+        const mandateId = call.req.state.context?.mandateId
         if (!mandateId) throw new Error('an endpoint of a mandate was reached without one')
         return answerEvents(call, { ...filterOf(call.query), mandateId }, (filter, page) =>
           database.transaction((tx) =>

@@ -32,7 +32,11 @@ export interface Change {
 
 /** Returns the actor of a request. */
 export function actorOf(req: Request): Actor {
-  return { userId: req.principal?.user.id ?? null, requestId: req.id, address: req.clientAddress }
+  return {
+    userId: req.state.principal?.user.id ?? null,
+    requestId: req.state.id,
+    address: req.state.clientAddress,
+  }
 }
 
 /** Inserts the event of a change in the change's own transaction: both take effect, or neither. */

@@ -81,8 +81,8 @@ function principalOf(login: Login<VerifiedClaims>, nowMs: number): Principal {
 }
 
 /**
- * Authenticates the caller into `req.principal`, by the rows of the authentication table. It does not wait
- * for what is remembered. `atMs` is the moment (milliseconds since 1970) at which the token must not have
+ * Authenticates the caller into `principal` of the request's state, by the rows of the authentication table.
+ * It does not wait for what is remembered. `atMs` is the moment (milliseconds since 1970) at which the token must not have
  * expired.
  */
 export function authenticate({
@@ -101,15 +101,15 @@ export function authenticate({
     const login = findLogin(directory, token, verifyToken)
     if (!(login instanceof Promise)) {
       const principal = principalOf(login, atMs(req))
-      req.principal = principal
+      req.state.principal = principal
       if (principal.purpose === 'api_token') onApiToken(principal.tokenId)
       next()
       return undefined
     }
     return login.then(
       (loaded) => {
-        req.principal = principalOf(loaded, atMs(req))
-        if (req.principal.purpose === 'api_token') onApiToken(req.principal.tokenId)
+        req.state.principal = principalOf(loaded, atMs(req))
+        if (req.state.principal.purpose === 'api_token') onApiToken(req.state.principal.tokenId)
         next()
       },
       (error: unknown) => next(refusalOf(error)),

@@ -20,16 +20,6 @@ export interface PortalClient {
   expiresAtMs: number
 }
 
-declare global {
-  // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
-  namespace Express {
-    interface Request {
-      /** The client of the portal; only on endpoints and routes of the portal. */
-      portalClient?: PortalClient
-    }
-  }
-}
-
 interface Dependencies {
   directory: Pick<Directory, 'portalLink'>
   keys: SealKeys
@@ -76,8 +66,8 @@ function clientOf(link: PortalLink | undefined, issuedAt: number, nowMs: number)
 }
 
 /**
- * Identifies the portal's client, into `req.portalClient`, or refuses with `portal_access_required`. Link,
- * client and mandate are checked each time, and waited for only when they are not remembered. It is the only
+ * Identifies the portal's client, into `portalClient` of the request's state, or refuses with
+ * `portal_access_required`. Link, client and mandate are checked each time, and waited for only when they are not remembered. It is the only
  * step that another way of signing in would replace.
  */
 export function currentClient({ directory, keys, atMs }: Dependencies): Middleware {
@@ -88,11 +78,11 @@ export function currentClient({ directory, keys, atMs }: Dependencies): Middlewa
     const link = directory.portalLink(session.linkId)
     if (link instanceof Promise) {
       return link.then((loaded) => {
-        req.portalClient = clientOf(loaded, session.issuedAt, nowMs)
+        req.state.portalClient = clientOf(loaded, session.issuedAt, nowMs)
         next()
       })
     }
-    req.portalClient = clientOf(link, session.issuedAt, nowMs)
+    req.state.portalClient = clientOf(link, session.issuedAt, nowMs)
     next()
     return undefined
   }

@@ -21,16 +21,6 @@ export interface Principal {
   expiresAtMs: number
 }
 
-declare global {
-  // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
-  namespace Express {
-    interface Request {
-      /** The caller; undefined when the endpoint identifies none. */
-      principal?: Principal
-    }
-  }
-}
-
 /** Returns whether a user has a platform level, which enters mandates without a membership. */
 export const hasPlatformLevel = (user: User) => user.isSysAdmin || user.isPlatformAdmin
 

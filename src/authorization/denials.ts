@@ -46,7 +46,9 @@ const guardCodes = new Set(['sysadmin_required', 'platform_admin_required'])
 
 function mandateOf(req: Request, code: string): string {
   return (
-    req.context?.mandateId ?? (ofMandate.has(code) ? req.requestedPlace?.mandateId : undefined) ?? 'system'
+    req.state.context?.mandateId ??
+    (ofMandate.has(code) ? req.state.requestedPlace?.mandateId : undefined) ??
+    'system'
   )
 }
 
@@ -56,7 +58,7 @@ export function rememberDenials({ audit }: { audit: Pick<AuditLog, 'recordRefusa
 
   const keep = (req: Request, denial: Denial) => {
     known.set(denial.requestId, [denial, ...(known.get(denial.requestId) ?? [])].slice(0, maxOfOneRequest))
-    if (guardCodes.has(denial.code) && req.isRefusalAudited === true) return
+    if (guardCodes.has(denial.code) && req.state.isRefusalAudited) return
     const { userId, mandateId, requestId, method, route, code, detail, subject, deciding } = denial
     audit.recordRefusal({
       userId,
@@ -70,30 +72,30 @@ export function rememberDenials({ audit }: { audit: Pick<AuditLog, 'recordRefusa
         detail,
         subject,
         deciding: deciding.slice(0, maxRules),
-        address: req.clientAddress,
+        address: req.state.clientAddress,
       },
     })
   }
 
   return {
     note: (req, error) => {
-      const user = req.principal?.user
+      const user = req.state.principal?.user
       if (!user || statusOf(error.code) !== 403) return
-      const { deniedSubject } = req
+      const { deniedSubject } = req.state
       const isOfRules = error.code === 'permission_denied' && deniedSubject !== undefined
       const denial: Denial = {
-        requestId: req.id,
+        requestId: req.state.id,
         at: new Date(),
         userId: user.id,
         mandateId: mandateOf(req, error.code),
         method: req.method,
-        route: req.routePattern ?? null,
+        route: req.state.routePattern ?? null,
         code: error.code,
         detail: error.detail,
         subject: isOfRules ? deniedSubject : null,
         deciding: [],
       }
-      const rules = isOfRules ? (req.context?.rules() ?? []) : []
+      const rules = isOfRules ? (req.state.context?.rules() ?? []) : []
       if (!isOfRules) keep(req, denial)
       else
         void Promise.resolve(rules).then(

@@ -290,7 +290,7 @@ export function explainEndpoints(dependencies: Dependencies): Endpoint[] {
       body: question,
       answers: { 200: explanation },
       handle: ({ req, body }) => {
-        const mandate = placeOf(req.context?.mandateId)
+        const mandate = placeOf(req.state.context?.mandateId)
         if (body.mandate !== undefined && body.mandate !== mandate)
           throw invalid('mandate', reason('other_mandate'))
         return database.transaction((tx) =>
@@ -309,7 +309,7 @@ export function explainEndpoints(dependencies: Dependencies): Endpoint[] {
       access: mandateAdmins('gateway.roles', 'read'),
       answers: { 200: explainedDenial },
       handle: ({ req, params: { requestId = '' } }) => {
-        const mandate = placeOf(req.context?.mandateId)
+        const mandate = placeOf(req.state.context?.mandateId)
         return database.transaction((tx) =>
           inMandate(tx, mandate, (inside) =>
             answerDenial(

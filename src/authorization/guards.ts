@@ -8,16 +8,11 @@ import type { Middleware } from '../http/endpoint/chain.js'
 import type { Subject } from '../http/endpoint/policy.js'
 import { permissionIn, type Permission } from './permissions.js'
 
-declare global {
-  // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
-  namespace Express {
-    interface Request {
-      /** The subject that the rules refused. */
-      deniedSubject?: { context: Subject['context']; item: string; action: Action | null }
-      /** Whether the refusal is in the audit already. */
-      isRefusalAudited?: boolean
-    }
-  }
+/** The subject that the rules refused. */
+export interface DeniedSubject {
+  context: Subject['context']
+  item: string
+  action: Action | null
 }
 
 /** A guard of a platform level: who passes, and how the others are refused. */
@@ -34,21 +29,31 @@ export type GuardAudit = Pick<AuditLog, 'record' | 'recordRefusal'>
 
 function requireLevel(guard: LevelGuard, audit: GuardAudit): Middleware {
   return (req, _res, next) => {
-    const user = req.principal?.user
+    const user = req.state.principal?.user
     if (!user) throw new GatewayError('authentication_required', 'Not authenticated')
     const granted = guard.holds(user)
-    const details = { description: guard.description, method: req.method, route: req.routePattern ?? null }
+    const details = {
+      description: guard.description,
+      method: req.method,
+      route: req.state.routePattern ?? null,
+    }
     if (granted)
-      audit.record({ userId: user.id, mandateId: 'system', action: guard.action, details, requestId: req.id })
+      audit.record({
+        userId: user.id,
+        mandateId: 'system',
+        action: guard.action,
+        details,
+        requestId: req.state.id,
+      })
     else {
       audit.recordRefusal({
         userId: user.id,
         mandateId: 'system',
         action: `${guard.action}_refused`,
         details,
-        requestId: req.id,
+        requestId: req.state.id,
       })
-      req.isRefusalAudited = true
+      req.state.isRefusalAudited = true
     }
     next(granted ? undefined : new GatewayError(guard.code, guard.refusal))
   }
@@ -117,15 +122,15 @@ export function requirePermission({ context, item, action }: Subject): Middlewar
   ) => {
     const level = wanted && permission ? permission[wanted] : 'n'
     if (level === 'n') {
-      req.deniedSubject = { context, item, action: wanted ?? null }
+      req.state.deniedSubject = { context, item, action: wanted ?? null }
       throw permissionDenied(wanted ?? req.method, context, item)
     }
-    req.accessLevel = level
+    req.state.accessLevel = level
     next()
   }
   return (req, _res, next) => {
     const wanted = action ?? actionOfMethod[req.method]
-    const permission = req.context && permissionIn(req.context, context, item)
+    const permission = req.state.context && permissionIn(req.state.context, context, item)
     if (permission instanceof Promise) return permission.then((loaded) => decide(req, next, wanted, loaded))
     decide(req, next, wanted, permission)
     return undefined

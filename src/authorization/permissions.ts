@@ -3,16 +3,6 @@ import { actions, type Level, type RuleContext } from '../domain/permissions.js'
 import type { PrioritisedRule, RequestContext } from '../context/request-context.js'
 import { RuleIndex } from './rule-index.js'
 
-declare global {
-  // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
-  namespace Express {
-    interface Request {
-      /** The level that the rules gave to the request's action. */
-      accessLevel?: Level
-    }
-  }
-}
-
 export type { Permission }
 
 /** A permission, with the rules that it was merged from. */

@@ -1,5 +1,5 @@
 import type { ScopedRule, User } from '../coherence/directory.js'
-import type { Entry, RequestedPlace } from './decide-placement.js'
+import type { Entry } from './decide-placement.js'
 
 /**
  * A rule that counts in a context. Priority 1 is that of a global role, 2 of a mandate's, 3 of an instance's.
@@ -23,20 +23,4 @@ export interface RequestContext {
    * Returns the rules that count here, at once if they are remembered. All uses in one request get the same.
    */
   rules: () => PrioritisedRule[] | Promise<PrioritisedRule[]>
-}
-
-declare global {
-  // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
-  namespace Express {
-    interface Request {
-      /** The mandate and instance; undefined when the endpoint asks for none. */
-      context?: RequestContext
-      /** The requested mandate and instance, whether the caller was admitted or not. */
-      requestedPlace?: RequestedPlace
-      /**
-       * The mandate that the request named, or its instance's own, whether the caller was admitted or not.
-       */
-      namedMandateId?: string | undefined
-    }
-  }
 }

@@ -67,7 +67,7 @@ const asForgivenByOthers = (name: string) =>
  * Returns the ids in the query. Another spelling is refused, and one after a semicolon: the service could
  * read an unchecked mandate there.
  */
-function parametersOf({ search }: Request, kind: Kind): string[] {
+function parametersOf({ state: { search } }: Request, kind: Kind): string[] {
   const name = `${kind}Id`
   const values = new URLSearchParams(search).getAll(name)
   // no spelling is shorter, and a query may hold thousands of pairs
@@ -114,11 +114,11 @@ const named: Record<MandateSource, (req: Request, kind: Kind, policy: PlacePolic
     kind === 'instance'
       ? []
       : ifUuid(
-          req.pathname.slice(prefix === '/' ? 1 : prefix.length + 1).split('/', 1)[0],
+          req.state.pathname.slice(prefix === '/' ? 1 : prefix.length + 1).split('/', 1)[0],
           'The mandate in the path',
         ),
   host: (req, kind) =>
-    kind === 'instance' ? [] : ifUuid(req.requestedHost?.split('.', 1)[0], 'The mandate in the host'),
+    kind === 'instance' ? [] : ifUuid(req.state.requestedHost?.split('.', 1)[0], 'The mandate in the host'),
   subprotocol: (req, kind) =>
     checked(
       offeredProtocols(req).flatMap((one) => {

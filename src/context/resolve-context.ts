@@ -97,21 +97,21 @@ export async function enterPlace(
 
 function entering({ directory, onPlatformEntry, onFirstEntry }: Dependencies) {
   return (req: Request, user: User, requested: RequestedPlace, placement: Placement) => {
-    req.namedMandateId = placement.mandate?.id
+    req.state.namedMandateId = placement.mandate?.id
     const entry = entryOf(user, requested, placement, onFirstEntry)
-    if (entry.byPlatformLevel && placement.mandate) onPlatformEntry(user, placement.mandate.id, req.id)
-    req.context = new PlacedContext(user, entry, directory)
+    if (entry.byPlatformLevel && placement.mandate) onPlatformEntry(user, placement.mandate.id, req.state.id)
+    req.state.context = new PlacedContext(user, entry, directory)
   }
 }
 
 /**
- * Admits a caller into the mandate of an object, into `req.context`, as if the request had named that
- * mandate. Throws as the context table says.
+ * Admits a caller into the mandate of an object, as if the request had named that mandate. Sets `context` of
+ * the request's state. Throws as the context table says.
  */
 export function enterMandate(dependencies: Dependencies): (req: Request, mandateId: string) => Promise<void> {
   const enter = entering(dependencies)
   return async (req, mandateId) => {
-    const user = req.principal?.user
+    const user = req.state.principal?.user
     if (!user) throw new GatewayError('authentication_required', 'Not authenticated')
     enter(
       req,
@@ -123,21 +123,21 @@ export function enterMandate(dependencies: Dependencies): (req: Request, mandate
 }
 
 /**
- * Resolves the context of a request, into `req.context`, by the context table. An anonymous caller has none.
+ * Resolves the context of a request into its state, by the context table. An anonymous caller has none.
  */
 export function resolveContext(dependencies: Dependencies): (policy: PlacePolicy) => Middleware {
   const { directory } = dependencies
   const enter = entering(dependencies)
   return (policy) => (req, _res, next) => {
     const requested = requestedPlace(req, policy)
-    req.requestedPlace = requested
-    const user = req.principal?.user
+    req.state.requestedPlace = requested
+    const user = req.state.principal?.user
     if (!user) {
       next()
       return undefined
     }
     if (requested.mandateId === undefined && requested.instanceId === undefined) {
-      req.context = new PlacedContext(user, nowhere, directory)
+      req.state.context = new PlacedContext(user, nowhere, directory)
       next()
       return undefined
     }

@@ -50,15 +50,15 @@ export function limitByQuota({ sql, logger }: { sql: Sql; logger: Logger }): Mid
   }
 
   return (req, _res, next) => {
-    const mandateId = req.namedMandateId
+    const mandateId = req.state.namedMandateId
     if (mandateId === undefined) {
       next()
       return
     }
     let one = known.get(mandateId)
     if (!one) known.set(mandateId, (one = { mandateId, usedUp: undefined, askedAtMs: 0 }))
-    if (req.decidedAtMs - one.askedAtMs >= freshMs) {
-      one.askedAtMs = req.decidedAtMs
+    if (req.state.decidedAtMs - one.askedAtMs >= freshMs) {
+      one.askedAtMs = req.state.decidedAtMs
       if (wanted.size === 0) setImmediate(() => void ask())
       wanted.add(one)
     }
@@ -68,7 +68,7 @@ export function limitByQuota({ sql, logger }: { sql: Sql; logger: Logger }): Mid
         new GatewayError(
           'rate_limited',
           `This mandate has used up the ${one.usedUp} requests that its subscription allows in a month`,
-          { headers: { 'Retry-After': String(secondsToNextMonth(req.decidedAtMs)) } },
+          { headers: { 'Retry-After': String(secondsToNextMonth(req.state.decidedAtMs)) } },
         ),
       )
   }

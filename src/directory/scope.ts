@@ -162,7 +162,7 @@ function realmOf(
 // The brands are made here and nowhere else.
 const asSeen = <Transaction extends Tx>(tx: Transaction) => tx as Transaction & Seen
 
-const beginOnPlatform: Begin = (tx, { req }) => beginAsAdmin(tx, req.principal?.user, 'platformAdmin')
+const beginOnPlatform: Begin = (tx, { req }) => beginAsAdmin(tx, req.state.principal?.user, 'platformAdmin')
 
 /** All of the platform, for platform admins. */
 export function platformScope(governing: Governing): AdminScope {
@@ -218,8 +218,9 @@ export function mandateOfPath(
 
 /** The context of a request that an endpoint has asked one of; its absence would be a fault of the chain. */
 function placeOf(req: Request): { mandateId: string; instanceId: string | null } {
-  if (typeof req.context?.mandateId !== 'string') throw new GatewayError('internal_error', 'Internal error')
-  return { mandateId: req.context.mandateId, instanceId: req.context.featureInstanceId }
+  const { mandateId, featureInstanceId } = req.state.requireContext()
+  if (mandateId === null) throw new GatewayError('internal_error', 'Internal error')
+  return { mandateId, instanceId: featureInstanceId }
 }
 
 /**

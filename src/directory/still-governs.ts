@@ -13,7 +13,7 @@ export const isChange = ({ method }: Request) => method !== 'GET' && method !== 
 /**
  * Begins a change in a mandate, before it is entered: a SysAdmin still is one. Throws `sysadmin_required`.
  */
-export async function beginAsGovernor(tx: Tx, { principal }: Request): Promise<void> {
+export async function beginAsGovernor(tx: Tx, { state: { principal } }: Request): Promise<void> {
   if (principal?.user.isSysAdmin === true) await beginAsAdmin(tx, principal.user, 'sysAdmin')
 }
 
@@ -31,7 +31,7 @@ interface Asked {
  */
 export async function findGovernor(
   inside: MandateTx,
-  { method, principal }: Request,
+  { method, state: { principal } }: Request,
   { mandateId, instanceId, item, action = actionOfMethod[method] ?? 'delete' }: Asked,
 ): Promise<DelegatedAdmin | undefined> {
   await lockMandate(inside, mandateId)

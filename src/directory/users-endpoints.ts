@@ -114,7 +114,7 @@ const linkFields = {
 const firstAccess = z.strictObject(linkFields).meta({ id: 'FirstAccess' })
 
 /** Who asks, as far as it matters here. */
-export const levelOf = (req: Request) => ({ isSysAdmin: req.principal?.user.isSysAdmin === true })
+export const levelOf = (req: Request) => ({ isSysAdmin: req.state.principal?.user.isSysAdmin === true })
 
 /** What a SysAdmin is known and let in by is for SysAdmins to change. Throws `sysadmin_required`. */
 export function refuseForeignSysAdmin(

@@ -50,7 +50,7 @@ function deciders(
   { config, directory, onFirstEntry }: Parts,
   { verifyToken: verify, onApiToken, onPlatformEntry, audit }: Effects,
 ): Deciders {
-  const atMs = (req: Request) => req.decidedAtMs
+  const atMs = (req: Request) => req.state.decidedAtMs
   const identify = authenticate({
     directory,
     verifyToken: verify,
@@ -89,11 +89,11 @@ function decideAgain(parts: Parts): (policy: Policy) => Middleware {
   return (policy) => {
     const decide = decisionOf(policy, make)
     return (req, res, next) => {
-      if (streams.isCurrent(req.decidedIn)) {
+      if (streams.isCurrent(req.state.decidedIn)) {
         next()
         return
       }
-      req.decidedIn = streams.era()
+      req.state.decidedIn = streams.era()
       return decide(req, res, next)
     }
   }
@@ -110,7 +110,7 @@ function protectors(parts: Parts): Record<ProtectingStep, Protect> {
   const { config, counts, node, database, logger } = parts
   const perAddress = limitByAddress(config.RATE_LIMIT_ADDRESS, config.RATE_LIMIT_NETWORK, counts)
   const perEntry = limitEntries(config.RATE_LIMIT_ENTRY, counts)
-  const userOf = (req: Request) => req.principal?.user.id ?? req.portalClient?.id
+  const userOf = (req: Request) => req.state.principal?.user.id ?? req.state.portalClient?.id
   const perUser = limitByUser(config.RATE_LIMIT_USER, userOf, counts)
   const withToken = refuseAmbiguousHeaders({ readsToken: true })
   const withoutToken = refuseAmbiguousHeaders({ readsToken: false })
@@ -119,8 +119,8 @@ function protectors(parts: Parts): Record<ProtectingStep, Protect> {
     allowedOrigins: config.CORS_ORIGINS,
   })
   const noteMoment: Middleware = (req, _res, next) => {
-    req.decidedIn = node.streams.era()
-    req.decidedAtMs = Date.now()
+    req.state.decidedIn = node.streams.era()
+    req.state.decidedAtMs = Date.now()
     next()
   }
   const withinQuota = limitByQuota({ sql: database, logger })

@@ -1,8 +1,9 @@
-import type { RequestListener } from 'node:http'
 import express, { type Request, type Response } from 'express'
 import { rememberDenials } from '../authorization/denials.js'
 import { admission } from './admission.js'
 import type { Dependencies } from './dependencies.js'
+import type { Gateway } from './gateway.js'
+import { identifyRequest } from './identify-request.js'
 import { consolePages } from '../console/pages.js'
 import { showProfiles } from '../directory/show-profiles.js'
 import { GatewayError } from '../errors.js'
@@ -10,9 +11,7 @@ import { chain, type Middleware } from '../http/endpoint/chain.js'
 import { allowOrigins, corsHeadersOf } from '../http/cors.js'
 import { showPending } from '../http/head.js'
 import { mountEndpoints, mountPages, serveDirectly } from '../http/endpoint/endpoint.js'
-import { identifyRequest } from '../http/identify-request.js'
 import { checkQuery, normalisePath } from '../http/normalise-path.js'
-import type { Policy } from '../http/endpoint/policy.js'
 import { answerProblem } from '../http/endpoint/problem.js'
 import { refuseMalformed } from '../http/refuse-malformed.js'
 import { watchBody } from '../http/unfinished-body.js'
@@ -26,16 +25,6 @@ import { isOwnPath } from '../proxy/route-schema.js'
 import { verifyForProxies } from '../proxy/forward-auth-endpoints.js'
 import { consolePrefix } from '../system/shipped-texts.js'
 import { changedTexts, livePortalTexts } from '../system/live-texts.js'
-
-/** A gateway, by itself or as a part of another program. */
-export interface Gateway {
-  /** Responds to every request. */
-  listener: RequestListener
-  /** Responds to the gateway's own paths and to routes. Passes on the rest, without any check. */
-  middleware: Middleware
-  /** Admits requests by the policy, and refuses the others. For requests that have passed the middleware. */
-  guard: (policy: Policy) => Middleware
-}
 
 /**
  * Builds the steps of a request, from top to bottom. Their order is behaviour: test/http/order.test.ts holds
@@ -86,8 +75,9 @@ export function buildGateway(deps: Dependencies): Gateway {
     }),
     ...beginSpan(deps.tracing),
     logAccess(takeLine(deps), {
-      userOf: (req) => req.principal?.user.id ?? req.watched?.user,
-      mandateOf: (req) => req.context?.mandateId ?? req.portalClient?.mandateId ?? req.watched?.mandate,
+      userOf: (req) => req.state.principal?.user.id ?? req.state.watched?.user,
+      mandateOf: (req) =>
+        req.state.context?.mandateId ?? req.state.portalClient?.mandateId ?? req.state.watched?.mandate,
       tierOf,
     }),
     deps.load.refuse,
@@ -113,7 +103,7 @@ export function buildGateway(deps: Dependencies): Gateway {
     middleware: (req, res, next) => {
       arrive(req, res, (error?: unknown) => {
         if (error !== undefined) refuse(error, req, res)
-        else if (isOwnPath(req.pathname)) app(req, res)
+        else if (isOwnPath(req.state.pathname)) app(req, res)
         else {
           showPending(res)
           next()
@@ -126,6 +116,7 @@ export function buildGateway(deps: Dependencies): Gateway {
         admitted(req, res, (error?: unknown) => {
           if (error !== undefined) refuse(error, req, res)
           else {
+            showDecision(req)
             showPending(res)
             next()
           }
@@ -134,7 +125,14 @@ export function buildGateway(deps: Dependencies): Gateway {
   }
 }
 
-const tierOf = ({ context }: Request): Tier => {
+/** Shows the handlers of an embedding program what was decided. */
+function showDecision(req: Request): void {
+  req.principal = req.state.principal
+  req.context = req.state.context
+  req.accessLevel = req.state.accessLevel
+}
+
+const tierOf = ({ state: { context } }: Request): Tier => {
   if (context === undefined || context.mandateId === null) return 'none'
   return context.entry.byPlatformLevel ? 'platform' : 'member'
 }
@@ -144,7 +142,7 @@ function beginSpan(tracing: Dependencies['tracing']): Middleware[] {
   if (!tracing) return []
   return [
     (req, _res, next) => {
-      req.span = tracing.begin(req)
+      req.state.span = tracing.begin(req)
       next()
     },
   ]
@@ -156,7 +154,7 @@ function takeLine({
   metrics: { requests },
   usage,
 }: Dependencies): (line: AccessLine, req: Request) => void {
-  return (line, { namedMandateId: named, portalClient, span }) => {
+  return (line, { state: { namedMandateId: named, portalClient, span } }) => {
     const namedMandateId = named ?? portalClient?.mandateId
     logRequest(line)
     span?.end(line)
@@ -169,9 +167,10 @@ function takeLine({
 /** Normalises the path once, for everything that matches or forwards it. */
 const settlePath: Middleware = (req, _res, next) => {
   const query = req.url.indexOf('?')
-  req.search = query === -1 ? '' : req.url.slice(query)
-  req.pathname = normalisePath(query === -1 ? req.url : req.url.slice(0, query))
-  checkQuery(req.search)
-  req.url = req.pathname + req.search
+  const search = query === -1 ? '' : req.url.slice(query)
+  const pathname = normalisePath(query === -1 ? req.url : req.url.slice(0, query))
+  req.state.settlePath(pathname, search)
+  checkQuery(search)
+  req.url = pathname + search
   next()
 }

@@ -26,7 +26,8 @@ import { reloadRoutes } from '../proxy/reload-routes.js'
 import { loadRouteTable, type RouteTable } from '../proxy/route-table.js'
 import { insertTokenKeys } from '../system/key-queries.js'
 import { addUsage, forgetUsageWriter } from '../system/usage-queries.js'
-import { buildGateway, type Gateway } from './chain.js'
+import { buildGateway } from './chain.js'
+import type { Gateway } from './gateway.js'
 import type { Lifecycle } from './lifecycle.js'
 
 /** What is prepared once before any number of processes serve. */

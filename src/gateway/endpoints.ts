@@ -64,7 +64,7 @@ export function ownEndpoints(deps: EndpointDependencies): Endpoint[] {
     ...oauth.serviceAccounts,
     ...auditEndpoints({
       ...deps,
-      beginAsSysAdmin: (tx, req) => beginAsAdmin(tx, req.principal?.user, 'sysAdmin'),
+      beginAsSysAdmin: (tx, req) => beginAsAdmin(tx, req.state.principal?.user, 'sysAdmin'),
     }),
     ...explainEndpoints({
       ...deps,

@@ -50,7 +50,7 @@ function headersIn(lines: string[]): IncomingHttpHeaders {
  * Returns the readable part of a refused head. Its packet begins with it, unless other requests or parts of
  * it came before.
  */
-function readHead(error: ParserError, socket: Socket): Omit<Known, 'id'> {
+function readHead(error: ParserError, socket: Socket): Omit<Known, 'state'> {
   const packet = error.rawPacket?.toString('latin1') ?? ''
   const end = packet.indexOf('\r\n\r\n')
   if (end !== -1 && end + 4 <= (error.bytesParsed ?? 0)) return { method: '', url: '', headers: {} } // of another request
@@ -106,7 +106,7 @@ export function answerMalformed({
       return
     }
     const known: Known = {
-      id: randomUUID(),
+      state: { id: randomUUID(), errorForm: undefined, settledPathname: undefined },
       ...(running
         ? { method: running.req.method ?? '', url: running.req.url ?? '', headers: running.req.headers }
         : readHead(error, socket)),
@@ -115,7 +115,7 @@ export function answerMalformed({
     const { status, headers, body } = refusalOf(known, problemOf(error, maxHeaderBytes))
     const all = [
       'X-Request-Id',
-      known.id,
+      known.state.id,
       'X-Content-Type-Options',
       'nosniff',
       ...corsHeaders(known.headers.origin),

@@ -30,10 +30,10 @@ export function cookieValues(header: string | undefined, name: string): string[]
  * router, cookie-parser has read it.
  */
 export function cookieValue(
-  req: IncomingMessage & { parsedCookies?: Record<string, string> },
+  req: IncomingMessage & { state?: { parsedCookies: Record<string, string> | undefined } },
   name: GatewayCookie,
 ): string | undefined {
-  const parsed = req.parsedCookies?.[name]
+  const parsed = req.state?.parsedCookies?.[name]
   if (parsed) return parsed
   return cookieValues(req.headers.cookie, name).find((value) => value !== '')
 }
@@ -109,7 +109,7 @@ function domainsOf(requestedHost: string | undefined): string[] {
 function expireAll(res: Response, name: GatewayCookie, { path, secure }: CookieAttributes): void {
   const end = `Max-Age=0; Expires=${new Date(0).toUTCString()}; HttpOnly${secure ? '; Secure' : ''}`
   for (const where of new Set(['/', name === 'portal_session' ? '/portal' : '/auth', path])) {
-    for (const domain of ['', ...domainsOf(res.req.requestedHost).map((one) => `; Domain=${one}`)]) {
+    for (const domain of ['', ...domainsOf(res.req.state.requestedHost).map((one) => `; Domain=${one}`)]) {
       res.pendingHeaders.push('Set-Cookie', `${name}=; Path=${where}${domain}; ${end}`)
     }
   }

@@ -18,20 +18,20 @@ export function logAccess(
     const { req } = this
     // nginx's number for a client that went away before it was answered
     const status = this.headersSent ? this.statusCode : 499
-    const granted = req.refusal === undefined
+    const granted = req.state.refusal === undefined
     take(
       {
-        requestId: req.id,
+        requestId: req.state.id,
         method: req.method,
-        route: req.routePattern ?? null,
+        route: req.state.routePattern ?? null,
         status,
-        ms: Math.round((performance.now() - req.startedAt) * 100) / 100,
+        ms: Math.round((performance.now() - req.state.startedAt) * 100) / 100,
         user: userOf(req),
         mandate: mandateOf(req),
         tier: tierOf(req),
         granted,
-        reason: req.refusal,
-        watched: req.watched?.decision,
+        reason: req.state.refusal,
+        watched: req.state.watched?.decision,
         aborted: !this.writableFinished && status !== 101, // a WebSocket has no response that could be cut short
       },
       req,

@@ -2,16 +2,6 @@ import cookieParser from 'cookie-parser'
 import type { Request } from 'express'
 import type { Middleware } from './endpoint/chain.js'
 
-declare global {
-  // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
-  namespace Express {
-    interface Request {
-      /** The cookies by name, if cookie-parser reads them as the gateway does. */
-      parsedCookies?: Record<string, string>
-    }
-  }
-}
-
 /** Nothing is decoded, because a token holds no `%`. */
 const parse = cookieParser(undefined, { decode: (value) => value })
 
@@ -26,9 +16,9 @@ const isReadOtherwise = (req: Pick<Request, 'headers'>) =>
   Object.hasOwn(req, 'cookies') || readOtherwise.test(req.headers.cookie ?? '')
 
 /**
- * Reads the `Cookie` header with cookie-parser into `req.parsedCookies`, for routes of Express's router. It
- * runs after the check for repeated cookies, because cookie-parser keeps the first of two. When it would read
- * a header differently from `cookieValues`, nothing is set.
+ * Reads the `Cookie` header with cookie-parser into `parsedCookies` of the request's state, for routes of
+ * Express's router. It runs after the check for repeated cookies, because cookie-parser keeps the first of two.
+ * When it would read a header differently from `cookieValues`, nothing is set.
  */
 export const parseCookies: Middleware = (req, res, next) => {
   if (isReadOtherwise(req)) {
@@ -36,7 +26,7 @@ export const parseCookies: Middleware = (req, res, next) => {
     return
   }
   parse(req, res, (error?: unknown) => {
-    req.parsedCookies = req.cookies as Record<string, string>
+    req.state.parsedCookies = req.cookies as Record<string, string>
     next(error)
   })
 }

@@ -34,18 +34,14 @@ function mayBecomeWebSocket(req: IncomingMessage): boolean {
   )
 }
 
-declare global {
-  // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
-  namespace Express {
-    interface Request {
-      /**
-       * Hands over the connection, not flowing, with what the client sent meanwhile; only a request that may
-       * become a WebSocket has it.
-       */
-      takeUpgrade?: () => Buffer
-    }
-  }
-}
+/** A request whose connection may be taken over: it is not flowing, and the client may have sent more. */
+type UpgradeRequest = IncomingMessage & { takeUpgrade?: () => Buffer }
+
+/**
+ * Returns the function that hands over the connection, and with it what the client sent meanwhile; undefined
+ * for a request that cannot become a WebSocket.
+ */
+export const takeUpgradeOf = ({ takeUpgrade }: UpgradeRequest) => takeUpgrade
 
 /** What a client may send before it is answered. */
 const maxEarlyBytes = 64 * 1024
@@ -80,27 +76,24 @@ function readOn(socket: Socket, head: Buffer): () => Buffer {
  * be answered like one.
  */
 export function listenToUpgrades(server: Server, listener: RequestListener): void {
-  server.on(
-    'upgrade',
-    (req: IncomingMessage & { takeUpgrade?: () => Buffer }, socket: Socket, head: Buffer) => {
-      socket.on('error', () => undefined) // 'close' follows
-      if (runningResponse(socket)) {
-        socket.destroy() // two answers at once would mix
-        return
-      }
-      socket.setTimeout(0)
-      const res = new ServerResponse(req)
-      res.shouldKeepAlive = false
-      res.assignSocket(socket)
-      // Node has taken its own listener away
-      socket.on('drain', () => {
-        if (res.socket === socket) res.emit('drain')
-      })
-      res.on('finish', () => {
-        if (res.socket !== null) socket.destroySoon()
-      })
-      req.takeUpgrade = readOn(socket, head)
-      listener(req, res)
-    },
-  )
+  server.on('upgrade', (req: UpgradeRequest, socket: Socket, head: Buffer) => {
+    socket.on('error', () => undefined) // 'close' follows
+    if (runningResponse(socket)) {
+      socket.destroy() // two answers at once would mix
+      return
+    }
+    socket.setTimeout(0)
+    const res = new ServerResponse(req)
+    res.shouldKeepAlive = false
+    res.assignSocket(socket)
+    // Node has taken its own listener away
+    socket.on('drain', () => {
+      if (res.socket === socket) res.emit('drain')
+    })
+    res.on('finish', () => {
+      if (res.socket !== null) socket.destroySoon()
+    })
+    req.takeUpgrade = readOn(socket, head)
+    listener(req, res)
+  })
 }

@@ -2,16 +2,6 @@ import type { Request, Response } from 'express'
 import { GatewayError } from '../errors.js'
 import type { Middleware } from './endpoint/chain.js'
 
-declare global {
-  // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
-  namespace Express {
-    interface Request {
-      /** The decision on a route that only watches. */
-      watched?: Watched
-    }
-  }
-}
-
 /** The decision on a route that only watches. */
 export interface Watched {
   /** `granted`, the code of the refusal, or `undecided` when it was not known in time. */
@@ -23,22 +13,24 @@ export interface Watched {
 /** A caller waits no longer for a decision that changes nothing for them. */
 const patienceMs = 250
 
-function watchedOf({ principal, context }: Request, decision: string): Watched {
+function watchedOf({ state: { principal, context } }: Request, decision: string): Watched {
   return { decision, user: principal?.user.id, mandate: context?.mandateId ?? undefined }
 }
 
 /**
- * Runs `decide` without effect: the request goes on in any case, and carries only `req.watched`. It works on
- * a view of the request, so that no later step takes a watched caller for an admitted one.
+ * Runs `decide` without effect: the request goes on in any case, and carries only `watched` in its state. It works
+ * on a view of the request with a state of its own, so that no later step takes a watched caller for an
+ * admitted one.
  */
 export function watch(decide: Middleware): Middleware {
   return (req, res, next) => {
     const [view, answer] = [Object.create(req) as Request, Object.create(res) as Response]
+    view.state = req.state.copy()
     const waiting: { timer?: NodeJS.Timeout } = {}
     const settle = (decision: string) => {
-      if (req.watched) return
+      if (req.state.watched) return
       clearTimeout(waiting.timer)
-      req.watched = watchedOf(view, decision)
+      req.state.watched = watchedOf(view, decision)
       next()
     }
     void decide(view, answer, (refusal?: unknown) => {
@@ -46,6 +38,6 @@ export function watch(decide: Middleware): Middleware {
         refusal === undefined ? 'granted' : refusal instanceof GatewayError ? refusal.code : 'internal_error',
       )
     })
-    if (!req.watched) waiting.timer = setTimeout(() => settle('undecided'), patienceMs)
+    if (!req.state.watched) waiting.timer = setTimeout(() => settle('undecided'), patienceMs)
   }
 }

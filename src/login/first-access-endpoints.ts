@@ -134,8 +134,8 @@ export function firstAccessEndpoints({ sql, commitAndAwaitNodes, passwords }: De
       }
       await setPassword(tokenHashOf(call), body.password, {
         userId: null,
-        requestId: req.id,
-        address: req.clientAddress,
+        requestId: req.state.id,
+        address: req.state.clientAddress,
       })
       return wantsHtml(req) ? passwordSetPage(language) : { status: 204 }
     },

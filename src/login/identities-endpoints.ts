@@ -13,7 +13,6 @@ import type { CheckPassword } from './check-password.js'
 import { isSessionYoung, listIdentities, lockWaysIn, unlinkIdentity } from './identity-queries.js'
 import { originOf } from './issue-token.js'
 import { redirectTarget } from './redirect-target.js'
-import { principalOf } from './sessions-endpoints.js'
 import { callbackUrl, providerOf, type SignIn } from './sign-in-endpoints.js'
 
 const authority = z.enum(signInAuthorities, 'must be google or msft')
@@ -42,10 +41,10 @@ const newLink = z.strictObject({
  * The caller and their session: what has none, such as an API token, stands for a program, which has no
  * identities.
  */
-function signedInPerson({ principal }: Request): { userId: string; sessionId: string } {
-  if (!principal?.sessionId)
-    throw new GatewayError('permission_denied', 'Only somebody who has signed in can do this')
-  return { userId: principal.user.id, sessionId: principal.sessionId }
+function signedInPerson({ state }: Request): { userId: string; sessionId: string } {
+  const { user, sessionId } = state.requirePrincipal()
+  if (!sessionId) throw new GatewayError('permission_denied', 'Only somebody who has signed in can do this')
+  return { userId: user.id, sessionId }
 }
 
 interface Dependencies {
@@ -61,7 +60,13 @@ export function identityEndpoints(
   /** A session alone is no proof: whoever has taken one over would come back by what they link. */
   const refuseUnproved = async (req: Request, sessionId: string, password: string | undefined) => {
     if (password !== undefined) {
-      if (!(await checkPassword({ username: principalOf(req).user.username, password, ...originOf(req) })))
+      if (
+        !(await checkPassword({
+          username: req.state.requirePrincipal().user.username,
+          password,
+          ...originOf(req),
+        }))
+      )
         throw new GatewayError('credentials_invalid', 'The current password is wrong')
     } else if (!(await isSessionYoung(signIn.database, sessionId, proofSeconds))) {
       throw new GatewayError(

@@ -39,9 +39,9 @@ const longestUserAgent = 512
 /** Where this request comes from. */
 export function originOf(req: Request): Origin {
   return {
-    address: req.clientAddress,
+    address: req.state.clientAddress,
     userAgent: req.headers['user-agent']?.slice(0, longestUserAgent) ?? null,
-    requestId: req.id,
+    requestId: req.state.id,
   }
 }
 

@@ -145,7 +145,7 @@ export function loginEndpoints({
         await commitAndAwaitNodes(async (tx) => {
           for (const { id, userId } of await endLogins(tx, { tokenIds, refreshHashes })) {
             await recordChange(tx, {
-              actor: { userId, requestId: req.id, address: req.clientAddress },
+              actor: { userId, requestId: req.state.id, address: req.state.clientAddress },
               mandateId: 'system',
               action: 'session_ended',
               subject: `session:${id}`,

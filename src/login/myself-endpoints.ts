@@ -1,11 +1,9 @@
 import { fieldError } from '../domain/reasons.js'
-import type { Request } from 'express'
 import { z } from 'zod'
 import { levels, ruleContexts } from '../domain/permissions.js'
 import { permissionIn, type Permission } from '../authorization/permissions.js'
 import type { RequestContext } from '../context/request-context.js'
 import type { Sql } from '../database/connect.js'
-import { GatewayError } from '../errors.js'
 import { endpoint, type Endpoint } from '../http/endpoint/endpoint.js'
 import { signedIn, signedInSomewhere } from '../http/endpoint/policy.js'
 import { listMemberships } from './membership-queries.js'
@@ -69,12 +67,6 @@ const permissionAnswer = z.strictObject({
   ...permissionFields,
 })
 
-/** The context that `resolveContext` left; its absence would be a fault of the chain, not of the caller. */
-function contextOf(req: Request): RequestContext {
-  if (!req.context) throw new GatewayError('internal_error', 'Internal error')
-  return req.context
-}
-
 async function showContext(context: RequestContext) {
   const rules = await context.rules()
   return {
@@ -102,12 +94,9 @@ export function myselfEndpoints({ sql }: { sql: Sql }): Endpoint[] {
       summary: 'Who is calling, and where they are a member',
       access: signedIn,
       answers: { 200: me },
-      handle: async ({ req: { principal } }) => {
-        if (!principal) throw new GatewayError('internal_error', 'Internal error')
-        return {
-          status: 200,
-          body: { user: principal.user, memberships: await listMemberships(sql, principal.user.id) },
-        }
+      handle: async ({ req: { state } }) => {
+        const { user } = state.requirePrincipal()
+        return { status: 200, body: { user, memberships: await listMemberships(sql, user.id) } }
       },
     }),
     endpoint({
@@ -116,7 +105,7 @@ export function myselfEndpoints({ sql }: { sql: Sql }): Endpoint[] {
       summary: 'The context of this request: mandate, instance, roles and rules',
       access: signedInSomewhere,
       answers: { 200: contextAnswer },
-      handle: async ({ req }) => ({ status: 200, body: await showContext(contextOf(req)) }),
+      handle: async ({ req }) => ({ status: 200, body: await showContext(req.state.requireContext()) }),
     }),
     endpoint({
       method: 'get',
@@ -127,7 +116,7 @@ export function myselfEndpoints({ sql }: { sql: Sql }): Endpoint[] {
       answers: { 200: permissionAnswer },
       handle: ({ req, query: { context, item = null } }) => {
         const answer = (permission: Permission) => ({ status: 200, body: { context, item, ...permission } })
-        const permission = permissionIn(contextOf(req), context, item)
+        const permission = permissionIn(req.state.requireContext(), context, item)
         return permission instanceof Promise ? permission.then(answer) : answer(permission)
       },
     }),

@@ -14,7 +14,6 @@ import { checkNewPassword } from './password-policy.js'
 import type { Passwords } from './password.js'
 import { replacePasswordHash } from './password-queries.js'
 import { findLoginUser } from './session-queries.js'
-import { principalOf } from './sessions-endpoints.js'
 
 interface Dependencies {
   sql: Sql
@@ -51,7 +50,7 @@ export function passwordEndpoints({
         const {
           user: { id, username },
           sessionId,
-        } = principalOf(req)
+        } = req.state.requirePrincipal()
         checkNewPassword(newPassword, username, 'newPassword')
         if ((await findLoginUser(sql, [username]))?.passwordHash === null)
           throw new GatewayError('conflict', reason('no_password'))

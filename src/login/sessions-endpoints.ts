@@ -1,8 +1,6 @@
-import type { Request } from 'express'
 import { z } from 'zod'
 import { authorities } from '../domain/authorities.js'
 import { actorOf, recordChange } from '../audit/record-change.js'
-import type { Principal } from '../authentication/principal.js'
 import type { CommitAndAwaitNodes } from '../coherence/commit-and-await-nodes.js'
 import type { Config } from '../config.js'
 import type { Sql } from '../database/connect.js'
@@ -40,12 +38,6 @@ const session = z
 const position = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z [0-9a-f-]{36}$/
 const ended = z.strictObject({ coherence: coherenceSchema })
 
-/** Whoever is signed in; the absence of it would be a fault of the chain, not of the caller. */
-export function principalOf({ principal }: Request): Principal {
-  if (!principal) throw new GatewayError('internal_error', 'Internal error')
-  return principal
-}
-
 /** The caller's own sessions: what is signed in where, and ending it. */
 export function sessionEndpoints({ config, sql, commitAndAwaitNodes }: Dependencies): Endpoint[] {
   const list = endpoint({
@@ -56,7 +48,7 @@ export function sessionEndpoints({ config, sql, commitAndAwaitNodes }: Dependenc
     query: pageQuery,
     answers: { 200: pageOf(session) },
     handle: async ({ req, query: { limit, cursor } }) => {
-      const { user, sessionId } = principalOf(req)
+      const { user, sessionId } = req.state.requirePrincipal()
       const sessions = await listLiveSessions(sql, user.id, {
         after: decodeCursor(cursor, position),
         atMost: limit + 1,
@@ -85,7 +77,7 @@ export function sessionEndpoints({ config, sql, commitAndAwaitNodes }: Dependenc
     answers: { 200: ended },
     handle: async (call) => {
       const id = idOf(call)
-      const { user, sessionId } = principalOf(call.req)
+      const { user, sessionId } = call.req.state.requirePrincipal()
       const { coherence } = await commitAndAwaitNodes(async (tx) => {
         if (!(await findSessionOfUser(tx, id, user.id)))
           throw new GatewayError('not_found', 'You have no session with this id')
@@ -111,7 +103,7 @@ export function sessionEndpoints({ config, sql, commitAndAwaitNodes }: Dependenc
     access: signedIn,
     answers: { 200: ended },
     handle: async ({ req, res }) => {
-      const { user } = principalOf(req)
+      const { user } = req.state.requirePrincipal()
       const { coherence } = await commitAndAwaitNodes(async (tx) => {
         const sessions = await endSessionsOfUser(tx, user.id)
         await withdrawLinksOf(tx, user.id)

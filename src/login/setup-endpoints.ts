@@ -148,8 +148,8 @@ export function setupEndpoints({ sql, commitAndAwaitNodes, passwords }: Dependen
         faultOf(body) ??
         ((await become(tokenHashOf(call), body, {
           userId: null,
-          requestId: req.id,
-          address: req.clientAddress,
+          requestId: req.state.id,
+          address: req.state.clientAddress,
         }))
           ? undefined
           : ({ field: 'username', why: reason('taken') } as const))

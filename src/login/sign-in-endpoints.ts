@@ -144,7 +144,10 @@ export function signInEndpoints(signIn: SignIn): Endpoint[] {
         const flow =
           query.state === undefined ? undefined : await signIn.flows.find(req, authority, query.state)
         if (!flow) throw flowUnknown()
-        const identity = await provider.finish(new URL(callbackUrl(signIn, authority) + req.search), flow)
+        const identity = await provider.finish(
+          new URL(callbackUrl(signIn, authority) + req.state.search),
+          flow,
+        )
         if (flow.linkTo) await link(signIn, call, authority, identity, flow.linkTo)
         else await enter(signIn, call, authority, identity)
         await signIn.flows.finish(req, res, flow)

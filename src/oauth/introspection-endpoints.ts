@@ -110,7 +110,7 @@ export function introspectionEndpoints({
 
   /** Throws `client_invalid` for a client that is none; answers a refusal for a caller who may not ask. */
   const refuseOthers = async (req: Request, body: z.infer<typeof question>): Promise<Answer | undefined> => {
-    const user = req.principal?.user
+    const user = req.state.principal?.user
     if (!user) {
       const { show } = await authenticateClient(req, body)
       if (!(await show())) throw clientInvalid()

@@ -74,7 +74,7 @@ export function revocationEndpoints({
       const revoked = await work(tx)
       if (revoked)
         await recordChange(tx, {
-          actor: { userId: revoked.userId, requestId: req.id, address: req.clientAddress },
+          actor: { userId: revoked.userId, requestId: req.state.id, address: req.state.clientAddress },
           mandateId: 'system',
           action: revoked.action,
           subject: revoked.subject,

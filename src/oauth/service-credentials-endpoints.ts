@@ -111,7 +111,7 @@ async function seenAccount(tx: Tx, call: AccountCall): Promise<ServiceAccount> {
 /** Locks the account. What a SysAdmin is let in by is for SysAdmins to change. */
 async function accountFor(tx: Tx, call: AccountCall): Promise<ServiceAccount> {
   const account = await seenAccount(tx, call)
-  if (account.isSysAdmin && call.req.principal?.user.isSysAdmin !== true)
+  if (account.isSysAdmin && call.req.state.principal?.user.isSysAdmin !== true)
     throw new GatewayError('sysadmin_required', reason('sysadmins_only'))
   return account
 }
@@ -221,7 +221,7 @@ function endpointsOf<Body>(
     { req }: Pick<Call<unknown, unknown>, 'req'>,
     work: () => Promise<Result>,
   ) => {
-    await beginAsAdmin(tx, req.principal?.user, 'platformAdmin')
+    await beginAsAdmin(tx, req.state.principal?.user, 'platformAdmin')
     return await work()
   }
 

@@ -24,16 +24,6 @@ export interface Tracing {
   stop: () => Promise<void>
 }
 
-declare global {
-  // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
-  namespace Express {
-    interface Request {
-      /** Where traces are exported. */
-      span?: RequestSpan
-    }
-  }
-}
-
 /** A receiver that does not answer must not delay the end of the process. */
 const longestStopMs = 3000
 

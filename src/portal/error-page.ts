@@ -12,10 +12,9 @@ const isWithin = (path: string, prefix: string) => path === prefix || path.start
  * its gate refused when a browser asks for a page.
  */
 function isForPerson(req: Request, error: GatewayError): boolean {
-  if (req.errorForm !== undefined) return req.errorForm === 'portal'
+  if (req.state.errorForm !== undefined) return req.state.errorForm === 'portal'
   if (!isNavigation(req)) return false
-  // Where the path was not even understood there is none.
-  const path = (req as { pathname?: string }).pathname ?? ''
+  const path = req.state.settledPathname ?? '' // the path may be what was not understood
   return (
     (isWithin(path, '/portal') && !isWithin(path, '/portal/api')) ||
     (error.code === 'portal_access_required' && !isWithin(path, '/portal/api'))
@@ -47,7 +46,7 @@ export function portalErrorPage(textsOf: TextsOf): ErrorPage {
       content: html`<p>${text}</p>
 ${
   !isRefusedEntry &&
-  html`<p class="note">${fillIn(texts.requestId, { id: req.id })}</p>
+  html`<p class="note">${fillIn(texts.requestId, { id: req.state.id })}</p>
 <p><a href="/portal">${texts.backToPortal}</a></p>`
 }`,
       headers: { Vary: 'Accept-Language' },

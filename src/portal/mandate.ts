@@ -14,10 +14,10 @@ export interface Rows {
 }
 
 /** The mandate that the caller has entered. */
-function mandateOf({ context }: Request): string {
-  if (!context?.mandateId)
+function mandateOf({ state }: Request): string {
+  if (!state.context?.mandateId)
     throw new GatewayError('mandate_required', 'Name the mandate in the header X-Mandate-Id')
-  return context.mandateId
+  return state.context.mandateId
 }
 
 /** What was found, else `not_found`. */

@@ -1,6 +1,5 @@
-import type { Request } from 'express'
 import { z } from 'zod'
-import { portalAccessRequired, type PortalClient } from '../authentication/current-client.js'
+import type { PortalClient } from '../authentication/current-client.js'
 import type { Database } from '../database/connect.js'
 import { inMandate, type MandateTx } from '../database/mandate.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint/endpoint.js'
@@ -45,12 +44,6 @@ const me = z.strictObject({
 
 const shown = ({ id, name, clientName, status, note }: Project) => ({ id, name, clientName, status, note })
 
-/** The client that the gate let in. */
-function clientOf({ portalClient }: Request): PortalClient {
-  if (!portalClient) throw portalAccessRequired()
-  return portalClient
-}
-
 /** What clients see: pages for people, and the same for programs. */
 export function portalEndpoints({ database, textsOf, placesOf }: Dependencies): Endpoint[] {
   const within = <Result>({ mandateId }: PortalClient, work: (tx: MandateTx) => Promise<Result>) =>
@@ -76,7 +69,7 @@ export function portalEndpoints({ database, textsOf, placesOf }: Dependencies): 
     query: pageQuery.extend({ project: z.string().optional() }),
     answers: { 200: 'text/html' },
     handle: async ({ req, query }) => {
-      const client = clientOf(req)
+      const client = req.state.requirePortalClient()
       const language = languageOf(req)
       const setting = { language, texts: textsOf(language), client }
       if (query.project !== undefined) {
@@ -94,7 +87,7 @@ export function portalEndpoints({ database, textsOf, placesOf }: Dependencies): 
     access: portalClients,
     answers: { 200: me },
     handle: async ({ req }) => {
-      const client = clientOf(req)
+      const client = req.state.requirePortalClient()
       const mandate = await within(client, findMandateLabel)
       return {
         status: 200,
@@ -115,7 +108,7 @@ export function portalEndpoints({ database, textsOf, placesOf }: Dependencies): 
     query: pageQuery,
     answers: { 200: pageOf(shownProject) },
     handle: async ({ req, query }) => {
-      const { items, nextCursor } = await pageOfProjects(clientOf(req), query)
+      const { items, nextCursor } = await pageOfProjects(req.state.requirePortalClient(), query)
       return { status: 200, body: { items: items.map(shown), nextCursor } }
     },
   })
@@ -125,7 +118,10 @@ export function portalEndpoints({ database, textsOf, placesOf }: Dependencies): 
     summary: "One of the client's projects",
     access: portalClients,
     answers: { 200: shownProject },
-    handle: async (call) => ({ status: 200, body: shown(await projectOf(clientOf(call.req), idOf(call))) }),
+    handle: async (call) => ({
+      status: 200,
+      body: shown(await projectOf(call.req.state.requirePortalClient(), idOf(call))),
+    }),
   })
   return [pages, myself, list, one]
 }

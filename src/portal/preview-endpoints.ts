@@ -137,7 +137,7 @@ export function previewEndpoints({
         const { result } = await commitAndAwaitNodes((tx) =>
           enterAsGovernor(tx, req, mandate.id, 'create', async (inside) => {
             const { clientId, linkId } = await openPreview(inside, projectId)
-            const after = { operator: req.principal?.user.username, clientId, linkId }
+            const after = { operator: req.state.principal?.user.username, clientId, linkId }
             await recordChange(inside, {
               actor: actorOf(req),
               mandateId: mandate.id,

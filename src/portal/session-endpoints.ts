@@ -62,7 +62,7 @@ export function portalSessionEndpoints({ config, database, textsOf }: Dependenci
       const opened = await database.transaction(async (tx) => {
         const used = await useLink(tx, hashSecret(token))
         if (used) {
-          const actor = { userId: null, requestId: req.id, address: req.clientAddress }
+          const actor = { userId: null, requestId: req.state.id, address: req.state.clientAddress }
           await recordChange(tx, {
             actor,
             mandateId: used.mandateId,

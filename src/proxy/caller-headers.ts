@@ -67,7 +67,7 @@ interface Telling {
  */
 export function pushCallerHeaders(
   headers: string[],
-  { principal, portalClient, context, accessLevel }: Request,
+  { state: { principal, portalClient, context, accessLevel } }: Request,
   { disclosure, identity, from }: Telling,
 ): void {
   if (portalClient && disclosure.user) headers.push('X-Portal-Client-Id', portalClient.id)

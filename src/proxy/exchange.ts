@@ -35,7 +35,7 @@ export interface Lane {
 }
 
 /** The keys of all that the decision on a request depended on. */
-function dependenciesOf({ principal, portalClient, context }: Request): string[] {
+function dependenciesOf({ state: { principal, portalClient, context } }: Request): string[] {
   return [
     ...(principal?.dependsOn ?? []),
     ...(portalClient?.dependsOn ?? []),
@@ -45,25 +45,20 @@ function dependenciesOf({ principal, portalClient, context }: Request): string[]
 }
 
 /** The authority of the caller as the upstream is told. */
-type Told = Pick<Request, 'principal' | 'portalClient' | 'context' | 'accessLevel'>
+type Told = Pick<Request['state'], 'principal' | 'portalClient' | 'context' | 'accessLevel'>
 
 const reach = { n: 0, m: 1, g: 2, a: 3 }
 
 /** The authority that the upstream is told now, to compare it later. */
-export function toldOf({ principal, portalClient, context, accessLevel }: Request): Told {
-  return {
-    ...(principal && { principal }),
-    ...(portalClient && { portalClient }),
-    ...(context && { context }),
-    ...(accessLevel && { accessLevel }),
-  }
+export function toldOf({ state: { principal, portalClient, context, accessLevel } }: Request): Told {
+  return { principal, portalClient, context, accessLevel }
 }
 
 /**
  * The caller may still enter, but the service relies on the authority that it was told. If that was more than
  * what holds now, the exchange ends, and the next request tells the service anew.
  */
-export function refuseLess(told: Told, now: Request): void {
+export function refuseLess(told: Told, { state: now }: Request): void {
   const isLess =
     (told.principal?.user.isSysAdmin === true && now.principal?.user.isSysAdmin !== true) ||
     (told.principal?.user.isPlatformAdmin === true && now.principal?.user.isPlatformAdmin !== true) ||
@@ -107,7 +102,7 @@ export function openPassage(exchange: Exchange, ends: Pick<OpenStream, 'cut' | '
       cut: (refusal) => ends.cut(refusal),
       drain: () => ends.drain(),
     },
-    again ? req.decidedIn : streams.era(),
+    again ? req.state.decidedIn : streams.era(),
   )
 }
 
@@ -118,7 +113,7 @@ const longestTimerMs = 2 ** 31 - 1
  * Calls back when the caller's token or session ends, because an exchange without an end must not outlive it.
  * Returns the function that stops the wait.
  */
-export function atTokenEnd({ principal, portalClient }: Request, end: () => void): () => void {
+export function atTokenEnd({ state: { principal, portalClient } }: Request, end: () => void): () => void {
   const leftMs = (principal?.expiresAtMs ?? portalClient?.expiresAtMs ?? Infinity) - Date.now()
   if (leftMs > longestTimerMs) return () => undefined
   const timer = setTimeout(end, leftMs)

@@ -42,14 +42,14 @@ const families = [
  */
 function originalOf(req: Request): Original | undefined {
   const named = families.filter((family) => family.some((name) => req.headers[name] !== undefined))
-  if (req.pathname !== verifyPath) {
+  if (req.state.pathname !== verifyPath) {
     // Here a header can only come from the client.
     if (named.length > 0)
       throw new GatewayError(
         'header_ambiguous',
         'The request that is asked about is named by the path and by headers',
       )
-    return { method: req.method, uri: req.pathname.slice(verifyPath.length) + req.search }
+    return { method: req.method, uri: req.state.pathname.slice(verifyPath.length) + req.state.search }
   }
   const originals = named.map(([uri, method]) => ({ uri: req.headers[uri], method: req.headers[method] }))
   const [first, second] = originals
@@ -72,9 +72,9 @@ function becomeOriginal(req: Request, { method, uri }: Original): void {
     throw new GatewayError('request_malformed', 'The original method is none that is served')
   const query = uri.indexOf('?')
   req.method = method
-  req.search = query === -1 ? '' : uri.slice(query)
-  req.pathname = normalisePath(query === -1 ? uri : uri.slice(0, query))
-  checkQuery(req.search)
+  const search = query === -1 ? '' : uri.slice(query)
+  req.state.settlePath(normalisePath(query === -1 ? uri : uri.slice(0, query)), search)
+  checkQuery(search)
 }
 
 function answerCaller(identityFor: IdentityFor, route: Route): Middleware {
@@ -82,8 +82,8 @@ function answerCaller(identityFor: IdentityFor, route: Route): Middleware {
   const disclosure = disclosureOfRoute(route)
   return async (req, res) => {
     const headers = ['Cache-Control', 'no-store', 'Content-Length', '0']
-    const { context, accessLevel } = req
-    const caller = disclosure.identity ? (req.principal ?? req.portalClient) : undefined
+    const { context, accessLevel } = req.state
+    const caller = disclosure.identity ? (req.state.principal ?? req.state.portalClient) : undefined
     const identity = caller && (await identityFor({ caller, context, accessLevel, upstream, disclosure }))
     pushCallerHeaders(headers, req, { disclosure, identity, from: 0 })
     endWithout(res, 200, headers)
@@ -116,12 +116,12 @@ export function verifyForProxies({
     return lane
   }
   return (req, res, next) => {
-    if (req.pathname !== verifyPath && !req.pathname.startsWith(`${verifyPath}/`)) {
+    if (req.state.pathname !== verifyPath && !req.state.pathname.startsWith(`${verifyPath}/`)) {
       next()
       return
     }
-    req.routePattern = verifyPath
-    req.errorForm = 'verify'
+    req.state.routePattern = verifyPath
+    req.state.errorForm = 'verify'
     const original = originalOf(req)
     if (!original) {
       next()
@@ -133,7 +133,7 @@ export function verifyForProxies({
         'What a proxy says of a request is believed only from trusted ones: set TRUST_PROXY to the number of proxies in front',
       )
     becomeOriginal(req, original)
-    const route = routes.current().table.match(req.pathname, req.requestedHost)
+    const route = routes.current().table.match(req.state.pathname, req.state.requestedHost)
     if (!route) throw new GatewayError('not_found', 'There is nothing at this path')
     laneOf(route)(req, res, next)
   }

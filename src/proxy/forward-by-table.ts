@@ -22,8 +22,8 @@ interface Dependencies {
 }
 
 const keys = countingKeys({
-  callerOf: (req) => req.principal?.user.id ?? req.portalClient?.id,
-  mandateOf: (req) => req.context?.mandateId ?? req.portalClient?.mandateId,
+  callerOf: (req) => req.state.principal?.user.id ?? req.state.portalClient?.id,
+  mandateOf: (req) => req.state.context?.mandateId ?? req.state.portalClient?.mandateId,
 })
 
 /** The limits of a route are shared by all ways to ask for it. */
@@ -117,12 +117,12 @@ export function forwardByTable({
   }
   return (req, res, next) => {
     const live = routes.current()
-    const route = live.table.match(req.pathname, req.requestedHost)
+    const route = live.table.match(req.state.pathname, req.state.requestedHost)
     if (!route) {
       next()
       return
     }
-    req.routePattern = route.name
+    req.state.routePattern = route.name
     refuseTrace(req.method)
     laneOf(route, live)(req, res, next)
   }

@@ -20,8 +20,13 @@ export function forwardTo(lane: Lane, identityFor: IdentityFor, settings: Header
     const target = upstreams.next(route.upstream, route)
     const options: Dispatcher.DispatchOptions = {
       method: req.method,
-      path: sentPath(route, req.pathname, req.search),
-      headers: upstreamHeaders(req, identity, settings, req.span?.forward(route.upstream, target.address)),
+      path: sentPath(route, req.state.pathname, req.state.search),
+      headers: upstreamHeaders(
+        req,
+        identity,
+        settings,
+        req.state.span?.forward(route.upstream, target.address),
+      ),
       body: null,
       ...(route.timeoutMs === undefined
         ? {}
@@ -29,7 +34,7 @@ export function forwardTo(lane: Lane, identityFor: IdentityFor, settings: Header
     }
     // nothing throws between here and the relay, which gives it back
     const share = callers.enter(callerOf(req))
-    if (req.takeUpgrade) {
+    if (req.state.takeUpgrade) {
       new UpgradeRelay(exchange, target, share, { ...options, upgrade: 'websocket' }, undefined).send()
       return
     }
@@ -51,13 +56,13 @@ export function forwardTo(lane: Lane, identityFor: IdentityFor, settings: Header
   return (req, res, next) => {
     if (res.destroyed || res.closed) return undefined // the client has gone while it was decided
     const exchange = { req, res, next, lane }
-    const caller = disclosure.identity ? (req.principal ?? req.portalClient) : undefined
+    const caller = disclosure.identity ? (req.state.principal ?? req.state.portalClient) : undefined
     const identity =
       caller &&
       identityFor({
         caller,
-        context: req.context,
-        accessLevel: req.accessLevel,
+        context: req.state.context,
+        accessLevel: req.state.accessLevel,
         upstream: route.upstream,
         disclosure,
       })

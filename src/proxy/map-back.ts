@@ -67,7 +67,7 @@ const domainTakes = (domain: string, host: string) => host === domain || host.en
 /** Maps a cookie's path, and drops a domain of the target, because browsers would drop such a cookie. */
 function cookieMapper(mapPath: ((path: string) => string) | undefined, targets: string[]) {
   const hosts = targets.filter((target) => URL.canParse(target)).map((target) => new URL(target).hostname)
-  return (cookie: string, { requestedHost }: Request): string => {
+  return (cookie: string, { state: { requestedHost } }: Request): string => {
     const [pair = '', ...attributes] = cookie.split(';')
     const isHostCookie = /^\s*__Host-/i.test(pair) // its path is always /
     const kept = attributes.flatMap((attribute) => {
@@ -108,7 +108,7 @@ export function createMapBack(route: PathMapping, targets: string[]): MapBack {
     const url = new URL(value, nowhere)
     const rest = url.pathname + url.search + url.hash
     if (isTarget(url)) return mapPath ? mapPath(rest) : rest
-    if (!mapPath || !isPublic(url, req.requestedHost)) return value
+    if (!mapPath || !isPublic(url, req.state.requestedHost)) return value
     return `${otherScheme.test(value) ? url.protocol : ''}//${url.host}${mapPath(rest)}`
   }
 
@@ -117,7 +117,7 @@ export function createMapBack(route: PathMapping, targets: string[]): MapBack {
     if (!mapPath || value === '' || otherScheme.test(value) || value.startsWith('#') || value.startsWith('?'))
       return value
     if (value.startsWith('/')) return mapPath(value)
-    const base = nowhere + sentPath(route, req.pathname, '')
+    const base = nowhere + sentPath(route, req.state.pathname, '')
     if (!URL.canParse(decoded(value), base)) return value
     const { pathname, search, hash } = new URL(decoded(value), base)
     return mapPath(pathname + search + hash)

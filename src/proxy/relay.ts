@@ -96,7 +96,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     const { req, res, next } = this.exchange
     this.giveUp(new Error('the caller may not go on'))
     if (res.headersSent) {
-      req.refusal = refusal instanceof GatewayError ? refusal.code : 'internal_error'
+      req.state.refusal = refusal instanceof GatewayError ? refusal.code : 'internal_error'
       res.destroy()
     } else if (!res.destroyed) next(refusal)
   }
@@ -204,7 +204,7 @@ export class Relay implements Dispatcher.DispatchHandler {
       isOurs || other === this.target ? 'cut' : this.isAnswered ? 'answered' : isLate ? 'late' : 'failed',
       other !== undefined,
     )
-    if (res.destroyed) req.refusal ??= 'client_closed'
+    if (res.destroyed) req.state.refusal ??= 'client_closed'
     if (other) this.retry(other)
     else if (!this.isGivenUp && !res.destroyed) next(upstreamError(error))
   }
@@ -336,7 +336,7 @@ export class Relay implements Dispatcher.DispatchHandler {
   /** The request has ended, for this target at least. */
   protected finish(outcome: Outcome, isRetried = false): void {
     this.isDone = true
-    this.exchange.req.span?.forwarded(outcome === 'late' ? 'failed' : outcome)
+    this.exchange.req.state.span?.forwarded(outcome === 'late' ? 'failed' : outcome)
     this.leave(outcome, isRetried)
     if (isRetried) return
     this.stopWaiting?.()

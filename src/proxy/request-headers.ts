@@ -61,7 +61,7 @@ function pushForwardingHeaders(headers: string[], req: Request, trustProxy: numb
   const trusted = trustProxy > 0
   const proto =
     trusted && encrypted.has(lastOf(req.headers['x-forwarded-proto'])?.toLowerCase() ?? '') ? 'https' : 'http'
-  const host = req.requestedHost
+  const host = req.state.requestedHost
   const addresses = trustedAddresses(req, trustProxy)
   headers.push('X-Forwarded-For', addresses.join(', '), 'X-Forwarded-Proto', proto)
   if (addresses.length <= maxForwarded) headers.push('Forwarded', forwardedHeader(addresses, proto, host))
@@ -129,10 +129,14 @@ export function upstreamHeaders(
     if (value !== undefined) headers.push(name, value)
   }
   const from = headers.length
-  headers.push('X-Request-Id', req.id, 'traceparent', onward ?? traceparentFrom(caller))
+  headers.push('X-Request-Id', req.state.id, 'traceparent', onward ?? traceparentFrom(caller))
   if (takesTrailers(req)) headers.push('TE', 'trailers')
-  if (settings.preservesHost && req.requestedHost !== undefined && plainHost.test(req.requestedHost))
-    headers.push('Host', req.requestedHost)
+  if (
+    settings.preservesHost &&
+    req.state.requestedHost !== undefined &&
+    plainHost.test(req.state.requestedHost)
+  )
+    headers.push('Host', req.state.requestedHost)
   pushForwardingHeaders(headers, req, settings.trustProxy)
   if (settings.strippedPrefix !== undefined) headers.push('X-Forwarded-Prefix', settings.strippedPrefix)
   pushCallerHeaders(headers, req, { disclosure: settings.disclosure, identity, from })

@@ -71,7 +71,7 @@ function limitAddresses(ranges: string[]): Middleware {
     list.addSubnet(address, bits === undefined ? (family === 'ipv6' ? 128 : 32) : Number(bits), family)
   }
   return (req, _res, next) => {
-    const [address = ''] = req.clientAddress.split('%') // a zone means nothing on another machine
+    const [address = ''] = req.state.clientAddress.split('%') // a zone means nothing on another machine
     if (!list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4'))
       throw new GatewayError('address_not_allowed', 'Requests from this address are not accepted here')
     next()

@@ -19,7 +19,7 @@ export class UpgradeRelay extends Relay {
 
   override cut(refusal: unknown): void {
     if (this.joined) {
-      this.exchange.req.refusal = refusal instanceof GatewayError ? refusal.code : 'internal_error'
+      this.exchange.req.state.refusal = refusal instanceof GatewayError ? refusal.code : 'internal_error'
       this.joined.cut(refusal)
     } else super.cut(refusal)
   }
@@ -43,7 +43,7 @@ export class UpgradeRelay extends Relay {
     } = this.exchange
     upstream.on('error', () => undefined) // undici has taken its own listener away; 'close' follows
     this.isDone = true
-    req.span?.forwarded('answered')
+    req.state.span?.forwarded('answered')
     if (String(headers.upgrade).toLowerCase() !== 'websocket') {
       upstream.destroy()
       this.leave('answered')
@@ -77,7 +77,7 @@ export class UpgradeRelay extends Relay {
     writeHead(res, status, [...lines, 'Connection', 'Upgrade', 'Upgrade', 'websocket'])
     res.flushHeaders()
     res.detachSocket(client)
-    const early = req.takeUpgrade?.()
+    const early = req.state.takeUpgrade?.()
     if (early && early.length > 0) client.unshift(early)
 
     this.countAsStream()

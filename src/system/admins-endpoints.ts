@@ -60,7 +60,7 @@ export function adminEndpoints({ sql, ...changing }: Changing & { sql: Sql }): E
           dryRun,
           ownerOf: async (tx) => (await findUserToPromote(tx, named))?.id,
           change: async (tx) => {
-            await beginAsAdmin(tx, req.principal?.user, 'sysAdmin')
+            await beginAsAdmin(tx, req.state.principal?.user, 'sysAdmin')
             await changeSysAdmin(tx, { named, isSysAdmin, actor: actorOf(req) })
           },
         }),

@@ -169,7 +169,7 @@ export function keyRing({ sql, commitAndAwaitNodes, keys, identityKeys, config }
 
 const byOf = (req: Request): Changer => ({
   actor: actorOf(req),
-  begin: (tx) => beginAsAdmin(tx, req.principal?.user, 'sysAdmin'),
+  begin: (tx) => beginAsAdmin(tx, req.state.principal?.user, 'sysAdmin'),
 })
 
 /** The key ring, as SysAdmins see and change it. */

@@ -58,8 +58,8 @@ export function logEndpoints({
         log.logger.warn('the log’s level was changed', {
           from: before,
           to: body.level,
-          requestId: req.id,
-          user: req.principal?.user.id,
+          requestId: req.state.id,
+          user: req.state.principal?.user.id,
         })
         return { status: 200, body: { level: body.level } }
       },

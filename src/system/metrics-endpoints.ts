@@ -22,7 +22,7 @@ export function metricsEndpoints({
       access: { ...anyone, auth: 'optional' },
       answers: { 200: metricsType },
       handle: async ({ req }) => {
-        if (req.principal?.user.isSysAdmin !== true && !isLocalClient(req)) {
+        if (req.state.principal?.user.isSysAdmin !== true && !isLocalClient(req)) {
           throw new GatewayError('sysadmin_required', 'SysAdmin privileges required')
         }
         return { status: 200, text: { type: metricsType, content: await scrape() } }

@@ -73,7 +73,7 @@ export function sessionRowEndpoints({ sql, ...changing }: Changing & { sql: Sql 
             dryRun: call.query.dryRun,
             ownerOf: (tx) => findSessionOwner(tx, id),
             change: async (tx) => {
-              await beginAsAdmin(tx, call.req.principal?.user, 'sysAdmin')
+              await beginAsAdmin(tx, call.req.state.principal?.user, 'sysAdmin')
               const userId = await findSessionOwner(tx, id)
               if (userId === undefined)
                 throw new GatewayError('not_found', 'There is no session with this id')

@@ -85,7 +85,7 @@ export function tokenRowEndpoints({ sql, ...changing }: Changing & { sql: Sql })
             dryRun: call.query.dryRun,
             ownerOf: (tx) => findTokenOwner(tx, id),
             change: async (tx) => {
-              await beginAsAdmin(tx, call.req.principal?.user, 'sysAdmin')
+              await beginAsAdmin(tx, call.req.state.principal?.user, 'sysAdmin')
               const userId = await revokeToken(tx, id)
               if (userId === undefined) throw new GatewayError('not_found', 'There is no token with this id')
               await recordChange(tx, {

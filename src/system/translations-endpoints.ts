@@ -52,7 +52,7 @@ export function translationEndpoints({ database }: { database: Database }): Endp
     text: string | undefined,
   ) =>
     database.transaction(async (tx) => {
-      await beginAsAdmin(tx, call.principal?.user, 'sysAdmin')
+      await beginAsAdmin(tx, call.state.principal?.user, 'sysAdmin')
       const { language: of, key } = named(params)
       const before = await findChangedText(tx, of, key)
       checkIfMatch(call, represent(of, key, before))

@@ -1,10 +1,12 @@
 import type { Request } from 'express'
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
+import type { Principal } from '../../src/authentication/principal.js'
 import { denialFrom, rememberDenials } from '../../src/authorization/denials.js'
 import type { GuardAudit } from '../../src/authorization/guards.js'
 import type { PrioritisedRule } from '../../src/context/request-context.js'
 import { GatewayError, type ErrorCode } from '../../src/errors.js'
+import { stateWith } from '../support/request-state.js'
 import { until } from '../support/until.js'
 
 type Recorded = Parameters<GuardAudit['recordRefusal']>[0]
@@ -44,12 +46,8 @@ function remembering() {
 }
 const requestOf = (shape: object = {}) =>
   ({
-    id: 'r1',
     method: 'GET',
-    principal: { user: { id: user } },
-    clientAddress: '192.0.2.1',
-    routePattern: '/x',
-    ...shape,
+    state: stateWith({ principal: { user: { id: user } } as Principal, routePattern: '/x', ...shape }),
   }) as unknown as Request
 const refusal = (code: ErrorCode) => new GatewayError(code, `refused: ${code}`)
 

@@ -19,6 +19,7 @@ import { GatewayError } from '../../src/errors.js'
 import { chain, runStep, type Middleware } from '../../src/http/endpoint/chain.js'
 import type { Policy } from '../../src/http/endpoint/policy.js'
 import { naivePermission } from '../support/naive-permission.js'
+import { stateWith } from '../support/request-state.js'
 
 const levels: Level[] = ['n', 'm', 'g', 'a']
 const uuid = (n: number) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`
@@ -219,7 +220,7 @@ const codeOf = (refusal: unknown) => {
 }
 
 /** What a decision has left on its request. */
-const decisionIn = ({ principal, context, accessLevel }: Request) => ({
+const decisionIn = ({ state: { principal, context, accessLevel } }: Request) => ({
   user: principal?.user.id,
   mandateId: context?.mandateId,
   instanceId: context?.featureInstanceId,
@@ -306,18 +307,14 @@ describe('an explanation', () => {
         state = { user: who, placed, rules: one.rules }
         const arrive = (decidedIn?: symbol) =>
           ({
-            id: 'request',
             method: one.method,
-            search: '',
-            clientAddress: '192.0.2.1',
+            state: stateWith(decidedIn && { decidedIn, decidedAtMs: Date.now() }),
             headers: {
               authorization: `Bearer ${token}`,
               ...(one.namesMandate ? { 'x-mandate-id': here } : {}),
               ...(one.namesInstance ? { 'x-instance-id': instance } : {}),
             },
             rawHeaders: ['Authorization', ''],
-            decidedIn,
-            decidedAtMs: Date.now(),
           }) as unknown as Request
         const { steps, again } = admit(asks, 'ambient')
         const refusalBy = async (step: Middleware, request: Request) =>
@@ -357,7 +354,7 @@ describe('an explanation', () => {
           allowed: explained.allowed,
           refusal: explained.refusal && { code: explained.refusal.code, detail: explained.refusal.detail },
         }).toEqual({ allowed: refusal === null, refusal })
-        if (explained.allowed && asks.permission) expect(explained.level).toBe(req.accessLevel)
+        if (explained.allowed && asks.permission) expect(explained.level).toBe(req.state.accessLevel)
       }),
       { numRuns: cases },
     )

@@ -2,6 +2,7 @@ import type { Request, Response as ExpressResponse } from 'express'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import request from 'supertest'
+import type { Principal } from '../../src/authentication/principal.js'
 import type { Level } from '../../src/domain/permissions.js'
 import { permissionFrom, permissionIn, type Permission } from '../../src/authorization/permissions.js'
 import { createDirectory, type ScopedRule } from '../../src/coherence/directory.js'
@@ -14,6 +15,7 @@ import { directoryOf, type Newcomer, type RuleRow } from '../support/directory.j
 import { instances, mandates, roles, tokenFor, users, type DemoUser } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { expectProblem } from '../support/problems.js'
+import { stateWith } from '../support/request-state.js'
 import { withoutTable } from '../support/tables.js'
 
 const nothing = { view: false, read: 'n', create: 'n', update: 'n', delete: 'n' }
@@ -450,7 +452,8 @@ describe('one request', () => {
       isSysAdmin: false,
       isPlatformAdmin: false,
     }
-    const req = { principal: { user }, headers: { 'x-mandate-id': mandate } } as unknown as Request
+    const state = stateWith({ principal: { user } as Principal })
+    const req = { state, headers: { 'x-mandate-id': mandate } } as unknown as Request
     const step = resolveContext({
       directory: createDirectory({
         sql: database,
@@ -465,8 +468,7 @@ describe('one request', () => {
       )
       if (done instanceof Promise) done.catch(reject)
     })
-    if (!req.context) throw new Error('no context came')
-    return req.context
+    return state.requireContext()
   }
 
   it('sees one state of its rules, however they change meanwhile', async () => {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import type { Request, Response as ExpressResponse } from 'express'
 import request, { type Response } from 'supertest'
+import type { Principal } from '../../src/authentication/principal.js'
 import { createDirectory } from '../../src/coherence/directory.js'
 import { createMemory } from '../../src/coherence/memory.js'
 import { resolveContext } from '../../src/context/resolve-context.js'
@@ -10,6 +11,7 @@ import { directoryOf } from '../support/directory.js'
 import { instances, mandates, roles, tokenFor, users, type DemoUser } from '../support/demo.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { expectProblem, withoutRequestId } from '../support/problems.js'
+import { stateWith } from '../support/request-state.js'
 import { withoutTable } from '../support/tables.js'
 import { until } from '../support/until.js'
 
@@ -833,7 +835,10 @@ describe('a member whose profile the mandate does not see yet', () => {
     }
     const enter = () =>
       step(
-        { principal: { user }, headers: { 'x-mandate-id': mandates.acme } } as unknown as Request,
+        {
+          state: stateWith({ principal: { user } as Principal }),
+          headers: { 'x-mandate-id': mandates.acme },
+        } as unknown as Request,
         {} as ExpressResponse,
         (error?: unknown) => {
           if (error instanceof Error) throw error

@@ -6,10 +6,12 @@ import { cookieValue, cookieValues } from '../../src/http/cookies.js'
 import { parseCookies } from '../../src/http/parse-cookies.js'
 import { mandates, tokenFor } from '../support/demo.js'
 import { startTestGateway } from '../support/gateway.js'
+import { stateWith } from '../support/request-state.js'
 
 /** Returns a request as the router hands it on. */
 function parsed(cookie: string, cookies?: unknown): Request {
-  const req = { headers: { cookie }, ...(cookies === undefined ? {} : { cookies }) } as Request
+  const own = cookies === undefined ? {} : { cookies }
+  const req = { headers: { cookie }, state: stateWith(), ...own } as Request
   parseCookies(req, {} as never, () => undefined)
   return req
 }
@@ -52,7 +54,7 @@ describe('cookies of endpoints on the router', () => {
     fc.assert(
       fc.property(header, (cookie) => {
         const req = parsed(cookie)
-        if (req.parsedCookies !== undefined) byParser += 1
+        if (req.state.parsedCookies !== undefined) byParser += 1
         expect(cookieValue(req, 'auth_token')).toBe(
           cookieValues(cookie, 'auth_token').find((one) => one !== ''),
         )
@@ -64,8 +66,12 @@ describe('cookies of endpoints on the router', () => {
 
   it('are read by cookie-parser where it reads them alike', async () => {
     const app = express()
+    app.use((req, _res, next) => {
+      req.state = stateWith()
+      next()
+    })
     app.get('/', parseCookies, (req, res) => {
-      res.json([req.parsedCookies, req.cookies])
+      res.json([req.state.parsedCookies, req.cookies])
     })
     const { body } = await request(app).get('/').set('Cookie', 'theme=dark; auth_token=a.b.c')
     expect(body).toEqual([

@@ -7,7 +7,7 @@ import express from 'express'
 import { GatewayError } from '../../src/errors.js'
 import type { Middleware } from '../../src/http/endpoint/chain.js'
 import { openCounts } from '../../src/http/limits/counts.js'
-import { identifyRequest } from '../../src/http/identify-request.js'
+import { identifyRequest } from '../../src/gateway/identify-request.js'
 import { createLogger } from 'winston'
 import { createStreams } from '../../src/coherence/streams.js'
 import { forwardByTable } from '../../src/proxy/forward-by-table.js'
@@ -38,8 +38,7 @@ describe('a route table that takes the place of another', () => {
     }
     app.use(identifyRequest({ trustProxy: 0, isDraining: () => false, isHttps: false }))
     app.use((req, _res, next) => {
-      req.pathname = req.path
-      req.search = ''
+      req.state.settlePath(req.path, '')
       next()
     })
     app.use(

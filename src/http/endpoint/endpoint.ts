@@ -54,6 +54,9 @@ export interface Answer {
   cacheSeconds?: number
 }
 
+/** The form of errors: RFC 6749 §5.2, the statuses for other proxies (401, 403 and 503 only), or pages. */
+export type ErrorForm = 'oauth' | 'verify' | 'page' | 'portal'
+
 /** One endpoint of the gateway. `access` is its policy. There is no default, so it cannot be forgotten. */
 export interface EndpointSpec<Body extends z.ZodType, Query extends z.ZodType> {
   method: 'get' | 'post' | 'put' | 'patch' | 'delete'
@@ -77,7 +80,7 @@ export interface EndpointSpec<Body extends z.ZodType, Query extends z.ZodType> {
    * The form of errors in place of problem+json: RFC 6749 §5.2; only the statuses that other proxies
    * understand; pages, for a person; or always the portal's pages.
    */
-  errors?: 'oauth' | 'verify' | 'page' | 'portal'
+  errors?: ErrorForm
   /**
    * The bodies of successful responses, by status: a schema, or the type of a text that is not JSON; null
    * without a body.
@@ -91,20 +94,6 @@ export interface Endpoint extends Omit<EndpointSpec<z.ZodType, z.ZodType>, 'hand
   /** Parses the inputs. It waits for the body, if there is one. */
   receive?: Middleware
   serve: Middleware
-}
-
-declare global {
-  // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
-  namespace Express {
-    interface Request {
-      /**
-       * The form of errors: RFC 6749 §5.2, the statuses for other proxies (401, 403 and 503 only), or pages.
-       */
-      errorForm?: 'oauth' | 'verify' | 'page' | 'portal'
-      /** Decides again; undefined when no caller is identified. */
-      again?: Middleware
-    }
-  }
 }
 
 const faultsOf = (error: z.ZodError): Fault[] =>
@@ -159,8 +148,8 @@ export function sendAnswer(res: Response, { status, body, text, headers = {}, ca
 
 const decideAgain = (req: Request, res: Response) =>
   new Promise<void>((resolve, reject) => {
-    if (req.again)
-      void req.again(req, res, (refusal?: unknown) =>
+    if (req.state.again)
+      void req.state.again(req, res, (refusal?: unknown) =>
         refusal === undefined ? resolve() : reject(asError(refusal)),
       )
     else resolve()
@@ -210,7 +199,7 @@ export function endpoint<Body extends z.ZodType = z.ZodUndefined, Query extends 
     const query = (querySchema &&
       parseInput<z.ZodType>(
         querySchema,
-        entriesOf(new URLSearchParams(req.search)),
+        entriesOf(new URLSearchParams(req.state.search)),
         'query',
       )) as z.infer<Query>
     const answer = handle({
@@ -238,9 +227,9 @@ function laneOf(
 ): Middleware {
   const { steps, again } = admit(access, crossSite ?? 'ambient', { entry, parse })
   const note: Middleware = (req, res, next) => {
-    req.routePattern = path
-    if (errors) req.errorForm = errors
-    if (again) req.again = again
+    req.state.routePattern = path
+    if (errors) req.state.errorForm = errors
+    if (again) req.state.again = again
     if (errors === 'oauth') {
       res.pendingHeaders.push('Pragma', 'no-cache') // RFC 6749 §5.1
     }
@@ -260,7 +249,7 @@ export function serveDirectly(endpoints: Endpoint[], admit: Admit): Middleware {
       .map((one) => [`${one.method.toUpperCase()} ${one.path}`, laneOf(one, admit)]),
   )
   return (req, res, next) => {
-    const lane = lanes.get(`${req.method === 'HEAD' ? 'GET' : req.method} ${req.pathname}`)
+    const lane = lanes.get(`${req.method === 'HEAD' ? 'GET' : req.method} ${req.state.pathname}`)
     if (!lane) {
       next()
       return
@@ -294,7 +283,7 @@ export function mountPages(app: Express, pages: Endpoint[], admit: Admit): void 
 function answerOtherMethods(path: string, methods: string[]): Middleware {
   const allow = [...methods, 'OPTIONS'].join(', ')
   return (req, res) => {
-    req.routePattern = path
+    req.state.routePattern = path
     if (req.method !== 'OPTIONS')
       throw new GatewayError('method_not_allowed', `The methods of this path are ${allow}`, {
         headers: { Allow: allow },

@@ -53,18 +53,6 @@ export interface AdmissionOptions {
 /** Creates the admission of a policy. */
 export type Admit = (policy: Policy, crossSite: CrossSitePolicy, options?: AdmissionOptions) => Admission
 
-declare global {
-  // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
-  namespace Express {
-    interface Request {
-      /** The era of this node's knowledge in which the decision was made. */
-      decidedIn: symbol
-      /** When the decision was made, in milliseconds since 1970. */
-      decidedAtMs: number
-    }
-  }
-}
-
 /** The subject of a permission. */
 export interface Subject {
   context: RuleContext

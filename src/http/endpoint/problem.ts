@@ -3,10 +3,10 @@ import type { ErrorRequestHandler, Request } from 'express'
 import { GatewayError, kindOf, statusOf } from '../../errors.js'
 import type { Logger } from '../../observability/logger.js'
 import { hasCors, type CorsHeaders } from '../cors.js'
-import type { Answer } from './endpoint.js'
+import type { Answer, ErrorForm } from './endpoint.js'
 import { writeHead } from '../head.js'
 import { isNavigation } from '../pages/html.js'
-import { problemPage } from '../pages/problem-page.js'
+import { problemPage, type Identified } from '../pages/problem-page.js'
 
 /** Returns the `WWW-Authenticate` header (RFC 6750 §3). It names the error only when a token failed. */
 function challenge(kind: 'scheme' | 'token', { detail }: GatewayError): string {
@@ -42,7 +42,7 @@ const prefersReasons = ({ headers }: Pick<Request, 'headers'>) =>
  */
 export function problemDocument(
   error: GatewayError,
-  { id: requestId, headers }: Pick<Request, 'id' | 'headers'>,
+  { state: { id: requestId }, headers }: Identified,
   status = statusOf(error.code),
 ): Record<string, unknown> {
   const reasons = prefersReasons({ headers }) ? reasonsOf(error) : []
@@ -84,7 +84,7 @@ function oauthDocument(error: GatewayError): Record<string, unknown> {
 }
 
 /** Returns the status of a response. Other proxies understand three of them. */
-function answeredStatus(error: GatewayError, form: Request['errorForm']): number {
+function answeredStatus(error: GatewayError, form: ErrorForm | undefined): number {
   const status = statusOf(error.code)
   if (form !== 'verify' || status === 401) return status
   return status >= 500 ? 503 : 403
@@ -97,7 +97,9 @@ function answeredStatus(error: GatewayError, form: Request['errorForm']): number
 export type ErrorPage = (error: GatewayError, status: number, req: Request) => Answer | undefined
 
 /** The parts of a request that a refusal needs. The parser may have refused the request itself. */
-export type Refused = Pick<Request, 'id' | 'headers' | 'errorForm'> & { pathname?: string }
+export interface Refused extends Pick<Request, 'headers'> {
+  state: Pick<Request['state'], 'id' | 'errorForm' | 'settledPathname'>
+}
 
 /** Paths for programs only, whatever they accept. */
 const forPrograms = /^\/portal\/api(?:\/|$)/
@@ -107,15 +109,15 @@ const verifyPath = /^\/auth\/verify(?:[/?]|$)/
 
 /** Notes that another proxy asks. The response then has one of the statuses that such proxies understand. */
 export function noteForm(req: Refused, url: string): void {
-  if (req.errorForm === undefined && verifyPath.test(url)) req.errorForm = 'verify'
+  if (req.state.errorForm === undefined && verifyPath.test(url)) req.state.errorForm = 'verify'
 }
 
 /** Returns a page for a refusal that a person sees. Programs and other proxies have their own forms. */
 const pageFor = (req: Refused, error: GatewayError, status: number) =>
-  req.errorForm !== 'oauth' &&
-  req.errorForm !== 'verify' &&
+  req.state.errorForm !== 'oauth' &&
+  req.state.errorForm !== 'verify' &&
   isNavigation(req) &&
-  !forPrograms.test(req.pathname ?? '')
+  !forPrograms.test(req.state.settledPathname ?? '')
     ? problemPage(req, error, status)
     : undefined
 
@@ -125,7 +127,7 @@ export function refusalOf(
   error: GatewayError,
   ownPage?: Answer,
 ): { status: number; headers: string[]; body: Buffer } {
-  const status = answeredStatus(error, req.errorForm)
+  const status = answeredStatus(error, req.state.errorForm)
   const { headers, body } = refusalBody(req, error, status, ownPage)
   return {
     status,
@@ -148,7 +150,7 @@ function refusalBody(
       body: Buffer.from(text?.content ?? ''),
     }
   }
-  const oauth = req.errorForm === 'oauth'
+  const oauth = req.state.errorForm === 'oauth'
   const body = Buffer.from(JSON.stringify(oauth ? oauthDocument(error) : problemDocument(error, req, status)))
   return {
     headers: [
@@ -160,12 +162,12 @@ function refusalBody(
 }
 
 function noteRefusal(req: Request, error: GatewayError, logger: Logger): void {
-  req.refusal = error.code
+  req.state.refusal = error.code
   if (statusOf(error.code) >= 500 && error.cause !== undefined) {
-    logger.error('request failed', { requestId: req.id, code: error.code, error: error.cause })
+    logger.error('request failed', { requestId: req.state.id, code: error.code, error: error.cause })
   }
   if (error.code === 'token_invalid' && typeof error.cause === 'string')
-    logger.debug('the token does not count', { requestId: req.id, why: error.cause })
+    logger.debug('the token does not count', { requestId: req.state.id, why: error.cause })
 }
 
 interface ProblemOptions {
@@ -198,7 +200,7 @@ export function answerProblem(
     const { status, headers, body } = refusalOf(
       req,
       error,
-      ownPage(error, answeredStatus(error, req.errorForm), req),
+      ownPage(error, answeredStatus(error, req.state.errorForm), req),
     )
     writeHead(res, status, [...(hasCors(res) ? [] : corsHeaders(req.headers.origin)), ...headers])
     res.end(body) // Node leaves it out for HEAD

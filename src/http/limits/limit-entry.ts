@@ -1,18 +1,9 @@
 import { rateLimit, type RateLimitInfo, type Store } from 'express-rate-limit'
+import type { Request } from 'express'
 import type { RateLimit } from '../../domain/rate-limit.js'
 import type { Middleware } from '../endpoint/chain.js'
 import type { Counts, Tally } from './counts.js'
 import { networkOf, tellLimit, tooManyRequests } from './limit-rate.js'
-
-declare global {
-  // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
-  namespace Express {
-    interface Request {
-      /** The counts of express-rate-limit. */
-      rateLimit?: RateLimitInfo
-    }
-  }
-}
 
 /** Public endpoints, in groups. Each group has its own limit by address. */
 export type Entry = 'first-access' | 'setup' | 'portal-entry' | 'sign-in' | 'discovery'
@@ -31,6 +22,9 @@ function storeOf(tally: Tally): Store {
     resetKey: (key) => tally.forget(key),
   }
 }
+
+/** Returns the counts that express-rate-limit leaves on a request. */
+const infoOf = (req: Request & { rateLimit?: RateLimitInfo }) => req.rateLimit
 
 const secondsUntil = (time: Date | undefined) =>
   Math.max(1, Math.ceil(((time?.getTime() ?? 0) - Date.now()) / 1000))
@@ -63,15 +57,15 @@ function limitEntry(
     windowMs,
     limit: requests,
     store: storeOf(counts.tally(`entry-${entry}`, windowMs)),
-    keyGenerator: (req) => networkOf(req.clientAddress),
+    keyGenerator: (req) => networkOf(req.state.clientAddress),
     // Headers and refusals are those of all other limits.
     legacyHeaders: false,
     standardHeaders: false,
-    handler: (req, _res, next) => next(tooManyRequests(limit, secondsUntil(req.rateLimit?.resetTime))),
+    handler: (req, _res, next) => next(tooManyRequests(limit, secondsUntil(infoOf(req)?.resetTime))),
   })
   return (req, res, next) => {
     void limited(req, res, (refusal?: unknown) => {
-      const { remaining = 0, resetTime } = req.rateLimit ?? {}
+      const { remaining = 0, resetTime } = infoOf(req) ?? {}
       tellLimit(res, policy, `"${entry}";r=${remaining};t=${secondsUntil(resetTime)}`)
       next(refusal)
     })

@@ -91,7 +91,7 @@ export function tooManyRequests(
 }
 
 /** The /48 of an IPv6 client; undefined for IPv4, where there is nothing wider to count by. */
-const wideKeyOf = ({ clientAddress }: Request) =>
+const wideKeyOf = ({ state: { clientAddress } }: Request) =>
   clientAddress.includes(':') ? wideNetworkOf(clientAddress) : undefined
 
 /** Returns the limit by the client's address, and the one by the /48 that an IPv6 client is in. */
@@ -104,7 +104,7 @@ export function limitByAddress(
     limiter({
       name: 'address',
       limit,
-      keyOf: (req) => networkOf(req.clientAddress),
+      keyOf: (req) => networkOf(req.state.clientAddress),
       count: counts.each('address', limit?.windowMs ?? 0),
     }),
     limiter({
@@ -118,16 +118,6 @@ export function limitByAddress(
 
 /** Names the caller of a request, where it is known. */
 type CallerOf = (req: Request) => string | undefined
-
-declare global {
-  // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's types are extended through this namespace
-  namespace Express {
-    interface Request {
-      /** The mandate that this request named, while it is not known that the caller may enter it. */
-      unknownMandate?: string
-    }
-  }
-}
 
 /** Mandates that one caller is counted in apart; requests in more than these share a window. */
 const mandatesOfOne = 50
@@ -171,7 +161,7 @@ export function limitByUser(limit: RateLimit, callerOf: CallerOf, counts: Pick<C
   const windowMs = limit?.windowMs ?? 0
   const add = counts.each('user', windowMs)
   const entered = rememberEntered(windowMs)
-  const nameOf = (req: Request) => callerOf(req) ?? networkOf(req.clientAddress)
+  const nameOf = (req: Request) => callerOf(req) ?? networkOf(req.state.clientAddress)
   const unknownOf = (caller: string) => `${caller} others`
   return {
     count: (countsMandate) =>
@@ -185,13 +175,13 @@ export function limitByUser(limit: RateLimit, callerOf: CallerOf, counts: Pick<C
           if (typeof named !== 'string' || !isUuid(named)) return caller
           const mandate = named.toLowerCase()
           if (entered.has(caller, mandate, performance.now())) return `${caller} ${mandate}`
-          req.unknownMandate = mandate
+          req.state.unknownMandate = mandate
           return unknownOf(caller)
         },
       }),
     entered: (req, _res, next) => {
-      const { unknownMandate: mandate } = req
-      if (limit && mandate !== undefined && req.context?.mandateId === mandate) {
+      const { unknownMandate: mandate } = req.state
+      if (limit && mandate !== undefined && req.state.context?.mandateId === mandate) {
         const [caller, now] = [nameOf(req), performance.now()]
         if (entered.add(caller, mandate)) {
           add(`${caller} ${mandate}`, now)
@@ -217,7 +207,7 @@ export function countingKeys({
   callerOf: CallerOf
   mandateOf: CallerOf
 }): Record<CountedBy, (req: Request) => string> {
-  const address = (req: Request) => networkOf(req.clientAddress)
+  const address = (req: Request) => networkOf(req.state.clientAddress)
   const user = (req: Request) => callerOf(req) ?? address(req)
   return { user, address, mandate: (req) => mandateOf(req) ?? user(req) }
 }
@@ -229,7 +219,9 @@ export function countingKeys({
 const widelyBy =
   (keyOf: (req: Request) => string) =>
   (req: Request): string | undefined =>
-    wideKeyOf(req) !== undefined && keyOf(req) === networkOf(req.clientAddress) ? wideKeyOf(req) : undefined
+    wideKeyOf(req) !== undefined && keyOf(req) === networkOf(req.state.clientAddress)
+      ? wideKeyOf(req)
+      : undefined
 
 /**
  * Returns the limit of requests under way of a single route, counted by `keyOf`; where that is an IPv6

@@ -14,15 +14,16 @@ function wayOn({ code }: GatewayError, status: number, pages: Locale['pages']): 
     : html`<a href="/">${pages['problem.home']}</a>`
 }
 
+/** A request that its id tells from all others. */
+export interface Identified extends Pick<Request, 'headers'> {
+  state: Pick<Request['state'], 'id'>
+}
+
 /**
  * Returns a refusal as a page for the person in front of a browser: what to do, and the code and request id
  * to ask somebody with.
  */
-export function problemPage(
-  req: Pick<Request, 'id' | 'headers'>,
-  error: GatewayError,
-  status: number,
-): Answer {
+export function problemPage(req: Identified, error: GatewayError, status: number): Answer {
   const language = languageOf(req)
   const { console: texts, pages } = textsIn(language)
   const translated = (error.reason && reasonIn(error.reason, language)) ?? texts[`problem.${error.code}`]
@@ -32,7 +33,7 @@ export function problemPage(
     language,
     title: pages[status >= 500 ? 'problem.failed' : 'problem.refused'],
     content: html`<p>${text}</p>
-<p class="note">${pages['problem.code']}: <code>${error.code}</code> · <code>${req.id}</code></p>
+<p class="note">${pages['problem.code']}: <code>${error.code}</code> · <code>${req.state.id}</code></p>
 ${wayOn(error, status, pages)}`,
   })
 }
