@@ -19,15 +19,16 @@ const mayImport = {
   context: ['authentication', 'coherence'],
   authorization: ['authentication', 'context', 'coherence', 'audit', 'database'],
   console: [],
+  messages: ['audit', 'database'],
   proxy: decision,
-  login: decision,
-  directory: decision,
+  login: [...decision, 'messages'],
+  directory: [...decision, 'messages'],
   oauth: [...decision, 'login', 'directory'],
   portal: [...decision, 'directory'],
-  system: [...decision, 'directory', 'proxy'],
-  gateway: [...decision, 'console', 'proxy', 'login', 'oauth', 'directory', 'portal', 'system'],
+  system: [...decision, 'messages', 'directory', 'proxy'],
+  gateway: [...decision, 'messages', 'console', 'proxy', 'login', 'oauth', 'directory', 'portal', 'system'],
   process: [...decision, 'console', 'proxy', 'login', 'gateway', 'system'],
-  commands: [...decision, 'proxy', 'login', 'oauth', 'directory', 'portal', 'system', 'process'],
+  commands: [...decision, 'messages', 'proxy', 'login', 'oauth', 'directory', 'portal', 'system', 'process'],
 }
 /** Folders below everything else; they say themselves what they import of each other. */
 const ground = ['domain', 'http', 'observability']

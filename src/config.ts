@@ -1,8 +1,18 @@
 import { deflateRawSync } from 'node:zlib'
 import { z } from 'zod'
+import { isLoopbackHost } from './domain/loopback.js'
 import { entryLimit, limitOf, widerLimit } from './domain/rate-limit.js'
 import { resembles } from './domain/resembling-names.js'
-import { flag, origin, postgresUrl, rateLimit, secret, url, whole } from './domain/variable-schemas.js'
+import {
+  flag,
+  mailFrom,
+  origin,
+  postgresUrl,
+  rateLimit,
+  secret,
+  url,
+  whole,
+} from './domain/variable-schemas.js'
 
 /** The configuration is invalid. `faults` lists every fault, each with the name of its variable. */
 export class ConfigError extends Error {
@@ -71,6 +81,7 @@ const variables = z.object({
   RATE_LIMIT_ENTRY: rateLimit.optional(),
   RATE_LIMIT_USER: rateLimit.default({ requests: 3000, windowMs: 60_000 }),
   RATE_LIMIT_LOGIN: rateLimit.default({ requests: 10, windowMs: 60_000 }),
+  RATE_LIMIT_MAIL: rateLimit.default({ requests: 5, windowMs: 3_600_000 }),
   GATEWAY_WORKERS: whole(1, 256).default(1),
   DATABASE_WAIT_SECONDS: whole(0, 3600).default(60),
   MAX_CONNECTIONS: whole(1, 1_000_000).default(10_000),
@@ -105,6 +116,10 @@ const variables = z.object({
     .string()
     .regex(/^[\w.-]+$/, 'must be a tenant: its id, its domain, common, organizations or consumers')
     .optional(),
+  SMTP_URL: url(['smtp:', 'smtps:']).optional(),
+  MAIL_FROM: mailFrom.optional(),
+  NOTIFY_URL: url(['https:', 'http:']).optional(),
+  NOTIFY_SECRET: secret.optional(),
   LOG_LEVEL: z.enum(['error', 'warn', 'info', 'debug'], 'must be error, warn, info or debug').default('info'),
   LOG_FORMAT: z.enum(['pretty', 'json'], 'must be pretty or json').optional(),
 })
@@ -113,9 +128,6 @@ type Variables = z.infer<typeof variables>
 
 /** Returns whether a secret was probably typed by a person: it compresses too well to be random. */
 const looksWeak = (value: string) => deflateRawSync(value, { level: 9 }).length < 24
-
-const isLoopback = (host: string) =>
-  host === 'localhost' || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host)
 
 const isSymmetric = ({ AUTH_ALGORITHM }: Variables) => AUTH_ALGORITHM.startsWith('HS')
 
@@ -156,12 +168,32 @@ function* databaseFaults(values: Variables): Generator<string> {
 function* providerFaults(values: Variables): Generator<string> {
   for (const authority of ['GOOGLE', 'MSFT'] as const) {
     const issuer = values[`${authority}_ISSUER`]
-    if (issuer?.startsWith('http:') && !isLoopback(new URL(issuer).hostname))
+    if (issuer?.startsWith('http:') && !isLoopbackHost(new URL(issuer).hostname))
       yield `${authority}_ISSUER: must start with https://, unless it is this machine`
     const id = values[`${authority}_CLIENT_ID`]
     if (Boolean(id) !== Boolean(values[`${authority}_CLIENT_SECRET`]))
       yield `${authority}_CLIENT_${id ? 'SECRET' : 'ID'}: must be set too: both or neither`
   }
+}
+
+/** Messages to people have one way out, and cross no network in plain text. */
+function* messageFaults(values: Variables): Generator<string> {
+  const { SMTP_URL, NOTIFY_URL } = values
+  for (const [one, other] of [
+    ['SMTP_URL', 'MAIL_FROM'],
+    ['NOTIFY_URL', 'NOTIFY_SECRET'],
+  ] as const) {
+    if (Boolean(values[one]) !== Boolean(values[other]))
+      yield `${values[one] ? other : one}: must be set too: both or neither`
+  }
+  if (SMTP_URL !== undefined && NOTIFY_URL !== undefined)
+    yield 'NOTIFY_URL: must not be set with SMTP_URL: messages have one way out'
+  if (NOTIFY_URL === undefined) return
+  const { protocol, hostname, username, password } = new URL(NOTIFY_URL)
+  if (protocol === 'http:' && !isLoopbackHost(hostname))
+    yield 'NOTIFY_URL: must start with https://, unless it is this machine'
+  if (username !== '' || password !== '')
+    yield 'NOTIFY_URL: must not hold a name or password: the body is signed with NOTIFY_SECRET'
 }
 
 /** Yields the faults that several variables have together, each with the name of the one to correct. */
@@ -173,6 +205,7 @@ function* faultsBetween(values: Variables): Generator<string> {
   if (values.COOKIE_SAMESITE === 'none' && values.COOKIE_SECURE === false)
     yield 'COOKIE_SECURE: must not be false with COOKIE_SAMESITE=none: browsers refuse such cookies'
   yield* providerFaults(values)
+  yield* messageFaults(values)
 }
 
 /**
@@ -199,6 +232,7 @@ function settle(values: Variables) {
         : limitOf(values.RATE_LIMIT_ENTRY),
     RATE_LIMIT_USER: limitOf(values.RATE_LIMIT_USER),
     RATE_LIMIT_LOGIN: limitOf(values.RATE_LIMIT_LOGIN),
+    RATE_LIMIT_MAIL: limitOf(values.RATE_LIMIT_MAIL),
     CORS_ORIGINS: values.CORS_ORIGINS.map((entry) => entry.toLowerCase()),
     COOKIE_SECURE: values.COOKIE_SECURE ?? (production || values.COOKIE_SAMESITE === 'none'),
     MAX_CONNECTIONS_ADDRESS: connectionsOfAddress(values),

@@ -23,6 +23,7 @@ const completed = (locale: Locale, fallback: Locale): Locale => ({
   portal: { ...fallback.portal, ...locale.portal },
   pages: { ...fallback.pages, ...locale.pages },
   reasons: { ...fallback.reasons, ...locale.reasons },
+  mail: { ...fallback.mail, ...locale.mail },
 })
 
 /** Returns the texts of each language that has a file in a directory, ordered by language. */

@@ -56,3 +56,11 @@ export const secret = z
     (value) => Buffer.byteLength(value) >= 32,
     'must be at least 32 bytes long; make one with: openssl rand -base64 48',
   )
+
+/** Accepts one mail address, alone or as `Name <local@domain>` (RFC 5322). */
+export const mailFrom = z
+  .string()
+  .regex(
+    /^(?:[^<>@\p{Cc}]{1,100} <[^\s<>@"(),:;\\\p{Cc}]{1,64}@[\w.-]{1,255}>|[^\s<>@"(),:;\\\p{Cc}]{1,64}@[\w.-]{1,255})$/u,
+    'must be an address such as gateway@example.com or Example <gateway@example.com>',
+  )

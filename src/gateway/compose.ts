@@ -14,6 +14,9 @@ import { watchLoad, type Load } from '../http/limits/load.js'
 import { createGatewayServer } from '../http/server.js'
 import { createPasswords } from '../login/password.js'
 import { startRetention } from '../login/retention.js'
+import { openOutbox, type Outbox } from '../messages/outbox.js'
+import { startSender, type Sender } from '../messages/sender.js'
+import { openWayOut } from '../messages/way-out.js'
 import { startTokenUses } from '../oauth/token-uses.js'
 import type { Log } from '../observability/logger.js'
 import type { Metrics, Scrape } from '../observability/metrics.js'
@@ -180,6 +183,31 @@ async function openBackground({ config, database, secret, log: { logger }, lifec
   }
 }
 
+/** Opens the outbox, and starts to send what it holds if there is a way out. */
+async function openMessages(
+  { config, database, secret, log: { logger }, lifecycle }: Base,
+  publicUrl: () => string,
+): Promise<{ outbox: Outbox; sender: Sender | undefined }> {
+  const wayOut = openWayOut(config)
+  const { SECRET_KEY_PREVIOUS: previous } = config
+  const secrets = previous === undefined ? [secret] : [secret, previous]
+  const sender =
+    wayOut &&
+    (await lifecycle.start(
+      'messages',
+      () => startSender({ database, wayOut, secrets, logger }),
+      (started) => started.close(),
+    ))
+  const outbox = openOutbox({
+    limit: config.RATE_LIMIT_MAIL,
+    hasWayOut: wayOut !== undefined,
+    secret,
+    publicUrl,
+    onQueued: () => sender?.wake(),
+  })
+  return { outbox, sender }
+}
+
 function openLoad({ config, lifecycle }: Pick<Base, 'config' | 'lifecycle'>): Load {
   const load = watchLoad({
     maxConnections: config.MAX_CONNECTIONS,
@@ -225,11 +253,14 @@ export async function compose(
   const node = await openNode(base)
   const audit = await openAudit(base, overrides.sealEveryMs)
   const background = await openBackground(base)
+  const publicUrl = () => config.PUBLIC_URL ?? `http://${address()}`
+  const { outbox, sender } = await openMessages(base, publicUrl)
   const routes = await openRoutes(base, table, overrides.table === undefined)
   metrics.watch({
     audit,
     usage: background.usage,
     load,
+    messages: () => sender?.counts() ?? { sent: 0, retried: 0, failed: 0, pending: 0 },
     lease: node.lease,
     streams: node.streams,
     memory: node.memory.counts,
@@ -250,7 +281,8 @@ export async function compose(
     metrics,
     scrape,
     load,
-    publicUrl: () => config.PUBLIC_URL ?? `http://${address()}`,
+    publicUrl,
+    outbox,
     directory: createDirectory({ sql: database, memory: node.memory }),
     passwords: createPasswords(),
     ...background,

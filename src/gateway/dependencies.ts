@@ -7,6 +7,7 @@ import type { Database } from '../database/connect.js'
 import type { Counts } from '../http/limits/counts.js'
 import type { Load } from '../http/limits/load.js'
 import type { Passwords } from '../login/password.js'
+import type { Outbox } from '../messages/outbox.js'
 import type { TokenUses } from '../oauth/token-uses.js'
 import type { LogRequest } from '../observability/access-line.js'
 import type { Log, Logger } from '../observability/logger.js'
@@ -28,6 +29,8 @@ export interface Dependencies {
   keys: TokenKeys
   identityKeys: Pick<IdentityKeys, 'signing' | 'jwks' | 'list' | 'rotate' | 'refresh'>
   passwords: Passwords
+  /** Where changes write the messages that report them. */
+  outbox: Outbox
   tokenUses: TokenUses
   /** The counters of limits. */
   counts: Counts

@@ -8,6 +8,7 @@ import type { Endpoint } from '../http/endpoint/endpoint.js'
 import { loginEndpoints } from '../login/endpoints.js'
 import { issueFirstAccess } from '../login/first-access-endpoints.js'
 import { createLoginServices } from '../login/login-services.js'
+import { messageEndpoints } from '../messages/messages-endpoints.js'
 import { oauthEndpoints } from '../oauth/endpoints.js'
 import { allOfThePortal } from '../portal/endpoints.js'
 import type { TextsOf } from '../portal/texts.js'
@@ -62,6 +63,7 @@ export function ownEndpoints(deps: EndpointDependencies): Endpoint[] {
     ...verifyEndpoints(),
     ...directoryEndpoints(governing),
     ...oauth.serviceAccounts,
+    ...messageEndpoints({ sql: deps.database }),
     ...auditEndpoints({
       ...deps,
       beginAsSysAdmin: (tx, req) => beginAsAdmin(tx, req.state.principal?.user, 'sysAdmin'),

@@ -9,6 +9,7 @@ export interface Sources {
   streams: { count: () => number }
   audit: { counts: () => { waiting: number; dropped: number } }
   usage: { counts: () => { waiting: number; dropped: number } }
+  messages: () => { sent: number; retried: number; failed: number; pending: number }
   load: { counts: () => { connections: number; refused: number } }
   pool: () => { used: number; free: number; pending: number }
   upstreams: () => {
@@ -207,6 +208,27 @@ function describeStores(registry: Registry, { audit, usage, pool }: Sources): vo
   })
 }
 
+function describeMessages(registry: Registry, { messages }: Sources): void {
+  new Counter({
+    name: 'gateway_messages_total',
+    help: 'Attempts of this node to send a message: sent, retried, or failed for good',
+    labelNames: ['outcome'],
+    registers: [registry],
+    collect() {
+      this.reset()
+      const { sent, retried, failed } = messages()
+      for (const [outcome, count] of Object.entries({ sent, retried, failed })) this.inc({ outcome }, count)
+    },
+  })
+  gauge(
+    registry,
+    'gateway_messages_pending',
+    'Messages that wait to be sent, of all nodes',
+    () => messages().pending,
+    'max',
+  )
+}
+
 function describeUpstreams(registry: Registry, { upstreams }: Sources): void {
   const labelNames = ['upstream', 'target']
   const each = (
@@ -308,7 +330,8 @@ export function createMetrics(): Metrics {
       if (wait.fenced > 0) fenced.inc(wait.fenced)
     },
     watch: (sources) => {
-      for (const describe of [describeNode, describeStores, describeUpstreams]) describe(registry, sources)
+      for (const describe of [describeNode, describeStores, describeMessages, describeUpstreams])
+        describe(registry, sources)
     },
   }
 }

@@ -14,7 +14,7 @@ import { cleanUpProcesses, makeDataDir, startGatewayProcess } from '../support/g
 import { copyProject } from '../support/project-copy.js'
 
 /** The English texts with a mark on each, as a translator's first draft. */
-function drafted({ console: pages, portal, pages: hosted, reasons }: Locale): Locale {
+function drafted({ console: pages, portal, pages: hosted, reasons, mail }: Locale): Locale {
   const marked = <Texts extends object>(texts: Texts): Texts =>
     JSON.parse(JSON.stringify(texts), (_, text: unknown) =>
       typeof text === 'string' ? `« ${text} »` : text,
@@ -26,6 +26,7 @@ function drafted({ console: pages, portal, pages: hosted, reasons }: Locale): Lo
     portal: marked(portal),
     pages: marked(hosted),
     reasons: marked(reasons),
+    mail: marked(mail),
   }
 }
 

@@ -6,7 +6,7 @@ import { languages, readLocales, textsIn, type Locale } from '../../src/domain/l
 import { errorTable } from '../../src/errors.js'
 
 const folder = path.resolve(import.meta.dirname, '../../locales')
-const groups = ['console', 'portal', 'pages', 'reasons'] as const
+const groups = ['console', 'portal', 'pages', 'reasons', 'mail'] as const
 const english = textsIn('en')
 
 const read = async (language: string) =>

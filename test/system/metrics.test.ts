@@ -87,6 +87,8 @@ describe('/metrics', () => {
       'gateway_audit_waiting',
       'gateway_audit_dropped_total',
       'gateway_usage_waiting',
+      'gateway_messages_total',
+      'gateway_messages_pending',
       'gateway_coherence_fenced_total',
       'gateway_pool_connections',
       'gateway_upstream_healthy',
