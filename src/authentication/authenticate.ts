@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import type { Request } from 'express'
 import type { Directory, Login } from '../coherence/directory.js'
-import { GatewayError } from '../errors.js'
+import { GatewayError, statusOf } from '../errors.js'
 import type { Middleware } from '../http/endpoint/chain.js'
-import { cookieValue, cookieValues } from '../http/cookies.js'
+import { carriesTwo, cookieValue, cookieValues } from '../http/cookies.js'
 import type { Policy } from '../http/endpoint/policy.js'
 import { decidePrincipal, type Principal } from './principal.js'
 import { refuseNoToken, tokenExpired, type VerifiedClaims } from './verify-token.js'
@@ -114,5 +114,27 @@ export function authenticate({
       },
       (error: unknown) => next(refusalOf(error)),
     )
+  }
+}
+
+/**
+ * Returns the function that says who is signed in, for pages that nobody has to be signed in for. A token that
+ * does not count is nobody's, and so are two that differ. Rejects with `authentication_unavailable` where the
+ * database cannot say.
+ */
+export function findCaller({
+  directory,
+  verifyToken,
+}: Pick<Dependencies, 'directory' | 'verifyToken'>): (req: Request) => Promise<Principal | undefined> {
+  return async (req) => {
+    const token = carriesTwo(req, 'auth_token') ? undefined : extractToken(req)
+    if (token === undefined) return undefined
+    try {
+      return principalOf(await findLogin(directory, token, verifyToken), Date.now())
+    } catch (error) {
+      const refusal = refusalOf(error)
+      if (statusOf(refusal.code) >= 500) throw refusal
+      return undefined
+    }
   }
 }

@@ -132,9 +132,10 @@ export async function revokeLooseTokens(tx: CoherentTx, userId: string): Promise
   )
 }
 
-/** Withdraws the links by which a user could set a password. */
+/** Withdraws the links by which a user could set a password, or confirm an address. */
 export async function withdrawLinksOf(tx: CoherentTx, userId: string): Promise<void> {
   await tx.run('delete from first_access_links where user_id = ?', [userId])
+  await tx.run(`delete from account_links where user_id = ? and kind <> 'email_undo'`, [userId])
 }
 
 /**
@@ -145,6 +146,6 @@ export async function endWaysIn(tx: CoherentTx, userId: string): Promise<void> {
   await endSessionsOfUser(tx, userId)
   await revokeLooseTokens(tx, userId)
   await withdrawLinksOf(tx, userId)
-  for (const table of ['user_identities', 'service_secrets', 'service_keys'])
+  for (const table of ['account_links', 'user_identities', 'service_secrets', 'service_keys'])
     await tx.run(`delete from ${table} where user_id = ?`, [userId])
 }

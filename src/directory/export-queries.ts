@@ -21,6 +21,10 @@ const lists = {
   keys: 'select id, label, kid, algorithm, created_at as "createdAt", last_used_at as "lastUsedAt", expires_at as "expiresAt" from service_keys where user_id = ? order by created_at, id',
   firstAccessLinks:
     'select id, created_at as "createdAt", expires_at as "expiresAt" from first_access_links where user_id = ? order by created_at, id',
+  accountLinks:
+    'select id, kind, sent_to as "sentTo", created_at as "createdAt", expires_at as "expiresAt" from account_links where user_id = ? order by created_at, id',
+  messages:
+    'select id, kind, recipient as "to", status, created_at as "createdAt", sent_at as "sentAt" from messages where user_id = ? order by created_at, id',
 } as const
 
 /** All that the directory holds of a user, and how much the audit does. */

@@ -1,4 +1,6 @@
 import { auditEndpoints } from '../audit/endpoints.js'
+import { findCaller } from '../authentication/authenticate.js'
+import { verifyToken } from '../authentication/verify-token.js'
 import type { Denials } from '../authorization/denials.js'
 import { explainEndpoints } from '../authorization/explain-endpoints.js'
 import { beginAsAdmin } from '../authorization/still-admin.js'
@@ -48,7 +50,8 @@ export function ownEndpoints(deps: EndpointDependencies): Endpoint[] {
   const governing = { ...deps, ...writers, ...directoryHooks(deps) }
   const services = createLoginServices({ ...deps, ...writers })
   const system = systemEndpoints(deps)
-  const login = loginEndpoints({ ...deps, ...writers, ...services })
+  const whoIs = findCaller({ ...deps, verifyToken: (token) => verifyToken(token, deps.keys) })
+  const login = loginEndpoints({ ...deps, ...writers, ...services, findCaller: whoIs })
   const oauth = oauthEndpoints({ ...governing, ...services })
   const endpoints: Endpoint[] = [
     ...system.operations,

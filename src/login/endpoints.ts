@@ -1,7 +1,12 @@
+import type { Request } from 'express'
+import type { Principal } from '../authentication/principal.js'
 import type { CommitAndAwaitNodes } from '../coherence/commit-and-await-nodes.js'
 import type { Config } from '../config.js'
 import type { Database } from '../database/connect.js'
 import type { Endpoint } from '../http/endpoint/endpoint.js'
+import type { Counts } from '../http/limits/counts.js'
+import type { Outbox } from '../messages/outbox.js'
+import type { Logger } from '../observability/logger.js'
 import { firstAccessEndpoints } from './first-access-endpoints.js'
 import { identityEndpoints } from './identities-endpoints.js'
 import { loginEndpoints as passwordLoginEndpoints } from './login-endpoints.js'
@@ -9,6 +14,9 @@ import type { LoginServices } from './login-services.js'
 import { myselfEndpoints } from './myself-endpoints.js'
 import { passwordEndpoints } from './password-endpoints.js'
 import type { Passwords } from './password.js'
+import { emailEndpoints } from './recovery/email-endpoints.js'
+import { takeForgotten } from './recovery/forgot.js'
+import { resetEndpoints } from './recovery/reset-endpoints.js'
 import { sessionEndpoints } from './sessions-endpoints.js'
 import { setupEndpoints } from './setup-endpoints.js'
 import { signInEndpoints } from './sign-in-endpoints.js'
@@ -17,6 +25,10 @@ import { signInProviders } from './sign-in-provider.js'
 
 interface Dependencies extends LoginServices {
   config: Config
+  outbox: Outbox
+  counts: Counts
+  logger: Logger
+  findCaller: (req: Request) => Promise<Principal | undefined>
   database: Database
   commitAndAwaitNodes: CommitAndAwaitNodes
   passwords: Passwords
@@ -45,6 +57,11 @@ export function loginEndpoints(deps: Dependencies): LoginEndpoints {
       ...identityEndpoints(signIn, deps),
       ...firstAccessEndpoints(rows),
       ...setupEndpoints(rows),
+      ...resetEndpoints({
+        ...deps,
+        takeForgotten: takeForgotten({ ...deps, limit: config.RATE_LIMIT_MAIL }),
+      }),
+      ...emailEndpoints(deps),
     ],
     account: [...sessionEndpoints(rows), ...passwordEndpoints(rows), ...myselfEndpoints(rows)],
   }

@@ -7,6 +7,9 @@ import type { Sql, Tx } from '../database/connect.js'
 import { GatewayError, faultAt } from '../errors.js'
 import { endpoint, type Answer, type Call, type Endpoint } from '../http/endpoint/endpoint.js'
 import { languageOf, wantsHtml } from '../http/pages/html.js'
+import type { Language } from '../domain/languages.js'
+import { queueNotice } from '../messages/notice.js'
+import type { Outbox } from '../messages/outbox.js'
 import { anyone } from '../http/endpoint/policy.js'
 import { passwordPage, passwordSetPage } from './first-access-pages.js'
 import {
@@ -56,6 +59,7 @@ interface Dependencies {
   sql: Sql
   commitAndAwaitNodes: CommitAndAwaitNodes
   passwords: Pick<Passwords, 'hash'>
+  outbox: Outbox
 }
 
 const newPassword = z.strictObject({ password: z.string(), repeated: z.string().optional() })
@@ -76,14 +80,19 @@ function faultOf({ password, repeated }: NewPassword, { username }: Invited): Re
  * `/auth/first-access/{token}`: where somebody whom an admin made sets a password. It signs nobody in: who
  * knows the password can do that.
  */
-export function firstAccessEndpoints({ sql, commitAndAwaitNodes, passwords }: Dependencies): Endpoint[] {
+export function firstAccessEndpoints({
+  sql,
+  commitAndAwaitNodes,
+  passwords,
+  outbox,
+}: Dependencies): Endpoint[] {
   const find = async (tokenHash: string) => {
     const invited = await findInvited(sql, tokenHash)
     if (!invited) throw gone()
     return invited
   }
 
-  const setPassword = async (tokenHash: string, password: string, actor: Actor) => {
+  const setPassword = async (tokenHash: string, password: string, actor: Actor, language: Language) => {
     const passwordHash = await passwords.hash(password)
     await commitAndAwaitNodes(async (tx) => {
       const taken = await takeInvitation(tx, tokenHash)
@@ -95,6 +104,7 @@ export function firstAccessEndpoints({ sql, commitAndAwaitNodes, passwords }: De
         action: 'first_access_used',
         subject: `user:${taken.userId}`,
       })
+      await queueNotice(outbox, tx, { userId: taken.userId, event: 'password_changed', language })
     })
   }
 
@@ -132,11 +142,8 @@ export function firstAccessEndpoints({ sql, commitAndAwaitNodes, passwords }: De
           errors: [faultAt('password', fault)],
         })
       }
-      await setPassword(tokenHashOf(call), body.password, {
-        userId: null,
-        requestId: req.state.id,
-        address: req.state.clientAddress,
-      })
+      const actor = { userId: null, requestId: req.state.id, address: req.state.clientAddress }
+      await setPassword(tokenHashOf(call), body.password, actor, language)
       return wantsHtml(req) ? passwordSetPage(language) : { status: 204 }
     },
   })

@@ -1,6 +1,6 @@
 import type { CoherentTx } from '../coherence/commit-and-await-nodes.js'
 import type { Sql, Tx } from '../database/connect.js'
-import { endSessionsOfUser } from '../authentication/end-queries.js'
+import { endSessionsOfUser, withdrawLinksOf } from '../authentication/end-queries.js'
 
 /** Whose first password a link sets. */
 export interface Invited {
@@ -61,6 +61,6 @@ export async function takeInvitation(tx: CoherentTx, tokenHash: string): Promise
 export async function setFirstPassword(tx: CoherentTx, userId: string, passwordHash: string): Promise<void> {
   await tx.run('update users set password_hash = ? where id = ?', [passwordHash, userId])
   await endSessionsOfUser(tx, userId)
-  for (const table of ['first_access_links', 'user_identities'])
-    await tx.run(`delete from ${table} where user_id = ?`, [userId])
+  await withdrawLinksOf(tx, userId)
+  await tx.run('delete from user_identities where user_id = ?', [userId])
 }

@@ -6,6 +6,9 @@ import type { Sql } from '../database/connect.js'
 import { faultAt, GatewayError } from '../errors.js'
 import { coherenceSchema } from '../http/endpoint/coherence-schema.js'
 import { endpoint, type Endpoint } from '../http/endpoint/endpoint.js'
+import { languageOf } from '../http/pages/html.js'
+import { queueNotice } from '../messages/notice.js'
+import type { Outbox } from '../messages/outbox.js'
 import { signedIn } from '../http/endpoint/policy.js'
 import type { CheckPassword } from './check-password.js'
 import { endSessionsOfUser } from '../authentication/end-queries.js'
@@ -17,6 +20,7 @@ import { findLoginUser } from './session-queries.js'
 
 interface Dependencies {
   sql: Sql
+  outbox: Outbox
   commitAndAwaitNodes: CommitAndAwaitNodes
   passwords: Passwords
   checkPassword: CheckPassword
@@ -33,6 +37,7 @@ const change = z.strictObject({
 /** `POST /auth/password`: a new password ends what the old one began, everywhere but here. */
 export function passwordEndpoints({
   sql,
+  outbox,
   commitAndAwaitNodes,
   passwords,
   checkPassword,
@@ -77,6 +82,11 @@ export function passwordEndpoints({
             action: 'password_changed',
             subject: `user:${id}`,
             after: { by: 'user', sessionsEnded: ended.length, identitiesKept: keepIdentities },
+          })
+          await queueNotice(outbox, tx, {
+            userId: id,
+            event: 'password_changed',
+            language: languageOf(req),
           })
         })
         return { status: 200, body: { coherence } }

@@ -56,3 +56,19 @@ export async function deleteSilentSessions(tx: Tx, { olderThanDays, atMost }: Ba
     [olderThanDays, atMost],
   )
 }
+
+/** Deletes mailed links to accounts that expired long ago. Returns how many. */
+export async function deleteExpiredAccountLinks(tx: Tx, { olderThanDays, atMost }: Batch): Promise<number> {
+  return await tx.run(
+    `
+    delete from account_links
+     where id in (
+             select id
+               from account_links
+              where expires_at < now() - make_interval(days => ?)
+              order by expires_at
+              limit ?
+                for update skip locked)`,
+    [olderThanDays, atMost],
+  )
+}

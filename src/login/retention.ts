@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Database, Tx } from '../database/connect.js'
 import type { Logger } from '../observability/logger.js'
 import {
+  deleteExpiredAccountLinks,
   deleteExpiredRefreshTokens,
   deleteExpiredTokens,
   deleteSilentSessions,
@@ -21,6 +22,7 @@ const everyMs = 60_000
 const kinds: ((tx: Tx) => Promise<number>)[] = [
   (tx) => deleteExpiredTokens(tx, { olderThanDays: tokenDays, atMost: batchSize }),
   (tx) => deleteExpiredRefreshTokens(tx, { olderThanDays: tokenDays, atMost: batchSize }),
+  (tx) => deleteExpiredAccountLinks(tx, { olderThanDays: tokenDays, atMost: batchSize }),
   (tx) => deleteSilentSessions(tx, { olderThanDays: sessionDays, atMost: batchSize }),
 ]
 

@@ -236,3 +236,15 @@ export async function listMessages(
     [...values, atMost],
   )
 }
+
+/** Finds where messages to a user go; undefined where they have no address. */
+export async function findRecipient(
+  sql: Sql,
+  userId: string,
+): Promise<{ email: string; username: string } | undefined> {
+  const [recipient] = await sql.rows<{ email: string; username: string }>(
+    'select email, username from users where id = ? and email is not null',
+    [userId],
+  )
+  return recipient
+}

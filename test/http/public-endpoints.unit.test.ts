@@ -48,6 +48,8 @@ const reasons: Record<string, string> = {
   'post /auth/login': failures,
   'post /auth/token': ofClient,
   'post /auth/introspect': ofClient,
+  'post /auth/forgot':
+    'is counted by client address (RATE_LIMIT_MAIL, tenfold), and looks nothing up before it answers',
   'post /auth/refresh': ofHolder,
   'post /auth/logout': ofHolder,
   'post /auth/revoke': ofHolder,
