@@ -67,8 +67,8 @@ function clientOf(link: PortalLink | undefined, issuedAt: number, nowMs: number)
 
 /**
  * Identifies the portal's client, into `portalClient` of the request's state, or refuses with
- * `portal_access_required`. Link, client and mandate are checked each time, and waited for only when they are not remembered. It is the only
- * step that another way of signing in would replace.
+ * `portal_access_required`. Link, client and mandate are checked each time, and waited for only when they are
+ * not remembered. It is the only step that another way of signing in would replace.
  */
 export function currentClient({ directory, keys, atMs }: Dependencies): Middleware {
   return (req, _res, next) => {

@@ -18,8 +18,8 @@ function watchedOf({ state: { principal, context } }: Request, decision: string)
 }
 
 /**
- * Runs `decide` without effect: the request goes on in any case, and carries only `watched` in its state. It works
- * on a view of the request with a state of its own, so that no later step takes a watched caller for an
+ * Runs `decide` without effect: the request goes on in any case, and carries only `watched` in its state. It
+ * works on a view of the request with a state of its own, so that no later step takes a watched caller for an
  * admitted one.
  */
 export function watch(decide: Middleware): Middleware {
