@@ -97,6 +97,14 @@ function directionOf(folder) {
   ]
 }
 
+/** Use cases are called by endpoints and by the command line alike: they know no HTTP. */
+const useCases = [
+  {
+    regex: '^(?:express|zod)$|/http/endpoint/|endpoints\\.js$',
+    message: 'A use case knows no HTTP: move this to the -endpoints.ts file, see docs/style.md',
+  },
+]
+
 /** @param {string} file a glob @param {object[]} patterns @param {string[]} libraries */
 const restricted = (file, patterns, libraries) => ({
   files: [file],
@@ -174,6 +182,10 @@ export default tseslint.config(
       ? []
       : [restricted(`src/${folder}/**/*-queries.ts`, directionOf(folder), ['jose'])]),
   ]),
+  {
+    ...restricted('src/system/*.ts', [...directionOf('system'), ...useCases], ['jose', 'knex', 'pg']),
+    ignores: ['src/system/*endpoints.ts', 'src/system/*-queries.ts'],
+  },
   restricted('src/proxy/identity*.ts', directionOf('proxy'), ['knex', 'pg']),
   restricted(
     'src/{config,errors}.ts',

@@ -5,7 +5,7 @@ import { exitCodes } from '../domain/exit-codes.js'
 import { createLog } from '../observability/logger.js'
 import { openIdentityKeys } from '../proxy/identity-keys.js'
 import type { CommandResult } from './routes-command.js'
-import { keyRing, type KeyRing } from '../system/keys-endpoints.js'
+import { KeyRing } from '../system/keys.js'
 import { asOperator, heard, type Operator } from './as-operator.js'
 import { said } from './command-result.js'
 
@@ -29,7 +29,7 @@ async function withKeys(
     })
     try {
       return await work(
-        keyRing({
+        new KeyRing({
           sql: database,
           commitAndAwaitNodes,
           keys: await loadTokenKeys(config),

@@ -13,7 +13,8 @@ import { refreshTokenHash } from '../login/refresh-token.js'
 import { findServiceAccount, lockServiceAccount } from '../oauth/service-credential-queries.js'
 import { makeApiToken } from '../oauth/service-tokens.js'
 import type { CommandResult } from './routes-command.js'
-import { findToken, revokeEverything, revokeToken } from '../system/token-queries.js'
+import { findToken, revokeEverything } from '../system/token-queries.js'
+import { endToken } from '../system/tokens.js'
 import { asOperator, heard, type Operator } from './as-operator.js'
 import { readSecret } from './read-secret.js'
 import { said } from './command-result.js'
@@ -73,15 +74,8 @@ export async function revokeOne(named: string | undefined, json: boolean): Promi
   return await asOperator(async ({ config, commitAndAwaitNodes, actor }) => {
     const id = named ?? (await verifiedOf(await readSecret('Token'), config)).jti
     const { result: userId, coherence } = await commitAndAwaitNodes(async (tx) => {
-      const owner = await revokeToken(tx, id)
+      const owner = await endToken(tx, id, actor)
       if (owner === undefined) throw new GatewayError('not_found', `There is no token ${id}`)
-      await recordChange(tx, {
-        actor,
-        mandateId: 'system',
-        action: 'token_revoked',
-        subject: `token:${id}`,
-        before: { userId: owner },
-      })
       return owner
     })
     return said(exitCodes.ok, json, { id, userId, coherence }, [

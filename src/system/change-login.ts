@@ -8,7 +8,8 @@ export interface Changing {
   performDryRun: PerformDryRun
 }
 
-interface LoginChange {
+/** A change of what somebody is let in by. */
+export interface LoginChange {
   /** Find out what it would do, and do nothing. */
   dryRun: boolean
   /** Whose logins it may end. */

@@ -1,16 +1,14 @@
 import { fieldError } from '../domain/reasons.js'
 import { z } from 'zod'
 import { authorities } from '../domain/authorities.js'
-import { beginAsAdmin } from '../authorization/still-admin.js'
-import { actorOf, recordChange } from '../audit/record-change.js'
 import type { Sql } from '../database/connect.js'
-import { answerDeleted, changeQuery, deletedAnswers } from '../directory/changes.js'
-import { GatewayError } from '../errors.js'
-import { endpoint, idOf, type Endpoint } from '../http/endpoint/endpoint.js'
+import { endpoint, type Endpoint } from '../http/endpoint/endpoint.js'
 import { decodePosition, pageFields, pageOf, positionedPage } from '../http/endpoint/page.js'
 import { sysAdmins } from '../http/endpoint/policy.js'
-import { changeLogins, type Changing } from './change-login.js'
-import { findTokenOwner, listTokens, revokeToken } from './token-queries.js'
+import type { Changing } from './change-login.js'
+import { endLoginEndpoint, loginFilters } from './login-change-endpoints.js'
+import { findTokenOwner, listTokens } from './token-queries.js'
+import { endToken } from './tokens.js'
 
 const token = z
   .strictObject({
@@ -31,17 +29,7 @@ const token = z
 
 const query = z.strictObject({
   ...pageFields,
-  q: z
-    .string()
-    .trim()
-    .min(1)
-    .max(200)
-    .regex(/^[^\0]*$/, fieldError('nul'))
-    .optional()
-    .meta({
-      description: "the beginning of the user's name, address or a word of their name; or the token's id",
-    }),
-  user: z.string().min(1).max(256).optional().meta({ description: 'the id or the exact username' }),
+  ...loginFilters('token'),
   session: z.uuid(fieldError('id_of_session')).optional(),
   status: z
     .enum(['active', 'revoked', 'expired'], 'must be active, revoked or expired')
@@ -70,35 +58,11 @@ export function tokenRowEndpoints({ sql, ...changing }: Changing & { sql: Sql })
         return { status: 200, body: positionedPage(rows, limit) }
       },
     }),
-    endpoint({
-      method: 'delete',
-      path: '/system/tokens/:id',
-      unversioned: true,
+    endLoginEndpoint(changing, {
+      kind: 'token',
       summary: 'Revoke a token; when this answers, no node accepts it any more',
-      access: sysAdmins,
-      query: changeQuery,
-      answers: deletedAnswers,
-      handle: async (call) => {
-        const id = idOf(call)
-        return answerDeleted(
-          await changeLogins(changing, {
-            dryRun: call.query.dryRun,
-            ownerOf: (tx) => findTokenOwner(tx, id),
-            change: async (tx) => {
-              await beginAsAdmin(tx, call.req.state.principal?.user, 'sysAdmin')
-              const userId = await revokeToken(tx, id)
-              if (userId === undefined) throw new GatewayError('not_found', 'There is no token with this id')
-              await recordChange(tx, {
-                actor: actorOf(call.req),
-                mandateId: 'system',
-                action: 'token_revoked',
-                subject: `token:${id}`,
-                before: { userId },
-              })
-            },
-          }),
-        )
-      },
+      ownerOf: findTokenOwner,
+      end: endToken,
     }),
   ]
 }
