@@ -53,7 +53,8 @@ function headersIn(lines: string[]): IncomingHttpHeaders {
 function readHead(error: ParserError, socket: Socket): Omit<Known, 'state'> {
   const packet = error.rawPacket?.toString('latin1') ?? ''
   const end = packet.indexOf('\r\n\r\n')
-  if (end !== -1 && end + 4 <= (error.bytesParsed ?? 0)) return { method: '', url: '', headers: {} } // of another request
+  const isOfAnother = end !== -1 && end + 4 <= (error.bytesParsed ?? 0)
+  if (isOfAnother) return { method: '', url: '', headers: {} }
   const { url, lines } = headSoFar(socket)
   const [first = '', ...rest] = (end === -1 ? packet : packet.slice(0, end)).split('\r\n')
   const [method = '', target = ''] = /^[\r\n]*[A-Z-]+ \S/.test(first) ? first.trim().split(' ') : []

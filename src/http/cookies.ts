@@ -132,6 +132,7 @@ export function setCookie(
   const site = `${sameSite.charAt(0).toUpperCase()}${sameSite.slice(1)}`
   res.pendingHeaders.push(
     'Set-Cookie',
-    `${name}=${value}; Max-Age=${maxAgeSeconds}; Path=${path}; Expires=${expires}; HttpOnly; SameSite=${site}${secure ? '; Secure' : ''}`,
+    `${name}=${value}; Max-Age=${maxAgeSeconds}; Path=${path}; Expires=${expires}; HttpOnly; ` +
+      `SameSite=${site}${secure ? '; Secure' : ''}`,
   )
 }

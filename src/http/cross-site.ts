@@ -21,10 +21,10 @@ const hasBearer = (req: IncomingMessage) => /^bearer +\S/i.test(req.headers.auth
 
 /**
  * A page of any site may open a WebSocket, and the browser adds cookies. So it is not a safe request, despite
- * its method.
+ * its method. Another proxy removes `Upgrade` when it asks.
  */
 const opensWebSocket = ({ headers }: IncomingMessage) =>
-  headers.upgrade?.toLowerCase() === 'websocket' || headers['sec-websocket-key'] !== undefined // another proxy removes `Upgrade` when it asks
+  headers.upgrade?.toLowerCase() === 'websocket' || headers['sec-websocket-key'] !== undefined
 
 const isCredentialAmbient = (req: IncomingMessage) =>
   cookieValue(req, 'auth_token') !== undefined || !hasBearer(req)

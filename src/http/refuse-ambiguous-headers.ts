@@ -13,7 +13,8 @@ const mayHoldTwo = (cookies: string | undefined) =>
 const twoTokens = () =>
   new GatewayError(
     'header_ambiguous',
-    'Two different auth_token cookies were sent: another application of this domain has set one. Sign out here, then sign in again.',
+    'Two different auth_token cookies were sent: another application of this domain has set one. ' +
+      'Sign out here, then sign in again.',
   )
 
 /**

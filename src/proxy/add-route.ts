@@ -19,7 +19,8 @@ export interface Added {
 
 /** The beginning of a section that a route file lacks. */
 const beginning =
-  '# The route table: which path prefixes go to which upstream, and what a caller must be to get there. See docs/routes.md.\n'
+  '# The route table: which path prefixes go to which upstream, and what a caller must be to get ' +
+  'there. See docs/routes.md.\n'
 
 /** The name of an upstream that has exactly this target, or a name that is free. */
 function upstreamFor(
@@ -114,7 +115,8 @@ export function addRoute(text: string | undefined, file: string, route: NewRoute
   if (taken) {
     if (taken.upstream === upstream.name && !upstream.isNew) return { text: before, made: false }
     throw new Error(
-      `${file} has a route for ${route.prefix} already, to the upstream ${taken.upstream}. Choose another path, or change that route by hand.`,
+      `${file} has a route for ${route.prefix} already, to the upstream ${taken.upstream}. ` +
+        'Choose another path, or change that route by hand.',
     )
   }
   const withUpstream = upstream.isNew
@@ -125,9 +127,13 @@ export function addRoute(text: string | undefined, file: string, route: NewRoute
       ? undefined
       : insertInto(withUpstream, 'routes', routeLines(upstream.name, route))
   if (added === undefined) {
-    const lines = `${upstream.isNew ? `upstreams:\n${indented(upstreamLines(upstream.name, route), '  ')}` : ''}routes:\n${indented(routeLines(upstream.name, route), '  ')}`
+    const section = (name: string, lines: string[]) => `${name}:\n${indented(lines, '  ')}`
+    const lines =
+      (upstream.isNew ? section('upstreams', upstreamLines(upstream.name, route)) : '') +
+      section('routes', routeLines(upstream.name, route))
     throw new Error(
-      `${file} has a section in one line, with braces, which this command does not change. Add these lines by hand, then run the command again:\n${lines}`,
+      `${file} has a section in one line, with braces, which this command does not change. Add ` +
+        `these lines by hand, then run the command again:\n${lines}`,
     )
   }
   parseRouteTable(added, file)

@@ -32,7 +32,8 @@ export function createCallers({ requestsPerCaller, streamsPerCaller }: UpstreamS
       } else if (share.requests >= requestsPerCaller) {
         throw new GatewayError(
           'rate_limited',
-          `Only ${requestsPerCaller} requests of one caller may wait for this service at a time. Try again when one has ended.`,
+          `Only ${requestsPerCaller} requests of one caller may wait for this service at a time. ` +
+            'Try again when one has ended.',
           { headers: { 'Retry-After': '1' } },
         )
       }

@@ -60,7 +60,8 @@ function originalOf(req: Request): Original | undefined {
   if (typeof uri !== 'string' || typeof method !== 'string')
     throw new GatewayError(
       'request_malformed',
-      'Name the original request in both X-Original-URI and X-Original-Method, or in both X-Forwarded-Uri and X-Forwarded-Method',
+      'Name the original request in both X-Original-URI and X-Original-Method, ' +
+        'or in both X-Forwarded-Uri and X-Forwarded-Method',
     )
   return { method, uri }
 }
@@ -130,7 +131,8 @@ export function verifyForProxies({
     if (trustProxy === 0)
       throw new GatewayError(
         'permission_denied',
-        'What a proxy says of a request is believed only from trusted ones: set TRUST_PROXY to the number of proxies in front',
+        'What a proxy says of a request is believed only from trusted ones: ' +
+          'set TRUST_PROXY to the number of proxies in front',
       )
     becomeOriginal(req, original)
     const route = routes.current().table.match(req.state.pathname, req.state.requestedHost)
@@ -146,7 +148,8 @@ export function verifyEndpoints(): Endpoint[] {
       method: 'get',
       path: verifyPath,
       summary:
-        'Decide for another proxy on the request that it holds, named in X-Original-Method and X-Original-URI (or X-Forwarded-Method and -Uri, or by the path below); answers the identity headers',
+        'Decide for another proxy on the request that it holds, named in X-Original-Method and X-Original-URI ' +
+        '(or X-Forwarded-Method and -Uri, or by the path below); answers the identity headers',
       access: signedInSomewhere,
       errors: 'verify',
       answers: { 200: null },

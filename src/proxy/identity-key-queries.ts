@@ -18,7 +18,10 @@ const identityKeysLock = 7_162_002
 /** All keys, newest first. */
 export async function listIdentityKeys(sql: Sql): Promise<StoredIdentityKey[]> {
   return await sql.rows<StoredIdentityKey>(`
-    select kid, sealed_private_key as "sealedPrivateKey", extract(epoch from now() - created_at)::float8 as "ageSeconds", created_at as "createdAt"
+    select kid,
+           sealed_private_key as "sealedPrivateKey",
+           extract(epoch from now() - created_at)::float8 as "ageSeconds",
+           created_at as "createdAt"
       from identity_keys
      order by created_at desc, kid`)
 }
@@ -54,7 +57,9 @@ export async function deleteOldIdentityKeys(
     `
     delete from identity_keys old
      where old.created_at < now() - make_interval(secs => ?)
-       and exists (select from identity_keys newer where newer.created_at > old.created_at and newer.created_at < now() - make_interval(secs => ?))`,
+       and exists (select from identity_keys newer
+                    where newer.created_at > old.created_at
+                      and newer.created_at < now() - make_interval(secs => ?))`,
     [olderThanSeconds, successorSeconds],
   )
 }

@@ -150,7 +150,8 @@ export function createMatcher(routes: Route[]): MatchRoute {
     ) {
       throw new GatewayError(
         'path_ambiguous',
-        'The path belongs to another route for programs that ignore letter case, blanks or dots at the end of a segment, or that decode it again',
+        'The path belongs to another route for programs that ignore letter case, blanks or dots ' +
+          'at the end of a segment, or that decode it again',
       )
     }
     if (!route.coversOwn || !isOwnPath(pathname)) return route

@@ -8,11 +8,13 @@ export function openRoutes({ routes }: Pick<RouteTable, 'routes'>): string[] {
   return routes.flatMap(({ name, credentials, decide }) => {
     if (decide === 'watch')
       return [
-        `${name} only watches: every request is sent on, whatever the gateway decides. Set decide: enforce when the service has moved`,
+        `${name} only watches: every request is sent on, whatever the gateway decides. ` +
+          'Set decide: enforce when the service has moved',
       ]
     return credentials === 'pass'
       ? [
-          `${name} passes credentials on: the service can act as its callers. Set credentials: strip when the service has moved`,
+          `${name} passes credentials on: the service can act as its callers. ` +
+            'Set credentials: strip when the service has moved',
         ]
       : []
   })

@@ -147,7 +147,8 @@ export class Relay implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (chunk.length === 0) return // undici's parser, going on after a pause between two chunks; to pause at that once more would never end
+    // undici's parser goes on after a pause between two chunks. To pause at that once more would never end.
+    if (chunk.length === 0) return
     if (this.head?.length === chunk.length && chunk.length <= smallBytes) {
       this.begin()
       // As a string it is one write with the head, as a buffer it would be a second.

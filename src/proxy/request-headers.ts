@@ -103,7 +103,8 @@ function sentValue(
   if (policy === 'cookie') return withoutCookies(value, keepCookies ? neverPassedCookies : gatewayCookies)
   if (policy === 'place') return keepPlace ? value : undefined
   if (policy === 'authorization') return keepAuthorization ? value : undefined
-  if (policy === 'tracestate') return hasTrace ? value : undefined // W3C: it is sent with the caller's trace, or not at all
+  // W3C: it is sent with the caller's trace, or not at all.
+  if (policy === 'tracestate') return hasTrace ? value : undefined
   if (policy === 'protocols') return hidesPlaceProtocols ? withoutPlaces(value) : value
   return undefined
 }

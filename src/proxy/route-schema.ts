@@ -257,7 +257,10 @@ function* contradictions(
   if (decide === 'watch' && (auth === 'public' || auth === 'portal'))
     yield [
       'decide',
-      `cannot be watch with auth: ${auth}: ${auth === 'public' ? 'nothing is decided there' : 'clients of the portal are known to the gateway alone'}`,
+      `cannot be watch with auth: ${auth}: ` +
+        (auth === 'public'
+          ? 'nothing is decided there'
+          : 'clients of the portal are known to the gateway alone'),
     ]
   if (decide === 'watch' && credentials !== 'pass')
     yield [

@@ -82,7 +82,8 @@ function latenessOf({
     onChange: (state) => {
       if (state === 'open')
         logger.warn(
-          'a target is late with the answers of a route: it is sent none of its requests for a while, unless there is no other',
+          'a target is late with the answers of a route: it is sent none of its requests for a ' +
+            'while, unless there is no other',
           told,
         )
       else if (state === 'closed') logger.info('a target answers a route in time again', told)

@@ -16,13 +16,21 @@ const atATime = z
 
 const isUnixSocket = (value: string) => /^unix:\/[!-~]*[^/]$/.test(value)
 
-/** The address of one process of a service. */
-export const upstreamTarget = z.string().refine((value) => {
+const isTarget = (value: string) => {
   if (value === 'demo' || isUnixSocket(value)) return true
   if (!URL.canParse(value)) return false
   const { protocol, pathname, search, hash, username } = new URL(value)
   return (protocol === 'http:' || protocol === 'https:') && pathname === '/' && !search && !hash && !username
-}, 'must be an address such as http://127.0.0.1:9000, without path, query or credentials, or a socket such as unix:/run/crm.sock (or demo, the demo upstream)')
+}
+
+/** The address of one process of a service. */
+export const upstreamTarget = z
+  .string()
+  .refine(
+    isTarget,
+    'must be an address such as http://127.0.0.1:9000, without path, query or credentials, or a ' +
+      'socket such as unix:/run/crm.sock (or demo, the demo upstream)',
+  )
 
 const checksInARow = z.int().min(1).max(100)
 

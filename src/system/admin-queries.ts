@@ -23,7 +23,11 @@ export async function findUserToPromote(
   named: string,
 ): Promise<(ListedSysAdmin & { isSysAdmin: boolean }) | undefined> {
   const [user] = await tx.rows<ListedSysAdmin & { isSysAdmin: boolean }>(
-    `select ${columns}, is_sys_admin as "isSysAdmin" from users where ${isUuid(named) ? 'id = ?::uuid' : 'username = ?'} for no key update`,
+    `
+    select ${columns}, is_sys_admin as "isSysAdmin"
+      from users
+     where ${isUuid(named) ? 'id = ?::uuid' : 'username = ?'}
+       for no key update`,
     [named],
   )
   return user

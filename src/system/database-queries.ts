@@ -31,7 +31,8 @@ export async function readDatabaseState(sql: Sql): Promise<DatabaseState> {
            (select count(*)::int from pg_stat_activity where datname = current_database()) as open,
            current_setting('max_connections')::int as most,
            (select max(extract(epoch from clock_timestamp() - xact_start))::float8
-              from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()) as "oldestTransactionSeconds",
+              from pg_stat_activity
+             where datname = current_database() and pid <> pg_backend_pid()) as "oldestTransactionSeconds",
            (select count(*)::int from coherence.changes) as "pendingChanges"`)
   if (!row) throw new Error('a statement that always answers a row answered none')
   const { open, most, ...state } = row
@@ -42,7 +43,8 @@ export async function readDatabaseState(sql: Sql): Promise<DatabaseState> {
 export async function listTableSizes(sql: Sql): Promise<TableSize[]> {
   return await sql.rows<TableSize>(`
     select case n.nspname when 'public' then c.relname else n.nspname || '.' || c.relname end as name,
-           pg_total_relation_size(c.oid)::float8 as bytes, coalesce(nullif(pg_stat_get_live_tuples(c.oid), 0), greatest(c.reltuples, 0))::float8 as rows
+           pg_total_relation_size(c.oid)::float8 as bytes,
+           coalesce(nullif(pg_stat_get_live_tuples(c.oid), 0), greatest(c.reltuples, 0))::float8 as rows
       from pg_class c join pg_namespace n on n.oid = c.relnamespace
      where c.relkind in ('r', 'p') and n.nspname in ('public', 'coherence')
      order by 2 desc, 1`)

@@ -21,7 +21,10 @@ export async function insertTokenKeys(sql: Sql, keys: { kid: string; algorithm: 
 /** All keys of access tokens that nodes have had, newest first. */
 export async function listTokenKeys(sql: Sql): Promise<KnownTokenKey[]> {
   return await sql.rows<KnownTokenKey>(
-    'select kid, algorithm, first_seen_at as "firstSeenAt", retired_at as "retiredAt" from token_keys order by first_seen_at desc, kid',
+    `
+    select kid, algorithm, first_seen_at as "firstSeenAt", retired_at as "retiredAt"
+      from token_keys
+     order by first_seen_at desc, kid`,
   )
 }
 

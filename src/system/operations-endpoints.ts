@@ -33,7 +33,8 @@ export function operationsEndpoints({ sql, lease, leaseMs, isDraining }: Depende
       method: 'get',
       path: '/readyz',
       summary:
-        'Whether requests may be sent here: the node holds a lease, the database answers by the way that requests take, and the node is not about to end',
+        'Whether requests may be sent here: the node holds a lease, the database answers by the ' +
+        'way that requests take, and the node is not about to end',
       access: anyone,
       answers: { 200: ready },
       handle: async () => {

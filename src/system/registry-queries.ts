@@ -10,7 +10,11 @@ export interface RegisteredFeature {
 /** All features by code. */
 export async function listRegisteredFeatures(sql: Sql): Promise<RegisteredFeature[]> {
   return await sql.rows(`
-    select f.code, f.label, (select count(*)::int from feature_instances i where i.feature_code = f.code) as instances from features f order by f.code`)
+    select f.code,
+           f.label,
+           (select count(*)::int from feature_instances i where i.feature_code = f.code) as instances
+      from features f
+     order by f.code`)
 }
 
 /** The version of the database server. */

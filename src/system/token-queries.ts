@@ -21,7 +21,11 @@ export async function findTokenOwner(sql: Sql, id: string): Promise<string | und
 /** Revokes a token, also one that already was. Answers whose it is, if it exists. */
 export async function revokeToken(tx: CoherentTx, id: string): Promise<string | undefined> {
   const [row] = await tx.rows<{ userId: string }>(
-    `update tokens set status = 'revoked', revoked_at = coalesce(revoked_at, now()) where id = ? returning user_id as "userId"`,
+    `
+    update tokens
+       set status = 'revoked', revoked_at = coalesce(revoked_at, now())
+     where id = ?
+    returning user_id as "userId"`,
     [id],
   )
   return row?.userId
@@ -54,6 +58,20 @@ export interface ListedToken {
   label: string | null
 }
 
+/** What is shown of a token, and of the user whose it is. */
+const tokenColumns = `t.id,
+           t.user_id as "userId",
+           u.username,
+           t.authority,
+           t.purpose,
+           t.session_id as "sessionId",
+           t.status,
+           t.expires_at <= now() as expired,
+           t.issued_at as "issuedAt",
+           nullif(t.expires_at, 'infinity') as "expiresAt",
+           t.revoked_at as "revokedAt",
+           t.label`
+
 const ofUser = (column: string, user: string | undefined) =>
   user === undefined
     ? undefined
@@ -65,11 +83,8 @@ const ofUser = (column: string, user: string | undefined) =>
 function found(idColumn: string, userColumn: string, search: string | undefined): Condition | undefined {
   if (search === undefined) return undefined
   const [ofTerm, ...values] = beginsWith('term', search)
-  return [
-    `${userColumn} in (select user_id from user_terms where ${ofTerm})${isUuid(search) ? ` or ${idColumn} = ?::uuid` : ''}`,
-    ...values,
-    ...(isUuid(search) ? [search] : []),
-  ]
+  const byUser = `${userColumn} in (select user_id from user_terms where ${ofTerm})`
+  return isUuid(search) ? [`${byUser} or ${idColumn} = ?::uuid`, ...values, search] : [byUser, ...values]
 }
 
 const states = {
@@ -94,10 +109,13 @@ export async function listTokens(
   ])
   return await sql.rows(
     `
-    select t.id, t.user_id as "userId", u.username, t.authority, t.purpose, t.session_id as "sessionId", t.status, t.expires_at <= now() as expired,
-           t.issued_at as "issuedAt", nullif(t.expires_at, 'infinity') as "expiresAt", t.revoked_at as "revokedAt", t.label, array[t.issued_at::text, t.id::text] as position
-      from tokens t join users u on u.id = t.user_id
-     where ${condition} order by t.issued_at desc, t.id desc limit ?`,
+    select ${tokenColumns},
+           array[t.issued_at::text, t.id::text] as position
+      from tokens t
+      join users u on u.id = t.user_id
+     where ${condition}
+     order by t.issued_at desc, t.id desc
+     limit ?`,
     [...values, atMost],
   )
 }
@@ -133,10 +151,21 @@ export async function listSessions(
   ])
   return await sql.rows(
     `
-    select s.id, s.user_id as "userId", u.username, s.authority, s.created_at as "createdAt", s.last_seen_at as "lastSeenAt", s.ended_at as "endedAt",
-           s.address, s.user_agent as "userAgent", array[s.created_at::text, s.id::text] as position
-      from sessions s join users u on u.id = s.user_id
-     where ${condition} order by s.created_at desc, s.id desc limit ?`,
+    select s.id,
+           s.user_id as "userId",
+           u.username,
+           s.authority,
+           s.created_at as "createdAt",
+           s.last_seen_at as "lastSeenAt",
+           s.ended_at as "endedAt",
+           s.address,
+           s.user_agent as "userAgent",
+           array[s.created_at::text, s.id::text] as position
+      from sessions s
+      join users u on u.id = s.user_id
+     where ${condition}
+     order by s.created_at desc, s.id desc
+     limit ?`,
     [...values, atMost],
   )
 }
@@ -159,9 +188,13 @@ export interface TokenState extends ListedToken {
 export async function findToken(sql: Sql, id: string): Promise<TokenState | undefined> {
   const [row] = await sql.rows<TokenState>(
     `
-    select t.id, t.user_id as "userId", u.username, t.authority, t.purpose, t.session_id as "sessionId", t.status, t.expires_at <= now() as expired,
-           t.issued_at as "issuedAt", nullif(t.expires_at, 'infinity') as "expiresAt", t.revoked_at as "revokedAt", t.label, u.enabled as "userEnabled", s.ended_at is not null as "sessionEnded"
-      from tokens t join users u on u.id = t.user_id left join sessions s on s.id = t.session_id where t.id = ?`,
+    select ${tokenColumns},
+           u.enabled as "userEnabled",
+           s.ended_at is not null as "sessionEnded"
+      from tokens t
+      join users u on u.id = t.user_id
+      left join sessions s on s.id = t.session_id
+     where t.id = ?`,
     [id],
   )
   return row
@@ -177,7 +210,10 @@ export async function revokeEverything(
   return {
     sessions: await tx.run('update sessions set ended_at = now() where ended_at is null'),
     tokens: await tx.run(
-      `update tokens set status = 'revoked', revoked_at = now() where status = 'active' and purpose <> 'data_connection'`,
+      `
+      update tokens
+         set status = 'revoked', revoked_at = now()
+       where status = 'active' and purpose <> 'data_connection'`,
     ),
     links: await tx.run('delete from first_access_links'),
   }

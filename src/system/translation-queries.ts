@@ -27,7 +27,9 @@ export async function findChangedText(tx: Tx, language: string, key: string): Pr
 /** Puts a text in place. */
 export async function putText(tx: Tx, { language, key, text }: ChangedText): Promise<void> {
   await tx.run(
-    'insert into translations (language, key, text) values (?, ?, ?) on conflict (language, key) do update set text = excluded.text',
+    `
+    insert into translations (language, key, text) values (?, ?, ?)
+    on conflict (language, key) do update set text = excluded.text`,
     [language, key, text],
   )
 }

@@ -10,14 +10,18 @@ export async function addUsage(sql: Sql, { writerId, number, rows }: UsageBatch)
     `
     with batch as (
       insert into usage_writers (id, last_batch) values (?::uuid, ?::bigint)
-      on conflict (id) do update set last_batch = excluded.last_batch, written_at = now() where usage_writers.last_batch < excluded.last_batch
+      on conflict (id) do update
+         set last_batch = excluded.last_batch, written_at = now()
+       where usage_writers.last_batch < excluded.last_batch
       returning id)
     insert into usage_daily (mandate_id, day, requests, denials)
     select mandate_id, day, requests, denials
       from unnest(?::uuid[], ?::date[], ?::bigint[], ?::bigint[]) as added (mandate_id, day, requests, denials)
      where exists (select from batch)
      order by mandate_id, day
-    on conflict (mandate_id, day) do update set requests = usage_daily.requests + excluded.requests, denials = usage_daily.denials + excluded.denials`,
+    on conflict (mandate_id, day) do update
+       set requests = usage_daily.requests + excluded.requests,
+           denials = usage_daily.denials + excluded.denials`,
     [
       writerId,
       number,

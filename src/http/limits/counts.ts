@@ -81,7 +81,8 @@ function createTeller(shared: SharedCounters) {
       telling = tell().finally(() => {
         telling = undefined
       })
-    else if ((ticks += 1) % 10 === 0) dropEnded() // otherwise an outage would keep everything that was ever counted in it
+    // Otherwise an outage would keep everything that was ever counted in it.
+    else if ((ticks += 1) % 10 === 0) dropEnded()
   }, tellEveryMs)
   timer.unref()
 

@@ -62,16 +62,37 @@ export function isNavigation(req: Pick<IncomingMessage, 'headers'>): boolean {
 }
 
 const style = `
-:root { color-scheme: light dark; --ink: #1c2430; --soft: #5b6675; --paper: #fff; --ground: #f3f5f8; --line: #c9d0da; --accent: #1f5fbf; --on-accent: #fff }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8ecf2; --soft: #a3aebd; --paper: #1b212b; --ground: #11151b; --line: #3b4554; --accent: #8ab4f8; --on-accent: #10151c } }
+:root {
+  color-scheme: light dark; --ink: #1c2430; --soft: #5b6675; --paper: #fff; --ground: #f3f5f8;
+  --line: #c9d0da; --accent: #1f5fbf; --on-accent: #fff
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --ink: #e8ecf2; --soft: #a3aebd; --paper: #1b212b; --ground: #11151b; --line: #3b4554;
+    --accent: #8ab4f8; --on-accent: #10151c
+  }
+}
 * { box-sizing: border-box }
-body { margin: 0; background: var(--ground); color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere }
-main { max-width: 30rem; margin: 10vh auto; padding: 2rem; background: var(--paper); border: 1px solid var(--line); border-radius: .75rem }
+body {
+  margin: 0; background: var(--ground); color: var(--ink); font: 1rem/1.5 system-ui, sans-serif;
+  overflow-wrap: anywhere
+}
+main {
+  max-width: 30rem; margin: 10vh auto; padding: 2rem; background: var(--paper);
+  border: 1px solid var(--line); border-radius: .75rem
+}
 main.wide { max-width: 60rem; margin: 2rem auto }
 h1 { margin: 0 0 1rem; font-size: 1.4rem; line-height: 1.25 }
 label { display: block; margin-top: 1rem; font-weight: 600 }
-input { width: 100%; margin-top: .25rem; padding: .6rem; font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--soft); border-radius: .4rem }
-button, a.button { display: inline-block; margin-top: 1.25rem; padding: .6rem 1.2rem; font: inherit; font-weight: 600; color: var(--on-accent); background: var(--accent); border: 0; border-radius: .4rem; cursor: pointer; text-decoration: none }
+input {
+  width: 100%; margin-top: .25rem; padding: .6rem; font: inherit; color: inherit;
+  background: var(--paper); border: 1px solid var(--soft); border-radius: .4rem
+}
+button, a.button {
+  display: inline-block; margin-top: 1.25rem; padding: .6rem 1.2rem; font: inherit;
+  font-weight: 600; color: var(--on-accent); background: var(--accent); border: 0;
+  border-radius: .4rem; cursor: pointer; text-decoration: none
+}
 a { color: var(--accent) }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
 .note { color: var(--soft); font-size: .9rem }
@@ -99,7 +120,9 @@ const sourceOf = (styles: string) => `'sha256-${createHash('sha256').update(styl
  * say (`strict-origin`): with `no-referrer` forms would come from the origin `null`.
  */
 const headersOf = (styles: string) => ({
-  'Content-Security-Policy': `default-src 'none'; style-src ${sourceOf(styles)}; form-action 'self'; frame-ancestors 'none'; base-uri 'none'`,
+  'Content-Security-Policy':
+    `default-src 'none'; style-src ${sourceOf(styles)}; form-action 'self'; ` +
+    `frame-ancestors 'none'; base-uri 'none'`,
   'Referrer-Policy': 'strict-origin',
 })
 
