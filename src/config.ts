@@ -72,6 +72,7 @@ const variables = z.object({
     .pipe(z.array(origin)),
   COOKIE_SAMESITE: z.enum(['lax', 'strict', 'none'], 'must be lax, strict or none').default('lax'),
   COOKIE_SECURE: flag.optional(),
+  COOKIE_PREFIX: z.enum(['none', 'host'], 'must be none or host').default('none'),
   TRUST_PROXY: whole(0, 20).default(0),
   TRUST_FORWARDED_HOST: flag.default(true),
   COHERENCE_LEASE_MS: whole(0, 60_000).default(5000),
@@ -204,9 +205,15 @@ function* faultsBetween(values: Variables): Generator<string> {
   yield* databaseFaults(values)
   if (values.COOKIE_SAMESITE === 'none' && values.COOKIE_SECURE === false)
     yield 'COOKIE_SECURE: must not be false with COOKIE_SAMESITE=none: browsers refuse such cookies'
+  if (values.COOKIE_PREFIX === 'host' && !isSecure(values))
+    yield 'COOKIE_SECURE: must be true with COOKIE_PREFIX=host: browsers refuse such cookies without Secure'
   yield* providerFaults(values)
   yield* messageFaults(values)
 }
+
+/** Returns whether cookies are sent by https alone. */
+const isSecure = ({ COOKIE_SECURE, NODE_ENV, COOKIE_SAMESITE }: Variables) =>
+  COOKIE_SECURE ?? (NODE_ENV === 'production' || COOKIE_SAMESITE === 'none')
 
 /**
  * Returns how many connections one address may have: by default a tenth of all, at least 100. Behind a proxy
@@ -234,7 +241,7 @@ function settle(values: Variables) {
     RATE_LIMIT_LOGIN: limitOf(values.RATE_LIMIT_LOGIN),
     RATE_LIMIT_MAIL: limitOf(values.RATE_LIMIT_MAIL),
     CORS_ORIGINS: values.CORS_ORIGINS.map((entry) => entry.toLowerCase()),
-    COOKIE_SECURE: values.COOKIE_SECURE ?? (production || values.COOKIE_SAMESITE === 'none'),
+    COOKIE_SECURE: isSecure(values),
     MAX_CONNECTIONS_ADDRESS: connectionsOfAddress(values),
     SEED_DEMO: values.SEED_DEMO ?? (embedded && !production),
   }

@@ -101,6 +101,10 @@ describe('the configuration', () => {
     [{ CORS_ORIGINS: 'HTTPS://A.Example' }, { CORS_ORIGINS: ['https://a.example'] }],
     [{ COOKIE_SECURE: 'true' }, { COOKIE_SECURE: true }],
     [{ COOKIE_SECURE: 'false' }, { COOKIE_SECURE: false }],
+    [
+      { COOKIE_PREFIX: 'host', NODE_ENV: 'test', COOKIE_SECURE: 'true' },
+      { COOKIE_PREFIX: 'host', COOKIE_SECURE: true },
+    ],
     [{ COOKIE_SAMESITE: 'none' }, { COOKIE_SAMESITE: 'none', COOKIE_SECURE: true }],
     [
       { RATE_LIMIT_ADDRESS: '5/1s', RATE_LIMIT_USER: '1/3600s', RATE_LIMIT_LOGIN: '1/86400s' },
@@ -180,6 +184,7 @@ describe('the configuration', () => {
       ],
     ],
     ['COOKIE_SAMESITE', ['Lax ', 'maybe']],
+    ['COOKIE_PREFIX', ['Host', '__Host-', 'secure']],
     ['COOKIE_SECURE', ['yes', 'TRUE', '2']],
     ['TRUST_PROXY', ['true', 'loopback', '-1', '1.5', '1000']],
     ['COHERENCE_LEASE_MS', ['-1', '5s', '1e9']],
@@ -228,6 +233,11 @@ describe('the configuration', () => {
     ])
     const { message } = new ConfigError(faults)
     for (const fault of faults) expect(message).toContain(fault)
+  })
+
+  it('cookies with a prefix need Secure', () => {
+    expect(namesOf(faultsOf({ COOKIE_PREFIX: 'host' }))).toEqual(['COOKIE_SECURE'])
+    expect(namesOf(faultsOf({ COOKIE_PREFIX: 'host', COOKIE_SECURE: 'false' }))).toEqual(['COOKIE_SECURE'])
   })
 
   it('names the algorithm’s variable as it was written', () => {

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http'
 import type { Request } from 'express'
 import type { Directory, Login } from '../coherence/directory.js'
 import { GatewayError, statusOf } from '../errors.js'
@@ -28,8 +27,11 @@ const mostPresented = 32
  * Returns the tokens that a request presents, each once and at most 32, for signing out. Tokens that would
  * not decide are among them.
  */
-export function presentedTokens(req: IncomingMessage): string[] {
-  const tokens = [bearerToken(req.headers.authorization), ...cookieValues(req.headers.cookie, 'auth_token')]
+export function presentedTokens(req: Request): string[] {
+  const tokens = [
+    bearerToken(req.headers.authorization),
+    ...cookieValues(req.state.cookieHeader, 'auth_token'),
+  ]
   return [...new Set(tokens.flatMap((token) => (token ? [token] : [])))].slice(0, mostPresented)
 }
 
@@ -37,7 +39,7 @@ export function presentedTokens(req: IncomingMessage): string[] {
  * Returns the cookie's token, and the header's only without a cookie: a page cannot choose its cookie's
  * value.
  */
-function extractToken(req: IncomingMessage): string | undefined {
+function extractToken(req: Request): string | undefined {
   return cookieValue(req, 'auth_token') ?? bearerToken(req.headers.authorization)
 }
 

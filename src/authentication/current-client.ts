@@ -44,7 +44,7 @@ const mostCookies = 8
  * meant. Cookies of other applications do not count.
  */
 function sessionOf(req: Request, keys: SealKeys, nowMs: number): ReturnType<typeof openSession> {
-  const cookies = [...new Set(cookieValues(req.headers.cookie, 'portal_session'))].slice(0, mostCookies)
+  const cookies = [...new Set(cookieValues(req.state.cookieHeader, 'portal_session'))].slice(0, mostCookies)
   const [session, other] = cookies
     .map((cookie) => openSession(cookie, keys, nowMs))
     .filter((opened) => opened !== undefined)

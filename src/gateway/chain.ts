@@ -71,6 +71,7 @@ export function buildGateway(deps: Dependencies): Gateway {
       trustProxy: config.TRUST_PROXY,
       trustsForwardedHost: config.TRUST_FORWARDED_HOST,
       isDraining: deps.isDraining,
+      prefixesCookies: config.COOKIE_PREFIX === 'host',
       isHttps: config.PUBLIC_URL?.startsWith('https:') === true,
     }),
     ...beginSpan(deps.tracing),

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Request } from 'express'
+import { withoutPrefixes } from '../http/cookies.js'
 import { clientAddress, lastOf } from '../http/client-address.js'
 import type { Middleware } from '../http/endpoint/chain.js'
 import { takeUpgradeOf } from '../http/upgrade.js'
@@ -15,10 +16,15 @@ interface Options {
   trustsForwardedHost?: boolean
   isDraining: () => boolean
   isHttps: boolean
+  /** True with `COOKIE_PREFIX=host`. */
+  prefixesCookies?: boolean
 }
 
 /** Reads who asks, and for which host, from a request's head. */
-function arrive(req: Request, { trustProxy, trustsForwardedHost = true }: Options): RequestState {
+function arrive(
+  req: Request,
+  { trustProxy, trustsForwardedHost = true, prefixesCookies }: Options,
+): RequestState {
   const given = req.headers['x-request-id']
   const forwardedHost =
     trustProxy > 0 && trustsForwardedHost ? lastOf(req.headers['x-forwarded-host']) : undefined
@@ -27,6 +33,7 @@ function arrive(req: Request, { trustProxy, trustsForwardedHost = true }: Option
     id: typeof given === 'string' && wellFormed.test(given) ? given : randomUUID(),
     clientAddress: clientAddress(req, trustProxy),
     requestedHost: forwardedHost ?? req.headers.host,
+    cookieHeader: prefixesCookies === true ? withoutPrefixes(req.headers.cookie) : req.headers.cookie,
     takeUpgrade: takeUpgradeOf(req),
   })
 }

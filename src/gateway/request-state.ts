@@ -38,6 +38,8 @@ export interface Arrival {
   clientAddress: string
   /** The host that the client asked for, as it or the nearest trusted proxy wrote it. */
   requestedHost: string | undefined
+  /** The `Cookie` header with the gateway's cookies by their names without a prefix. */
+  cookieHeader: string | undefined
   /** Hands over the connection; only a request that may become a WebSocket has it. */
   takeUpgrade: (() => Buffer) | undefined
 }
@@ -57,6 +59,7 @@ export class RequestState implements Arrival {
   readonly startedAt: number
   readonly clientAddress: string
   readonly requestedHost: string | undefined
+  readonly cookieHeader: string | undefined
   readonly takeUpgrade: (() => Buffer) | undefined
   /** Where traces are exported. */
   span: RequestSpan | undefined = undefined
@@ -95,11 +98,12 @@ export class RequestState implements Arrival {
   /** Whether the refusal is in the audit already. */
   isRefusalAudited = false
 
-  constructor({ id, startedAt, clientAddress, requestedHost, takeUpgrade }: Arrival) {
+  constructor({ id, startedAt, clientAddress, requestedHost, cookieHeader, takeUpgrade }: Arrival) {
     this.id = id
     this.startedAt = startedAt
     this.clientAddress = clientAddress
     this.requestedHost = requestedHost
+    this.cookieHeader = cookieHeader
     this.takeUpgrade = takeUpgrade
   }
 

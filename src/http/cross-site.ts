@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Request } from 'express'
 import { GatewayError } from '../errors.js'
 import type { Middleware } from './endpoint/chain.js'
 import { carriesGatewayCookie, cookieValue } from './cookies.js'
@@ -26,13 +27,12 @@ const hasBearer = (req: IncomingMessage) => /^bearer +\S/i.test(req.headers.auth
 const opensWebSocket = ({ headers }: IncomingMessage) =>
   headers.upgrade?.toLowerCase() === 'websocket' || headers['sec-websocket-key'] !== undefined
 
-const isCredentialAmbient = (req: IncomingMessage) =>
-  cookieValue(req, 'auth_token') !== undefined || !hasBearer(req)
+const isCredentialAmbient = (req: Request) => cookieValue(req, 'auth_token') !== undefined || !hasBearer(req)
 
-const carriesCookieUnsafely = (req: IncomingMessage) =>
-  (!safeMethods.has(req.method ?? '') || opensWebSocket(req)) && carriesGatewayCookie(req)
+const carriesCookieUnsafely = (req: Request) =>
+  (!safeMethods.has(req.method) || opensWebSocket(req)) && carriesGatewayCookie(req)
 
-const isChecked: Record<CrossSitePolicy, (req: IncomingMessage) => boolean> = {
+const isChecked: Record<CrossSitePolicy, (req: Request) => boolean> = {
   ambient: (req) => carriesCookieUnsafely(req) && isCredentialAmbient(req),
   cookie: carriesCookieUnsafely,
   always: () => true,

@@ -12,8 +12,10 @@ const parse = cookieParser(undefined, { decode: (value) => value })
 const readOtherwise = /"|j:|[^\t\x20-\x7e]/
 
 /** An embedding program may have parsed the cookies in its own way. */
-const isReadOtherwise = (req: Pick<Request, 'headers'>) =>
-  Object.hasOwn(req, 'cookies') || readOtherwise.test(req.headers.cookie ?? '')
+const isReadOtherwise = (req: Pick<Request, 'headers' | 'state'>) =>
+  Object.hasOwn(req, 'cookies') ||
+  req.state.cookieHeader !== req.headers.cookie ||
+  readOtherwise.test(req.headers.cookie ?? '')
 
 /**
  * Reads the `Cookie` header with cookie-parser into `parsedCookies` of the request's state, for routes of

@@ -39,7 +39,9 @@ export function refuseAmbiguousHeaders({ readsToken }: { readsToken: boolean }):
       seen += `${name};`
     }
     const tokens =
-      readsToken && mayHoldTwo(req.headers.cookie) ? cookieValues(req.headers.cookie, 'auth_token') : []
+      readsToken && mayHoldTwo(req.state.cookieHeader)
+        ? cookieValues(req.state.cookieHeader, 'auth_token')
+        : []
     if (tokens.some((token) => token !== tokens[0])) {
       next(twoTokens())
       return

@@ -1,13 +1,16 @@
-import type { IncomingMessage } from 'node:http'
-import type { Response } from 'express'
+import type { Request, Response } from 'express'
 import type { Presented } from '../authentication/end-queries.js'
 import type { VerifiedClaims } from '../authentication/verify-token.js'
-import type { Config } from '../config.js'
-import { accessCookie, cookieValues, refreshCookie, setCookie } from '../http/cookies.js'
+import {
+  accessCookie,
+  cookieValues,
+  expireFormerCookies,
+  refreshCookie,
+  setCookie,
+  type CookieConfig,
+} from '../http/cookies.js'
 import type { IssuedTokens } from './issue-token.js'
 import { refreshTokenHash } from './refresh-token.js'
-
-type CookieConfig = Pick<Config, 'COOKIE_SAMESITE' | 'COOKIE_SECURE'>
 
 /**
  * Signs a browser in. Both cookies last as long as the refresh token, so that an expired access token can say
@@ -18,12 +21,14 @@ export function setLoginCookies(
   config: CookieConfig,
   { token, refreshToken, refreshExpiresInSeconds }: IssuedTokens,
 ): void {
+  expireFormerCookies(res, config)
   setCookie(res, 'auth_token', token, accessCookie(config, refreshExpiresInSeconds))
   setCookie(res, 'refresh_token', refreshToken, refreshCookie(config, refreshExpiresInSeconds))
 }
 
 /** Signs a browser out. */
 export function clearLoginCookies(res: Response, config: CookieConfig): void {
+  expireFormerCookies(res, config)
   setCookie(res, 'auth_token', '', accessCookie(config, 0))
   setCookie(res, 'refresh_token', '', refreshCookie(config, 0))
 }
@@ -33,11 +38,11 @@ const mostPresented = 32
 
 /** The login that a browser's cookies hold, expired or not: what it signs in with anew takes the place of. */
 export async function loginOfCookies(
-  req: IncomingMessage,
+  req: Request,
   verifyTokenOfAnyAge: (token: string) => Promise<VerifiedClaims>,
 ): Promise<Presented> {
   const tokens = [
-    ...new Set(cookieValues(req.headers.cookie, 'auth_token').filter((value) => value !== '')),
+    ...new Set(cookieValues(req.state.cookieHeader, 'auth_token').filter((value) => value !== '')),
   ].slice(0, mostPresented)
   const claims = await Promise.all(tokens.map((token) => verifyTokenOfAnyAge(token).catch(() => undefined)))
   return {
@@ -49,8 +54,8 @@ export async function loginOfCookies(
 }
 
 /** Returns the refresh tokens that a request's cookies hold, each once and at most 32: usually one. */
-export function presentedRefreshTokens(req: IncomingMessage): string[] {
+export function presentedRefreshTokens(req: Request): string[] {
   return [
-    ...new Set(cookieValues(req.headers.cookie, 'refresh_token').filter((value) => value !== '')),
+    ...new Set(cookieValues(req.state.cookieHeader, 'refresh_token').filter((value) => value !== '')),
   ].slice(0, mostPresented)
 }

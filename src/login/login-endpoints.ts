@@ -5,10 +5,9 @@ import { presentedTokens } from '../authentication/authenticate.js'
 import type { VerifiedClaims } from '../authentication/verify-token.js'
 import type { CommitAndAwaitNodes } from '../coherence/commit-and-await-nodes.js'
 import type { User } from '../coherence/directory.js'
-import type { Config } from '../config.js'
 import type { Sql } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
-import { carriesTwo } from '../http/cookies.js'
+import { carriesTwo, type CookieConfig } from '../http/cookies.js'
 import { endpoint, type Answer, type Endpoint } from '../http/endpoint/endpoint.js'
 import { isNavigation } from '../http/pages/html.js'
 import { anyone } from '../http/endpoint/policy.js'
@@ -27,7 +26,7 @@ import type { Refresh } from './refresh.js'
 import { userSchema, usernameInput } from './schemas.js'
 
 interface Dependencies {
-  config: Pick<Config, 'COOKIE_SAMESITE' | 'COOKIE_SECURE'>
+  config: CookieConfig
   sql: Sql
   commitAndAwaitNodes: CommitAndAwaitNodes
   checkPassword: CheckPassword
@@ -54,7 +53,7 @@ const signedInAs = (
 const mostEnded = 8
 
 /** Where people sign in. */
-const signInPage = '/console'
+const signInPage = '/auth/sign-in'
 
 /** Ends a login for a browser: also the cookies of other applications that kept it from being served. */
 function signedOut(req: Request): Answer {

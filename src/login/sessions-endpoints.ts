@@ -4,6 +4,7 @@ import { actorOf, recordChange } from '../audit/record-change.js'
 import type { CommitAndAwaitNodes } from '../coherence/commit-and-await-nodes.js'
 import type { Config } from '../config.js'
 import type { Sql } from '../database/connect.js'
+import type { CookieConfig } from '../http/cookies.js'
 import { GatewayError } from '../errors.js'
 import { coherenceSchema } from '../http/endpoint/coherence-schema.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint/endpoint.js'
@@ -19,7 +20,7 @@ import { clearLoginCookies } from './login-cookies.js'
 import { listLiveSessions } from './session-list-queries.js'
 
 interface Dependencies {
-  config: Pick<Config, 'COOKIE_SAMESITE' | 'COOKIE_SECURE' | 'SESSION_MAX_AGE'>
+  config: CookieConfig & Pick<Config, 'SESSION_MAX_AGE'>
   sql: Sql
   commitAndAwaitNodes: CommitAndAwaitNodes
 }

@@ -6,6 +6,7 @@ import type { VerifiedClaims } from '../authentication/verify-token.js'
 import type { Config } from '../config.js'
 import type { Database } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
+import type { CookieConfig } from '../http/cookies.js'
 import { endpoint, type Answer, type Call, type Endpoint } from '../http/endpoint/endpoint.js'
 import { anyone } from '../http/endpoint/policy.js'
 import { findIdentityOwner, linkIdentity, lockLiveSession, useIdentity } from './identity-queries.js'
@@ -19,7 +20,7 @@ import type { Identity, SignInProvider } from './sign-in-provider.js'
 /** What signing in at another authority needs. */
 export interface SignIn {
   database: Database
-  config: Pick<Config, 'COOKIE_SAMESITE' | 'COOKIE_SECURE' | 'CORS_ORIGINS'>
+  config: CookieConfig & Pick<Config, 'CORS_ORIGINS'>
   publicUrl: () => string
   providers: Partial<Record<SignInAuthority, SignInProvider>>
   flows: SignInFlows

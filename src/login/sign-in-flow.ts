@@ -1,6 +1,5 @@
 import { hkdfSync } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
-import type { Response } from 'express'
+import type { Request, Response } from 'express'
 import { CompactEncrypt, compactDecrypt } from 'jose'
 import { z } from 'zod'
 import { signInAuthorities, type SignInAuthority } from '../domain/authorities.js'
@@ -25,11 +24,11 @@ export type SignInFlow = z.infer<typeof flowSchema>
 /** The flows that a browser has under way, kept in a cookie that only the gateway can read or make. */
 export interface SignInFlows {
   /** Adds a flow to those of other tabs. */
-  begin: (req: IncomingMessage, res: Response, flow: Omit<SignInFlow, 'expiresAt'>) => Promise<void>
+  begin: (req: Request, res: Response, flow: Omit<SignInFlow, 'expiresAt'>) => Promise<void>
   /** The flow of that state, if this browser began it, with that authority, a short while ago. */
-  find: (req: IncomingMessage, authority: SignInAuthority, state: string) => Promise<SignInFlow | undefined>
+  find: (req: Request, authority: SignInAuthority, state: string) => Promise<SignInFlow | undefined>
   /** Forgets a flow that has come to its end. */
-  finish: (req: IncomingMessage, res: Response, flow: SignInFlow) => Promise<void>
+  finish: (req: Request, res: Response, flow: SignInFlow) => Promise<void>
 }
 
 const lifetimeSeconds = 600
@@ -75,8 +74,8 @@ export function signInFlows(config: FlowConfig, now: () => number = Date.now): S
     return []
   }
 
-  const underWay = async (req: IncomingMessage, authority: SignInAuthority) => {
-    const sealed = cookieValues(req.headers.cookie, 'sign_in_flow').slice(0, mostCookies)
+  const underWay = async (req: Request, authority: SignInAuthority) => {
+    const sealed = cookieValues(req.state.cookieHeader, 'sign_in_flow').slice(0, mostCookies)
     // what another application has set is none of ours
     const flows = (await Promise.all(sealed.map(unseal))).flat()
     return flows.filter((flow) => flow.authority === authority && flow.expiresAt > now())

@@ -1,13 +1,14 @@
 import type { Request } from 'express'
 import { lastOf, trustedAddresses } from '../http/client-address.js'
 import { namesPlace } from '../context/requested-place.js'
-import { gatewayCookies, neverPassedCookies, type GatewayCookie } from '../http/cookies.js'
+import { neverPassedCookies, sentCookies } from '../http/cookies.js'
+
 import { callersTrace, traceparentFrom } from '../observability/trace-context.js'
 import { pushCallerHeaders, type Disclosure } from './caller-headers.js'
 import type { HeaderPolicy } from './header-names.js'
 import { takesTrailers } from './response-headers.js'
 
-function withoutCookies(header: string, names: readonly GatewayCookie[]): string | undefined {
+function withoutCookies(header: string, names: readonly string[]): string | undefined {
   if (!names.some((name) => header.includes(name))) return header
   const others = header.split(';').filter((pair) => {
     const name = pair.slice(0, !pair.includes('=') ? undefined : pair.indexOf('=')).trim()
@@ -100,7 +101,7 @@ function sentValue(
 ): string | undefined {
   const policy = policyOf(name)
   if (policy === 'keep') return value
-  if (policy === 'cookie') return withoutCookies(value, keepCookies ? neverPassedCookies : gatewayCookies)
+  if (policy === 'cookie') return withoutCookies(value, keepCookies ? neverPassedCookies : sentCookies)
   if (policy === 'place') return keepPlace ? value : undefined
   if (policy === 'authorization') return keepAuthorization ? value : undefined
   // W3C: it is sent with the caller's trace, or not at all.

@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express'
-import { gatewayCookies, neverPassedCookies } from '../http/cookies.js'
+import { sentCookies, neverPassedCookies } from '../http/cookies.js'
 import { addressHeaders, type MapBack } from './map-back.js'
 
 const hopByHop = [
@@ -88,7 +88,7 @@ export function responseHeaders(
 ): string[] {
   const named = connectionNames(headers.connection)
   const { isPrivate, mapBack, keepCookies } = settings
-  const ownCookies = keepCookies ? neverPassedCookies : gatewayCookies
+  const ownCookies = keepCookies ? neverPassedCookies : sentCookies
   const lines: string[] = []
   for (const name in headers) {
     const value = headers[name]

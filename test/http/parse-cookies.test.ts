@@ -11,7 +11,7 @@ import { stateWith } from '../support/request-state.js'
 /** Returns a request as the router hands it on. */
 function parsed(cookie: string, cookies?: unknown): Request {
   const own = cookies === undefined ? {} : { cookies }
-  const req = { headers: { cookie }, state: stateWith(), ...own } as Request
+  const req = { headers: { cookie }, state: stateWith({ cookieHeader: cookie }), ...own } as Request
   parseCookies(req, {} as never, () => undefined)
   return req
 }
@@ -67,7 +67,7 @@ describe('cookies of endpoints on the router', () => {
   it('are read by cookie-parser where it reads them alike', async () => {
     const app = express()
     app.use((req, _res, next) => {
-      req.state = stateWith()
+      req.state = stateWith({ cookieHeader: req.headers.cookie })
       next()
     })
     app.get('/', parseCookies, (req, res) => {

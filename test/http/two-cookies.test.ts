@@ -136,7 +136,7 @@ routes:
     ])
     expect([answer.status, answer.headers.location, answer.headers['clear-site-data']]).toEqual([
       303,
-      ['/console'],
+      ['/auth/sign-in'],
       ['"cookies"'],
     ])
     expect(await meWith(token)).toBe(401)
@@ -192,5 +192,91 @@ describe('a second cookie of another name', () => {
     ]) {
       expect((await sendLines(gateway.url, 'GET /portal/api/me', [`Cookie: ${cookie}`])).status).toBe(200)
     }
+  })
+})
+
+describe('with COOKIE_PREFIX=host', () => {
+  let gateway: TestGateway
+  let upstream: Upstream
+  beforeAll(async () => {
+    upstream = await startUpstream()
+    gateway = await startTestGateway({
+      environment: { COOKIE_PREFIX: 'host', COOKIE_SECURE: 'true', TRUST_PROXY: '1' },
+      routes: `
+upstreams: { own: { targets: ['${upstream.url}'] } }
+routes:
+  /private: { upstream: own }
+`,
+    })
+  })
+  afterAll(async () => {
+    await gateway.stop()
+    await upstream.stop()
+  })
+
+  const send = (line: string, lines: string[], body = '') =>
+    sendLines(gateway.url, line, ['X-Forwarded-Host: gw.example.com', ...lines], body)
+  const cookiesOf = (answer: RawResponse) => answer.headers['set-cookie'] ?? []
+  const logIn = (...lines: string[]) => {
+    const body = JSON.stringify({ username: 'alice', password: 'demo-password-1' })
+    return send(
+      'POST /auth/login',
+      ['Content-Type: application/json', `Content-Length: ${body.length}`, ...lines],
+      body,
+    )
+  }
+
+  it('a login sets both cookies by names that a browser keeps for this host alone', async () => {
+    const lines = cookiesOf(await logIn()).filter((line) => !line.includes('Max-Age=0'))
+    expect(lines.map((line) => line.replace(/=.*$/, ''))).toEqual([
+      '__Host-auth_token',
+      '__Secure-refresh_token',
+    ])
+    expect(lines[0]).toMatch(/; Path=\/; .*HttpOnly; SameSite=Lax; Secure$/)
+    expect(lines[1]).toMatch(/; Path=\/auth; .*HttpOnly; SameSite=Strict; Secure$/)
+    expect(lines.join()).not.toContain('Domain=')
+  })
+
+  it('these cookies sign in, refresh and sign out', async () => {
+    const [access = '', refresh = ''] = cookiesOf(await logIn())
+      .filter((line) => !line.includes('Max-Age=0'))
+      .map((line) => line.split(';', 1)[0] ?? '')
+    expect((await send('GET /auth/me', [`Cookie: ${access}`])).status).toBe(200)
+    const renewed = await send('POST /auth/refresh', [`Cookie: ${refresh}`])
+    expect(renewed.status).toBe(200)
+    const out = await send('POST /auth/logout', [`Cookie: ${access}`])
+    expect(cookiesOf(out).join()).toContain('__Host-auth_token=; Max-Age=0; Path=/;')
+    expect((await send('GET /auth/me', [`Cookie: ${access}`])).status).toBe(401)
+  })
+
+  it('cookies by the former names are ignored, two that differ too', async () => {
+    const { token } = await tokenFor(gateway.database, 'alice')
+    expect(codeOf(await send('GET /auth/me', [`Cookie: auth_token=${token}`]))).toBe(
+      'authentication_required',
+    )
+    const mixed = `Cookie: auth_token=x; __Host-auth_token=${token}; auth_token=${foreign}`
+    expect((await send('GET /auth/me', [mixed])).status).toBe(200)
+    const two = `Cookie: __Host-auth_token=${token}; __Host-auth_token=${foreign}`
+    expect(codeOf(await send('GET /auth/me', [two]))).toBe('header_ambiguous')
+  })
+
+  it('a login expires the cookies by the former names, on this host and its parents', async () => {
+    const expired = cookiesOf(await logIn('Cookie: auth_token=x; refresh_token=y')).map((line) =>
+      line.replace(/; Max-Age.*$/, ''),
+    )
+    for (const domain of ['', '; Domain=gw.example.com', '; Domain=example.com'])
+      expect(expired).toEqual(
+        expect.arrayContaining([`auth_token=; Path=/${domain}`, `refresh_token=; Path=/auth${domain}`]),
+      )
+  })
+
+  it('a service gets neither of them, by none of their names', async () => {
+    const { token } = await tokenFor(gateway.database, 'alice')
+    await send('GET /private/x', [
+      `Cookie: __Host-auth_token=${token}; __Secure-refresh_token=r; auth_token=a; own=1`,
+    ])
+    expect(JSON.stringify(upstream.last())).not.toContain('auth_token')
+    expect(JSON.stringify(upstream.last())).not.toContain('refresh_token')
+    expect(JSON.stringify(upstream.last())).toContain('own=1')
   })
 })

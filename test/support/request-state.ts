@@ -7,6 +7,7 @@ export function stateWith(fields: Partial<RequestState> = {}): RequestState {
     startedAt: 0,
     clientAddress: '192.0.2.1',
     requestedHost: undefined,
+    cookieHeader: undefined,
     takeUpgrade: undefined,
   }
   return Object.assign(new RequestState(arrival), fields)
