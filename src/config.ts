@@ -1,6 +1,13 @@
 import { deflateRawSync } from 'node:zlib'
 import { z } from 'zod'
 import { isLoopbackHost } from './domain/loopback.js'
+import {
+  isUnlistedProvider,
+  providerFaults,
+  providerSchemas,
+  providerSlugs,
+  type ProviderVariables,
+} from './domain/provider-settings.js'
 import { entryLimit, limitOf, widerLimit } from './domain/rate-limit.js'
 import { resembles } from './domain/resembling-names.js'
 import {
@@ -107,16 +114,7 @@ const variables = z.object({
     .transform(Number)
     .optional(),
   SEED_DEMO: flag.optional(),
-  GOOGLE_CLIENT_ID: z.string().optional(),
-  GOOGLE_CLIENT_SECRET: z.string().optional(),
-  GOOGLE_ISSUER: url(['https:', 'http:']).optional(),
-  MSFT_CLIENT_ID: z.string().optional(),
-  MSFT_CLIENT_SECRET: z.string().optional(),
-  MSFT_ISSUER: url(['https:', 'http:']).optional(),
-  MSFT_TENANT: z
-    .string()
-    .regex(/^[\w.-]+$/, 'must be a tenant: its id, its domain, common, organizations or consumers')
-    .optional(),
+  OIDC_PROVIDERS: providerSlugs,
   SMTP_URL: url(['smtp:', 'smtps:']).optional(),
   MAIL_FROM: mailFrom.optional(),
   NOTIFY_URL: url(['https:', 'http:']).optional(),
@@ -125,7 +123,7 @@ const variables = z.object({
   LOG_FORMAT: z.enum(['pretty', 'json'], 'must be pretty or json').optional(),
 })
 
-type Variables = z.infer<typeof variables>
+type Variables = z.infer<typeof variables> & ProviderVariables
 
 /** Returns whether a secret was probably typed by a person: it compresses too well to be random. */
 const looksWeak = (value: string) => deflateRawSync(value, { level: 9 }).length < 24
@@ -166,17 +164,6 @@ function* databaseFaults(values: Variables): Generator<string> {
   }
 }
 
-function* providerFaults(values: Variables): Generator<string> {
-  for (const authority of ['GOOGLE', 'MSFT'] as const) {
-    const issuer = values[`${authority}_ISSUER`]
-    if (issuer?.startsWith('http:') && !isLoopbackHost(new URL(issuer).hostname))
-      yield `${authority}_ISSUER: must start with https://, unless it is this machine`
-    const id = values[`${authority}_CLIENT_ID`]
-    if (Boolean(id) !== Boolean(values[`${authority}_CLIENT_SECRET`]))
-      yield `${authority}_CLIENT_${id ? 'SECRET' : 'ID'}: must be set too: both or neither`
-  }
-}
-
 /** Messages to people have one way out, and cross no network in plain text. */
 function* messageFaults(values: Variables): Generator<string> {
   const { SMTP_URL, NOTIFY_URL } = values
@@ -207,7 +194,7 @@ function* faultsBetween(values: Variables): Generator<string> {
     yield 'COOKIE_SECURE: must not be false with COOKIE_SAMESITE=none: browsers refuse such cookies'
   if (values.COOKIE_PREFIX === 'host' && !isSecure(values))
     yield 'COOKIE_SECURE: must be true with COOKIE_PREFIX=host: browsers refuse such cookies without Secure'
-  yield* providerFaults(values)
+  yield* providerFaults(values, values.OIDC_PROVIDERS)
   yield* messageFaults(values)
 }
 
@@ -250,31 +237,41 @@ function settle(values: Variables) {
 /** The validated configuration by variable name, with defaults that depend on several variables. */
 export type Config = Readonly<ReturnType<typeof settle>>
 
+/** Returns the values of the given variables, or what is wrong with them, each by itself. */
+function parseVariables(given: Readonly<Record<string, string | undefined>>): {
+  values?: Variables
+  issues: z.core.$ZodIssue[]
+} {
+  const own = variables.safeParse(given)
+  const slugs = providerSlugs.safeParse(given.OIDC_PROVIDERS)
+  const ofProviders = z.object(providerSchemas(slugs.data ?? [])).safeParse(given)
+  if (own.success && ofProviders.success) return { values: { ...ofProviders.data, ...own.data }, issues: [] }
+  return { issues: [...(own.error?.issues ?? []), ...(ofProviders.error?.issues ?? [])] }
+}
+
 /**
  * Returns the configuration from `environment`. An empty variable counts as unset. Throws a ConfigError with
  * all faults; it never contains a value.
  */
 export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config {
-  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''))
-  const parsed = variables.safeParse({
-    ...given,
-    AUTH_ALGORITHM: given.AUTH_ALGORITHM ?? given.Auth_ALGORITHM,
-  })
-  if (!parsed.success) {
-    const single = parsed.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`)
+  const set = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''))
+  const given = { ...set, AUTH_ALGORITHM: set.AUTH_ALGORITHM ?? set.Auth_ALGORITHM }
+  const { values, issues } = parseVariables(given)
+  if (values === undefined) {
+    const single = issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`)
     // Check the rules between the valid variables too, so that one start reports every fault.
-    const broken = new Set(parsed.error.issues.map((issue) => String(issue.path[0])))
-    const readable = variables.safeParse(
+    const broken = new Set(issues.map((issue) => String(issue.path[0])))
+    const readable = parseVariables(
       Object.fromEntries(Object.entries(given).filter(([name]) => !broken.has(name))),
     )
-    const between = readable.success
-      ? [...faultsBetween(readable.data)].filter((fault) => !broken.has(fault.slice(0, fault.indexOf(':'))))
-      : []
+    const between = [...(readable.values ? faultsBetween(readable.values) : [])].filter(
+      (fault) => !broken.has(fault.slice(0, fault.indexOf(':'))),
+    )
     throw new ConfigError([...new Set([...single, ...between])])
   }
-  const between = [...faultsBetween(parsed.data)]
+  const between = [...faultsBetween(values)]
   if (between.length > 0) throw new ConfigError(between)
-  return Object.freeze(settle(parsed.data))
+  return Object.freeze(settle(values))
 }
 
 /**
@@ -282,12 +279,17 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
  * own. Without it, a misspelt variable is ignored silently.
  */
 export function unknownVariables(environment: NodeJS.ProcessEnv = process.env): string[] {
-  const known = [...Object.keys(variables.shape), 'Auth_ALGORITHM']
+  const slugs = providerSlugs.safeParse(environment.OIDC_PROVIDERS).data ?? []
+  const known = [...Object.keys(variables.shape), ...Object.keys(providerSchemas(slugs)), 'Auth_ALGORITHM']
+  const hintOf = (name: string) => {
+    if (isUnlistedProvider(name)) return 'Does OIDC_PROVIDERS lack the slug of its provider?'
+    const meant = resembles(name, known)
+    if (meant === undefined) return undefined
+    return meant === '' ? 'README.md lists them.' : `Is ${meant} meant?`
+  }
   return Object.keys(environment).flatMap((name) => {
-    const meant = known.includes(name) ? undefined : resembles(name, known)
-    if (meant === undefined) return []
-    const hint = meant === '' ? 'README.md lists them.' : `Is ${meant} meant?`
-    return [`${name} is not a variable of the gateway and is ignored. ${hint}`]
+    const hint = known.includes(name) ? undefined : hintOf(name)
+    return hint === undefined ? [] : [`${name} is not a variable of the gateway and is ignored. ${hint}`]
   })
 }
 

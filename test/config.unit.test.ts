@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { ConfigError, loadConfig } from '../src/config.js'
+import { ConfigError, loadConfig, unknownVariables } from '../src/config.js'
 
 const strong = {
   APP_JWT_KEY_SECRET: 'k7Jq2xVd9LrT4mWz8Bn3Yc6Hf1Gs5Pa0',
@@ -339,5 +339,40 @@ describe('the configuration', () => {
     expect(namesOf(faultsOf({ DATABASE_DIRECT_URL: 'postgres://a/b' }))).toEqual(['DATABASE_DIRECT_URL'])
     expect(namesOf(faultsOf({ GOOGLE_CLIENT_ID: 'a' }))).toEqual(['GOOGLE_CLIENT_SECRET'])
     expect(namesOf(faultsOf({ MSFT_CLIENT_SECRET: 'a' }))).toEqual(['MSFT_CLIENT_ID'])
+  })
+
+  it('needs issuer, client and secret of each provider that OIDC_PROVIDERS names', () => {
+    expect(namesOf(faultsOf({ OIDC_PROVIDERS: 'corp,my-idp', OIDC_CORP_CLIENT_ID: 'a' }))).toEqual([
+      'OIDC_CORP_CLIENT_SECRET',
+      'OIDC_CORP_ISSUER',
+      'OIDC_MY_IDP_CLIENT_ID',
+      'OIDC_MY_IDP_CLIENT_SECRET',
+      'OIDC_MY_IDP_ISSUER',
+    ])
+  })
+
+  it.each([
+    'http://login.example.com',
+    'https://login.example.com/?a=b',
+    'https://login.example.com/#a',
+    'https://a:b@login.example.com/',
+    'ftp://login.example.com/',
+    'login',
+  ])('takes no issuer such as %s', (issuer) => {
+    const rest = { OIDC_PROVIDERS: 'corp', OIDC_CORP_CLIENT_ID: 'a', OIDC_CORP_CLIENT_SECRET: 'b' }
+    expect(namesOf(faultsOf({ ...rest, OIDC_CORP_ISSUER: issuer }))).toEqual(['OIDC_CORP_ISSUER'])
+    expect(faultsOf({ ...rest, OIDC_CORP_ISSUER: 'http://127.0.0.1:4000/realm' })).toEqual([])
+  })
+
+  it.each(['Corp', 'a_b', '1st', 'a/b', 'a,a', '-a'])('takes no slugs such as %s', (slugs) => {
+    expect(namesOf(faultsOf({ OIDC_PROVIDERS: slugs }))).toEqual(['OIDC_PROVIDERS'])
+  })
+
+  it('names a variable of a provider that OIDC_PROVIDERS lacks', () => {
+    const listed = { OIDC_PROVIDERS: 'corp', OIDC_CORP_LABEL: 'x' }
+    expect(unknownVariables(listed)).toEqual([])
+    expect(unknownVariables({ ...listed, OIDC_OTHER_ISSUER: 'x' })).toEqual([
+      expect.stringContaining('OIDC_PROVIDERS'),
+    ])
   })
 })

@@ -1,7 +1,20 @@
+import type { components } from '../api/schema'
+
+type Identity = components['schemas']['Identity']
+
+/** A sign-in provider. One without an id is named by its authority in the API. */
+export interface Provider {
+  authority: Identity['authority']
+  id: string | null
+  label: string
+  /** Where its endpoints are. */
+  path: string
+}
+
 /** The settings that the gateway writes into the page, for visitors who have not signed in, too. */
 export interface Settings {
   /** The sign-in providers that are configured. */
-  authorities: ('google' | 'msft')[]
+  providers: Provider[]
   /** Whether the demo users are there. */
   demo: boolean
   /** Texts that SysAdmins have put in place of the shipped ones, by language and key. */
@@ -15,7 +28,7 @@ function read(): Settings {
     return JSON.parse(element?.content ?? '') as Settings
   } catch {
     // served by Vite, which fills nothing in
-    return { authorities: [], demo: false, texts: {} }
+    return { providers: [], demo: false, texts: {} }
   }
 }
 

@@ -89,12 +89,12 @@ export function SignIn({ hasEnded }: { hasEnded: boolean }) {
                 </Button>
               </Stack>
             </form>
-            {settings.authorities.length > 0 && (
+            {settings.providers.length > 0 && (
               <Stack gap="xs" mt="md">
                 <Divider label={say('signIn.or')} />
-                {settings.authorities.map((authority) => (
-                  <Button key={authority} component="a" href={`/auth/${authority}/login`} variant="default">
-                    {say(`signIn.${authority}`)}
+                {settings.providers.map(({ path, label }) => (
+                  <Button key={path} component="a" href={`${path}/login`} variant="default">
+                    {say('signIn.with', { name: label })}
                   </Button>
                 ))}
               </Stack>

@@ -4,7 +4,7 @@ import { useState } from 'react'
 import { ProblemError } from '../../packages/client/src/index'
 import { answerOf, api, unversioned } from '../api/client'
 import type { components } from '../api/schema'
-import { settings } from '../app/settings'
+import { settings, type Provider } from '../app/settings'
 import { useConfirm } from '../parts/confirm'
 import { FaultNote } from '../parts/fault'
 import { FormDialog } from '../parts/form-dialog'
@@ -16,14 +16,18 @@ import { useText } from '../texts/language'
 
 type Identity = components['schemas']['Identity']
 
-type Authority = Identity['authority']
+/** Returns the name that people know the provider of an identity by. */
+const nameOf = ({ authority, providerId, label }: Identity) =>
+  label ??
+  settings.providers.find((one) => one.authority === authority && one.id === (providerId ?? null))?.label ??
+  authority
 
 const wantsProof = (error: unknown) => error instanceof ProblemError && error.code === 'credentials_invalid'
 
 /** Navigates to the sign-in provider, which links the account. */
-async function goToLink(authority: Authority, currentPassword?: string): Promise<void> {
+async function goToLink({ authority, id }: Provider, currentPassword?: string): Promise<void> {
   const body = {
-    authority,
+    ...(authority === 'oidc' ? { providerId: id ?? '' } : { authority }),
     next: '/console/account',
     ...(currentPassword === undefined ? {} : { currentPassword }),
   }
@@ -32,15 +36,15 @@ async function goToLink(authority: Authority, currentPassword?: string): Promise
 }
 
 /** Asks for the password, since an old session does not prove who is there. */
-function ProofDialog({ authority, onClose }: { authority: Authority; onClose: () => void }) {
+function ProofDialog({ provider, onClose }: { provider: Provider; onClose: () => void }) {
   const say = useText()
   const [password, setPassword] = useState('')
-  const name = say(`authority.${authority}`)
+  const name = provider.label
   return (
     <FormDialog
       title={say('identity.link', { name })}
       action={say('identity.link', { name })}
-      onSubmit={() => goToLink(authority, password)}
+      onSubmit={() => goToLink(provider, password)}
       onClose={onClose}
     >
       <PasswordInput
@@ -62,11 +66,11 @@ export function Identities() {
   const { ago, date, dateTime } = useFormat()
   const queries = useQueryClient()
   const [ask, dialog] = useConfirm()
-  const [proving, setProving] = useState<Authority>()
+  const [proving, setProving] = useState<Provider>()
   const link = useMutation({
-    mutationFn: (authority: Authority) => goToLink(authority),
-    onError: (error, authority) => {
-      if (wantsProof(error)) setProving(authority)
+    mutationFn: (provider: Provider) => goToLink(provider),
+    onError: (error, provider) => {
+      if (wantsProof(error)) setProving(provider)
     },
   })
   const unlink = async (id: string) => {
@@ -86,15 +90,15 @@ export function Identities() {
           </Text>
         </div>
         <Group gap="xs">
-          {settings.authorities.map((authority) => (
+          {settings.providers.map((provider) => (
             <Button
-              key={authority}
+              key={provider.path}
               variant="default"
               leftSection={<Icon name="link" size={14} />}
-              loading={link.isPending && link.variables === authority}
-              onClick={() => link.mutate(authority)}
+              loading={link.isPending && link.variables === provider}
+              onClick={() => link.mutate(provider)}
             >
-              {say('identity.link', { name: say(`authority.${authority}`) })}
+              {say('identity.link', { name: provider.label })}
             </Button>
           ))}
         </Group>
@@ -104,21 +108,21 @@ export function Identities() {
         label={say('identities')}
         queryKey={['my identities']}
         idOf={(one) => one.id}
-        nameOf={(one) => `${say(`authority.${one.authority}`)} ${one.email ?? ''}`}
+        nameOf={(one) => `${nameOf(one)} ${one.email ?? ''}`}
         load={async () => ({ ...(await answerOf(api.GET('/auth/identities'))), nextCursor: null })}
         empty={{
           icon: 'link',
           title: say('identities.empty'),
-          hint: say(settings.authorities.length > 0 ? 'identities.empty.hint' : 'identities.none.hint'),
+          hint: say(settings.providers.length > 0 ? 'identities.empty.hint' : 'identities.none.hint'),
         }}
         columns={[
           {
             key: 'authority',
             title: say('identity.account'),
-            sortBy: (one) => one.authority,
+            sortBy: nameOf,
             show: (one) => (
               <>
-                <b>{say(`authority.${one.authority}`)}</b>
+                <b>{nameOf(one)}</b>
                 <span className="sub break">{one.email}</span>
               </>
             ),
@@ -158,7 +162,7 @@ export function Identities() {
         ]}
       />
       {dialog}
-      {proving && <ProofDialog authority={proving} onClose={() => setProving(undefined)} />}
+      {proving && <ProofDialog provider={proving} onClose={() => setProving(undefined)} />}
     </>
   )
 }

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import type { SignInAuthority } from '../domain/authorities.js'
 import type { Config } from '../config.js'
+import { providerSettings, type ProviderSettings } from '../domain/provider-settings.js'
 import type { Language } from '../domain/languages.js'
 
 /** What the pages are told of this gateway before anybody has signed in. */
 interface Settings {
-  /** Who else vouches for a login, as far as that is configured. */
-  authorities: SignInAuthority[]
+  /** The sign-in providers that are configured. */
+  providers: Pick<ProviderSettings, 'authority' | 'id' | 'label' | 'path'>[]
   /** Whether the demo users are there, whose password everybody knows. */
   demo: boolean
 }
@@ -14,18 +14,16 @@ interface Settings {
 /** What the pages say in place of what was shipped, by language and key. */
 export type ChangedTexts = Readonly<Record<Language, Readonly<Record<string, string>>>>
 
-/** The settings that a configuration comes to. */
-export function settingsOf(
-  config: Pick<Config, 'GOOGLE_CLIENT_ID' | 'MSFT_CLIENT_ID' | 'SEED_DEMO'>,
-): Settings {
-  return {
-    authorities: [
-      ...(config.GOOGLE_CLIENT_ID ? ['google' as const] : []),
-      ...(config.MSFT_CLIENT_ID ? ['msft' as const] : []),
-    ],
-    demo: config.SEED_DEMO,
-  }
-}
+/** Returns the settings of a configuration. */
+export const settingsOf = (config: Config): Settings => ({
+  providers: providerSettings(config).map(({ authority, id, label, path }) => ({
+    authority,
+    id,
+    label,
+    path,
+  })),
+  demo: config.SEED_DEMO,
+})
 
 /**
  * Scripts, styles and answers of this gateway alone; of styles also those that carry the page's nonce, which

@@ -4,8 +4,19 @@ type Row = Record<string, unknown>
 
 /** What there is of a user beside their own row. No list holds a hash, a secret or a token. */
 const lists = {
-  identities:
-    'select id, authority, issuer, subject, email, linked_at as "linkedAt", last_used_at as "lastUsedAt" from user_identities where user_id = ? order by linked_at, id',
+  identities: `
+    select i.id,
+           i.authority,
+           i.provider_id as "providerId",
+           coalesce(i.issuer, p.issuer) as issuer,
+           i.subject,
+           i.email,
+           i.linked_at as "linkedAt",
+           i.last_used_at as "lastUsedAt"
+      from user_identities i
+      left join identity_providers p on p.id = i.provider_id
+     where i.user_id = ?
+     order by i.linked_at, i.id`,
   memberships: `select um.id, m.id as "mandateId", m.slug, m.label, um.enabled, um.created_at as "createdAt",
       coalesce((select jsonb_agg(jsonb_build_object('id', r.id, 'label', r.label) order by r.label) from user_mandate_roles x join roles r on r.id = x.role_id where x.user_mandate_id = um.id), '[]') as roles
     from user_mandates um join mandates m on m.id = um.mandate_id where um.user_id = ? order by m.slug`,

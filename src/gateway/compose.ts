@@ -8,10 +8,12 @@ import { createDirectory } from '../coherence/directory.js'
 import { startNode, systemClock, type Node } from '../coherence/node.js'
 import { ConfigError, type Config } from '../config.js'
 import { connectDatabase, type Database } from '../database/connect.js'
+import { providerSettings } from '../domain/provider-settings.js'
 import { corsHeadersOf } from '../http/cors.js'
 import { openCounts } from '../http/limits/counts.js'
 import { watchLoad, type Load } from '../http/limits/load.js'
 import { createGatewayServer } from '../http/server.js'
+import { saveGlobalProviders } from '../login/provider-queries.js'
 import { createPasswords } from '../login/password.js'
 import { startRetention } from '../login/retention.js'
 import { openOutbox, type Outbox } from '../messages/outbox.js'
@@ -228,6 +230,13 @@ async function noteKeys({ database, log: { logger } }: Base, keys: TokenKeys): P
   )
 }
 
+/** Writes the rows of sign-in providers. Without the database they are written when one is next linked. */
+async function noteProviders({ config, database, log: { logger } }: Base): Promise<void> {
+  await saveGlobalProviders(database, providerSettings(config)).catch((error: unknown) =>
+    logger.debug('the sign-in providers could not be noted', { error }),
+  )
+}
+
 /**
  * Composes a gateway: a node on the prepared database, with everything that serves requests. The process, an
  * embedding program and the tests all use it. Rejects with a ConfigError or RouteTableError.
@@ -250,6 +259,7 @@ export async function compose(
   )
   const base: Base = { ...surroundings, config, database, secret: config.SECRET_KEY }
   await noteKeys(base, keys)
+  await noteProviders(base)
   const node = await openNode(base)
   const audit = await openAudit(base, overrides.sealEveryMs)
   const background = await openBackground(base)

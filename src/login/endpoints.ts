@@ -2,7 +2,8 @@ import type { Request } from 'express'
 import type { Principal } from '../authentication/principal.js'
 import type { CommitAndAwaitNodes } from '../coherence/commit-and-await-nodes.js'
 import type { Config } from '../config.js'
-import type { Database } from '../database/connect.js'
+import type { Database, Tx } from '../database/connect.js'
+import { providerSettings } from '../domain/provider-settings.js'
 import type { Endpoint } from '../http/endpoint/endpoint.js'
 import type { Counts } from '../http/limits/counts.js'
 import type { Outbox } from '../messages/outbox.js'
@@ -14,6 +15,7 @@ import type { LoginServices } from './login-services.js'
 import { myselfEndpoints } from './myself-endpoints.js'
 import { passwordEndpoints } from './password-endpoints.js'
 import type { Passwords } from './password.js'
+import { saveGlobalProviders } from './provider-queries.js'
 import { emailEndpoints } from './recovery/email-endpoints.js'
 import { takeForgotten } from './recovery/forgot.js'
 import { resetEndpoints } from './recovery/reset-endpoints.js'
@@ -49,7 +51,12 @@ export interface LoginEndpoints {
 export function loginEndpoints(deps: Dependencies): LoginEndpoints {
   const { config, database } = deps
   const rows = { ...deps, sql: database }
-  const signIn = { ...deps, providers: signInProviders(config), flows: signInFlows(config) }
+  const signIn = {
+    ...deps,
+    providers: signInProviders(config),
+    flows: signInFlows(config),
+    saveProviders: (tx: Tx) => saveGlobalProviders(tx, providerSettings(config)),
+  }
   return {
     login: passwordLoginEndpoints(rows),
     signIn: [

@@ -1,7 +1,7 @@
-import { reason } from '../domain/reasons.js'
+import { fieldError, reason } from '../domain/reasons.js'
 import type { Request } from 'express'
 import { z } from 'zod'
-import { signInAuthorities } from '../domain/authorities.js'
+import { knownAuthorities, otherAuthority } from '../domain/authorities.js'
 import { actorOf, recordChange } from '../audit/record-change.js'
 import type { CommitAndAwaitNodes, CoherentTx } from '../coherence/commit-and-await-nodes.js'
 import { GatewayError } from '../errors.js'
@@ -10,32 +10,51 @@ import { endpoint, idOf, type Endpoint } from '../http/endpoint/endpoint.js'
 import { signedIn } from '../http/endpoint/policy.js'
 import { endSessions } from '../authentication/end-queries.js'
 import type { CheckPassword } from './check-password.js'
-import { isSessionYoung, listIdentities, lockWaysIn, unlinkIdentity } from './identity-queries.js'
+import {
+  isSessionYoung,
+  listIdentities,
+  lockWaysIn,
+  unlinkIdentity,
+  type LinkedIdentity,
+} from './identity-queries.js'
 import { originOf } from './issue-token.js'
 import { redirectTarget } from './redirect-target.js'
-import { callbackUrl, providerOf, type SignIn } from './sign-in-endpoints.js'
+import { callbackUrl, knownProvider, listedProvider } from './providers.js'
+import type { SignIn } from './sign-in-endpoints.js'
 
-const authority = z.enum(signInAuthorities, 'must be google or msft')
-/** So long after signing in somebody need not prove again that it is them. */
+/** So long after signing in a person need not prove again who they are. */
 const proofSeconds = 600
 const identity = z
   .strictObject({
     id: z.uuid(),
-    authority,
+    authority: z.enum([...knownAuthorities, otherAuthority]),
+    providerId: z.uuid().optional().meta({ description: 'the provider of authority oidc' }),
+    label: z.string().optional().meta({ description: 'the name of that provider' }),
     email: z.string().nullable().meta({ description: 'as the authority said when it was linked' }),
     linkedAt: z.iso.datetime(),
     lastUsedAt: z.iso.datetime().nullable(),
   })
   .meta({ id: 'Identity' })
-const newLink = z.strictObject({
-  authority,
-  next: z.string().optional().meta({ description: 'where the browser goes when it is linked' }),
-  currentPassword: z
-    .string()
-    .min(1)
-    .optional()
-    .meta({ description: `needed where the caller signed in more than ${proofSeconds / 60} minutes ago` }),
-})
+const newLink = z
+  .strictObject({
+    authority: z.enum(knownAuthorities, `must be ${knownAuthorities.join(' or ')}`).optional(),
+    providerId: z
+      .string()
+      .min(1)
+      .max(100)
+      .optional()
+      .meta({ description: 'in place of authority: id or slug of another OpenID provider' }),
+    next: z.string().optional().meta({ description: 'where the browser goes when it is linked' }),
+    currentPassword: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ description: `needed where the caller signed in more than ${proofSeconds / 60} minutes ago` }),
+  })
+  .refine(
+    ({ authority, providerId }) => (authority === undefined) !== (providerId === undefined),
+    fieldError('authority_or_provider'),
+  )
 
 /**
  * The caller and their session: what has none, such as an API token, stands for a program, which has no
@@ -76,6 +95,9 @@ export function identityEndpoints(
     }
   }
 
+  const isSetUp = ({ authority, providerId }: LinkedIdentity) =>
+    signIn.providers.some((one) => one.authority === authority && one.id === (providerId ?? null))
+
   /** With a password, or another identity of an authority that is set up, they can come back. */
   const unlink = async (tx: CoherentTx, id: string, req: Request) => {
     const { userId, sessionId } = signedInPerson(req)
@@ -83,17 +105,21 @@ export function identityEndpoints(
     const identities = await listIdentities(tx, userId)
     const found = identities.find((one) => one.id === id)
     if (!found) throw new GatewayError('not_found', 'There is no identity of yours with this id')
-    if (!hasPassword && !identities.some((one) => one.id !== id && signIn.providers[one.authority])) {
+    if (!hasPassword && !identities.some((one) => one.id !== id && isSetUp(one))) {
       throw new GatewayError('conflict', reason('last_way_in'))
     }
-    const sessions = await unlinkIdentity(tx, { id, userId, authority: found.authority, except: sessionId })
+    const sessions = await unlinkIdentity(tx, userId, found, { except: sessionId })
     await endSessions(tx, sessions)
     await recordChange(tx, {
       actor: actorOf(req),
       mandateId: 'system',
       action: 'identity_unlinked',
       subject: `user:${userId}`,
-      before: { identity: id, authority: found.authority },
+      before: {
+        identity: id,
+        authority: found.authority,
+        ...(found.providerId === undefined ? {} : { providerId: found.providerId }),
+      },
     })
   }
 
@@ -120,13 +146,14 @@ export function identityEndpoints(
       handle: async ({ req, res, body }) => {
         const linkTo = signedInPerson(req)
         await refuseUnproved(req, linkTo.sessionId, body.currentPassword)
-        const provider = providerOf(signIn, body.authority)
-        const next = redirectTarget(body.next, {
-          publicUrl: signIn.publicUrl(),
-          origins: signIn.config.CORS_ORIGINS,
-        })
-        const { url, flow } = await provider.begin(callbackUrl(signIn, body.authority))
-        await signIn.flows.begin(req, res, { ...flow, authority: body.authority, next, linkTo })
+        const { providers, publicUrl, config, flows } = signIn
+        const provider =
+          body.authority === undefined
+            ? listedProvider(providers, body.providerId ?? '')
+            : knownProvider(providers, body.authority)
+        const next = redirectTarget(body.next, { publicUrl: publicUrl(), origins: config.CORS_ORIGINS })
+        const { url, flow } = await provider.begin(callbackUrl(publicUrl(), provider))
+        await flows.begin(req, res, provider, { ...flow, next, linkTo })
         return { status: 200, body: { authorizationUrl: url } }
       },
     }),

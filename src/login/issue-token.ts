@@ -49,6 +49,8 @@ export function originOf(req: Request): Origin {
 export interface Login extends Origin {
   user: { id: string; username: string }
   authority: Authority
+  /** The provider of authority `oidc`. */
+  providerId?: string | null
   /** The hash that the password was compared with. A login is refused when it has been changed meanwhile. */
   passwordHash?: string | null
   /** The login that the browser holds already: its sessions end when it signs in anew, whosever they are. */
@@ -137,8 +139,8 @@ export function issueTokens({
     }
   }
   return async (login) => {
-    const { user, authority, address, userAgent, requestId, passwordHash, stillHolds } = login
-    const session = { id: randomUUID(), userId: user.id, authority, address, userAgent }
+    const { user, authority, providerId = null, address, userAgent, requestId } = login
+    const session = { id: randomUUID(), userId: user.id, authority, providerId, address, userAgent }
     const times = lifetimeFrom(
       Date.now(),
       config.APP_TOKEN_EXPIRY,
@@ -147,8 +149,9 @@ export function issueTokens({
     const access = { id: randomUUID(), user, authority, sessionId: session.id, ...times }
     const [token, refreshToken] = [await signAccessToken(keys, access), makeSecret()]
     const begin = async (tx: Tx) => {
-      if (!(await lockLoginUser(tx, user.id, passwordHash)) || (await stillHolds?.(tx)) === false)
-        throw new GatewayError('credentials_invalid', 'Username or password is wrong')
+      const holds =
+        (await lockLoginUser(tx, user.id, login.passwordHash)) && (await login.stillHolds?.(tx)) !== false
+      if (!holds) throw new GatewayError('credentials_invalid', 'Username or password is wrong')
       await insertSession(tx, session)
       await insertAccessToken(tx, { ...access, userId: user.id, kid: keys.signing.kid })
       await recordChange(tx, {
@@ -156,7 +159,7 @@ export function issueTokens({
         mandateId: 'system',
         action: 'session_started',
         subject: `session:${session.id}`,
-        after: { authority, userAgent },
+        after: { authority, ...(providerId === null ? {} : { providerId }), userAgent },
       })
       return await insertRefreshToken(tx, {
         hash: hashSecret(refreshToken),

@@ -64,19 +64,20 @@ interface NewSession {
   id: string
   userId: string
   authority: string
+  /** The provider of authority `oidc`. */
+  providerId: string | null
   address: string
   userAgent: string | null
 }
 
 /** Begins a session: one login on one device. */
 export async function insertSession(tx: Sql, session: NewSession): Promise<void> {
-  await tx.run('insert into sessions (id, user_id, authority, address, user_agent) values (?, ?, ?, ?, ?)', [
-    session.id,
-    session.userId,
-    session.authority,
-    session.address,
-    session.userAgent,
-  ])
+  await tx.run(
+    `
+    insert into sessions (id, user_id, authority, provider_id, address, user_agent)
+    values (?, ?, ?, ?, ?, ?)`,
+    [session.id, session.userId, session.authority, session.providerId, session.address, session.userAgent],
+  )
 }
 
 interface NewToken {

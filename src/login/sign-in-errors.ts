@@ -60,6 +60,10 @@ function isSilence(error: unknown): boolean {
   )
 }
 
+/** Returns the error of a provider whose metadata could not be read, or is that of another issuer. */
+export const asMetadataError = (error: unknown): GatewayError =>
+  isSilence(error) ? unavailable(error) : failed(error)
+
 /** What the library threw, as what the caller should hear of it. */
 export function asSignInError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error

@@ -2,12 +2,15 @@ import { hkdfSync } from 'node:crypto'
 import type { Request, Response } from 'express'
 import { CompactEncrypt, compactDecrypt } from 'jose'
 import { z } from 'zod'
-import { signInAuthorities, type SignInAuthority } from '../domain/authorities.js'
+import { knownAuthorities, otherAuthority } from '../domain/authorities.js'
+import type { ProviderSettings } from '../domain/provider-settings.js'
 import type { Config } from '../config.js'
 import { cookieValues, setCookie } from '../http/cookies.js'
 
 const flowSchema = z.strictObject({
-  authority: z.enum(signInAuthorities),
+  authority: z.enum([...knownAuthorities, otherAuthority]),
+  /** The provider, if it is one of `OIDC_PROVIDERS`. */
+  providerId: z.uuid().optional(),
   state: z.string(),
   nonce: z.string(),
   codeVerifier: z.string(),
@@ -21,14 +24,20 @@ const flowSchema = z.strictObject({
 /** What is to be known again when a browser comes back from where it signs in. */
 export type SignInFlow = z.infer<typeof flowSchema>
 
+/** The provider of a flow: only its own paths see the cookie. */
+export type FlowProvider = Pick<ProviderSettings, 'authority' | 'id' | 'path'>
+
+/** What begins a flow, beside its provider. */
+type NewFlow = Omit<SignInFlow, 'authority' | 'providerId' | 'expiresAt'>
+
 /** The flows that a browser has under way, kept in a cookie that only the gateway can read or make. */
 export interface SignInFlows {
   /** Adds a flow to those of other tabs. */
-  begin: (req: Request, res: Response, flow: Omit<SignInFlow, 'expiresAt'>) => Promise<void>
-  /** The flow of that state, if this browser began it, with that authority, a short while ago. */
-  find: (req: Request, authority: SignInAuthority, state: string) => Promise<SignInFlow | undefined>
+  begin: (req: Request, res: Response, provider: FlowProvider, flow: NewFlow) => Promise<void>
+  /** Returns the flow of a state, if this browser began it with that provider in the last ten minutes. */
+  find: (req: Request, provider: FlowProvider, state: string) => Promise<SignInFlow | undefined>
   /** Forgets a flow that has come to its end. */
-  finish: (req: Request, res: Response, flow: SignInFlow) => Promise<void>
+  finish: (req: Request, res: Response, provider: FlowProvider, state: string) => Promise<void>
 }
 
 const lifetimeSeconds = 600
@@ -74,14 +83,16 @@ export function signInFlows(config: FlowConfig, now: () => number = Date.now): S
     return []
   }
 
-  const underWay = async (req: Request, authority: SignInAuthority) => {
+  const underWay = async (req: Request, { authority, id }: FlowProvider) => {
     const sealed = cookieValues(req.state.cookieHeader, 'sign_in_flow').slice(0, mostCookies)
     // what another application has set is none of ours
     const flows = (await Promise.all(sealed.map(unseal))).flat()
-    return flows.filter((flow) => flow.authority === authority && flow.expiresAt > now())
+    return flows.filter(
+      (flow) => flow.authority === authority && (flow.providerId ?? null) === id && flow.expiresAt > now(),
+    )
   }
 
-  const keep = async (res: Response, authority: SignInAuthority, flows: SignInFlow[]) => {
+  const keep = async (res: Response, { path }: FlowProvider, flows: SignInFlow[]) => {
     let kept = flows.slice(-maxFlows)
     let sealed = kept.length > 0 ? await seal(kept) : ''
     while (sealed.length > maxCookieBytes && kept.length > 1) {
@@ -89,7 +100,7 @@ export function signInFlows(config: FlowConfig, now: () => number = Date.now): S
       sealed = await seal(kept)
     }
     setCookie(res, 'sign_in_flow', sealed, {
-      path: `/auth/${authority}`,
+      path,
       sameSite: config.COOKIE_SAMESITE === 'none' ? 'none' : 'lax',
       secure: config.COOKIE_SECURE,
       maxAgeSeconds: sealed === '' ? 0 : lifetimeSeconds,
@@ -97,18 +108,19 @@ export function signInFlows(config: FlowConfig, now: () => number = Date.now): S
   }
 
   return {
-    begin: async (req, res, flow) =>
-      keep(res, flow.authority, [
-        ...(await underWay(req, flow.authority)),
-        { ...flow, expiresAt: now() + lifetimeSeconds * 1000 },
-      ]),
-    find: async (req, authority, state) =>
-      (await underWay(req, authority)).find((flow) => flow.state === state),
-    finish: async (req, res, { authority, state }) =>
+    begin: async (req, res, provider, flow) => {
+      const { authority, id } = provider
+      const expiresAt = now() + lifetimeSeconds * 1000
+      const begun = { ...flow, authority, ...(id === null ? {} : { providerId: id }), expiresAt }
+      await keep(res, provider, [...(await underWay(req, provider)), begun])
+    },
+    find: async (req, provider, state) =>
+      (await underWay(req, provider)).find((flow) => flow.state === state),
+    finish: async (req, res, provider, state) =>
       keep(
         res,
-        authority,
-        (await underWay(req, authority)).filter((flow) => flow.state !== state),
+        provider,
+        (await underWay(req, provider)).filter((flow) => flow.state !== state),
       ),
   }
 }

@@ -1,3 +1,4 @@
+import { decodeProtectedHeader } from 'jose'
 import {
   allowInsecureRequests,
   authorizationCodeGrant,
@@ -5,6 +6,7 @@ import {
   calculatePKCECodeChallenge,
   ClientSecretBasic,
   ClientSecretPost,
+  clockTolerance,
   customFetch,
   discovery,
   enableNonRepudiationChecks,
@@ -16,11 +18,11 @@ import {
   type ServerMetadata,
 } from 'openid-client'
 import { hourMs } from '../domain/time.js'
-import type { SignInAuthority } from '../domain/authorities.js'
+import { providerSettings, type ProviderSettings } from '../domain/provider-settings.js'
 import { isUuid } from '../domain/ids.js'
 import type { Config } from '../config.js'
 import type { SignInFlow } from './sign-in-flow.js'
-import { asSignInError, refused } from './sign-in-errors.js'
+import { asMetadataError, asSignInError, refused } from './sign-in-errors.js'
 
 /** Somebody as an authority knows them: the subject is the issuer's, and nobody else's. */
 export interface Identity {
@@ -30,11 +32,12 @@ export interface Identity {
   email: string | null
 }
 
-/** One authority that vouches for people (OpenID Connect Core 1.0, code flow with PKCE). */
-export interface SignInProvider {
-  /** Where to send the browser, and what to know when it comes back. */
+/** A provider that vouches for people (OpenID Connect Core 1.0, code flow with PKCE). */
+export interface SignInProvider extends Omit<ProviderSettings, 'clientId' | 'clientSecret' | 'issuer'> {
+  /** Returns where to send the browser, and what to know when it comes back. */
   begin: (
     redirectUri: string,
+    loginHint?: string,
   ) => Promise<{ url: string; flow: Pick<SignInFlow, 'state' | 'nonce' | 'codeVerifier'> }>
   /**
    * Exchanges what the browser brought back for who it is. Throws `sign_in_refused`, `sign_in_invalid`,
@@ -43,49 +46,16 @@ export interface SignInProvider {
   finish: (callback: URL, flow: SignInFlow) => Promise<Identity>
 }
 
-interface Settings {
-  authority: SignInAuthority
-  clientId: string
-  clientSecret: string
-  issuer: string
-}
-
 const timeoutSeconds = 5
+const clockToleranceSeconds = 60
 const rediscoverAfterMs = hourMs
 const tenantTemplate = '{tenantid}'
+/** The algorithms by which a provider may sign ID tokens. */
+const signatureAlgorithms: readonly unknown[] = ['RS256', 'PS256', 'ES256', 'EdDSA']
 
-type ProviderConfig = Pick<
-  Config,
-  `${'GOOGLE' | 'MSFT'}_${'CLIENT_ID' | 'CLIENT_SECRET' | 'ISSUER'}` | 'MSFT_TENANT'
->
-
-/** The authorities that are configured. */
-export function signInProviders(config: ProviderConfig): Partial<Record<SignInAuthority, SignInProvider>> {
-  const { GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET, MSFT_CLIENT_ID, MSFT_CLIENT_SECRET } = config
-  const microsoft = `https://login.microsoftonline.com/${config.MSFT_TENANT ?? 'common'}/v2.0`
-  return {
-    ...(GOOGLE_CLIENT_ID && GOOGLE_CLIENT_SECRET
-      ? {
-          google: createProvider({
-            authority: 'google',
-            clientId: GOOGLE_CLIENT_ID,
-            clientSecret: GOOGLE_CLIENT_SECRET,
-            issuer: config.GOOGLE_ISSUER ?? 'https://accounts.google.com',
-          }),
-        }
-      : {}),
-    ...(MSFT_CLIENT_ID && MSFT_CLIENT_SECRET
-      ? {
-          msft: createProvider({
-            authority: 'msft',
-            clientId: MSFT_CLIENT_ID,
-            clientSecret: MSFT_CLIENT_SECRET,
-            issuer: config.MSFT_ISSUER ?? microsoft,
-          }),
-        }
-      : {}),
-  }
-}
+/** Returns the providers that are configured. */
+export const signInProviders = (config: Config): SignInProvider[] =>
+  providerSettings(config).map(createProvider)
 
 const discoveryUrlOf = (issuer: string) => `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
 
@@ -95,15 +65,16 @@ const entra = 'https://login.microsoftonline.com/common/v2.0'
 type ClientAuthentication = typeof ClientSecretPost
 
 async function discover(
-  { authority, clientId, clientSecret, issuer }: Settings,
+  { hasTenants, clientId, clientSecret, issuer }: ProviderSettings,
   authenticate: ClientAuthentication,
 ): Promise<Configuration> {
   // eslint-disable-next-line @typescript-eslint/no-deprecated -- marked so to stand out: config.ts lets only this machine be asked without TLS
   const execute = [enableNonRepudiationChecks, ...(issuer.startsWith('http:') ? [allowInsecureRequests] : [])]
   const options = { execute, timeout: timeoutSeconds }
-  if (authority === 'google')
-    return await discovery(new URL(issuer), clientId, undefined, authenticate(clientSecret), options)
-  const config = await discovery(new URL(entra), clientId, undefined, authenticate(clientSecret), {
+  const client = { [clockTolerance]: clockToleranceSeconds }
+  if (!hasTenants)
+    return await discovery(new URL(issuer), clientId, client, authenticate(clientSecret), options)
+  const config = await discovery(new URL(entra), clientId, client, authenticate(clientSecret), {
     ...options,
     [customFetch]: (url, init) =>
       fetch(url === discoveryUrlOf(entra) ? discoveryUrlOf(issuer) : url, init as RequestInit),
@@ -124,7 +95,9 @@ function checkMicrosoftIssuer({ issuer: found }: ServerMetadata, configured: str
 }
 
 /** What is known of the provider: asked once an hour, and again after a failure. */
-function remembered(settings: Settings): (authenticate: ClientAuthentication) => Promise<Configuration> {
+function remembered(
+  settings: ProviderSettings,
+): (authenticate: ClientAuthentication) => Promise<Configuration> {
   const known = new Map<ClientAuthentication, { config: Promise<Configuration>; atMs: number }>()
   return async (authenticate) => {
     let found = known.get(authenticate)
@@ -136,12 +109,12 @@ function remembered(settings: Settings): (authenticate: ClientAuthentication) =>
       return await found.config
     } catch (error) {
       if (known.get(authenticate) === found) known.delete(authenticate)
-      throw error
+      throw asMetadataError(error)
     }
   }
 }
 
-function createProvider(settings: Settings): SignInProvider {
+function createProvider(settings: ProviderSettings): SignInProvider {
   const configuration = remembered(settings)
   let authenticate: ClientAuthentication = ClientSecretPost
 
@@ -154,6 +127,7 @@ function createProvider(settings: Settings): SignInProvider {
         pkceCodeVerifier: codeVerifier,
         idTokenExpected: true,
       })
+      refuseOtherAlgorithms(tokens.id_token)
       return { claims: tokens.claims(), issuer: config.serverMetadata().issuer }
     }
     try {
@@ -167,8 +141,15 @@ function createProvider(settings: Settings): SignInProvider {
     }
   }
 
+  const { authority, id, slug, label, path, hasTenants } = settings
   return {
-    begin: async (redirectUri) => {
+    authority,
+    id,
+    slug,
+    label,
+    path,
+    hasTenants,
+    begin: async (redirectUri, loginHint) => {
       const flow = { state: randomState(), nonce: randomNonce(), codeVerifier: randomPKCECodeVerifier() }
       try {
         const url = buildAuthorizationUrl(await configuration(authenticate), {
@@ -178,6 +159,7 @@ function createProvider(settings: Settings): SignInProvider {
           nonce: flow.nonce,
           code_challenge: await calculatePKCECodeChallenge(flow.codeVerifier),
           code_challenge_method: 'S256',
+          ...(loginHint === undefined ? {} : { login_hint: loginHint }),
         })
         return { url: url.href, flow }
       } catch (error) {
@@ -196,12 +178,20 @@ function createProvider(settings: Settings): SignInProvider {
   }
 }
 
+/** The signature has been verified; here its algorithm must be one that we let providers use. */
+function refuseOtherAlgorithms(idToken: string | undefined): void {
+  if (idToken !== undefined && !signatureAlgorithms.includes(decodeProtectedHeader(idToken).alg))
+    throw refused('The provider signed by an algorithm that is not accepted')
+}
+
 function identityOf(
-  claims: { iss: string; sub: string; email?: unknown; tid?: unknown },
+  claims: { iss: string; sub: string; iat: number; email?: unknown; tid?: unknown },
   issuer: string,
 ): Identity {
   if (issuer.includes(tenantTemplate) && !(typeof claims.tid === 'string' && isUuid(claims.tid)))
     throw refused('The provider did not say which tenant this is')
+  if (claims.iat > Date.now() / 1000 + clockToleranceSeconds)
+    throw refused('The provider issued its token in the future')
   return {
     issuer: claims.iss,
     subject: claims.sub,

@@ -641,7 +641,7 @@ describe('rows 6 and 7: the user behind the name', () => {
 
 describe('row 8: the token’s row', () => {
   const past = () => new Date(Date.now() - 1000)
-  const authorities = ['google', 'msft'] as const
+  const authorities = ['google', 'msft', 'oidc'] as const
 
   it.each<[string, Record<string, unknown>, () => RowShape]>([
     ['missing', { jti: randomUUID() }, () => ({})],
@@ -671,7 +671,7 @@ describe('row 8: the token’s row', () => {
     expectInvalid(await me(await loginOf('alice', { authenticationAuthority })))
   })
   it.each(
-    ['local', 'google', 'msft'].flatMap((authority) =>
+    ['local', ...authorities].flatMap((authority) =>
       [authority, authority.toUpperCase(), `${authority.slice(0, 2).toUpperCase()}${authority.slice(2)}`].map(
         (claim) => [authority, claim],
       ),

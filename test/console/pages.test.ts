@@ -117,12 +117,12 @@ describe('what a page is told', () => {
 
   it('are the ways to sign in that are configured, and whether there are demo users', async () => {
     expect(await settingsOf(gateway.url)).toEqual({
-      authorities: ['msft'],
+      providers: [{ authority: 'msft', id: null, label: 'Microsoft', path: '/auth/msft' }],
       demo: false,
       texts: byLanguage(() => ({})),
     })
     expect(await settingsOf(production.url)).toEqual({
-      authorities: [],
+      providers: [],
       demo: false,
       texts: byLanguage(() => ({})),
     })

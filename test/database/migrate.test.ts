@@ -494,13 +494,13 @@ describe('other programs', () => {
     ).rejects.toMatchObject({ code: '23505' })
   })
 
-  it('cannot store what the contract does not know: levels, contexts, authorities, purposes, states', async () => {
+  it('cannot store levels, contexts, purposes, states that are none, or a malformed authority', async () => {
     const { sql } = await demoDatabase()
     const role = '00000000-0000-4000-8000-000000000401'
     for (const [statement, values] of [
       [`insert into access_rules (role_id, context, item, "read") values ($1, 'UI', 'x', 'x')`, [role]],
       [`insert into access_rules (role_id, context, item) values ($1, 'ui', 'x')`, [role]],
-      [`insert into sessions (user_id, authority) values ($1, 'github')`, [users.alice]],
+      [`insert into sessions (user_id, authority) values ($1, 'GitHub')`, [users.alice]],
       [
         `insert into tokens (user_id, authority, purpose, expires_at) values ($1, 'local', 'refresh', now())`,
         [users.alice],

@@ -24,7 +24,7 @@ describe('a closed set is written down once, in src/domain', () => {
     ['the levels of a rule: levels', /'n',\s*'m',\s*'g'|'n' \| 'm'/],
     ['the actions of a rule: actions', /'read',\s*'create',\s*'update'|'read' \| 'create'/],
     ['the contexts of a rule: ruleContexts', /'DATA',\s*'(?:UI|RESOURCE)'|'DATA' \| 'UI'/],
-    ['the authorities: authorities, signInAuthorities', /'google',\s*'msft'|'google' \| 'msft'/],
+    ['the providers: knownProviders', /['"`/](?:google|msft)\b|\b(?:GOOGLE|MSFT)_/],
     ['the milliseconds of a day or an hour: dayMs, hourMs', /86_?400|60 \* 60\b|\b3_?600_000/],
     ['the error of an unknown id: notFound', /'There is nothing with this id'/],
   ])('%s', async (_set, pattern) => {

@@ -274,7 +274,7 @@ describe('an import from the old database', () => {
       'user_mandates, row 2: user_id: there is no such row of users here',
       'user_mandates, row 3: user_id: there is no such row',
       'user_mandate_roles, row 2: user_mandate_id: there is no such row',
-      'tokens, row 1: authority: must be one of local, google, msft',
+      'tokens, row 1: authority: must be one of local, google, msft, oidc',
     ])
       expect(shown.stdout).toContain(`refused: ${line.replace('another user', 'another row')}`)
     expect(shown.stdout).not.toContain(hash)

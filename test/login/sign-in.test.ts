@@ -1,35 +1,42 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { decodeJwt } from 'jose'
+import { knownAuthorities, type KnownAuthority } from '../../src/domain/authorities.js'
 import { openBrowser, type Browser } from '../support/browser.js'
 import { users } from '../support/demo.js'
 import { directoryOf } from '../support/directory.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
 import { client, startOpenIdProvider, type OpenIdProvider } from '../support/openid-provider.js'
 
+/** A real provider for each row of the table of known providers. */
+let providers: Record<KnownAuthority, OpenIdProvider>
 let google: OpenIdProvider
-let microsoft: OpenIdProvider
 let gateway: TestGateway
 beforeAll(async () => {
-  google = await startOpenIdProvider()
-  microsoft = await startOpenIdProvider({ authMethod: 'client_secret_basic' })
+  const started = await Promise.all(
+    knownAuthorities.map(async (authority) => {
+      const authMethod = authority === 'msft' ? 'client_secret_basic' : 'client_secret_post'
+      return [authority, await startOpenIdProvider({ authMethod })] as const
+    }),
+  )
+  providers = Object.fromEntries(started) as typeof providers
+  google = providers.google
   gateway = await startTestGateway({
     environment: {
-      GOOGLE_CLIENT_ID: client.id,
-      GOOGLE_CLIENT_SECRET: client.secret,
-      GOOGLE_ISSUER: google.issuer,
-      MSFT_CLIENT_ID: client.id,
-      MSFT_CLIENT_SECRET: client.secret,
-      MSFT_ISSUER: microsoft.issuer,
+      ...Object.fromEntries(
+        started.flatMap(([authority, { issuer }]) => [
+          [`${authority.toUpperCase()}_CLIENT_ID`, client.id],
+          [`${authority.toUpperCase()}_CLIENT_SECRET`, client.secret],
+          [`${authority.toUpperCase()}_ISSUER`, issuer],
+        ]),
+      ),
       CORS_ORIGINS: 'https://app.example.com',
     },
   })
-  google.register(`${gateway.url}/auth/google/callback`)
-  microsoft.register(`${gateway.url}/auth/msft/callback`)
+  for (const [authority, provider] of started) provider.register(`${gateway.url}/auth/${authority}/callback`)
 })
 afterAll(async () => {
   await gateway.stop()
-  await google.stop()
-  await microsoft.stop()
+  await Promise.all(Object.values(providers).map((provider) => provider.stop()))
 })
 
 let browser: Browser
@@ -47,33 +54,28 @@ const navigation = {
 }
 const visit = (one: Browser, path: string) => one.send('GET', path, undefined, navigation)
 const pathOf = (url: string) => url.slice(new URL(url).origin.length)
-const identity = (userId: string, authority: 'google' | 'msft', subject: string) =>
+const identity = (userId: string, authority: KnownAuthority, subject: string) =>
   gateway.database.sql(
     'insert into user_identities (user_id, authority, issuer, subject) values ($1, $2, $3, $4)',
-    [userId, authority, (authority === 'google' ? google : microsoft).issuer, subject],
+    [userId, authority, providers[authority].issuer, subject],
   )
 
 /** From the gateway to the provider; answers the address that it sends the browser back to. */
-async function goOut(
-  one: Browser,
-  authority: 'google' | 'msft',
-  account: string,
-  next = '',
-): Promise<string> {
+async function goOut(one: Browser, authority: KnownAuthority, account: string, next = ''): Promise<string> {
   const { status, headers } = await visit(
     one,
     `/auth/${authority}/login${next && `?next=${encodeURIComponent(next)}`}`,
   )
   expect(status).toBe(303)
-  return pathOf(await (authority === 'google' ? google : microsoft).signIn(headers.location!, account))
+  return pathOf(await providers[authority].signIn(headers.location!, account))
 }
-const signIn = async (one: Browser, authority: 'google' | 'msft', account: string, next = '') =>
+const signIn = async (one: Browser, authority: KnownAuthority, account: string, next = '') =>
   visit(one, await goOut(one, authority, account, next))
 const me = (one: Browser) => one.send('GET', '/auth/me')
 const sessions = async () =>
   Number((await gateway.database.sql<{ n: string }>('select count(*) as n from sessions'))[0]!.n)
 
-describe.each(['google', 'msft'] as const)('signing in with %s', (authority) => {
+describe.each(knownAuthorities)('signing in with %s', (authority) => {
   it('signs in the user with the linked identity, with tokens of that authority, and redirects', async () => {
     await identity(users.alice, authority, 'alice-there')
     const { status, headers } = await signIn(browser, authority, 'alice-there', '/api/crm?x=1#here')
@@ -174,7 +176,7 @@ describe.each(['google', 'msft'] as const)('signing in with %s', (authority) => 
   it('says why when the provider refuses', async () => {
     const { headers } = await visit(browser, `/auth/${authority}/login`)
     const state = new URL(headers.location!).searchParams.get('state')!
-    const iss = encodeURIComponent((authority === 'google' ? google : microsoft).issuer)
+    const iss = encodeURIComponent(providers[authority].issuer)
     const refused = await visit(
       browser,
       `/auth/${authority}/callback?error=access_denied&error_description=%3Cscript%3E&state=${state}&iss=${iss}`,
@@ -275,15 +277,10 @@ describe('identities', () => {
       authority: string
       email: string
     }[]
-  const begin = async (one: Browser, authority: 'google' | 'msft', account: string) => {
+  const begin = async (one: Browser, authority: KnownAuthority, account: string) => {
     const { status, text } = await one.send('POST', '/auth/identities', { authority, next: '/done' })
     expect(status).toBe(200)
-    return pathOf(
-      await (authority === 'google' ? google : microsoft).signIn(
-        JSON.parse(text).authorizationUrl as string,
-        account,
-      ),
-    )
+    return pathOf(await providers[authority].signIn(JSON.parse(text).authorizationUrl as string, account))
   }
 
   it('are linked by a signed-in user, and then sign that user in', async () => {

@@ -11,6 +11,7 @@ export interface Tampering {
   claims?: Record<string, unknown>
   /** Signs with a key that it has not published. */
   foreignKey?: boolean
+  /** The algorithm of the signature. The metadata promises it, too. */
   alg?: string
   /** Sent along with the code (RFC 9207). */
   iss?: string
@@ -69,7 +70,7 @@ export async function startTamperingProvider({
     }
     const claims = Object.fromEntries(Object.entries<unknown>(all).filter(([, value]) => value !== undefined))
     const key: KeyObject = (how.foreignKey ? foreign : own).privateKey
-    return await new SignJWT(claims).setProtectedHeader({ alg: 'RS256', kid: 'key-1' }).sign(key)
+    return await new SignJWT(claims).setProtectedHeader({ alg: how.alg ?? 'RS256', kid: 'key-1' }).sign(key)
   }
 
   const sendJson = (res: ServerResponse, body: unknown) => {
@@ -86,11 +87,11 @@ export async function startTamperingProvider({
           jwks_uri: `${origin}/jwks`,
           response_types_supported: ['code'],
           subject_types_supported: ['public'],
-          id_token_signing_alg_values_supported: ['RS256'],
+          id_token_signing_alg_values_supported: ['RS256', 'RS512'],
         })
       } else if (path === '/jwks')
         sendJson(res, {
-          keys: [{ ...own.publicKey.export({ format: 'jwk' }), kid: 'key-1', alg: 'RS256', use: 'sig' }],
+          keys: [{ ...own.publicKey.export({ format: 'jwk' }), kid: 'key-1', use: 'sig' }],
         })
       else if (path === '/token' && how.token)
         res.writeHead(how.token.status, { 'Content-Type': how.token.type }).end(how.token.body)

@@ -8,7 +8,7 @@ export interface GatewayIdentity {
   userId: string
   /** Unique; it never changes. */
   username: string
-  /** How the caller signed in: `local`, `google`, `msft`. */
+  /** How the caller signed in: `local`, `google`, `msft`, `oidc`. */
   authority: string
   /** The session; null for tokens without one, such as those of service accounts. */
   sessionId: string | null
