@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, it } from '@jest/globals'
+import { authorities } from '../../src/domain/authorities.js'
 import bcrypt from 'bcrypt'
 import { jsonOf } from '../support/cli.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
@@ -274,7 +275,7 @@ describe('an import from the old database', () => {
       'user_mandates, row 2: user_id: there is no such row of users here',
       'user_mandates, row 3: user_id: there is no such row',
       'user_mandate_roles, row 2: user_mandate_id: there is no such row',
-      'tokens, row 1: authority: must be one of local, google, msft, oidc',
+      `tokens, row 1: authority: must be one of ${authorities.join(', ')}`,
     ])
       expect(shown.stdout).toContain(`refused: ${line.replace('another user', 'another row')}`)
     expect(shown.stdout).not.toContain(hash)

@@ -64,12 +64,12 @@ capabilities: { drop: [ALL] }
 
 {{/* The variables that every process of the gateway needs: its keys and the login of requests. */}}
 {{- define "gateway.secrets" -}}
-{{- $names := list "APP_JWT_KEY_SECRET" "SECRET_KEY" "APP_JWT_KEY_SECRET_PREVIOUS" "SECRET_KEY_PREVIOUS" "APP_JWT_PRIVATE_KEY" "APP_JWT_PRIVATE_KEY_PREVIOUS" }}
+{{- $names := list "APP_JWT_KEY_SECRET" "SECRET_KEY" "APP_JWT_KEY_SECRET_PREVIOUS" "SECRET_KEY_PREVIOUS" "APP_JWT_PRIVATE_KEY" "APP_JWT_PRIVATE_KEY_PREVIOUS" "GOOGLE_CLIENT_SECRET" "MSFT_CLIENT_SECRET" }}
 {{- /* each sign-in provider: where the id of its client is set, the Secret has the client's secret */}}
 {{- range $name, $_ := .Values.gateway.env }}
 {{- if hasSuffix "_CLIENT_ID" $name }}{{ $names = append $names (printf "%s_SECRET" (trimSuffix "_ID" $name)) }}{{ end }}
 {{- end }}
-{{- range $names }}
+{{- range uniq $names }}
 {{ include "gateway.secretVariable" (list . $.Values.existingSecret . (ne . "SECRET_KEY")) }}
 {{- end }}
 {{ include "gateway.secretVariable" (list "DATABASE_URL" .Values.database.existingSecret .Values.database.urlKey false) }}
