@@ -1,4 +1,4 @@
-import express, { type Request, type Response } from 'express'
+import express, { type Express, type Request, type Response } from 'express'
 import { rememberDenials } from '../authorization/denials.js'
 import { admission } from './admission.js'
 import type { Dependencies } from './dependencies.js'
@@ -10,7 +10,8 @@ import { GatewayError } from '../errors.js'
 import { chain, type Middleware } from '../http/endpoint/chain.js'
 import { allowOrigins, corsHeadersOf } from '../http/cors.js'
 import { showPending } from '../http/head.js'
-import { mountEndpoints, mountPages, serveDirectly } from '../http/endpoint/endpoint.js'
+import { mountEndpoints, mountPages, serveDirectly, type Endpoint } from '../http/endpoint/endpoint.js'
+import type { Admit } from '../http/endpoint/policy.js'
 import { checkQuery, normalisePath } from '../http/normalise-path.js'
 import { answerProblem } from '../http/endpoint/problem.js'
 import { refuseMalformed } from '../http/refuse-malformed.js'
@@ -26,21 +27,16 @@ import { verifyForProxies } from '../proxy/forward-auth-endpoints.js'
 import { consolePrefix } from '../system/shipped-texts.js'
 import { changedTexts, livePortalTexts } from '../system/live-texts.js'
 
-/**
- * Builds the steps of a request, from top to bottom. Their order is behaviour: test/http/order.test.ts holds
- * it.
- */
-export function buildGateway(deps: Dependencies): Gateway {
-  const { config, logger } = deps
-  const app = express()
-    .disable('x-powered-by')
-    .disable('etag')
-    .enable('case sensitive routing')
-    .enable('strict routing')
-  const onFirstEntry = showProfiles({ sql: deps.database, logger })
-  const admit = admission({ ...deps, onFirstEntry })
-  const denials = rememberDenials({ audit: deps.audit })
+/** Creates Express's router with the settings that the gateway needs. */
+const createRouter = () =>
+  express().disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing')
 
+/**
+ * Creates the steps of every request, from top to bottom. Their order is behaviour: test/http/order.test.ts
+ * holds it.
+ */
+function createArrival(deps: Dependencies, admit: Admit, endpoints: Endpoint[]): Middleware {
+  const { config } = deps
   const forwarding = {
     routes: deps.routes,
     admit,
@@ -49,23 +45,7 @@ export function buildGateway(deps: Dependencies): Gateway {
     counts: deps.counts,
     trustProxy: config.TRUST_PROXY,
   }
-  const textsOf = livePortalTexts(deps.database)
-  const endpoints = ownEndpoints({ ...deps, denials, textsOf, onFirstEntry })
-  mountEndpoints(app, endpoints, admit)
-  mountPages(
-    app,
-    consolePages({ config, changedTexts: changedTexts({ sql: deps.database, prefix: consolePrefix }) }),
-    admit,
-  )
-  app.use((_req, _res, next) => next(new GatewayError('not_found', 'There is nothing at this path')))
-  const answer = answerProblem(logger, {
-    ownPage: portalErrorPage(textsOf),
-    onRefusal: denials.note,
-    corsHeaders: corsHeadersOf(config.CORS_ORIGINS),
-  })
-  app.use(answer)
-
-  const arrive = chain(
+  return chain(
     // every later log line carries its id
     identifyRequest({
       trustProxy: config.TRUST_PROXY,
@@ -90,7 +70,17 @@ export function buildGateway(deps: Dependencies): Gateway {
     verifyForProxies(forwarding), // questions of other proxies
     serveDirectly(endpoints, admit), // the gateway's own endpoints without path parameters
   )
-  const refuse = (error: unknown, req: Request, res: Response) => answer(error, req, res, () => undefined)
+}
+
+interface Ways {
+  app: Express
+  admit: Admit
+  arrive: Middleware
+  refuse: (error: unknown, req: Request, res: Response) => void
+}
+
+/** Returns the ways into a gateway: as a program, as middleware, and as a guard. */
+function waysIn({ app, admit, arrive, refuse }: Ways): Gateway {
   return {
     listener: (raw, rawResponse) => {
       // The chain uses only what Node's own objects have. The router gives the requests that it serves
@@ -124,6 +114,38 @@ export function buildGateway(deps: Dependencies): Gateway {
         })
     },
   }
+}
+
+/**
+ * Builds the gateway: the steps of every request, then Express's router for what has path parameters, and the
+ * one place where an error becomes a response.
+ */
+export function buildGateway(deps: Dependencies): Gateway {
+  const { config, logger } = deps
+  const app = createRouter()
+  const onFirstEntry = showProfiles({ sql: deps.database, logger })
+  const admit = admission({ ...deps, onFirstEntry })
+  const denials = rememberDenials({ audit: deps.audit })
+
+  const textsOf = livePortalTexts(deps.database)
+  const endpoints = ownEndpoints({ ...deps, denials, textsOf, onFirstEntry })
+  mountEndpoints(app, endpoints, admit)
+  mountPages(
+    app,
+    consolePages({ config, changedTexts: changedTexts({ sql: deps.database, prefix: consolePrefix }) }),
+    admit,
+  )
+  app.use((_req, _res, next) => next(new GatewayError('not_found', 'There is nothing at this path')))
+  const answer = answerProblem(logger, {
+    ownPage: portalErrorPage(textsOf),
+    onRefusal: denials.note,
+    corsHeaders: corsHeadersOf(config.CORS_ORIGINS),
+  })
+  app.use(answer)
+
+  const arrive = createArrival(deps, admit, endpoints)
+  const refuse = (error: unknown, req: Request, res: Response) => answer(error, req, res, () => undefined)
+  return waysIn({ app, admit, arrive, refuse })
 }
 
 /** Shows the handlers of an embedding program what was decided. */
