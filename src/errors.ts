@@ -64,6 +64,7 @@ export const errorTable = {
   instance_not_found: { status: 404 },
   method_not_allowed: { status: 405 },
   conflict: { status: 409 },
+  invitation_void: { status: 409 },
   factor_required: { status: 409 },
   changed_meanwhile: { status: 412 },
   rate_limited: { status: 429 },

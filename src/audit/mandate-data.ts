@@ -17,6 +17,8 @@ const governed = new Set([
   'session',
   'token',
   'subscription',
+  'invitation',
+  'message',
 ])
 
 const isGoverned = (subject: unknown) =>

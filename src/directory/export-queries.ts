@@ -34,6 +34,8 @@ const lists = {
     'select id, created_at as "createdAt", expires_at as "expiresAt" from first_access_links where user_id = ? order by created_at, id',
   accountLinks:
     'select id, kind, sent_to as "sentTo", created_at as "createdAt", expires_at as "expiresAt" from account_links where user_id = ? order by created_at, id',
+  invitations:
+    'select id, mandate_id as "mandateId", email, created_at as "createdAt" from invitations where accepted_by = ? order by created_at, id',
   messages:
     'select id, kind, recipient as "to", status, created_at as "createdAt", sent_at as "sentAt" from messages where user_id = ? order by created_at, id',
 } as const

@@ -242,3 +242,10 @@ export function ownMandate(governing: Governing, item: string): AdminScope {
     },
   })
 }
+
+/** Runs the part of a change that is within a mandate, for a person who has been invited to it. */
+export const inInvitedMandate = <Result>(
+  tx: CoherentTx,
+  mandateId: string,
+  work: (inside: Changing) => Promise<Result>,
+): Promise<Result> => inMandate(tx, mandateId, (inside) => work(asSeen(inside)))

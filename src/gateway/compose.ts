@@ -9,6 +9,7 @@ import { startNode, systemClock, type Node } from '../coherence/node.js'
 import { ConfigError, type Config } from '../config.js'
 import { connectDatabase, type Database } from '../database/connect.js'
 import { providerSettings } from '../domain/provider-settings.js'
+import { createSealing } from '../domain/sealing.js'
 import { corsHeadersOf } from '../http/cors.js'
 import { openCounts } from '../http/limits/counts.js'
 import { watchLoad, type Load } from '../http/limits/load.js'
@@ -187,23 +188,22 @@ async function openBackground({ config, database, secret, log: { logger }, lifec
 
 /** Opens the outbox, and starts to send what it holds if there is a way out. */
 async function openMessages(
-  { config, database, secret, log: { logger }, lifecycle }: Base,
+  { config, database, log: { logger }, lifecycle }: Base,
   publicUrl: () => string,
 ): Promise<{ outbox: Outbox; sender: Sender | undefined }> {
   const wayOut = openWayOut(config)
-  const { SECRET_KEY_PREVIOUS: previous } = config
-  const secrets = previous === undefined ? [secret] : [secret, previous]
+  const sealing = createSealing(config, 'messages')
   const sender =
     wayOut &&
     (await lifecycle.start(
       'messages',
-      () => startSender({ database, wayOut, secrets, logger }),
+      () => startSender({ database, wayOut, sealing, logger }),
       (started) => started.close(),
     ))
   const outbox = openOutbox({
     limit: config.RATE_LIMIT_MAIL,
     hasWayOut: wayOut !== undefined,
-    secret,
+    sealing,
     publicUrl,
     onQueued: () => sender?.wake(),
   })

@@ -7,6 +7,8 @@ import { beginAsAdmin } from '../authorization/still-admin.js'
 import { openapiEndpoints } from '../console/openapi-endpoints.js'
 import { directoryEndpoints } from '../directory/endpoints.js'
 import type { Endpoint } from '../http/endpoint/endpoint.js'
+import { acceptanceEndpoints } from '../invitations/acceptance-endpoints.js'
+import { invitationEndpoints } from '../invitations/invitations-endpoints.js'
 import { loginEndpoints } from '../login/endpoints.js'
 import { issueFirstAccess } from '../login/first-access-endpoints.js'
 import { createLoginServices } from '../login/login-services.js'
@@ -65,6 +67,8 @@ export function ownEndpoints(deps: EndpointDependencies): Endpoint[] {
     ...login.account,
     ...verifyEndpoints(),
     ...directoryEndpoints(governing),
+    ...invitationEndpoints(governing),
+    ...acceptanceEndpoints({ ...deps, ...writers, findCaller: whoIs }),
     ...oauth.serviceAccounts,
     ...messageEndpoints({ sql: deps.database }),
     ...auditEndpoints({

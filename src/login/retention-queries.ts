@@ -72,3 +72,19 @@ export async function deleteExpiredAccountLinks(tx: Tx, { olderThanDays, atMost 
     [olderThanDays, atMost],
   )
 }
+
+/** Deletes invitations that ended long ago, accepted or not. Returns how many. */
+export async function deleteEndedInvitations(tx: Tx, { olderThanDays, atMost }: Batch): Promise<number> {
+  return await tx.run(
+    `
+    delete from invitations
+     where id in (
+             select id
+               from invitations
+              where expires_at < now() - make_interval(days => ?)
+              order by expires_at
+              limit ?
+                for update skip locked)`,
+    [olderThanDays, atMost],
+  )
+}

@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Database, Tx } from '../database/connect.js'
 import type { Logger } from '../observability/logger.js'
 import {
+  deleteEndedInvitations,
   deleteExpiredAccountLinks,
   deleteExpiredRefreshTokens,
   deleteExpiredTokens,
@@ -12,6 +13,8 @@ import {
 /** Expired rows decide nothing any more; for a while they still tell what was. */
 const tokenDays = 7
 const sessionDays = 30
+/** An expired invitation can be sent again until then. */
+const invitationDays = 90
 /** Small enough that nobody waits long for the rows of a batch. */
 const batchSize = 200
 const pauseMs = 50
@@ -23,6 +26,7 @@ const kinds: ((tx: Tx) => Promise<number>)[] = [
   (tx) => deleteExpiredTokens(tx, { olderThanDays: tokenDays, atMost: batchSize }),
   (tx) => deleteExpiredRefreshTokens(tx, { olderThanDays: tokenDays, atMost: batchSize }),
   (tx) => deleteExpiredAccountLinks(tx, { olderThanDays: tokenDays, atMost: batchSize }),
+  (tx) => deleteEndedInvitations(tx, { olderThanDays: invitationDays, atMost: batchSize }),
   (tx) => deleteSilentSessions(tx, { olderThanDays: sessionDays, atMost: batchSize }),
 ]
 

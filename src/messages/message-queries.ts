@@ -190,7 +190,8 @@ export async function deleteOldMessages(tx: Tx, days: number): Promise<void> {
 /** How the message with a link fared. */
 export interface Delivery {
   status: MessageState
-  at: Date
+  /** RFC 3339, in UTC. */
+  at: string
   error: string | null
 }
 

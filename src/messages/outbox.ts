@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { Tx } from '../database/connect.js'
+import type { Sealing } from '../domain/sealing.js'
 import { hashSecret } from '../domain/secrets.js'
 import type { Limit, RateLimit } from '../domain/rate-limit.js'
 import { tooManyRequests } from '../http/limits/limit-rate.js'
 import type { Envelope, NewMessage } from './message.js'
 import { countMessages, insertMessage, lockCount, type Counted } from './message-queries.js'
 import { render, typedText } from './render.js'
-import { seal } from './seal.js'
 
 /** Where changes write the messages that report them. */
 export interface Outbox {
@@ -24,7 +24,7 @@ export interface Outbox {
 interface Options {
   limit: RateLimit
   hasWayOut: boolean
-  secret: string
+  sealing: Sealing
   publicUrl: () => string
   /** Called when a message has been written; its transaction has not committed yet. */
   onQueued?: () => void
@@ -73,7 +73,7 @@ function envelopeOf(id: string, message: NewMessage, url: string | undefined): E
 }
 
 /** Opens the outbox. */
-export function openOutbox({ limit, hasWayOut, secret, publicUrl, onQueued }: Options): Outbox {
+export function openOutbox({ limit, hasWayOut, sealing, publicUrl, onQueued }: Options): Outbox {
   const write = async (tx: Tx, message: NewMessage) => {
     const id = randomUUID()
     const { link } = message
@@ -84,7 +84,7 @@ export function openOutbox({ limit, hasWayOut, secret, publicUrl, onQueued }: Op
       recipient: message.to,
       userId: message.userId ?? null,
       mandateId: message.mandateId ?? null,
-      payload: seal(JSON.stringify(envelopeOf(id, message, url)), secret, id),
+      payload: sealing.seal(JSON.stringify(envelopeOf(id, message, url))),
       linkHash: link ? hashSecret(link.path.slice(link.path.lastIndexOf('/') + 1)) : null,
       expiresAt: link?.expiresAt ?? null,
     })

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { recordChange } from '../audit/record-change.js'
 import type { Database, Tx } from '../database/connect.js'
+import type { Sealing } from '../domain/sealing.js'
 import { hourSeconds, minuteMs } from '../domain/time.js'
 import type { Logger } from '../observability/logger.js'
 import { SendError, type Envelope, type WayOut } from './message.js'
@@ -15,7 +16,6 @@ import {
   type ClaimedMessage,
   type FailedMessage,
 } from './message-queries.js'
-import { unseal } from './seal.js'
 
 /** Seconds between an attempt in vain and the next one. */
 const backoffSeconds = [5, 30, 120, 600]
@@ -40,8 +40,7 @@ export interface Sender {
 interface Options {
   database: Database
   wayOut: WayOut
-  /** SECRET_KEY, then the earlier one. */
-  secrets: string[]
+  sealing: Sealing
   logger: Logger
 }
 
@@ -68,7 +67,7 @@ function inTime(work: Promise<void>): Promise<void> {
 }
 
 /** Returns the function that makes one attempt and notes what became of it. */
-function attempt({ database, wayOut, secrets, logger }: Options, total: ReturnType<Sender['counts']>) {
+function attempt({ database, wayOut, sealing, logger }: Options, total: ReturnType<Sender['counts']>) {
   const giveUp = async (id: string, error: string) => {
     await database.transaction(async (tx) => {
       const given = await noteFailed(tx, id, error)
@@ -78,13 +77,14 @@ function attempt({ database, wayOut, secrets, logger }: Options, total: ReturnTy
     })
   }
   return async ({ id, kind, payload, attempts }: ClaimedMessage): Promise<void> => {
-    const opened = payload === null ? undefined : unseal(payload, secrets, id)
-    if (opened === undefined) {
+    const opened = payload === null ? undefined : sealing.unseal(payload)
+    const envelope = opened === undefined ? undefined : (JSON.parse(opened) as Envelope)
+    if (envelope?.id !== id) {
       await giveUp(id, 'it cannot be opened: SECRET_KEY is not the one that sealed it')
       return
     }
     try {
-      await inTime(wayOut.send(JSON.parse(opened) as Envelope))
+      await inTime(wayOut.send(envelope))
     } catch (error) {
       const { message, isFinal } = error instanceof SendError ? error : new SendError('it failed', false)
       logger.warn('a message was not sent', { message: id, kind, attempts, error: message })

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { connectDatabase, type Database } from '../../src/database/connect.js'
 import { GatewayError } from '../../src/errors.js'
 import type { RateLimit } from '../../src/domain/rate-limit.js'
+import { createSealing } from '../../src/domain/sealing.js'
 import { makeSecret } from '../../src/domain/secrets.js'
 import type { NewMessage } from '../../src/messages/message.js'
 import { openOutbox, type Outbox } from '../../src/messages/outbox.js'
@@ -14,7 +15,9 @@ import { mandates, users } from '../support/demo.js'
 import { linkOf, startMailServer, startWebhook, type MailServer, type Webhook } from '../support/mail.js'
 import { until } from '../support/until.js'
 
-const secret = 'a secret of the tests 0123456789 abcdef'
+const sealingOf = (secret: string, previous?: string) =>
+  createSealing({ SECRET_KEY: secret, SECRET_KEY_PREVIOUS: previous }, 'messages')
+const sealing = sealingOf('a secret of the tests')
 const notifySecret = 'a webhook secret of the tests 0123456789'
 const publicUrl = 'https://gate.example'
 const logger = { error: () => logger, warn: () => logger, info: () => logger, debug: () => logger }
@@ -44,14 +47,14 @@ describe('the outbox', () => {
     link: link(),
   })
   const outboxOf = (limit?: RateLimit): Outbox =>
-    openOutbox({ limit, hasWayOut: true, secret, publicUrl: () => publicUrl })
+    openOutbox({ limit, hasWayOut: true, sealing, publicUrl: () => publicUrl })
   const queue = (message: NewMessage, outbox = outboxOf()) =>
     database.transaction((tx) => outbox.queueMessage(tx, message))
   const send = (
     wayOut = smtpWayOut({ url: mail.url, from: 'Gate <gate@example.org>' }),
-    secrets = [secret],
+    opening = sealing,
   ) => {
-    const sender = startSender({ database, wayOut, secrets, logger: logger as never })
+    const sender = startSender({ database, wayOut, sealing: opening, logger: logger as never })
     senders.push(sender)
     return sender
   }
@@ -236,14 +239,14 @@ describe('the outbox', () => {
   it('gives up what no secret opens', async () => {
     const message = fresh()
     await queue(message)
-    send(undefined, ['another secret'])
+    send(undefined, sealingOf('another secret'))
     expect((await settled(message, 'failed')).last_error).toMatch(/SECRET_KEY/)
   })
 
   it('opens what the earlier secret sealed', async () => {
     const message = fresh()
     await queue(message)
-    send(undefined, ['a newer secret', secret])
+    send(undefined, sealingOf('a newer secret', 'a secret of the tests'))
     await settled(message, 'sent')
   })
 
@@ -269,7 +272,7 @@ describe('the outbox', () => {
     const message = fresh()
     await queue(
       message,
-      openOutbox({ limit: undefined, hasWayOut: false, secret, publicUrl: () => publicUrl }),
+      openOutbox({ limit: undefined, hasWayOut: false, sealing, publicUrl: () => publicUrl }),
     )
     expect(await row(message)).toBeUndefined()
   })

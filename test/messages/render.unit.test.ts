@@ -2,7 +2,6 @@ import { describe, expect, it } from '@jest/globals'
 import { textsIn } from '../../src/domain/languages.js'
 import { messageKinds, type NewMessage, type SecurityEvent } from '../../src/messages/message.js'
 import { render, typedText } from '../../src/messages/render.js'
-import { seal, unseal } from '../../src/messages/seal.js'
 
 const link = { path: '/auth/x/TOKEN', expiresAt: new Date('2026-12-24T18:30:00Z') }
 const url = 'https://gate.example/auth/x/TOKEN'
@@ -73,18 +72,5 @@ describe('typed text in a message', () => {
     const { subject, text: body, html } = render({ ...base, mandateLabel: text, inviter: text }, url)
     for (const part of [subject, body, html]) expect(part).not.toMatch(/evil|Bcc|gnp|\p{Cc}(?<!\n)/iu)
     expect(body).toContain('An administrator invites you to an organisation')
-  })
-})
-
-describe('a sealed payload', () => {
-  it('is opened by its secret or the earlier one, for its message alone', () => {
-    const sealed = seal('a link', 'secret', 'message-1')
-    expect(sealed).not.toContain('link')
-    expect(unseal(sealed, ['secret'], 'message-1')).toBe('a link')
-    expect(unseal(sealed, ['newer', 'secret'], 'message-1')).toBe('a link')
-    expect(unseal(sealed, ['other'], 'message-1')).toBeUndefined()
-    expect(unseal(sealed, ['secret'], 'message-2')).toBeUndefined()
-    expect(unseal(`${sealed.slice(0, -2)}AA`, ['secret'], 'message-1')).toBeUndefined()
-    expect(unseal('short', ['secret'], 'message-1')).toBeUndefined()
   })
 })

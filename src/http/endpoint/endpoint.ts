@@ -6,6 +6,7 @@ import { isUuid } from '../../domain/ids.js'
 import { fieldError, reasonOf } from '../../domain/reasons.js'
 import { GatewayError, type Fault, notFound } from '../../errors.js'
 import { entriesOf, readBody, type BodyType } from '../body.js'
+import { hasBody } from '../unfinished-body.js'
 import { asError, chain, type Middleware } from './chain.js'
 import type { CrossSitePolicy } from '../cross-site.js'
 import { refuseIfMatch } from './etag.js'
@@ -70,6 +71,8 @@ export interface EndpointSpec<Body extends z.ZodType, Query extends z.ZodType> {
   entry?: Entry
   body?: Body
   bodyTypes?: BodyType[]
+  /** Whether a request without a body counts as one with an empty object. */
+  bodyOptional?: true
   query?: Query
   /**
    * Set for a change of something without an ETag, such as ending a session. Its `If-Match` could not be
@@ -183,6 +186,20 @@ async function sendLines(
 const isClientGone = (error: unknown) =>
   error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE'
 
+/** Returns the step that reads a body. One that may be missing is read only if it is there. */
+function receiverOf({
+  bodyTypes = ['application/json'],
+  bodyOptional,
+}: Pick<EndpointSpec<z.ZodType, z.ZodType>, 'bodyTypes' | 'bodyOptional'>): Middleware {
+  const read = readBody(bodyTypes)
+  if (!bodyOptional) return read
+  return (req, res, next) => {
+    if (hasBody(req)) return read(req, res, next)
+    next()
+    return undefined
+  }
+}
+
 /**
  * Declares an endpoint: its policy, inputs and responses in one place. The documentation is made of it, too.
  */
@@ -195,7 +212,8 @@ export function endpoint<Body extends z.ZodType = z.ZodUndefined, Query extends 
     answer.lines ? sendLines(req, res, answer, answer.lines) : sendAnswer(res, answer)
   const serve: Middleware = (req, res) => {
     if (spec.unversioned) refuseIfMatch(req)
-    const body = spec.body ? parseInput(spec.body, req.body, 'body') : (undefined as z.infer<Body>)
+    const given: unknown = spec.bodyOptional ? (req.body ?? {}) : req.body
+    const body = spec.body ? parseInput(spec.body, given, 'body') : (undefined as z.infer<Body>)
     const query = (querySchema &&
       parseInput<z.ZodType>(
         querySchema,
@@ -214,7 +232,7 @@ export function endpoint<Body extends z.ZodType = z.ZodUndefined, Query extends 
   }
   return {
     ...description,
-    ...(spec.body ? { receive: readBody(spec.bodyTypes ?? ['application/json']) } : {}),
+    ...(spec.body ? { receive: receiverOf(spec) } : {}),
     serve,
   }
 }
