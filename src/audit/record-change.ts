@@ -1,4 +1,3 @@
-import type { Request } from 'express'
 import type { Tx } from '../database/connect.js'
 import { insertAuditEvents } from './audit-queries.js'
 import { dated } from './event.js'
@@ -30,13 +29,14 @@ export interface Change {
   after?: object
 }
 
+/** The fields of a request that say who acts. */
+export interface ActingRequest {
+  state: { id: string; clientAddress: string; principal: { user: { id: string } } | undefined }
+}
+
 /** Returns the actor of a request. */
-export function actorOf(req: Request): Actor {
-  return {
-    userId: req.state.principal?.user.id ?? null,
-    requestId: req.state.id,
-    address: req.state.clientAddress,
-  }
+export function actorOf({ state: { id, clientAddress, principal } }: ActingRequest): Actor {
+  return { userId: principal?.user.id ?? null, requestId: id, address: clientAddress }
 }
 
 /** Inserts the event of a change in the change's own transaction: both take effect, or neither. */

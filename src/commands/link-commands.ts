@@ -1,6 +1,7 @@
 import { GatewayError } from '../errors.js'
 import { exitCodes } from '../domain/exit-codes.js'
-import { deleteLink, findOpenLink, listOpenLinks, type OpenLink } from '../directory/issued-queries.js'
+import { findOpenLink, listOpenLinks, type OpenLink } from '../directory/issued-queries.js'
+import { withdrawFirstAccess } from '../directory/issued.js'
 import type { CommandResult } from './routes-command.js'
 import { asOperator, heard } from './as-operator.js'
 import { said } from './command-result.js'
@@ -25,19 +26,14 @@ export async function listLinks(json: boolean): Promise<CommandResult> {
 export async function withdrawLink(id: string, json: boolean): Promise<CommandResult> {
   return await asOperator(async ({ scope }) => {
     const { result: link, coherence } = madeOf(
-      await scope.change(async ({ tx, record }) => {
-        const open = await findOpenLink(tx, id)
+      await scope.change(async (edit) => {
+        const open = await findOpenLink(edit.tx, id)
         if (!open)
           throw new GatewayError(
             'not_found',
             `There is no link ${id} that works: mandate-gateway user links lists them`,
           )
-        await deleteLink(tx, id)
-        await record({
-          action: 'first_access_withdrawn',
-          subject: `user:${open.userId}`,
-          before: { issuedBy: open.issuedBy, expiresAt: open.expiresAt },
-        })
+        await withdrawFirstAccess(edit, open)
         return open
       }),
     )

@@ -3,9 +3,9 @@ import { recordChange } from '../audit/record-change.js'
 import { GatewayError } from '../errors.js'
 import { exitCodes } from '../domain/exit-codes.js'
 import { label, username } from '../directory/fields.js'
-import type { Edit, Outcome, Seen } from '../directory/scope.js'
+import type { Edit, ChangeOutcome, Seen } from '../directory/scope.js'
 import { exportUser } from '../directory/export-queries.js'
-import { changeUser, eraseUser, makeUser } from '../directory/users-endpoints.js'
+import { changeUser, eraseUser, makeUser } from '../directory/users.js'
 import {
   findUserForUpdate,
   findUserId,
@@ -55,7 +55,9 @@ export const publicUrlOf = ({ PUBLIC_URL, HOST, PORT }: Operator['config']) =>
   PUBLIC_URL ?? `http://${HOST.includes(':') ? `[${HOST}]` : HOST}:${PORT}`
 
 /** What has been changed: these commands make what they say, and preview nothing. */
-export function madeOf<Result>(outcome: Outcome<Result>): Extract<Outcome<Result>, { result: Result }> {
+export function madeOf<Result>(
+  outcome: ChangeOutcome<Result>,
+): Extract<ChangeOutcome<Result>, { result: Result }> {
   if ('effect' in outcome) throw new Error('a change was to be made and was previewed')
   return outcome
 }
@@ -278,7 +280,7 @@ export async function erasePerson(
       async (edit) => {
         const admins = await lockEnabledAdmins(edit.tx)
         const user = await userOf(edit.tx, named)
-        await eraseUser(edit, operator, user, admins)
+        await eraseUser(edit, user, admins)
         return user
       },
       { dryRun },

@@ -13,7 +13,7 @@ import {
   changeQuery,
   createdAnswers,
   deletedAnswers,
-} from './changes.js'
+} from './change-endpoints.js'
 import {
   countInstances,
   deleteFeature,

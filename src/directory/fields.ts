@@ -47,3 +47,9 @@ export function found<Thing>(thing: Thing | undefined): Thing {
 /** An input that is well formed and wrong all the same. */
 export const invalid = (path: string, why: Reason) =>
   new GatewayError('validation_failed', 'The body is not valid', { errors: [faultAt(path, why)] })
+
+/** Returns the fields that are not undefined. */
+export const given = <Fields extends object>(change: Fields) =>
+  Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) as {
+    [Name in keyof Fields]: Exclude<Fields[Name], undefined>
+  }

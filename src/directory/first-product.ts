@@ -9,7 +9,7 @@ import { makeRole } from './roles-endpoints.js'
 import { findRoleOfMandate } from './role-queries.js'
 import { makeRule } from './rules-endpoints.js'
 import { listRules, type Rule } from './rule-queries.js'
-import { makeUser } from './users-endpoints.js'
+import { makeUser } from './users.js'
 import { findUserId } from './user-queries.js'
 
 /** The roles that a first product begins with. */

@@ -12,7 +12,7 @@ import {
   changeQuery,
   createdAnswers,
   deletedAnswers,
-} from './changes.js'
+} from './change-endpoints.js'
 import { featureCode, flag, found, id, invalid, label, search } from './fields.js'
 import {
   deleteInstance,

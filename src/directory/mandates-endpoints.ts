@@ -12,7 +12,7 @@ import {
   changeQuery,
   createdAnswers,
   deletedAnswers,
-} from './changes.js'
+} from './change-endpoints.js'
 import { flag, found, label, search, slug } from './fields.js'
 import {
   columnsOf,

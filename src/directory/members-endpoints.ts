@@ -14,7 +14,7 @@ import {
   changeQuery,
   createdAnswers,
   deletedAnswers,
-} from './changes.js'
+} from './change-endpoints.js'
 import { flag, found, id, invalid, search, username } from './fields.js'
 import { findInstance } from './instance-queries.js'
 import {

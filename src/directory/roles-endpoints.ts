@@ -13,7 +13,7 @@ import {
   changeQuery,
   createdAnswers,
   deletedAnswers,
-} from './changes.js'
+} from './change-endpoints.js'
 import { found, id, invalid, label, search } from './fields.js'
 import { findInstance } from './instance-queries.js'
 import { findMandate } from './mandate-queries.js'

@@ -13,8 +13,8 @@ import {
   changeQuery,
   createdAnswers,
   deletedAnswers,
-} from './changes.js'
-import { found, id } from './fields.js'
+} from './change-endpoints.js'
+import { found, given, id } from './fields.js'
 import { ownMandate, platformScope, type Edit, type Governing, type AdminScope } from './scope.js'
 import { concernOfRole, roleToChange } from './roles-endpoints.js'
 import {
@@ -55,12 +55,6 @@ const ruleQuery = z.strictObject({
   context: context.optional(),
   item: z.string().max(500).optional().meta({ description: 'empty: rules for all items' }),
 })
-
-/** The fields that are there. */
-const given = <Fields extends object>(change: Fields) =>
-  Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) as {
-    [Name in keyof Fields]: Exclude<Fields[Name], undefined>
-  }
 
 /** Adds a rule to a role. Rejects with `conflict` where the role has one for the same context and item. */
 export async function makeRule(edit: Edit, body: Omit<Rule, 'id'>): Promise<Rule> {

@@ -1,23 +1,27 @@
-import type { Request } from 'express'
 import type { Action } from '../domain/permissions.js'
 import { actionOfMethod } from '../authorization/guards.js'
 import { beginAsAdmin } from '../authorization/still-admin.js'
 import type { Tx } from '../database/connect.js'
 import type { MandateTx } from '../database/mandate.js'
+import type { Caller } from './caller.js'
 import { lockMandate } from './authority-queries.js'
 import { findDelegatedAdmin, refuseUnpermitted, type DelegatedAdmin } from './delegated-admin.js'
 
-/** Whether a request changes something. */
-export const isChange = ({ method }: Request) => method !== 'GET' && method !== 'HEAD'
+/** Returns whether a request changes something. */
+export const isChange = ({ method }: Pick<Caller, 'method'>) => method !== 'GET' && method !== 'HEAD'
 
 /**
- * Begins a change in a mandate, before it is entered: a SysAdmin still is one. Throws `sysadmin_required`.
+ * Begins a change in a mandate, before it is entered. Throws `sysadmin_required` for a SysAdmin who lost the
+ * level.
  */
-export async function beginAsGovernor(tx: Tx, { state: { principal } }: Request): Promise<void> {
+export async function beginAsGovernor(
+  tx: Tx,
+  { state: { principal } }: Pick<Caller, 'state'>,
+): Promise<void> {
   if (principal?.user.isSysAdmin === true) await beginAsAdmin(tx, principal.user, 'sysAdmin')
 }
 
-interface Asked {
+interface RequiredPermission {
   mandateId: string
   instanceId: string | null
   item: string
@@ -25,14 +29,14 @@ interface Asked {
 }
 
 /**
- * Who makes a change in a mandate that has been entered, as its rules stand by then: whoever has lost what
- * the request was let in with, while it waited, changes nothing. Undefined for a SysAdmin, whom no rule
- * binds. Throws `permission_denied`.
+ * Returns who makes a change in a mandate that has been entered, by its rules at that moment: a caller who
+ * lost the permission while the request waited changes nothing. Returns undefined for a SysAdmin, whom no
+ * rule binds. Throws `permission_denied`.
  */
 export async function findGovernor(
   inside: MandateTx,
-  { method, state: { principal } }: Request,
-  { mandateId, instanceId, item, action = actionOfMethod[method] ?? 'delete' }: Asked,
+  { method, state: { principal } }: Pick<Caller, 'method' | 'state'>,
+  { mandateId, instanceId, item, action = actionOfMethod[method] ?? 'delete' }: RequiredPermission,
 ): Promise<DelegatedAdmin | undefined> {
   await lockMandate(inside, mandateId)
   if (principal?.user.isSysAdmin === true) return undefined

@@ -12,7 +12,7 @@ import {
   changeQuery,
   createdAnswers,
   deletedAnswers,
-} from './changes.js'
+} from './change-endpoints.js'
 import { found, id } from './fields.js'
 import { findMandate } from './mandate-queries.js'
 import { platformScope, type Governing } from './scope.js'

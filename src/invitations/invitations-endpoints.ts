@@ -7,7 +7,7 @@ import {
   changeQuery,
   createdAnswers,
   deletedAnswers,
-} from '../directory/changes.js'
+} from '../directory/change-endpoints.js'
 import { found, id } from '../directory/fields.js'
 import { findMandate, findMandateIdOf } from '../directory/mandate-queries.js'
 import { mandateOfPath, ownMandate, type AdminScope, type Edit, type Governing } from '../directory/scope.js'

@@ -12,7 +12,7 @@ import {
   changeQuery,
   createdAnswers,
   deletedAnswers,
-} from '../directory/changes.js'
+} from '../directory/change-endpoints.js'
 import { found, label, search, username } from '../directory/fields.js'
 import { platformScope, type Changing, type Governing } from '../directory/scope.js'
 import {
@@ -25,7 +25,8 @@ import {
   searchUsers,
   type ListedUser,
 } from '../directory/user-queries.js'
-import { changeUser, levelOf, refuseForeignSysAdmin, refuseLastAdmin } from '../directory/users-endpoints.js'
+import { changeUser, refuseForeignSysAdmin, refuseLastAdmin } from '../directory/users.js'
+import { levelOf } from '../directory/users-endpoints.js'
 
 const fields = {
   id: z.uuid(),

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Sql } from '../database/connect.js'
-import { changeQuery, deletedAnswers } from '../directory/changes.js'
+import { changeQuery, deletedAnswers } from '../directory/change-endpoints.js'
 import { endpoint, type Endpoint } from '../http/endpoint/endpoint.js'
 import { sysAdmins } from '../http/endpoint/policy.js'
 import { findUserToPromote, listSysAdmins } from './admin-queries.js'

@@ -1,6 +1,6 @@
 import type { CommitAndAwaitNodes, CoherentTx, PerformDryRun } from '../coherence/commit-and-await-nodes.js'
 import { compareAuthority } from '../directory/authority.js'
-import { previewed, type Outcome } from '../directory/scope.js'
+import { previewed, type ChangeOutcome } from '../directory/scope.js'
 
 /** What changes on all nodes, or is tried and taken back. */
 export interface Changing {
@@ -24,7 +24,7 @@ export interface LoginChange {
 export async function changeLogins(
   { commitAndAwaitNodes, performDryRun }: Changing,
   { dryRun, ownerOf, change }: LoginChange,
-): Promise<Outcome<void>> {
+): Promise<ChangeOutcome<void>> {
   if (!dryRun) return await commitAndAwaitNodes(change)
   const effect = await performDryRun(async (tx) => {
     const userId = await ownerOf(tx)

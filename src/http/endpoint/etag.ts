@@ -16,7 +16,7 @@ export function etagOf(representation: unknown): string {
  * not overwrite each other. `current` is the response of a GET, read in the transaction that changes it.
  * Without the header nothing is refused. Throws `changed_meanwhile`.
  */
-export function checkIfMatch(req: IncomingMessage, current: unknown): void {
+export function checkIfMatch(req: Pick<IncomingMessage, 'headers'>, current: unknown): void {
   const wanted = req.headers['if-match']
   if (wanted === undefined || wanted.trim() === '*') return
   const tag = etagOf(current)

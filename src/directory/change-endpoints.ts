@@ -4,7 +4,7 @@ import { coherenceSchema } from '../http/endpoint/coherence-schema.js'
 import type { Answer } from '../http/endpoint/endpoint.js'
 import { etagOf } from '../http/endpoint/etag.js'
 import { permissionChangesOf, type Effect } from './authority.js'
-import type { Outcome } from './scope.js'
+import type { ChangeOutcome } from './scope.js'
 
 const dryRun = z
   .enum(['0', '1', 'true', 'false'], 'must be 1 or 0')
@@ -92,7 +92,7 @@ export const createdAnswers = (fields: z.ZodRawShape) => ({
  * not to the representation.
  */
 export function answerChanged<Result extends object>(
-  outcome: Outcome<Result>,
+  outcome: ChangeOutcome<Result>,
   extra: (result: Result) => object = () => ({}),
 ): Answer {
   if ('effect' in outcome) return { status: 200, body: previewOf(outcome.effect) }
@@ -102,7 +102,7 @@ export function answerChanged<Result extends object>(
 
 /** As `answerChanged`, of something that is new and found at a path. */
 export function answerCreated<Result extends object>(
-  outcome: Outcome<Result>,
+  outcome: ChangeOutcome<Result>,
   location: (result: Result) => string,
   extra?: (result: Result) => object,
 ): Answer {
@@ -113,7 +113,7 @@ export function answerCreated<Result extends object>(
 }
 
 /** As `answerChanged`, of something that is gone. */
-export function answerDeleted(outcome: Outcome<unknown>): Answer {
+export function answerDeleted(outcome: ChangeOutcome<unknown>): Answer {
   return 'effect' in outcome
     ? { status: 200, body: previewOf(outcome.effect) }
     : { status: 200, body: { coherence: outcome.coherence } }
