@@ -1,32 +1,17 @@
-import { reason } from '../domain/reasons.js'
 import { z } from 'zod'
-import { endpoint, idOf, type Call, type Endpoint } from '../http/endpoint/endpoint.js'
-import { checkIfMatch } from '../http/endpoint/etag.js'
-import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../http/endpoint/page.js'
+import { idOf, type Endpoint } from '../http/endpoint/endpoint.js'
+import { decodePosition, pageFields, pageFrom, positionOf } from '../http/endpoint/page.js'
+import { featureCode, flag, id, label, search } from './fields.js'
+import { findInstance, listInstances } from './instance-queries.js'
+import { changeInstance, makeInstance, removeInstance } from './instances.js'
 import {
-  answerChanged,
-  answerCreated,
-  answerDeleted,
-  answerItem,
-  changedAnswers,
-  changeQuery,
-  createdAnswers,
-  deletedAnswers,
-} from './change-endpoints.js'
-import { featureCode, flag, found, id, invalid, label, search } from './fields.js'
-import {
-  deleteInstance,
-  findInstance,
-  findInstanceForUpdate,
-  hasFeature,
-  insertInstance,
-  listInstances,
-  updateInstance,
-  type Instance,
-} from './instance-queries.js'
-import { findMandate } from './mandate-queries.js'
-import { refuseOverQuota } from './quota-queries.js'
-import { ownMandate, platformScope, type Edit, type Governing, type AdminScope } from './scope.js'
+  changeEndpoint,
+  createEndpoint,
+  listEndpoint,
+  removeEndpoint,
+  showEndpoint,
+} from './resource-endpoints.js'
+import { ownMandate, platformScope, type AdminScope, type Governing } from './scope.js'
 
 const instanceFields = {
   id: z.uuid(),
@@ -48,18 +33,6 @@ const instanceQuery = z.strictObject({
   enabled: flag,
 })
 
-async function makeInstance(
-  { tx, mandateId: within, record }: Edit,
-  body: z.infer<typeof newOwnInstance> & { mandateId?: string },
-): Promise<Instance> {
-  const mandateId = within ?? found(await findMandate(tx, body.mandateId ?? '')).id
-  if (!(await hasFeature(tx, body.featureCode))) throw invalid('featureCode', reason('feature_unknown'))
-  await refuseOverQuota(tx, mandateId, 'instances')
-  const made = await insertInstance(tx, { ...body, mandateId })
-  await record({ mandateId, action: 'instance_created', subject: `instance:${made.id}`, after: made })
-  return made
-}
-
 interface Collection {
   scope: AdminScope
   path: string
@@ -67,119 +40,62 @@ interface Collection {
   newInstance: typeof newInstance | typeof newOwnInstance
 }
 
-function readEndpoints({ scope: { access, see }, path, title }: Collection): Endpoint[] {
-  return [
-    endpoint({
-      method: 'get',
-      path,
-      summary: `List ${title} by label; q finds them by any part of it`,
-      access,
-      query: instanceQuery,
-      answers: { 200: pageOf(instance) },
-      handle: async (call) => {
-        const { limit, cursor, q, enabled, featureCode: feature, mandateId } = call.query
-        const rows = await see(call, (sql, within) =>
-          listInstances(sql, {
-            mandateId: within ?? mandateId,
-            featureCode: feature,
-            enabled,
-            q,
-            after: decodePosition(cursor, 2),
-            atMost: limit + 1,
-          }),
-        )
-        return { status: 200, body: pageFrom(rows, limit, (one) => positionOf(one.label, one.id)) }
-      },
-    }),
-    endpoint({
-      method: 'get',
-      path: `${path}/:id`,
-      summary: 'Show a feature instance',
-      access,
-      answers: { 200: instance },
-      handle: async (call) => answerItem(found(await see(call, (sql) => findInstance(sql, idOf(call))))),
-    }),
-  ]
+const listThese = ({ scope, path, title }: Collection) =>
+  listEndpoint({
+    scope,
+    path,
+    summary: `List ${title} by label; q finds them by any part of it`,
+    query: instanceQuery,
+    item: instance,
+    list: (sql, { query: { limit, cursor, mandateId, ...filter } }, within) =>
+      listInstances(sql, {
+        mandateId: within ?? mandateId,
+        featureCode: filter.featureCode,
+        enabled: filter.enabled,
+        q: filter.q,
+        after: decodePosition(cursor, 2),
+        atMost: limit + 1,
+      }),
+    page: (rows, limit) => pageFrom(rows, limit, (one) => positionOf(one.label, one.id)),
+  })
+
+function endpointsOf(collection: Collection): Endpoint[] {
+  const { scope, path, newInstance: body } = collection
+  const itemPath = `${path}/:id`
+  const show = showEndpoint({
+    scope,
+    path: itemPath,
+    summary: 'Show a feature instance',
+    item: instance,
+    find: (sql, call) => findInstance(sql, idOf(call)),
+  })
+  const create = createEndpoint({
+    scope,
+    path,
+    summary: 'Install a feature in a mandate',
+    body,
+    fields: instanceFields,
+    create: makeInstance,
+    location: (one) => `${path}/${one.id}`,
+  })
+  const change = changeEndpoint({
+    scope,
+    path: itemPath,
+    summary: 'Change a feature instance; when disabling it answers, no node lets anybody in any more',
+    body: instanceChange,
+    fields: instanceFields,
+    update: (edit, call) => changeInstance(edit, idOf(call), call.body),
+  })
+  const remove = removeEndpoint({
+    scope,
+    path: itemPath,
+    summary: 'Remove a feature instance with its roles and all access to it',
+    remove: (edit, call) => removeInstance(edit, idOf(call)),
+  })
+  return [listThese(collection), show, create, change, remove]
 }
 
-function writeEndpoints({ scope: { access, change }, path, newInstance: body }: Collection): Endpoint[] {
-  const begin = async ({ tx, about }: Edit, call: Call<unknown, unknown>) => {
-    const before = found(await findInstanceForUpdate(tx, idOf(call)))
-    checkIfMatch(call.req, before)
-    await about({ instanceId: before.id })
-    return before
-  }
-  return [
-    endpoint({
-      method: 'post',
-      path,
-      summary: 'Install a feature in a mandate',
-      access,
-      query: changeQuery,
-      body,
-      answers: createdAnswers(instanceFields),
-      handle: async (call) =>
-        answerCreated(
-          await change(call, (edit) => makeInstance(edit, call.body)),
-          (one) => `${path}/${one.id}`,
-        ),
-    }),
-    endpoint({
-      method: 'patch',
-      path: `${path}/:id`,
-      summary: 'Change a feature instance; when disabling it answers, no node lets anybody in any more',
-      access,
-      query: changeQuery,
-      body: instanceChange,
-      answers: changedAnswers(instanceFields),
-      handle: async (call) =>
-        answerChanged(
-          await change(call, async (edit) => {
-            const before = await begin(edit, call)
-            const after = {
-              ...before,
-              label: call.body.label ?? before.label,
-              enabled: call.body.enabled ?? before.enabled,
-            }
-            await updateInstance(edit.tx, after)
-            await edit.record({
-              mandateId: before.mandateId,
-              action: 'instance_changed',
-              subject: `instance:${before.id}`,
-              before,
-              after,
-            })
-            return after
-          }),
-        ),
-    }),
-    endpoint({
-      method: 'delete',
-      path: `${path}/:id`,
-      summary: 'Remove a feature instance with its roles and all access to it',
-      access,
-      query: changeQuery,
-      answers: deletedAnswers,
-      handle: async (call) =>
-        answerDeleted(
-          await change(call, async (edit) => {
-            const before = await begin(edit, call)
-            await deleteInstance(edit.tx, before.id)
-            await edit.record({
-              mandateId: before.mandateId,
-              action: 'instance_deleted',
-              subject: `instance:${before.id}`,
-              before,
-            })
-          }),
-        ),
-    }),
-  ]
-}
-
-const endpointsOf = (collection: Collection) => [...readEndpoints(collection), ...writeEndpoints(collection)]
-
-/** Feature instances: all of them for platform admins, and a mandate's own for those who govern it. */
+/** Returns the endpoints of feature instances: of all for platform admins, of one mandate for its own admins. */
 export function instanceEndpoints(governing: Governing): Endpoint[] {
   return [
     ...endpointsOf({

@@ -31,22 +31,22 @@ export const accesses = {
     select from user_mandates um join feature_instances i on i.mandate_id = um.mandate_id
      where um.user_id = x.user_id and i.id = x.feature_instance_id and um.profile_shown)`,
 } as const
-export type Kind = typeof memberships | typeof accesses
+export type MemberKind = typeof memberships | typeof accesses
 
 /** The rows of a mandate or instance, as somebody sees them. */
-export interface Rows {
-  kind: Kind
+export interface MemberRows {
+  kind: MemberKind
   /** The mandate or instance. */
   withinId: string
   /** Whether profiles are seen that their owners have not shown to the mandate. */
   seesAll: boolean
 }
 
-const rolesOf = ({ roles, ref }: Kind) => `select r.role_id::text from ${roles} r where r.${ref} = x.id`
-const profileOf = ({ kind, seesAll }: Rows, column: string) =>
+const rolesOf = ({ roles, ref }: MemberKind) => `select r.role_id::text from ${roles} r where r.${ref} = x.id`
+const profileOf = ({ kind, seesAll }: MemberRows, column: string) =>
   seesAll ? column : `case when ${kind.isShown} then ${column} end`
 const columnsOf = (
-  rows: Rows,
+  rows: MemberRows,
 ) => `x.id, x.user_id as "userId", u.username, ${profileOf(rows, 'u.email')} as email, ${profileOf(rows, 'u.full_name')} as "fullName",
   x.enabled, array(${rolesOf(rows.kind)} order by 1) as "roleIds", x.created_at as "createdAt"`
 
@@ -54,7 +54,7 @@ const columnsOf = (
  * Finds by all terms of a user, or, where the profile is not seen, by those of the username: they are among
  * all terms, which one index serves.
  */
-function matching({ kind, seesAll }: Rows, search: string): Condition {
+function matching({ kind, seesAll }: MemberRows, search: string): Condition {
   const [isFound, ...values] = beginsWith('t.term', search)
   const byAny = `exists (select from user_terms t where t.user_id = x.user_id and ${isFound})`
   if (seesAll) return [byAny, ...values]
@@ -73,7 +73,7 @@ export interface MemberFilter {
 /** Those within a mandate or on an instance, by username. */
 export async function listMembers(
   sql: Seen,
-  rows: Rows,
+  rows: MemberRows,
   { q, enabled, roleId, after, atMost }: MemberFilter,
 ): Promise<Member[]> {
   const { kind, withinId } = rows
@@ -91,7 +91,7 @@ export async function listMembers(
 }
 
 /** The row with that id, or of the user with that id. */
-export async function findMember(sql: Seen, rows: Rows, id: string): Promise<Member | undefined> {
+export async function findMember(sql: Seen, rows: MemberRows, id: string): Promise<Member | undefined> {
   const { kind, withinId } = rows
   const [member] = await sql.rows<Member>(
     `
@@ -102,7 +102,11 @@ export async function findMember(sql: Seen, rows: Rows, id: string): Promise<Mem
 }
 
 /** As `findMember`; the row stays as it is until the transaction ends. */
-export async function findMemberForUpdate(tx: Changing, rows: Rows, id: string): Promise<Member | undefined> {
+export async function findMemberForUpdate(
+  tx: Changing,
+  rows: MemberRows,
+  id: string,
+): Promise<Member | undefined> {
   const { kind, withinId } = rows
   await tx.rows(
     `select from ${kind.table} x where x.${kind.within} = ? and (x.id = ? or x.user_id = ?) for update`,
@@ -117,7 +121,7 @@ export async function findMemberForUpdate(tx: Changing, rows: Rows, id: string):
  */
 export async function insertMember(
   tx: Changing,
-  { kind, withinId, seesAll }: Rows,
+  { kind, withinId, seesAll }: MemberRows,
   userId: string,
   enabled: boolean,
 ): Promise<void> {
@@ -138,7 +142,7 @@ export async function insertMember(
 /** Lets somebody in, or not. */
 export async function setMemberEnabled(
   tx: Changing,
-  kind: Kind,
+  kind: MemberKind,
   id: string,
   enabled: boolean,
 ): Promise<void> {
@@ -146,7 +150,12 @@ export async function setMemberEnabled(
 }
 
 /** Makes these the roles of a row. */
-export async function setMemberRoles(tx: Changing, kind: Kind, id: string, roleIds: string[]): Promise<void> {
+export async function setMemberRoles(
+  tx: Changing,
+  kind: MemberKind,
+  id: string,
+  roleIds: string[],
+): Promise<void> {
   await tx.run(`delete from ${kind.roles} where ${kind.ref} = ? and not role_id = any (?::uuid[])`, [
     id,
     roleIds,
@@ -158,7 +167,11 @@ export async function setMemberRoles(tx: Changing, kind: Kind, id: string, roleI
 }
 
 /** Removes somebody from a mandate, with their access to its instances; or from an instance. */
-export async function deleteMember(tx: Changing, { kind, withinId }: Rows, member: Member): Promise<void> {
+export async function deleteMember(
+  tx: Changing,
+  { kind, withinId }: MemberRows,
+  member: Member,
+): Promise<void> {
   if (kind === memberships) {
     await tx.run(
       'delete from feature_access where user_id = ? and feature_instance_id in (select id from feature_instances where mandate_id = ?)',

@@ -2,10 +2,10 @@ import { fieldError } from '../domain/reasons.js'
 import { z } from 'zod'
 import { dayMs } from '../domain/time.js'
 import { csvAnswer, mostCsvRows, wantsCsv } from '../http/endpoint/csv.js'
-import { endpoint, type Endpoint } from '../http/endpoint/endpoint.js'
+import { endpoint, type Answer, type Endpoint } from '../http/endpoint/endpoint.js'
 import { decodePosition, pageFields, pageFrom, pageOf, positionOf } from '../http/endpoint/page.js'
 import { id } from './fields.js'
-import { platformScope, type Governing } from './scope.js'
+import { platformScope, type AdminScope, type Governing } from './scope.js'
 import { listBills, listUsage, sumUsage, type Bill, type DayOfUse } from './usage-queries.js'
 
 const day = z.iso.date(fieldError('day', { example: '2026-11-25' }))
@@ -101,74 +101,80 @@ const billColumns = [
   'instancesQuota',
 ] as const satisfies (keyof Bill)[]
 
-/** What mandates are used, and what they have been sold of that. */
-export function usageEndpoints(governing: Governing): Endpoint[] {
-  const { access, see } = platformScope(governing)
-  return [
-    endpoint({
-      method: 'get',
-      path: '/admin/usage',
-      summary: 'Requests and denials by mandate and day (UTC), the latest first; JSON or CSV',
-      access,
-      query: usageQuery,
-      answers: { 200: pageOf(dayOfUse) },
-      handle: async (call) => {
-        const { limit: size, cursor, mandateId, from, to, format: wanted } = call.query
-        const asTable = wantsCsv(call.req, wanted)
-        const rows = await see(call, (sql) =>
-          listUsage(sql, {
-            mandateId,
-            from,
-            to,
-            after: decodePosition(cursor, 2),
-            atMost: (asTable ? mostCsvRows : size) + 1,
-          }),
-        )
-        return asTable
-          ? csvAnswer('usage', dayColumns, rows)
-          : { status: 200, body: pageFrom(rows, size, (one) => positionOf(one.day, one.mandateId)) }
-      },
-    }),
-    endpoint({
-      method: 'get',
-      path: '/admin/usage/days',
-      summary:
-        'Requests and denials of all mandates, or of one, by day (UTC): each day of a time, the earliest first',
-      access,
-      query: daysQuery,
-      answers: { 200: z.strictObject({ items: z.array(dayOfAll), nextCursor: z.null() }) },
-      handle: async (call) => ({
-        status: 200,
-        body: { items: await see(call, (sql) => sumUsage(sql, call.query)), nextCursor: null },
-      }),
-    }),
-    endpoint({
-      method: 'get',
-      path: '/admin/billing',
-      summary: 'Use against quota by mandate, in a month; JSON or CSV',
-      access,
-      query: billQuery,
-      answers: { 200: pageOf(bill) },
-      handle: async (call) => {
-        const {
-          limit: size,
-          cursor,
+/** The number of rows to ask for: one more than the response holds. */
+const atMostOf = (asTable: boolean, limit: number) => (asTable ? mostCsvRows : limit) + 1
+
+function listDays({ access, see }: AdminScope): Endpoint {
+  return endpoint({
+    method: 'get',
+    path: '/admin/usage',
+    summary: 'Requests and denials by mandate and day (UTC), the latest first; JSON or CSV',
+    access,
+    query: usageQuery,
+    answers: { 200: pageOf(dayOfUse) },
+    handle: async (call): Promise<Answer> => {
+      const { limit: size, cursor, mandateId, from, to, format: wanted } = call.query
+      const asTable = wantsCsv(call.req, wanted)
+      const rows = await see(call, (sql) =>
+        listUsage(sql, {
           mandateId,
-          format: wanted,
-          month = new Date().toISOString().slice(0, 7),
-        } = call.query
-        const asTable = wantsCsv(call.req, wanted)
-        const rows = await see(call, (sql) =>
-          listBills(sql, month, {
-            mandateId,
-            after: decodePosition(cursor, 1)?.[0],
-            atMost: (asTable ? mostCsvRows : size) + 1,
-          }),
-        )
-        return asTable
-          ? csvAnswer(`billing-${month}`, billColumns, rows)
-          : { status: 200, body: pageFrom(rows, size, (one) => positionOf(one.mandateId)) }
-      },
+          from,
+          to,
+          after: decodePosition(cursor, 2),
+          atMost: atMostOf(asTable, size),
+        }),
+      )
+      return asTable
+        ? csvAnswer('usage', dayColumns, rows)
+        : { status: 200, body: pageFrom(rows, size, (one) => positionOf(one.day, one.mandateId)) }
+    },
+  })
+}
+
+const sumDays = ({ access, see }: AdminScope) =>
+  endpoint({
+    method: 'get',
+    path: '/admin/usage/days',
+    summary:
+      'Requests and denials of all mandates, or of one, by day (UTC): each day of a time, the earliest first',
+    access,
+    query: daysQuery,
+    answers: { 200: z.strictObject({ items: z.array(dayOfAll), nextCursor: z.null() }) },
+    handle: async (call) => ({
+      status: 200,
+      body: { items: await see(call, (sql) => sumUsage(sql, call.query)), nextCursor: null },
     }),
-  ]
+  })
+
+const thisMonth = () => new Date().toISOString().slice(0, 7)
+
+function listMonths({ access, see }: AdminScope): Endpoint {
+  return endpoint({
+    method: 'get',
+    path: '/admin/billing',
+    summary: 'Use against quota by mandate, in a month; JSON or CSV',
+    access,
+    query: billQuery,
+    answers: { 200: pageOf(bill) },
+    handle: async (call): Promise<Answer> => {
+      const { limit: size, cursor, mandateId, format: wanted, month = thisMonth() } = call.query
+      const asTable = wantsCsv(call.req, wanted)
+      const rows = await see(call, (sql) =>
+        listBills(sql, month, {
+          mandateId,
+          after: decodePosition(cursor, 1)?.[0],
+          atMost: atMostOf(asTable, size),
+        }),
+      )
+      return asTable
+        ? csvAnswer(`billing-${month}`, billColumns, rows)
+        : { status: 200, body: pageFrom(rows, size, (one) => positionOf(one.mandateId)) }
+    },
+  })
+}
+
+/** Returns the endpoints that show how much mandates are used, against their quotas. */
+export function usageEndpoints(governing: Governing): Endpoint[] {
+  const scope = platformScope(governing)
+  return [listDays(scope), sumDays(scope), listMonths(scope)]
 }
