@@ -1,6 +1,5 @@
 import type { Request } from 'express'
 import { z } from 'zod'
-import { recordChange } from '../audit/record-change.js'
 import { presentedTokens } from '../authentication/authenticate.js'
 import type { VerifiedClaims } from '../authentication/verify-token.js'
 import type { CommitAndAwaitNodes } from '../coherence/commit-and-await-nodes.js'
@@ -12,7 +11,7 @@ import { endpoint, type Answer, type Endpoint } from '../http/endpoint/endpoint.
 import { isNavigation } from '../http/pages/html.js'
 import { anyone } from '../http/endpoint/policy.js'
 import type { CheckPassword } from './check-password.js'
-import { endLogins } from '../authentication/end-queries.js'
+import type { Presented } from '../authentication/end-queries.js'
 import { originOf, type IssuedTokens, type Login } from './issue-token.js'
 import {
   clearLoginCookies,
@@ -20,7 +19,7 @@ import {
   presentedRefreshTokens,
   setLoginCookies,
 } from './login-cookies.js'
-import { areIssued } from './refresh-queries.js'
+import { logOut } from './log-out.js'
 import { refreshTokenHash } from './refresh-token.js'
 import type { Refresh } from './refresh.js'
 import { userSchema, usernameInput } from './schemas.js'
@@ -77,17 +76,8 @@ function refreshTokenOf(req: Request): string | undefined {
   return token
 }
 
-/** Signing in with a password and cookies, staying signed in, and signing out. */
-export function loginEndpoints({
-  config,
-  sql,
-  commitAndAwaitNodes,
-  checkPassword,
-  issueTokens,
-  refresh,
-  verifyTokenOfAnyAge,
-}: Dependencies): Endpoint[] {
-  const login = endpoint({
+const loginEndpoint = ({ config, checkPassword, issueTokens, verifyTokenOfAnyAge }: Dependencies): Endpoint =>
+  endpoint({
     method: 'post',
     path: '/auth/login',
     summary:
@@ -111,7 +101,8 @@ export function loginEndpoints({
     },
   })
 
-  const renew = endpoint({
+const refreshEndpoint = ({ config, refresh }: Dependencies): Endpoint =>
+  endpoint({
     method: 'post',
     path: '/auth/refresh',
     summary: 'Exchange the cookie refresh_token for the next one and a new access token; sets both cookies',
@@ -125,7 +116,24 @@ export function loginEndpoints({
     },
   })
 
-  const logout = endpoint({
+/** Returns the logins that a request shows, by cookies and bearer token, valid or expired. */
+async function presentedLogins(
+  req: Request,
+  verifyTokenOfAnyAge: Dependencies['verifyTokenOfAnyAge'],
+): Promise<Presented> {
+  const claims = await Promise.all(
+    presentedTokens(req).map((token) => verifyTokenOfAnyAge(token).catch(() => undefined)),
+  )
+  return {
+    tokenIds: claims.flatMap((one) => (one ? [one.jti] : [])).slice(0, mostEnded),
+    refreshHashes: presentedRefreshTokens(req)
+      .map(refreshTokenHash)
+      .filter((hash) => hash !== undefined),
+  }
+}
+
+const logoutEndpoint = ({ config, sql, commitAndAwaitNodes, verifyTokenOfAnyAge }: Dependencies): Endpoint =>
+  endpoint({
     method: 'post',
     path: '/auth/logout',
     summary:
@@ -133,30 +141,19 @@ export function loginEndpoints({
     access: anyone,
     answers: { 204: null, 303: null },
     handle: async ({ req, res }) => {
-      const claims = await Promise.all(
-        presentedTokens(req).map((token) => verifyTokenOfAnyAge(token).catch(() => undefined)),
+      await logOut(
+        { sql, commitAndAwaitNodes },
+        await presentedLogins(req, verifyTokenOfAnyAge),
+        originOf(req),
       )
-      const tokenIds = claims.flatMap((one) => (one ? [one.jti] : [])).slice(0, mostEnded)
-      const refreshHashes = presentedRefreshTokens(req)
-        .map(refreshTokenHash)
-        .filter((hash) => hash !== undefined)
-      if (tokenIds.length > 0 || (refreshHashes.length > 0 && (await areIssued(sql, refreshHashes)))) {
-        await commitAndAwaitNodes(async (tx) => {
-          for (const { id, userId } of await endLogins(tx, { tokenIds, refreshHashes })) {
-            await recordChange(tx, {
-              actor: { userId, requestId: req.state.id, address: req.state.clientAddress },
-              mandateId: 'system',
-              action: 'session_ended',
-              subject: `session:${id}`,
-              after: { by: 'logout' },
-            })
-          }
-        })
-      }
       clearLoginCookies(res, config)
       return signedOut(req)
     },
   })
 
-  return [login, renew, logout]
-}
+/** Returns the endpoints for signing in with a password, staying signed in, and signing out. */
+export const passwordLoginEndpoints = (deps: Dependencies): Endpoint[] => [
+  loginEndpoint(deps),
+  refreshEndpoint(deps),
+  logoutEndpoint(deps),
+]

@@ -1,22 +1,16 @@
 import { z } from 'zod'
 import { authorities } from '../domain/authorities.js'
-import { actorOf, recordChange } from '../audit/record-change.js'
+import { actorOf } from '../audit/record-change.js'
 import type { CommitAndAwaitNodes } from '../coherence/commit-and-await-nodes.js'
 import type { Config } from '../config.js'
 import type { Sql } from '../database/connect.js'
 import type { CookieConfig } from '../http/cookies.js'
-import { GatewayError } from '../errors.js'
 import { coherenceSchema } from '../http/endpoint/coherence-schema.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint/endpoint.js'
 import { decodeCursor, pageFrom, pageOf, pageQuery } from '../http/endpoint/page.js'
 import { signedIn } from '../http/endpoint/policy.js'
-import {
-  endSessions,
-  endSessionsOfUser,
-  findSessionOfUser,
-  withdrawLinksOf,
-} from '../authentication/end-queries.js'
 import { clearLoginCookies } from './login-cookies.js'
+import { endAllOwnSessions, endOwnSession } from './own-sessions.js'
 import { listLiveSessions } from './session-list-queries.js'
 
 interface Dependencies {
@@ -36,12 +30,11 @@ const session = z
     userAgent: z.string().nullable(),
   })
   .meta({ id: 'Session' })
-const position = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z [0-9a-f-]{36}$/
+const positionPattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z [0-9a-f-]{36}$/
 const ended = z.strictObject({ coherence: coherenceSchema })
 
-/** The caller's own sessions: what is signed in where, and ending it. */
-export function sessionEndpoints({ config, sql, commitAndAwaitNodes }: Dependencies): Endpoint[] {
-  const list = endpoint({
+const listEndpoint = ({ config, sql }: Dependencies): Endpoint =>
+  endpoint({
     method: 'get',
     path: '/auth/sessions',
     summary: 'List my sessions that are signed in, newest first',
@@ -51,25 +44,21 @@ export function sessionEndpoints({ config, sql, commitAndAwaitNodes }: Dependenc
     handle: async ({ req, query: { limit, cursor } }) => {
       const { user, sessionId } = req.state.requirePrincipal()
       const sessions = await listLiveSessions(sql, user.id, {
-        after: decodeCursor(cursor, position),
+        after: decodeCursor(cursor, positionPattern),
         atMost: limit + 1,
         sessionDays: config.SESSION_MAX_AGE,
       })
       const page = pageFrom(sessions, limit, ({ position }) => position)
-      return {
-        status: 200,
-        body: {
-          ...page,
-          items: page.items.map(({ position: _position, ...one }) => ({
-            ...one,
-            current: one.id === sessionId,
-          })),
-        },
-      }
+      const items = page.items.map(({ position: _position, ...one }) => ({
+        ...one,
+        current: one.id === sessionId,
+      }))
+      return { status: 200, body: { ...page, items } }
     },
   })
 
-  const end = endpoint({
+const endEndpoint = ({ config, commitAndAwaitNodes }: Dependencies): Endpoint =>
+  endpoint({
     method: 'delete',
     path: '/auth/sessions/:id',
     unversioned: true,
@@ -79,24 +68,16 @@ export function sessionEndpoints({ config, sql, commitAndAwaitNodes }: Dependenc
     handle: async (call) => {
       const id = idOf(call)
       const { user, sessionId } = call.req.state.requirePrincipal()
-      const { coherence } = await commitAndAwaitNodes(async (tx) => {
-        if (!(await findSessionOfUser(tx, id, user.id)))
-          throw new GatewayError('not_found', 'You have no session with this id')
-        await endSessions(tx, [id])
-        await recordChange(tx, {
-          actor: actorOf(call.req),
-          mandateId: 'system',
-          action: 'session_ended',
-          subject: `session:${id}`,
-          after: { by: 'user' },
-        })
-      })
+      const { coherence } = await commitAndAwaitNodes((tx) =>
+        endOwnSession(tx, { id, userId: user.id, actor: actorOf(call.req) }),
+      )
       if (id === sessionId) clearLoginCookies(call.res, config)
       return { status: 200, body: { coherence } }
     },
   })
 
-  const logoutAll = endpoint({
+const logoutAllEndpoint = ({ config, commitAndAwaitNodes }: Dependencies): Endpoint =>
+  endpoint({
     method: 'post',
     path: '/auth/logout-all',
     summary:
@@ -105,21 +86,17 @@ export function sessionEndpoints({ config, sql, commitAndAwaitNodes }: Dependenc
     answers: { 200: ended },
     handle: async ({ req, res }) => {
       const { user } = req.state.requirePrincipal()
-      const { coherence } = await commitAndAwaitNodes(async (tx) => {
-        const sessions = await endSessionsOfUser(tx, user.id)
-        await withdrawLinksOf(tx, user.id)
-        await recordChange(tx, {
-          actor: actorOf(req),
-          mandateId: 'system',
-          action: 'sessions_ended',
-          subject: `user:${user.id}`,
-          after: { by: 'user', sessions: sessions.length },
-        })
-      })
+      const { coherence } = await commitAndAwaitNodes((tx) =>
+        endAllOwnSessions(tx, { userId: user.id, actor: actorOf(req) }),
+      )
       clearLoginCookies(res, config)
       return { status: 200, body: { coherence } }
     },
   })
 
-  return [list, end, logoutAll]
-}
+/** Returns the endpoints of the caller's own sessions: the list, and ending one or all. */
+export const sessionEndpoints = (deps: Dependencies): Endpoint[] => [
+  listEndpoint(deps),
+  endEndpoint(deps),
+  logoutAllEndpoint(deps),
+]

@@ -16,6 +16,7 @@ import {
   listGoodKeys,
   takeAssertion,
   useCredential,
+  type ServiceAccount,
   type StoredServiceKey,
 } from './service-credential-queries.js'
 
@@ -104,9 +105,27 @@ async function verifyWith(
 const isShortLived = ({ exp = Infinity, iat = 0 }: JWTPayload, nowSeconds: number) =>
   exp <= nowSeconds + longestSeconds + clockSkewSeconds && iat <= nowSeconds + clockSkewSeconds
 
+/** Returns the enabled account that an assertion names, and its subject. Throws `client_invalid`. */
+async function accountOf(
+  database: Database,
+  assertion: string,
+  clientId: string | undefined,
+): Promise<{ account: ServiceAccount; subject: string }> {
+  const subject = subjectOf(assertion)
+  if (
+    typeof subject !== 'string' ||
+    subject.includes('\0') ||
+    (clientId !== undefined && clientId !== subject)
+  )
+    throw clientInvalid()
+  const account = await findServiceAccount(database, subject)
+  if (!account?.enabled) throw clientInvalid()
+  return { account, subject }
+}
+
 /**
- * Assertions name the account as issuer and subject, and this gateway, or its token endpoint, as audience;
- * each is good for one use on all nodes.
+ * Returns the check of assertions (RFC 7523). They name the account as issuer and subject, and this gateway,
+ * or its token endpoint, as audience. Each is good for one use on all nodes.
  */
 export function checkAssertions({
   database,
@@ -116,29 +135,15 @@ export function checkAssertions({
   publicUrl: () => string
 }): CheckAssertion {
   return async (assertion, clientId) => {
-    const subject = subjectOf(assertion)
-    if (
-      typeof subject !== 'string' ||
-      subject.includes('\0') ||
-      (clientId !== undefined && clientId !== subject)
-    )
-      throw clientInvalid()
-    const account = await findServiceAccount(database, subject)
-    if (!account?.enabled) throw clientInvalid()
-    const audience = [publicUrl(), `${publicUrl()}/`, `${publicUrl()}/auth/token`]
+    const { account, subject } = await accountOf(database, assertion, clientId)
     const verified = await verifyWith(await listGoodKeys(database, account.id), assertion, {
-      audience,
+      audience: [publicUrl(), `${publicUrl()}/`, `${publicUrl()}/auth/token`],
       issuer: subject,
       subject,
     })
     const { jti, exp } = verified?.claims ?? {}
-    if (
-      !verified ||
-      typeof jti !== 'string' ||
-      exp === undefined ||
-      !isShortLived(verified.claims, Date.now() / 1000)
-    )
-      throw clientInvalid()
+    const isGood = verified && exp !== undefined && isShortLived(verified.claims, Date.now() / 1000)
+    if (!isGood || typeof jti !== 'string') throw clientInvalid()
     const { key } = verified
     const use = async (tx: Tx) =>
       (await useCredential(tx, 'key', key.id)) &&

@@ -53,7 +53,7 @@ const given = ({ token, expiresAt, refreshToken }: IssuedToken & Partial<IssuedT
   },
 })
 
-/** What RFC 6749 §5.2 calls an invalid grant: the credentials are wrong, or good for nothing any more. */
+/** The errors that RFC 6749 §5.2 calls an invalid grant. */
 const invalidGrants = new Set(['credentials_invalid', 'refresh_invalid', 'user_disabled'])
 
 async function grantOr(
@@ -68,55 +68,53 @@ async function grantOr(
   }
 }
 
-type Grant = (body: TokenRequest, req: Request) => Promise<Answer>
+type Grant = (deps: Dependencies, body: TokenRequest, req: Request) => Promise<Answer>
 
-/** `POST /auth/token` (RFC 6749 §4.3, §4.4, §6): tokens for callers that keep no cookies. */
-export function tokenEndpoints({
-  checkPassword,
-  issueTokens,
-  refresh,
-  authenticateClient,
-  issueClientToken,
-}: Dependencies): Endpoint[] {
-  const byPassword: Grant = async ({ username, password }, req) => {
-    if (!username || !password) return refuse('invalid_request', 'username and password must be given')
-    const user = await checkPassword({ username, password, ...originOf(req) })
-    if (!user) return refuse('invalid_grant', 'Username or password is wrong')
-    return given(
-      await issueTokens({ user, authority: 'local', passwordHash: user.passwordHash, ...originOf(req) }),
-    )
-  }
-  const byRefreshToken: Grant = async ({ refresh_token: token }, req) => {
-    if (!token) return refuse('invalid_request', 'refresh_token must be given')
-    return given(await refresh(token, originOf(req)))
-  }
-  const byClient: Grant = async (body, req) =>
-    given(await issueClientToken(await authenticateClient(req, body), originOf(req)))
-  const grants = new Map([
-    ['password', byPassword],
-    ['refresh_token', byRefreshToken],
-    ['client_credentials', byClient],
-  ])
-
-  return [
-    endpoint({
-      method: 'post',
-      path: '/auth/token',
-      summary: `Get an access token (RFC 6749); the grant type is ${[...grants.keys()].join(' or ')}`,
-      access: anyone,
-      errors: 'oauth',
-      body: tokenRequest,
-      bodyTypes: ['application/x-www-form-urlencoded', 'application/json'],
-      answers: { 200: tokenAnswer },
-      handle: async ({ req, body }) => {
-        const grant = grants.get(body.grant_type)
-        if (!grant)
-          return refuse('unsupported_grant_type', `The grant type must be ${[...grants.keys()].join(' or ')}`)
-        return await grantOr(
-          (description) => refuse('invalid_grant', description),
-          () => grant(body, req),
-        )
-      },
-    }),
-  ]
+/** RFC 6749 §4.3. */
+const byPassword: Grant = async ({ checkPassword, issueTokens }, { username, password }, req) => {
+  if (!username || !password) return refuse('invalid_request', 'username and password must be given')
+  const user = await checkPassword({ username, password, ...originOf(req) })
+  if (!user) return refuse('invalid_grant', 'Username or password is wrong')
+  return given(
+    await issueTokens({ user, authority: 'local', passwordHash: user.passwordHash, ...originOf(req) }),
+  )
 }
+
+/** RFC 6749 §6. */
+const byRefreshToken: Grant = async ({ refresh }, { refresh_token: token }, req) => {
+  if (!token) return refuse('invalid_request', 'refresh_token must be given')
+  return given(await refresh(token, originOf(req)))
+}
+
+/** RFC 6749 §4.4. */
+const byClient: Grant = async ({ authenticateClient, issueClientToken }, body, req) =>
+  given(await issueClientToken(await authenticateClient(req, body), originOf(req)))
+
+const grants = new Map([
+  ['password', byPassword],
+  ['refresh_token', byRefreshToken],
+  ['client_credentials', byClient],
+])
+const grantTypes = [...grants.keys()].join(' or ')
+
+/** Returns the endpoint `POST /auth/token` (RFC 6749): tokens for callers that keep no cookies. */
+export const tokenEndpoints = (deps: Dependencies): Endpoint[] => [
+  endpoint({
+    method: 'post',
+    path: '/auth/token',
+    summary: `Get an access token (RFC 6749); the grant type is ${grantTypes}`,
+    access: anyone,
+    errors: 'oauth',
+    body: tokenRequest,
+    bodyTypes: ['application/x-www-form-urlencoded', 'application/json'],
+    answers: { 200: tokenAnswer },
+    handle: async ({ req, body }) => {
+      const grant = grants.get(body.grant_type)
+      if (!grant) return refuse('unsupported_grant_type', `The grant type must be ${grantTypes}`)
+      return await grantOr(
+        (description) => refuse('invalid_grant', description),
+        () => grant(deps, body, req),
+      )
+    },
+  }),
+]
