@@ -4,7 +4,7 @@ import { firstRoles, makeFirstProduct, type FirstProduct, type Step } from '../d
 import type { Edit } from '../directory/scope.js'
 import { GatewayError } from '../errors.js'
 import { exitCodes } from '../domain/exit-codes.js'
-import { issueFirstAccess } from '../login/first-access-endpoints.js'
+import { issueFirstAccess } from '../login/first-access.js'
 import { setFirstPassword } from '../login/first-access-queries.js'
 import { checkNewPassword } from '../login/password-policy.js'
 import { createPasswords } from '../login/password.js'

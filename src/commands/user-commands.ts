@@ -12,9 +12,9 @@ import {
   lockEnabledAdmins,
   type ListedUser,
 } from '../directory/user-queries.js'
-import { issueFirstAccess } from '../login/first-access-endpoints.js'
+import { issueFirstAccess } from '../login/first-access.js'
 import { setFirstPassword } from '../login/first-access-queries.js'
-import { issueSetupLink } from '../login/setup-endpoints.js'
+import { issueSetupLink } from '../login/setup.js'
 import { lockSetup, voidSetupLinks } from '../login/setup-queries.js'
 import { checkNewPassword } from '../login/password-policy.js'
 import { createPasswords } from '../login/password.js'

@@ -1,59 +1,19 @@
-import { type Reason } from '../domain/text-values.js'
-import { reason } from '../domain/reasons.js'
 import { z } from 'zod'
-import { recordChange, type Actor } from '../audit/record-change.js'
 import type { CommitAndAwaitNodes } from '../coherence/commit-and-await-nodes.js'
-import type { Sql, Tx } from '../database/connect.js'
-import { GatewayError, faultAt } from '../errors.js'
+import type { Sql } from '../database/connect.js'
+import { reason } from '../domain/reasons.js'
+import { hashSecret } from '../domain/secrets.js'
+import type { Reason } from '../domain/text-values.js'
+import { faultAt, GatewayError } from '../errors.js'
 import { endpoint, type Answer, type Call, type Endpoint } from '../http/endpoint/endpoint.js'
-import { languageOf, wantsHtml } from '../http/pages/html.js'
-import type { Language } from '../domain/languages.js'
-import { queueNotice } from '../messages/notice.js'
-import type { Outbox } from '../messages/outbox.js'
 import { anyone } from '../http/endpoint/policy.js'
+import { languageOf, wantsHtml } from '../http/pages/html.js'
+import type { Outbox } from '../messages/outbox.js'
 import { passwordPage, passwordSetPage } from './first-access-pages.js'
-import {
-  findInvited,
-  replaceFirstAccessLink,
-  setFirstPassword,
-  takeInvitation,
-  type Invited,
-} from './first-access-queries.js'
+import type { Invited } from './first-access-queries.js'
+import { getInvited, useFirstAccess } from './first-access.js'
 import { passwordFault } from './password-policy.js'
 import type { Passwords } from './password.js'
-import { hashSecret, makeSecret } from '../domain/secrets.js'
-
-/**
- * A link by which a user sets a password, once. Whoever has it can: it is shown to the one who asked for it,
- * and stored nowhere.
- */
-export interface FirstAccess {
-  /** Path on the gateway; the link is `PUBLIC_URL` and this. */
-  path: string
-  expiresAt: Date
-}
-
-const linkDays = 7
-
-/**
- * Makes a user's one-time link, which ends with the level of the admin who issued it (null: the command
- * line); earlier ones stop working. Throws `not_found` without such a user, and for a service account.
- */
-export async function issueFirstAccess(
-  tx: Tx,
-  userId: string,
-  issuedBy: string | null,
-): Promise<FirstAccess> {
-  const token = makeSecret()
-  const expiresAt = await replaceFirstAccessLink(tx, {
-    userId,
-    tokenHash: hashSecret(token),
-    days: linkDays,
-    issuedBy,
-  })
-  if (!expiresAt) throw new GatewayError('not_found', reason('user_without_password'))
-  return { path: `/auth/first-access/${token}`, expiresAt }
-}
 
 interface Dependencies {
   sql: Sql
@@ -67,48 +27,11 @@ type NewPassword = z.infer<typeof newPassword>
 
 const tokenHashOf = ({ params }: Pick<Call<unknown, unknown>, 'params'>) => hashSecret(params.token ?? '')
 
-/** Used, expired, replaced, never made: whoever has no link need not learn which. */
-const gone = () => new GatewayError('not_found', reason('link_used'))
+const faultOf = ({ password, repeated }: NewPassword, { username }: Invited): Reason | undefined =>
+  repeated !== undefined && repeated !== password ? reason('same_twice') : passwordFault(password, username)
 
-function faultOf({ password, repeated }: NewPassword, { username }: Invited): Reason | undefined {
-  return repeated !== undefined && repeated !== password
-    ? reason('same_twice')
-    : passwordFault(password, username)
-}
-
-/**
- * `/auth/first-access/{token}`: where somebody whom an admin made sets a password. It signs nobody in: who
- * knows the password can do that.
- */
-export function firstAccessEndpoints({
-  sql,
-  commitAndAwaitNodes,
-  passwords,
-  outbox,
-}: Dependencies): Endpoint[] {
-  const find = async (tokenHash: string) => {
-    const invited = await findInvited(sql, tokenHash)
-    if (!invited) throw gone()
-    return invited
-  }
-
-  const setPassword = async (tokenHash: string, password: string, actor: Actor, language: Language) => {
-    const passwordHash = await passwords.hash(password)
-    await commitAndAwaitNodes(async (tx) => {
-      const taken = await takeInvitation(tx, tokenHash)
-      if (!taken) throw gone()
-      await setFirstPassword(tx, taken.userId, passwordHash)
-      await recordChange(tx, {
-        actor: { ...actor, userId: taken.userId },
-        mandateId: 'system',
-        action: 'first_access_used',
-        subject: `user:${taken.userId}`,
-      })
-      await queueNotice(outbox, tx, { userId: taken.userId, event: 'password_changed', language })
-    })
-  }
-
-  const show = endpoint({
+const showEndpoint = ({ sql }: Dependencies): Endpoint =>
+  endpoint({
     method: 'get',
     path: '/auth/first-access/:token',
     summary: 'The page on which somebody new sets a password; looking at it changes nothing',
@@ -116,11 +39,14 @@ export function firstAccessEndpoints({
     entry: 'first-access',
     errors: 'page',
     answers: { 200: 'text/html' },
-    handle: async (call) =>
-      passwordPage({ language: languageOf(call.req), username: (await find(tokenHashOf(call))).username }),
+    handle: async (call) => {
+      const { username } = await getInvited(sql, tokenHashOf(call))
+      return passwordPage({ language: languageOf(call.req), username })
+    },
   })
 
-  const set = endpoint({
+const useEndpoint = (deps: Dependencies): Endpoint =>
+  endpoint({
     method: 'post',
     path: '/auth/first-access/:token',
     summary: 'Set the password, once; ends all sessions of the user and unlinks their identities',
@@ -133,7 +59,8 @@ export function firstAccessEndpoints({
     answers: { 200: 'text/html', 204: null },
     handle: async (call): Promise<Answer> => {
       const { req, body } = call
-      const invited = await find(tokenHashOf(call))
+      const tokenHash = tokenHashOf(call)
+      const invited = await getInvited(deps.sql, tokenHash)
       const fault = faultOf(body, invited)
       const language = languageOf(req)
       if (fault !== undefined) {
@@ -143,10 +70,16 @@ export function firstAccessEndpoints({
         })
       }
       const actor = { userId: null, requestId: req.state.id, address: req.state.clientAddress }
-      await setPassword(tokenHashOf(call), body.password, actor, language)
+      await useFirstAccess(deps, { tokenHash, password: body.password }, { actor, language })
       return wantsHtml(req) ? passwordSetPage(language) : { status: 204 }
     },
   })
 
-  return [show, set]
-}
+/**
+ * Returns the endpoints of `/auth/first-access/{token}`, where a user whom an admin made sets a password. They
+ * sign nobody in: a person who knows the password can do that.
+ */
+export const firstAccessEndpoints = (deps: Dependencies): Endpoint[] => [
+  showEndpoint(deps),
+  useEndpoint(deps),
+]

@@ -116,69 +116,81 @@ interface Dependencies {
   config: Lifetimes
 }
 
+/** A session that begins, with its tokens. */
+interface Beginning {
+  session: Parameters<typeof insertSession>[1]
+  access: Omit<AccessToken, 'sessionId'> & { sessionId: string }
+  refreshToken: string
+}
+
 /**
- * Begins a session and issues its tokens. Session and tokens are written together or not at all. Throws
- * `credentials_invalid` when the user has been disabled, or their password changed, since it was checked.
- * Where it replaces another login, no node accepts that one any more.
+ * Writes a session with its tokens, and audits it. Returns in how many seconds the refresh token expires.
+ * Throws `credentials_invalid` when the login does not hold any more.
  */
-export function issueTokens({
-  database,
-  commitAndAwaitNodes,
-  keys,
-  config,
-}: Dependencies): (login: Login) => Promise<IssuedTokens> {
-  const endReplaced = async (tx: CoherentTx, ids: string[], { requestId, address }: Login) => {
-    for (const { id, userId } of await endSessions(tx, ids)) {
-      await recordChange(tx, {
-        actor: { userId, requestId, address },
-        mandateId: 'system',
-        action: 'session_ended',
-        subject: `session:${id}`,
-        after: { by: 'new login' },
-      })
-    }
+async function beginSession(
+  tx: Tx,
+  { keys, config }: Pick<Dependencies, 'keys' | 'config'>,
+  { user, authority, providerId = null, address, userAgent, requestId, ...login }: Login,
+  { session, access, refreshToken }: Beginning,
+): Promise<number> {
+  const holds =
+    (await lockLoginUser(tx, user.id, login.passwordHash)) && (await login.stillHolds?.(tx)) !== false
+  if (!holds) throw new GatewayError('credentials_invalid', 'Username or password is wrong')
+  await insertSession(tx, session)
+  await insertAccessToken(tx, { ...access, userId: user.id, kid: keys.signing.kid })
+  await recordChange(tx, {
+    actor: { userId: user.id, requestId, address },
+    mandateId: 'system',
+    action: 'session_started',
+    subject: `session:${session.id}`,
+    after: { authority, ...(providerId === null ? {} : { providerId }), userAgent },
+  })
+  return await insertRefreshToken(tx, {
+    hash: hashSecret(refreshToken),
+    sessionId: session.id,
+    expiryDays: config.APP_REFRESH_TOKEN_EXPIRY,
+    sessionDays: config.SESSION_MAX_AGE,
+  })
+}
+
+/** Ends sessions that a new login replaces, and audits each. */
+async function endReplaced(tx: CoherentTx, ids: string[], { requestId, address }: Login): Promise<void> {
+  for (const { id, userId } of await endSessions(tx, ids)) {
+    await recordChange(tx, {
+      actor: { userId, requestId, address },
+      mandateId: 'system',
+      action: 'session_ended',
+      subject: `session:${id}`,
+      after: { by: 'new login' },
+    })
   }
+}
+
+/**
+ * Returns what begins a session and issues its tokens. Session and tokens are written together or not at all.
+ * It throws `credentials_invalid` when the user was disabled, or their password changed, since it was checked.
+ * When it replaces another login, no node accepts that one any more.
+ */
+export function issueTokens(deps: Dependencies): (login: Login) => Promise<IssuedTokens> {
+  const { database, commitAndAwaitNodes, keys, config } = deps
   return async (login) => {
-    const { user, authority, providerId = null, address, userAgent, requestId } = login
+    const { user, authority, providerId = null, address, userAgent } = login
     const session = { id: randomUUID(), userId: user.id, authority, providerId, address, userAgent }
-    const times = lifetimeFrom(
-      Date.now(),
-      config.APP_TOKEN_EXPIRY,
-      Date.now() + config.SESSION_MAX_AGE * dayMs,
-    )
+    const sessionEndsAtMs = Date.now() + config.SESSION_MAX_AGE * dayMs
+    const times = lifetimeFrom(Date.now(), config.APP_TOKEN_EXPIRY, sessionEndsAtMs)
     const access = { id: randomUUID(), user, authority, sessionId: session.id, ...times }
     const [token, refreshToken] = [await signAccessToken(keys, access), makeSecret()]
-    const begin = async (tx: Tx) => {
-      const holds =
-        (await lockLoginUser(tx, user.id, login.passwordHash)) && (await login.stillHolds?.(tx)) !== false
-      if (!holds) throw new GatewayError('credentials_invalid', 'Username or password is wrong')
-      await insertSession(tx, session)
-      await insertAccessToken(tx, { ...access, userId: user.id, kid: keys.signing.kid })
-      await recordChange(tx, {
-        actor: { userId: user.id, requestId, address },
-        mandateId: 'system',
-        action: 'session_started',
-        subject: `session:${session.id}`,
-        after: { authority, ...(providerId === null ? {} : { providerId }), userAgent },
-      })
-      return await insertRefreshToken(tx, {
-        hash: hashSecret(refreshToken),
-        sessionId: session.id,
-        expiryDays: config.APP_REFRESH_TOKEN_EXPIRY,
-        sessionDays: config.SESSION_MAX_AGE,
-      })
-    }
+    const begin = (tx: Tx) => beginSession(tx, deps, login, { session, access, refreshToken })
     const replaced = login.replaces ? await listLiveSessionIds(database, login.replaces) : []
+    const beginAndEnd = async (tx: CoherentTx) => {
+      const seconds = await begin(tx)
+      await endReplaced(tx, replaced, login)
+      return seconds
+    }
     const refreshExpiresInSeconds =
       replaced.length === 0
         ? await database.transaction(begin)
-        : (
-            await commitAndAwaitNodes(async (tx) => {
-              const seconds = await begin(tx)
-              await endReplaced(tx, replaced, login)
-              return seconds
-            })
-          ).result
+        : (await commitAndAwaitNodes(beginAndEnd)).result
     return { token, expiresAt: access.expiresAt, refreshToken, refreshExpiresInSeconds }
   }
 }

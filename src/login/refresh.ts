@@ -59,19 +59,16 @@ interface Shown {
 }
 
 /**
- * What is to be done about a token: `rotate` gives the next one for it, `repeat` gives again what was given,
- * `reuse` is a sign of theft.
+ * What to do with a token: `rotate` it, `repeat` what was given for it, or treat its `reuse` as a sign of
+ * theft.
  */
-type Verdict = 'rotate' | 'repeat' | 'reuse'
+interface Decision {
+  verdict: 'rotate' | 'repeat' | 'reuse'
+  state: RefreshState
+}
 
-/**
- * `waitedSeconds` ago the token was shown: what a busy node or database takes is no fault of whoever showed
- * it.
- */
-function decide(
-  state: RefreshState | undefined,
-  waitedSeconds: number,
-): { verdict: Verdict; state: RefreshState } {
+/** Decides by a token's row. `waitedSeconds` is what a busy node or database took: no fault of the caller. */
+function decide(state: RefreshState | undefined, waitedSeconds: number): Decision {
   if (!state) throw refreshInvalid()
   if (!state.userEnabled) throw new GatewayError('user_disabled', 'User is disabled')
   if (state.sessionEnded || state.expired) throw refreshInvalid()
@@ -80,121 +77,125 @@ function decide(
   return { verdict: isRace ? 'repeat' : 'reuse', state }
 }
 
-/** Exchanges refresh tokens (RFC 6749 §6, RFC 9700 §4.14): each is good for one use. */
-export function refreshTokens({
-  database,
-  commitAndAwaitNodes,
-  keys,
-  succession,
-  config,
-}: Dependencies): Refresh {
-  /**
-   * Rotations under way here: whoever shows the same token meanwhile waits for them, and not one by one for
-   * the lock.
-   */
-  const rotating = new Map<string, Promise<unknown>>()
+/** Looks at the row of a token, and decides. */
+async function look({ config }: Dependencies, sql: Sql, { hash, shownAt }: Shown): Promise<Decision> {
+  const state = await findRefreshState(sql, hash, config.SESSION_MAX_AGE)
+  return decide(state, (performance.now() - shownAt) / 1000)
+}
 
-  const look = async (sql: Sql, { hash, shownAt }: Shown) => {
-    const state = await findRefreshState(sql, hash, config.SESSION_MAX_AGE)
-    return decide(state, (performance.now() - shownAt) / 1000)
+/**
+ * Looks again under the lock. Of many callers who use a token at once one rotates it, and a session that has
+ * ended gets no further token.
+ */
+async function lookLocked(
+  deps: Dependencies,
+  tx: Tx,
+  shown: Shown,
+  { sessionId, user }: RefreshState,
+): Promise<Decision> {
+  await lockSession(tx, { sessionId, userId: user.id })
+  return await look(deps, tx, shown)
+}
+
+/** Writes the next access token and refresh token of a session, and spends the one that was shown. */
+async function writeNext(
+  { keys, succession, config }: Dependencies,
+  tx: Tx,
+  shown: Shown,
+  state: RefreshState,
+): Promise<Decision> {
+  const { sessionId, authority, user, sessionEndsAt } = state
+  const access = {
+    id: randomUUID(),
+    ...lifetimeFrom(Date.now(), config.APP_TOKEN_EXPIRY, sessionEndsAt.getTime()),
   }
-
-  /**
-   * Looked at once more under the lock: of many who use a token at once one rotates it, and a session that
-   * has ended gets no further token.
-   */
-  const lookLocked = async (tx: Tx, shown: Shown, { sessionId, user }: RefreshState) => {
-    await lockSession(tx, { sessionId, userId: user.id })
-    return await look(tx, shown)
+  const { hash } = succession.next(shown.token, access.id)
+  await insertAccessToken(tx, { ...access, userId: user.id, authority, sessionId, kid: keys.signing.kid })
+  const expiresInSeconds = await insertRefreshToken(tx, {
+    hash,
+    sessionId,
+    expiryDays: config.APP_REFRESH_TOKEN_EXPIRY,
+    sessionDays: config.SESSION_MAX_AGE,
+  })
+  await spendRefreshToken(tx, { hash: shown.hash, successorHash: hash, accessTokenId: access.id, sessionId })
+  return {
+    verdict: 'repeat',
+    state: { ...state, access, successor: { hash, spent: false, expiresInSeconds } },
   }
+}
 
-  const rotate = (shown: Shown, seen: RefreshState) =>
-    database.transaction(async (tx) => {
-      const { verdict, state } = await lookLocked(tx, shown, seen)
-      if (verdict !== 'rotate') return { verdict, state }
-      const { sessionId, authority, user, sessionEndsAt } = state
-      const access = {
-        id: randomUUID(),
-        ...lifetimeFrom(Date.now(), config.APP_TOKEN_EXPIRY, sessionEndsAt.getTime()),
-      }
-      const successor = succession.next(shown.token, access.id)
-      await insertAccessToken(tx, { ...access, userId: user.id, authority, sessionId, kid: keys.signing.kid })
-      const expiresInSeconds = await insertRefreshToken(tx, {
-        hash: successor.hash,
-        sessionId,
-        expiryDays: config.APP_REFRESH_TOKEN_EXPIRY,
-        sessionDays: config.SESSION_MAX_AGE,
-      })
-      await spendRefreshToken(tx, {
-        hash: shown.hash,
-        successorHash: successor.hash,
-        accessTokenId: access.id,
-        sessionId,
-      })
-      return {
-        verdict: 'repeat' as const,
-        state: { ...state, access, successor: { hash: successor.hash, spent: false, expiresInSeconds } },
-      }
+const rotate = (deps: Dependencies, shown: Shown, seen: RefreshState): Promise<Decision> =>
+  deps.database.transaction(async (tx) => {
+    const decision = await lookLocked(deps, tx, shown, seen)
+    return decision.verdict === 'rotate' ? await writeNext(deps, tx, shown, decision.state) : decision
+  })
+
+/** Ends the session of a token that was used twice, unless another decision holds meanwhile. */
+const endReused = (
+  deps: Dependencies,
+  shown: Shown,
+  seen: RefreshState,
+  { address, requestId }: Origin,
+): Promise<unknown> =>
+  deps.commitAndAwaitNodes(async (tx) => {
+    const { verdict, state } = await lookLocked(deps, tx, shown, seen)
+    if (verdict !== 'reuse') return
+    const { sessionId, user, spentSecondsAgo } = state
+    await endSessions(tx, [sessionId])
+    await recordChange(tx, {
+      actor: { userId: user.id, requestId, address },
+      mandateId: 'system',
+      action: 'refresh_reused',
+      subject: `session:${sessionId}`,
+      after: { spentSecondsAgo: Math.round(spentSecondsAgo ?? 0) },
     })
+  })
 
-  const rotateOrWait = async (shown: Shown, seen: RefreshState) => {
+/** Returns the tokens that follow. They are made from stored values, so they are the same for every caller. */
+async function successorTokens(
+  { keys, succession }: Dependencies,
+  token: string,
+  { user, authority, sessionId, access, successor }: RefreshState,
+): Promise<Refreshed> {
+  const refreshToken = access && successor ? succession.again(token, access.id, successor.hash) : undefined
+  // Without the secret that made it, this node cannot make the successor again. The first caller has it.
+  if (!access || !successor || refreshToken === undefined) throw refreshInvalid()
+  return {
+    user,
+    token: await signAccessToken(keys, { ...access, user, authority, sessionId }),
+    expiresAt: access.expiresAt,
+    refreshToken,
+    refreshExpiresInSeconds: successor.expiresInSeconds,
+  }
+}
+
+/** Returns the exchange of refresh tokens (RFC 6749 §6, RFC 9700 §4.14): each is good for one use. */
+export function refreshTokens(deps: Dependencies): Refresh {
+  /** Rotations that run here. Others who show the same token wait for them, not for the lock. */
+  const rotating = new Map<string, Promise<Decision>>()
+
+  const rotateOrWait = async (shown: Shown, seen: RefreshState): Promise<Decision> => {
     const underWay = rotating.get(shown.hash)
     if (underWay) {
       await underWay.catch(() => undefined)
-      const again = await look(database, shown)
+      const again = await look(deps, deps.database, shown)
       if (again.verdict !== 'rotate') return again
     }
-    const rotation = rotate(shown, seen)
+    const rotation = rotate(deps, shown, seen)
     rotating.set(shown.hash, rotation)
     return await rotation.finally(() => {
       if (rotating.get(shown.hash) === rotation) rotating.delete(shown.hash)
     })
   }
 
-  const endFamily = (shown: Shown, seen: RefreshState, { address, requestId }: Origin) =>
-    commitAndAwaitNodes(async (tx) => {
-      const {
-        verdict,
-        state: { sessionId, user, spentSecondsAgo },
-      } = await lookLocked(tx, shown, seen)
-      if (verdict !== 'reuse') return
-      await endSessions(tx, [sessionId])
-      await recordChange(tx, {
-        actor: { userId: user.id, requestId, address },
-        mandateId: 'system',
-        action: 'refresh_reused',
-        subject: `session:${sessionId}`,
-        after: { spentSecondsAgo: Math.round(spentSecondsAgo ?? 0) },
-      })
-    })
-
-  /** The same for all who used the token at once: the tokens are made of what is stored. */
-  const answer = async (
-    token: string,
-    { user, authority, sessionId, access, successor }: RefreshState,
-  ): Promise<Refreshed> => {
-    const refreshToken = access && successor ? succession.again(token, access.id, successor.hash) : undefined
-    // The secret has been changed, and this node does not know the other one: whoever was first has the
-    // successor.
-    if (!access || !successor || refreshToken === undefined) throw refreshInvalid()
-    const signed = await signAccessToken(keys, { ...access, user, authority, sessionId })
-    return {
-      user,
-      token: signed,
-      expiresAt: access.expiresAt,
-      refreshToken,
-      refreshExpiresInSeconds: successor.expiresInSeconds,
-    }
-  }
-
   return async (token, origin) => {
     const hash = token === undefined ? undefined : refreshTokenHash(token)
     if (token === undefined || hash === undefined) throw refreshInvalid()
     const shown = { token, hash, shownAt: performance.now() }
-    const seen = await look(database, shown)
+    const seen = await look(deps, deps.database, shown)
     const { verdict, state } = seen.verdict === 'rotate' ? await rotateOrWait(shown, seen.state) : seen
-    if (verdict === 'repeat') return await answer(token, state)
-    await endFamily(shown, state, origin)
+    if (verdict === 'repeat') return await successorTokens(deps, token, state)
+    await endReused(deps, shown, state, origin)
     throw refreshInvalid()
   }
 }

@@ -1,49 +1,17 @@
-import { fieldError, reason, reasonOf } from '../domain/reasons.js'
 import { z } from 'zod'
-import { recordChange, type Actor } from '../audit/record-change.js'
 import { username } from '../authentication/username.js'
 import type { CommitAndAwaitNodes } from '../coherence/commit-and-await-nodes.js'
-import type { Sql, Tx } from '../database/connect.js'
-import { GatewayError, faultAt } from '../errors.js'
+import type { Sql } from '../database/connect.js'
+import { fieldError, reason, reasonOf } from '../domain/reasons.js'
+import { hashSecret } from '../domain/secrets.js'
+import { faultAt, GatewayError } from '../errors.js'
 import { endpoint, type Answer, type Call, type Endpoint } from '../http/endpoint/endpoint.js'
-import { languageOf, wantsHtml } from '../http/pages/html.js'
 import { anyone } from '../http/endpoint/policy.js'
-import type { FirstAccess } from './first-access-endpoints.js'
+import { languageOf, wantsHtml } from '../http/pages/html.js'
 import { passwordFault } from './password-policy.js'
 import type { Passwords } from './password.js'
-import { hashSecret, makeSecret } from '../domain/secrets.js'
-import {
-  insertFirstAdmin,
-  insertSetupLink,
-  isSetupLink,
-  takeSetupLink,
-  type Replacing,
-} from './setup-queries.js'
 import { setUpPage, setupPage } from './setup-pages.js'
-
-const linkHours = 24
-
-/**
- * Makes a link by which somebody becomes the first admin, once. Undefined where there is an admin, or with
- * `earlier` where there is anybody.
- */
-export async function issueSetupLink(
-  tx: Tx,
-  actor: Actor,
-  replacing: Replacing,
-): Promise<FirstAccess | undefined> {
-  const token = makeSecret()
-  const expiresAt = await insertSetupLink(tx, { tokenHash: hashSecret(token), hours: linkHours, replacing })
-  if (!expiresAt) return undefined
-  await recordChange(tx, {
-    actor,
-    mandateId: 'system',
-    action: 'setup_link_issued',
-    subject: 'setup',
-    after: { expiresAt },
-  })
-  return { path: `/auth/setup/${token}`, expiresAt }
-}
+import { becomeFirstAdmin, requireSetupLink } from './setup.js'
 
 interface Dependencies {
   sql: Sql
@@ -66,9 +34,6 @@ type Form = z.infer<typeof form>
 
 const tokenHashOf = ({ params }: Pick<Call<unknown, unknown>, 'params'>) => hashSecret(params.token ?? '')
 
-/** Used, expired, replaced, never made, or there is an admin: whoever has no link need not learn which. */
-const gone = () => new GatewayError('not_found', reason('setup_link_used'))
-
 type FormFault = NonNullable<Parameters<typeof setupPage>[0]['fault']>
 
 function faultOf({ username: name, password, repeated }: Form): FormFault | undefined {
@@ -80,43 +45,8 @@ function faultOf({ username: name, password, repeated }: Form): FormFault | unde
   return why === undefined ? undefined : { field: 'password', why }
 }
 
-/**
- * `/auth/setup/{token}`: where the first admin makes themselves, as long as there is none. It signs nobody
- * in.
- */
-export function setupEndpoints({ sql, commitAndAwaitNodes, passwords }: Dependencies): Endpoint[] {
-  const refuseDead = async (tokenHash: string) => {
-    if (!(await isSetupLink(sql, tokenHash))) throw gone()
-  }
-
-  /** Returns false where the name is taken; the link works on. */
-  const become = async (
-    tokenHash: string,
-    { username: name, fullName, password }: Form,
-    actor: Actor,
-  ): Promise<boolean> => {
-    const passwordHash = await passwords.hash(password)
-    try {
-      await commitAndAwaitNodes(async (tx) => {
-        if (!(await takeSetupLink(tx, tokenHash))) throw gone()
-        const id = await insertFirstAdmin(tx, { username: name, fullName: fullName || null, passwordHash })
-        if (id === undefined) throw new GatewayError('conflict', reason('taken'))
-        await recordChange(tx, {
-          actor: { ...actor, userId: id },
-          mandateId: 'system',
-          action: 'first_admin_made',
-          subject: `user:${id}`,
-          after: { username: name, fullName: fullName || null, isSysAdmin: true, isPlatformAdmin: true },
-        })
-      })
-      return true
-    } catch (error) {
-      if (error instanceof GatewayError && error.code === 'conflict') return false
-      throw error
-    }
-  }
-
-  const show = endpoint({
+const showEndpoint = ({ sql }: Dependencies): Endpoint =>
+  endpoint({
     method: 'get',
     path: '/auth/setup/:token',
     summary: 'The page on which the first admin makes themselves; looking at it changes nothing',
@@ -125,12 +55,27 @@ export function setupEndpoints({ sql, commitAndAwaitNodes, passwords }: Dependen
     errors: 'page',
     answers: { 200: 'text/html' },
     handle: async (call) => {
-      await refuseDead(tokenHashOf(call))
+      await requireSetupLink(sql, tokenHashOf(call))
       return setupPage({ language: languageOf(call.req) })
     },
   })
 
-  const set = endpoint({
+/** Makes the first admin from the form. Returns the fault of a field; undefined when it is done. */
+async function becomeByForm(
+  deps: Dependencies,
+  call: Pick<Call<Form, unknown>, 'req' | 'params' | 'body'>,
+): Promise<FormFault | undefined> {
+  const { username: name, fullName, password } = call.body
+  const fault = faultOf(call.body)
+  if (fault) return fault
+  const { id: requestId, clientAddress: address } = call.req.state
+  const admin = { username: name, fullName: fullName || null, password }
+  const isDone = await becomeFirstAdmin(deps, tokenHashOf(call), admin, { userId: null, requestId, address })
+  return isDone ? undefined : { field: 'username', why: reason('taken') }
+}
+
+const becomeEndpoint = (deps: Dependencies): Endpoint =>
+  endpoint({
     method: 'post',
     path: '/auth/setup/:token',
     summary: 'Become the first admin, SysAdmin and PlatformAdmin, once',
@@ -143,16 +88,8 @@ export function setupEndpoints({ sql, commitAndAwaitNodes, passwords }: Dependen
     answers: { 200: 'text/html', 204: null },
     handle: async (call): Promise<Answer> => {
       const { req, body } = call
-      await refuseDead(tokenHashOf(call)) // before a password is hashed for a stranger
-      const fault =
-        faultOf(body) ??
-        ((await become(tokenHashOf(call), body, {
-          userId: null,
-          requestId: req.state.id,
-          address: req.state.clientAddress,
-        }))
-          ? undefined
-          : ({ field: 'username', why: reason('taken') } as const))
+      await requireSetupLink(deps.sql, tokenHashOf(call)) // before a password is hashed for anybody
+      const fault = await becomeByForm(deps, call)
       const language = languageOf(req)
       if (fault === undefined) return wantsHtml(req) ? setUpPage(language) : { status: 204 }
       if (wantsHtml(req))
@@ -163,5 +100,8 @@ export function setupEndpoints({ sql, commitAndAwaitNodes, passwords }: Dependen
     },
   })
 
-  return [show, set]
-}
+/**
+ * Returns the endpoints of `/auth/setup/{token}`, where the first admin makes themselves, as long as there is
+ * none. They sign nobody in.
+ */
+export const setupEndpoints = (deps: Dependencies): Endpoint[] => [showEndpoint(deps), becomeEndpoint(deps)]

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Config } from '../config.js'
 import { connectDatabase } from '../database/connect.js'
-import { issueSetupLink } from '../login/setup-endpoints.js'
+import { issueSetupLink } from '../login/setup.js'
 import type { Logger } from '../observability/logger.js'
 import type { Prepared } from '../gateway/compose.js'
 

@@ -1,7 +1,7 @@
 import { createHash, generateKeyPairSync, randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { SignJWT } from 'jose'
-import { issueFirstAccess } from '../../src/login/first-access-endpoints.js'
+import { issueFirstAccess } from '../../src/login/first-access.js'
 import { connectDatabase } from '../../src/database/connect.js'
 import { sendRequest, type HttpResponse, type RequestOptions } from '../support/http-client.js'
 import { tokenFor, users } from '../support/demo.js'

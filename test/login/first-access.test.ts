@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import request from 'supertest'
 import { connectDatabase, type Database } from '../../src/database/connect.js'
-import { issueFirstAccess } from '../../src/login/first-access-endpoints.js'
+import { issueFirstAccess } from '../../src/login/first-access.js'
 import { users } from '../support/demo.js'
 import { directoryOf, type Newcomer } from '../support/directory.js'
 import { startTestGateway, type TestGateway } from '../support/gateway.js'
