@@ -66,9 +66,18 @@ const onlyIn = {
 /** Folders whose lines are held to 120 columns. */
 const columns = [
   ...['test', 'bench', 'scripts', 'examples', 'seeds', 'packages', 'deploy'],
-  ...['audit', 'coherence', 'console', 'context', 'database', 'domain', 'http', 'proxy', 'system'].map(
-    (room) => `src/${room}`,
-  ),
+  ...[
+    'audit',
+    'coherence',
+    'console',
+    'context',
+    'database',
+    'domain',
+    'http',
+    'oauth',
+    'proxy',
+    'system',
+  ].map((room) => `src/${room}`),
 ]
 
 /** Helpers in test/support/ that unit tests may use: they start no database, server or program. */

@@ -52,53 +52,60 @@ const sealingKeyOf = (secret: string) =>
 
 type FlowConfig = Pick<Config, 'SECRET_KEY' | 'SECRET_KEY_PREVIOUS' | 'COOKIE_SAMESITE' | 'COOKIE_SECURE'>
 
+/** Seals the flows with the first key. */
+async function seal([key]: Uint8Array[], flows: SignInFlow[]): Promise<string> {
+  if (!key) throw new Error('SECRET_KEY is not set')
+  return await new CompactEncrypt(Buffer.from(JSON.stringify(flows)))
+    .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
+    .encrypt(key)
+}
+
+/** Returns the flows that one of the keys has sealed; none for a cookie of somebody else. */
+async function unseal(keys: Uint8Array[], sealed: string): Promise<SignInFlow[]> {
+  for (const key of keys) {
+    try {
+      const { plaintext } = await compactDecrypt(sealed, key, {
+        keyManagementAlgorithms: ['dir'],
+        contentEncryptionAlgorithms: ['A256GCM'],
+      })
+      return z.array(flowSchema).parse(JSON.parse(Buffer.from(plaintext).toString()))
+    } catch {
+      // The other key may have sealed it; else it is not ours.
+    }
+  }
+  return []
+}
+
+/** Seals the newest flows, as many as a cookie can hold. Returns an empty text for none. */
+async function sealNewest(keys: Uint8Array[], flows: SignInFlow[]): Promise<string> {
+  let kept = flows.slice(-maxFlows)
+  let sealed = kept.length > 0 ? await seal(keys, kept) : ''
+  while (sealed.length > maxCookieBytes && kept.length > 1) {
+    kept = kept.slice(1)
+    sealed = await seal(keys, kept)
+  }
+  return sealed
+}
+
 /**
- * Keeps flows in the browser, sealed with SECRET_KEY. Lax: the browser comes back from another site. Only the
- * authority's own paths see it.
+ * Returns the flows of browsers, kept in their cookies and sealed with SECRET_KEY. The cookie is Lax, as the
+ * browser comes back from another site. Only the provider's own paths see it.
  */
 export function signInFlows(config: FlowConfig, now: () => number = Date.now): SignInFlows {
   const keys = () =>
     [config.SECRET_KEY, config.SECRET_KEY_PREVIOUS].filter((secret) => secret !== undefined).map(sealingKeyOf)
 
-  const seal = async (flows: SignInFlow[]): Promise<string> => {
-    const [key] = keys()
-    if (!key) throw new Error('SECRET_KEY is not set')
-    return await new CompactEncrypt(Buffer.from(JSON.stringify(flows)))
-      .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
-      .encrypt(key)
-  }
-
-  const unseal = async (sealed: string): Promise<SignInFlow[]> => {
-    for (const key of keys()) {
-      try {
-        const { plaintext } = await compactDecrypt(sealed, key, {
-          keyManagementAlgorithms: ['dir'],
-          contentEncryptionAlgorithms: ['A256GCM'],
-        })
-        return z.array(flowSchema).parse(JSON.parse(Buffer.from(plaintext).toString()))
-      } catch {
-        // The other key may have sealed it; else it is not ours.
-      }
-    }
-    return []
-  }
-
   const underWay = async (req: Request, { authority, id }: FlowProvider) => {
     const sealed = cookieValues(req.state.cookieHeader, 'sign_in_flow').slice(0, mostCookies)
     // what another application has set is none of ours
-    const flows = (await Promise.all(sealed.map(unseal))).flat()
+    const flows = (await Promise.all(sealed.map((one) => unseal(keys(), one)))).flat()
     return flows.filter(
       (flow) => flow.authority === authority && (flow.providerId ?? null) === id && flow.expiresAt > now(),
     )
   }
 
   const keep = async (res: Response, { path }: FlowProvider, flows: SignInFlow[]) => {
-    let kept = flows.slice(-maxFlows)
-    let sealed = kept.length > 0 ? await seal(kept) : ''
-    while (sealed.length > maxCookieBytes && kept.length > 1) {
-      kept = kept.slice(1)
-      sealed = await seal(kept)
-    }
+    const sealed = await sealNewest(keys(), flows)
     setCookie(res, 'sign_in_flow', sealed, {
       path,
       sameSite: config.COOKIE_SAMESITE === 'none' ? 'none' : 'lax',

@@ -15,6 +15,7 @@ import {
   randomState,
   ResponseBodyError,
   type Configuration,
+  type IDToken,
   type ServerMetadata,
 } from 'openid-client'
 import { hourMs } from '../domain/time.js'
@@ -114,54 +115,67 @@ function remembered(
   }
 }
 
+type Configure = (authenticate: ClientAuthentication) => Promise<Configuration>
+type Vouch = Pick<SignInFlow, 'state' | 'nonce' | 'codeVerifier'>
+
+/** Exchanges the code (OpenID Connect Core 1.0, 3.1.3), and verifies the ID token. */
+async function grant(
+  configuration: Promise<Configuration>,
+  callback: URL,
+  { state, nonce, codeVerifier }: Vouch,
+): Promise<{ claims: IDToken | undefined; issuer: string }> {
+  const config = await configuration
+  const tokens = await authorizationCodeGrant(config, callback, {
+    expectedState: state,
+    expectedNonce: nonce,
+    pkceCodeVerifier: codeVerifier,
+    idTokenExpected: true,
+  })
+  refuseOtherAlgorithms(tokens.id_token)
+  return { claims: tokens.claims(), issuer: config.serverMetadata().issuer }
+}
+
+async function authorizationUrl(
+  config: Configuration,
+  redirectUri: string,
+  { state, nonce, codeVerifier }: Vouch,
+  loginHint: string | undefined,
+): Promise<string> {
+  return buildAuthorizationUrl(config, {
+    redirect_uri: redirectUri,
+    scope: 'openid email',
+    state,
+    nonce,
+    code_challenge: await calculatePKCECodeChallenge(codeVerifier),
+    code_challenge_method: 'S256',
+    ...(loginHint === undefined ? {} : { login_hint: loginHint }),
+  }).href
+}
+
 function createProvider(settings: ProviderSettings): SignInProvider {
-  const configuration = remembered(settings)
+  const configuration: Configure = remembered(settings)
   let authenticate: ClientAuthentication = ClientSecretPost
 
-  const exchange = async (callback: URL, { state, nonce, codeVerifier }: SignInFlow) => {
-    const grant = async () => {
-      const config = await configuration(authenticate)
-      const tokens = await authorizationCodeGrant(config, callback, {
-        expectedState: state,
-        expectedNonce: nonce,
-        pkceCodeVerifier: codeVerifier,
-        idTokenExpected: true,
-      })
-      refuseOtherAlgorithms(tokens.id_token)
-      return { claims: tokens.claims(), issuer: config.serverMetadata().issuer }
-    }
+  const exchange = async (callback: URL, flow: SignInFlow) => {
     try {
-      return await grant()
+      return await grant(configuration(authenticate), callback, flow)
     } catch (error) {
       if (!(error instanceof ResponseBodyError) || error.error !== 'invalid_client') throw error
-      // Providers hold a client to the one way of authenticating that it is registered with, and do not say
+      // A provider accepts the one way of authenticating that the client is registered with, and does not say
       // which that is.
       authenticate = authenticate === ClientSecretPost ? ClientSecretBasic : ClientSecretPost
-      return await grant()
+      return await grant(configuration(authenticate), callback, flow)
     }
   }
 
   const { authority, id, slug, label, path, hasTenants } = settings
   return {
-    authority,
-    id,
-    slug,
-    label,
-    path,
-    hasTenants,
+    ...{ authority, id, slug, label, path, hasTenants },
     begin: async (redirectUri, loginHint) => {
       const flow = { state: randomState(), nonce: randomNonce(), codeVerifier: randomPKCECodeVerifier() }
       try {
-        const url = buildAuthorizationUrl(await configuration(authenticate), {
-          redirect_uri: redirectUri,
-          scope: 'openid email',
-          state: flow.state,
-          nonce: flow.nonce,
-          code_challenge: await calculatePKCECodeChallenge(flow.codeVerifier),
-          code_challenge_method: 'S256',
-          ...(loginHint === undefined ? {} : { login_hint: loginHint }),
-        })
-        return { url: url.href, flow }
+        const url = await authorizationUrl(await configuration(authenticate), redirectUri, flow, loginHint)
+        return { url, flow }
       } catch (error) {
         throw asSignInError(error)
       }

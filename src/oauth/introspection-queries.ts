@@ -28,7 +28,10 @@ export async function findLiveRefreshToken(
 ): Promise<LiveRefreshToken | undefined> {
   const [row] = await sql.rows<LiveRefreshToken>(
     `
-    select u.username, s.id as "sessionId", r.issued_at as "issuedAt", least(r.expires_at, s.created_at + make_interval(days => ?)) as "expiresAt"
+    select u.username,
+           s.id as "sessionId",
+           r.issued_at as "issuedAt",
+           least(r.expires_at, s.created_at + make_interval(days => ?)) as "expiresAt"
       from refresh_tokens r
       join sessions s on s.id = r.session_id
       join users u on u.id = s.user_id

@@ -128,7 +128,8 @@ const changeEndpoint = ({ access, change }: Scope): Endpoint =>
     method: 'patch',
     path: '/admin/service-accounts/:id',
     summary:
-      'Change a service account; disabling one revokes its tokens for good: enabled again, it gets others by its secrets and keys',
+      'Change a service account; disabling one revokes its tokens for good: enabled again, ' +
+      'it gets others by its secrets and keys',
     access,
     query: changeQuery,
     body: z.strictObject(changeable).partial(),

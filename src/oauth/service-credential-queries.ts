@@ -15,7 +15,12 @@ const accountColumns = 'id, username, enabled, is_sys_admin as "isSysAdmin"'
 /** The service account that calls itself so: by its name or its id. */
 export async function findServiceAccount(sql: Sql, clientId: string): Promise<ServiceAccount | undefined> {
   const [account] = await sql.rows<ServiceAccount>(
-    `select ${accountColumns} from users where is_service_account and (lower(username) = lower(?) or id::text = lower(?)) order by lower(username) = lower(?) limit 1`,
+    `
+    select ${accountColumns}
+      from users
+     where is_service_account and (lower(username) = lower(?) or id::text = lower(?))
+     order by lower(username) = lower(?)
+     limit 1`,
     [clientId, clientId, clientId],
   )
   return account
@@ -37,7 +42,10 @@ export async function findSecret(
   secretHash: string,
 ): Promise<{ id: string } | undefined> {
   const [secret] = await sql.rows<{ id: string }>(
-    'select id from service_secrets where user_id = ? and secret_hash = ? and (expires_at is null or expires_at > now())',
+    `
+    select id
+      from service_secrets
+     where user_id = ? and secret_hash = ? and (expires_at is null or expires_at > now())`,
     [userId, secretHash],
   )
   return secret
@@ -82,7 +90,10 @@ export async function useCredential(tx: Tx, kind: 'secret' | 'key', id: string):
  */
 export async function noteSecretUse(sql: Sql, id: string): Promise<true> {
   await sql.run(
-    "update service_secrets set last_used_at = now() where id = ? and (last_used_at is null or last_used_at < now() - interval '1 minute')",
+    `
+    update service_secrets
+       set last_used_at = now()
+     where id = ? and (last_used_at is null or last_used_at < now() - interval '1 minute')`,
     [id],
   )
   return true
@@ -98,7 +109,12 @@ export async function takeAssertion(
 ): Promise<boolean> {
   await tx.run(`
     delete from used_assertions where (user_id, jti_hash) in (
-      select user_id, jti_hash from used_assertions where expires_at < now() - interval '1 minute' order by expires_at limit 100 for update skip locked)`)
+      select user_id, jti_hash
+        from used_assertions
+       where expires_at < now() - interval '1 minute'
+       order by expires_at
+       limit 100
+         for update skip locked)`)
   return (
     (await tx.run(
       'insert into used_assertions (user_id, jti_hash, expires_at) values (?, ?, ?) on conflict do nothing',
@@ -131,12 +147,21 @@ export interface Credential {
 
 export type CredentialKind = 'secret' | 'key' | 'token'
 
+const uses = 'last_used_at as "lastUsedAt", expires_at as "expiresAt", created_by as "createdBy"'
+
 const lists: Record<CredentialKind, string> = {
-  secret:
-    'select id, label, created_at as "createdAt", last_used_at as "lastUsedAt", expires_at as "expiresAt", created_by as "createdBy", created_at::text as place from service_secrets where user_id = ?',
-  key: 'select id, label, created_at as "createdAt", last_used_at as "lastUsedAt", expires_at as "expiresAt", created_by as "createdBy", kid, algorithm, created_at::text as place from service_keys where user_id = ?',
-  token: `select id, coalesce(label, '') as label, issued_at as "createdAt", last_used_at as "lastUsedAt", expires_at as "expiresAt", created_by as "createdBy", issued_at::text as place
-            from tokens where user_id = ? and purpose = 'api_token' and status = 'active'`,
+  secret: `
+    select id, label, created_at as "createdAt", ${uses}, created_at::text as place
+      from service_secrets
+     where user_id = ?`,
+  key: `
+    select id, label, created_at as "createdAt", ${uses}, kid, algorithm, created_at::text as place
+      from service_keys
+     where user_id = ?`,
+  token: `
+    select id, coalesce(label, '') as label, issued_at as "createdAt", ${uses}, issued_at::text as place
+      from tokens
+     where user_id = ? and purpose = 'api_token' and status = 'active'`,
 }
 
 /** Credentials of an account, oldest first, each with its place in the list. */
@@ -183,7 +208,10 @@ export async function insertSecret(
 ): Promise<string> {
   return await idOfInserted(
     tx,
-    'insert into service_secrets (user_id, label, secret_hash, expires_at, created_by) values (?, ?, ?, ?, ?) returning id',
+    `
+    insert into service_secrets (user_id, label, secret_hash, expires_at, created_by)
+    values (?, ?, ?, ?, ?)
+    returning id`,
     [userId, label, secretHash, expiresAt, createdBy],
   )
 }
@@ -203,7 +231,10 @@ export async function insertServiceKey(
 ): Promise<string> {
   return await idOfInserted(
     tx,
-    'insert into service_keys (user_id, label, kid, algorithm, public_jwk, expires_at, created_by) values (?, ?, ?, ?, ?::jsonb, ?, ?) returning id',
+    `
+    insert into service_keys (user_id, label, kid, algorithm, public_jwk, expires_at, created_by)
+    values (?, ?, ?, ?, ?::jsonb, ?, ?)
+    returning id`,
     [
       key.userId,
       key.label,
@@ -237,7 +268,11 @@ export async function removeCredential(
   return await tx.run(
     `
     update tokens set status = 'revoked', revoked_at = now()
-     where user_id = ? and ${liveTokens} and session_id is null and (case when ? then id = ?::uuid and purpose = 'api_token' else label = ? and purpose = 'auth_session' end)`,
+     where user_id = ?
+       and ${liveTokens}
+       and session_id is null
+       and (case when ? then id = ?::uuid and purpose = 'api_token'
+                 else label = ? and purpose = 'auth_session' end)`,
     [userId, kind === 'token', id, `${kind}:${id}`],
   )
 }

@@ -200,7 +200,8 @@ function deleteEndpoint(
     summary:
       kind === 'token'
         ? 'Revoke a long-lived token; when this answers, no node accepts it any more'
-        : `Remove a ${shapes[kind].noun}; when this answers, no node accepts it, nor an access token that was given for it`,
+        : `Remove a ${shapes[kind].noun}; when this answers, no node accepts it, nor an access token ` +
+          'that was given for it',
     access: platformAdmins,
     query: changeQuery,
     answers: {
