@@ -101,3 +101,35 @@ export function connectorTo(
       },
     )
 }
+
+/** How a socket reads without a stream: into one buffer, with a callback for each piece. */
+export interface ReadInto {
+  buffer: Buffer
+  /** Returns whether more may be read now. */
+  callback: (count: number, buffer: Buffer) => boolean
+}
+
+/**
+ * Returns the function that opens an unencrypted connection, which reads by `onread`. It gives up after
+ * `timeoutMs`. Returns undefined for a target that is reached by TLS.
+ */
+export function openPlainSocket(place: Place, settings: UpstreamSettings, timeoutMs: number) {
+  const { origin, address, socketPath } = place
+  const { protocol, hostname, port } = new URL(origin)
+  if (protocol !== 'http:') return undefined
+  const shared = {
+    timeout: timeoutMs,
+    allowH2: false,
+    ...(socketPath === undefined ? {} : { socketPath }),
+    ...lookupOf(settings),
+  }
+  return (onread: ReadInto, done: buildConnector.Callback) =>
+    buildConnector({ ...shared, onread })(
+      { hostname: address ?? hostname, protocol, port: port || '80' },
+      (...result) => {
+        const [, socket] = result
+        if (socket) readBeforeWriteErrors(socket)
+        done(...result)
+      },
+    )
+}

@@ -1,7 +1,28 @@
-import { Dispatcher, errors, type Client } from 'undici'
+import type { EventEmitter } from 'node:events'
+import { Dispatcher, errors } from 'undici'
+
+/**
+ * Who carries a request: the own client, or undici, which carries what the own one does not: bodies and
+ * upgrades.
+ */
+type Carrier = 'own' | 'undici'
+
+/**
+ * One connection, which carries one request at a time. Its events are those of undici's `Client`: `connect`,
+ * `drain`, `disconnect` and `connectionError`.
+ */
+export interface OneConnection extends Pick<EventEmitter, 'on'> {
+  readonly closed: boolean
+  /** `pending` counts requests that were not written yet. */
+  readonly stats: { connected: boolean; pending: number }
+  dispatch: Dispatcher['dispatch']
+  close: () => Promise<void>
+  destroy: () => Promise<void>
+}
 
 interface Connection {
-  client: Client
+  client: OneConnection
+  carrier: Carrier
   /** Nobody uses it, and it is among the free ones. */
   isFree: boolean
   /** Takes no further request: it is too old, or its target is not used any more. */
@@ -11,7 +32,9 @@ interface Connection {
 
 interface Options {
   /** Makes a client, which connects when it is sent its first request. */
-  openClient: () => Client
+  openClient: () => OneConnection
+  /** Makes an own client; undefined for a target that only undici reaches. */
+  openOwn: (() => OneConnection) | undefined
   /** Connections at a time; one more request waits for the next that is free. */
   most: number
   /** How long a connection is given new requests. */
@@ -33,7 +56,7 @@ const jitter = 0.1
  */
 export class Connections extends Dispatcher {
   private readonly all = new Set<Connection>()
-  private readonly free: Connection[] = []
+  private readonly free: Record<Carrier, Connection[]> = { own: [], undici: [] }
   private readonly waiting: [Dispatcher.DispatchOptions, Dispatcher.DispatchHandler][] = []
   private isClosing = false
   destroyed = false
@@ -56,8 +79,9 @@ export class Connections extends Dispatcher {
       void client.destroy()
       return client.dispatch(options, handler) // tells the handler
     }
-    const kept = isForNew ? undefined : this.free.pop()
-    const connection = kept ?? (this.all.size < this.options.most ? this.open() : this.free.pop())
+    const carrier = this.carrierOf(options)
+    const kept = isForNew ? undefined : this.free[carrier].pop()
+    const connection = kept ?? this.another(carrier)
     if (!connection) {
       this.waiting.push([options, handler])
       return false
@@ -66,11 +90,27 @@ export class Connections extends Dispatcher {
     return connection.client.dispatch(options, handler)
   }
 
+  private carrierOf({ body, upgrade }: Dispatcher.DispatchOptions): Carrier {
+    return this.options.openOwn && body === null && upgrade === undefined ? 'own' : 'undici'
+  }
+
+  /** Returns a new connection, or a free one where there may be no more; undefined when all are in use. */
+  private another(carrier: Carrier): Connection | undefined {
+    if (this.all.size < this.options.most) return this.open(carrier)
+    const free = this.free[carrier].pop()
+    if (free) return free
+    const other = this.free[carrier === 'own' ? 'undici' : 'own'].at(-1)
+    if (!other) return undefined
+    this.forget(other)
+    return this.open(carrier)
+  }
+
   /** Waits until open requests have ended, then closes the connections. */
   override async close(): Promise<void> {
     this.isClosing = true
     for (const [options, handler] of this.waiting.splice(0)) this.dispatch(options, handler)
-    this.free.length = 0
+    this.free.own.length = 0
+    this.free.undici.length = 0
     await Promise.all(
       [...this.all].map(async ({ client }) => {
         if (!client.closed) await client.close()
@@ -83,16 +123,18 @@ export class Connections extends Dispatcher {
   override async destroy(): Promise<void> {
     this.isClosing = true
     for (const [options, handler] of this.waiting.splice(0)) this.dispatch(options, handler)
-    this.free.length = 0
+    this.free.own.length = 0
+    this.free.undici.length = 0
     await Promise.all([...this.all].map(({ client }) => client.destroy()))
     this.destroyed = true
   }
 
-  private open(): Connection {
-    const { openClient, lifeMs, onConnect, onConnectError } = this.options
-    const connection: Connection = { client: openClient(), isFree: false, isLast: false }
+  private open(carrier: Carrier): Connection {
+    const { openClient, openOwn, lifeMs, onConnect, onConnectError } = this.options
+    const client = carrier === 'own' && openOwn ? openOwn() : openClient()
+    const connection: Connection = { client, carrier, isFree: false, isLast: false }
     this.all.add(connection)
-    connection.client
+    client
       .on('connect', () => {
         connection.life = setTimeout(
           () => this.outlive(connection),
@@ -101,8 +143,10 @@ export class Connections extends Dispatcher {
         onConnect()
       })
       .on('drain', () => this.release(connection))
-      .on('disconnect', (_origin, _targets, error) => this.disconnected(connection, error))
-      .on('connectionError', (_origin, _targets, error) => {
+      .on('disconnect', (_origin: unknown, _targets: unknown, error: Error) =>
+        this.disconnected(connection, error),
+      )
+      .on('connectionError', (_origin: unknown, _targets: unknown, error: Error) => {
         onConnectError(error)
         this.forget(connection)
       })
@@ -118,12 +162,13 @@ export class Connections extends Dispatcher {
       return
     }
     const next = this.waiting.shift()
-    if (next) {
+    if (next && this.carrierOf(next[0]) === connection.carrier) {
       connection.client.dispatch(...next)
       return
     }
     connection.isFree = true
-    this.free.push(connection)
+    this.free[connection.carrier].push(connection)
+    if (next) this.dispatch(...next)
   }
 
   private outlive(connection: Connection): void {
@@ -145,7 +190,10 @@ export class Connections extends Dispatcher {
   private forget(connection: Connection): void {
     if (!this.all.delete(connection)) return
     clearTimeout(connection.life)
-    if (connection.isFree) this.free.splice(this.free.indexOf(connection), 1)
+    if (connection.isFree) {
+      const free = this.free[connection.carrier]
+      free.splice(free.indexOf(connection), 1)
+    }
     void connection.client.destroy()
     const next = this.waiting.shift()
     if (next) this.dispatch(...next)

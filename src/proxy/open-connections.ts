@@ -1,7 +1,8 @@
 import { Client } from 'undici'
 import type { Logger } from '../observability/logger.js'
-import { connectorTo, labelOf, type Place } from './connect.js'
+import { connectorTo, labelOf, openPlainSocket, type Place } from './connect.js'
 import { Connections } from './connections.js'
+import { UpstreamConnection } from './upstream-connection.js'
 import type { UpstreamSettings } from './upstream-schema.js'
 
 interface Options {
@@ -25,6 +26,7 @@ function reasonOf(error: Error): string {
 export function openConnections({ upstream, place, settings, logger }: Options): Connections {
   const { timeouts, limits } = settings
   const connect = connectorTo(place, settings, timeouts.connectMs)
+  const openSocket = openPlainSocket(place, settings, timeouts.connectMs)
   let told = ''
   return new Connections({
     openClient: () =>
@@ -38,6 +40,16 @@ export function openConnections({ upstream, place, settings, logger }: Options):
         maxHeaderSize: 32 * 1024,
         allowH2: false,
       }),
+    openOwn:
+      openSocket &&
+      (() =>
+        new UpstreamConnection({
+          openSocket,
+          host: new URL(place.origin).host,
+          headersMs: timeouts.headersMs,
+          bodyMs: timeouts.bodyMs,
+          keepAliveMs: timeouts.keepAliveMs,
+        })),
     most: limits.connections ?? limits.requests + limits.streams,
     lifeMs: timeouts.connectionMs,
     onConnect: () => {
