@@ -100,6 +100,7 @@ function operation({
   access,
   body,
   bodyTypes = ['application/json'],
+  bodyOptional = false,
   query,
   errors,
   answers,
@@ -149,7 +150,7 @@ function operation({
     ...(body
       ? {
           requestBody: {
-            required: true,
+            required: !bodyOptional,
             content: Object.fromEntries(bodyTypes.map((type) => [type, { schema: body }])),
           },
         }

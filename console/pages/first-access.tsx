@@ -51,9 +51,13 @@ export function useNewLink(ask: (question: Question) => void): {
   const [access, setAccess] = useState<FirstAccess>()
   const make = async ({ id, username: name }: User) => {
     const made = await answerOf(
-      api.POST('/admin/users/{id}/first-access', { params: { path: { id }, query: { dryRun: '0' } } }),
+      api.POST('/admin/users/{id}/first-access', {
+        params: { path: { id }, query: { dryRun: '0' } },
+        body: { deliver: 'link' },
+      }),
     )
-    if ('url' in made) setAccess({ name, isReset: true, ...made })
+    if ('url' in made && made.url !== null)
+      setAccess({ name, isReset: true, url: made.url, expiresAt: made.expiresAt })
     await queries.invalidateQueries({ queryKey: ['users'] })
   }
   const askForLink = (user: User) =>

@@ -36,16 +36,16 @@ function NewUser({ onClose, onMade }: { onClose: () => void; onMade: (access: Fi
           fullName: fullName.trim() || null,
           email: email.trim() || null,
           isPlatformAdmin,
+          deliver: 'link',
         },
       }),
     )
     notifyDone(say('user.made', { name: username.trim() }))
-    if ('firstAccess' in made)
-      onMade({
-        name: username.trim(),
-        isReset: false,
-        ...(made.firstAccess as components['schemas']['FirstAccess']),
-      })
+    const { url, expiresAt } = ('firstAccess' in made ? made.firstAccess : {}) as Partial<
+      components['schemas']['FirstAccess']
+    >
+    if (typeof url === 'string' && expiresAt !== undefined)
+      onMade({ name: username.trim(), isReset: false, url, expiresAt })
     await queries.invalidateQueries({ queryKey: ['users'] })
   }
   return (

@@ -4,6 +4,7 @@ import { firstRoles, makeFirstProduct, type FirstProduct, type Step } from '../d
 import type { Edit } from '../directory/scope.js'
 import { GatewayError } from '../errors.js'
 import { exitCodes } from '../domain/exit-codes.js'
+import { emailAddress } from '../domain/email-address.js'
 import { issueFirstAccess } from '../login/first-access.js'
 import { setFirstPassword } from '../login/first-access-queries.js'
 import { checkNewPassword } from '../login/password-policy.js'
@@ -44,7 +45,7 @@ const product = z.strictObject({
   service: upstreamTarget,
   path: routePrefix,
   user: username,
-  email: z.email('must be an email address').max(320).nullable(),
+  email: emailAddress.nullable(),
   fullName: label.nullable(),
   role: z.enum(firstRoles, `must be one of ${firstRoles.join(', ')}`),
   feature: featureCode.regex(

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { recordChange } from '../audit/record-change.js'
+import { emailAddress } from '../domain/email-address.js'
 import { GatewayError } from '../errors.js'
 import { exitCodes } from '../domain/exit-codes.js'
 import { label, username } from '../directory/fields.js'
@@ -29,7 +30,7 @@ const operator = { isSysAdmin: true }
 
 const newUser = z.strictObject({
   username,
-  email: z.email('must be an email address').max(320).nullable(),
+  email: emailAddress.nullable(),
   fullName: label.nullable(),
 })
 

@@ -1,7 +1,7 @@
 import type { CoherentTx } from '../coherence/commit-and-await-nodes.js'
 import type { User } from '../coherence/directory.js'
 import { allOf, beginsWith, where, type Page, type Positioned } from '../database/conditions.js'
-import type { Sql } from '../database/connect.js'
+import type { Sql, Tx } from '../database/connect.js'
 import type { Changing, Seen } from './scope.js'
 
 /** A user, as those who govern users see one. */
@@ -201,13 +201,20 @@ export async function updateUser(
   tx: Changing,
   { id, email, fullName, enabled, isPlatformAdmin }: ListedUser,
 ): Promise<void> {
-  await tx.run('update users set email = ?, full_name = ?, enabled = ?, is_platform_admin = ? where id = ?', [
-    email,
-    fullName,
-    enabled,
-    isPlatformAdmin,
-    id,
-  ])
+  await tx.run(
+    `
+    update users
+       set email = ?, email_confirmed = email_confirmed or email is distinct from ?, full_name = ?, enabled = ?,
+           is_platform_admin = ?
+     where id = ?`,
+    [email, email, fullName, enabled, isPlatformAdmin, id],
+  )
+}
+
+/** Deletes the links that were mailed about an account. */
+export async function deleteMailedLinks(tx: Tx, userId: string): Promise<void> {
+  await tx.run('delete from account_links where user_id = ?', [userId])
+  await tx.run('delete from first_access_links where user_id = ? and sent_to is not null', [userId])
 }
 
 /** Removes a user with everything of theirs but what the audit holds. */

@@ -1,14 +1,21 @@
+import type { Request } from 'express'
 import { z } from 'zod'
+import type { CoherentTx } from '../coherence/commit-and-await-nodes.js'
 import type { Positioned } from '../database/conditions.js'
+import { emailAddress } from '../domain/email-address.js'
 import { fieldError } from '../domain/reasons.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint/endpoint.js'
 import { decodePosition, pageFields, positionedPage } from '../http/endpoint/page.js'
+import { languageOf } from '../http/pages/html.js'
+import { deliverFields, deliverySchema, type Deliver } from '../messages/deliver.js'
+import type { Outbox } from '../messages/outbox.js'
 import type { Caller } from './caller.js'
 import { answerChanged, answerCreated, changeQuery, createdAnswers } from './change-endpoints.js'
 import { exportUser, exportedLists } from './export-queries.js'
 import { flag, found, given, label, search, username } from './fields.js'
 import { changeEndpoint, listEndpoint, removeEndpoint, showEndpoint } from './resource-endpoints.js'
 import { platformScope, type AdminScope, type Governing, type Seen } from './scope.js'
+import { tellOldAddress } from './tell-old-address.js'
 import { columnsOf, findUser, listUsers, searchUsers, type ListedUser } from './user-queries.js'
 import {
   editUser,
@@ -46,7 +53,7 @@ const exported = z
   .meta({ id: 'UserExport' })
 
 const changeable = {
-  email: z.email('must be an email address').max(320).nullable(),
+  email: emailAddress.nullable(),
   fullName: label.nullable(),
   enabled: z.boolean(),
   isPlatformAdmin: z.boolean(),
@@ -54,7 +61,7 @@ const changeable = {
 }
 const userChange = z.strictObject(changeable).partial()
 const newUser = z
-  .strictObject({ username, ...changeable })
+  .strictObject({ username, ...changeable, ...deliverFields })
   .partial()
   .required({ username: true })
 
@@ -79,10 +86,37 @@ const userQuery = z
     ...fieldError('sort_with_search'),
   })
 
+const url = z
+  .string()
+  .nullable()
+  .meta({ description: 'to be given to the user: whoever has it sets the password; null where it is mailed' })
 const linkFields = {
-  url: z.string().meta({ description: 'to be given to the user: whoever has it sets the password' }),
+  url,
+  link: url,
   expiresAt: z.iso.datetime(),
+  delivery: deliverySchema,
 }
+const resending = z.strictObject(deliverFields)
+
+/** Makes a link to a first password, and delivers it. */
+export type DeliverFirstAccess = (
+  tx: CoherentTx,
+  order: { userId: string; issuedBy: string | null; deliver: Deliver | undefined; language: string },
+) => Promise<FirstAccessLink>
+
+/** Returns how a call has links made: delivered as its body asks for. */
+const asAsked =
+  (
+    deliverFirstAccess: DeliverFirstAccess,
+    { req, body }: { req: Request; body: { deliver?: Deliver | undefined; language?: string | undefined } },
+  ): IssueFirstAccess =>
+  (tx, userId, issuedBy) =>
+    deliverFirstAccess(tx, {
+      userId,
+      issuedBy,
+      deliver: body.deliver,
+      language: body.language ?? languageOf(req),
+    })
 const firstAccess = z.strictObject(linkFields).meta({ id: 'FirstAccess' })
 
 /** Returns the caller's level, as far as it matters here. */
@@ -113,7 +147,7 @@ const listAllUsers = (scope: AdminScope) =>
     page: positionedPage,
   })
 
-function createUser({ access, change }: AdminScope, issueFirstAccess: IssueFirstAccess): Endpoint {
+function createUser({ access, change }: AdminScope, deliverFirstAccess: DeliverFirstAccess): Endpoint {
   return endpoint({
     method: 'post',
     path,
@@ -123,12 +157,12 @@ function createUser({ access, change }: AdminScope, issueFirstAccess: IssueFirst
     body: newUser,
     answers: createdAnswers({ ...userFields, firstAccess }),
     handle: async (call) => {
-      const { isSysAdmin = false, ...body } = call.body
+      const { isSysAdmin = false, deliver: _deliver, language: _language, ...body } = call.body
       if (isSysAdmin) throw sysAdminFlagRefused()
       const user = { email: null, fullName: null, enabled: true, isPlatformAdmin: false, ...given(body) }
       let link: FirstAccessLink | undefined
       const outcome = await change(call, async (edit) => {
-        const invited = await inviteUser(edit, user, issueFirstAccess)
+        const invited = await inviteUser(edit, user, asAsked(deliverFirstAccess, call))
         link = invited.firstAccess
         return invited.user
       })
@@ -150,7 +184,7 @@ const showUser = (scope: AdminScope) =>
     find: (sql, call) => findUser(sql, idOf(call)),
   })
 
-const changeOneUser = (scope: AdminScope) =>
+const changeOneUser = (scope: AdminScope, outbox: Outbox) =>
   changeEndpoint({
     scope,
     path: itemPath,
@@ -158,10 +192,13 @@ const changeOneUser = (scope: AdminScope) =>
       'Change a user; disabling ends their sessions, tokens and links, and when this answers no node lets them in any more. Who becomes a PlatformAdmin keeps their password, and nothing else that they are let in by',
     body: userChange,
     fields: userFields,
-    update: (edit, call) => editUser(edit, idOf(call), call.body),
+    update: (edit, call) =>
+      editUser(edit, idOf(call), call.body, (before, after) =>
+        tellOldAddress(outbox, edit.tx, { before, after, language: languageOf(call.req) }),
+      ),
   })
 
-function makePasswordLink({ access, change }: AdminScope, issueFirstAccess: IssueFirstAccess): Endpoint {
+function makePasswordLink({ access, change }: AdminScope, deliverFirstAccess: DeliverFirstAccess): Endpoint {
   return endpoint({
     method: 'post',
     path: `${itemPath}/first-access`,
@@ -169,10 +206,12 @@ function makePasswordLink({ access, change }: AdminScope, issueFirstAccess: Issu
       'Reset a password: make another link by which the user sets one, once. Earlier links stop working; the password and the sessions there are end when it is used',
     access,
     query: changeQuery,
+    body: resending,
+    bodyOptional: true,
     answers: createdAnswers(linkFields),
     handle: async (call) => {
       const answer = answerChanged(
-        await change(call, (edit) => resetPassword(edit, idOf(call), issueFirstAccess)),
+        await change(call, (edit) => resetPassword(edit, idOf(call), asAsked(deliverFirstAccess, call))),
       )
       return call.query.dryRun ? answer : { ...answer, status: 201, headers: {} }
     },
@@ -213,14 +252,16 @@ const deleteOneUser = (scope: AdminScope) =>
   })
 
 /** Returns the endpoints by which platform admins govern users. */
-export function userEndpoints(governing: Governing & { issueFirstAccess: IssueFirstAccess }): Endpoint[] {
+export function userEndpoints(
+  governing: Governing & { deliverFirstAccess: DeliverFirstAccess; outbox: Outbox },
+): Endpoint[] {
   const scope = platformScope(governing)
   return [
     listAllUsers(scope),
-    createUser(scope, governing.issueFirstAccess),
+    createUser(scope, governing.deliverFirstAccess),
     showUser(scope),
-    changeOneUser(scope),
-    makePasswordLink(scope, governing.issueFirstAccess),
+    changeOneUser(scope, governing.outbox),
+    makePasswordLink(scope, governing.deliverFirstAccess),
     exportOneUser(scope),
     eraseOneUser(scope),
     deleteOneUser(scope),

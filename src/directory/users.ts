@@ -3,6 +3,7 @@ import { endSessionsOfUser, endWaysIn, revokeLooseTokens } from '../authenticati
 import type { CoherentTx } from '../coherence/commit-and-await-nodes.js'
 import { reason } from '../domain/reasons.js'
 import { GatewayError } from '../errors.js'
+import type { Delivery } from '../messages/message-queries.js'
 import { found } from './fields.js'
 import type { Changing, Edit } from './scope.js'
 import {
@@ -18,8 +19,12 @@ import {
 
 /** A link by which a user can set a password once. */
 export interface FirstAccessLink {
-  url: string
+  /** Null where it is mailed. */
+  url: string | null
+  link: string | null
   expiresAt: Date
+  /** How the message with it fares; null where there is none. */
+  delivery: Delivery | null
 }
 
 /** Creates such a link. Earlier links of the same user stop working. */
@@ -126,8 +131,16 @@ export async function inviteUser(
   return { user: made, firstAccess: await issueFirstAccess(edit.tx, made.id, edit.actor.userId) }
 }
 
-/** Changes the user of that id. Throws `not_found`, `changed_meanwhile`, and as `changeUser` does. */
-export async function editUser(edit: Edit, id: string, change: UserChange): Promise<ListedUser> {
+/**
+ * Changes the user of that id, and then calls `onChange` in the same transaction. Throws `not_found`,
+ * `changed_meanwhile`, and as `changeUser` does.
+ */
+export async function editUser(
+  edit: Edit,
+  id: string,
+  change: UserChange,
+  onChange: (before: ListedUser, after: ListedUser) => Promise<void>,
+): Promise<ListedUser> {
   const { tx, about, record, bySysAdmin, checkUnchanged } = edit
   const enabledAdmins = takesAway(change) ? await lockEnabledAdmins(tx) : []
   const before = found(await findUserForUpdate(tx, id))
@@ -135,6 +148,7 @@ export async function editUser(edit: Edit, id: string, change: UserChange): Prom
   await about({ userId: before.id })
   const after = await changeUser(tx, { isSysAdmin: bySysAdmin }, before, change, enabledAdmins)
   await record({ action: 'user_changed', subject: `user:${before.id}`, before, after })
+  await onChange(before, after)
   return after
 }
 

@@ -10,7 +10,7 @@ import type { Endpoint } from '../http/endpoint/endpoint.js'
 import { acceptanceEndpoints } from '../invitations/acceptance-endpoints.js'
 import { invitationEndpoints } from '../invitations/invitations-endpoints.js'
 import { loginEndpoints } from '../login/endpoints.js'
-import { issueFirstAccess } from '../login/first-access.js'
+import { deliverFirstAccess } from '../login/deliver-first-access.js'
 import { createLoginServices } from '../login/login-services.js'
 import { messageEndpoints } from '../messages/messages-endpoints.js'
 import { oauthEndpoints } from '../oauth/endpoints.js'
@@ -36,12 +36,14 @@ type Governing = Parameters<typeof directoryEndpoints>[0]
 const directoryHooks = ({
   routes,
   publicUrl,
-}: Dependencies): Pick<Governing, 'routeItems' | 'issueFirstAccess'> => ({
+  outbox,
+}: Dependencies): Pick<Governing, 'routeItems' | 'deliverFirstAccess'> => ({
   routeItems: () =>
     routes.current().table.routes.flatMap(({ permission }) => (permission ? [permission] : [])),
-  issueFirstAccess: async (tx, userId, issuedBy) => {
-    const { path, expiresAt } = await issueFirstAccess(tx, userId, issuedBy)
-    return { url: publicUrl() + path, expiresAt }
+  deliverFirstAccess: async (tx, order) => {
+    const { path, expiresAt, delivery } = await deliverFirstAccess(outbox, tx, order)
+    const link = path === null ? null : publicUrl() + path
+    return { url: link, link, expiresAt, delivery }
   },
 })
 

@@ -2,7 +2,7 @@ import type { CoherentTx } from '../coherence/commit-and-await-nodes.js'
 import { allOf, where, type Page, type Positioned } from '../database/conditions.js'
 import type { Sql } from '../database/connect.js'
 import type { Changing, Seen } from '../directory/scope.js'
-import type { Delivery } from '../messages/message-queries.js'
+import { deliveryOf, type Delivery } from '../messages/message-queries.js'
 
 /** What an invitation gives. */
 export interface InvitedGrant {
@@ -32,8 +32,7 @@ const status = `case when i.status = 'pending' and i.expires_at <= now() then 'e
 const columns = `
 i.id, i.email, i.role_ids as "roleIds", i.access, ${status} as status, i.invited_by as "invitedBy",
        i.accepted_by as "acceptedBy", i.expires_at as "expiresAt",
-       (select jsonb_build_object('status', m.status, 'at', to_char(m.status_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-                                  'error', m.last_error)
+       (select ${deliveryOf}
           from messages m
          where m.link_hash = i.token_hash
          limit 1) as delivery`

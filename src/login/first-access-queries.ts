@@ -64,3 +64,8 @@ export async function setFirstPassword(tx: CoherentTx, userId: string, passwordH
   await withdrawLinksOf(tx, userId)
   await tx.run('delete from user_identities where user_id = ?', [userId])
 }
+
+/** Notes the address that a link is mailed to. */
+export async function noteSentTo(tx: Tx, tokenHash: string, address: string): Promise<void> {
+  await tx.run('update first_access_links set sent_to = ? where token_hash = ?', [address, tokenHash])
+}

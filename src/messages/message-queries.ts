@@ -249,3 +249,18 @@ export async function findRecipient(
   )
   return recipient
 }
+
+/** The delivery of the message `m`, as JSON. */
+export const deliveryOf = `jsonb_build_object(
+         'status', m.status,
+         'at', to_char(m.status_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+         'error', m.last_error)`
+
+/** Finds how the message with a link fares. */
+export async function findDelivery(sql: Sql, linkHash: string): Promise<Delivery | undefined> {
+  const [row] = await sql.rows<{ delivery: Delivery }>(
+    `select ${deliveryOf} as delivery from messages m where m.link_hash = ?`,
+    [linkHash],
+  )
+  return row?.delivery
+}

@@ -75,7 +75,10 @@ describe('making a user', () => {
     const set = (url: string) =>
       request(gateway.server).post(new URL(url).pathname).send({ password: 'a good long passphrase' })
     const again = await ask('petra', 'post', `/admin/users/${id as string}/first-access`)
-    expect([again.status, Object.keys(again.body).sort()]).toEqual([201, ['coherence', 'expiresAt', 'url']])
+    expect([again.status, Object.keys(again.body).sort()]).toEqual([
+      201,
+      ['coherence', 'delivery', 'expiresAt', 'link', 'url'],
+    ])
     expect(again.body.url.startsWith(`${gateway.url}/auth/first-access/`)).toBe(true)
     expectProblem(await set(firstAccess.url), 404, 'not_found')
     expect((await set(again.body.url)).status).toBe(204)
