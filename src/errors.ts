@@ -66,6 +66,7 @@ export const errorTable = {
   conflict: { status: 409 },
   invitation_void: { status: 409 },
   factor_required: { status: 409 },
+  policy_locks_out: { status: 409 },
   changed_meanwhile: { status: 412 },
   rate_limited: { status: 429 },
   internal_error: { status: 500 },

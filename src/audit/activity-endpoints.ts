@@ -28,6 +28,7 @@ const origin = Date.parse('2000-01-03T00:00:00Z')
 /** Actions that record a refusal. */
 const refusals = new Set([
   'access_denied',
+  'assurance_refused',
   'login_failed',
   'platform_admin_action_refused',
   'refresh_reused',

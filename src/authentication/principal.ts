@@ -11,6 +11,8 @@ export interface Principal {
   sessionId: string | null
   authority: string
   purpose: string
+  /** Whether it is a program's account, which no policy asks for a proof. */
+  isServiceAccount: boolean
   /** When the token was issued, in milliseconds since 1970. */
   issuedAtMs: number
   /** The session, with the proof that the token has. Undefined for a token without one. */
@@ -58,13 +60,14 @@ export function decidePrincipal(
     throw new GatewayError('user_mismatch', 'User context has changed. Please log in again.')
   if (!token || !matchesRow(claims, user.id, token, nowMs))
     throw tokenInvalid(explainMismatch(claims, state, nowMs))
-  const { enabled: _enabled, ...shown } = user
+  const { enabled: _enabled, isServiceAccount, ...shown } = user
   return {
     user: shown,
     tokenId: claims.jti,
     sessionId: token.sessionId,
     authority: token.authority,
     purpose: token.purpose,
+    isServiceAccount,
     issuedAtMs: token.issuedAtMs,
     session: state.session,
     dependsOn,

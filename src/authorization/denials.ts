@@ -4,13 +4,14 @@ import { z } from 'zod'
 import { hourMs } from '../domain/time.js'
 import { actions, levels, ruleContexts, type Action, type RuleContext } from '../domain/permissions.js'
 import type { AuditLog } from '../audit/audit-log.js'
+import { isOfAssurance } from './require-assurance.js'
 import { statusOf, type GatewayError } from '../errors.js'
 import type { PrioritisedRule } from '../context/request-context.js'
 import type { AuditedDenial } from './explain-queries.js'
 import { levelGuards } from './guards.js'
 import { decide } from './permissions.js'
 
-/** The reason of a 403. */
+/** The reason of a 403, or of a 401 for a weak proof. */
 export interface Denial {
   requestId: string
   at: Date
@@ -23,7 +24,12 @@ export interface Denial {
   detail: string
   subject: { context: RuleContext; item: string | null; action: Action | null } | null
   deciding: PrioritisedRule[]
+  /** What a policy asked, and what the session lacked. */
+  policy: DeniedPolicy | null
 }
+
+/** What a policy asked of a session that it refused. */
+type DeniedPolicy = z.infer<typeof deniedPolicy>
 
 /** The refusals of this node, as long as they can be explained. */
 export interface Denials {
@@ -34,6 +40,16 @@ export interface Denials {
 }
 
 const level = z.enum(levels)
+const deniedPolicy = z.object({
+  scope: z.enum(['mandate', 'item', 'route', 'admin', 'system', 'account']),
+  missing: z.enum(['session', 'idle', 'factor', 'age']),
+})
+
+/** Returns what a policy asked, from the members of the refusal. */
+function policyOf({ members }: GatewayError): DeniedPolicy | null {
+  const read = deniedPolicy.safeParse(members)
+  return read.success ? read.data : null
+}
 const explainedForMs = hourMs
 const maxDenials = 10_000
 const maxOfOneRequest = 5
@@ -52,6 +68,10 @@ function mandateOf(req: Request, code: string): string {
   )
 }
 
+/** A refusal for one's own account is answered by proving again, and nobody else's matter. */
+const isExplained = ({ code, members }: GatewayError) =>
+  statusOf(code) === 403 || (code === 'insufficient_user_authentication' && members?.scope !== 'account')
+
 /** Creates the store of refusals. Granted requests do not use it. */
 export function rememberDenials({ audit }: { audit: Pick<AuditLog, 'recordRefusal'> }): Denials {
   const known = new LRUCache<string, Denial[]>({ max: maxDenials, ttl: explainedForMs })
@@ -59,12 +79,12 @@ export function rememberDenials({ audit }: { audit: Pick<AuditLog, 'recordRefusa
   const keep = (req: Request, denial: Denial) => {
     known.set(denial.requestId, [denial, ...(known.get(denial.requestId) ?? [])].slice(0, maxOfOneRequest))
     if (guardCodes.has(denial.code) && req.state.isRefusalAudited) return
-    const { userId, mandateId, requestId, method, route, code, detail, subject, deciding } = denial
+    const { userId, mandateId, requestId, method, route, code, detail, subject, deciding, policy } = denial
     audit.recordRefusal({
       userId,
       mandateId,
       requestId,
-      action: 'access_denied',
+      action: isOfAssurance(code) ? 'assurance_refused' : 'access_denied',
       details: {
         method,
         route,
@@ -72,6 +92,7 @@ export function rememberDenials({ audit }: { audit: Pick<AuditLog, 'recordRefusa
         detail,
         subject,
         deciding: deciding.slice(0, maxRules),
+        ...(policy ? { policy } : {}),
         address: req.state.clientAddress,
       },
     })
@@ -80,7 +101,7 @@ export function rememberDenials({ audit }: { audit: Pick<AuditLog, 'recordRefusa
   return {
     note: (req, error) => {
       const user = req.state.principal?.user
-      if (!user || statusOf(error.code) !== 403) return
+      if (!user || !isExplained(error)) return
       const { deniedSubject } = req.state
       const isOfRules = error.code === 'permission_denied' && deniedSubject !== undefined
       const denial: Denial = {
@@ -94,6 +115,7 @@ export function rememberDenials({ audit }: { audit: Pick<AuditLog, 'recordRefusa
         detail: error.detail,
         subject: isOfRules ? deniedSubject : null,
         deciding: [],
+        policy: policyOf(error),
       }
       const rules = isOfRules ? (req.state.context?.rules() ?? []) : []
       if (!isOfRules) keep(req, denial)
@@ -140,6 +162,7 @@ const audited = z.object({
     .nullable()
     .default(null),
   deciding: z.array(ruleSchema).default([]),
+  policy: deniedPolicy.nullable().default(null),
 })
 
 /** Returns a refusal in the form of the audit, which all nodes share. */
@@ -162,6 +185,19 @@ export function denialFrom(
     detail = guard?.refusal ?? '',
     subject,
     deciding,
+    policy,
   } = read.data
-  return { requestId, at: occurredAt, userId, mandateId, method, route, code, detail, subject, deciding }
+  return {
+    requestId,
+    at: occurredAt,
+    userId,
+    mandateId,
+    method,
+    route,
+    code,
+    detail,
+    subject,
+    deciding,
+    policy,
+  }
 }

@@ -1,6 +1,7 @@
 import { type Reason } from '../domain/text-values.js'
 import { fieldError, reason } from '../domain/reasons.js'
 import { z } from 'zod'
+import { askedFactors } from '../domain/assurance-policy.js'
 import { actions, levels, ruleContexts } from '../domain/permissions.js'
 import type { Directory } from '../coherence/directory.js'
 import type { PrioritisedRule } from '../context/request-context.js'
@@ -11,7 +12,13 @@ import { endpoint, type Answer, type Endpoint } from '../http/endpoint/endpoint.
 import { mandateAdmins, platformAdmins, type Policy } from '../http/endpoint/policy.js'
 import { denialFrom, type Denial, type Denials } from './denials.js'
 import { explainAccess, whatWouldHelp, type Question } from './explain.js'
-import { findUserToExplain, listAuditedDenials, listRoleLabels, seesInstance } from './explain-queries.js'
+import {
+  findSessionToExplain,
+  findUserToExplain,
+  listAuditedDenials,
+  listRoleLabels,
+  seesInstance,
+} from './explain-queries.js'
 import { actionOfMethod } from './guards.js'
 
 const level = z.enum(levels)
@@ -38,11 +45,35 @@ const explainedRule = z
 const subject = z.strictObject({ context, item: z.string().nullable(), action: action.nullable() })
 const refusal = z.strictObject({ status: z.int(), code: z.string(), detail: z.string() })
 
+const seconds = z.number().nullable()
+const explainedPolicy = z
+  .strictObject({
+    scope: z.enum(['mandate', 'item', 'route', 'admin', 'system', 'account']),
+    missing: z.enum(['session', 'idle', 'factor', 'age']),
+    required: z.strictObject({
+      factor: z.enum(askedFactors).nullable(),
+      maxAge: seconds,
+      idle: seconds,
+      sessionAge: seconds,
+    }),
+  })
+  .meta({ id: 'ExplainedPolicy' })
+
 const explanation = z
   .strictObject({
     allowed: z.boolean(),
     refusal: refusal.nullable().meta({ description: 'what the caller is answered' }),
-    decidedBy: z.enum(['public', 'account', 'place', 'guard', 'sysadmin', 'rules', 'nothing_asked', 'route']),
+    decidedBy: z.enum([
+      'public',
+      'account',
+      'place',
+      'guard',
+      'sysadmin',
+      'rules',
+      'assurance',
+      'nothing_asked',
+      'route',
+    ]),
     user: z.strictObject({ id: z.uuid(), username: z.string() }),
     mandateId: z.uuid().nullable(),
     instanceId: z.uuid().nullable(),
@@ -50,6 +81,7 @@ const explanation = z
     enforced: z
       .boolean()
       .meta({ description: 'false on a route with decide: watch: the request is sent on all the same' }),
+    policy: explainedPolicy.nullable().meta({ description: 'what a policy asks, where one decided' }),
     roleIds: z.array(z.uuid()),
     subject: subject.nullable(),
     level: level.nullable(),
@@ -76,6 +108,7 @@ const explainedDenial = z
     method: z.string(),
     route: z.string().nullable(),
     refusal,
+    policy: explainedPolicy.partial({ required: true }).nullable(),
     subject: subject.nullable(),
     rule: explainedRule.nullable(),
     deciding: z.array(explainedRule),
@@ -88,6 +121,9 @@ const question = z
     user: z.string().min(1).max(256).meta({ description: 'the id or the exact username' }),
     mandate: id.optional(),
     instance: id.optional(),
+    session: id
+      .optional()
+      .meta({ description: 'a session of the user, to be judged by policies; without it none is' }),
     context: context.optional(),
     item: z.string().min(1).max(500).nullable().optional(),
     action: action.optional(),
@@ -192,6 +228,7 @@ async function answerQuestion(
         allowed: false,
         refusal: made.refusal,
         decidedBy: 'route',
+        policy: null,
         route: null,
         enforced: true,
         roleIds: [],
@@ -204,7 +241,10 @@ async function answerQuestion(
       },
     }
   }
-  const found = await explainAccess(made.question, directory)
+  const session = asked.session && (await findSessionToExplain(sql, user.id, asked.session))
+  if (asked.session !== undefined && !session)
+    throw new GatewayError('not_found', 'The user has no such session')
+  const found = await explainAccess({ ...made.question, session: session || undefined }, directory)
   const [deciding, overruled] = [
     await shownRules(sql, found.deciding),
     await shownRules(sql, found.overruled),
@@ -236,7 +276,7 @@ async function answerDenial(sql: Sql, requestId: string, here: Denial[]): Promis
     throw new GatewayError('not_found', 'No refusal of this request is known: they are kept for an hour')
   const { code, detail, deciding, subject: about, ...rest } = denial
   const shown = await shownRules(sql, deciding)
-  const refused = { status: 403, code, detail }
+  const refused = { status: code === 'insufficient_user_authentication' ? 401 : 403, code, detail }
   const toChange = whatWouldHelp(
     { refusal: refused, deciding },
     about ? { ...about, action: about.action ?? undefined } : undefined,
@@ -276,7 +316,7 @@ export function explainEndpoints(dependencies: Dependencies): Endpoint[] {
     endpoint({
       method: 'get',
       path: '/admin/explain/:requestId',
-      summary: 'Say why a request of the last hour was answered 403',
+      summary: 'Say why a request of the last hour was refused',
       access: platformAdmins,
       answers: { 200: explainedDenial },
       handle: ({ params: { requestId = '' } }) => answerDenial(database, requestId, denials.find(requestId)),
@@ -305,7 +345,7 @@ export function explainEndpoints(dependencies: Dependencies): Endpoint[] {
     endpoint({
       method: 'get',
       path: '/mandate/explain/:requestId',
-      summary: 'Say why a request of the last hour in this mandate was answered 403',
+      summary: 'Say why a request of the last hour in this mandate was refused',
       access: mandateAdmins('gateway.roles', 'read'),
       answers: { 200: explainedDenial },
       handle: ({ req, params: { requestId = '' } }) => {

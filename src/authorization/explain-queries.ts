@@ -1,5 +1,5 @@
 import { isUuid } from '../domain/ids.js'
-import type { User } from '../coherence/directory.js'
+import type { SessionState, User } from '../coherence/directory.js'
 import type { Sql } from '../database/connect.js'
 
 /** Finds the user with that id or exact username, if the transaction sees them. */
@@ -12,6 +12,28 @@ export async function findUserToExplain(
     select id, username, email, full_name as "fullName", is_sys_admin as "isSysAdmin", is_platform_admin as "isPlatformAdmin", enabled
       from users where ${isUuid(user) ? 'id = ?::uuid' : 'username = ?'}`,
     [user],
+  )
+  return row
+}
+
+/** Finds a live session of a user, with how it was proved. */
+export async function findSessionToExplain(
+  sql: Sql,
+  userId: string,
+  sessionId: string,
+): Promise<SessionState | undefined> {
+  const ms = (column: string) => `extract(epoch from ${column})::float8 * 1000`
+  const [row] = await sql.rows<SessionState>(
+    `
+    select ${ms('created_at')} as "createdAtMs",
+           ${ms('auth_time')} as "authTimeMs",
+           ${ms('mfa_at')} as "mfaAtMs",
+           ${ms('phr_at')} as "phrAtMs",
+           ${ms('last_used_at')} as "lastUsedAtMs",
+           amr
+      from sessions
+     where id = ? and user_id = ? and ended_at is null`,
+    [sessionId, userId],
   )
   return row
 }
@@ -45,7 +67,7 @@ export async function listAuditedDenials(sql: Sql, requestId: string): Promise<A
     `
     select occurred_at as "occurredAt", user_id as "userId", mandate_id as "mandateId", action, details
       from audit_events
-     where request_id = ? and action in ('access_denied', 'sysadmin_action_refused', 'platform_admin_action_refused') and occurred_at > now() - interval '1 hour'
+     where request_id = ? and action in ('access_denied', 'sysadmin_action_refused', 'platform_admin_action_refused', 'assurance_refused') and occurred_at > now() - interval '1 hour'
      order by occurred_at desc limit 5`,
     [requestId],
   )

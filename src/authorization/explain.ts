@@ -1,11 +1,15 @@
 import type { Level, Action, RuleContext } from '../domain/permissions.js'
-import type { Directory, User } from '../coherence/directory.js'
+import type { Directory, SessionState, User } from '../coherence/directory.js'
 import type { RequestedPlace } from '../context/decide-placement.js'
 import type { PrioritisedRule, RequestContext } from '../context/request-context.js'
 import { enterPlace, type PlacePolicy } from '../context/resolve-context.js'
 import { requirePlace } from '../context/requested-place.js'
 import { GatewayError, type ErrorCode, statusOf } from '../errors.js'
+import type { CompiledPolicy } from '../domain/assurance-policy.js'
 import type { Policy } from '../http/endpoint/policy.js'
+import { assuredSession, demandsOn, firstMissing, strictest, type SessionDemand } from './assurance.js'
+import type { AssuranceScope, MissingAssurance } from './assurance-error.js'
+import { insufficientAssurance } from './assurance-error.js'
 import { levelGuards, permissionDenied } from './guards.js'
 import { decide } from './permissions.js'
 import { decidingStepsOf, type DecidingStep } from './steps.js'
@@ -14,8 +18,10 @@ import { decidingStepsOf, type DecidingStep } from './steps.js'
 export interface Question {
   user: User & { enabled: boolean }
   place: RequestedPlace
-  policy: PlacePolicy & Pick<Policy, 'auth' | 'guard' | 'decide'>
+  policy: PlacePolicy & Pick<Policy, 'auth' | 'guard' | 'decide' | 'assurance' | 'area' | 'judged'>
   subject?: { context: RuleContext; item: string | null; action: Action | undefined } | undefined
+  /** The session by which the user would ask. Without one, no policy judges. */
+  session?: SessionState | undefined
   /** The method, for the text of a refusal when it stands for no action. */
   method?: string | undefined
 }
@@ -26,7 +32,9 @@ export interface Explanation {
   /** The response to a refused caller. */
   refusal: { status: number; code: ErrorCode; detail: string } | null
   /** The step that decided. */
-  decidedBy: 'public' | 'account' | 'place' | 'guard' | 'sysadmin' | 'rules' | 'nothing_asked'
+  decidedBy: 'public' | 'account' | 'place' | 'guard' | 'sysadmin' | 'rules' | 'assurance' | 'nothing_asked'
+  /** What a policy asks, where one decided. */
+  policy: ExplainedPolicy | null
   roleIds: string[]
   level: Level | null
   /** Rules that decided, those that gave the level first. */
@@ -38,6 +46,13 @@ export interface Explanation {
   overruled: PrioritisedRule[]
 }
 
+/** What a policy asks of a session, and what the session lacks. */
+export interface ExplainedPolicy {
+  scope: AssuranceScope
+  missing: MissingAssurance
+  required: Required<SessionDemand>
+}
+
 const isAbout = (ruleItem: string | null, item: string | null) =>
   ruleItem === null || (item !== null && (item === ruleItem || item.startsWith(`${ruleItem}.`)))
 
@@ -47,12 +62,13 @@ const isAbout = (ruleItem: string | null, item: string | null) =>
  */
 export async function explainAccess(
   question: Question,
-  directory: Pick<Directory, 'placement' | 'rules'>,
+  directory: Pick<Directory, 'placement' | 'rules' | 'areaPolicy'>,
 ): Promise<Explanation> {
   const explanation: Explanation = {
     allowed: false,
     refusal: null,
     decidedBy: 'public',
+    policy: null,
     roleIds: [],
     level: null,
     deciding: [],
@@ -74,7 +90,7 @@ export async function explainAccess(
 /** The state of an explanation between two steps. */
 interface Explaining {
   question: Question
-  directory: Pick<Directory, 'placement' | 'rules'>
+  directory: Pick<Directory, 'placement' | 'rules' | 'areaPolicy'>
   explanation: Explanation
   /** The context, once its step has run. */
   context?: RequestContext
@@ -95,6 +111,7 @@ const explainers: Record<DecidingStep, (state: Explaining) => void | Promise<voi
     explanation.roleIds = state.context.roleIds
     explanation.decidedBy = 'nothing_asked'
   },
+  requireMandatePolicy: (state) => explainDemand(state, 'mandate', state.context?.entry.policy),
   requireGuard: ({ question: { user, policy }, explanation }) => {
     if (!policy.guard) return
     explanation.decidedBy = 'guard'
@@ -102,6 +119,47 @@ const explainers: Record<DecidingStep, (state: Explaining) => void | Promise<voi
     if (!holds(user)) throw new GatewayError(code, refusal)
   },
   requirePermission: explainPermission,
+  requirePlacePolicy: async (state) => {
+    const { question, directory, context } = state
+    const { subject, policy } = question
+    if (context?.entry.policy && subject) explainItems(state, context.entry.policy, subject)
+    explainDemand(state, 'route', policy.assurance)
+    if (policy.area) explainDemand(state, policy.area, await directory.areaPolicy(policy.area))
+  },
+}
+
+/** Judges the session of the question by a demand; throws the refusal, and notes the policy that decided. */
+function explainDemand(
+  { question: { session }, explanation }: Explaining,
+  scope: AssuranceScope,
+  demand: SessionDemand | undefined,
+): void {
+  if (!session || !demand) return
+  const nowMs = Date.now()
+  // a session of which a token is not named has its last one, which was issued after each proof
+  const missing = firstMissing(demand, assuredSession({ session, issuedAtMs: Infinity }, nowMs), nowMs)
+  if (missing === undefined) return
+  const { factor, maxAge, idle = null, sessionAge = null } = demand
+  explanation.decidedBy = 'assurance'
+  explanation.policy = { scope, missing, required: { factor, maxAge, idle, sessionAge } }
+  throw insufficientAssurance({ missing, scope, factor, maxAge })
+}
+
+function explainItems(
+  state: Explaining,
+  policy: CompiledPolicy,
+  { context, item, action }: NonNullable<Question['subject']>,
+): void {
+  const { session } = state.question
+  if (!session) return
+  const nowMs = Date.now()
+  const assured = assuredSession({ session, issuedAtMs: Infinity }, nowMs)
+  const demands = demandsOn(policy, { context, item: item ?? '' }, action)
+  explainDemand(
+    state,
+    'item',
+    strictest(demands.filter((one) => firstMissing(one, assured, nowMs) !== undefined)),
+  )
 }
 
 async function explainPermission({
@@ -141,6 +199,8 @@ const cures: Partial<Record<string, string>> & Partial<Record<ErrorCode, string>
     'Give the user access to the feature instance; it must be enabled, of the mandate, and the user a member there.',
   feature_access_disabled: 'Enable the access to the feature instance.',
   sysadmin_required: 'Make the user a SysAdmin, if they are to run the gateway.',
+  insufficient_user_authentication: 'Let the user prove again, as the policy asks; or change the policy.',
+  address_not_allowed: 'Add the address to the policy, or come from one that it lists.',
   platform_admin_required: 'Make the user a PlatformAdmin, if they are to govern across mandates.',
 }
 

@@ -1,7 +1,10 @@
 import type { AdmissionOptions, Policy } from '../http/endpoint/policy.js'
 
 /** The parts of a policy by which a step applies or not. */
-export type Asked = Pick<Policy, 'auth' | 'mandate' | 'instance' | 'guard' | 'prefix'> & {
+export type Asked = Pick<
+  Policy,
+  'auth' | 'mandate' | 'instance' | 'guard' | 'prefix' | 'area' | 'assurance' | 'judged'
+> & {
   permission?: object | undefined
 }
 
@@ -19,6 +22,9 @@ const needsCaller = ({ auth }: Asked) => auth !== 'public'
 /** Returns whether a policy asks for a mandate or an instance. */
 export const needsContext = ({ mandate, instance }: Pick<Asked, 'mandate' | 'instance'>) =>
   mandate !== 'none' || instance !== 'none'
+
+/** Returns whether callers are judged by the policy of the mandate that they enter. */
+const entersJudged = (policy: Asked) => needsContext(policy) && policy.judged !== false
 
 /**
  * Every step between the match of a request and its handler, in order. Admission runs all of them. Deciding
@@ -44,6 +50,7 @@ const steps = [
   { name: 'authenticate', decides: true, watched: 'noted', applies: needsCaller },
   { name: 'limitUser', decides: false, watched: 'skipped', applies: needsCaller },
   { name: 'resolveContext', decides: true, watched: 'noted', applies: needsContext },
+  { name: 'requireMandatePolicy', decides: true, watched: 'noted', applies: entersJudged },
   { name: 'countEntry', decides: false, watched: 'skipped', applies: needsContext },
   {
     name: 'limitQuota', // quotas are for what routes serve, not for the gateway's own endpoints
@@ -57,6 +64,14 @@ const steps = [
     decides: true,
     watched: 'noted',
     applies: ({ permission }) => permission !== undefined,
+  },
+  {
+    name: 'requirePlacePolicy', // of the item, the route and the operators' area
+    decides: true,
+    watched: 'noted',
+    applies: (policy) =>
+      needsCaller(policy) &&
+      (policy.area !== undefined || policy.assurance !== undefined || entersJudged(policy)),
   },
 ] as const satisfies readonly Step[]
 

@@ -1,4 +1,5 @@
 import type { Sql } from '../database/connect.js'
+import { compilePolicy, type CompiledPolicy, type PolicyArea } from '../domain/assurance-policy.js'
 import type {
   Grant,
   Permission,
@@ -17,6 +18,7 @@ interface PrincipalRow {
   enabled: boolean
   is_sys_admin: boolean
   is_platform_admin: boolean
+  is_service_account: boolean
   token_id: string | null
   token_user_id: string
   authority: string
@@ -61,6 +63,7 @@ export async function findPrincipal(
   const [row] = await sql.rows<PrincipalRow>(
     `
     select u.id as user_id, u.username, u.email, u.full_name, u.enabled, u.is_sys_admin, u.is_platform_admin,
+           u.is_service_account,
            t.id as token_id, t.user_id as token_user_id, t.authority, t.purpose, t.status, t.session_id, t.expires_at,
            ${ms('t.issued_at')} as issued_at, t.kept_proof,
            s.ended_at is not null as session_ended, ${ms('s.created_at')} as session_created_at,
@@ -90,6 +93,7 @@ export async function findPrincipal(
             enabled: row.enabled,
             isSysAdmin: row.is_sys_admin,
             isPlatformAdmin: row.is_platform_admin,
+            isServiceAccount: row.is_service_account,
           },
     token:
       row.token_id === null
@@ -109,7 +113,29 @@ export async function findPrincipal(
   }
 }
 
-interface PlacementRow {
+interface PolicyRow {
+  factor: CompiledPolicy['factor']
+  max_age: number | null
+  idle: number | null
+  session_age: number | null
+  addresses: string[]
+  items: unknown
+}
+
+const policyFrom = ({ factor, max_age, idle, session_age, addresses, items }: PolicyRow) =>
+  compilePolicy({ factor, maxAge: max_age, idle, sessionAge: session_age, addresses, items })
+
+/** Finds the policy of an operators' area; undefined where it asks nothing. */
+export async function findAreaPolicy(sql: Sql, area: PolicyArea): Promise<CompiledPolicy | undefined> {
+  const [row] = await sql.rows<Omit<PolicyRow, 'idle' | 'session_age' | 'items'>>(
+    'select factor, max_age, addresses from platform_policies where area = ?',
+    [area],
+  )
+  return row && policyFrom({ ...row, idle: null, session_age: null, items: [] })
+}
+
+interface PlacementRow extends PolicyRow {
+  policy_of: string | null
   mandate_id: string | null
   mandate_enabled: boolean
   membership_id: string | null
@@ -136,6 +162,7 @@ export async function findPlacement(
   const [row] = await sql.rows<PlacementRow>(
     `
     select m.id as mandate_id, m.enabled as mandate_enabled,
+           p.mandate_id as policy_of, p.factor, p.max_age, p.idle, p.session_age, p.addresses, p.items,
            um.id as membership_id, um.enabled as membership_enabled, um.profile_shown,
            array(
              select r.role_id::text
@@ -154,6 +181,7 @@ export async function findPlacement(
       from (select 1) as one
       left join feature_instances i on i.id = ?::uuid
       left join mandates m on m.id = coalesce(?::uuid, i.mandate_id)
+      left join mandate_policies p on p.mandate_id = m.id
       left join user_mandates um on um.mandate_id = m.id and um.user_id = ?
       left join feature_access fa on fa.feature_instance_id = i.id and fa.user_id = ?`,
     [instanceId ?? null, mandateId ?? null, userId, userId],
@@ -164,6 +192,7 @@ export async function findPlacement(
   const membership = grant(row.membership_id, row.membership_enabled, row.membership_role_ids)
   return {
     mandate: row.mandate_id === null ? undefined : { id: row.mandate_id, enabled: row.mandate_enabled },
+    policy: row.policy_of === null ? undefined : policyFrom(row),
     membership: membership && { ...membership, profileShown: row.profile_shown },
     instance:
       row.instance_id === null

@@ -1,3 +1,4 @@
+import type { CompiledPolicy } from '../domain/assurance-policy.js'
 import type { Action, Level, RuleContext } from '../domain/permissions.js'
 
 /** A user as responses show one. */
@@ -52,7 +53,7 @@ export interface SessionState extends Proof {
  * is undefined where it does not exist.
  */
 export interface PrincipalState {
-  user: (User & { enabled: boolean }) | undefined
+  user: (User & { enabled: boolean; isServiceAccount: boolean }) | undefined
   token: TokenState | undefined
   /** Undefined for a token without one. */
   session: SessionState | undefined
@@ -71,6 +72,8 @@ export interface Grant {
 export interface Placement {
   /** The mandate that was asked for, or the instance's own. */
   mandate: { id: string; enabled: boolean } | undefined
+  /** The policy of the mandate; undefined where it asks nothing. */
+  policy: CompiledPolicy | undefined
   membership:
     | (Grant & {
         /** Whether the mandate's admins see the user's address and full name. */

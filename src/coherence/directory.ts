@@ -1,5 +1,12 @@
 import type { Sql } from '../database/connect.js'
-import { findPlacement, findPortalLink, findPrincipal, listRulesOfRoles } from './directory-queries.js'
+import type { CompiledPolicy, PolicyArea } from '../domain/assurance-policy.js'
+import {
+  findAreaPolicy,
+  findPlacement,
+  findPortalLink,
+  findPrincipal,
+  listRulesOfRoles,
+} from './directory-queries.js'
 import type { PrincipalState, Placement, PortalLink, ScopedRule } from './directory-rows.js'
 import type { Loaded, Memory } from './memory.js'
 
@@ -50,6 +57,8 @@ export interface Directory {
   ) => Placement | Promise<Placement>
   /** Returns the portal link with that id. It is the same object until something of it changes. */
   portalLink: (id: string) => PortalLink | undefined | Promise<PortalLink | undefined>
+  /** Returns the policy of an operators' area; undefined where it asks nothing. */
+  areaPolicy: (area: PolicyArea) => CompiledPolicy | undefined | Promise<CompiledPolicy | undefined>
   /** Returns the rules of these roles. It is the same array until one of them changes. */
   rules: (roleIds: string[]) => ScopedRule[] | Promise<ScopedRule[]>
 }
@@ -87,7 +96,9 @@ async function loadPlacement(
   const { membership, access } = placement
   const [mandate, instance] = [placement.mandate?.id ?? mandateId, placement.instance?.id ?? instanceId]
   const dependsOn = [
-    ...(mandate === undefined ? [] : [`mandate:${mandate}`, `membership:${userId}:${mandate}`]),
+    ...(mandate === undefined
+      ? []
+      : [`mandate:${mandate}`, `policy:${mandate}`, `membership:${userId}:${mandate}`]),
     ...(membership ? [`member:${membership.id}`] : []),
     ...(instance === undefined ? [] : [`instance:${instance}`, `access:${userId}:${instance}`]),
     ...(access ? [`accessor:${access.id}`] : []),
@@ -122,6 +133,12 @@ export function createDirectory({ sql, memory }: { sql: Sql; memory: Memory }): 
       memory.read(`place ${userId} ${mandateId ?? ''} ${instanceId ?? ''}`, () =>
         loadPlacement(sql, userId, mandateId, instanceId),
       ),
+    areaPolicy: (area) =>
+      memory.read(`area ${area}`, async () => ({
+        value: await findAreaPolicy(sql, area),
+        keys: [`policy:${area}`],
+        keep: true,
+      })),
     portalLink: (id) => memory.read(`link ${id}`, () => loadPortalLink(sql, id)),
     rules: (roleIds) =>
       roleIds.length === 0

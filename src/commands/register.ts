@@ -154,6 +154,26 @@ Exit codes: ${exitCodes.ok} nothing was refused, ${exitCodes.no} failed, or rows
     )
 
   program
+    .command('policy')
+    .description('what mandates and the operators’ areas ask of sessions')
+    .command('reset')
+    .description(
+      'make a mandate, or the area admin or system, ask nothing any more: the way out of a lock-out',
+    )
+    .argument('<place>', 'the slug or id of a mandate, admin, or system')
+    .option(...asJson)
+    .addHelpText(
+      'after',
+      `${examples('policy reset acme', 'policy reset system')}
+When it has answered, no node judges by the policy before. The audit says that it was the command line, and who called it.
+
+Exit codes: ${exitCodes.ok} done, ${exitCodes.no} not done, ${exitCodes.configuration} the configuration has faults.`,
+    )
+    .action(async (place: string, { json = false }: Json) =>
+      say(await (await import('./policy-commands.js')).resetPolicy(place, json)),
+    )
+
+  program
     .command('backup')
     .description(
       'copy the data directory with the embedded database, also while it runs, to a directory that is not there yet',

@@ -1,5 +1,6 @@
 import { hasPlatformLevel } from '../authentication/principal.js'
 import type { Placement, User } from '../coherence/directory.js'
+import type { CompiledPolicy } from '../domain/assurance-policy.js'
 import { GatewayError } from '../errors.js'
 
 /** The mandate and instance that a request names (lower-case UUIDs). */
@@ -18,6 +19,8 @@ export interface Entry {
    * audited.
    */
   byPlatformLevel: boolean
+  /** The policy of the mandate, the instance's own too; undefined where it asks nothing. */
+  policy: CompiledPolicy | undefined
   /** A change of one of these keys makes this outdated. */
   dependsOn: readonly string[]
 }
@@ -81,6 +84,7 @@ export function decidePlacement(user: User, requested: RequestedPlace, placement
     featureInstanceId: requested.instanceId ?? null,
     roleIds,
     byPlatformLevel: needsLevel(user, placement, requested, roleIds),
+    policy: placement.policy,
     dependsOn: placement.dependsOn,
   }
 }

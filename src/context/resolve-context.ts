@@ -77,6 +77,7 @@ const nowhere: Entry = {
   featureInstanceId: null,
   roleIds: [],
   byPlatformLevel: false,
+  policy: undefined,
   dependsOn: [],
 }
 

@@ -54,7 +54,8 @@ const preview = z
 /** Flips and ids that a preview lists; it counts the others. */
 const listed = 200
 
-function previewOf({ changes, unseen, sessions, tokens }: Effect): z.infer<typeof preview> {
+/** Returns the body of a preview. */
+export function previewOf({ changes, unseen, sessions, tokens }: Effect): z.infer<typeof preview> {
   const permissionChanges = changes.flatMap((change) => {
     const { holder, mandateId, instanceId } = change
     return holder
@@ -75,6 +76,9 @@ function previewOf({ changes, unseen, sessions, tokens }: Effect): z.infer<typeo
     permissions: { count: permissionChanges.length, items: permissionChanges.slice(0, listed), unseen },
   }
 }
+
+/** Returns the schema of a preview that tells more. */
+export const previewWith = (fields: z.ZodRawShape) => preview.extend(fields)
 
 /** The good answers of a call that changes an item, given the fields of what it answers. */
 export const changedAnswers = (fields: z.ZodRawShape) => ({

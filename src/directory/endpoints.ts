@@ -6,6 +6,7 @@ import { instanceEndpoints } from './instances-endpoints.js'
 import { issuedEndpoints } from './issued-endpoints.js'
 import { mandateEndpoints } from './mandates-endpoints.js'
 import { accessEndpoints, memberEndpoints } from './members-endpoints.js'
+import { policyEndpoints } from './policies-endpoints.js'
 import { roleEndpoints } from './roles-endpoints.js'
 import { ruleEndpoints } from './rules-endpoints.js'
 import { subscriptionEndpoints } from './subscriptions-endpoints.js'
@@ -22,6 +23,7 @@ export function directoryEndpoints(
     ...userSessionEndpoints(governing),
     ...issuedEndpoints(governing),
     ...mandateEndpoints(governing),
+    ...policyEndpoints(governing),
     ...memberEndpoints(governing),
     ...roleEndpoints(governing),
     ...ruleEndpoints(governing),

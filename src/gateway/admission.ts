@@ -17,6 +17,7 @@ import {
   type DecidingStep,
   type ProtectingStep,
 } from '../authorization/steps.js'
+import { requireMandatePolicy, requirePlacePolicy } from '../authorization/require-assurance.js'
 import { resolveContext } from '../context/resolve-context.js'
 import { limitByQuota } from '../directory/request-quota.js'
 import { chain, type Middleware } from '../http/endpoint/chain.js'
@@ -39,6 +40,7 @@ interface Effects {
   onApiToken?: (jti: string) => void
   onPlatformEntry: Parameters<typeof resolveContext>[0]['onPlatformEntry']
   audit: GuardAudit
+  onUse: (sessionId: string, atMs: number) => void
 }
 
 type Deciders = Record<DecidingStep, (policy: Policy) => Middleware>
@@ -47,8 +49,8 @@ const pass: Middleware = (_req, _res, next) => next()
 
 /** Creates the steps that decide: who is calling, where, and what they may do. */
 function deciders(
-  { config, directory, onFirstEntry }: Parts,
-  { verifyToken: verify, onApiToken, onPlatformEntry, audit }: Effects,
+  { config, directory, lastUses, onFirstEntry }: Parts,
+  { verifyToken: verify, onApiToken, onPlatformEntry, audit, onUse }: Effects,
 ): Deciders {
   const atMs = (req: Request) => req.state.decidedAtMs
   const identify = authenticate({
@@ -59,12 +61,16 @@ function deciders(
   })
   const identifyClient = currentClient({ directory, keys: sealKeysOf(config), atMs })
   const resolve = resolveContext({ directory, onPlatformEntry, onFirstEntry })
+  const judging = { directory, lastUses, onUse }
+  const byMandate = requireMandatePolicy(judging)
   const guards = { sysAdmin: requireSysAdmin(audit), platformAdmin: requirePlatformAdmin(audit) }
   return {
     authenticate: ({ auth }) => (auth === 'portal' ? identifyClient : identify(auth)),
     resolveContext: resolve,
+    requireMandatePolicy: () => byMandate,
     requireGuard: ({ guard }) => (guard ? guards[guard] : pass),
     requirePermission: ({ permission }) => (permission ? requirePermission(permission) : pass),
+    requirePlacePolicy: (policy) => requirePlacePolicy(policy, judging),
   }
 }
 
@@ -74,6 +80,7 @@ const silentDeciders = (parts: Parts, verify: Effects['verifyToken']) =>
     verifyToken: verify,
     onPlatformEntry: () => undefined,
     audit: { record: () => undefined, recordRefusal: () => undefined },
+    onUse: () => undefined,
   })
 
 const decisionOf = (policy: Policy, make: Deciders) =>
@@ -94,6 +101,7 @@ function decideAgain(parts: Parts): (policy: Policy) => Middleware {
         return
       }
       req.state.decidedIn = streams.era()
+      req.state.assuredUntilMs = Infinity
       return decide(req, res, next)
     }
   }
@@ -148,6 +156,7 @@ export function admission(parts: Parts): Admit {
     onApiToken: parts.tokenUses.note,
     onPlatformEntry: recordPlatformEntry(parts.audit),
     audit: parts.audit,
+    onUse: (sessionId, atMs) => parts.lastUses.note(sessionId, atMs),
   })
   const watching = silentDeciders(parts, verify)
   const again = decideAgain(parts)

@@ -4,6 +4,7 @@ import { checkpointKeys } from '../audit/checkpoint.js'
 import { auditDirectories } from '../audit/directories.js'
 import { startSealer } from '../audit/sealer.js'
 import { loadTokenKeys, type TokenKeys } from '../authentication/token-keys.js'
+import { startLastUses } from '../authorization/last-uses.js'
 import { createDirectory } from '../coherence/directory.js'
 import { startNode, systemClock, type Node } from '../coherence/node.js'
 import { ConfigError, type Config } from '../config.js'
@@ -176,6 +177,7 @@ async function openBackground({ config, database, secret, log: { logger }, lifec
       close,
     ),
     tokenUses: await lifecycle.start('token uses', () => startTokenUses({ sql: database, logger }), close),
+    lastUses: await lifecycle.start('last uses', () => startLastUses({ sql: database, logger }), close),
     identityKeys: await lifecycle.start(
       'identity keys',
       () => openIdentityKeys({ database, logger, secret, previousSecret: config.SECRET_KEY_PREVIOUS }),

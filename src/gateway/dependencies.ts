@@ -1,5 +1,6 @@
 import type { AuditLog } from '../audit/audit-log.js'
 import type { TokenKeys } from '../authentication/token-keys.js'
+import type { LastUses } from '../authorization/last-uses.js'
 import type { Directory } from '../coherence/directory.js'
 import type { Node } from '../coherence/node.js'
 import type { Config } from '../config.js'
@@ -32,6 +33,7 @@ export interface Dependencies {
   /** Where changes write the messages that report them. */
   outbox: Outbox
   tokenUses: TokenUses
+  lastUses: LastUses
   /** The counters of limits. */
   counts: Counts
   audit: AuditLog

@@ -65,7 +65,8 @@ export class RequestState implements Arrival {
   span: RequestSpan | undefined = undefined
   /** The path, where it has been understood. */
   settledPathname: string | undefined = undefined
-  private settledSearch: string | undefined = undefined
+  /** The query, where the path has been understood. */
+  settledSearch: string | undefined = undefined
   /** The pattern of the endpoint or route that matched. */
   routePattern: string | undefined = undefined
   errorForm: ErrorForm | undefined = undefined
@@ -89,6 +90,10 @@ export class RequestState implements Arrival {
   context: RequestContext | undefined = undefined
   /** The level that the rules gave to the request's action. */
   accessLevel: Level | undefined = undefined
+  /** Until when the proof meets what the policies ask, in milliseconds since 1970. */
+  assuredUntilMs = Infinity
+  /** Whether the response has no end of its own. Then it is judged as time passes. */
+  isEndless = false
   /** The decision on a route that only watches. */
   watched: Watched | undefined = undefined
   /** The code of the refusal, for the access line. */

@@ -107,7 +107,7 @@ export function answerMalformed({
       return
     }
     const known: Known = {
-      state: { id: randomUUID(), errorForm: undefined, settledPathname: undefined },
+      state: { id: randomUUID(), errorForm: undefined, settledPathname: undefined, settledSearch: undefined },
       ...(running
         ? { method: running.req.method ?? '', url: running.req.url ?? '', headers: running.req.headers }
         : readHead(error, socket)),

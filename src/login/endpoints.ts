@@ -8,6 +8,7 @@ import type { Endpoint } from '../http/endpoint/endpoint.js'
 import type { Counts } from '../http/limits/counts.js'
 import type { Outbox } from '../messages/outbox.js'
 import type { Logger } from '../observability/logger.js'
+import { assuranceEndpoints } from './assurance-endpoints.js'
 import { firstAccessEndpoints } from './first-access-endpoints.js'
 import { identityEndpoints } from './identities-endpoints.js'
 import { passwordLoginEndpoints } from './login-endpoints.js'
@@ -70,6 +71,11 @@ export function loginEndpoints(deps: Dependencies): LoginEndpoints {
       }),
       ...emailEndpoints(deps),
     ],
-    account: [...sessionEndpoints(rows), ...passwordEndpoints(rows), ...myselfEndpoints(rows)],
+    account: [
+      ...sessionEndpoints(rows),
+      ...passwordEndpoints(rows),
+      ...assuranceEndpoints(rows),
+      ...myselfEndpoints(rows),
+    ],
   }
 }

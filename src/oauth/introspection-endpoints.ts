@@ -33,6 +33,9 @@ const answer = z
       iss: z.string(),
       jti: z.string().optional(),
       sid: z.string().optional(),
+      acr: z.enum(['phr', 'mfa', '1fa']).optional(),
+      amr: z.array(z.string()).optional(),
+      auth_time: z.int().optional(),
     }),
   ])
   .meta({ id: 'Introspection' })

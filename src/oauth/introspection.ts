@@ -1,6 +1,7 @@
 import { decodeJwt } from 'jose'
 import { findLogin } from '../authentication/authenticate.js'
 import { decidePrincipal } from '../authentication/principal.js'
+import { proofOf, type Acr } from '../authentication/proof.js'
 import type { VerifiedClaims } from '../authentication/verify-token.js'
 import type { Directory } from '../coherence/directory.js'
 import type { Config } from '../config.js'
@@ -31,6 +32,9 @@ export type Introspection =
       iss: string
       jti?: string | undefined
       sid?: string | undefined
+      acr?: Acr | undefined
+      amr?: string[] | undefined
+      auth_time?: number | undefined
     }
 
 const inactive: Introspection = { active: false }
@@ -44,7 +48,9 @@ async function introspectAccessToken(
   try {
     const login = await findLogin(directory, token, verifyToken)
     const nowMs = Date.now()
-    const { user, tokenId, sessionId, expiresAtMs } = decidePrincipal(login, nowMs)
+    const principal = decidePrincipal(login, nowMs)
+    const { user, tokenId, sessionId, expiresAtMs } = principal
+    const { acr, amr, authTimeMs } = proofOf(principal, nowMs)
     if (expiresAtMs <= nowMs) return inactive
     const { iat } = decodeJwt(token)
     return {
@@ -57,6 +63,9 @@ async function introspectAccessToken(
       jti: tokenId,
       ...(iat === undefined ? {} : { iat }),
       ...(sessionId === null ? {} : { sid: sessionId }),
+      acr,
+      ...(amr.length > 0 ? { amr: [...amr] } : {}),
+      ...(authTimeMs === null ? {} : { auth_time: Math.floor(authTimeMs / 1000) }),
       ...((await isServiceAccount(database, user.id)) ? { client_id: user.username } : {}),
     }
   } catch (error) {

@@ -3,6 +3,7 @@ import { recordPlatformEntry } from '../audit/record-platform-entry.js'
 import type { CommitAndAwaitNodes } from '../coherence/commit-and-await-nodes.js'
 import type { Directory } from '../coherence/directory.js'
 import type { Config } from '../config.js'
+import type { LastUses } from '../authorization/last-uses.js'
 import { enterMandate } from '../context/resolve-context.js'
 import type { Database } from '../database/connect.js'
 import type { Endpoint } from '../http/endpoint/endpoint.js'
@@ -24,6 +25,7 @@ interface Dependencies {
   publicUrl: () => string
   commitAndAwaitNodes: CommitAndAwaitNodes
   textsOf: TextsOf
+  lastUses: LastUses
   /** Told of a member who enters, and whose profile the mandate does not see yet. */
   onFirstEntry: (membershipId: string) => void
   /** Where the routes with `auth: portal` lead to, for a project. */
@@ -40,6 +42,7 @@ export function allOfThePortal({
   commitAndAwaitNodes,
   textsOf,
   onFirstEntry,
+  lastUses,
   placesOf,
 }: Dependencies): Endpoint[] {
   const rows = { database, commitAndAwaitNodes }
@@ -53,6 +56,7 @@ export function allOfThePortal({
       ...rows,
       config,
       enterMandate: enterMandate({ directory, onPlatformEntry: recordPlatformEntry(audit), onFirstEntry }),
+      judging: { directory, lastUses, onUse: (sessionId, atMs) => lastUses.note(sessionId, atMs) },
     }),
   ]
 }

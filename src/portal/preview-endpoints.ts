@@ -3,6 +3,7 @@ import type { Request } from 'express'
 import { actorOf, recordChange } from '../audit/record-change.js'
 import { previewLabel } from '../authentication/current-client.js'
 import { sealKeysOf, sealSession, sessionSeconds } from '../authentication/portal-session.js'
+import { judgeMandate, judgeSubject, type Judging } from '../authorization/require-assurance.js'
 import { requirePermission } from '../authorization/guards.js'
 import type { CoherentTx } from '../coherence/commit-and-await-nodes.js'
 import type { Config } from '../config.js'
@@ -29,6 +30,8 @@ interface Dependencies extends Rows {
   config: Pick<Config, 'COOKIE_SECURE' | 'SECRET_KEY' | 'SECRET_KEY_PREVIOUS'>
   /** Lets the caller into a mandate as if the request had named it. */
   enterMandate: (req: Request, mandateId: string) => Promise<void>
+  /** By which the policy of the mandate is judged. */
+  judging: Judging
 }
 
 /** Whoever it is of. A client that is none of this mandate's must never be looked at from here. */
@@ -113,8 +116,10 @@ export function previewEndpoints({
   database,
   commitAndAwaitNodes,
   enterMandate,
+  judging,
 }: Dependencies): Endpoint[] {
-  const mayCreate = requirePermission({ context: 'RESOURCE', item: 'gateway.portal', action: 'create' })
+  const subject = { context: 'RESOURCE', item: 'gateway.portal', action: 'create' } as const
+  const mayCreate = requirePermission(subject)
   return [
     endpoint({
       method: 'get',
@@ -131,7 +136,9 @@ export function previewEndpoints({
         const mandate = found(await findMandateOfProject(database, projectId))
         if (named !== undefined && named !== mandate.id) throw notFound()
         await enterAsMember(enterMandate, req, mandate.id)
+        await judgeMandate(req, judging)
         await runStep(mayCreate, req, res)
+        judgeSubject(req, subject, judging)
         if (!mandate.enabled) throw new GatewayError('conflict', reason('portal_disabled'))
 
         const { result } = await commitAndAwaitNodes((tx) =>

@@ -15,6 +15,8 @@ export interface Exchange {
   res: Response
   next: NextFunction
   lane: Lane
+  /** Called when it has been decided again. */
+  onDecided?: () => void
 }
 
 /** What all requests of a route share. */
@@ -93,6 +95,7 @@ export function openPassage(exchange: Exchange, ends: Pick<OpenStream, 'cut' | '
   const decide = async () => {
     await decideAgain(exchange)
     refuseLess(told, req)
+    exchange.onDecided?.()
     return dependenciesOf(req)
   }
   return streams.open(
@@ -110,10 +113,45 @@ export function openPassage(exchange: Exchange, ends: Pick<OpenStream, 'cut' | '
 const longestTimerMs = 2 ** 31 - 1
 
 /**
+ * Makes an exchange without an end be judged anew when the proof of its caller may not suffice any more: the
+ * passage then decides again, and cuts it if so. Returns the function that stops the wait.
+ */
+function atAssuranceEnd(exchange: Exchange, passage: Pick<Passage, 'wait'>): () => void {
+  const { state } = exchange.req
+  state.isEndless = true
+  let timer: NodeJS.Timeout | undefined
+  const arm = () => {
+    clearTimeout(timer)
+    const leftMs = state.assuredUntilMs - Date.now() + 1
+    if (leftMs > longestTimerMs) return
+    timer = setTimeout(judgeAnew, Math.max(leftMs, 1))
+    timer.unref()
+  }
+  const judgeAnew = () => {
+    state.decidedIn = Symbol() // the decision holds no longer
+    passage.wait().catch(() => undefined) // refused: it has been cut
+  }
+  exchange.onDecided = arm
+  arm()
+  return () => clearTimeout(timer)
+}
+
+/**
+ * Ends an exchange without an end with its caller's token and session, and with what policies ask of the
+ * caller's proof. Returns the function that stops the wait.
+ */
+export function endInTime(exchange: Exchange, passage: Pick<Passage, 'wait'>, end: () => void): () => void {
+  const stops = [atTokenEnd(exchange.req, end), atAssuranceEnd(exchange, passage)]
+  return () => {
+    for (const stop of stops) stop()
+  }
+}
+
+/**
  * Calls back when the caller's token or session ends, because an exchange without an end must not outlive it.
  * Returns the function that stops the wait.
  */
-export function atTokenEnd({ state: { principal, portalClient } }: Request, end: () => void): () => void {
+function atTokenEnd({ state: { principal, portalClient } }: Request, end: () => void): () => void {
   const leftMs = (principal?.expiresAtMs ?? portalClient?.expiresAtMs ?? Infinity) - Date.now()
   if (leftMs > longestTimerMs) return () => undefined
   const timer = setTimeout(end, leftMs)

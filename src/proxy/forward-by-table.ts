@@ -53,6 +53,7 @@ export function policyOf({
   instance,
   guard,
   permission,
+  assurance,
   mandateFrom,
   prefix,
   decide,
@@ -65,6 +66,7 @@ export function policyOf({
     decide,
     ...(guard ? { guard } : {}),
     ...(permission ? { permission } : {}),
+    ...(assurance ? { assurance } : {}),
     ...(mandateFrom ? { mandateFrom } : {}),
   }
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { SignJWT } from 'jose'
 import type { Level } from '../domain/permissions.js'
 import type { PortalClient } from '../authentication/current-client.js'
+import { proofOf } from '../authentication/proof.js'
 import type { Principal } from '../authentication/principal.js'
 import { disclosureOf, type Disclosure } from './caller-headers.js'
 import type { IdentityKeys } from './identity-keys.js'
@@ -81,6 +82,16 @@ function roleClaims(roleIds: string[], username: string): { roleIds: string[] } 
   return { roleIdsDigest: createHash('sha256').update(roleIds.join(',')).digest('base64url') }
 }
 
+/** How and when the caller was proved (OpenID Connect Core §2). */
+function assuranceClaims(caller: Principal): Record<string, unknown> {
+  const { acr, amr, authTimeMs } = proofOf(caller, Date.now())
+  return {
+    acr,
+    ...(amr.length > 0 ? { amr } : {}),
+    ...(authTimeMs === null ? {} : { auth_time: Math.floor(authTimeMs / 1000) }),
+  }
+}
+
 /** The claims for an upstream. Claims that do not apply are left out. */
 function claimsOf(
   { caller, context, accessLevel, upstream, disclosure = everything }: Introduction,
@@ -98,6 +109,7 @@ function claimsOf(
     ...(context?.mandateId && disclosure.place ? { mandateId: context.mandateId } : {}),
     ...(context?.featureInstanceId && disclosure.place ? { instanceId: context.featureInstanceId } : {}),
     ...(context && disclosure.roles ? roleClaims(context.roleIds, user.username) : {}),
+    ...assuranceClaims(caller),
     ...(accessLevel && disclosure.level ? { accessLevel } : {}),
     ...(user.isSysAdmin ? { isSysAdmin: true } : {}),
     ...(user.isPlatformAdmin ? { isPlatformAdmin: true } : {}),

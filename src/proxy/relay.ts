@@ -4,7 +4,7 @@ import { tokenExpired } from '../authentication/verify-token.js'
 import type { Passage } from '../coherence/streams.js'
 import { GatewayError } from '../errors.js'
 import { writeHead } from '../http/head.js'
-import { atTokenEnd, decideAgain, openPassage, refuseLess, toldOf, type Exchange } from './exchange.js'
+import { decideAgain, endInTime, openPassage, refuseLess, toldOf, type Exchange } from './exchange.js'
 import { responseHeaders, responseTrailers, type UpstreamHeaders } from './response-headers.js'
 import type { Share } from './callers.js'
 import type { Outcome } from './circuit-breaker.js'
@@ -273,7 +273,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     this.isEndless ||= isEndless
     this.passage ??= openPassage(this.exchange, this)
     this.countAsStream()
-    if (isEndless) this.stopWaiting ??= atTokenEnd(this.exchange.req, () => this.cut(tokenExpired()))
+    if (isEndless) this.stopWaiting ??= endInTime(this.exchange, this.passage, () => this.cut(tokenExpired()))
   }
 
   /** Returns whether the client can take more at once. */

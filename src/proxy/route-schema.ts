@@ -1,5 +1,6 @@
-import { isIP } from 'node:net'
 import { z } from 'zod'
+import { askedFactors } from '../domain/assurance-policy.js'
+import { isRange } from '../domain/address-ranges.js'
 import { byLanguage, sourceFirst, type Language } from '../domain/languages.js'
 import { ruleContexts } from '../domain/permissions.js'
 import { mandateSources } from '../http/endpoint/policy.js'
@@ -121,20 +122,11 @@ const host = z
     'must be a host such as crm.example.com or *.example.com, without scheme and port',
   )
 
-function isRange(value: string): boolean {
-  const [address = '', bits, ...more] = value.split('/')
-  const family = isIP(address)
-  return (
-    family !== 0 &&
-    !address.includes('%') &&
-    more.length === 0 &&
-    (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 6 ? 128 : 32)))
-  )
-}
-
 const addressRange = z
   .string()
   .refine(isRange, 'must be an address or a range such as 10.0.0.0/8 or 2001:db8::/32')
+
+const ageText = 'must be a whole number of seconds, 60 or more'
 
 const route = z.strictObject({
   upstream: z.string(),
@@ -167,6 +159,17 @@ const route = z.strictObject({
   concurrency: concurrency.optional(),
   timeoutMs: milliseconds.optional(),
   bodyLimit: bytes.optional(),
+  /** What the route asks of the caller's proof. */
+  assurance: z
+    .strictObject({
+      factor: z.enum(askedFactors, 'must be mfa or phr').nullable().default(null),
+      maxAge: z.int(ageText).min(60, ageText).nullable().default(null),
+    })
+    .refine(
+      ({ factor, maxAge }) => factor !== null || maxAge !== null,
+      'must name factor (mfa or phr), maxAge (seconds), or both',
+    )
+    .optional(),
   /** The parts of the caller's identity that the service gets. The default is all. */
   tell: z.array(z.enum(disclosedParts, `must be some of ${disclosedParts.join(', ')}`)).optional(),
   /** Client addresses that may enter. The default is all. */
@@ -226,6 +229,7 @@ function* contradictions(
     instance,
     guard,
     permission,
+    assurance,
     mandateFrom,
     title: shownAs,
     responseHeaders,
@@ -276,6 +280,7 @@ function* contradictions(
   if (instance === 'required' || (instance !== 'none' && auth !== 'optional'))
     yield ['instance', `cannot be ${instance} with auth: ${auth}: only a caller who is known has an instance`]
   if (guard) yield ['guard', `cannot be set with auth: ${auth}: it needs a caller`]
+  if (assurance) yield ['assurance', `cannot be set with auth: ${auth}: it needs a caller`]
   if (permission) yield ['permission', `cannot be set with auth: ${auth}: it needs a caller`]
 }
 

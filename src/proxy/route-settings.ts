@@ -1,4 +1,4 @@
-import { BlockList, isIPv6 } from 'node:net'
+import { addressesIn } from '../domain/address-ranges.js'
 import { GatewayError } from '../errors.js'
 import type { Middleware } from '../http/endpoint/chain.js'
 import { disclosureOf, type Disclosure } from './caller-headers.js'
@@ -64,15 +64,9 @@ export function answerSettings(route: Route, table: RouteTable): AnswerSettings 
 
 /** Refuses clients whose address is in none of the ranges (RFC 4632, RFC 4291 §2.3). */
 function limitAddresses(ranges: string[]): Middleware {
-  const list = new BlockList()
-  for (const range of ranges) {
-    const [address = '', bits] = range.split('/')
-    const family = isIPv6(address) ? 'ipv6' : 'ipv4'
-    list.addSubnet(address, bits === undefined ? (family === 'ipv6' ? 128 : 32) : Number(bits), family)
-  }
+  const admits = addressesIn(ranges)
   return (req, _res, next) => {
-    const [address = ''] = req.state.clientAddress.split('%') // a zone means nothing on another machine
-    if (!list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4'))
+    if (!admits(req.state.clientAddress))
       throw new GatewayError('address_not_allowed', 'Requests from this address are not accepted here')
     next()
   }

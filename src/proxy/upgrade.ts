@@ -4,7 +4,7 @@ import { tokenExpired } from '../authentication/verify-token.js'
 import { namesPlace, offeredProtocols } from '../context/requested-place.js'
 import { GatewayError } from '../errors.js'
 import { writeHead } from '../http/head.js'
-import { atTokenEnd, openPassage } from './exchange.js'
+import { endInTime, openPassage } from './exchange.js'
 import { Relay } from './relay.js'
 import { WebSocketRelay } from './relay-websocket.js'
 import { responseHeaders, type UpstreamHeaders } from './response-headers.js'
@@ -81,12 +81,14 @@ export class UpgradeRelay extends Relay {
     if (early && early.length > 0) client.unshift(early)
 
     this.countAsStream()
-    const stopWaiting = atTokenEnd(req, () => this.cut(tokenExpired()))
+    const waiting: { stop?: () => void } = {}
     this.joined = new WebSocketRelay(client, upstream, idleMs, () => {
-      stopWaiting()
+      waiting.stop?.()
       this.leave('answered')
       res.emit('close') // so that its access line is written, with its duration
     })
-    this.joined.start(openPassage(this.exchange, this))
+    const passage = openPassage(this.exchange, this)
+    waiting.stop = endInTime(this.exchange, passage, () => this.cut(tokenExpired()))
+    this.joined.start(passage)
   }
 }

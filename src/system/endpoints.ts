@@ -7,6 +7,7 @@ import type { Log } from '../observability/logger.js'
 import type { Scrape } from '../observability/metrics.js'
 import type { IdentityKeys } from '../proxy/identity-keys.js'
 import type { LiveRoutes } from '../proxy/live-routes.js'
+import { areaPolicyEndpoints } from './area-policies-endpoints.js'
 import { adminEndpoints } from './admins-endpoints.js'
 import { databaseEndpoints } from './database-endpoints.js'
 import { jwksEndpoints } from './jwks-endpoints.js'
@@ -63,6 +64,7 @@ export function systemEndpoints(deps: Dependencies): SystemEndpoints {
       ...tokenRowEndpoints(rows),
       ...sessionRowEndpoints(rows),
       ...adminEndpoints(rows),
+      ...areaPolicyEndpoints(rows),
       ...translationEndpoints({ database }),
       ...registryEndpoints({ sql: database, routes }),
       ...keyEndpoints({ ...rows, keys, identityKeys, config }),

@@ -84,6 +84,7 @@ function shownOf(one: Route, { upstreams }: RouteTable) {
     mandateFrom: one.mandateFrom ?? ['header'],
     guard: one.guard ?? null,
     permission: one.permission ?? null,
+    assurance: one.assurance ?? null,
     rateLimit: one.rateLimit ? { ...one.rateLimit.limit, by: one.rateLimit.by } : null,
     concurrency: one.concurrency ?? null,
     timeoutMs: one.timeoutMs ?? null,

@@ -16,6 +16,7 @@ const rows = 'holds rows that an admin made'
 const bounds: Record<string, [names: string, bound: string]> = {
   'audit/activity-endpoints.ts': ['actions, steps', oneCall],
   'audit/archive.ts': ['hashes', oneCall],
+  'authorization/last-uses.ts': ['unwritten', 'maxSessions'],
   'authorization/permissions.ts': ['closest', oneCall],
   'authorization/rule-index.ts': ['nodes, contexts', rows],
   'coherence/commit-and-await-nodes.ts': ['waiters', underWay],
@@ -26,6 +27,7 @@ const bounds: Record<string, [names: string, bound: string]> = {
   'directory/authority.ts': ['rulesByRole, known', oneCall],
   'directory/catalog-endpoints.ts': ['items', oneCall],
   'directory/delegated-admin.ts': ['looked, ids', oneCall],
+  'directory/policies.ts': ['people', oneCall],
   'directory/request-quota.ts': ['known, wanted', 'one for each mandate that exists and was entered'],
   'directory/show-profiles.ts': [
     'underWay',

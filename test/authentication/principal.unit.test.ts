@@ -28,6 +28,7 @@ const state: PrincipalState & { user: object; token: TokenState } = {
     fullName: null,
     isSysAdmin: false,
     isPlatformAdmin: false,
+    isServiceAccount: false,
     enabled: true,
   },
   token: {

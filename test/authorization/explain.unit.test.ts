@@ -150,7 +150,8 @@ interface DirectoryState {
   rules: ScopedRule[]
 }
 
-const directoryOf = (state: () => DirectoryState): Pick<Directory, 'placement' | 'rules'> => ({
+const directoryOf = (state: () => DirectoryState): Pick<Directory, 'placement' | 'rules' | 'areaPolicy'> => ({
+  areaPolicy: () => undefined,
   placement: () => state().placed,
   rules: (ids) => state().rules.filter(({ roleId }) => ids.includes(roleId)),
 })
@@ -190,6 +191,7 @@ async function admissionOf(state: () => DirectoryState) {
       session: undefined,
       keyRetired: false,
     },
+    policy: undefined,
     dependsOn: [],
   })
   const { logger } = createLog(
@@ -293,6 +295,7 @@ describe('an explanation', () => {
                   enabled: one.placement.instance === 'enabled',
                 },
           access: one.namesInstance ? grant(one.placement.access, one.assigned.slice(3)) : undefined,
+          policy: undefined,
           dependsOn: [],
         }
         const directory = directoryOf(() => state!)
@@ -403,6 +406,7 @@ describe('an explanation', () => {
       membership: { id: uuid(8), enabled: true, roleIds, profileShown: true },
       instance: { id: instance, mandateId: here, enabled: true },
       access: { id: uuid(7), enabled: true, roleIds: [] },
+      policy: undefined,
       dependsOn: [],
     }
     return await explainAccess(
@@ -422,7 +426,7 @@ describe('an explanation', () => {
         subject: noSubject ? undefined : { context: 'DATA', item, action },
         method: 'GET',
       },
-      { placement: () => placement, rules: () => rulesOfRoles },
+      { areaPolicy: () => undefined, placement: () => placement, rules: () => rulesOfRoles },
     )
   }
 
@@ -462,6 +466,7 @@ describe('an explanation', () => {
         placement: () => {
           throw error
         },
+        areaPolicy: () => undefined,
         rules: () => [],
       }
       await expect(

@@ -59,6 +59,7 @@ const within = (address: string) => (address.startsWith('/mandate/') ? { in: man
 function bodyFor(method: Edit, address: string): object | undefined {
   if (method === 'delete') return undefined
   if (method === 'put') return { text: `said ${method}` }
+  if (/polic(?:y|ies)/.test(address)) return { maxAge: 600 }
   if (address.includes('rules')) return { create: 'g' }
   if (/members|access/.test(address)) return { enabled: true }
   if (/service-accounts|users/.test(address)) return { fullName: 'Somebody Else' }
@@ -121,6 +122,9 @@ async function makeItems(): Promise<Map<string, string>> {
       '/admin/mandates/{id}': `/admin/mandates/${mandate.id}`,
       '/admin/mandates/{id}/members/{memberId}': `/admin/mandates/${mandates.globex}/members/${user.id}`,
       '/mandate/members/{memberId}': `/mandate/members/${users.erin}`,
+      '/admin/mandates/{id}/policy': `/admin/mandates/${mandates.globex}/policy`,
+      '/mandate/policy': '/mandate/policy',
+      '/system/policies/{area}': '/system/policies/admin',
       '/admin/roles/{id}': `/admin/roles/${role.id}`,
       '/mandate/roles/{id}': `/mandate/roles/${ownRole.id}`,
       '/admin/rules/{id}': `/admin/rules/${rule.id}`,

@@ -39,6 +39,8 @@ describe('introspection (RFC 7662)', () => {
         iss: 'mandate-gateway',
         jti,
         sid,
+        acr: '1fa',
+        auth_time: expect.any(Number),
       },
     ])
     expect(headers['cache-control']).toBe('no-store')

@@ -26,6 +26,7 @@ const alice = (flags: { isSysAdmin?: boolean; isPlatformAdmin?: boolean } = {}):
   tokenId: 'an-id',
   sessionId: 'a-session',
   authority: 'local',
+  isServiceAccount: false,
   purpose: 'auth_session',
   issuedAtMs: 0,
   session: undefined,
@@ -89,6 +90,8 @@ describe('an identity', () => {
       mandateId: mandates.acme,
       roleIds: [roles.acmeAdmin],
       accessLevel: 'a',
+      acr: '1fa',
+      auth_time: 0,
       iat,
       exp: iat + 60,
     })
@@ -101,7 +104,9 @@ describe('an identity', () => {
       accessLevel: undefined,
     })
     expect(Object.keys(bare).sort()).toEqual([
+      'acr',
       'aud',
+      'auth_time',
       'authenticationAuthority',
       'exp',
       'iat',

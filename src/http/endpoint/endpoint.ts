@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Express, Request, Response } from 'express'
 import { z } from 'zod'
+import { policyAreas } from '../../domain/assurance-policy.js'
 import { isUuid } from '../../domain/ids.js'
 import { fieldError, reasonOf } from '../../domain/reasons.js'
 import { GatewayError, type Fault, notFound } from '../../errors.js'
@@ -200,6 +201,13 @@ function receiverOf({
   }
 }
 
+/** Returns the operators' area that a path belongs to, where its callers are known. */
+function areaOf({ path, access }: Pick<EndpointSpec<z.ZodType, z.ZodType>, 'path' | 'access'>) {
+  return access.auth === 'public' || access.auth === 'portal'
+    ? undefined
+    : policyAreas.find((area) => path.startsWith(`/${area}/`))
+}
+
 /**
  * Declares an endpoint: its policy, inputs and responses in one place. The documentation is made of it, too.
  */
@@ -207,6 +215,7 @@ export function endpoint<Body extends z.ZodType = z.ZodUndefined, Query extends 
   spec: EndpointSpec<Body, Query>,
 ): Endpoint {
   const { handle, ...description } = spec
+  const area = areaOf(spec)
   const querySchema = spec.query ?? (spec.method === 'get' ? undefined : withoutRehearsal)
   const send = (req: Request, res: Response, answer: Answer) =>
     answer.lines ? sendLines(req, res, answer, answer.lines) : sendAnswer(res, answer)
@@ -233,6 +242,7 @@ export function endpoint<Body extends z.ZodType = z.ZodUndefined, Query extends 
   return {
     ...description,
     ...(spec.body ? { receive: receiverOf(spec) } : {}),
+    ...(area ? { access: { ...spec.access, area } } : {}),
     serve,
   }
 }

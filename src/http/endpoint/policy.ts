@@ -1,3 +1,4 @@
+import type { Demand, PolicyArea } from '../../domain/assurance-policy.js'
 import type { Action, RuleContext } from '../../domain/permissions.js'
 import type { Middleware } from './chain.js'
 import type { CrossSitePolicy } from '../cross-site.js'
@@ -23,6 +24,12 @@ export interface Policy {
    * enforced.
    */
   decide?: 'enforce' | 'watch'
+  /** What a route asks of the caller's proof. */
+  assurance?: Demand
+  /** The operators' area that an endpoint belongs to. `endpoint` sets it, by the path. */
+  area?: PolicyArea
+  /** False where the policy of the mandate is shown, and does not judge. */
+  judged?: false
 }
 
 /**

@@ -98,7 +98,8 @@ export type ErrorPage = (error: GatewayError, status: number, req: Request) => A
 
 /** The parts of a request that a refusal needs. The parser may have refused the request itself. */
 export interface Refused extends Pick<Request, 'headers'> {
-  state: Pick<Request['state'], 'id' | 'errorForm' | 'settledPathname'>
+  state: Pick<Request['state'], 'id' | 'errorForm' | 'settledPathname' | 'settledSearch'>
+  method?: string | undefined
 }
 
 /** Paths for programs only, whatever they accept. */
