@@ -3,13 +3,13 @@ import { noPolicy, type MandatePolicy } from '../domain/assurance-policy.js'
 import { coherenceSchema } from '../http/endpoint/coherence-schema.js'
 import { endpoint, idOf, type Answer, type Call, type Endpoint } from '../http/endpoint/endpoint.js'
 import { checkIfMatch, etagOf } from '../http/endpoint/etag.js'
-import { answerItem, changeQuery, previewOf, previewWith } from './changes.js'
+import { answerItem, changeQuery, previewOf, previewWith } from './change-endpoints.js'
 import { found } from './fields.js'
 import { findMandateIdOf } from './mandate-queries.js'
 import { findRefused, refuseLockOut, withChange, type RefusedByPolicy } from './policies.js'
 import { findMandatePolicy, upsertMandatePolicy } from './policy-queries.js'
 import { mandatePolicyFields, refusedSchema, shownMandateFields } from '../authorization/policy-schemas.js'
-import { mandateOfPath, ownMandate, type AdminScope, type Governing, type Outcome } from './scope.js'
+import { mandateOfPath, ownMandate, type AdminScope, type Governing, type ChangeOutcome } from './scope.js'
 
 const shown = z.strictObject(shownMandateFields).meta({ id: 'MandatePolicy' })
 const change = z.strictObject(mandatePolicyFields).partial()
@@ -24,7 +24,7 @@ export const policyAnswers = (fields: z.ZodRawShape) => ({
 
 /** What has been changed; or a preview of who would be refused. */
 export function answerPolicy<Result extends object>(
-  outcome: Outcome<Result>,
+  outcome: ChangeOutcome<Result>,
   refused: RefusedByPolicy | undefined,
 ): Answer {
   if ('effect' in outcome) return { status: 200, body: { ...previewOf(outcome.effect), refused } }
