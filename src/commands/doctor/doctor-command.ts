@@ -3,6 +3,7 @@ import { connectDatabase } from '../../database/connect.js'
 import { withDevelopmentSecrets } from '../../process/development-secrets.js'
 import { examineDatabase } from '../../database/examine.js'
 import { fault, ok, warning, wordsOf, type Finding } from '../../domain/finding.js'
+import { examineWayOut } from './messages.js'
 import {
   examineAddress,
   examineDataDir,
@@ -45,8 +46,12 @@ async function examine(config: Config): Promise<Finding[]> {
     fault('database', wordsOf(error), 'Mend what it says, or set DATABASE_URL to a Postgres of your own.'),
   ])
   const dataDir = await examineDataDir(config)
-  const [databaseFindings, redis] = await Promise.all([database, examineRedis(config)])
-  return [dataDir, ...databaseFindings, ...redis, ...examineAddress(config)]
+  const [databaseFindings, redis, messages] = await Promise.all([
+    database,
+    examineRedis(config),
+    examineWayOut(config),
+  ])
+  return [dataDir, ...databaseFindings, ...redis, ...messages, ...examineAddress(config)]
 }
 
 function configFindings(): { findings: Finding[]; config?: Config } {
