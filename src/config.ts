@@ -90,6 +90,20 @@ const variables = z.object({
   RATE_LIMIT_USER: rateLimit.default({ requests: 3000, windowMs: 60_000 }),
   RATE_LIMIT_LOGIN: rateLimit.default({ requests: 10, windowMs: 60_000 }),
   RATE_LIMIT_MAIL: rateLimit.default({ requests: 5, windowMs: 3_600_000 }),
+  RATE_LIMIT_FACTOR: rateLimit.default({ requests: 20, windowMs: 3_600_000 }),
+  WEBAUTHN_RP_ID: z
+    .string()
+    .regex(/^[a-z0-9-]+(?:\.[a-z0-9-]+)*$/, 'must be a host in lower case, such as example.com')
+    .optional(),
+  TRUST_AMR: z
+    .string()
+    .default('')
+    .transform((value) =>
+      value
+        .split(',')
+        .map((entry) => entry.trim())
+        .filter(Boolean),
+    ),
   GATEWAY_WORKERS: whole(1, 256).default(1),
   DATABASE_WAIT_SECONDS: whole(0, 3600).default(60),
   MAX_CONNECTIONS: whole(1, 1_000_000).default(10_000),
@@ -184,6 +198,14 @@ function* messageFaults(values: Variables): Generator<string> {
     yield 'NOTIFY_URL: must not hold a name or password: the body is signed with NOTIFY_SECRET'
 }
 
+/** A passkey belongs to a host: pages of another one cannot use it. */
+function* passkeyFaults({ WEBAUTHN_RP_ID: id, PUBLIC_URL }: Variables): Generator<string> {
+  if (id === undefined || PUBLIC_URL === undefined) return
+  const host = new URL(PUBLIC_URL).hostname
+  if (host !== id && !host.endsWith(`.${id}`))
+    yield 'WEBAUTHN_RP_ID: must be the host of PUBLIC_URL, or a parent domain of it'
+}
+
 /** Yields the faults that several variables have together, each with the name of the one to correct. */
 function* faultsBetween(values: Variables): Generator<string> {
   if (!isSymmetric(values) && !values.APP_JWT_PRIVATE_KEY)
@@ -196,6 +218,7 @@ function* faultsBetween(values: Variables): Generator<string> {
     yield 'COOKIE_SECURE: must be true with COOKIE_PREFIX=host: browsers refuse such cookies without Secure'
   yield* providerFaults(values, values.OIDC_PROVIDERS)
   yield* messageFaults(values)
+  yield* passkeyFaults(values)
 }
 
 /** Returns whether cookies are sent by https alone. */
@@ -227,6 +250,7 @@ function settle(values: Variables) {
     RATE_LIMIT_USER: limitOf(values.RATE_LIMIT_USER),
     RATE_LIMIT_LOGIN: limitOf(values.RATE_LIMIT_LOGIN),
     RATE_LIMIT_MAIL: limitOf(values.RATE_LIMIT_MAIL),
+    RATE_LIMIT_FACTOR: limitOf(values.RATE_LIMIT_FACTOR),
     CORS_ORIGINS: values.CORS_ORIGINS.map((entry) => entry.toLowerCase()),
     COOKIE_SECURE: isSecure(values),
     MAX_CONNECTIONS_ADDRESS: connectionsOfAddress(values),

@@ -138,6 +138,16 @@ export async function withdrawLinksOf(tx: CoherentTx, userId: string): Promise<v
   await tx.run(`delete from account_links where user_id = ? and kind <> 'email_undo'`, [userId])
 }
 
+/** Removes all second factors of a user with their recovery codes, and ends their sessions. */
+export async function endFactors(tx: CoherentTx, userId: string): Promise<{ factors: number }> {
+  await tx.rows('select from users where id = ? for update', [userId])
+  const factors = await tx.run('delete from user_factors where user_id = ?', [userId])
+  for (const table of ['recovery_codes', 'pending_totp', 'factor_failures'])
+    await tx.run(`delete from ${table} where user_id = ?`, [userId])
+  await endSessionsOfUser(tx, userId)
+  return { factors }
+}
+
 /**
  * Ends every way to act as this user but their password. Others may have arranged such a way, and kept it,
  * before the user got a platform level.
@@ -146,6 +156,7 @@ export async function endWaysIn(tx: CoherentTx, userId: string): Promise<void> {
   await endSessionsOfUser(tx, userId)
   await revokeLooseTokens(tx, userId)
   await withdrawLinksOf(tx, userId)
+  await tx.run(`delete from user_factors where user_id = ? and kind = 'passkey'`, [userId])
   for (const table of ['account_links', 'user_identities', 'service_secrets', 'service_keys'])
     await tx.run(`delete from ${table} where user_id = ?`, [userId])
 }

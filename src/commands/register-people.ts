@@ -70,6 +70,16 @@ function registerUserCommands(program: Command, say: Say): void {
       )
   }
   user
+    .command('factors')
+    .description('remove the second factors and recovery codes of a user who has lost them')
+    .argument(...named)
+    .requiredOption('--reset', 'remove all of them, and end all sessions')
+    .option(...asJson)
+    .addHelpText('after', `${examples('user factors anna --reset')}${promise}${codes}`)
+    .action(async (who: string, { json = false }: Json) =>
+      say(await (await users()).resetFactorsOf(who, json)),
+    )
+  user
     .command('export')
     .description('print all that is held of a user as JSON, without hashes and secrets')
     .argument(...named)

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { recordChange } from '../audit/record-change.js'
 import { emailAddress } from '../domain/email-address.js'
+import { endFactors } from '../authentication/end-queries.js'
 import { GatewayError } from '../errors.js'
 import { exitCodes } from '../domain/exit-codes.js'
 import { label, username } from '../directory/fields.js'
@@ -166,6 +167,16 @@ export async function enableUser(named: string, enabled: boolean, json: boolean)
       before,
       after,
     })
+  })
+}
+
+/** `user factors --reset`: removes what a user has lost, and ends their sessions. */
+export async function resetFactorsOf(named: string, json: boolean): Promise<CommandResult> {
+  const words = ({ username: name }: ListedUser) =>
+    `The second factors and recovery codes of ${name} are removed; all their sessions have ended.`
+  return await changing(named, json, words, async ({ tx, record }, user) => {
+    const before = await endFactors(tx, user.id)
+    await record({ action: 'factors_reset', subject: `user:${user.id}`, before })
   })
 }
 

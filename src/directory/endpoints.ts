@@ -1,6 +1,7 @@
 import type { Endpoint } from '../http/endpoint/endpoint.js'
 import { accessOverviewEndpoints } from './access-overview-endpoints.js'
 import { catalogEndpoints } from './catalog-endpoints.js'
+import { factorResetEndpoints } from './factor-resets-endpoints.js'
 import { featureEndpoints } from './features-endpoints.js'
 import { instanceEndpoints } from './instances-endpoints.js'
 import { issuedEndpoints } from './issued-endpoints.js'
@@ -16,11 +17,14 @@ import { userEndpoints } from './users-endpoints.js'
 
 /** Everything by which users, mandates and what they may do are governed. */
 export function directoryEndpoints(
-  governing: Parameters<typeof userEndpoints>[0] & Parameters<typeof catalogEndpoints>[0],
+  governing: Parameters<typeof userEndpoints>[0] &
+    Parameters<typeof catalogEndpoints>[0] &
+    Parameters<typeof factorResetEndpoints>[0],
 ): Endpoint[] {
   return [
     ...userEndpoints(governing),
     ...userSessionEndpoints(governing),
+    ...factorResetEndpoints(governing),
     ...issuedEndpoints(governing),
     ...mandateEndpoints(governing),
     ...policyEndpoints(governing),

@@ -17,6 +17,8 @@ const lists = {
       left join identity_providers p on p.id = i.provider_id
      where i.user_id = ?
      order by i.linked_at, i.id`,
+  factors:
+    'select id, kind, label, created_at as "createdAt", last_used_at as "lastUsedAt" from user_factors where user_id = ? order by created_at, id',
   memberships: `select um.id, m.id as "mandateId", m.slug, m.label, um.enabled, um.created_at as "createdAt",
       coalesce((select jsonb_agg(jsonb_build_object('id', r.id, 'label', r.label) order by r.label) from user_mandate_roles x join roles r on r.id = x.role_id where x.user_mandate_id = um.id), '[]') as roles
     from user_mandates um join mandates m on m.id = um.mandate_id where um.user_id = ? order by m.slug`,

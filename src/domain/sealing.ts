@@ -24,19 +24,19 @@ function open(key: Uint8Array, bytes: Buffer): string | undefined {
 
 /**
  * Returns a sealing (AES-256-GCM) with a key derived from SECRET_KEY. Texts sealed for one purpose do not
- * open for another. Throws when there is no secret.
+ * open for another. Sealing throws without a secret.
  */
 export function createSealing(
   { SECRET_KEY: secret, SECRET_KEY_PREVIOUS: previous }: SealingSecrets,
   purpose: string,
 ): Sealing {
-  if (secret === undefined) throw new Error('SECRET_KEY is not set')
   const keyOf = (one: string) =>
     new Uint8Array(hkdfSync('sha256', Buffer.from(one, 'utf8'), '', `mandate-gateway ${purpose}`, 32))
-  const key = keyOf(secret)
-  const keys = previous === undefined ? [key] : [key, keyOf(previous)]
+  const keys = [secret, previous].filter((one) => one !== undefined).map(keyOf)
   return {
     seal: (text) => {
+      const [key] = keys
+      if (!key) throw new Error('SECRET_KEY is not set')
       const nonce = randomBytes(nonceBytes)
       const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: tagBytes })
       const body = Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final()])

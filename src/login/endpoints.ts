@@ -9,6 +9,12 @@ import type { Counts } from '../http/limits/counts.js'
 import type { Outbox } from '../messages/outbox.js'
 import type { Logger } from '../observability/logger.js'
 import { assuranceEndpoints } from './assurance-endpoints.js'
+import type { AuditLog } from '../audit/audit-log.js'
+import type { CoherentTx } from '../coherence/commit-and-await-nodes.js'
+import { factorLoginEndpoints } from './factors/factor-login-endpoints.js'
+import { factorEndpoints } from './factors/factors-endpoints.js'
+import { listIdentities } from './identity-queries.js'
+import { stepUpEndpoints } from './step-up-endpoints.js'
 import { firstAccessEndpoints } from './first-access-endpoints.js'
 import { identityEndpoints } from './identities-endpoints.js'
 import { passwordLoginEndpoints } from './login-endpoints.js'
@@ -22,6 +28,7 @@ import { takeForgotten } from './recovery/forgot.js'
 import { resetEndpoints } from './recovery/reset-endpoints.js'
 import { sessionEndpoints } from './sessions-endpoints.js'
 import { setupEndpoints } from './setup-endpoints.js'
+import { isSetUp } from './providers.js'
 import { signInEndpoints } from './sign-in-endpoints.js'
 import { signInFlows } from './sign-in-flow.js'
 import { signInProviders } from './sign-in-provider.js'
@@ -30,6 +37,7 @@ interface Dependencies extends LoginServices {
   config: Config
   outbox: Outbox
   counts: Counts
+  audit: AuditLog
   logger: Logger
   findCaller: (req: Request) => Promise<Principal | undefined>
   database: Database
@@ -58,8 +66,10 @@ export function loginEndpoints(deps: Dependencies): LoginEndpoints {
     flows: signInFlows(config),
     saveProviders: (tx: Tx) => saveGlobalProviders(tx, providerSettings(config)),
   }
+  const hasProvider = async (tx: CoherentTx, userId: string) =>
+    (await listIdentities(tx, userId)).some((identity) => isSetUp(signIn.providers, identity))
   return {
-    login: passwordLoginEndpoints(rows),
+    login: [...passwordLoginEndpoints(rows), ...factorLoginEndpoints(deps), ...stepUpEndpoints(deps)],
     signIn: [
       ...signInEndpoints(signIn),
       ...identityEndpoints(signIn, deps),
@@ -72,6 +82,7 @@ export function loginEndpoints(deps: Dependencies): LoginEndpoints {
       ...emailEndpoints(deps),
     ],
     account: [
+      ...factorEndpoints({ ...deps, hasProvider }),
       ...sessionEndpoints(rows),
       ...passwordEndpoints(rows),
       ...assuranceEndpoints(rows),

@@ -1,15 +1,14 @@
 import { fieldError } from '../domain/reasons.js'
-import type { Request } from 'express'
 import { z } from 'zod'
 import { knownAuthorities, otherAuthority } from '../domain/authorities.js'
 import { actorOf } from '../audit/record-change.js'
 import type { CommitAndAwaitNodes } from '../coherence/commit-and-await-nodes.js'
-import { GatewayError } from '../errors.js'
 import { coherenceSchema } from '../http/endpoint/coherence-schema.js'
 import { endpoint, idOf, type Endpoint } from '../http/endpoint/endpoint.js'
 import { signedIn } from '../http/endpoint/policy.js'
 import type { CheckPassword } from './check-password.js'
-import { proofSeconds, requireProof, unlinkOwnIdentity, type SignedInPerson } from './identities.js'
+import { freshSeconds, personOf, requireFreshProof } from './fresh-proof.js'
+import { requireProof, unlinkOwnIdentity } from './identities.js'
 import { listIdentities } from './identity-queries.js'
 import { originOf } from './issue-token.js'
 import { redirectTarget } from './redirect-target.js'
@@ -41,22 +40,12 @@ const newLink = z
       .string()
       .min(1)
       .optional()
-      .meta({ description: `needed where the caller signed in more than ${proofSeconds / 60} minutes ago` }),
+      .meta({ description: `needed where the caller signed in more than ${freshSeconds / 60} minutes ago` }),
   })
   .refine(
     ({ authority, providerId }) => (authority === undefined) !== (providerId === undefined),
     fieldError('authority_or_provider'),
   )
-
-/**
- * Returns the caller and their session. Throws `permission_denied` without a session: an API token stands for
- * a program, which has no identities.
- */
-function signedInPerson({ state: { principal } }: Request): SignedInPerson {
-  if (!principal?.sessionId)
-    throw new GatewayError('permission_denied', 'Only somebody who has signed in can do this')
-  return { userId: principal.user.id, sessionId: principal.sessionId }
-}
 
 interface Dependencies {
   commitAndAwaitNodes: CommitAndAwaitNodes
@@ -72,7 +61,7 @@ const listEndpoint = ({ database }: SignIn): Endpoint =>
     answers: { 200: z.strictObject({ items: z.array(identity), nextCursor: z.null() }) },
     handle: async ({ req }) => ({
       status: 200,
-      body: { items: await listIdentities(database, signedInPerson(req).userId), nextCursor: null },
+      body: { items: await listIdentities(database, personOf(req).userId), nextCursor: null },
     }),
   })
 
@@ -87,14 +76,9 @@ const linkEndpoint = (signIn: SignIn, { checkPassword }: Dependencies): Endpoint
     answers: { 200: z.strictObject({ authorizationUrl: z.string() }) },
     handle: async ({ req, res, body }) => {
       const { database: sql, providers, publicUrl, config, flows } = signIn
-      const linkTo = signedInPerson(req)
-      const { username } = req.state.requirePrincipal().user
-      const { sessionId } = linkTo
-      await requireProof(
-        { sql, checkPassword },
-        { sessionId, username, password: body.currentPassword },
-        originOf(req),
-      )
+      const person = personOf(req)
+      await requireProof({ sql, checkPassword }, person, body.currentPassword, originOf(req))
+      const linkTo = { userId: person.userId, sessionId: person.sessionId }
       const provider =
         body.authority === undefined
           ? listedProvider(providers, body.providerId ?? '')
@@ -106,7 +90,7 @@ const linkEndpoint = (signIn: SignIn, { checkPassword }: Dependencies): Endpoint
     },
   })
 
-const unlinkEndpoint = ({ providers }: SignIn, { commitAndAwaitNodes }: Dependencies): Endpoint =>
+const unlinkEndpoint = ({ providers, database }: SignIn, { commitAndAwaitNodes }: Dependencies): Endpoint =>
   endpoint({
     method: 'delete',
     path: '/auth/identities/:id',
@@ -115,8 +99,10 @@ const unlinkEndpoint = ({ providers }: SignIn, { commitAndAwaitNodes }: Dependen
     access: signedIn,
     answers: { 200: z.strictObject({ coherence: coherenceSchema }) },
     handle: async (call) => {
+      const person = personOf(call.req)
+      await requireFreshProof(database, person)
       const { coherence } = await commitAndAwaitNodes((tx) =>
-        unlinkOwnIdentity(tx, signedInPerson(call.req), idOf(call), { providers, actor: actorOf(call.req) }),
+        unlinkOwnIdentity(tx, person, idOf(call), { providers, actor: actorOf(call.req) }),
       )
       return { status: 200, body: { coherence } }
     },

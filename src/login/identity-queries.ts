@@ -86,20 +86,6 @@ export async function lockLiveSession(
   return users.length > 0 && sessions.length > 0
 }
 
-/**
- * Returns whether somebody signed in by this session at most so many seconds ago, by the database's clock.
- */
-export async function isSessionYoung(sql: Sql, sessionId: string, seconds: number): Promise<boolean> {
-  return (
-    (
-      await sql.rows('select from sessions where id = ? and created_at > now() - make_interval(secs => ?)', [
-        sessionId,
-        seconds,
-      ])
-    ).length > 0
-  )
-}
-
 /** Links an identity. Returns its id and owner: the first user who links it keeps it. */
 export async function linkIdentity(
   tx: Tx,

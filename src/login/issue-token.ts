@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Request } from 'express'
 import { SignJWT } from 'jose'
-import { dayMs } from '../domain/time.js'
 import type { Authority } from '../domain/authorities.js'
 import { recordChange } from '../audit/record-change.js'
 import { endSessions, listLiveSessionIds, type Presented } from '../authentication/end-queries.js'
@@ -12,7 +11,8 @@ import type { Database, Tx } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
 import { insertRefreshToken } from './refresh-queries.js'
 import { hashSecret, makeSecret } from '../domain/secrets.js'
-import { insertAccessToken, insertSession, lockLoginUser } from './session-queries.js'
+import { byPassword, byProvider, type Proven } from './proven.js'
+import { insertSession, insertSessionToken, lockLoginUser } from './session-queries.js'
 
 /** A signed access token, and until when it counts. */
 export interface IssuedToken {
@@ -53,6 +53,8 @@ export interface Login extends Origin {
   providerId?: string | null
   /** The hash that the password was compared with. A login is refused when it has been changed meanwhile. */
   passwordHash?: string | null
+  /** How the user was proved; by default by a password, or by the authority. */
+  proven?: Proven
   /** The login that the browser holds already: its sessions end when it signs in anew, whosever they are. */
   replaces?: Presented
   /**
@@ -87,23 +89,9 @@ export async function signAccessToken(
     .setSubject(user.username)
     .setJti(id)
     .setIssuer('mandate-gateway')
-    .setIssuedAt(issuedAt)
+    .setIssuedAt(new Date(Math.min(issuedAt.getTime(), Date.now()))) // the database's clock may be ahead
     .setExpirationTime(expiresAt)
     .sign(keys.signing.key)
-}
-
-/**
- * When an access token that is issued now was issued, and ends: after so many minutes, but not after its
- * session. Whole seconds, as tokens have them.
- */
-export function lifetimeFrom(
-  nowMs: number,
-  expiryMinutes: number,
-  sessionEndsAtMs: number,
-): { issuedAt: Date; expiresAt: Date } {
-  const issuedAt = Math.floor(nowMs / 1000)
-  const expiresAt = Math.min(issuedAt + expiryMinutes * 60, Math.floor(sessionEndsAtMs / 1000))
-  return { issuedAt: new Date(issuedAt * 1000), expiresAt: new Date(expiresAt * 1000) }
 }
 
 /** How long what is issued is good. */
@@ -119,25 +107,40 @@ interface Dependencies {
 /** A session that begins, with its tokens. */
 interface Beginning {
   session: Parameters<typeof insertSession>[1]
-  access: Omit<AccessToken, 'sessionId'> & { sessionId: string }
+  tokenId: string
   refreshToken: string
 }
 
+/** The times of the tokens of a session that has begun. */
+interface Begun {
+  issuedAt: Date
+  expiresAt: Date
+  refreshExpiresInSeconds: number
+}
+
 /**
- * Writes a session with its tokens, and audits it. Returns in how many seconds the refresh token expires.
+ * Writes a session with its tokens, and audits it. Returns when its tokens were issued, and expire.
  * Throws `credentials_invalid` when the login does not hold any more.
  */
 async function beginSession(
   tx: Tx,
   { keys, config }: Pick<Dependencies, 'keys' | 'config'>,
   { user, authority, providerId = null, address, userAgent, requestId, ...login }: Login,
-  { session, access, refreshToken }: Beginning,
-): Promise<number> {
+  { session, tokenId, refreshToken }: Beginning,
+): Promise<Begun> {
   const holds =
     (await lockLoginUser(tx, user.id, login.passwordHash)) && (await login.stillHolds?.(tx)) !== false
   if (!holds) throw new GatewayError('credentials_invalid', 'Username or password is wrong')
   await insertSession(tx, session)
-  await insertAccessToken(tx, { ...access, userId: user.id, kid: keys.signing.kid })
+  const times = await insertSessionToken(tx, {
+    id: tokenId,
+    userId: user.id,
+    authority,
+    sessionId: session.id,
+    expiryMinutes: config.APP_TOKEN_EXPIRY,
+    sessionDays: config.SESSION_MAX_AGE,
+    kid: keys.signing.kid,
+  })
   await recordChange(tx, {
     actor: { userId: user.id, requestId, address },
     mandateId: 'system',
@@ -145,12 +148,13 @@ async function beginSession(
     subject: `session:${session.id}`,
     after: { authority, ...(providerId === null ? {} : { providerId }), userAgent },
   })
-  return await insertRefreshToken(tx, {
+  const refreshExpiresInSeconds = await insertRefreshToken(tx, {
     hash: hashSecret(refreshToken),
     sessionId: session.id,
     expiryDays: config.APP_REFRESH_TOKEN_EXPIRY,
     sessionDays: config.SESSION_MAX_AGE,
   })
+  return { ...times, refreshExpiresInSeconds }
 }
 
 /** Ends sessions that a new login replaces, and audits each. */
@@ -172,25 +176,24 @@ async function endReplaced(tx: CoherentTx, ids: string[], { requestId, address }
  * When it replaces another login, no node accepts that one any more.
  */
 export function issueTokens(deps: Dependencies): (login: Login) => Promise<IssuedTokens> {
-  const { database, commitAndAwaitNodes, keys, config } = deps
+  const { database, commitAndAwaitNodes, keys } = deps
   return async (login) => {
     const { user, authority, providerId = null, address, userAgent } = login
-    const session = { id: randomUUID(), userId: user.id, authority, providerId, address, userAgent }
-    const sessionEndsAtMs = Date.now() + config.SESSION_MAX_AGE * dayMs
-    const times = lifetimeFrom(Date.now(), config.APP_TOKEN_EXPIRY, sessionEndsAtMs)
-    const access = { id: randomUUID(), user, authority, sessionId: session.id, ...times }
-    const [token, refreshToken] = [await signAccessToken(keys, access), makeSecret()]
-    const begin = (tx: Tx) => beginSession(tx, deps, login, { session, access, refreshToken })
+    const proven = login.proven ?? (authority === 'local' ? byPassword : byProvider)
+    const session = { id: randomUUID(), userId: user.id, authority, providerId, address, userAgent, proven }
+    const [tokenId, refreshToken] = [randomUUID(), makeSecret()]
+    const begin = (tx: Tx) => beginSession(tx, deps, login, { session, tokenId, refreshToken })
     const replaced = login.replaces ? await listLiveSessionIds(database, login.replaces) : []
     const beginAndEnd = async (tx: CoherentTx) => {
-      const seconds = await begin(tx)
+      const begun = await begin(tx)
       await endReplaced(tx, replaced, login)
-      return seconds
+      return begun
     }
-    const refreshExpiresInSeconds =
+    const { issuedAt, expiresAt, refreshExpiresInSeconds } =
       replaced.length === 0
         ? await database.transaction(begin)
         : (await commitAndAwaitNodes(beginAndEnd)).result
-    return { token, expiresAt: access.expiresAt, refreshToken, refreshExpiresInSeconds }
+    const access = { id: tokenId, user, authority, sessionId: session.id, issuedAt, expiresAt }
+    return { token: await signAccessToken(keys, access), expiresAt, refreshToken, refreshExpiresInSeconds }
   }
 }

@@ -3,7 +3,6 @@ import { z } from 'zod'
 import { presentedTokens } from '../authentication/authenticate.js'
 import type { VerifiedClaims } from '../authentication/verify-token.js'
 import type { CommitAndAwaitNodes } from '../coherence/commit-and-await-nodes.js'
-import type { User } from '../coherence/directory.js'
 import type { Sql } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
 import { carriesTwo, type CookieConfig } from '../http/cookies.js'
@@ -22,31 +21,22 @@ import {
 import { logOut } from './log-out.js'
 import { refreshTokenHash } from './refresh-token.js'
 import type { Refresh } from './refresh.js'
-import { userSchema, usernameInput } from './schemas.js'
+import type { RequireSecondFactor } from './factors/second-factor.js'
+import { loginAnswer, signedInAs } from './login-answer.js'
+import { usernameInput } from './schemas.js'
 
 interface Dependencies {
   config: CookieConfig
   sql: Sql
   commitAndAwaitNodes: CommitAndAwaitNodes
   checkPassword: CheckPassword
+  requireSecondFactor: RequireSecondFactor
   issueTokens: (login: Login) => Promise<IssuedTokens>
   refresh: Refresh
   verifyTokenOfAnyAge: (token: string) => Promise<VerifiedClaims>
 }
 
 const credentials = z.strictObject({ username: usernameInput, password: z.string().min(1) })
-const loginAnswer = z.strictObject({ user: userSchema, expiresAt: z.iso.datetime() })
-
-const signedInAs = (
-  { id, username, email, fullName, isSysAdmin, isPlatformAdmin }: User,
-  expiresAt: Date,
-) => ({
-  status: 200,
-  body: {
-    user: { id, username, email, fullName, isSysAdmin, isPlatformAdmin },
-    expiresAt: expiresAt.toISOString(),
-  },
-})
 
 /** Logins of one request that a logout ends. */
 const mostEnded = 8
@@ -76,12 +66,18 @@ function refreshTokenOf(req: Request): string | undefined {
   return token
 }
 
-const loginEndpoint = ({ config, checkPassword, issueTokens, verifyTokenOfAnyAge }: Dependencies): Endpoint =>
+const loginEndpoint = ({
+  config,
+  checkPassword,
+  requireSecondFactor,
+  issueTokens,
+  verifyTokenOfAnyAge,
+}: Dependencies): Endpoint =>
   endpoint({
     method: 'post',
     path: '/auth/login',
     summary:
-      'Sign in with a password; sets the cookies auth_token and refresh_token, and ends the session of those that were sent along',
+      'Sign in with a password; sets the cookies auth_token and refresh_token, and ends the session of those that were sent along. Where a second factor is enrolled, it answers 401 second_factor_required with a challenge',
     access: anyone,
     crossSite: 'always',
     body: credentials,
@@ -89,6 +85,7 @@ const loginEndpoint = ({ config, checkPassword, issueTokens, verifyTokenOfAnyAge
     handle: async ({ req, res, body }) => {
       const user = await checkPassword({ ...body, ...originOf(req) })
       if (!user) throw new GatewayError('credentials_invalid', 'Username or password is wrong')
+      await requireSecondFactor(user)
       const issued = await issueTokens({
         user,
         authority: 'local',

@@ -6,6 +6,12 @@ import type { Config } from '../config.js'
 import type { Database } from '../database/connect.js'
 import type { Counts } from '../http/limits/counts.js'
 import { auditSpraying, checkPassword, type CheckPassword } from './check-password.js'
+import { createSealing } from '../domain/sealing.js'
+import type { Outbox } from '../messages/outbox.js'
+import { createChallenges, type Challenges } from './factors/challenges.js'
+import { createProveFactor, type FactorDependencies, type ProveFactor } from './factors/prove-factor.js'
+import { requireSecondFactor, type RequireSecondFactor } from './factors/second-factor.js'
+import { createStepUp, type StepUp } from './step-up.js'
 import { createDecoys } from './decoys.js'
 import { limitFailedLogins } from './failed-logins.js'
 import { issueTokens, type IssuedTokens, type Login } from './issue-token.js'
@@ -21,6 +27,8 @@ interface Dependencies {
   passwords: Passwords
   counts: Counts
   audit: AuditLog
+  outbox: Outbox
+  publicUrl: () => string
 }
 
 /** The use cases of signing in that several endpoints share. */
@@ -28,12 +36,20 @@ export interface LoginServices {
   checkPassword: CheckPassword
   issueTokens: (login: Login) => Promise<IssuedTokens>
   refresh: Refresh
+  challenges: Challenges
+  /** Seals the secrets of authenticator apps. */
+  sealing: FactorDependencies['sealing']
+  proveFactor: ProveFactor
+  requireSecondFactor: RequireSecondFactor
+  stepUp: StepUp
   verifyTokenOfAnyAge: (token: string) => Promise<VerifiedClaims>
 }
 
 /** Returns the use cases of signing in. They share one count of failed logins. */
 export function createLoginServices(deps: Dependencies): LoginServices {
   const { config, database, commitAndAwaitNodes, keys, passwords, counts, audit } = deps
+  const challenges = createChallenges(config)
+  const sealing = createSealing(config, 'authenticator apps')
   return {
     checkPassword: checkPassword({
       sql: database,
@@ -50,6 +66,11 @@ export function createLoginServices(deps: Dependencies): LoginServices {
       succession: createSuccession(config),
       config,
     }),
+    challenges,
+    sealing,
+    proveFactor: createProveFactor({ ...deps, sealing }),
+    requireSecondFactor: requireSecondFactor({ ...deps, challenges }),
+    stepUp: createStepUp(deps),
     verifyTokenOfAnyAge: (token) => verifyTokenOfAnyAge(token, keys),
   }
 }

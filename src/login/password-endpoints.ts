@@ -5,6 +5,7 @@ import { endpoint, type Endpoint } from '../http/endpoint/endpoint.js'
 import { signedIn } from '../http/endpoint/policy.js'
 import { languageOf } from '../http/pages/html.js'
 import { changePassword, type PasswordDependencies } from './change-password.js'
+import { personOf, requireFreshProof } from './fresh-proof.js'
 import { originOf } from './issue-token.js'
 
 const change = z.strictObject({
@@ -26,7 +27,9 @@ export const passwordEndpoints = (deps: PasswordDependencies): Endpoint[] => [
     body: change,
     answers: { 200: z.strictObject({ coherence: coherenceSchema }) },
     handle: async ({ req, body }) => {
-      const { user, sessionId } = req.state.requirePrincipal()
+      const caller = personOf(req)
+      await requireFreshProof(deps.sql, caller, { isProved: true })
+      const { user, sessionId } = caller.principal
       const person = { user, sessionId, actor: actorOf(req), language: languageOf(req) }
       const coherence = await changePassword(deps, person, body, originOf(req))
       return { status: 200, body: { coherence } }

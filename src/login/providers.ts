@@ -31,3 +31,9 @@ export function listedProvider(providers: readonly SignInProvider[], name: strin
 /** Returns the one address to which a provider sends browsers back, so that providers are not mixed up. */
 export const callbackUrl = (publicUrl: string, { path }: Pick<SignInProvider, 'path'>) =>
   `${publicUrl}${path}/callback`
+
+/** Returns whether the provider of an identity is set up, so that its user can sign in by it. */
+export const isSetUp = (
+  providers: readonly SignInProvider[],
+  { authority, providerId }: { authority: string; providerId?: string | undefined },
+): boolean => providers.some((one) => one.authority === authority && one.id === (providerId ?? null))

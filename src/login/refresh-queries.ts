@@ -54,16 +54,16 @@ export interface RefreshState {
   sessionEnded: boolean
   /** By the token's own end, or the session's age. */
   expired: boolean
-  /** When the session is too old to go on. */
-  sessionEndsAt: Date
   /** Null as long as it has not been used. */
   spentSecondsAgo: number | null
+  /** False for a token that was spent when its session was proved again. */
+  hasSuccessor: boolean
   successor: { hash: string; spent: boolean; expiresInSeconds: number } | null
   /** What was issued when it was spent, as far as it still is there. */
   access: { id: string; issuedAt: Date; expiresAt: Date } | null
 }
 
-interface RefreshRow extends Omit<RefreshState, 'user' | 'successor' | 'access'> {
+interface RefreshRow extends Omit<RefreshState, 'user' | 'hasSuccessor' | 'successor' | 'access'> {
   userId: string
   username: string
   email: string | null
@@ -91,7 +91,6 @@ export async function findRefreshState(
     `
     select r.session_id as "sessionId", s.authority, s.ended_at is not null as "sessionEnded", u.enabled as "userEnabled",
            u.id as "userId", u.username, u.email, u.full_name as "fullName", u.is_sys_admin as "isSysAdmin", u.is_platform_admin as "isPlatformAdmin",
-           s.created_at + make_interval(days => ?) as "sessionEndsAt",
            least(r.expires_at, s.created_at + make_interval(days => ?)) <= statement_timestamp() as expired,
            extract(epoch from statement_timestamp() - r.spent_at)::float8 as "spentSecondsAgo",
            r.successor_hash as "successorHash", next.spent_at is not null as "successorSpent", extract(epoch from next.expires_at - statement_timestamp())::float8 as "successorSeconds",
@@ -102,7 +101,7 @@ export async function findRefreshState(
       left join refresh_tokens next on next.token_hash = r.successor_hash
       left join tokens t on t.id = r.access_token_id
      where r.token_hash = ?`,
-    [sessionDays, sessionDays, hash],
+    [sessionDays, hash],
   )
   return row && stateOf(row)
 }
@@ -112,7 +111,6 @@ function stateOf({
   authority,
   sessionEnded,
   userEnabled,
-  sessionEndsAt,
   expired,
   spentSecondsAgo,
   ...row
@@ -125,9 +123,9 @@ function stateOf({
     authority,
     sessionEnded,
     userEnabled,
-    sessionEndsAt,
     expired,
     spentSecondsAgo,
+    hasSuccessor: successorHash !== null,
     user: { id, username, email, fullName, isSysAdmin, isPlatformAdmin },
     successor:
       successorHash && successorSeconds !== null

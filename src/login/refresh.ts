@@ -6,13 +6,7 @@ import type { User } from '../coherence/directory.js'
 import type { Database, Sql, Tx } from '../database/connect.js'
 import { GatewayError } from '../errors.js'
 import { endSessions } from '../authentication/end-queries.js'
-import {
-  lifetimeFrom,
-  signAccessToken,
-  type IssuedTokens,
-  type Lifetimes,
-  type Origin,
-} from './issue-token.js'
+import { signAccessToken, type IssuedTokens, type Lifetimes, type Origin } from './issue-token.js'
 import {
   findRefreshState,
   insertRefreshToken,
@@ -21,7 +15,7 @@ import {
   type RefreshState,
 } from './refresh-queries.js'
 import { refreshTokenHash, type Succession } from './refresh-token.js'
-import { insertAccessToken } from './session-queries.js'
+import { insertSessionToken } from './session-queries.js'
 
 /** What a refresh answers: the next tokens of the session, and whose it is. */
 export interface Refreshed extends IssuedTokens {
@@ -60,10 +54,10 @@ interface Shown {
 
 /**
  * What to do with a token: `rotate` it, `repeat` what was given for it, or treat its `reuse` as a sign of
- * theft.
+ * theft. `spent` is refused alone: the session was just proved again in another tab, which has the next token.
  */
 interface Decision {
-  verdict: 'rotate' | 'repeat' | 'reuse'
+  verdict: 'rotate' | 'repeat' | 'reuse' | 'spent'
   state: RefreshState
 }
 
@@ -73,8 +67,9 @@ function decide(state: RefreshState | undefined, waitedSeconds: number): Decisio
   if (!state.userEnabled) throw new GatewayError('user_disabled', 'User is disabled')
   if (state.sessionEnded || state.expired) throw refreshInvalid()
   if (state.spentSecondsAgo === null) return { verdict: 'rotate', state }
-  const isRace = state.spentSecondsAgo - waitedSeconds <= graceSeconds && state.successor?.spent === false
-  return { verdict: isRace ? 'repeat' : 'reuse', state }
+  const isRecent = state.spentSecondsAgo - waitedSeconds <= graceSeconds
+  if (isRecent && !state.hasSuccessor) return { verdict: 'spent', state }
+  return { verdict: isRecent && state.successor?.spent === false ? 'repeat' : 'reuse', state }
 }
 
 /** Looks at the row of a token, and decides. */
@@ -104,13 +99,19 @@ async function writeNext(
   shown: Shown,
   state: RefreshState,
 ): Promise<Decision> {
-  const { sessionId, authority, user, sessionEndsAt } = state
-  const access = {
-    id: randomUUID(),
-    ...lifetimeFrom(Date.now(), config.APP_TOKEN_EXPIRY, sessionEndsAt.getTime()),
-  }
-  const { hash } = succession.next(shown.token, access.id)
-  await insertAccessToken(tx, { ...access, userId: user.id, authority, sessionId, kid: keys.signing.kid })
+  const { sessionId, authority, user } = state
+  const id = randomUUID()
+  const { hash } = succession.next(shown.token, id)
+  const times = await insertSessionToken(tx, {
+    id,
+    userId: user.id,
+    authority,
+    sessionId,
+    expiryMinutes: config.APP_TOKEN_EXPIRY,
+    sessionDays: config.SESSION_MAX_AGE,
+    kid: keys.signing.kid,
+  })
+  const access = { id, ...times }
   const expiresInSeconds = await insertRefreshToken(tx, {
     hash,
     sessionId,
@@ -195,7 +196,7 @@ export function refreshTokens(deps: Dependencies): Refresh {
     const seen = await look(deps, deps.database, shown)
     const { verdict, state } = seen.verdict === 'rotate' ? await rotateOrWait(shown, seen.state) : seen
     if (verdict === 'repeat') return await successorTokens(deps, token, state)
-    await endReused(deps, shown, state, origin)
+    if (verdict === 'reuse') await endReused(deps, shown, state, origin)
     throw refreshInvalid()
   }
 }

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Database, Tx } from '../database/connect.js'
+import { deleteExpiredChallenges } from './factors/challenge-queries.js'
 import type { Logger } from '../observability/logger.js'
 import {
   deleteEndedInvitations,
@@ -27,6 +28,7 @@ const kinds: ((tx: Tx) => Promise<number>)[] = [
   (tx) => deleteExpiredRefreshTokens(tx, { olderThanDays: tokenDays, atMost: batchSize }),
   (tx) => deleteExpiredAccountLinks(tx, { olderThanDays: tokenDays, atMost: batchSize }),
   (tx) => deleteEndedInvitations(tx, { olderThanDays: invitationDays, atMost: batchSize }),
+  (tx) => deleteExpiredChallenges(tx, { atMost: batchSize }),
   (tx) => deleteSilentSessions(tx, { olderThanDays: sessionDays, atMost: batchSize }),
 ]
 

@@ -1,6 +1,10 @@
 import { z } from 'zod'
 import type { Sql } from '../database/connect.js'
 import { changeQuery, deletedAnswers } from '../directory/change-endpoints.js'
+import { resetFactors } from '../directory/factor-resets.js'
+import { notFound } from '../errors.js'
+import { languageOf } from '../http/pages/html.js'
+import type { Outbox } from '../messages/outbox.js'
 import { endpoint, type Endpoint } from '../http/endpoint/endpoint.js'
 import { sysAdmins } from '../http/endpoint/policy.js'
 import { findUserToPromote, listSysAdmins } from './admin-queries.js'
@@ -36,8 +40,37 @@ const levelEndpoint = (
     },
   })
 
+/** Returns the endpoint by which a SysAdmin helps another who has lost their second factors. */
+const factorsEndpoint = (changing: Changing, outbox: Outbox) =>
+  endpoint({
+    method: 'delete',
+    path: '/system/admins/:userId/factors',
+    unversioned: true,
+    summary: 'Remove all second factors and recovery codes of another SysAdmin, and end their sessions',
+    access: sysAdmins,
+    query: changeQuery,
+    answers: deletedAnswers,
+    handle: (call) => {
+      const named = call.params.userId ?? ''
+      return answerLoginChange(
+        changing,
+        call,
+        async (tx) => (await findUserToPromote(tx, named))?.id,
+        async (tx, actor) => {
+          const user = await findUserToPromote(tx, named)
+          if (!user?.isSysAdmin) throw notFound()
+          await resetFactors(outbox, tx, { userId: user.id, actor, language: languageOf(call.req) })
+        },
+      )
+    },
+  })
+
 /** The list of SysAdmins, which SysAdmins alone change. */
-export function adminEndpoints({ sql, ...changing }: Changing & { sql: Sql }): Endpoint[] {
+export function adminEndpoints({
+  sql,
+  outbox,
+  ...changing
+}: Changing & { sql: Sql; outbox: Outbox }): Endpoint[] {
   return [
     endpoint({
       method: 'get',
@@ -59,5 +92,6 @@ export function adminEndpoints({ sql, ...changing }: Changing & { sql: Sql }): E
         'Make a SysAdmin a user like others, but not the last one; ' +
         'when this answers, no node takes them for one any more',
     }),
+    factorsEndpoint(changing, outbox),
   ]
 }

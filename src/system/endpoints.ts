@@ -3,6 +3,7 @@ import type { Node } from '../coherence/node.js'
 import type { Config } from '../config.js'
 import type { Database } from '../database/connect.js'
 import type { Endpoint } from '../http/endpoint/endpoint.js'
+import type { Outbox } from '../messages/outbox.js'
 import type { Log } from '../observability/logger.js'
 import type { Scrape } from '../observability/metrics.js'
 import type { IdentityKeys } from '../proxy/identity-keys.js'
@@ -25,6 +26,7 @@ import { translationEndpoints } from './translations-endpoints.js'
 interface Dependencies {
   config: Config
   database: Database
+  outbox: Outbox
   node: Pick<Node, 'lease' | 'commitAndAwaitNodes' | 'performDryRun'>
   keys: TokenKeys
   identityKeys: Pick<IdentityKeys, 'jwks' | 'list' | 'rotate' | 'refresh'>
@@ -63,7 +65,7 @@ export function systemEndpoints(deps: Dependencies): SystemEndpoints {
     administration: [
       ...tokenRowEndpoints(rows),
       ...sessionRowEndpoints(rows),
-      ...adminEndpoints(rows),
+      ...adminEndpoints({ ...rows, outbox: deps.outbox }),
       ...areaPolicyEndpoints(rows),
       ...translationEndpoints({ database }),
       ...registryEndpoints({ sql: database, routes }),

@@ -31,6 +31,6 @@ describe('sealed texts', () => {
   })
 
   it('need a secret', () => {
-    expect(() => createSealing({}, 'tests')).toThrow('SECRET_KEY')
+    expect(() => createSealing({}, 'tests').seal('text')).toThrow('SECRET_KEY')
   })
 })

@@ -15,6 +15,7 @@ import { findAccountLink } from './account-link-queries.js'
 import { beginEmailChange, confirmEmail, undoEmailChange } from './change-email.js'
 import { buttonPage, saidPage } from './recovery-pages.js'
 import { linkGone } from './reset.js'
+import { personOf, requireFreshProof } from '../fresh-proof.js'
 import { tokenHashOf } from './reset-endpoints.js'
 
 interface Dependencies {
@@ -39,10 +40,9 @@ function beginEndpoint({ database, outbox }: Dependencies): Endpoint {
     body: newAddress,
     answers: { 202: z.strictObject({}) },
     handle: async ({ req, body: { email, language = languageOf(req) } }) => {
-      const { user, sessionId } = req.state.requirePrincipal()
-      if (sessionId === null)
-        throw new GatewayError('permission_denied', 'Only somebody who has signed in can do this')
-      await beginEmailChange({ database, outbox }, { userId: user.id, email, language })
+      const person = personOf(req)
+      if (outbox.hasWayOut) await requireFreshProof(database, person)
+      await beginEmailChange({ database, outbox }, { userId: person.userId, email, language })
       return { status: 202, body: {} }
     },
   })
