@@ -5,12 +5,15 @@ import { SendError, type WayOut } from './message.js'
 const connectTimeoutMs = 10_000
 const answerTimeoutMs = 20_000
 
+const tokenLike = /[\w-]{24}/
+
 /** How a server's refusal is said to an operator: without links and what looks like a token. */
 const withoutLinks = (text: string) =>
   text
-    .replace(/\S*:\/\/\S*/g, '…')
-    .replace(/[\w-]{24,}/g, '…')
-    .replace(/[\p{Cc}\s]+/gu, ' ')
+    .split(/[\p{Cc}\s]/u)
+    .filter((word) => word !== '')
+    .map((word) => (word.includes('://') || tokenLike.test(word) ? '…' : word))
+    .join(' ')
     .slice(0, 200)
 
 /** nodemailer's errors carry these, where a server answered. */
