@@ -19,10 +19,10 @@ import { tellOldAddress } from './tell-old-address.js'
 import { columnsOf, findUser, listUsers, searchUsers, type ListedUser } from './user-queries.js'
 import {
   editUser,
-  erasePerson,
+  eraseUserById,
   inviteUser,
   removeUser,
-  resetPassword,
+  issuePasswordLink,
   sysAdminFlagRefused,
   type FirstAccessLink,
   type IssueFirstAccess,
@@ -211,7 +211,7 @@ function makePasswordLink({ access, change }: AdminScope, deliverFirstAccess: De
     answers: createdAnswers(linkFields),
     handle: async (call) => {
       const answer = answerChanged(
-        await change(call, (edit) => resetPassword(edit, idOf(call), asAsked(deliverFirstAccess, call))),
+        await change(call, (edit) => issuePasswordLink(edit, idOf(call), asAsked(deliverFirstAccess, call))),
       )
       return call.query.dryRun ? answer : { ...answer, status: 201, headers: {} }
     },
@@ -240,7 +240,7 @@ const eraseOneUser = (scope: AdminScope) =>
     path: `${itemPath}/erase`,
     summary:
       'Erase a person: delete the user, and what the audit says of them. Their id stays there, and the chain still holds',
-    remove: (edit, call) => erasePerson(edit, idOf(call)),
+    remove: (edit, call) => eraseUserById(edit, idOf(call)),
   })
 
 const deleteOneUser = (scope: AdminScope) =>

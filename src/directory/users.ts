@@ -153,7 +153,7 @@ export async function editUser(
 }
 
 /** Creates another link by which a user sets a password. Throws `not_found` and `sysadmin_required`. */
-export async function resetPassword(
+export async function issuePasswordLink(
   { tx, record, actor, bySysAdmin }: Edit,
   id: string,
   issueFirstAccess: IssueFirstAccess,
@@ -198,7 +198,7 @@ export async function eraseUser(
 }
 
 /** As `eraseUser`, by id. Throws `not_found` and `changed_meanwhile`, too. */
-export async function erasePerson(edit: Edit, id: string): Promise<void> {
+export async function eraseUserById(edit: Edit, id: string): Promise<void> {
   const enabledAdmins = await lockEnabledAdmins(edit.tx)
   const before = found(await findUserForUpdate(edit.tx, id))
   edit.checkUnchanged(before)

@@ -8,7 +8,12 @@ import { Client } from 'undici'
  * then `npm ci` may have removed the package under a running gateway.
  */
 export async function loadClient(): Promise<void> {
-  const server = createServer((_req, res) => res.end()).listen(0, '127.0.0.1')
+  // Workers share ports: without `exclusive`, a starting worker could be given the gateway's own requests.
+  const server = createServer((_req, res) => res.end()).listen({
+    port: 0,
+    host: '127.0.0.1',
+    exclusive: true,
+  })
   await once(server, 'listening')
   const client = new Client(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
   try {

@@ -51,12 +51,13 @@ describe('GATEWAY_WORKERS', () => {
 
       const victims = before.slice(0, 3)
       const killed = new AbortController()
+      const statuses = new Set<number>()
       const strangers = Array.from({ length: 12 }, async () => {
         while (!killed.signal.aborted)
           await fetch(`${url}/auth/me`, {
             headers: { Connection: 'close' },
             signal: AbortSignal.timeout(15_000),
-          }).catch(broken)
+          }).then(({ status }) => statuses.add(status), broken)
       })
       for (const { processId } of victims) {
         await new Promise((resolve) => setTimeout(resolve, 300)) // requests are under way
@@ -64,6 +65,7 @@ describe('GATEWAY_WORKERS', () => {
       }
       killed.abort()
       await Promise.all(strangers)
+      expect([...statuses]).toEqual([401]) // nobody answers for the gateway while workers start
       const after = await until(async () => {
         const listed = (await nodes().catch(() => [])).filter(
           ({ id }) => !victims.some((victim) => victim.id === id),
