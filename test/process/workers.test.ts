@@ -63,15 +63,15 @@ describe('GATEWAY_WORKERS', () => {
         await new Promise((resolve) => setTimeout(resolve, 300)) // requests are under way
         process.kill(processId, 'SIGKILL')
       }
-      killed.abort()
-      await Promise.all(strangers)
-      expect([...statuses]).toEqual([401]) // nobody answers for the gateway while workers start
       const after = await until(async () => {
         const listed = (await nodes().catch(() => [])).filter(
           ({ id }) => !victims.some((victim) => victim.id === id),
         )
         return listed.length === 4 ? listed : undefined
       }, 15_000)
+      killed.abort()
+      await Promise.all(strangers)
+      expect([...statuses]).toEqual([401]) // nobody answers for the gateway while workers start
       expect(after.some(({ processId }) => !before.some((node) => node.processId === processId))).toBe(true)
 
       const { token, jti } = await tokenFor(database, 'alice')
