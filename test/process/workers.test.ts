@@ -69,15 +69,16 @@ describe('GATEWAY_WORKERS', () => {
         )
         return listed.length === 4 ? listed : undefined
       }, 15_000)
-      killed.abort()
-      await Promise.all(strangers)
-      expect([...statuses]).toEqual([401]) // nobody answers for the gateway while workers start
       expect(after.some(({ processId }) => !before.some((node) => node.processId === processId))).toBe(true)
 
       const { token, jti } = await tokenFor(database, 'alice')
       for (let round = 0; round < 9; round += 1) expect((await ask('/auth/me', token)).status).toBe(200)
       expect((await ask(`/system/tokens/${jti}`, root, 'DELETE')).status).toBe(200)
       for (let round = 0; round < 9; round += 1) expect((await ask('/auth/me', token)).status).toBe(401)
+
+      killed.abort()
+      await Promise.all(strangers)
+      expect([...statuses]).toEqual([401]) // nobody answers for the gateway while workers start
 
       gateway.child.kill('SIGTERM')
       expect(await gateway.ended).toBe(0)
