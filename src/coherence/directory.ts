@@ -14,7 +14,6 @@ export type {
   User,
   TokenState,
   SessionState,
-  Proof,
   PrincipalState,
   Placement,
   PortalLink,

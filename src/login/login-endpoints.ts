@@ -42,7 +42,7 @@ const credentials = z.strictObject({ username: usernameInput, password: z.string
 const mostEnded = 8
 
 /** Where people sign in. */
-const signInPage = '/auth/sign-in'
+const signInPage = '/console'
 
 /** Ends a login for a browser: also the cookies of other applications that kept it from being served. */
 function signedOut(req: Request): Answer {

@@ -136,7 +136,7 @@ routes:
     ])
     expect([answer.status, answer.headers.location, answer.headers['clear-site-data']]).toEqual([
       303,
-      ['/auth/sign-in'],
+      ['/console'],
       ['"cookies"'],
     ])
     expect(await meWith(token)).toBe(401)

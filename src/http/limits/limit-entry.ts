@@ -6,7 +6,8 @@ import type { Counts, Tally } from './counts.js'
 import { networkOf, tellLimit, tooManyRequests } from './limit-rate.js'
 
 /** Public endpoints, in groups. Each group has its own limit by address. */
-export type Entry = 'first-access' | 'account-link' | 'invitation' | 'setup' | 'portal-entry' | 'sign-in' | 'discovery'
+export type Entry =
+  'first-access' | 'account-link' | 'invitation' | 'setup' | 'portal-entry' | 'sign-in' | 'discovery'
 
 /** The shared counters in the form of express-rate-limit. All nodes count together before one responds. */
 function storeOf(tally: Tally): Store {
