@@ -95,14 +95,14 @@ describe('an earlier arrangement by another person does not survive', () => {
   it('an identity is linked only with a proof: a sign-in of the last ten minutes, or the password', async () => {
     const { id, browser } = await signedIn()
     const link = (more = {}) => browser.send('POST', '/auth/identities', { authority: 'google', ...more })
-    await sql(`update sessions set created_at = now() - interval '11 minutes' where user_id = $1`, [id])
+    await sql(`update sessions set auth_time = now() - interval '11 minutes' where user_id = $1`, [id])
     const refused = await link()
-    expect([refused.status, JSON.parse(refused.text).code]).toEqual([401, 'credentials_invalid'])
-    expect(JSON.parse(refused.text).detail).toContain('send currentPassword')
+    expect([refused.status, JSON.parse(refused.text).code]).toEqual([401, 'insufficient_user_authentication'])
+    expect(JSON.parse(refused.text)).toMatchObject({ missing: 'age', scope: 'account', maxAge: 600 })
     expect((await link({ currentPassword: 'another-password' })).status).toBe(401)
     // beyond the proof, the provider is asked: it cannot be reached from here
     expect((await link({ currentPassword: 'demo-password-1' })).status).toBeGreaterThanOrEqual(500)
-    await sql(`update sessions set created_at = now() - interval '9 minutes' where user_id = $1`, [id])
+    await sql(`update sessions set auth_time = now() - interval '9 minutes' where user_id = $1`, [id])
     expect((await link()).status).toBeGreaterThanOrEqual(500)
   })
 
