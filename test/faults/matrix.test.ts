@@ -144,6 +144,10 @@ async function prepare() {
   }
   const [refreshing, leaving] = [await logIn(), await logIn()]
   for (const { token } of [alice, root, petra]) await warm([node], token)
+  // so that the policy of the area is remembered
+  await until(
+    async () => (await node.ask('/system/routes', { token: root.token })).status === 200 || undefined,
+  )
   const guardIds: string[] = []
   const forwarded = (token: string): [string, Ask] => [
     '/api/crm/echo',

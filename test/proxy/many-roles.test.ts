@@ -148,7 +148,9 @@ routes:
     expect(told()).toEqual(['x-authority', 'x-gateway-identity', 'x-user-id', 'x-username'])
     const { claims } = partsOf(identity())
     expect(Object.keys(claims).sort()).toEqual([
+      'acr',
       'aud',
+      'auth_time',
       'authenticationAuthority',
       'exp',
       'iat',

@@ -166,6 +166,7 @@ routes:
     const { body } = await askAs('root', '/system/routes')
     const { targets: _targets, ...told } = body.items[2]
     expect(told).toEqual({
+      assurance: null,
       prefix: '/told',
       name: 'crm.example.com,*.crm.example.com/told',
       upstream: 'crm',
