@@ -20,15 +20,20 @@ const kinds = new Map<string, Kind>([
   ['expect', 'refused'],
 ])
 
-/** The kinds of names, by their spelling in requests. Clients choose them, so there are at most so many. */
+/**
+ * The kinds of names, by their spelling in requests. Clients choose them: it begins anew when there are many,
+ * and long ones are not kept.
+ */
 const knownNames = new Map<string, Kind>()
 const maxKnownNames = 1000
+const longestKnown = 64
 
 function kindOf(name: string): Kind {
   const known = knownNames.get(name)
   if (known !== undefined) return known
   const kind = token.test(name) ? (kinds.get(name.toLowerCase()) ?? 'sent') : 'refused'
-  if (knownNames.size < maxKnownNames) knownNames.set(name, kind)
+  if (knownNames.size >= maxKnownNames) knownNames.clear()
+  if (name.length <= longestKnown) knownNames.set(name, kind)
   return kind
 }
 

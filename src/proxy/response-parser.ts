@@ -41,9 +41,13 @@ const digits = /^\d{1,15}$/
 const malformed = (reason: string) =>
   new errors.HTTPParserError(`The response does not match HTTP/1.1 (${reason})`)
 
-/** Names in lower case, by their spelling in responses. Upstreams choose them, so there are at most so many. */
+/**
+ * Names in lower case, by their spelling in responses. Services choose them: it begins anew when there are
+ * many, and long ones are not kept.
+ */
 const knownNames = new Map<string, string>()
 const maxKnownNames = 1000
+const longestKnown = 64
 
 /** Returns a header name in lower case. Throws for what is no name. */
 function lowerName(name: string): string {
@@ -51,7 +55,8 @@ function lowerName(name: string): string {
   if (known !== undefined) return known
   if (!token.test(name)) throw malformed('a header has no valid name')
   const lower = name.toLowerCase()
-  if (knownNames.size < maxKnownNames) knownNames.set(name, lower)
+  if (knownNames.size >= maxKnownNames) knownNames.clear()
+  if (name.length <= longestKnown) knownNames.set(name, lower)
   return lower
 }
 

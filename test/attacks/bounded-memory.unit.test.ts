@@ -57,6 +57,8 @@ const bounds: Record<string, [names: string, bound: string]> = {
   'proxy/identity-keys.ts': ['known, now', rows],
   'proxy/live-routes.ts': ['retired', configured],
   'proxy/match-route.ts': ['doubts', configured],
+  'proxy/request-text.ts': ['knownNames', 'maxKnownNames, of longestKnown'],
+  'proxy/response-parser.ts': ['knownNames', 'maxKnownNames, of longestKnown'],
   'proxy/route-schema.ts': ['known', configured],
   'proxy/target.ts': ['byRoute', configured],
   'proxy/targets.ts': ['opened', configured],
