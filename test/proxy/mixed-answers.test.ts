@@ -126,7 +126,7 @@ describe('answers of a service that resets, cuts, closes, and sends more than it
         })
         if (gives) setTimeout(() => request.destroy(), Math.random() * 4)
       })
-    const count = Number(process.env.MIXED_ANSWERS ?? 6000)
+    const count = Number(process.env.MIXED_ANSWERS ?? 3000)
     let next = 0
     await Promise.all(
       Array.from({ length: 24 }, async () => {

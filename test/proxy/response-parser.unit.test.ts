@@ -209,7 +209,7 @@ function piecesOf(text: string, where: number[]): Buffer[] {
   })
 }
 
-const runs = Number(process.env.FUZZ_RUNS ?? 10_000)
+const runs = Number(process.env.FUZZ_RUNS ?? 3000)
 
 describe('the parser of responses', () => {
   it('reads every response as llhttp does, or refuses it, and refuses all that llhttp refuses', async () => {
