@@ -22,7 +22,10 @@ const nameOf = ({ authority, providerId, label }: Identity) =>
   settings.providers.find((one) => one.authority === authority && one.id === (providerId ?? null))?.label ??
   authority
 
-const wantsProof = (error: unknown) => error instanceof ProblemError && error.code === 'credentials_invalid'
+/** The session is too old, or its password was not the right one. */
+const wantsProof = (error: unknown) =>
+  error instanceof ProblemError &&
+  (error.code === 'insufficient_user_authentication' || error.code === 'credentials_invalid')
 
 /** Navigates to the sign-in provider, which links the account. */
 async function goToLink({ authority, id }: Provider, currentPassword?: string): Promise<void> {

@@ -22,7 +22,7 @@ it('a person who must confirm their password before linking an account is asked,
   provider.signsIn('alice-at-google')
   const page = await site.as('alice')
   await site.gateway.database.sql(
-    `update sessions set created_at = now() - interval '11 minutes' where user_id = $1`,
+    `update sessions set auth_time = now() - interval '11 minutes' where user_id = $1`,
     [users.alice],
   )
   await page.getByRole('link', { name: 'My sessions' }).click()
